@@ -1,0 +1,25 @@
+// Package deliver carries messages to people: email now, by SMTP, by a local
+// sendmail or into a maildir, with retry on what may pass.
+//
+// What to know before trusting it: Send returns nil only when the next hop took
+// the message; that is not yet the inbox. An error never holds the text of a
+// message or a password.
+package deliver
+
+import (
+	"context"
+	"errors"
+
+	"mfa/internal/mfa"
+)
+
+// ErrPermanent is wrapped by errors that trying again cannot mend: an address
+// the relay refuses, a certificate that does not verify, a password it rejects.
+var ErrPermanent = errors.New("permanent")
+
+// Sender sends one message. It returns when the next hop took it, when an error
+// is final, or when ctx ends. An error wrapping ErrPermanent is not retried.
+// It may be called from many goroutines.
+type Sender interface {
+	Send(ctx context.Context, m mfa.Message) error
+}

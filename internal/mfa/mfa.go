@@ -1,0 +1,176 @@
+// Package mfa holds the words that every other room speaks: what a login asks
+// for, what is said to the person, what is decided, and what is remembered of a
+// user.
+//
+// It imports nothing of ours, does no I/O and reads no clock. Every type is a
+// plain value: copy it freely, but a value shared between goroutines is its
+// owner's to guard. The zero Verdict is a refusal, so code that forgets to
+// decide never opens a door.
+package mfa
+
+import (
+	"errors"
+	"time"
+)
+
+// Version of the three programs. The build sets it with -ldflags -X.
+var Version = "0.1.0-dev"
+
+// A Request is what a PAM application told the module about one login.
+// Every field may be empty, and every field but UID comes from outside.
+type Request struct {
+	Service       string // PAM_SERVICE: "sshd", "sudo"
+	User          string // PAM_USER as typed, not yet canonical
+	RHost         string // PAM_RHOST: an address, a host name or nothing
+	TTY           string // PAM_TTY
+	RUser         string // PAM_RUSER
+	SSHAuthInfo   string // SSH_AUTH_INFO_0 of sshd(8): first factors proven, one a line
+	SSHConnection string // SSH_CONNECTION of ssh(1): client address, port, server address, port
+	Module        string // version of the module that asks
+	Flags         uint32 // flags of pam_authenticate(3)
+	UID           uint32 // who asks, from SO_PEERCRED; never from the frame
+}
+
+// A PromptKind says what the other end does with a Prompt's text.
+type PromptKind uint8
+
+// The kinds of prompt, as in pam_conv(3).
+const (
+	Info      PromptKind = iota // show it, expect nothing
+	Failure                     // show it as an error, expect nothing
+	Ask                         // show it, read a line with echo
+	AskHidden                   // show it, read a line without echo
+)
+
+// A Prompt is one thing said to the person who logs in.
+type Prompt struct {
+	Kind PromptKind
+	Text string // may have several lines; no control bytes but \n
+}
+
+// Errors of a conversation. A Prompter's error wraps one of them, or the cause
+// why the connection ended.
+var (
+	// ErrNoConversation: the application could not or would not answer
+	// (BatchMode, the password method of sshd, the person pressed Ctrl-C).
+	ErrNoConversation = errors.New("the application cannot hold a conversation")
+	// ErrPasswordTyped: the answer was the first factor's password. The module
+	// kept it to itself; it is not an attempt.
+	ErrPasswordTyped = errors.New("the password was given in place of a code")
+)
+
+// An Outcome is how a login ended; the module turns it into a PAM code.
+type Outcome uint8
+
+// The outcomes. The zero value is a refusal.
+const (
+	Broken         Outcome = iota // protocol broken or a fault of ours
+	Accepted                      // second factor proven
+	Exempt                        // policy asks for none here
+	WrongCode                     // a wrong code, and no further answer
+	Exhausted                     // attempts used up, or locked
+	MustEnroll                    // must enroll but may not here
+	Unavailable                   // store out of reach, or too many logins
+	NoConversation                // nobody answered
+)
+
+var outcomeNames = [...]string{
+	Broken: "broken", Accepted: "accepted", Exempt: "exempt", WrongCode: "wrong_code",
+	Exhausted: "exhausted", MustEnroll: "must_enroll", Unavailable: "unavailable",
+	NoConversation: "no_conversation",
+}
+
+// String returns the stable name used in logs and in the audit file.
+func (o Outcome) String() string {
+	if int(o) < len(outcomeNames) {
+		return outcomeNames[o]
+	}
+	return "broken"
+}
+
+// A Verdict is the end of one login.
+type Verdict struct {
+	Outcome        Outcome
+	ChangePassword bool   // acct_mgmt shall demand a password change
+	Method         Method // the method that decided, if one did
+	Reason         string // for logs and audit; never a secret
+}
+
+// A Method is a kind of second factor, by the name it has in mfa.toml.
+type Method string
+
+// The methods.
+const (
+	Email  Method = "email"
+	SMS    Method = "sms"
+	TOTP   Method = "totp"
+	Backup Method = "backup"
+)
+
+// An Identity is a user as NSS knows them. Names from outside become an
+// Identity before they name a record.
+type Identity struct {
+	Name string // canonical, as NSS spells it
+	UID  uint32
+}
+
+// An Origin is where a login comes from. A sent code belongs to a user and an
+// Origin: another address cannot use it up.
+type Origin struct {
+	Service string
+	Address string // IP address in its shortest form, host name, or "local"
+	Key     string // SHA256:… of the SSH key that was the first factor, or empty
+}
+
+// String returns the origin as one word, the same for equal origins only.
+func (o Origin) String() string { return o.Service + "|" + o.Address + "|" + o.Key }
+
+// An Enrollment is what an administrator or the user set up: users/NAME.toml.
+// It changes by people's decisions, never by a login's counters.
+type Enrollment struct {
+	Version int      `toml:"version"`
+	UID     uint32   `toml:"uid"` // the account it belongs to; another uid is another person
+	Email   *Address `toml:"email,omitempty"`
+}
+
+// An Address is where codes are sent.
+type Address struct {
+	Address   string    `toml:"address"`
+	Confirmed time.Time `toml:"confirmed,omitempty"` // zero: no code sent there was ever typed back
+	AddedBy   string    `toml:"added_by,omitempty"`  // who entered it
+}
+
+// EnrollmentVersion is the newest Enrollment.Version this build reads and the
+// one it writes.
+const EnrollmentVersion = 1
+
+// A State is what logins remember of a user: counters and one-time things. It
+// changes only by compare-and-swap.
+type State struct {
+	UID         uint32        `json:"uid"`
+	Failures    []time.Time   `json:"failures,omitempty"`     // oldest first, within the lockout window
+	LockedUntil *time.Time    `json:"locked_until,omitempty"` // nil: not locked
+	LockedHard  bool          `json:"locked_hard,omitempty"`  // locked until an administrator unlocks
+	Sends       []time.Time   `json:"sends,omitempty"`        // codes sent within the send window, oldest first
+	Pending     []PendingCode `json:"pending,omitempty"`      // codes sent and not yet used, one an origin
+}
+
+// A PendingCode is a code that was sent. The code itself is not in it.
+type PendingCode struct {
+	Origin  string    `json:"origin"`
+	Method  Method    `json:"method"`
+	To      string    `json:"to"`    // address or number it went to
+	Nonce   []byte    `json:"nonce"` // makes equal codes differ at rest
+	MAC     []byte    `json:"mac"`   // keyed hash of the code
+	Sent    time.Time `json:"sent"`
+	Expires time.Time `json:"expires"`
+}
+
+// A Message is one text to one person over one carrier.
+type Message struct {
+	ID      string // names the message in logs and audit
+	Carrier Method // Email or SMS
+	To      string // address or E.164 number
+	Subject string // email only
+	Text    string // plain text, lines end with \n
+}

@@ -1,0 +1,223 @@
+// Package wire is the frames on the PAM socket, between pam_mfa.so and mfad.
+//
+// A frame is a length (four bytes, big-endian, counting what follows), a type
+// (one byte) and a payload. The module opens with HELLO and then only answers:
+// one ANSWER or NO-ANSWER for each PROMPT. The daemon says everything else and
+// ends with DONE. The module's half is C (pam_mfa/relay.c); both sides hold the
+// other to the same bounds, and a frame that breaks them ends the login.
+//
+// Reading trusts nothing: a length is checked before memory is taken for it,
+// and every field before it is sliced. Functions may be called from many
+// goroutines, each on its own connection.
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"mfa/internal/mfa"
+)
+
+// Version of the protocol, in HELLO.
+const Version = 1
+
+const (
+	// MaxFrame bounds the length word: type and payload together, in bytes.
+	MaxFrame = 64 << 10
+	// MaxAnswer bounds an answer, as PAM_MAX_RESP_SIZE of Linux-PAM does.
+	MaxAnswer = 512
+	// MaxField bounds one field of HELLO, in bytes.
+	MaxField = 16 << 10
+)
+
+// The frame types. Upper-case letters, so that a trace can be read.
+const (
+	Hello    = 'H' // module: version u16, flags u32, then fields (tag u8, length u16, bytes)
+	Answer   = 'A' // module: the line typed
+	NoAnswer = 'N' // module: why, one byte
+	Prompt   = 'P' // daemon: echo (VISIBLE or HIDDEN), then text; wants an answer
+	Info     = 'I' // daemon: text
+	Failure  = 'E' // daemon: text
+	Done     = 'D' // daemon: outcome u8, flags u8; the last frame
+)
+
+// Second bytes of frames.
+const (
+	Visible = 'v' // PROMPT: with echo
+	Hidden  = 'h' // PROMPT: without
+
+	ConvFailed    = 'c' // NO-ANSWER: the conversation function failed
+	PasswordTyped = 'p' // NO-ANSWER: the answer was PAM_AUTHTOK and is kept back
+
+	ChangePassword = 1 // DONE: flag, acct_mgmt shall return PAM_NEW_AUTHTOK_REQD
+)
+
+// The tags of HELLO's fields. A field that is absent is empty; a tag that is
+// not known is passed over, so that a newer module can speak to an older daemon.
+const (
+	tagService = 1 + iota
+	tagUser
+	tagRHost
+	tagTTY
+	tagRUser
+	tagSSHAuthInfo
+	tagSSHConnection
+	tagModule
+)
+
+// Outcome letters of DONE. A letter that is not known is a refusal.
+var letters = map[mfa.Outcome]byte{
+	mfa.Accepted: 's', mfa.Exempt: 'x', mfa.WrongCode: 'w', mfa.Exhausted: 'm',
+	mfa.MustEnroll: 'e', mfa.Unavailable: 'u', mfa.NoConversation: 'c', mfa.Broken: 'b',
+}
+
+// ErrFrame is wrapped by every error about a frame that breaks the protocol.
+var ErrFrame = errors.New("bad frame")
+
+// A Frame is one message.
+type Frame struct {
+	Type    byte
+	Payload []byte
+}
+
+// Read reads one frame. It returns io.EOF only between frames.
+func Read(r io.Reader) (Frame, error) {
+	var head [5]byte
+	if _, err := io.ReadFull(r, head[:4]); err != nil {
+		return Frame{}, err
+	}
+	n := binary.BigEndian.Uint32(head[:4])
+	if n < 1 || n > MaxFrame {
+		return Frame{}, fmt.Errorf("%w: length %d is not within 1 and %d", ErrFrame, n, MaxFrame)
+	}
+	body := make([]byte, n)
+	if _, err := io.ReadFull(r, body); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return Frame{}, err
+	}
+	return Frame{Type: body[0], Payload: body[1:]}, nil
+}
+
+// Write writes one frame in one call of w.Write.
+func Write(w io.Writer, f Frame) error {
+	n := 1 + len(f.Payload)
+	if n > MaxFrame {
+		return fmt.Errorf("%w: %d bytes are more than %d", ErrFrame, n, MaxFrame)
+	}
+	b := make([]byte, 0, 4+n)
+	b = binary.BigEndian.AppendUint32(b, uint32(n))
+	b = append(b, f.Type)
+	b = append(b, f.Payload...)
+	_, err := w.Write(b)
+	return err
+}
+
+// EncodeHello returns the HELLO frame of a request, as the module writes it.
+func EncodeHello(req mfa.Request) Frame {
+	b := binary.BigEndian.AppendUint16(nil, Version)
+	b = binary.BigEndian.AppendUint32(b, req.Flags)
+	for i, v := range fields(&req) {
+		if *v == "" {
+			continue
+		}
+		b = append(b, byte(i+1))
+		b = binary.BigEndian.AppendUint16(b, uint16(len(*v)))
+		b = append(b, *v...)
+	}
+	return Frame{Type: Hello, Payload: b}
+}
+
+// fields lists a request's texts in the order of their tags.
+func fields(req *mfa.Request) []*string {
+	return []*string{
+		tagService - 1: &req.Service, tagUser - 1: &req.User, tagRHost - 1: &req.RHost,
+		tagTTY - 1: &req.TTY, tagRUser - 1: &req.RUser, tagSSHAuthInfo - 1: &req.SSHAuthInfo,
+		tagSSHConnection - 1: &req.SSHConnection, tagModule - 1: &req.Module,
+	}
+}
+
+// DecodeHello reads a HELLO frame. The request's UID is left zero: it is the
+// caller's to fill in from the socket.
+func DecodeHello(f Frame) (mfa.Request, error) {
+	var req mfa.Request
+	b := f.Payload
+	if f.Type != Hello {
+		return req, fmt.Errorf("%w: type %q in place of HELLO", ErrFrame, f.Type)
+	}
+	if len(b) < 6 {
+		return req, fmt.Errorf("%w: HELLO of %d bytes", ErrFrame, len(b))
+	}
+	if v := binary.BigEndian.Uint16(b); v != Version {
+		return req, fmt.Errorf("%w: protocol version %d, this daemon speaks %d", ErrFrame, v, Version)
+	}
+	req.Flags = binary.BigEndian.Uint32(b[2:])
+	b = b[6:]
+	into := fields(&req)
+	seen := map[byte]bool{}
+	for len(b) > 0 {
+		if len(b) < 3 {
+			return req, fmt.Errorf("%w: HELLO ends inside a field", ErrFrame)
+		}
+		tag, n := b[0], int(binary.BigEndian.Uint16(b[1:]))
+		if n > MaxField || n > len(b)-3 {
+			return req, fmt.Errorf("%w: HELLO field %d of %d bytes", ErrFrame, tag, n)
+		}
+		text := string(b[3 : 3+n])
+		b = b[3+n:]
+		if seen[tag] {
+			return req, fmt.Errorf("%w: HELLO field %d twice", ErrFrame, tag)
+		}
+		seen[tag] = true
+		if tag >= 1 && int(tag) <= len(into) {
+			*into[tag-1] = text
+		}
+	}
+	return req, nil
+}
+
+// EncodePrompt returns the frame that says p.
+func EncodePrompt(p mfa.Prompt) Frame {
+	switch p.Kind {
+	case mfa.Ask:
+		return Frame{Prompt, append([]byte{Visible}, p.Text...)}
+	case mfa.AskHidden:
+		return Frame{Prompt, append([]byte{Hidden}, p.Text...)}
+	case mfa.Failure:
+		return Frame{Failure, []byte(p.Text)}
+	default:
+		return Frame{Info, []byte(p.Text)}
+	}
+}
+
+// DecodeAnswer returns the line in an ANSWER frame, or the error a NO-ANSWER
+// frame stands for.
+func DecodeAnswer(f Frame) (string, error) {
+	switch {
+	case f.Type == Answer && len(f.Payload) <= MaxAnswer:
+		return string(f.Payload), nil
+	case f.Type == Answer:
+		return "", fmt.Errorf("%w: answer of %d bytes", ErrFrame, len(f.Payload))
+	case f.Type == NoAnswer && len(f.Payload) == 1 && f.Payload[0] == PasswordTyped:
+		return "", mfa.ErrPasswordTyped
+	case f.Type == NoAnswer && len(f.Payload) == 1 && f.Payload[0] == ConvFailed:
+		return "", mfa.ErrNoConversation
+	}
+	return "", fmt.Errorf("%w: type %q in place of an answer", ErrFrame, f.Type)
+}
+
+// EncodeDone returns the frame that ends a login.
+func EncodeDone(v mfa.Verdict) Frame {
+	letter, ok := letters[v.Outcome]
+	if !ok {
+		letter = letters[mfa.Broken]
+	}
+	var flags byte
+	if v.ChangePassword {
+		flags |= ChangePassword
+	}
+	return Frame{Done, []byte{letter, flags}}
+}
