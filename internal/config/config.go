@@ -1,0 +1,45 @@
+// Package config reads mfa.toml, strictly: an unknown key, a bad value or a
+// file that others may write is an error that names file, line and key and says
+// what is allowed. A key whose capability this version lacks is refused as "not
+// available yet", so that nobody trusts a setting that does nothing.
+package config
+
+import (
+	"mfa/internal/audit"
+	"mfa/internal/deliver"
+	"mfa/internal/login"
+	"mfa/internal/mfa"
+	"mfa/internal/seal"
+	"mfa/internal/store"
+)
+
+// Path is where mfad looks when it is not told.
+const Path = "/etc/mfa/mfa.toml"
+
+// Config is mfa.toml with its defaults filled in and every value checked.
+type Config struct {
+	Server  Server              `toml:"server"`
+	Store   store.Config        `toml:"store"`
+	Secrets seal.Config         `toml:"secrets"`
+	Policy  login.PolicyConfig  `toml:"policy"`
+	Code    login.CodeConfig    `toml:"code"`
+	Lockout login.LockoutConfig `toml:"lockout"`
+	Email   deliver.EmailConfig `toml:"email"`
+	Prompt  login.PromptConfig  `toml:"prompt"`
+	Audit   audit.Config        `toml:"audit"`
+	Log     Log                 `toml:"log"`
+}
+
+// Server is the table [server].
+type Server struct {
+	PAMSocket     string       `toml:"pam_socket"`
+	ControlSocket string       `toml:"control_socket"`
+	AdminGroup    string       `toml:"admin_group"`   // may administer; need not exist
+	MaxLogins     int          `toml:"max_logins"`    // at once
+	LoginTimeout  mfa.Duration `toml:"login_timeout"` // one login, hello to verdict
+}
+
+// Log is the table [log].
+type Log struct {
+	Level string `toml:"level"` // debug, info, warn, error
+}
