@@ -1,0 +1,94 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"mfa/internal/deliver"
+)
+
+// A comparison holds keys against each other.
+type comparison struct {
+	keys    []string // all that it looks at; the first is the one it names
+	allowed string
+	wrong   func(c *Config) string // "" if nothing
+}
+
+// comparisons are made of every file, also of the settings of a transport that
+// is not chosen: the day it is chosen is a bad day to hear of them.
+var comparisons = []comparison{
+	{
+		keys:    []string{"server.control_socket", "server.pam_socket"},
+		allowed: "a path of its own",
+		wrong: func(c *Config) string {
+			return when(c.Server.ControlSocket == c.Server.PAMSocket, "the same path as server.pam_socket")
+		},
+	},
+	{
+		keys:    []string{"email.outbox.path", "email.transport"},
+		allowed: "the path of a folder for the messages",
+		wrong: func(c *Config) string {
+			outbox := c.Email.Transport == deliver.TransportOutbox
+			return when(outbox && c.Email.Outbox.Path == "", `not set, but email.transport is "outbox"`)
+		},
+	},
+	{
+		keys:    []string{"email.smtp.password_file", "email.smtp.username"},
+		allowed: "both or neither",
+		wrong: func(c *Config) string {
+			s := c.Email.SMTP
+			return when(s.Username != "" && s.PasswordFile == "", "not set, but email.smtp.username is")
+		},
+	},
+	{
+		keys:    []string{"email.smtp.username", "email.smtp.password_file"},
+		allowed: "both or neither",
+		wrong: func(c *Config) string {
+			s := c.Email.SMTP
+			return when(s.Username == "" && s.PasswordFile != "", "not set, but email.smtp.password_file is")
+		},
+	},
+	{
+		keys:    []string{"email.smtp.auth", "email.smtp.username"},
+		allowed: `"auto" or "none" without email.smtp.username, anything but "none" with it`,
+		wrong:   wrongAuth,
+	},
+	{
+		keys:    []string{"email.smtp.tls", "email.smtp.host", "email.smtp.username"},
+		allowed: `"starttls" or "implicit", or a host on loopback`,
+		wrong: func(c *Config) string {
+			s := c.Email.SMTP
+			bare := s.TLS == deliver.TLSNone && s.Username != "" && !isLoopback(s.Host)
+			return when(bare, `"none" sends the password in clear to %q`, s.Host)
+		},
+	},
+}
+
+func wrongAuth(c *Config) string {
+	s := c.Email.SMTP
+	switch s.Auth {
+	case deliver.AuthAuto:
+		return ""
+	case deliver.AuthNone:
+		return when(s.Username != "", `"none", but email.smtp.username is set`)
+	default:
+		return when(s.Username == "", "%q, but email.smtp.username is not set", s.Auth)
+	}
+}
+
+// isLoopback reports whether mail for host stays on this machine.
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return strings.EqualFold(host, "localhost")
+	}
+	return addr.IsLoopback()
+}
+
+func when(wrong bool, format string, args ...any) string {
+	if !wrong {
+		return ""
+	}
+	return fmt.Sprintf(format, args...)
+}

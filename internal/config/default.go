@@ -1,0 +1,61 @@
+package config
+
+import (
+	"time"
+
+	"mfa/internal/audit"
+	"mfa/internal/deliver"
+	"mfa/internal/login"
+	"mfa/internal/mfa"
+	"mfa/internal/seal"
+	"mfa/internal/store"
+)
+
+// Default returns what an empty mfa.toml means. It passes every check, and
+// shares no memory with another Config.
+func Default() Config {
+	return Config{
+		Server: Server{
+			PAMSocket:     "/run/mfa/pam.sock",
+			ControlSocket: "/run/mfa/control.sock",
+			AdminGroup:    "mfa-admin",
+			MaxLogins:     1024,
+			LoginTimeout:  duration(100 * time.Second), // below LoginGraceTime of sshd, 120 s
+		},
+		Store:   store.Config{Backend: "local", Path: "/var/lib/mfa"},
+		Secrets: seal.Config{KeyFile: "/var/lib/mfa/key"},
+		Policy: login.PolicyConfig{
+			Mode:    login.ModeRequired,
+			Methods: []mfa.Method{mfa.Email},
+		},
+		Code: login.CodeConfig{
+			Digits:       6,
+			Lifetime:     duration(10 * time.Minute),
+			EntryTimeout: duration(90 * time.Second),
+			ResendAfter:  duration(30 * time.Second),
+			MaxSends:     5,
+			SendWindow:   duration(15 * time.Minute),
+		},
+		Lockout: login.LockoutConfig{
+			Failures: 5,
+			Window:   duration(15 * time.Minute),
+			Duration: duration(15 * time.Minute),
+		},
+		Email: deliver.EmailConfig{
+			Transport: deliver.TransportSMTP,
+			SMTP: deliver.SMTPConfig{
+				Host:    "localhost",
+				Port:    25,
+				TLS:     deliver.TLSOpportunistic,
+				Auth:    deliver.AuthAuto,
+				Timeout: duration(10 * time.Second),
+			},
+			Sendmail: deliver.SendmailConfig{Path: "/usr/sbin/sendmail"},
+		},
+		Prompt: login.PromptConfig{Echo: true},
+		Audit:  audit.Config{File: "/var/log/mfa/audit.jsonl"},
+		Log:    Log{Level: "info"},
+	}
+}
+
+func duration(d time.Duration) mfa.Duration { return mfa.Duration(d) }

@@ -1,0 +1,121 @@
+package config
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// An entry is one key or table of a TOML document.
+type entry struct {
+	key   string  // dotted, with quotes where TOML needs them
+	value any     // as the decoder gives it: string, int64, []any, map[string]any …
+	under []entry // what stands in it, if it is a table
+	line  int     // where it begins, from 1
+	twice bool    // it is set as a value and as a table
+}
+
+// readDocument reads TOML into a tree. Its problem is the first place that is
+// not TOML: what stands behind that cannot be read.
+func readDocument(data []byte) ([]entry, *problem) {
+	text := string(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
+	var top map[string]toml.Primitive
+	md, err := toml.Decode(text, &top)
+	if err != nil {
+		p := syntaxProblem(err)
+		return nil, &p
+	}
+	d := document{&md, text}
+	return d.entries(nil, top), nil
+}
+
+// document is a decoded text. The decoder keeps the lines of keys to itself,
+// but adds them to the error of an Unmarshaler: so each key is decoded once
+// more, by one that takes the value and fails.
+type document struct {
+	md   *toml.MetaData
+	text string
+}
+
+type taker struct{ value any }
+
+var errTaken = errors.New("taken")
+
+func (t *taker) UnmarshalTOML(v any) error {
+	t.value = v
+	return errTaken
+}
+
+func (d document) entries(outer toml.Key, table map[string]toml.Primitive) []entry {
+	var all []entry
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		all = append(all, d.entry(append(slices.Clip(outer), name), table[name]))
+	}
+	return all
+}
+
+func (d document) entry(key toml.Key, p toml.Primitive) entry {
+	var t taker
+	e := entry{key: key.String(), line: d.line(d.md.PrimitiveDecode(p, &t)), value: t.value}
+	if _, ok := t.value.(map[string]any); !ok {
+		return e
+	}
+	var table map[string]toml.Primitive
+	if err := d.md.PrimitiveDecode(p, &table); err != nil {
+		e.value = nil // cannot be, as it is a table; never taken for an empty one
+		return e
+	}
+	e.under = d.entries(key, table)
+	if e.line == 0 {
+		e.line = firstLine(e.under)
+	}
+	// The decoder lets "a.b = 1" be followed by "a = 2" and drops the 2.
+	last := d.md.Type(key...)
+	e.twice = last != "" && last != "Hash"
+	return e
+}
+
+// firstLine returns the line of the first of entries, 0 if there are none.
+func firstLine(entries []entry) int {
+	first := 0
+	for _, e := range entries {
+		if first == 0 || e.line < first {
+			first = e.line
+		}
+	}
+	return first
+}
+
+// line returns the line that err speaks of, 0 if none: a table that has no
+// header of its own.
+func (d document) line(err error) int {
+	var at toml.ParseError
+	if !errors.As(err, &at) || at.Position.Line == 0 {
+		return 0
+	}
+	// Position.Line is where a value of several lines ends.
+	return 1 + strings.Count(d.text[:min(at.Position.Start, len(d.text))], "\n")
+}
+
+var setTwice = regexp.MustCompile(`^Key '(.+)' (has already been defined|was already created .*)\.$`)
+
+func syntaxProblem(err error) problem {
+	var at toml.ParseError
+	if !errors.As(err, &at) {
+		return problem{line: 1, what: err.Error()}
+	}
+	p := problem{line: cmp.Or(at.Position.Line, 1)}
+	if m := setTwice.FindStringSubmatch(at.Message); m != nil {
+		p.key, p.what, p.allowed = m[1], "set twice", "once"
+		return p
+	}
+	p.what = "this is not TOML: " + at.Message
+	p.allowed = `[table] and key = value lines, with text and durations in quotes`
+	return p
+}

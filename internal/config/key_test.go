@@ -1,0 +1,191 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"mfa/internal/mfa"
+)
+
+// others holds for each key a value, as TOML, that is not its default.
+var others = map[string]string{
+	"server.pam_socket":        `"/run/x/pam.sock"`,
+	"server.control_socket":    `"/run/x/control.sock"`,
+	"server.admin_group":       `"wheel"`,
+	"server.max_logins":        `7`,
+	"server.login_timeout":     `"3m"`,
+	"store.path":               `"/srv/mfa"`,
+	"secrets.key_file":         `"/srv/key"`,
+	"policy.mode":              `"optional"`,
+	"code.digits":              `8`,
+	"code.lifetime":            `"5m"`,
+	"code.entry_timeout":       `"1m"`,
+	"code.resend_after":        `"45s"`,
+	"code.max_sends":           `9`,
+	"code.send_window":         `"1h"`,
+	"lockout.failures":         `3`,
+	"lockout.window":           `"1d"`,
+	"lockout.duration":         `"0s"`,
+	"email.transport":          `"sendmail"`,
+	"email.from":               `"mfa@example.com"`,
+	"email.subject":            `"Your code"`,
+	"email.smtp.host":          `"mail.example.com"`,
+	"email.smtp.port":          `587`,
+	"email.smtp.tls":           `"starttls"`,
+	"email.smtp.ca_file":       `"/etc/ca.pem"`,
+	"email.smtp.auth":          `"none"`,
+	"email.smtp.username":      `"mfa"`,
+	"email.smtp.password_file": `"/etc/mfa/password"`,
+	"email.smtp.timeout":       `"20s"`,
+	"email.sendmail.path":      `"/usr/lib/sendmail"`,
+	"email.outbox.path":        `"/var/outbox"`,
+	"prompt.echo":              `false`,
+	"audit.file":               `""`,
+	"log.level":                `"debug"`,
+}
+
+// only are the keys that allow no value but their default yet.
+var only = map[string]string{
+	"store.backend":  `"local"`,
+	"policy.methods": `["email"]`,
+}
+
+// companions are the keys that another one needs beside it.
+var companions = map[string]string{
+	"email.smtp.username":      "email.smtp.password_file",
+	"email.smtp.password_file": "email.smtp.username",
+}
+
+// asTOML writes the field that at points to.
+func asTOML(t *testing.T, at any) string {
+	switch at := at.(type) {
+	case *string:
+		return strconv.Quote(*at)
+	case *bool:
+		return strconv.FormatBool(*at)
+	case *int:
+		return strconv.Itoa(*at)
+	case *mfa.Duration:
+		return strconv.Quote(at.String())
+	case *[]mfa.Method:
+		return fmt.Sprintf("%q", *at)
+	}
+	t.Fatalf("no TOML for a %T", at)
+	return ""
+}
+
+func values(t *testing.T, c Config) map[string]string {
+	all := map[string]string{}
+	for _, s := range settings(&c) {
+		all[s.name] = asTOML(t, s.at)
+	}
+	return all
+}
+
+// TestEveryKeyArrives sets each key alone and sees its field change, and no
+// other: a key that is ignored or crossed with another fails it.
+func TestEveryKeyArrives(t *testing.T) {
+	for name, before := range values(t, Default()) {
+		t.Run(name, func(t *testing.T) {
+			want := values(t, Default())
+			want[name] = others[name]
+			if want[name] == "" {
+				want[name] = only[name]
+			} else if want[name] == before {
+				t.Fatalf("%s is the default: it proves nothing", before)
+			}
+			document := name + " = " + want[name]
+			if c, ok := companions[name]; ok {
+				want[c] = others[c]
+				document += "\n" + c + " = " + want[c]
+			}
+			c, err := Parse("F", []byte(document))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := values(t, c); !maps.Equal(got, want) {
+				t.Errorf("%s gave\n%v\nwant\n%v", document, got, want)
+			}
+		})
+	}
+}
+
+func TestEveryKeyHasOneRule(t *testing.T) {
+	c := Default()
+	var names []string
+	for _, s := range settings(&c) {
+		names = append(names, s.name)
+		r, ok := rules[s.name]
+		if !ok {
+			t.Errorf("%s has no rule", s.name)
+		} else if what := r.wrong(s.at); what != "" {
+			t.Errorf("%s: the default is refused: %s", s.name, what)
+		}
+	}
+	for name := range rules {
+		if !slices.Contains(names, name) {
+			t.Errorf("the rule for %s has no key", name)
+		}
+	}
+	for _, c := range comparisons {
+		for _, name := range c.keys {
+			if !slices.Contains(names, name) {
+				t.Errorf("a comparison looks at %s, which is no key", name)
+			}
+		}
+	}
+	for name := range laterWords {
+		if !slices.Contains(names, name) {
+			t.Errorf("laterWords names %s, which is no key", name)
+		}
+	}
+}
+
+func TestLaterKeysAreRefused(t *testing.T) {
+	c := Default()
+	for _, name := range laterKeys {
+		for _, value := range []string{"1", `"x"`, "true", "[]", "{}"} {
+			want := "F:2: " + name + ": not available yet in this version"
+			_, err := Parse("F", []byte("\n"+name+" = "+value))
+			if err == nil || err.Error() != want {
+				t.Errorf("%s = %s says %v, want %s", name, value, err, want)
+			}
+		}
+		if slices.ContainsFunc(settings(&c), func(s setting) bool { return s.name == name }) {
+			t.Errorf("%s is of this version and of a later one", name)
+		}
+	}
+}
+
+func TestDefaultIsNotShared(t *testing.T) {
+	a, b := Default(), Default()
+	a.Policy.Methods[0] = mfa.TOTP
+	if reflect.DeepEqual(a, b) {
+		t.Error("a change of one Config shows in another")
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for _, tc := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0},
+		{"", "abc", 3},
+		{"abc", "", 3},
+		{"code", "code", 0},
+		{"cod", "code", 1},
+		{"smpt", "smtp", 2},
+		{"kitten", "sitting", 3},
+		{strings.Repeat("x", 65), strings.Repeat("x", 65), 65}, // past the bound: far
+	} {
+		if got := distance(tc.a, tc.b); got != tc.want {
+			t.Errorf("distance(%q, %q) = %d, want %d", tc.a, tc.b, got, tc.want)
+		}
+	}
+}

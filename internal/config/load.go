@@ -1,0 +1,66 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// maxSize bounds the file, in bytes.
+const maxSize = 1 << 20
+
+// Load reads the mfa.toml at path as Parse does. It refuses one that anybody
+// but root and the user who runs this could have written, and one that does not
+// exist: a daemon that guesses its policy is worse than none.
+func Load(path string) (Config, error) {
+	data, err := read(path)
+	if err != nil {
+		return Config{}, err
+	}
+	return Parse(path, data)
+}
+
+func read(path string) ([]byte, error) {
+	// O_NONBLOCK: a FIFO in the place of the file must not hold the start up.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read config: %w; copy mfa.toml.example there and adapt it", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	defer f.Close()
+	// Of the open file, not of the path, which can change in between.
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	if err := checkTrust(path, info.Mode(), info.Sys().(*syscall.Stat_t).Uid, uint32(os.Geteuid())); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	if len(data) > maxSize {
+		return nil, fmt.Errorf("read config %q: it is larger than %d bytes; is it the right file?", path, maxSize)
+	}
+	return data, nil
+}
+
+// checkTrust says whether a file may decide who is asked for a second factor,
+// for a process that runs as uid self.
+func checkTrust(path string, mode fs.FileMode, owner, self uint32) error {
+	switch {
+	case !mode.IsRegular():
+		return fmt.Errorf("read config %q: it is not a regular file; put a file there, or a link to one", path)
+	case owner != 0 && owner != self:
+		return fmt.Errorf("read config %q: it belongs to uid %d, who could change it; mend it with: chown root %q", path, owner, path)
+	case mode.Perm()&0o022 != 0:
+		return fmt.Errorf("read config %q: group or others may write it (mode %04o); mend it with: chmod go-w %q", path, mode.Perm(), path)
+	}
+	return nil
+}

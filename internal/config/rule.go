@@ -1,0 +1,231 @@
+package config
+
+import (
+	"fmt"
+	"net/mail"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"mfa/internal/deliver"
+	"mfa/internal/login"
+	"mfa/internal/mfa"
+)
+
+// A rule says what one key may be set to.
+type rule struct {
+	allowed string              // for people
+	wrong   func(at any) string // what is wrong with the field at points to, "" if nothing
+}
+
+// newRule makes a rule for fields of type T. A field of another type panics: a
+// test passes every default through its rule.
+func newRule[T any](allowed string, wrong func(v T) string) rule {
+	return rule{allowed, func(at any) string { return wrong(*at.(*T)) }}
+}
+
+// rules holds one rule for each key of this version.
+var rules = map[string]rule{
+	"server.pam_socket":     socket,
+	"server.control_socket": socket,
+	"server.admin_group":    group,
+	"server.max_logins":     count(1, 65536),
+	"server.login_timeout":  span(time.Second, 10*time.Minute),
+
+	"store.backend":    word(laterWords["store.backend"], "local"),
+	"store.path":       somePath,
+	"secrets.key_file": somePath,
+
+	"policy.mode":    word(nil, login.ModeOff, login.ModeOptional, login.ModeRequired),
+	"policy.methods": methods(laterWords["policy.methods"], mfa.Email),
+
+	"code.digits":        count(6, 10),
+	"code.lifetime":      span(time.Second, time.Hour),
+	"code.entry_timeout": span(time.Second, 10*time.Minute),
+	"code.resend_after":  span(0, time.Hour),
+	"code.max_sends":     count(1, 100),
+	"code.send_window":   span(time.Second, 24*time.Hour),
+
+	// NIST SP 800-63B-4, 3.2.2: no more than 100 consecutive failures.
+	"lockout.failures": count(1, 100),
+	"lockout.window":   span(time.Second, 30*24*time.Hour),
+	"lockout.duration": span(0, 365*24*time.Hour),
+
+	"email.transport":          word(nil, deliver.TransportSMTP, deliver.TransportSendmail, deliver.TransportOutbox),
+	"email.from":               sender,
+	"email.subject":            text(200),
+	"email.smtp.host":          host,
+	"email.smtp.port":          count(1, 65535),
+	"email.smtp.tls":           word(nil, deliver.TLSNone, deliver.TLSOpportunistic, deliver.TLSStartTLS, deliver.TLSImplicit),
+	"email.smtp.ca_file":       optionalPath,
+	"email.smtp.auth":          word(nil, deliver.AuthAuto, deliver.AuthNone, deliver.AuthPlain, deliver.AuthLogin, deliver.AuthCRAMMD5),
+	"email.smtp.username":      text(256),
+	"email.smtp.password_file": optionalPath,
+	"email.smtp.timeout":       span(time.Second, 2*time.Minute),
+	"email.sendmail.path":      somePath,
+	"email.outbox.path":        optionalPath,
+
+	"prompt.echo": newRule("true or false, without quotes", func(bool) string { return "" }),
+	"audit.file":  optionalPath,
+	"log.level":   word(nil, "debug", "info", "warn", "error"),
+}
+
+func count(least, most int) rule {
+	return newRule(fmt.Sprintf("%d to %d", least, most), func(n int) string {
+		if n < least || n > most {
+			return fmt.Sprintf("%d is out of range", n)
+		}
+		return ""
+	})
+}
+
+func span(least, most time.Duration) rule {
+	lo, hi := mfa.Duration(least), mfa.Duration(most)
+	return newRule(fmt.Sprintf("%q to %q", lo, hi), func(d mfa.Duration) string {
+		switch {
+		case d < lo:
+			return fmt.Sprintf("%q is too short", d)
+		case d > hi:
+			return fmt.Sprintf("%q is too long", d)
+		}
+		return ""
+	})
+}
+
+func word(later []string, words ...string) rule {
+	return newRule(either(words), func(s string) string { return unknownWord(s, words, later) })
+}
+
+func unknownWord[S ~string](s S, words []S, later []string) string {
+	switch {
+	case slices.Contains(words, s):
+		return ""
+	case slices.Contains(later, string(s)):
+		return fmt.Sprintf("%q is %s", s, notYet)
+	}
+	return fmt.Sprintf("%q is unknown", s)
+}
+
+// either lists words for people: "a", "b" or "c".
+func either[S ~string](words []S) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = fmt.Sprintf("%q", w)
+	}
+	last := len(quoted) - 1
+	if last == 0 {
+		return quoted[0]
+	}
+	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
+}
+
+func methods(later []string, known ...mfa.Method) rule {
+	return newRule("a list of "+either(known), func(list []mfa.Method) string {
+		if len(list) == 0 {
+			return "the list is empty"
+		}
+		for i, m := range list {
+			if what := unknownWord(m, known, later); what != "" {
+				return what
+			}
+			if slices.Contains(list[:i], m) {
+				return fmt.Sprintf("%q is in the list twice", m)
+			}
+		}
+		return ""
+	})
+}
+
+// wrongPath does not show the path: a password may stand where its file should.
+func wrongPath(s string) string {
+	switch {
+	case s == "":
+		return "empty"
+	case !filepath.IsAbs(s):
+		return "not an absolute path"
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return "a control character in the path"
+	}
+	return ""
+}
+
+var somePath = newRule(`a path that begins with "/"`, wrongPath)
+
+var optionalPath = newRule(`a path that begins with "/", or ""`, func(s string) string {
+	if s == "" {
+		return ""
+	}
+	return wrongPath(s)
+})
+
+// longestSocket is what sun_path of unix(7) holds beside its closing zero.
+const longestSocket = 107
+
+var socket = newRule(fmt.Sprintf(`a path that begins with "/", of at most %d bytes`, longestSocket), func(s string) string {
+	if len(s) > longestSocket {
+		return fmt.Sprintf("a path of %d bytes is too long for a socket", len(s))
+	}
+	return wrongPath(s)
+})
+
+var group = newRule(`the name of a group, or "" for root alone`, func(s string) string {
+	if s != strings.TrimSpace(s) || strings.Contains(s, ":") || strings.ContainsFunc(s, unicode.IsControl) {
+		return fmt.Sprintf("%q is not the name of a group", s)
+	}
+	return ""
+})
+
+// text allows one line of text: what ends up in a mail header must not begin
+// another one.
+func text(most int) rule {
+	return newRule(fmt.Sprintf("one line of at most %d bytes", most), func(s string) string {
+		switch {
+		case strings.ContainsFunc(s, unicode.IsControl):
+			return "a control character in the text"
+		case len(s) > most:
+			return fmt.Sprintf("%d bytes are too long", len(s))
+		}
+		return ""
+	})
+}
+
+var sender = newRule(`an address like "mfa@example.com" or "Example login <mfa@example.com>", or ""`, func(s string) string {
+	if s == "" {
+		return ""
+	}
+	if _, err := mail.ParseAddress(s); err != nil || strings.ContainsFunc(s, unicode.IsControl) {
+		return fmt.Sprintf("%q is not an email address (RFC 5322)", s)
+	}
+	return ""
+})
+
+var host = newRule(`a name like "mail.example.com" or an address like "192.0.2.25", without a port`, func(s string) string {
+	if _, err := netip.ParseAddr(s); err == nil || isHostName(s) {
+		return ""
+	}
+	return fmt.Sprintf("%q is not a host", s)
+})
+
+// isHostName reports whether s can be the name of a host (RFC 1123, 2.1), with
+// the underscore that names in use have beside it.
+func isHostName(s string) bool {
+	if len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(s, "."), ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "-") != label {
+			return false
+		}
+		if strings.ContainsFunc(label, notInHostName) {
+			return false
+		}
+	}
+	return true
+}
+
+func notInHostName(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+}
