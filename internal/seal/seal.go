@@ -1,0 +1,134 @@
+// Package seal keeps secrets at rest: the daemon's one key, and the keyed
+// hashes made with it.
+//
+// What to know before trusting it: every use of the key names its purpose and
+// gets a key of its own (HKDF, RFC 5869), so a hash made for one purpose proves
+// nothing in another. A key file that others could read or write is refused,
+// and a key that is lost is never silently replaced: what was hashed with it
+// would be worthless.
+package seal
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// keySize is the size of the key in bytes.
+const keySize = 32
+
+// A Key is the daemon's secret. Its methods may be called from many goroutines.
+type Key struct {
+	secret [keySize]byte
+}
+
+// Load reads the key file: 64 hexadecimal digits and a newline. It refuses a
+// file that is not regular, belongs to someone else than root or the caller, or
+// is open to group or others. The error wraps fs.ErrNotExist if there is none.
+func Load(path string) (*Key, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read secrets.key_file: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("read secrets.key_file: %w", err)
+	}
+	if err := private(info); err != nil {
+		return nil, fmt.Errorf("read secrets.key_file %q: %w", path, err)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, 1024))
+	if err != nil {
+		return nil, fmt.Errorf("read secrets.key_file: %w", err)
+	}
+	secret, err := hex.DecodeString(strings.TrimSuffix(string(text), "\n"))
+	if err != nil || len(secret) != keySize {
+		return nil, fmt.Errorf("read secrets.key_file %q: not a key: want %d hexadecimal digits and a newline; "+
+			"restore the file from a backup", path, 2*keySize)
+	}
+	return &Key{secret: [keySize]byte(secret)}, nil
+}
+
+// private says whether only root and the caller can touch the file.
+func private(info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return errors.New("not a regular file")
+	}
+	if m := info.Mode().Perm(); m&0o077 != 0 {
+		return fmt.Errorf("mode %04o is open to others; run chmod 0600 on it", m)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("belongs to uid %d; run chown root on it", st.Uid)
+	}
+	return nil
+}
+
+// Create makes a new key and writes it to path, durably and only if nothing is
+// there yet. The folder is made when missing, mode 0700.
+func Create(path string) (*Key, error) {
+	var k Key
+	rand.Read(k.secret[:])
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create secrets.key_file: %w", err)
+	}
+	tmp, err := os.CreateTemp(dir, ".key-*")
+	if err != nil {
+		return nil, fmt.Errorf("create secrets.key_file: %w", err)
+	}
+	defer os.Remove(tmp.Name())
+	_, err = io.WriteString(tmp, hex.EncodeToString(k.secret[:])+"\n")
+	// A link fails if the name is taken; a rename would overwrite somebody's key.
+	err = errors.Join(err, tmp.Sync(), tmp.Close())
+	if err == nil {
+		err = os.Link(tmp.Name(), path)
+	}
+	if err == nil {
+		err = syncDir(dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create secrets.key_file: %w", err)
+	}
+	return &k, nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// MAC returns a keyed hash (HMAC-SHA256, RFC 2104) of the parts, which cannot
+// be mistaken for a hash of other parts or for another purpose.
+func (k *Key) MAC(purpose string, parts ...[]byte) []byte {
+	sub, err := hkdf.Key(sha256.New, k.secret[:], nil, "mfa "+purpose, sha256.Size)
+	if err != nil {
+		panic("seal: hkdf of 32 bytes: " + err.Error()) // only for lengths over 255 hashes
+	}
+	h := hmac.New(sha256.New, sub)
+	for _, p := range parts {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(p)))
+		h.Write(n[:])
+		h.Write(p)
+	}
+	return h.Sum(nil)
+}
+
+// ID names the key without giving it away. The store remembers it, so that a
+// wrong key is noticed at start and not by the first user whose code fails.
+func (k *Key) ID() string { return hex.EncodeToString(k.MAC("key id")[:8]) }
