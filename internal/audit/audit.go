@@ -1,0 +1,141 @@
+// Package audit writes down what happened: one JSON object a line, appended,
+// for every decision that lets somebody in or keeps them out and for every
+// change of an enrollment.
+//
+// What to know before trusting it: a line is in the file when Record returns,
+// but it is not synced; a file that was moved away by log rotation is opened
+// anew at the next line. No line ever holds a code, a secret or a password, and
+// what came from outside is escaped by JSON. A line that cannot be written goes
+// to the log instead, as an error: the decision stands.
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// The event names, stable for programs that read the file.
+const (
+	Login       = "login"                 // a login ended: outcome, reason
+	Challenge   = "challenge.issued"      // a code was made and handed to a carrier
+	Sent        = "challenge.sent"        // the next hop took the message
+	SendFailed  = "challenge.send_failed" // it did not
+	Failed      = "factor.failed"         // a wrong code was counted
+	Locked      = "lockout.locked"        // the second factor of a user was locked
+	Unlocked    = "lockout.unlocked"      // and unlocked, by Actor
+	Enrolled    = "enrollment.changed"    // a method was added, changed or confirmed
+	ResetUser   = "enrollment.reset"      // everything of a user was cleared
+	ConfigLoad  = "config.loaded"         // the daemon took a configuration
+	ConfigError = "config.refused"        // it refused one and kept the old
+)
+
+// An Event is one line. Empty fields are left out.
+type Event struct {
+	Time    time.Time `json:"time"`
+	Event   string    `json:"event"`
+	User    string    `json:"user,omitempty"`
+	UID     *uint32   `json:"uid,omitempty"`
+	Service string    `json:"service,omitempty"`
+	Address string    `json:"address,omitempty"`
+	Key     string    `json:"key,omitempty"` // fingerprint of the SSH key
+	Method  string    `json:"method,omitempty"`
+	To      string    `json:"to,omitempty"`      // masked
+	Message string    `json:"message,omitempty"` // ID of the message sent
+	Outcome string    `json:"outcome,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+	Actor   string    `json:"actor,omitempty"` // who administered
+}
+
+// Log is the audit file. It may be used from many goroutines.
+type Log struct {
+	path string
+	log  *slog.Logger
+
+	mu sync.Mutex // guards f
+	f  *os.File   // nil: no file is configured, or it is not open just now
+}
+
+// Open opens the file named in cfg for appending, mode 0600, and makes its
+// folder when missing. With no file configured events go to the log only.
+func Open(cfg Config, log *slog.Logger) (*Log, error) {
+	l := &Log{path: cfg.File, log: log}
+	if l.path == "" {
+		return l, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(l.path), 0o750); err != nil {
+		return nil, fmt.Errorf("open audit.file: %w", err)
+	}
+	f, err := l.open()
+	if err != nil {
+		return nil, fmt.Errorf("open audit.file: %w", err)
+	}
+	l.f = f
+	return l, nil
+}
+
+func (l *Log) open() (*os.File, error) {
+	return os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+}
+
+// Record writes one event.
+func (l *Log) Record(ev Event) {
+	line, err := json.Marshal(ev)
+	if err == nil {
+		err = l.append(append(line, '\n'))
+	}
+	if err != nil {
+		l.log.Error("audit line not written; free space or mend audit.file",
+			"error", err, "event", ev.Event, "user", ev.User, "outcome", ev.Outcome)
+	}
+}
+
+func (l *Log) append(line []byte) error {
+	if l.path == "" {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rotated() {
+		f, err := l.open()
+		if err != nil {
+			return err
+		}
+		if l.f != nil {
+			_ = l.f.Close() // every line in it was written whole
+		}
+		l.f = f
+	}
+	_, err := l.f.Write(line)
+	return err
+}
+
+// rotated says whether the open file is no longer the one at the path.
+func (l *Log) rotated() bool {
+	if l.f == nil {
+		return true
+	}
+	here, err := l.f.Stat()
+	if err != nil {
+		return true
+	}
+	there, err := os.Lstat(l.path)
+	return err != nil || !os.SameFile(here, there)
+}
+
+// Close closes the file.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.f == nil {
+		return nil
+	}
+	err := l.f.Close()
+	l.f = nil
+	return err
+}
