@@ -1,0 +1,70 @@
+// Package factor knows the methods of a second factor, one file a method: how a
+// challenge is made and how an answer is checked.
+//
+// It is pure: no I/O, no clock; time and randomness come in as arguments. A
+// check compares in constant time, and what it is given to keep holds no code
+// in clear. Counting attempts and locking is the caller's (login).
+package factor
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"mfa/internal/mfa"
+	"mfa/internal/seal"
+)
+
+// nonceSize in bytes: equal codes of equal users still differ at rest.
+const nonceSize = 16
+
+// NewCode returns digits decimal digits, uniform, from r. Digits is 1 to 18.
+func NewCode(r io.Reader, digits int) (string, error) {
+	limit := uint64(1)
+	for range digits {
+		limit *= 10
+	}
+	// Values past the last whole multiple of limit would favour small codes.
+	ceiling := ^uint64(0) - ^uint64(0)%limit
+	var b [8]byte
+	for {
+		if _, err := io.ReadFull(r, b[:]); err != nil {
+			return "", fmt.Errorf("make code: %w", err)
+		}
+		if v := binary.BigEndian.Uint64(b[:]); v < ceiling {
+			return fmt.Sprintf("%0*d", digits, v%limit), nil
+		}
+	}
+}
+
+// NewPending returns what is kept of a code sent to the address to at the time
+// now: everything but the code.
+func NewPending(key *seal.Key, id mfa.Identity, origin mfa.Origin, method mfa.Method, to, code string,
+	now time.Time, lifetime time.Duration,
+) mfa.PendingCode {
+	p := mfa.PendingCode{
+		Origin: origin.String(), Method: method, To: to,
+		Nonce: make([]byte, nonceSize), Sent: now, Expires: now.Add(lifetime),
+	}
+	rand.Read(p.Nonce)
+	p.MAC = codeMAC(key, id, p, code)
+	return p
+}
+
+// CodeMatches says whether answer is the code that p keeps, for this user, in
+// constant time. People copy codes with spaces and dashes; those do not count.
+// It does not look at p.Expires.
+func CodeMatches(key *seal.Key, id mfa.Identity, p mfa.PendingCode, answer string) bool {
+	return hmac.Equal(p.MAC, codeMAC(key, id, p, strings.NewReplacer(" ", "", "-", "").Replace(answer)))
+}
+
+// codeMAC binds a code to all that it is good for, so that a record moved to
+// another user, origin or address proves nothing there.
+func codeMAC(key *seal.Key, id mfa.Identity, p mfa.PendingCode, code string) []byte {
+	uid := binary.BigEndian.AppendUint32(nil, id.UID)
+	return key.MAC("sent code", []byte(id.Name), uid, []byte(p.Origin), []byte(p.Method), []byte(p.To), p.Nonce, []byte(code))
+}
