@@ -174,3 +174,15 @@ type Message struct {
 	Subject string // email only
 	Text    string // plain text, lines end with \n
 }
+
+// Locked says whether logins are refused at the time now, and for how long yet;
+// hard means until an administrator unlocks, and then left is zero.
+func (s State) Locked(now time.Time) (left time.Duration, hard, locked bool) {
+	switch {
+	case s.LockedHard:
+		return 0, true, true
+	case s.LockedUntil != nil && now.Before(*s.LockedUntil):
+		return s.LockedUntil.Sub(now), false, true
+	}
+	return 0, false, false
+}

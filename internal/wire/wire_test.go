@@ -1,0 +1,173 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"mfa/internal/mfa"
+)
+
+func TestFrameRoundTrip(t *testing.T) {
+	var buf bytes.Buffer
+	want := []Frame{{Info, nil}, {Prompt, []byte("vCode: ")}, {Info, bytes.Repeat([]byte{'x'}, MaxFrame-1)}}
+	for _, f := range want {
+		if err := Write(&buf, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range want {
+		got, err := Read(&buf)
+		if err != nil || got.Type != f.Type || !bytes.Equal(got.Payload, f.Payload) {
+			t.Fatalf("got %q of %d bytes, %v", got.Type, len(got.Payload), err)
+		}
+	}
+	if _, err := Read(&buf); !errors.Is(err, io.EOF) {
+		t.Errorf("after the last frame: %v, want io.EOF", err)
+	}
+	if err := Write(&buf, Frame{Info, make([]byte, MaxFrame)}); !errors.Is(err, ErrFrame) {
+		t.Errorf("too large a frame: %v", err)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		in   string
+		want error
+	}{
+		"no length":     {"\x00\x00", io.ErrUnexpectedEOF},
+		"zero length":   {"\x00\x00\x00\x00", ErrFrame},
+		"huge length":   {"\xff\xff\xff\xffD", ErrFrame},
+		"over by one":   {"\x00\x01\x00\x01D", ErrFrame},
+		"short payload": {"\x00\x00\x00\x05Dab", io.ErrUnexpectedEOF},
+		"no payload":    {"\x00\x00\x00\x05", io.ErrUnexpectedEOF},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Read(strings.NewReader(tc.in)); !errors.Is(err, tc.want) {
+				t.Errorf("%v, want %v", err, tc.want)
+			}
+		})
+	}
+}
+
+var full = mfa.Request{
+	Service: "sshd", User: "alice", RHost: "192.0.2.1", TTY: "ssh", RUser: "bob",
+	SSHAuthInfo: "publickey ssh-ed25519 AAAA\n", SSHConnection: "192.0.2.1 1 192.0.2.2 22", Module: "1.2", Flags: 0x8001,
+}
+
+func TestHelloRoundTrip(t *testing.T) {
+	for _, want := range []mfa.Request{full, {}, {User: "x"}} {
+		got, err := DecodeHello(EncodeHello(want))
+		if err != nil || got != want {
+			t.Errorf("got %+v, %v; want %+v", got, err, want)
+		}
+	}
+}
+
+func TestDecodeHelloRefuses(t *testing.T) {
+	good := EncodeHello(mfa.Request{User: "alice"}).Payload
+	long := append(bytes.Clone(good[:6]), tagUser)
+	long = binary.BigEndian.AppendUint16(long, MaxField+1)
+	long = append(long, make([]byte, MaxField+1)...)
+	for name, f := range map[string]Frame{
+		"type":         {Answer, good},
+		"empty":        {Hello, nil},
+		"version":      {Hello, append([]byte{0, 2}, good[2:]...)},
+		"half a field": {Hello, good[:len(good)-1]},
+		"half a head":  {Hello, append(bytes.Clone(good), tagTTY, 0)},
+		"twice":        {Hello, append(bytes.Clone(good), good[6:]...)},
+		"long field":   {Hello, long},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if req, err := DecodeHello(f); !errors.Is(err, ErrFrame) {
+				t.Errorf("%+v, %v", req, err)
+			}
+		})
+	}
+	if _, err := DecodeHello(Frame{Hello, append(bytes.Clone(good), 200, 0, 1, 'x')}); err != nil {
+		t.Errorf("a tag of a newer module: %v", err)
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	for name, tc := range map[string]struct {
+		f    Frame
+		text string
+		want error
+	}{
+		"line":      {Frame{Answer, []byte("123456")}, "123456", nil},
+		"empty":     {Frame{Answer, nil}, "", nil},
+		"too long":  {Frame{Answer, make([]byte, MaxAnswer+1)}, "", ErrFrame},
+		"conv":      {Frame{NoAnswer, []byte{ConvFailed}}, "", mfa.ErrNoConversation},
+		"password":  {Frame{NoAnswer, []byte{PasswordTyped}}, "", mfa.ErrPasswordTyped},
+		"no reason": {Frame{NoAnswer, nil}, "", ErrFrame},
+		"unknown":   {Frame{NoAnswer, []byte{'?'}}, "", ErrFrame},
+		"type":      {Frame{Done, []byte("123456")}, "", ErrFrame},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := DecodeAnswer(tc.f)
+			if text != tc.text || !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) {
+				t.Errorf("%q, %v", text, err)
+			}
+		})
+	}
+}
+
+// The letters are fixed: a module of another version reads them.
+func TestDoneLetters(t *testing.T) {
+	for outcome, want := range map[mfa.Outcome]string{
+		mfa.Broken: "b", mfa.Accepted: "s", mfa.Exempt: "x", mfa.WrongCode: "w", mfa.Exhausted: "m",
+		mfa.MustEnroll: "e", mfa.Unavailable: "u", mfa.NoConversation: "c", mfa.Outcome(99): "b",
+	} {
+		if f := EncodeDone(mfa.Verdict{Outcome: outcome}); f.Type != Done || string(f.Payload) != want+"\x00" {
+			t.Errorf("%v: %q", outcome, f.Payload)
+		}
+	}
+	if f := EncodeDone(mfa.Verdict{Outcome: mfa.Accepted, ChangePassword: true}); string(f.Payload) != "s\x01" {
+		t.Errorf("with a password change: %q", f.Payload)
+	}
+}
+
+func TestPromptKinds(t *testing.T) {
+	for kind, want := range map[mfa.PromptKind]string{
+		mfa.Info: "Itext", mfa.Failure: "Etext", mfa.Ask: "Pvtext", mfa.AskHidden: "Phtext",
+	} {
+		if f := EncodePrompt(mfa.Prompt{Kind: kind, Text: "text"}); string(f.Type)+string(f.Payload) != want {
+			t.Errorf("kind %d: %q %q", kind, f.Type, f.Payload)
+		}
+	}
+}
+
+func FuzzDecodeHello(f *testing.F) {
+	f.Add(EncodeHello(full).Payload)
+	f.Add([]byte{0, 1, 0, 0, 0, 0, 1, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		req, err := DecodeHello(Frame{Hello, payload})
+		if err != nil {
+			return
+		}
+		if again, err := DecodeHello(EncodeHello(req)); err != nil || again != req {
+			t.Errorf("%+v became %+v, %v", req, again, err)
+		}
+	})
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x02Pv"))
+	f.Add([]byte("\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		r := bytes.NewReader(in)
+		for {
+			frame, err := Read(r)
+			if err != nil {
+				return
+			}
+			if len(frame.Payload) >= MaxFrame {
+				t.Fatalf("payload of %d bytes", len(frame.Payload))
+			}
+		}
+	})
+}
