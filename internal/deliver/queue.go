@@ -1,0 +1,92 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// ErrClosed is wrapped by the error of a message that was on its way, or handed
+// over, when its Queue closed.
+var ErrClosed = errors.New("the queue is closed")
+
+// A Queue sends messages in the background, so that a slow relay delays nobody's
+// prompt, and a message outlives the login that asked for it. It may be used
+// from many goroutines; it owns those that send.
+type Queue struct {
+	sender  Sender
+	timeout time.Duration
+	ctx     context.Context // ends when the queue gives up on what is under way
+	cancel  context.CancelCauseFunc
+
+	mu     sync.Mutex // guards closed, and wg against Add after Wait
+	closed bool
+	wg     sync.WaitGroup
+}
+
+// NewQueue returns a queue that gives each message the timeout, retries included.
+func NewQueue(s Sender, timeout time.Duration) *Queue {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	return &Queue{sender: s, timeout: timeout, ctx: ctx, cancel: cancel}
+}
+
+// A Sending is one message under way.
+type Sending struct {
+	done chan struct{}
+	err  error // valid once done is closed
+}
+
+// Done is closed when the message was taken by the next hop, or given up.
+func (s *Sending) Done() <-chan struct{} { return s.done }
+
+// Err returns nil while the message is under way and when it was taken.
+func (s *Sending) Err() error {
+	select {
+	case <-s.done:
+		return s.err
+	default:
+		return nil
+	}
+}
+
+// Send starts sending m and returns at once. When it ends, after is called with
+// its error, and then Done is closed; after may be nil.
+func (q *Queue) Send(m mfa.Message, after func(error)) *Sending {
+	s := &Sending{done: make(chan struct{})}
+	finish := func(err error) {
+		s.err = err
+		if after != nil {
+			after(err)
+		}
+		close(s.done)
+	}
+	q.mu.Lock()
+	closed := q.closed
+	if !closed {
+		q.wg.Go(func() {
+			ctx, cancel := context.WithTimeout(q.ctx, q.timeout)
+			defer cancel()
+			finish(q.sender.Send(ctx, m))
+		})
+	}
+	q.mu.Unlock()
+	if closed {
+		finish(ErrClosed)
+	}
+	return s
+}
+
+// Close takes no more messages and waits for those under way until ctx ends;
+// then it gives up on them.
+func (q *Queue) Close(ctx context.Context) {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { q.cancel(ErrClosed) })
+	defer stop()
+	q.wg.Wait()
+	q.cancel(ErrClosed)
+}
