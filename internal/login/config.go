@@ -9,7 +9,13 @@ type Config struct {
 	Code    CodeConfig
 	Lockout LockoutConfig
 	Prompt  PromptConfig
-	Host    string // name of this machine, as people know it
+
+	Host        string // name of this machine, as people know it
+	MailSubject string // of mails with a code; empty: one that names the host
+
+	// MailDomain is the domain of the addresses that accounts which do not exist
+	// seem to have.
+	MailDomain string
 }
 
 // Modes of PolicyConfig.Mode.
