@@ -1,0 +1,137 @@
+// Package enroll is the life of an enrollment: an administrator's entry, what is
+// shown of it, and its end.
+//
+// What to know before trusting it: an enrollment names the account by uid as
+// well as by name, so it dies with the account. A change of address ends the
+// codes that were sent to the old one; a reset clears everything of one user
+// and nothing of anybody else's.
+package enroll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/mail"
+	"strings"
+	"time"
+
+	"mfa/internal/audit"
+	"mfa/internal/deliver"
+	"mfa/internal/mfa"
+	"mfa/internal/store"
+)
+
+// ErrNotEnrolled means that there is no enrollment of that user.
+var ErrNotEnrolled = errors.New("not enrolled")
+
+// ErrInvalid is wrapped by errors about what was entered; the text is for the
+// person who entered it.
+var ErrInvalid = errors.New("invalid")
+
+// Service changes and shows enrollments. It may be used from many goroutines.
+type Service struct {
+	Records store.Records
+	Audit   *audit.Log
+	Now     func() time.Time
+}
+
+// SetEmail makes address the one that codes for id go to. It counts as confirmed
+// once a code sent there was typed back. Actor is who entered it.
+func (s *Service) SetEmail(ctx context.Context, id mfa.Identity, address, actor string) error {
+	address, err := parseAddress(address)
+	if err != nil {
+		return err
+	}
+	err = s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
+		if en.UID != id.UID {
+			*en = mfa.Enrollment{} // of a former account of this name
+		}
+		en.UID = id.UID
+		if en.Email != nil && en.Email.Address == address {
+			return nil // keeps its confirmation
+		}
+		en.Email = &mfa.Address{Address: address, AddedBy: actor}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.Audit.Record(audit.Event{
+		Time: s.Now(), Event: audit.Enrolled, User: id.Name, UID: &id.UID,
+		Method: string(mfa.Email), To: deliver.Mask(address), Actor: actor, Reason: "address entered",
+	})
+	return nil
+}
+
+// parseAddress returns the bare address of RFC 5322, section 3.4.1.
+func parseAddress(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	a, err := mail.ParseAddress(s)
+	if err != nil || a.Name != "" || a.Address != s {
+		return "", fmt.Errorf("%w email address %q: want one like alice@example.com", ErrInvalid, s)
+	}
+	return s, nil
+}
+
+// Reset clears the enrollment and the state of user: failures, lock, codes. It
+// says whether there was an enrollment. A record that does not parse is cleared too.
+func (s *Service) Reset(ctx context.Context, user, actor string) (wasEnrolled bool, err error) {
+	_, err = s.Records.Enrollment(ctx, user)
+	wasEnrolled = !errors.Is(err, store.ErrNotFound)
+	if err := s.Records.ResetUser(ctx, user); err != nil {
+		return false, err
+	}
+	s.Audit.Record(audit.Event{Time: s.Now(), Event: audit.ResetUser, User: user, Actor: actor})
+	return wasEnrolled, nil
+}
+
+// A View is what is shown of a user. Addresses are masked.
+type View struct {
+	User           string     `json:"user"`
+	UID            uint32     `json:"uid"`
+	Email          string     `json:"email,omitempty"`
+	EmailConfirmed *time.Time `json:"email_confirmed,omitempty"`
+	EmailAddedBy   string     `json:"email_added_by,omitempty"`
+	Failures       int        `json:"failures"`
+	Locked         bool       `json:"locked"`
+	LockedUntil    *time.Time `json:"locked_until,omitempty"` // absent while locked: until unlocked
+	PendingCodes   int        `json:"pending_codes"`          // sent, unused and not expired
+	CodesSent      int        `json:"codes_sent"`             // that count against code.max_sends
+}
+
+// Show returns what is known of id, or an error wrapping ErrNotEnrolled.
+func (s *Service) Show(ctx context.Context, id mfa.Identity) (View, error) {
+	en, err := s.Records.Enrollment(ctx, id.Name)
+	if errors.Is(err, store.ErrNotFound) || err == nil && en.UID != id.UID {
+		return View{}, fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
+	}
+	if err != nil {
+		return View{}, err
+	}
+	st, err := s.Records.State(ctx, id.Name)
+	if err != nil {
+		return View{}, err
+	}
+	v := View{User: id.Name, UID: id.UID}
+	if en.Email != nil {
+		v.Email, v.EmailAddedBy = deliver.Mask(en.Email.Address), en.Email.AddedBy
+		if !en.Email.Confirmed.IsZero() {
+			v.EmailConfirmed = &en.Email.Confirmed
+		}
+	}
+	if st.UID != id.UID {
+		return v, nil
+	}
+	now := s.Now()
+	v.Failures, v.CodesSent = len(st.Failures), len(st.Sends)
+	_, hard, locked := st.Locked(now)
+	if v.Locked = locked; locked && !hard {
+		v.LockedUntil = st.LockedUntil
+	}
+	for _, p := range st.Pending {
+		if now.Before(p.Expires) {
+			v.PendingCodes++
+		}
+	}
+	return v, nil
+}
