@@ -1,0 +1,240 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os/user"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mfa/internal/enroll"
+	"mfa/internal/login"
+	"mfa/internal/mfa"
+)
+
+// maxBody bounds what a caller may send, in bytes.
+const maxBody = 64 << 10
+
+// Control serves the control socket: HTTP with JSON, one resource a user.
+//
+//	GET  /v1/status
+//	GET  /v1/users/NAME
+//	PUT  /v1/users/NAME/email    {"address": "…"}
+//	POST /v1/users/NAME/unlock
+//	POST /v1/users/NAME/reset
+//
+// An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
+// 404 no such user or not enrolled, 500 ours.
+type Control struct {
+	Engine     func() *login.Engine
+	Enroll     *enroll.Service
+	Lookup     login.Lookup
+	AdminGroup func() string
+	Status     func(context.Context) Status
+	Log        *slog.Logger
+}
+
+// Status is what GET /v1/status answers.
+type Status struct {
+	Version   string    `json:"version"`
+	PID       int       `json:"pid"`
+	Started   time.Time `json:"started"`
+	Mode      string    `json:"mode"`
+	Email     string    `json:"email"` // transport
+	Store     string    `json:"store"` // where
+	StoreOK   bool      `json:"store_ok"`
+	Problem   string    `json:"problem,omitempty"`
+	Users     int       `json:"users"`  // enrolled
+	Logins    int       `json:"logins"` // under way
+	MaxLogins int       `json:"max_logins"`
+}
+
+// A fault is an error with an HTTP status.
+type fault struct {
+	code int
+	err  error
+}
+
+func (f fault) Error() string { return f.err.Error() }
+func (f fault) Unwrap() error { return f.err }
+
+type credKey struct{}
+
+// Server returns the HTTP server; its owner gives it the listener and shuts it down.
+func (s *Control) Server() *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", s.admin(s.status))
+	mux.HandleFunc("GET /v1/users/{name}", s.admin(s.show))
+	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setEmail))
+	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
+	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
+	return &http.Server{
+		Handler:           http.MaxBytesHandler(mux, maxBody),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       30 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			cred, err := peer(c.(*net.UnixConn))
+			if err != nil {
+				s.Log.Error("control connection refused", "error", err)
+				return ctx
+			}
+			return context.WithValue(ctx, credKey{}, cred)
+		},
+	}
+}
+
+// admin lets root and members of server.admin_group through.
+func (s *Control) admin(h func(r *http.Request, actor string) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		actor, err := s.actor(r.Context())
+		var body any
+		if err == nil {
+			body, err = h(r, actor)
+		}
+		code := http.StatusOK
+		if err != nil {
+			code = http.StatusInternalServerError
+			if f, ok := errors.AsType[fault](err); ok {
+				code = f.code
+			} else {
+				s.Log.Error("control request failed", "error", err, "method", r.Method, "path", r.URL.Path)
+			}
+			body = map[string]string{"error": err.Error()}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		if err := json.NewEncoder(w).Encode(body); err != nil {
+			s.Log.Debug("control answer not delivered", "error", err)
+		}
+	}
+}
+
+// actor names the caller, if they may administer.
+func (s *Control) actor(ctx context.Context) (string, error) {
+	cred, ok := ctx.Value(credKey{}).(*unix.Ucred)
+	if !ok {
+		return "", fault{http.StatusForbidden, errors.New("caller unknown")}
+	}
+	uid := strconv.FormatUint(uint64(cred.Uid), 10)
+	u, err := user.LookupId(uid)
+	switch {
+	case cred.Uid == 0 && err != nil:
+		return "root", nil
+	case err != nil:
+		return "", fault{http.StatusForbidden, fmt.Errorf("look up uid %s: %w", uid, err)}
+	case cred.Uid == 0:
+		return u.Username, nil
+	}
+	group := s.AdminGroup()
+	member, err := inGroup(u, group)
+	if err != nil {
+		return "", fault{http.StatusForbidden, fmt.Errorf("look up the groups of %s: %w", u.Username, err)}
+	}
+	if !member {
+		return "", fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root and members of group %q may", u.Username, group)}
+	}
+	return u.Username, nil
+}
+
+// inGroup says whether u is a member of the group, by NSS. A group that does not
+// exist has no members.
+func inGroup(u *user.User, group string) (bool, error) {
+	if group == "" {
+		return false, nil
+	}
+	g, err := user.LookupGroup(group)
+	if _, ok := errors.AsType[user.UnknownGroupError](err); ok {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	ids, err := u.GroupIds()
+	return slices.Contains(ids, g.Gid), err
+}
+
+// account returns the account the path names.
+func (s *Control) account(r *http.Request) (mfa.Identity, error) {
+	id, err := s.Lookup(r.PathValue("name"))
+	if errors.Is(err, login.ErrNoAccount) {
+		return id, fault{http.StatusNotFound, fmt.Errorf("no account named %q on this machine", r.PathValue("name"))}
+	}
+	return id, err
+}
+
+func (s *Control) status(r *http.Request, _ string) (any, error) { return s.Status(r.Context()), nil }
+
+func (s *Control) show(r *http.Request, _ string) (any, error) {
+	id, err := s.account(r)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.Enroll.Show(r.Context(), id)
+	if errors.Is(err, enroll.ErrNotEnrolled) {
+		return nil, fault{http.StatusNotFound, err}
+	}
+	return v, err
+}
+
+func (s *Control) setEmail(r *http.Request, actor string) (any, error) {
+	var in struct {
+		Address string `json:"address"`
+	}
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&in); err != nil {
+		return nil, fault{http.StatusBadRequest, fmt.Errorf("read request: %w", err)}
+	}
+	id, err := s.account(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Enroll.SetEmail(r.Context(), id, in.Address, actor); err != nil {
+		if errors.Is(err, enroll.ErrInvalid) {
+			return nil, fault{http.StatusBadRequest, err}
+		}
+		return nil, err
+	}
+	return s.Enroll.Show(r.Context(), id)
+}
+
+func (s *Control) unlock(r *http.Request, actor string) (any, error) {
+	id, err := s.account(r)
+	if err != nil {
+		return nil, err
+	}
+	was, err := s.Engine().Unlock(r.Context(), id.Name, actor)
+	return map[string]any{"user": id.Name, "was_locked": was}, err
+}
+
+// reset also takes the name of an account that is gone, to clear what it left.
+func (s *Control) reset(r *http.Request, actor string) (any, error) {
+	id, err := s.account(r)
+	gone := err != nil
+	if gone {
+		if f, ok := errors.AsType[fault](err); !ok || f.code != http.StatusNotFound {
+			return nil, err
+		}
+		id.Name = r.PathValue("name")
+	}
+	was, rerr := s.Enroll.Reset(r.Context(), id.Name, actor)
+	switch {
+	case rerr != nil:
+		return nil, rerr
+	case gone && !was:
+		return nil, err
+	}
+	return map[string]any{"user": id.Name, "was_enrolled": was}, nil
+}
