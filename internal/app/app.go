@@ -1,0 +1,255 @@
+// Package app builds the daemon out of its rooms and runs it. Tests embed it
+// in-process.
+//
+// What to know before trusting it: everything that can be wrong with the
+// configuration, the key or the store is wrong before a socket opens. A reload
+// either takes the whole new configuration or keeps the whole old one. A stop
+// first closes the door, then lets the logins that run end, then ends them.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mfa/internal/audit"
+	"mfa/internal/config"
+	"mfa/internal/deliver"
+	"mfa/internal/enroll"
+	"mfa/internal/login"
+	"mfa/internal/seal"
+	"mfa/internal/server"
+	"mfa/internal/store"
+	"mfa/internal/store/local"
+)
+
+const (
+	// stopGrace is how long a stop lets logins that run end by themselves, and
+	// then messages that are on their way.
+	stopGrace = 15 * time.Second
+	// retryBase and retryLimit are the waits between attempts to send.
+	retryBase, retryLimit = 500 * time.Millisecond, 10 * time.Second
+)
+
+// Options are what the surroundings give an App.
+type Options struct {
+	Log       *slog.Logger
+	Level     *slog.LevelVar      // of Log; set from log.level at start and reload; may be nil
+	Now       func() time.Time    // nil: time.Now
+	Listeners []*net.UnixListener // opened by systemd; those missing are made
+	Notify    func(state string)  // sd_notify(3); nil: nobody listens
+	Watchdog  time.Duration       // how often Notify wants to hear of us; 0: never
+	Ready     func()              // called once the sockets are open; may be nil
+}
+
+// An App is the daemon.
+type App struct {
+	opts    Options
+	store   *local.Store
+	records store.Records
+	key     *seal.Key
+	audit   *audit.Log
+	enroll  *enroll.Service
+	started time.Time
+	pam     *server.PAM
+
+	reload sync.Mutex // held while a configuration is taken
+	cur    atomic.Pointer[settings]
+	old    sync.WaitGroup // carriers of former configurations, ending
+}
+
+// settings are what one configuration makes.
+type settings struct {
+	cfg    config.Config
+	engine *login.Engine
+	email  *deliver.Email
+	queue  *deliver.Queue
+}
+
+// Check says what is wrong with a configuration beyond its text: files it names
+// that cannot be read. Nothing is made or opened for writing.
+func Check(cfg config.Config) error {
+	if _, err := seal.Load(cfg.Secrets.KeyFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: hostname()})
+	if err != nil {
+		return err
+	}
+	return email.Close()
+}
+
+// New opens everything the configuration names but the sockets. Close it.
+func New(cfg config.Config, opts Options) (_ *App, err error) {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Notify == nil {
+		opts.Notify = func(string) {}
+	}
+	a := &App{opts: opts, started: opts.Now()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	if a.audit, err = audit.Open(cfg.Audit, opts.Log); err != nil {
+		return nil, err
+	}
+	if a.store, err = local.Open(cfg.Store.Path); err != nil {
+		return nil, err
+	}
+	a.records = store.Records{S: a.store}
+	if a.key, err = openKey(cfg.Secrets, a.store); err != nil {
+		return nil, err
+	}
+	a.enroll = &enroll.Service{Records: a.records, Audit: a.audit, Now: opts.Now}
+	next, err := a.build(cfg)
+	if err != nil {
+		return nil, err
+	}
+	a.cur.Store(next)
+	a.pam = &server.PAM{
+		Logins:    func() server.Loginer { return a.cur.Load().engine },
+		MaxLogins: cfg.Server.MaxLogins, Timeout: time.Duration(cfg.Server.LoginTimeout), Log: opts.Log,
+	}
+	a.setLevel(cfg)
+	return a, nil
+}
+
+// keyID is where the store remembers which key its hashes were made with.
+const keyID = store.Meta + "key"
+
+// openKey reads the key, or makes one for a store that never had one.
+func openKey(cfg seal.Config, s store.Store) (*seal.Key, error) {
+	ctx := context.Background()
+	known, err := s.Get(ctx, keyID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	isNew := err != nil
+	key, err := seal.Load(cfg.KeyFile)
+	if errors.Is(err, fs.ErrNotExist) && isNew {
+		key, err = seal.Create(cfg.KeyFile)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w; the store was written with key %s: restore that key file from a backup", err, known.Value)
+	case err != nil:
+		return nil, err
+	case isNew:
+		_, err = s.Put(ctx, store.Item{Key: keyID, Value: []byte(key.ID())})
+		return key, err
+	case string(known.Value) != key.ID():
+		return nil, fmt.Errorf("secrets.key_file %q holds key %s, but the store was written with key %s: restore that key file from a backup",
+			cfg.KeyFile, key.ID(), known.Value)
+	}
+	return key, nil
+}
+
+// build makes what logins need under cfg.
+func (a *App) build(cfg config.Config) (*settings, error) {
+	host := hostname()
+	email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: host, Log: a.opts.Log, Now: a.opts.Now})
+	if err != nil {
+		return nil, err
+	}
+	s := &settings{cfg: cfg, email: email}
+	s.queue = deliver.NewQueue(deliver.Retry(email, retryBase, retryLimit), time.Duration(cfg.Server.LoginTimeout))
+	s.engine = login.New(login.Config{
+		Policy: cfg.Policy, Code: cfg.Code, Lockout: cfg.Lockout, Prompt: cfg.Prompt,
+		Host: host, MailSubject: cfg.Email.Subject, MailDomain: mailDomain(cfg.Email.From, host),
+	}, login.Deps{
+		Records: a.records, Key: a.key, Mail: s.queue, Audit: a.audit, Log: a.opts.Log,
+		Lookup: login.LookupNSS, Now: a.opts.Now,
+	})
+	return s, nil
+}
+
+// mailDomain returns the domain that mail comes from.
+func mailDomain(from, host string) string {
+	if i := strings.LastIndexByte(from, '@'); i >= 0 {
+		return strings.TrimRight(from[i+1:], "> ")
+	}
+	return host
+}
+
+func hostname() string {
+	if name, err := os.Hostname(); err == nil && name != "" {
+		return name
+	}
+	return "localhost"
+}
+
+// Reload takes a new configuration for the logins that begin from now on. What
+// only a restart can change is kept, and said in the log. If it returns an
+// error nothing has changed.
+func (a *App) Reload(cfg config.Config) error {
+	a.reload.Lock()
+	defer a.reload.Unlock()
+	prev := a.cur.Load()
+	for key, changed := range map[string]bool{
+		"server":           cfg.Server != prev.cfg.Server,
+		"store":            cfg.Store != prev.cfg.Store,
+		"secrets.key_file": cfg.Secrets != prev.cfg.Secrets,
+		"audit.file":       cfg.Audit != prev.cfg.Audit,
+	} {
+		if changed {
+			a.opts.Log.Warn("a restart is needed for a changed setting; until then the old one stands", "key", key)
+		}
+	}
+	cfg.Server, cfg.Store, cfg.Secrets, cfg.Audit = prev.cfg.Server, prev.cfg.Store, prev.cfg.Secrets, prev.cfg.Audit
+	next, err := a.build(cfg)
+	if err != nil {
+		a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigError, Reason: err.Error()})
+		return err
+	}
+	a.cur.Store(next)
+	a.setLevel(cfg)
+	a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigLoad})
+	a.old.Go(func() { a.retire(prev, time.Duration(prev.cfg.Server.LoginTimeout)) })
+	return nil
+}
+
+// retire ends the carriers of a configuration, after at most grace.
+func (a *App) retire(s *settings, grace time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	s.queue.Close(ctx)
+	if err := s.email.Close(); err != nil {
+		a.opts.Log.Warn("mail connections not closed", "error", err)
+	}
+}
+
+func (a *App) setLevel(cfg config.Config) {
+	if a.opts.Level == nil {
+		return
+	}
+	if err := a.opts.Level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
+		a.opts.Log.Error("log.level not set", "error", err) // config checked it
+	}
+}
+
+// Close gives everything back. Run must have returned.
+func (a *App) Close() error {
+	if s := a.cur.Load(); s != nil {
+		a.retire(s, stopGrace)
+	}
+	a.old.Wait()
+	var errs []error
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	if a.audit != nil {
+		errs = append(errs, a.audit.Close())
+	}
+	return errors.Join(errs...)
+}

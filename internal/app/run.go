@@ -1,0 +1,129 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"mfa/internal/login"
+	"mfa/internal/mfa"
+	"mfa/internal/server"
+)
+
+// Run opens the sockets and serves until ctx ends; then it stops: no new logins,
+// those that run have stopGrace to end, and are ended.
+func (a *App) Run(ctx context.Context) error {
+	cfg := a.cur.Load().cfg
+	pam, err := a.listener(cfg.Server.PAMSocket)
+	if err != nil {
+		return err
+	}
+	defer pam.Close()
+	control, err := a.listener(cfg.Server.ControlSocket)
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+
+	logins, endLogins := context.WithCancelCause(context.Background())
+	defer endLogins(nil)
+	ctl := a.control().Server()
+	failed := make(chan error, 2)
+	var serving sync.WaitGroup
+	serving.Go(func() { failed <- a.pam.Serve(logins, pam) })
+	serving.Go(func() {
+		if err := ctl.Serve(control); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("serve the control socket: %w", err)
+		}
+	})
+	var watching sync.WaitGroup
+	watchCtx, endWatch := context.WithCancel(context.Background())
+	watching.Go(func() { a.watchdog(watchCtx) })
+
+	a.opts.Log.Info("ready", "version", mfa.Version, "pam_socket", cfg.Server.PAMSocket,
+		"control_socket", cfg.Server.ControlSocket, "store", cfg.Store.Path, "mode", cfg.Policy.Mode)
+	a.opts.Notify("READY=1")
+	if a.opts.Ready != nil {
+		a.opts.Ready()
+	}
+
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-failed:
+	}
+	a.opts.Notify("STOPPING=1")
+	a.opts.Log.Info("stopping", "logins", a.pam.Running())
+	err = errors.Join(err, pam.Close())
+	grace := time.AfterFunc(stopGrace, func() { endLogins(server.ErrStopping) })
+	shut, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	err = errors.Join(err, ctl.Shutdown(shut))
+	serving.Wait()
+	grace.Stop()
+	endWatch()
+	watching.Wait()
+	return err
+}
+
+// listener returns the socket systemd opened at path, or opens it.
+func (a *App) listener(path string) (*net.UnixListener, error) {
+	for _, l := range a.opts.Listeners {
+		if l.Addr().String() == path {
+			return l, nil
+		}
+	}
+	return server.Listen(path)
+}
+
+// watchdog tells systemd that we live. A store out of order is said in the log
+// but is no reason to be killed: starting anew mends no disk.
+func (a *App) watchdog(ctx context.Context) {
+	if a.opts.Watchdog <= 0 {
+		return
+	}
+	tick := time.NewTicker(a.opts.Watchdog / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := a.store.Check(ctx); err != nil {
+				a.opts.Log.Error("store cannot be used", "error", err)
+			}
+			a.opts.Notify("WATCHDOG=1")
+		}
+	}
+}
+
+func (a *App) control() *server.Control {
+	return &server.Control{
+		Engine:     func() *login.Engine { return a.cur.Load().engine },
+		Enroll:     a.enroll,
+		Lookup:     login.LookupNSS,
+		AdminGroup: func() string { return a.cur.Load().cfg.Server.AdminGroup },
+		Status:     a.status,
+		Log:        a.opts.Log,
+	}
+}
+
+func (a *App) status(ctx context.Context) server.Status {
+	cfg := a.cur.Load().cfg
+	st := server.Status{
+		Version: mfa.Version, PID: os.Getpid(), Started: a.started, Mode: cfg.Policy.Mode,
+		Email: cfg.Email.Transport, Store: cfg.Store.Path, StoreOK: true,
+		Logins: a.pam.Running(), MaxLogins: cfg.Server.MaxLogins,
+	}
+	users, err := a.records.Users(ctx)
+	st.Users = len(users)
+	if err := errors.Join(err, a.store.Check(ctx)); err != nil {
+		st.StoreOK, st.Problem = false, err.Error()
+	}
+	return st
+}

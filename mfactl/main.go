@@ -1,0 +1,82 @@
+// Mfactl administers mfad over its control socket. See mfactl(1).
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"mfa/internal/mfa"
+)
+
+// Exit codes, fixed for scripts.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitNotAllowed  = 4
+	exitUnreachable = 5
+)
+
+// An exitError ends the program with a code. The hint says what to do.
+type exitError struct {
+	code int
+	err  error
+	hint string
+}
+
+func (e exitError) Error() string { return e.err.Error() }
+func (e exitError) Unwrap() error { return e.err }
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "mfactl: %v\n", err)
+	exit, ok := errors.AsType[exitError](err)
+	if !ok {
+		fmt.Fprintln(stderr, "Try 'mfactl help'.") // cobra's own errors are about usage
+		return exitUsage
+	}
+	if exit.hint != "" {
+		fmt.Fprintln(stderr, exit.hint)
+	}
+	return exit.code
+}
+
+// defaultSocket is server.control_socket as mfa.toml has it by default.
+const defaultSocket = "/run/mfa/control.sock"
+
+func newRoot() *cobra.Command {
+	c := &client{}
+	root := &cobra.Command{
+		Use:           "mfactl",
+		Short:         "Administer the second factor of this machine's logins",
+		Version:       mfa.Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetVersionTemplate("mfactl {{.Version}}\n")
+	root.PersistentFlags().StringVar(&c.socket, "socket", defaultSocket, "control socket of mfad")
+	root.AddCommand(statusCommand(c), enrollCommand(c), showCommand(c), unlockCommand(c), resetCommand(c))
+	return root
+}

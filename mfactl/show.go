@@ -1,0 +1,57 @@
+package main
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mfa/internal/enroll"
+)
+
+func showCommand(c *client) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "show USER",
+		Short:   "Show a user's enrollment and state",
+		Example: "  mfactl show alice\n  mfactl show alice --json",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var v enroll.View
+			if err := c.call(cmd.Context(), http.MethodGet, userPath(args[0], ""), nil, &v); err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), v)
+			}
+			printRows(cmd.OutOrStdout(), viewRows(v))
+			return nil
+		},
+	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func viewRows(v enroll.View) [][2]any {
+	confirmed := "not yet: the next login confirms it"
+	if v.EmailConfirmed != nil {
+		confirmed = v.EmailConfirmed.Local().Format(time.DateTime)
+	}
+	locked := "no"
+	switch {
+	case v.Locked && v.LockedUntil != nil:
+		locked = "until " + v.LockedUntil.Local().Format(time.DateTime) + "; 'mfactl unlock " + v.User + "' ends it"
+	case v.Locked:
+		locked = "until unlocked; 'mfactl unlock " + v.User + "' ends it"
+	}
+	rows := [][2]any{{"user", v.User}, {"uid", v.UID}}
+	if v.Email != "" {
+		rows = append(rows, [2]any{"email", v.Email}, [2]any{"confirmed", confirmed})
+	}
+	return append(rows,
+		[2]any{"locked", locked},
+		[2]any{"recent failures", v.Failures},
+		[2]any{"codes under way", v.PendingCodes},
+		[2]any{"codes sent lately", v.CodesSent},
+	)
+}

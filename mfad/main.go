@@ -1,0 +1,144 @@
+// Mfad is the daemon: it decides logins, sends codes, checks them, counts
+// failures and keeps the enrollments. See mfad(8).
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"mfa/internal/app"
+	"mfa/internal/config"
+	"mfa/internal/mfa"
+)
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2 // also a configuration that is refused
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("mfad", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	path := flags.String("config", config.Path, "read the configuration from `FILE`")
+	check := flags.Bool("check", false, "say whether the configuration is good, and exit")
+	version := flags.Bool("version", false, "print the version, and exit")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return exitUsage
+	case flags.NArg() > 0:
+		fmt.Fprintf(stderr, "mfad: unknown argument %q\n", flags.Arg(0))
+		return exitUsage
+	}
+	if *version {
+		fmt.Fprintln(stdout, "mfad", mfa.Version)
+		return 0
+	}
+	cfg, err := config.Load(*path)
+	if err == nil && *check {
+		err = app.Check(cfg)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "mfad: %v\n", err)
+		return exitUsage
+	}
+	if *check {
+		fmt.Fprintf(stdout, "%s: good\n", *path)
+		return 0
+	}
+	if err := serve(cfg, *path, stderr); err != nil {
+		fmt.Fprintf(stderr, "mfad: %v\n", err)
+		return exitFailed
+	}
+	return 0
+}
+
+// serve runs the daemon until SIGTERM or SIGINT; SIGHUP reloads.
+func serve(cfg config.Config, path string, stderr io.Writer) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	level := new(slog.LevelVar)
+	log := app.NewLog(stderr, level)
+
+	opts := app.Options{Log: log, Level: level, Notify: notify(log)}
+	var err error
+	if opts.Listeners, err = inherited(); err != nil {
+		return err
+	}
+	if opts.Watchdog, err = daemon.SdWatchdogEnabled(true); err != nil {
+		return fmt.Errorf("read WATCHDOG_USEC: %w", err)
+	}
+	a, err := app.New(cfg, opts)
+	if err != nil {
+		return err
+	}
+
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	reloading := make(chan struct{})
+	go func() {
+		defer close(reloading)
+		for range hangups {
+			reload(a, path, log)
+		}
+	}()
+	err = a.Run(ctx)
+	signal.Stop(hangups)
+	close(hangups)
+	<-reloading
+	return errors.Join(err, a.Close())
+}
+
+func reload(a *app.App, path string, log *slog.Logger) {
+	cfg, err := config.Load(path)
+	if err == nil {
+		err = a.Reload(cfg)
+	}
+	if err != nil {
+		log.Error("configuration refused; the old one stays in force", "error", err)
+		return
+	}
+	log.Info("configuration reloaded", "file", path)
+}
+
+// notify returns a function that speaks to systemd, if it is there to listen.
+func notify(log *slog.Logger) func(string) {
+	return func(state string) {
+		if _, err := daemon.SdNotify(false, state); err != nil {
+			log.Warn("systemd not notified", "error", err)
+		}
+	}
+}
+
+// inherited returns the sockets that systemd opened for us.
+func inherited() ([]*net.UnixListener, error) {
+	all, err := activation.Listeners()
+	if err != nil {
+		return nil, fmt.Errorf("take sockets from systemd: %w", err)
+	}
+	var ls []*net.UnixListener
+	for _, l := range all {
+		u, ok := l.(*net.UnixListener)
+		if !ok {
+			return nil, errors.New("take sockets from systemd: one is not a Unix stream socket")
+		}
+		u.SetUnlinkOnClose(false) // it stays, for logins during a restart
+		ls = append(ls, u)
+	}
+	return ls, nil
+}
