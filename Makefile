@@ -1,0 +1,72 @@
+# make build    the three programs into build/
+# make demo     a real ssh login with a second factor, changing nothing here
+# make test     everything that is checked; installs what it needs
+# make e2e      only the tests over real sshd, sudo and su (root)
+# make bench    speed, side by side with an empty PAM stack
+# make lint     vet, staticcheck, gofumpt and their like
+# make install  DESTDIR= PREFIX=
+SHELL := /bin/bash
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
+PREFIX  ?= /usr/local
+DESTDIR ?=
+GO      ?= go
+TOOLS   := build/tools
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+
+GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
+
+.PHONY: all build demo test e2e bench lint install deps clean
+
+all: build
+
+MODULE_VERSION := $(VERSION)
+include pam_mfa/module.mk
+
+build: build/mfad build/mfactl build/pam_mfa.so
+
+# Go knows best what changed.
+.PHONY: build/mfad build/mfactl
+build/mfad build/mfactl: build/%:
+	$(GO) build $(GOFLAGS_BUILD) -o $@ ./$*
+
+# What the tests and the demo need of Debian; quick when all is there.
+deps:
+	@e2e/install.sh
+
+demo:
+	@packaging/demo/demo.sh
+
+# The packages in order of cost; -p 1 for e2e's sake, which measures nothing but
+# wants its deadlines.
+test: deps build lint
+	$(GO) test -race ./...
+
+e2e: deps build
+	$(GO) test -count=1 -v ./e2e
+
+bench: deps build
+	$(GO) test -run '^$$' -bench . -benchtime 2s ./e2e
+
+lint: $(GOLANGCI)
+	$(GO) vet ./...
+	$(GOLANGCI) run
+
+$(GOLANGCI):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(abspath $(TOOLS)) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(TOOLS)/golangci-lint $@
+
+# The folder where this distribution's libpam looks for modules.
+PAMDIR ?= $(shell for d in /lib/$$(gcc -dumpmachine)/security /usr/lib64/security /lib/security; do \
+	[ -d $$d ] && echo $$d && exit; done; echo /lib/security)
+
+install: build
+	install -D -m 0755 build/mfad $(DESTDIR)$(PREFIX)/sbin/mfad
+	install -D -m 0755 build/mfactl $(DESTDIR)$(PREFIX)/bin/mfactl
+	install -D -m 0644 build/pam_mfa.so $(DESTDIR)$(PAMDIR)/pam_mfa.so
+	install -D -m 0644 mfa.toml.example $(DESTDIR)/etc/mfa/mfa.toml.example
+
+clean:
+	rm -rf build dist
