@@ -22,9 +22,9 @@ const (
 )
 
 var (
-	// ErrNotFound: no item has that key.
+	// ErrNotFound means that no item has that key.
 	ErrNotFound = errors.New("not found")
-	// ErrConflict: the item changed since it was read.
+	// ErrConflict means that the item changed since it was read.
 	ErrConflict = errors.New("changed by someone else")
 )
 

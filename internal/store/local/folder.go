@@ -1,0 +1,122 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// makeFolder makes dir, for its owner alone, if it is missing, and refuses one
+// that somebody else could write.
+func makeFolder(dir string) error {
+	_, err := os.Stat(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		if err := syncFolder(filepath.Dir(dir)); err != nil {
+			return err
+		}
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%q is not a folder", dir)
+	}
+	return checkOwner(dir, info)
+}
+
+// checkOwner refuses a file or folder that is not the caller's or root's, or
+// that group or others may write. The message says how to mend it.
+func checkOwner(path string, info os.FileInfo) error {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%q belongs to uid %d, who could change it: run chown %d %s",
+			path, st.Uid, os.Geteuid(), path)
+	}
+	if perm := info.Mode().Perm(); perm&0o022 != 0 {
+		return fmt.Errorf("%q has mode %04o, so others could change it: run chmod go-w %s", path, perm, path)
+	}
+	return nil
+}
+
+// lockFolder takes dir for this process. The lock is flock(2) on DIR/lock: it
+// ends with the process, however that ends. The file stays, with the pid of its
+// holder in it for people to read.
+func lockFolder(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f); err != nil {
+		return nil, errors.Join(describeLock(dir, f, err), f.Close())
+	}
+	// The pid is a courtesy: on a full disk the lock holds without it.
+	if f.Truncate(0) == nil {
+		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	return f, nil
+}
+
+// flock takes the lock without waiting.
+func flock(f *os.File) error {
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// describeLock says who holds the folder.
+func describeLock(dir string, f *os.File, err error) error {
+	if !errors.Is(err, unix.EWOULDBLOCK) {
+		return &os.PathError{Op: "lock", Path: f.Name(), Err: err}
+	}
+	text, _ := io.ReadAll(io.LimitReader(f, 20))
+	if pid, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 31); err == nil {
+		return fmt.Errorf("folder %q is in use by another daemon, process %d", dir, pid)
+	}
+	return fmt.Errorf("folder %q is in use by another daemon", dir)
+}
+
+// syncFolder makes the names in dir durable (fsync(2), "NOTES").
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// samePlace reports an error unless path is still the file that was opened: a
+// file that somebody moved away would be read and written where nobody looks.
+func samePlace(path string, opened os.FileInfo) error {
+	info, err := os.Stat(path)
+	if err == nil && !os.SameFile(info, opened) {
+		err = &os.PathError{Op: "find", Path: path, Err: errors.New("replaced while in use; restart the daemon")}
+	}
+	if err != nil {
+		return fmt.Errorf("store out of reach: %w", err)
+	}
+	return nil
+}
+
+// explain adds to an error of a write what an administrator can do about it.
+func explain(path string, err error) error {
+	switch {
+	case errors.Is(err, unix.ENOSPC):
+		return fmt.Errorf("the file system of %q is full, make room on it: %w", path, err)
+	case errors.Is(err, unix.EDQUOT):
+		return fmt.Errorf("the disk quota of %q is used up, raise it: %w", path, err)
+	}
+	return err
+}

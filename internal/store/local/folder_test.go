@@ -1,0 +1,175 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	bolt "go.etcd.io/bbolt"
+
+	"mfa/internal/store"
+)
+
+func TestSecondDaemonIsRefused(t *testing.T) {
+	s := newStore(t)
+	_, err := Open(s.dir)
+	wantText(t, err, fmt.Sprintf("%q is in use by another daemon, process %d", s.dir, os.Getpid()))
+	// The refusal takes nothing from the first.
+	enroll(t, s, "alice", "x")
+	_, err = Open(s.dir)
+	wantText(t, err, fmt.Sprintf("process %d", os.Getpid()))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	openStore(t, s.dir)
+}
+
+func TestOpenRefuses(t *testing.T) {
+	tests := map[string]struct {
+		make func(dir string) error
+		want string
+	}{
+		"group may write": {func(dir string) error { return os.Chmod(dir, 0o770) }, "chmod go-w"},
+		"others may write": {func(dir string) error {
+			return os.Chmod(dir, 0o777|os.ModeSticky)
+		}, "chmod go-w"},
+		"users writable": {func(dir string) error {
+			users := filepath.Join(dir, "users")
+			return errors.Join(os.Mkdir(users, 0o700), os.Chmod(users, 0o777))
+		}, "users"},
+		"a file": {func(dir string) error {
+			return errors.Join(os.Remove(dir), os.WriteFile(dir, nil, 0o600))
+		}, "is not a folder"},
+		"garbage in the database": {func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "state.db"), make([]byte, 1<<16), 0o600)
+		}, "state.db"},
+		"database writable": {func(dir string) error {
+			path := filepath.Join(dir, "state.db")
+			return errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o666))
+		}, "chmod go-w"},
+		"lock is a link": {func(dir string) error {
+			return os.Symlink("/dev/null", filepath.Join(dir, "lock"))
+		}, "lock"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "mfa")
+			if err := errors.Join(os.Mkdir(dir, 0o700), test.make(dir)); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(dir)
+			wantText(t, err, test.want, dir)
+			if err == nil {
+				_ = s.Close()
+			}
+			// A refused Open holds no lock.
+			_, again := Open(dir)
+			if again == nil || again.Error() != err.Error() {
+				t.Errorf("second Open: %v, first: %v", again, err)
+			}
+		})
+	}
+}
+
+func TestForeignFolderIsRefused(t *testing.T) {
+	needRoot(t, "only root can give a file away")
+	dir := t.TempDir()
+	if err := errors.Join(os.Chmod(dir, 0o700), os.Chown(dir, 12345, -1)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(dir)
+	wantText(t, err, "belongs to uid 12345", "chown 0 "+dir)
+}
+
+func TestDatabaseCutShort(t *testing.T) {
+	s := newStore(t)
+	for i := range 64 {
+		it := store.Item{Key: fmt.Sprintf("state/user%d", i), Value: make([]byte, 4096)}
+		if _, err := s.Put(t.Context(), it); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(s.dir, "state.db")
+	if err := os.Truncate(path, 64<<10); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(s.dir)
+	wantText(t, err, path, "cut short, 65536 of ")
+}
+
+func TestDatabaseInUse(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "state.db")
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(dir)
+	wantText(t, err, fmt.Sprintf("%q is in use by another program", path))
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	openStore(t, dir)
+}
+
+func TestClosed(t *testing.T) {
+	s := newStore(t)
+	items := []store.Item{enroll(t, s, "alice", "one")}
+	it, err := s.Put(t.Context(), store.Item{Key: "state/alice", Value: []byte("one")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Close(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, it := range append(items, it) {
+		if _, err := s.Put(t.Context(), it); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("Put(%q) after Close: %v", it.Key, err)
+		}
+		if err := s.Delete(t.Context(), it); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("Delete(%q) after Close: %v", it.Key, err)
+		}
+	}
+	if _, err := s.Get(t.Context(), "state/alice"); err == nil || errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Get after Close: %v", err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	s := newStore(t)
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Check(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	path := filepath.Join(s.dir, "state.db")
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, s.Check(t.Context()), path)
+}
+
+func TestLocation(t *testing.T) {
+	s := newStore(t)
+	for key, want := range map[string]string{
+		"users/../x":  filepath.Join(s.dir, "users/%2e.%2fx.toml"),
+		"state/alice": filepath.Join(s.dir, "state.db") + ":state/alice",
+		"nonsense":    "nonsense",
+	} {
+		if got := s.Location(key); got != want {
+			t.Errorf("Location(%q) = %q, want %q", key, got, want)
+		}
+	}
+}

@@ -1,0 +1,240 @@
+// Package local keeps enrollments and states in one folder of one host:
+// enrollments as users/NAME.toml, readable and editable by an administrator,
+// everything else in the bbolt database state.db.
+//
+// What to know before trusting it: the folder belongs to one daemon at a time,
+// held by a lock that the kernel drops when the daemon dies; it must not be
+// writable by anybody else. Enrollments are read anew at every Get, so an edit
+// counts at once. A write is on the disk, synced, when it returns nil. If it
+// returns an error the old item stands, with one exception that no file system
+// lets us rule out: when a sync fails after the new content was put in place,
+// either may be there.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"mfa/internal/store"
+)
+
+// maxName bounds a name, in bytes, well within what bbolt takes as a key.
+const maxName = 1024
+
+// A space keeps the items whose keys begin alike, by what follows in the key.
+// Revisions and errors are those of store.Store.
+type space interface {
+	get(name string) (value []byte, rev uint64, err error)
+	// swap replaces the item that has rev by value, or removes it if value is
+	// nil, and returns the new revision.
+	swap(ctx context.Context, name string, rev uint64, value []byte) (uint64, error)
+	names() ([]string, error)
+	location(name string) string
+}
+
+// Store is the folder. It implements store.Store and store.Locator.
+type Store struct {
+	dir    string
+	lock   *os.File
+	files  *files
+	ledger *ledger
+	spaces map[string]space
+	close  func() error // runs once
+}
+
+// Open opens the store in dir and makes what is missing of it. It fails if
+// another daemon has it open, and if anybody but the caller may write there.
+func Open(dir string) (_ *Store, err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s := &Store{dir: dir}
+	s.close = sync.OnceValue(s.release)
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("open store: %w", err), s.Close())
+		}
+	}()
+	if err := makeFolder(dir); err != nil {
+		return nil, err
+	}
+	if s.lock, err = lockFolder(dir); err != nil {
+		return nil, err
+	}
+	if s.files, err = openFiles(filepath.Join(dir, "users")); err != nil {
+		return nil, err
+	}
+	if s.ledger, err = openLedger(filepath.Join(dir, "state.db")); err != nil {
+		return nil, err
+	}
+	if err := syncFolder(dir); err != nil {
+		return nil, err
+	}
+	s.spaces = map[string]space{
+		store.Users:  s.files,
+		store.States: &bucket{s.ledger, []byte("state")},
+		store.Meta:   &bucket{s.ledger, []byte("meta")},
+	}
+	return s, nil
+}
+
+// Close waits for the writes under way and gives the folder back. Later calls
+// of Put and Delete fail with os.ErrClosed. Closing twice is harmless.
+func (s *Store) Close() error { return s.close() }
+
+// release gives back what is open, the lock last.
+func (s *Store) release() error {
+	var errs []error
+	if s.files != nil {
+		s.files.close()
+	}
+	if s.ledger != nil {
+		errs = append(errs, s.ledger.close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Truncate(0), s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Get implements store.Store.
+func (s *Store) Get(ctx context.Context, key string) (store.Item, error) {
+	sp, name, err := s.find(ctx, key)
+	if err != nil {
+		return store.Item{}, fmt.Errorf("get %q: %w", key, err)
+	}
+	value, rev, err := sp.get(name)
+	if err != nil {
+		return store.Item{}, fmt.Errorf("get %q: %w", key, err)
+	}
+	return store.Item{Key: key, Value: value, Rev: rev}, nil
+}
+
+// Put implements store.Store. If ctx ends while the write still waits for its
+// turn, nothing is written; once its turn has come Put waits for the outcome,
+// whatever becomes of ctx, so that its error is always the truth.
+func (s *Store) Put(ctx context.Context, it store.Item) (store.Item, error) {
+	sp, name, err := s.find(ctx, it.Key)
+	if err != nil {
+		return store.Item{}, fmt.Errorf("put %q: %w", it.Key, err)
+	}
+	value := append([]byte{}, it.Value...) // never nil, and not shared
+	if it.Rev, err = sp.swap(ctx, name, it.Rev, value); err != nil {
+		return store.Item{}, fmt.Errorf("put %q: %w", it.Key, err)
+	}
+	return it, nil
+}
+
+// Delete implements store.Store. What Put says of ctx holds here too.
+func (s *Store) Delete(ctx context.Context, it store.Item) error {
+	sp, name, err := s.find(ctx, it.Key)
+	if err != nil {
+		return fmt.Errorf("delete %q: %w", it.Key, err)
+	}
+	if _, err := sp.swap(ctx, name, it.Rev, nil); err != nil {
+		return fmt.Errorf("delete %q: %w", it.Key, err)
+	}
+	return nil
+}
+
+// Keys implements store.Store.
+func (s *Store) Keys(ctx context.Context, prefix string) ([]string, error) {
+	var keys []string
+	for head, sp := range s.spaces {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("list %q: %w", prefix, err)
+		}
+		if !strings.HasPrefix(head, prefix) && !strings.HasPrefix(prefix, head) {
+			continue
+		}
+		names, err := sp.names()
+		if err != nil {
+			return nil, fmt.Errorf("list %q: %w", prefix, err)
+		}
+		for _, name := range names {
+			if key := head + name; strings.HasPrefix(key, prefix) {
+				keys = append(keys, key)
+			}
+		}
+	}
+	slices.Sort(keys)
+	return keys, nil
+}
+
+// Location implements store.Locator: the path of an enrollment, or that of the
+// database with the key.
+func (s *Store) Location(key string) string {
+	sp, name, err := s.find(context.Background(), key)
+	if err != nil {
+		return key
+	}
+	return sp.location(name)
+}
+
+// Check reports why the store could not be read or written now, if it can tell
+// without writing: the folder gone or replaced, a file system read-only or full.
+func (s *Store) Check(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("check store: %w", err)
+	}
+	for _, check := range []func() error{s.files.present, s.ledger.present, s.room} {
+		if err := check(); err != nil {
+			return fmt.Errorf("check store: %w", err)
+		}
+	}
+	return nil
+}
+
+// room reports whether the file system takes writes.
+func (s *Store) room() error {
+	if err := unix.Access(s.dir, unix.W_OK); err != nil {
+		return &os.PathError{Op: "write", Path: s.dir, Err: err}
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(s.dir, &fs); err != nil {
+		return &os.PathError{Op: "statfs", Path: s.dir, Err: err}
+	}
+	if fs.Blocks > 0 && fs.Bavail == 0 {
+		return explain(s.dir, &os.PathError{Op: "write", Path: s.dir, Err: unix.ENOSPC})
+	}
+	return nil
+}
+
+// find returns the space and the name that key stands for.
+func (s *Store) find(ctx context.Context, key string) (space, string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, "", err
+	}
+	head, name, _ := strings.Cut(key, "/")
+	sp := s.spaces[head+"/"]
+	switch {
+	case sp == nil:
+		return nil, "", errors.New("no such key space")
+	case name == "":
+		return nil, "", errors.New("the name is empty")
+	case len(name) > maxName:
+		return nil, "", fmt.Errorf("the name has %d bytes, more than %d", len(name), maxName)
+	}
+	return sp, name, nil
+}
+
+// check says whether an item that has revision have may be replaced or removed
+// by a caller who names revision want. Zero stands for no item.
+func check(have, want uint64, remove bool) error {
+	switch {
+	case remove && have == 0:
+		return store.ErrNotFound
+	case have != want:
+		return store.ErrConflict
+	}
+	return nil
+}

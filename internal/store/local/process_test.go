@@ -1,0 +1,237 @@
+package local
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"mfa/internal/store"
+)
+
+// inChild names the folder to use, in a test binary that another one started.
+const inChild = "MFA_TEST_STORE_CHILD"
+
+// child returns the command that runs the test of that name in a process of its
+// own, with dir as its folder.
+func child(t *testing.T, name, dir string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+name+"$", "-test.v")
+	cmd.Env = append(os.Environ(), inChild+"="+dir)
+	return cmd
+}
+
+// needRoot skips a test that only root can run; where tests must run, it fails.
+func needRoot(t *testing.T, why string) {
+	t.Helper()
+	switch {
+	case os.Geteuid() == 0:
+	case os.Getenv("CI") == "true":
+		t.Fatal(why)
+	default:
+		t.Skip(why)
+	}
+}
+
+// A daemon that is killed loses nothing it acknowledged, and its lock with it.
+func TestKilledDaemonLosesNothing(t *testing.T) {
+	if dir := os.Getenv(inChild); dir != "" {
+		putUntilKilled(t, dir)
+	}
+	dir := filepath.Join(t.TempDir(), "mfa")
+	cmd := child(t, t.Name(), dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var acknowledged []string
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if key, ok := strings.CutPrefix(lines.Text(), "acknowledged "); ok {
+			acknowledged = append(acknowledged, key)
+		}
+		if len(acknowledged) == 100 {
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := cmd.Wait(); err == nil || len(acknowledged) < 100 {
+		t.Fatalf("child: %v after %d writes", err, len(acknowledged))
+	}
+	s := openStore(t, dir)
+	for _, key := range acknowledged {
+		if it, err := s.Get(t.Context(), key); err != nil || string(it.Value) != key {
+			t.Errorf("Get(%q) = %q, %v", key, it.Value, err)
+		}
+	}
+}
+
+// putUntilKilled writes items and says which are written, without end.
+func putUntilKilled(t *testing.T, dir string) {
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; ; i++ {
+		key := fmt.Sprintf("state/user%d", i)
+		if i%2 == 1 {
+			key = fmt.Sprintf("users/user%d", i)
+		}
+		if _, err := s.Put(t.Context(), store.Item{Key: key, Value: []byte(key)}); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println("acknowledged", key)
+	}
+}
+
+// On a full file system writes fail and say which file system it is, what was
+// there stays, and with room again all goes on.
+func TestFullDisk(t *testing.T) {
+	if dir := os.Getenv(inChild); dir != "" {
+		testFullDisk(t, dir)
+		return
+	}
+	needRoot(t, "only root can mount a file system")
+	cmd := child(t, t.Name(), t.TempDir())
+	// Mounts in a mount namespace of its own end with the process.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// testFullDisk runs in the namespace.
+func testFullDisk(t *testing.T, dir string) {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=2m,mode=0700"); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, dir)
+	state, err := s.Put(t.Context(), store.Item{Key: "state/alice", Value: []byte("state of alice")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	enrollment := enroll(t, s, "alice", "enrollment of alice")
+	filler := fill(t, dir)
+
+	wantFull(t, s.Check(t.Context()), dir)
+	refuseAll(t, s, dir)
+	_, err = s.Put(t.Context(), store.Item{Key: enrollment.Key, Value: make([]byte, 32<<10), Rev: enrollment.Rev})
+	wantFull(t, err, s.Location(enrollment.Key))
+	wantStored(t, s, state, enrollment)
+
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	state.Value = make([]byte, 32<<10)
+	if state, err = s.Put(t.Context(), state); err != nil {
+		t.Fatal(err)
+	}
+	enrollment.Value = make([]byte, 32<<10)
+	if enrollment, err = s.Put(t.Context(), enrollment); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, dir)
+	wantStored(t, s, state, enrollment)
+	keys, err := s.Keys(t.Context(), "")
+	if err != nil || len(keys) != 2 {
+		t.Errorf("Keys = %q, %v", keys, err)
+	}
+}
+
+// fill takes all room that is left in dir.
+func fill(t *testing.T, dir string) (filler string) {
+	t.Helper()
+	filler = filepath.Join(dir, "filler")
+	f, err := os.OpenFile(filler, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close() // what could not be written is the point
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	return filler
+}
+
+// refuseAll has many writers at once try what there is no room for.
+func refuseAll(t *testing.T, s *Store, dir string) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			it := store.Item{Key: fmt.Sprintf("state/user%d", i), Value: make([]byte, 32<<10)}
+			_, err := s.Put(t.Context(), it)
+			wantFull(t, err, filepath.Join(dir, "state.db"))
+		})
+	}
+	wg.Wait()
+}
+
+// wantFull checks that err says that the file system of path is full.
+func wantFull(t *testing.T, err error, path string) {
+	t.Helper()
+	wantText(t, err, fmt.Sprintf("the file system of %q is full", path))
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("%v does not wrap its cause", err)
+	}
+}
+
+// wantStored checks that s holds items.
+func wantStored(t *testing.T, s *Store, items ...store.Item) {
+	t.Helper()
+	for _, want := range items {
+		got, err := s.Get(t.Context(), want.Key)
+		if err != nil || got.Rev != want.Rev || string(got.Value) != string(want.Value) {
+			t.Errorf("Get(%q) = revision %d, %d bytes, %v; want revision %d, %d bytes",
+				want.Key, got.Rev, len(got.Value), err, want.Rev, len(want.Value))
+		}
+	}
+}
+
+// A database whose making was cut short by a full disk is not left behind.
+func TestFullDiskAtFirstStart(t *testing.T) {
+	if dir := os.Getenv(inChild); dir != "" {
+		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k,mode=0700"); err != nil {
+			t.Fatal(err)
+		}
+		filler := fill(t, dir)
+		if err := os.Truncate(filler, 48<<10); err != nil { // room for some pages, not for all
+			t.Fatal(err)
+		}
+		s, err := Open(dir)
+		wantFull(t, err, filepath.Join(dir, "state.db"))
+		if s != nil {
+			t.Fatal("Open went through")
+		}
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+		openStore(t, dir)
+		return
+	}
+	needRoot(t, "only root can mount a file system")
+	cmd := child(t, t.Name(), t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}

@@ -1,0 +1,164 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"mfa/internal/mfa"
+)
+
+// A Locator is a Store that can say where it keeps an item, so that a message
+// names the file an administrator has to mend.
+type Locator interface {
+	// Location returns the place of key for people, such as a path. The item
+	// need not exist.
+	Location(key string) string
+}
+
+// Records reads and writes the items of S as what they are: enrollments and
+// states. Users go by their canonical name. A record that does not parse, or
+// that a newer build wrote, is an error naming its place, and never wraps
+// ErrNotFound. Records may be copied and used from many goroutines.
+type Records struct{ S Store }
+
+// Users returns the names of all users with an enrollment, sorted.
+func (r Records) Users(ctx context.Context) ([]string, error) {
+	names, err := r.S.Keys(ctx, Users)
+	if err != nil {
+		return nil, err
+	}
+	for i, key := range names {
+		names[i] = strings.TrimPrefix(key, Users)
+	}
+	return names, nil
+}
+
+// Enrollment returns the enrollment of user, or an error wrapping ErrNotFound.
+func (r Records) Enrollment(ctx context.Context, user string) (mfa.Enrollment, error) {
+	it, err := r.S.Get(ctx, Users+user)
+	if err != nil {
+		return mfa.Enrollment{}, err
+	}
+	return decodeEnrollment(r.place(it.Key), it.Value)
+}
+
+// UpdateEnrollment lets fn edit the enrollment of user, in a loop until nobody
+// came in between; like the fn of Update it may run several times. fn gets the
+// zero Enrollment when there is none, and leaves the zero Enrollment to have
+// the record deleted. Version is filled in. If fn changes nothing, the file
+// keeps its bytes; if it changes something, comments written by hand are lost.
+// If fn returns an error nothing is written and that error is returned.
+func (r Records) UpdateEnrollment(ctx context.Context, user string, fn func(*mfa.Enrollment) error) error {
+	key := Users + user
+	return Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
+		var e mfa.Enrollment
+		if old != nil {
+			var err error
+			if e, err = decodeEnrollment(r.place(key), old); err != nil {
+				return nil, err
+			}
+		}
+		before, err := encodeEnrollment(user, e)
+		if err != nil {
+			return nil, err
+		}
+		if err := fn(&e); err != nil {
+			return nil, err
+		}
+		after, err := encodeEnrollment(user, e)
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Equal(before, after) {
+			return old, nil
+		}
+		return after, nil
+	})
+}
+
+// State returns what is remembered of user: the zero State when nothing is.
+func (r Records) State(ctx context.Context, user string) (mfa.State, error) {
+	it, err := r.S.Get(ctx, States+user)
+	if errors.Is(err, ErrNotFound) {
+		return mfa.State{}, nil
+	}
+	if err != nil {
+		return mfa.State{}, err
+	}
+	return decodeState(r.place(it.Key), it.Value)
+}
+
+// UpdateState lets fn edit the state of user, in a loop until nobody came in
+// between; like the fn of Update it may run several times. A State left zero is
+// deleted, one left unchanged is not written. If fn returns an error nothing is
+// written and that error is returned.
+func (r Records) UpdateState(ctx context.Context, user string, fn func(*mfa.State) error) error {
+	key := States + user
+	return Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
+		var st mfa.State
+		if old != nil {
+			var err error
+			if st, err = decodeState(r.place(key), old); err != nil {
+				return nil, err
+			}
+		}
+		if err := fn(&st); err != nil {
+			return nil, err
+		}
+		return encodeState(user, st)
+	})
+}
+
+// ResetUser deletes the enrollment and the state of user, even if they do not
+// parse. It is no error when there are none. The enrollment goes first: were
+// the work cut short, a code spent before would not become good again.
+func (r Records) ResetUser(ctx context.Context, user string) error {
+	remove := func([]byte) ([]byte, error) { return nil, nil }
+	if err := Update(ctx, r.S, Users+user, remove); err != nil {
+		return err
+	}
+	return Update(ctx, r.S, States+user, remove)
+}
+
+// place names key in a message about its content.
+func (r Records) place(key string) string {
+	if l, ok := r.S.(Locator); ok {
+		return l.Location(key)
+	}
+	return key
+}
+
+// noState is how the zero State would be written.
+var noState, _ = json.Marshal(mfa.State{})
+
+// encodeState returns st as JSON, or nil if it remembers nothing.
+func encodeState(user string, st mfa.State) ([]byte, error) {
+	b, err := json.Marshal(st)
+	if err != nil {
+		return nil, fmt.Errorf("encode state of %q: %w", user, err)
+	}
+	if bytes.Equal(b, noState) {
+		return nil, nil
+	}
+	return b, nil
+}
+
+// decodeState reads what encodeState wrote. An unknown field was written by a
+// newer build and may forbid what this one would allow, so it is an error.
+func decodeState(place string, data []byte) (mfa.State, error) {
+	var st mfa.State
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&st); err != nil {
+		return mfa.State{}, fmt.Errorf("parse %q: %w", place, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return mfa.State{}, fmt.Errorf("parse %q: more than one value", place)
+	}
+	return st, nil
+}

@@ -1,0 +1,109 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"mfa/internal/store"
+	"mfa/internal/store/storetest"
+)
+
+// A meddler changes an item between every Get and Put of its caller, as many
+// times as it is told to.
+type meddler struct {
+	storetest.Memory
+	left   int // how often it will
+	writes int // how many the caller tried
+}
+
+func (m *meddler) Put(ctx context.Context, it store.Item) (store.Item, error) {
+	m.writes++
+	if m.left > 0 {
+		m.left--
+		other, err := m.Get(ctx, it.Key)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return store.Item{}, err
+		}
+		if _, err := m.Memory.Put(ctx, store.Item{Key: it.Key, Value: append(other.Value, 'm'), Rev: other.Rev}); err != nil {
+			return store.Item{}, err
+		}
+	}
+	return m.Memory.Put(ctx, it)
+}
+
+// add returns an fn of Update that appends s.
+func add(s string) func([]byte) ([]byte, error) {
+	return func(old []byte) ([]byte, error) { return append(old, s...), nil }
+}
+
+func TestUpdateBeginsAnewAfterAConflict(t *testing.T) {
+	m := &meddler{left: 3}
+	if err := store.Update(t.Context(), m, "state/alice", add("x")); err != nil {
+		t.Fatal(err)
+	}
+	it, err := m.Get(t.Context(), "state/alice")
+	if err != nil || string(it.Value) != "mmmx" {
+		t.Errorf("stored %q, %v", it.Value, err)
+	}
+}
+
+func TestUpdateGivesUp(t *testing.T) {
+	m := &meddler{left: 1 << 20}
+	err := store.Update(t.Context(), m, "state/alice", add("x"))
+	if !errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "state/alice") {
+		t.Errorf("Update = %v", err)
+	}
+}
+
+func TestUpdateWritesOnlyChanges(t *testing.T) {
+	var m meddler
+	for _, fn := range []func([]byte) ([]byte, error){
+		func([]byte) ([]byte, error) { return nil, nil }, // nothing there, and nothing to be
+		add("x"), // the one write
+		add(""),
+	} {
+		if err := store.Update(t.Context(), &m, "state/alice", fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m.writes != 1 {
+		t.Errorf("%d writes, want 1", m.writes)
+	}
+}
+
+func TestUpdateDeletes(t *testing.T) {
+	var m storetest.Memory
+	if err := store.Update(t.Context(), &m, "state/alice", add("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Update(t.Context(), &m, "state/alice", func([]byte) ([]byte, error) { return nil, nil }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Get(t.Context(), "state/alice"); !errors.Is(err, store.ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+func TestUpdateReturnsErrors(t *testing.T) {
+	var m storetest.Memory
+	refused := errors.New("refused")
+	err := store.Update(t.Context(), &m, "state/alice", func([]byte) ([]byte, error) { return []byte("x"), refused })
+	if err != refused {
+		t.Errorf("Update = %v, want the error of fn", err)
+	}
+	m.Fail(refused)
+	if err := store.Update(t.Context(), &m, "state/alice", add("x")); !errors.Is(err, refused) {
+		t.Errorf("Update = %v, want the error of the store", err)
+	}
+	m.Fail(nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := store.Update(ctx, &m, "state/alice", add("x")); !errors.Is(err, context.Canceled) {
+		t.Errorf("Update = %v", err)
+	}
+	if keys, _ := m.Keys(t.Context(), ""); keys != nil {
+		t.Errorf("written: %q", keys)
+	}
+}
