@@ -1,0 +1,78 @@
+package deliver
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// outbox writes each letter as a file in a maildir, for the demo, tests and
+// machines without mail. Any mail reader opens it.
+type outbox struct {
+	path, host string
+	now        func() time.Time
+}
+
+func (o outbox) send(ctx context.Context, l letter) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("write outbox %q: %w", o.path, context.Cause(ctx))
+	}
+	err := o.write(bytes.ReplaceAll(l.data, []byte("\r\n"), []byte("\n")))
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("write outbox %q: %w", o.path, err)
+	if errors.Is(err, fs.ErrPermission) {
+		return permanent(err)
+	}
+	return err
+}
+
+func (outbox) close() error { return nil }
+
+// write delivers as maildir(5) says: a reader of new sees whole messages only.
+func (o outbox) write(data []byte) error {
+	for _, sub := range [...]string{"tmp", "new", "cur"} {
+		if err := os.MkdirAll(filepath.Join(o.path, sub), 0o700); err != nil {
+			return err
+		}
+	}
+	// Time, a part no other delivery has, host: maildir(5), "unique".
+	name := fmt.Sprintf("%d.%s.%s", o.now().Unix(), rand.Text(), o.host)
+	tmp := filepath.Join(o.path, "tmp", name)
+	err := writeSynced(tmp, data)
+	if err == nil {
+		err = os.Rename(tmp, filepath.Join(o.path, "new", name))
+	}
+	if err != nil {
+		_ = os.Remove(tmp) // may not be there; err says what matters
+		return err
+	}
+	return syncDir(filepath.Join(o.path, "new"))
+}
+
+func writeSynced(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,64 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// Retry returns a Sender that sends with s again after each failure, until s
+// takes the message, an error wraps ErrPermanent, or ctx ends. It waits about
+// base after the first failure, twice as long after each further one, never
+// longer than limit; each wait is shortened at random by up to a half, so that
+// messages that failed together do not come back together.
+//
+// When ctx ends the error wraps what s last said of its own accord, not only
+// that ctx ended.
+func Retry(s Sender, base, limit time.Duration) Sender {
+	return retrier{s: s, base: base, limit: limit}
+}
+
+type retrier struct {
+	s           Sender
+	base, limit time.Duration
+}
+
+func (r retrier) Send(ctx context.Context, m mfa.Message) error {
+	var last error
+	wait := min(r.base, r.limit)
+	for attempts := 1; ; attempts++ {
+		err := r.s.Send(ctx, m)
+		if err == nil || errors.Is(err, ErrPermanent) {
+			return err
+		}
+		// An attempt that ctx cut short says less than the one before it.
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
+		if !pause(ctx, jitter(wait)) {
+			return fmt.Errorf("gave up after %s: %w", count(int64(attempts), "attempt"), last)
+		}
+		wait = min(2*wait, r.limit)
+	}
+}
+
+// pause waits for d and reports whether ctx still lives.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return ctx.Err() == nil
+	}
+}
+
+// jitter returns a duration between d/2 and d.
+func jitter(d time.Duration) time.Duration {
+	return d - rand.N(d/2+1)
+}

@@ -1,0 +1,80 @@
+package deliver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"time"
+)
+
+// sendmail hands letters to a program with the command line of sendmail(8),
+// as every mail system has one. The program runs without a shell and with next
+// to no environment.
+type sendmail struct{ path string }
+
+// sendmailTimeout bounds one run; handing over to a local queue takes far less.
+const sendmailTimeout = 30 * time.Second
+
+// sendmailGrace is how long the program's standard error may stay open after it
+// ended: mail systems deliver in the background and pass it on.
+const sendmailGrace = time.Second
+
+func (s sendmail) send(ctx context.Context, l letter) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, sendmailTimeout,
+		fmt.Errorf("not done within %v", sendmailTimeout))
+	defer cancel()
+	var said head
+	cmd := exec.CommandContext(ctx, s.path, "-i", "-f", bare(l.from), "--", bare(l.to))
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	// Unix programs read lines that end with LF; some store a CR they are given.
+	cmd.Stdin = bytes.NewReader(bytes.ReplaceAll(l.data, []byte("\r\n"), []byte("\n")))
+	cmd.Stderr = &said
+	cmd.WaitDelay = sendmailGrace
+	err := cmd.Run()
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return s.explain(err, quote(said.String(), l.private))
+}
+
+func (sendmail) close() error { return nil }
+
+func (s sendmail) explain(err error, said string) error {
+	final := errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		final = exit.Exited() && !mayPass(exit.ExitCode())
+	}
+	err = fmt.Errorf("run sendmail %q: %w", s.path, err)
+	if said != "" {
+		err = fmt.Errorf("%w: %s", err, said)
+	}
+	if final {
+		return permanent(err)
+	}
+	return err
+}
+
+// Exit codes of sysexits.h after which another run can succeed. The others
+// (EX_NOUSER, EX_DATAERR, EX_CONFIG, …) stay as they are.
+const (
+	exOSErr    = 71 // no process, no memory
+	exIOErr    = 74 // disk full
+	exTempFail = 75
+)
+
+func mayPass(code int) bool { return code == exOSErr || code == exIOErr || code == exTempFail }
+
+// A head keeps the first answerLimit bytes written to it and drops the rest.
+type head struct{ bytes.Buffer }
+
+func (h *head) Write(p []byte) (int, error) {
+	h.Buffer.Write(p[:min(len(p), answerLimit-h.Len())])
+	return len(p), nil
+}

@@ -1,0 +1,262 @@
+package deliver
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/textproto"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/wneessen/go-mail/smtp"
+)
+
+// A relay hands letters to one SMTP server (RFC 5321) over a few connections
+// that it keeps for the next letter.
+type relay struct {
+	cfg      SMTPConfig
+	addr     string // host:port
+	helo     string
+	password string
+	timeout  time.Duration
+	tls      *tls.Config
+	log      *slog.Logger
+	pool     *pool
+	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+func newRelay(cfg SMTPConfig, host string, log *slog.Logger) (*relay, error) {
+	if err := checkSMTP(cfg); err != nil {
+		return nil, err
+	}
+	password, err := readPassword(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	tlsConfig, err := clientTLS(cfg)
+	if err != nil {
+		return nil, err
+	}
+	addr := net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port))
+	return &relay{
+		cfg: cfg, addr: addr, helo: host, password: password,
+		timeout: time.Duration(cfg.Timeout), tls: tlsConfig, log: log.With("relay", addr),
+		pool: newPool(), dial: new(net.Dialer).DialContext,
+	}, nil
+}
+
+func checkSMTP(cfg SMTPConfig) error {
+	switch {
+	case cfg.Host == "":
+		return errors.New("email.smtp.host: is empty")
+	case cfg.Port < 1 || cfg.Port > 65535:
+		return fmt.Errorf("email.smtp.port: %d is not within 1 and 65535", cfg.Port)
+	case cfg.Timeout <= 0:
+		return fmt.Errorf("email.smtp.timeout: %q is not more than 0s", cfg.Timeout)
+	}
+	switch cfg.TLS {
+	case TLSNone, TLSOpportunistic, TLSStartTLS, TLSImplicit:
+	default:
+		return fmt.Errorf("email.smtp.tls: %q is none of %q, %q, %q, %q",
+			cfg.TLS, TLSNone, TLSOpportunistic, TLSStartTLS, TLSImplicit)
+	}
+	return checkLogin(cfg)
+}
+
+// clientTLS returns how the relay must prove itself. On loopback nobody can
+// stand in between and mail systems carry certificates that they made for
+// themselves, so opportunistic TLS takes any there, unless ca_file asks for
+// more.
+func clientTLS(cfg SMTPConfig) (*tls.Config, error) {
+	c := &tls.Config{ServerName: cfg.Host, MinVersion: tls.VersionTLS12}
+	if cfg.CAFile == "" {
+		c.InsecureSkipVerify = cfg.TLS == TLSOpportunistic && isLoopback(cfg.Host)
+		return c, nil
+	}
+	pem, err := os.ReadFile(cfg.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("email.smtp.ca_file: read %w", pathFirst(err))
+	}
+	c.RootCAs = x509.NewCertPool()
+	if !c.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("email.smtp.ca_file: %q holds no certificate in PEM form", cfg.CAFile)
+	}
+	return c, nil
+}
+
+// send makes one attempt. A kept connection that the relay has meanwhile given
+// up is replaced within the same attempt.
+func (r *relay) send(ctx context.Context, l letter) error {
+	if err := r.pool.enter(ctx); err != nil {
+		return r.fail("wait for a connection", err)
+	}
+	defer r.pool.leave()
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("no answer within %v", r.timeout))
+	defer cancel()
+	for c := r.pool.take(); c != nil; c = r.pool.take() {
+		if err := r.handOver(ctx, c, l); !errors.Is(err, errStale) {
+			return err
+		}
+		r.log.Debug("kept smtp connection was gone")
+	}
+	c, err := r.connect(ctx)
+	if err != nil {
+		return err
+	}
+	return r.handOver(ctx, c, l)
+}
+
+func (r *relay) close() error { return r.pool.close() }
+
+// errStale: the connection ended while it was idle, the letter is not on it.
+var errStale = errors.New("kept connection is gone")
+
+// handOver sends l over c, then keeps c or closes it.
+func (r *relay) handOver(ctx context.Context, c *conn, l letter) error {
+	release := interrupt(ctx, c.nc)
+	step, err := c.transact(l)
+	intact := release()
+	if intact && !lost(err) {
+		r.pool.put(c)
+	} else {
+		_ = c.nc.Close()
+	}
+	switch {
+	case err == nil:
+		return nil
+	case c.reused && intact && lost(err) && (step == stepReset || step == stepSender):
+		return errStale
+	}
+	return r.explain(ctx, step, err, l)
+}
+
+// The steps of a session, as errors name them.
+const (
+	stepConnect   = "connect"
+	stepGreeting  = "greeting"
+	stepTLS       = "tls"
+	stepLogin     = "login"
+	stepReset     = "reset"
+	stepSender    = "sender"
+	stepRecipient = "recipient"
+	stepData      = "data"
+)
+
+// transact runs one mail transaction (RFC 5321, 3.3). With an error it returns
+// the step that failed.
+func (c *conn) transact(l letter) (step string, err error) {
+	if c.reused {
+		if err := c.client.Reset(); err != nil {
+			return stepReset, err
+		}
+	}
+	// SMTPUTF8 binds every later relay; ask for it only when an address needs it.
+	c.client.SkipSMTPUTF8(isASCII(l.from.Address) && isASCII(l.to.Address))
+	if err := c.client.Mail(l.from.String()); err != nil {
+		return stepSender, err
+	}
+	if err := c.client.Rcpt(l.to.String()); err != nil {
+		return stepRecipient, err
+	}
+	w, err := c.client.Data()
+	if err != nil {
+		return stepData, err
+	}
+	if _, err := w.Write(l.data); err != nil {
+		return stepData, err
+	}
+	return stepData, w.Close()
+}
+
+// lost reports whether err means that the session is over: no reply, or 421.
+func lost(err error) bool {
+	reply, ok := errors.AsType[*textproto.Error](err)
+	return err != nil && (!ok || reply.Code == 421)
+}
+
+// connect opens a session that is ready for a letter.
+func (r *relay) connect(ctx context.Context) (*conn, error) {
+	nc, err := r.dial(ctx, "tcp", r.addr)
+	if err != nil {
+		return nil, r.explain(ctx, stepConnect, err, letter{})
+	}
+	release := interrupt(ctx, nc)
+	c, step, err := r.open(nc)
+	if !release() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		_ = nc.Close()
+		return nil, r.explain(ctx, step, err, letter{})
+	}
+	return c, nil
+}
+
+// open takes the session through greeting, TLS and login.
+func (r *relay) open(nc net.Conn) (c *conn, step string, err error) {
+	if r.cfg.TLS == TLSImplicit {
+		secured := tls.Client(nc, r.tls)
+		if err := secured.Handshake(); err != nil {
+			return nil, stepTLS, err
+		}
+		nc = secured
+	}
+	client, err := smtp.NewClient(nc, r.cfg.Host)
+	if err != nil {
+		return nil, stepGreeting, err
+	}
+	if err := client.Hello(r.helo); err != nil {
+		return nil, stepGreeting, err
+	}
+	if err := r.startTLS(client); err != nil {
+		return nil, stepTLS, err
+	}
+	mechanism, err := r.login(client)
+	if err != nil {
+		return nil, stepLogin, err
+	}
+	state, encrypted := client.TLSConnectionState()
+	version := "none"
+	if encrypted {
+		version = tls.VersionName(state.Version)
+	}
+	r.log.Debug("smtp connection opened", "tls", version, "auth", mechanism)
+	return &conn{nc: nc, client: client}, stepLogin, nil
+}
+
+// startTLS encrypts the session if the configuration says so (RFC 3207).
+func (r *relay) startTLS(client *smtp.Client) error {
+	if r.cfg.TLS != TLSStartTLS && r.cfg.TLS != TLSOpportunistic {
+		return nil
+	}
+	if offered, _ := client.Extension("STARTTLS"); offered {
+		return client.StartTLS(r.tls)
+	}
+	if r.cfg.TLS == TLSStartTLS {
+		return permanent(fmt.Errorf("the relay offers no STARTTLS and email.smtp.tls = %q demands it", TLSStartTLS))
+	}
+	return nil
+}
+
+// isLoopback reports whether host names this machine (RFC 6761, 6.3). It asks
+// no resolver: an answer from the network shall not relax anything.
+func isLoopback(host string) bool {
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback()
+	}
+	return host == "localhost"
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] > 0x7f {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,134 @@
+package deliver
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/wneessen/go-mail/smtp"
+)
+
+// A mechanism is a way to log in to a relay (RFC 4954).
+type mechanism struct {
+	config string // as email.smtp.auth names it
+	name   string // as the relay does
+	clear  bool   // shows the password to whoever reads along
+	auth   func(r *relay) smtp.Auth
+}
+
+// mechanisms has the strongest first. What is clear is refused here, with a
+// better reason than the library's, so the library is told to allow it.
+var mechanisms = []mechanism{
+	{AuthCRAMMD5, "CRAM-MD5", false, func(r *relay) smtp.Auth {
+		return smtp.CRAMMD5Auth(r.cfg.Username, r.password)
+	}},
+	{AuthPlain, "PLAIN", true, func(r *relay) smtp.Auth {
+		return smtp.PlainAuth("", r.cfg.Username, r.password, r.cfg.Host, true)
+	}},
+	{AuthLogin, "LOGIN", true, func(r *relay) smtp.Auth {
+		return smtp.LoginAuth(r.cfg.Username, r.password, r.cfg.Host, true)
+	}},
+}
+
+func checkLogin(cfg SMTPConfig) error {
+	i := slices.IndexFunc(mechanisms, func(m mechanism) bool { return m.config == cfg.Auth })
+	switch {
+	case i < 0 && cfg.Auth != AuthAuto && cfg.Auth != AuthNone:
+		return fmt.Errorf("email.smtp.auth: %q is none of %q, %q, %q, %q, %q",
+			cfg.Auth, AuthAuto, AuthNone, AuthPlain, AuthLogin, AuthCRAMMD5)
+	case cfg.Auth == AuthNone && cfg.Username != "":
+		return fmt.Errorf("email.smtp.auth: %q leaves email.smtp.username unused", AuthNone)
+	case i >= 0 && cfg.Username == "":
+		return fmt.Errorf("email.smtp.username: is empty and email.smtp.auth is %q", cfg.Auth)
+	case cfg.Username != "" && cfg.PasswordFile == "":
+		return errors.New("email.smtp.password_file: is empty and email.smtp.username is set")
+	case cfg.Username == "" && cfg.PasswordFile != "":
+		return errors.New("email.smtp.username: is empty and email.smtp.password_file is set")
+	case i >= 0 && mechanisms[i].clear && cfg.TLS == TLSNone && !isLoopback(cfg.Host):
+		return fmt.Errorf("email.smtp.auth: %q would send the password unencrypted, as email.smtp.tls is %q",
+			cfg.Auth, TLSNone)
+	}
+	return nil
+}
+
+// readPassword returns the password in password_file without its line end.
+func readPassword(cfg SMTPConfig, log *slog.Logger) (string, error) {
+	if cfg.PasswordFile == "" {
+		return "", nil
+	}
+	data, err := os.ReadFile(cfg.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("email.smtp.password_file: read %w", pathFirst(err))
+	}
+	password := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	if password == "" || strings.ContainsAny(password, "\r\n\x00") {
+		return "", fmt.Errorf("email.smtp.password_file: %q does not hold one line", cfg.PasswordFile)
+	}
+	if fi, err := os.Stat(cfg.PasswordFile); err == nil && fi.Mode().Perm()&0o004 != 0 {
+		log.Warn("email.smtp.password_file can be read by every user; chmod it to 0600", "file", cfg.PasswordFile)
+	}
+	return password, nil
+}
+
+// login proves who we are, when a username is configured, and returns the
+// mechanism used.
+func (r *relay) login(client *smtp.Client) (string, error) {
+	if r.cfg.Username == "" {
+		return "none", nil
+	}
+	_, offered := client.Extension("AUTH")
+	_, encrypted := client.TLSConnectionState()
+	m, err := r.choose(strings.Fields(strings.ToUpper(offered)), encrypted)
+	if err != nil {
+		return "", permanent(err)
+	}
+	return m.config, client.Auth(m.auth(r))
+}
+
+// choose returns the strongest mechanism that the configuration, the relay and
+// the state of the connection allow.
+func (r *relay) choose(offered []string, encrypted bool) (mechanism, error) {
+	unsafe := false
+	for _, m := range mechanisms {
+		if r.cfg.Auth != AuthAuto && r.cfg.Auth != m.config || !slices.Contains(offered, m.name) {
+			continue
+		}
+		if m.clear && !encrypted && !isLoopback(r.cfg.Host) {
+			unsafe = true
+			continue
+		}
+		return m, nil
+	}
+	if unsafe {
+		return mechanism{}, fmt.Errorf("refused to send the password unencrypted; set email.smtp.tls to %q or %q",
+			TLSStartTLS, TLSImplicit)
+	}
+	return mechanism{}, fmt.Errorf("no way to log in with email.smtp.auth = %q; the relay offers: %s",
+		r.cfg.Auth, quote(strings.Join(append(offered, "no more"), ", "), nil))
+}
+
+// privateLogin returns the forms in which the password crosses the connection,
+// as a relay can repeat a command in its answer.
+func (r *relay) privateLogin() []string {
+	if r.password == "" {
+		return nil
+	}
+	b64 := base64.StdEncoding.EncodeToString
+	return []string{
+		b64([]byte("\x00" + r.cfg.Username + "\x00" + r.password)),
+		b64([]byte(r.password)), r.password,
+	}
+}
+
+// pathFirst turns "open PATH: why" into "PATH": why.
+func pathFirst(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%q: %w", pe.Path, pe.Err)
+	}
+	return err
+}

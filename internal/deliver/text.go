@@ -1,0 +1,99 @@
+package deliver
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// A CodeNotice is what a person is told together with a login code. Host, User,
+// Service and Address may come from outside: they are shown as one short line
+// of printable ASCII each.
+type CodeNotice struct {
+	Code     string
+	Host     string        // machine that is logged in to
+	User     string        // account that is logged in to
+	Service  string        // PAM service: "sshd", "sudo"
+	Address  string        // where from; empty or "local": this very machine
+	Sent     time.Time     // shown in its own time zone
+	Lifetime time.Duration // how long the code works, from Sent
+	To       string        // email address
+	Subject  string        // empty: "Login code for HOST"
+}
+
+// Email returns the notice as a message named id. The subject never holds the
+// code: subjects show on locked screens and in the logs of mail servers. Lines
+// of the text are shorter than 72 characters.
+func (n CodeNotice) Email(id string) mfa.Message {
+	subject := n.Subject
+	if subject == "" {
+		subject = "Login code for " + ascii(n.Host, fieldLimit)
+	}
+	return mfa.Message{ID: id, Carrier: mfa.Email, To: n.To, Subject: subject, Text: n.text()}
+}
+
+// fieldLimit keeps a field and its label within one line of the text.
+const fieldLimit = 54
+
+func (n CodeNotice) text() string {
+	address := n.Address
+	if address == "" || address == "local" {
+		address = "this machine itself"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Your code: %s\n\n", n.Code)
+	b.WriteString("It completes this login:\n\n")
+	for _, row := range [...][2]string{
+		{"Host", n.Host},
+		{"User", n.User},
+		{"Service", n.Service},
+		{"From", address},
+		{"Time", n.Sent.Format("2006-01-02 15:04:05 -0700 (MST)")},
+	} {
+		fmt.Fprintf(&b, "  %-8s  %s\n", row[0]+":", ascii(row[1], fieldLimit))
+	}
+	fmt.Fprintf(&b, "\nThe code works once, within %s, until %s.\n",
+		span(n.Lifetime), n.Sent.Add(n.Lifetime).Format("15:04:05"))
+	b.WriteString("Type it only at the prompt of that login. Give it to nobody.\n\n")
+	b.WriteString("If this was not you, somebody has your password (or key):\n")
+	b.WriteString("change it now and tell your administrator.\n")
+	return b.String()
+}
+
+// span says a duration in its largest whole unit: "10 minutes", "90 seconds".
+func span(d time.Duration) string {
+	for _, u := range [...]struct {
+		size time.Duration
+		name string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
+		if d >= u.size && d%u.size == 0 {
+			return count(int64(d/u.size), u.name)
+		}
+	}
+	return count(int64(d/time.Second), "second")
+}
+
+func count(n int64, unit string) string {
+	if n == 1 {
+		return "1 " + unit
+	}
+	return fmt.Sprintf("%d %ss", n, unit)
+}
+
+// ascii returns at most limit characters of s, each printable ASCII: what is
+// not becomes a question mark.
+func ascii(s string, limit int) string {
+	var b strings.Builder
+	for _, r := range s {
+		if b.Len() == limit {
+			return b.String()[:limit-3] + "..."
+		}
+		if r < ' ' || r > '~' {
+			r = '?'
+		}
+		b.WriteByte(byte(r))
+	}
+	return b.String()
+}
