@@ -1,0 +1,139 @@
+package main
+
+/*
+#cgo CFLAGS: -std=gnu11
+#cgo LDFLAGS: -lpam
+#include <stdlib.h>
+#include "relay.h"
+
+extern void driveSay(uintptr_t who, _Bool failure, char *text);
+extern char *driveAsk(uintptr_t who, _Bool echo, char *text);
+
+static inline void drive_say(void *who, bool failure, const char *text)
+{
+	driveSay((uintptr_t)who, failure, (char *)text);
+}
+
+static inline char *drive_ask(void *who, bool echo, const char *text)
+{
+	return driveAsk((uintptr_t)who, echo, (char *)text);
+}
+
+static inline void drive_converse(int fd, int64_t deadline, const struct relay_hello *hello,
+				  uintptr_t who, const char *password, struct relay_verdict *v)
+{
+	struct relay_talk talk = {
+		.who = (void *)who, .say = drive_say, .ask = drive_ask, .password = password};
+
+	relay_converse(fd, deadline, hello, &talk, v);
+}
+*/
+import "C"
+
+import (
+	"runtime/cgo"
+	"time"
+	"unsafe"
+
+	"mfa/internal/mfa"
+)
+
+// An outcome is how the relay says a login ended.
+type outcome uint32
+
+const (
+	broken         outcome = C.RELAY_BROKEN
+	accepted       outcome = C.RELAY_ACCEPTED
+	exempt         outcome = C.RELAY_EXEMPT
+	wrongCode      outcome = C.RELAY_WRONG_CODE
+	exhausted      outcome = C.RELAY_EXHAUSTED
+	mustEnroll     outcome = C.RELAY_MUST_ENROLL
+	unavailable    outcome = C.RELAY_UNAVAILABLE
+	noConversation outcome = C.RELAY_NO_CONVERSATION
+	absent         outcome = C.RELAY_ABSENT
+)
+
+// maxFrames is how many frames the relay takes in one login, DONE included.
+const maxFrames = C.RELAY_MAX_FRAMES
+
+// A verdict is struct relay_verdict.
+type verdict struct {
+	outcome        outcome
+	spoken         bool
+	changePassword bool
+	passwordTyped  bool
+	why            string
+}
+
+// A person is the far end of the relay's conversation. Both are called on the
+// goroutine that called converse. ask reports false when there is no answer.
+type person interface {
+	say(failure bool, text string)
+	ask(echo bool, text string) (line string, ok bool)
+}
+
+//export driveSay
+func driveSay(who C.uintptr_t, failure C.bool, text *C.char) {
+	cgo.Handle(who).Value().(person).say(bool(failure), C.GoString(text))
+}
+
+//export driveAsk
+func driveAsk(who C.uintptr_t, echo C.bool, text *C.char) *C.char {
+	line, ok := cgo.Handle(who).Value().(person).ask(bool(echo), C.GoString(text))
+	if !ok {
+		return nil
+	}
+	return C.CString(line) // the relay frees it
+}
+
+// A deadline is a moment on the relay's clock.
+type deadline C.int64_t
+
+// after returns the moment d from now.
+func after(d time.Duration) deadline {
+	return deadline(C.relay_deadline(C.int64_t(d.Milliseconds())))
+}
+
+// passed reports whether the relay takes the moment for past.
+func (d deadline) passed() bool { return C.relay_time_left(C.int64_t(d)) == 0 }
+
+// converse runs relay_converse on fd, which stays open. The request's UID is
+// not used; texts end at a NUL, as in C.
+func converse(fd int, d deadline, req mfa.Request, p person, password string) verdict {
+	texts := [C.RELAY_FIELDS]string{
+		C.RELAY_SERVICE: req.Service, C.RELAY_USER: req.User, C.RELAY_RHOST: req.RHost,
+		C.RELAY_TTY: req.TTY, C.RELAY_RUSER: req.RUser, C.RELAY_SSH_AUTH_INFO: req.SSHAuthInfo,
+		C.RELAY_SSH_CONNECTION: req.SSHConnection, C.RELAY_MODULE: req.Module,
+	}
+	// In C's memory, because it holds pointers to C's memory.
+	hello := (*C.struct_relay_hello)(C.calloc(1, C.sizeof_struct_relay_hello))
+	defer C.free(unsafe.Pointer(hello))
+	hello.flags = C.uint32_t(req.Flags)
+	for i, text := range texts {
+		hello.field[i] = C.CString(text)
+		defer C.free(unsafe.Pointer(hello.field[i]))
+	}
+	secret := C.CString(password)
+	defer C.free(unsafe.Pointer(secret))
+
+	who := cgo.NewHandle(p)
+	defer who.Delete()
+	var v C.struct_relay_verdict
+	C.drive_converse(C.int(fd), C.int64_t(d), hello, C.uintptr_t(who), secret, &v)
+	return verdict{
+		outcome:        outcome(v.outcome),
+		spoken:         bool(v.spoken),
+		changePassword: bool(v.change_password),
+		passwordTyped:  bool(v.password_typed),
+		why:            C.GoString(&v.why[0]),
+	}
+}
+
+// clean runs relay_clean on a copy of text. It returns what a C caller would
+// find before the NUL, and how many bytes the relay says it kept.
+func clean(text string, lines bool) (string, int) {
+	buf := C.CBytes(append([]byte(text), 0xff)) // no NUL, so that a missing one shows
+	defer C.free(buf)
+	n := C.relay_clean((*C.char)(buf), C.size_t(len(text)), C.bool(lines))
+	return C.GoStringN((*C.char)(buf), C.int(n)), int(n)
+}

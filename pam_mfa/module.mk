@@ -1,0 +1,25 @@
+# The module that is shipped: the C of this folder without the Go runtime.
+# Include it from a Makefile, or build one elsewhere with
+#
+#	make -f pam_mfa/module.mk MODULE_OUT=/tmp/pam_mfa.so
+#
+# MODULE_EXTRA is for sanitizers; MODULE_VERSION is what the module calls itself.
+
+MODULE_DIR     := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+MODULE_OUT     ?= build/pam_mfa.so
+MODULE_VERSION ?= dev
+MODULE_EXTRA   ?=
+
+MODULE_SRC     := $(addprefix $(MODULE_DIR)/,pam_mfa.c relay.c connect.c)
+MODULE_MAP     := $(MODULE_DIR)/pam_mfa.map
+MODULE_CFLAGS  := -std=gnu11 -O2 -fPIC -fvisibility=hidden -fstack-protector-strong \
+                  -fstack-clash-protection -Wall -Wextra -Werror -Wformat -Werror=format-security
+MODULE_FORTIFY ?= -D_FORTIFY_SOURCE=2
+MODULE_LDFLAGS := -shared -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack \
+                  -Wl,--version-script=$(MODULE_MAP)
+MODULE_DEFS    ?= -Wl,-z,defs
+
+$(MODULE_OUT): $(MODULE_SRC) $(MODULE_DIR)/relay.h $(MODULE_MAP) $(MODULE_DIR)/module.mk
+	@mkdir -p $(@D)
+	$(CC) $(MODULE_CFLAGS) $(MODULE_FORTIFY) -DPAM_MFA_VERSION='"$(MODULE_VERSION)"' $(MODULE_EXTRA) \
+		$(MODULE_LDFLAGS) $(MODULE_DEFS) -o $@ $(MODULE_SRC) -lpam

@@ -1,0 +1,342 @@
+/*
+ * pam_mfa.so: what Linux-PAM calls, and nothing that decides.
+ *
+ * It reads the module's arguments, tells the relay about the login, lends it
+ * the application's conversation, and turns its verdict into a PAM code. It
+ * knows no method, no policy and no configuration file; see relay.h for why
+ * this is C and for what may be relied on. The code starts as a failure, an
+ * argument that is not known fails the login, and the only environment that is
+ * read is PAM's own, which the application set.
+ */
+
+#include "relay.h"
+
+#include <security/pam_ext.h>
+#include <security/pam_modules.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#ifndef PAM_MFA_VERSION
+#define PAM_MFA_VERSION "dev"
+#endif
+
+#define EXPORTED __attribute__((visibility("default")))
+
+/* Under this name acct_mgmt finds that a password change was asked for. */
+#define CHANGE_KEY "pam_mfa:change_password"
+
+enum {
+	DEFAULT_TIMEOUT = 110, /* below sshd's LoginGraceTime of 120 s */
+	MAX_TIMEOUT = 3600,
+	MAX_NAME = 128, /* of a name in the log */
+};
+
+struct options {
+	const char *socket;
+	int timeout; /* seconds */
+	bool ignore_unavailable;
+	bool exempt_succeeds;
+	bool debug;
+};
+
+struct login {
+	pam_handle_t *pamh;
+	int flags;
+	struct options options;
+	struct relay_hello hello;
+};
+
+/* The module's arguments. */
+
+/* The value of an argument that begins with name and '=', else NULL. */
+static const char *value_of(const char *argument, const char *name)
+{
+	size_t n = strlen(name);
+
+	return strncmp(argument, name, n) == 0 && argument[n] == '=' ? argument + n + 1 : NULL;
+}
+
+static bool read_seconds(const char *text, int *seconds)
+{
+	int n = 0;
+
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p < '0' || *p > '9')
+			return false;
+		n = n * 10 + (*p - '0');
+		if (n > MAX_TIMEOUT)
+			return false;
+	}
+	*seconds = n;
+	return n >= 1;
+}
+
+/* Sets flag to whether text is the word yes; false if it is neither word. */
+static bool read_choice(const char *text, const char *yes, const char *no, bool *flag)
+{
+	*flag = strcmp(text, yes) == 0;
+	return *flag || strcmp(text, no) == 0;
+}
+
+static bool read_argument(const char *argument, struct options *o)
+{
+	const char *value;
+
+	if (strcmp(argument, "debug") == 0) {
+		o->debug = true;
+		return true;
+	}
+	if ((value = value_of(argument, "socket")) != NULL) {
+		o->socket = value;
+		return relay_path_fits(value);
+	}
+	if ((value = value_of(argument, "timeout")) != NULL)
+		return read_seconds(value, &o->timeout);
+	if ((value = value_of(argument, "unavailable")) != NULL)
+		return read_choice(value, "ignore", "deny", &o->ignore_unavailable);
+	if ((value = value_of(argument, "exempt")) != NULL)
+		return read_choice(value, "success", "ignore", &o->exempt_succeeds);
+	return false;
+}
+
+static bool read_arguments(pam_handle_t *pamh, int argc, const char **argv, struct options *o)
+{
+	*o = (struct options){.socket = "/run/mfa/pam.sock", .timeout = DEFAULT_TIMEOUT};
+	for (int i = 0; i < argc; i++) {
+		if (read_argument(argv[i], o))
+			continue;
+		pam_syslog(pamh, LOG_ERR,
+			   "bad argument \"%s\": known are socket=/ABSOLUTE/PATH (below 108 bytes), "
+			   "timeout=1..%d, unavailable=deny|ignore, exempt=ignore|success, debug",
+			   argv[i], MAX_TIMEOUT);
+		return false;
+	}
+	return true;
+}
+
+/* What the relay is told about the login. */
+
+static const char *item(pam_handle_t *pamh, int type)
+{
+	const void *value = NULL;
+
+	return pam_get_item(pamh, type, &value) == PAM_SUCCESS ? value : NULL;
+}
+
+static int describe(struct login *in)
+{
+	const char *user = NULL;
+	int code = pam_get_user(in->pamh, &user, NULL);
+
+	if (code != PAM_SUCCESS || user == NULL) {
+		pam_syslog(in->pamh, LOG_NOTICE, "cannot learn the user's name: %s",
+			   pam_strerror(in->pamh, code));
+		return code == PAM_CONV_ERR ? PAM_CONV_ERR : PAM_SYSTEM_ERR;
+	}
+	in->hello = (struct relay_hello){
+		.flags = (uint32_t)in->flags,
+		.field = {
+			[RELAY_SERVICE] = item(in->pamh, PAM_SERVICE),
+			[RELAY_USER] = user,
+			[RELAY_RHOST] = item(in->pamh, PAM_RHOST),
+			[RELAY_TTY] = item(in->pamh, PAM_TTY),
+			[RELAY_RUSER] = item(in->pamh, PAM_RUSER),
+			[RELAY_SSH_AUTH_INFO] = pam_getenv(in->pamh, "SSH_AUTH_INFO_0"),
+			[RELAY_SSH_CONNECTION] = pam_getenv(in->pamh, "SSH_CONNECTION"),
+			[RELAY_MODULE] = PAM_MFA_VERSION,
+		},
+	};
+	return PAM_SUCCESS;
+}
+
+/* The application's conversation, lent to the relay. */
+
+static void show(const struct login *in, int style, const char *text)
+{
+	if (!(in->flags & PAM_SILENT))
+		pam_prompt(in->pamh, style, NULL, "%s", text);
+}
+
+static void say(void *who, bool failure, const char *text)
+{
+	struct login *in = who;
+
+	if (in->options.debug)
+		pam_syslog(in->pamh, LOG_DEBUG, "mfad says %zu bytes%s", strlen(text),
+			   failure ? ", an error" : "");
+	show(in, failure ? PAM_ERROR_MSG : PAM_TEXT_INFO, text);
+}
+
+static char *ask(void *who, bool echo, const char *text)
+{
+	struct login *in = who;
+	char *line = NULL;
+	int style = echo ? PAM_PROMPT_ECHO_ON : PAM_PROMPT_ECHO_OFF;
+	int code = pam_prompt(in->pamh, style, &line, "%s", text);
+
+	if (in->options.debug)
+		pam_syslog(in->pamh, LOG_DEBUG, "mfad asks with %zu bytes, echo %s; the application: %s",
+			   strlen(text), echo ? "on" : "off",
+			   code == PAM_SUCCESS && line == NULL ? "no answer" : pam_strerror(in->pamh, code));
+	if (code != PAM_SUCCESS && line != NULL) {
+		explicit_bzero(line, strlen(line));
+		free(line);
+		line = NULL;
+	}
+	return line;
+}
+
+/* What the verdict means to PAM. */
+
+struct meaning {
+	const char *words;
+	int code;
+	const char *name;
+};
+
+static struct meaning meaning_of(enum relay_outcome outcome, const struct options *o)
+{
+#define MEANS(words, code) (struct meaning){words, code, #code}
+	switch (outcome) {
+	case RELAY_ACCEPTED:
+		return MEANS("accepted", PAM_SUCCESS);
+	case RELAY_EXEMPT:
+		return o->exempt_succeeds ? MEANS("not needed", PAM_SUCCESS)
+					  : MEANS("not needed", PAM_IGNORE);
+	case RELAY_WRONG_CODE:
+		return MEANS("refused, wrong code", PAM_AUTH_ERR);
+	case RELAY_EXHAUSTED:
+		return MEANS("refused, attempts used up or locked", PAM_MAXTRIES);
+	case RELAY_MUST_ENROLL:
+		return MEANS("refused, not enrolled", PAM_PERM_DENIED);
+	case RELAY_NO_CONVERSATION:
+		return MEANS("refused, nobody answered", PAM_CONV_ERR);
+	case RELAY_UNAVAILABLE:
+		return MEANS("refused, cannot be checked", PAM_AUTHINFO_UNAVAIL);
+	case RELAY_ABSENT:
+		return o->ignore_unavailable
+			       ? MEANS("LET IN WITHOUT A SECOND FACTOR (unavailable=ignore)", PAM_IGNORE)
+			       : MEANS("refused, mfad is not there", PAM_AUTHINFO_UNAVAIL);
+	case RELAY_BROKEN:
+		break;
+	}
+	return MEANS("refused, a fault", PAM_SYSTEM_ERR);
+#undef MEANS
+}
+
+/*
+ * A name from outside as one printable word, so that it cannot pretend to be
+ * another part of a log line.
+ */
+static const char *one_word(const char *name, char *to, size_t room)
+{
+	size_t n = 0;
+
+	for (; name != NULL && name[n] != '\0' && n + 1 < room; n++)
+		to[n] = name[n] > ' ' && name[n] < 0x7f ? name[n] : '?';
+	to[n] = '\0';
+	return to;
+}
+
+static int priority_of(const struct meaning *m, const struct relay_verdict *v)
+{
+	if (m->code != PAM_SUCCESS && m->code != PAM_IGNORE)
+		return LOG_NOTICE;
+	return v->outcome == RELAY_ABSENT ? LOG_ALERT : LOG_INFO;
+}
+
+static void report(const struct login *in, const struct relay_verdict *v, const struct meaning *m)
+{
+	char user[MAX_NAME], rhost[MAX_NAME];
+
+	if (v->password_typed)
+		pam_syslog(in->pamh, LOG_NOTICE,
+			   "the password was given at the second factor's prompt and was not sent on; "
+			   "for ssh use keyboard-interactive (KbdInteractiveAuthentication yes)");
+	if (v->why[0] != '\0')
+		pam_syslog(in->pamh, LOG_ERR, "%s", v->why);
+	pam_syslog(in->pamh, priority_of(m, v), "second factor %s (%s) rhost=%s user=%s", m->words, m->name,
+		   one_word(in->hello.field[RELAY_RHOST], rhost, sizeof(rhost)),
+		   one_word(in->hello.field[RELAY_USER], user, sizeof(user)));
+}
+
+/* Leaves word for acct_mgmt, or takes an earlier login's word back. */
+static bool leave_word(pam_handle_t *pamh, bool change_password)
+{
+	static char yes[] = "yes";
+
+	return pam_set_data(pamh, CHANGE_KEY, change_password ? yes : NULL, NULL) == PAM_SUCCESS;
+}
+
+static int authenticate(struct login *in)
+{
+	struct relay_talk talk = {
+		.who = in, .say = say, .ask = ask, .password = item(in->pamh, PAM_AUTHTOK)};
+	struct relay_verdict v;
+	struct meaning m;
+
+	if (in->options.debug)
+		pam_syslog(in->pamh, LOG_DEBUG, "version %s asks %s, timeout %d s", PAM_MFA_VERSION,
+			   in->options.socket, in->options.timeout);
+	relay_run(in->options.socket, in->options.timeout, &in->hello, &talk, &v);
+	if (!leave_word(in->pamh, v.change_password))
+		v = (struct relay_verdict){.outcome = RELAY_BROKEN, .why = "out of memory"};
+	m = meaning_of(v.outcome, &in->options);
+	report(in, &v, &m);
+	if (m.code == PAM_AUTHINFO_UNAVAIL && !v.spoken)
+		show(in, PAM_ERROR_MSG,
+		     "The second factor cannot be checked right now. Please try again later.");
+	return m.code;
+}
+
+/* The entry points. */
+
+EXPORTED int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	struct login in = {.pamh = pamh, .flags = flags};
+	int code = PAM_SYSTEM_ERR;
+
+	if (!read_arguments(pamh, argc, argv, &in.options))
+		return code;
+	code = describe(&in);
+	return code == PAM_SUCCESS ? authenticate(&in) : code;
+}
+
+EXPORTED int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	struct options options;
+	const void *word = NULL;
+
+	(void)flags;
+	if (!read_arguments(pamh, argc, argv, &options))
+		return PAM_SYSTEM_ERR;
+	if (pam_get_data(pamh, CHANGE_KEY, &word) == PAM_SUCCESS && word != NULL)
+		return PAM_NEW_AUTHTOK_REQD;
+	return PAM_IGNORE;
+}
+
+EXPORTED int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)pamh, (void)flags, (void)argc, (void)argv;
+	return PAM_SUCCESS;
+}
+
+EXPORTED int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)pamh, (void)flags, (void)argc, (void)argv;
+	return PAM_IGNORE;
+}
+
+EXPORTED int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)pamh, (void)flags, (void)argc, (void)argv;
+	return PAM_IGNORE;
+}
+
+EXPORTED int pam_sm_chauthtok(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)pamh, (void)flags, (void)argc, (void)argv;
+	return PAM_IGNORE;
+}

@@ -1,0 +1,38 @@
+/*
+ * The other module of a test's PAM stack. With authtok=WORD it is a first factor
+ * whose password is WORD; with code=N every call returns the PAM code N, which
+ * tells a test that the module before it said PAM_IGNORE.
+ */
+#include <security/pam_modules.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int returns(int argc, const char **argv)
+{
+	for (int i = 0; i < argc; i++)
+		if (strncmp(argv[i], "code=", 5) == 0)
+			return atoi(argv[i] + 5);
+	return PAM_SUCCESS;
+}
+
+int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)flags;
+	for (int i = 0; i < argc; i++)
+		if (strncmp(argv[i], "authtok=", 8) == 0)
+			return pam_set_item(pamh, PAM_AUTHTOK, argv[i] + 8);
+	return returns(argc, argv);
+}
+
+#define RETURNS(name)                                                                  \
+	int name(pam_handle_t *pamh, int flags, int argc, const char **argv)           \
+	{                                                                              \
+		(void)pamh, (void)flags;                                               \
+		return returns(argc, argv);                                            \
+	}
+
+RETURNS(pam_sm_setcred)
+RETURNS(pam_sm_acct_mgmt)
+RETURNS(pam_sm_open_session)
+RETURNS(pam_sm_close_session)
+RETURNS(pam_sm_chauthtok)
