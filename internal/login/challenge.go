@@ -55,9 +55,7 @@ func (l *attempt) askCode(ctx context.Context, to mfa.Address) (mfa.Verdict, err
 		answer, err := l.ask(ctx, prompt(text))
 		switch {
 		case errors.Is(err, mfa.ErrPasswordTyped):
-			l.deps.Log.Warn("the password was given in place of a code; nothing was counted. For ssh, use "+
-				"keyboard-interactive: KbdInteractiveAuthentication yes and PasswordAuthentication no in sshd_config",
-				"user", l.id.Name, "service", l.origin.Service, "address", l.origin.Address)
+			l.advise("the password was given in place of a code; nothing was counted")
 			text, answer = textWasPassword, ""
 		case err != nil:
 			return l.noAnswer(ctx, err)
@@ -70,7 +68,11 @@ func (l *attempt) askCode(ctx context.Context, to mfa.Address) (mfa.Verdict, err
 			if idle++; idle == maxIdle {
 				return mfa.Verdict{Outcome: l.refusal(mfa.NoConversation), Method: mfa.Email, Reason: "only answers that are no attempt"}, nil
 			}
-			if err == nil {
+			switch {
+			case err != nil: // says more already
+			case ch.underway():
+				text = textUnderway
+			default:
 				text = textEmpty
 			}
 			continue
@@ -141,6 +143,19 @@ type challenge struct {
 
 // failed says whether the code could not be sent.
 func (c challenge) failed() bool { return c.sending != nil && c.sending.Err() != nil }
+
+// underway says whether the next hop has not taken the code yet.
+func (c challenge) underway() bool {
+	if c.sending == nil {
+		return false
+	}
+	select {
+	case <-c.sending.Done():
+		return false
+	default:
+		return true
+	}
+}
 
 // issue makes a code for this origin and sends it. If one that was sent before
 // is still good and again is false, that one stands and nothing is sent. It is

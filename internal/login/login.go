@@ -186,12 +186,23 @@ func (l *attempt) noAnswer(ctx context.Context, err error) (mfa.Verdict, error) 
 	case ctx.Err() != nil:
 		v.Reason = fmt.Sprintf("login ended: %v", context.Cause(ctx))
 	case errors.Is(err, mfa.ErrNoConversation):
-		v.Reason = "the client cannot be asked (BatchMode, the password method of sshd) or gave up"
+		v.Reason = "the client cannot be asked, or gave up"
+		l.advise("the client cannot be asked, or gave up; nothing was counted")
 	}
 	if l.wrong > 0 {
 		v.Outcome = mfa.WrongCode
 	}
 	return v, err
+}
+
+// advise logs what happened, and what to do about clients of sshd that cannot be
+// asked: its password method answers hidden prompts with the password and
+// refuses visible ones, and BatchMode refuses all.
+func (l *attempt) advise(what string) {
+	if l.origin.Service == "sshd" {
+		what += ". For ssh, use keyboard-interactive: KbdInteractiveAuthentication yes and PasswordAuthentication no in sshd_config"
+	}
+	l.deps.Log.Warn(what, "user", l.id.Name, "service", l.origin.Service, "address", l.origin.Address)
 }
 
 // record writes the one audit line and the one log line of a login.

@@ -31,7 +31,8 @@ type desk struct {
 	mu    sync.Mutex // guards what follows
 	now   time.Time
 	mails []mfa.Message
-	fail  error // what the carrier says
+	fail  error         // what the carrier says
+	hold  chan struct{} // if not nil, the carrier says nothing until it is closed
 }
 
 // lockedBuffer collects a log.
@@ -135,6 +136,9 @@ func (d *desk) advance(by time.Duration) {
 
 // Send makes the desk a carrier.
 func (d *desk) Send(_ context.Context, m mfa.Message) error {
+	if d.hold != nil {
+		<-d.hold
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.fail != nil {
@@ -420,6 +424,14 @@ func TestCarrierFails(t *testing.T) {
 	d.fail = nil
 	d.mu.Unlock()
 	d.login(request("alice"), mfa.Accepted, d.withCode())
+}
+
+func TestSlowCarrierIsTold(t *testing.T) {
+	d := newDesk(t)
+	d.hold = make(chan struct{})
+	d.login(request("alice"), mfa.NoConversation,
+		step{"sent to", say(""), nil}, step{want: "has not left yet", err: mfa.ErrNoConversation})
+	close(d.hold)
 }
 
 type promptFunc func(context.Context, mfa.Prompt) (string, error)

@@ -19,6 +19,7 @@ const (
 	textWasPassword = "That is your password, not the code. Nothing was counted."
 	textNoOther     = "No other method is set up for this account."
 	textEmpty       = "Type the code, or r to have a new one sent."
+	textUnderway    = "The code has not left yet: the mail server does not take it. It is\ntried again."
 	textStopped     = "This login ends here."
 )
 
