@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os/user"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -81,11 +82,21 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// serve holds one connection.
+// serve holds one connection. Whatever happens it ends with a verdict: a module
+// that hears nothing would take the daemon for absent, and its administrator may
+// have said unavailable=ignore.
 func (s *PAM) serve(ctx context.Context, c *net.UnixConn) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.Log.Error("login refused after a fault of ours; please report it",
+				"fault", fault, "stack", string(debug.Stack()))
+			s.done(c, mfa.Verdict{Outcome: mfa.Broken})
+		}
+	}()
 	cred, err := peer(c)
 	if err != nil {
 		s.Log.Error("connection refused", "error", err)
+		s.done(c, mfa.Verdict{Outcome: mfa.Broken})
 		return
 	}
 	if !s.enter(cred.Uid) {

@@ -1,0 +1,213 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mfa/internal/audit"
+	"mfa/internal/enroll"
+	"mfa/internal/login"
+	"mfa/internal/mfa"
+	"mfa/internal/store"
+	"mfa/internal/store/storetest"
+)
+
+// controlDesk runs a control server over a store in memory.
+func controlDesk(t *testing.T, adminGroup string) (path string, records store.Records) {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(testWriter{t}, nil))
+	records = store.Records{S: &storetest.Memory{}}
+	au, err := audit.Open(audit.Config{}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := login.New(login.Config{}, login.Deps{Records: records, Audit: au, Log: log, Now: time.Now})
+	s := &Control{
+		Engine: func() *login.Engine { return engine },
+		Enroll: &enroll.Service{Records: records, Audit: au, Now: time.Now},
+		Lookup: func(name string) (mfa.Identity, error) {
+			switch name {
+			case "alice":
+				return mfa.Identity{Name: "alice", UID: 1000}, nil
+			case "broken":
+				return mfa.Identity{}, errors.New("ldap is down")
+			}
+			return mfa.Identity{}, login.ErrNoAccount
+		},
+		AdminGroup: func() string { return adminGroup },
+		Status:     func(context.Context) Status { return Status{Version: "1", StoreOK: true} },
+		Log:        log,
+	}
+	dir, err := os.MkdirTemp("", "control") // t.TempDir is closed to other users
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(dir, "control.sock")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := s.Server()
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	t.Cleanup(func() {
+		_ = srv.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return path, records
+}
+
+// callEnv makes a child of the test a caller: it holds the request to make.
+const callEnv = "MFA_TEST_CALL"
+
+func TestMain(m *testing.M) {
+	if call := os.Getenv(callEnv); call != "" {
+		os.Exit(caller(strings.SplitN(call, "\n", 4)))
+	}
+	os.Exit(m.Run())
+}
+
+// caller makes the request socket, method, path, body and prints the answer.
+func caller(call []string) int {
+	c := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return net.Dial("unix", call[0])
+	}}}
+	req, err := http.NewRequest(call[1], "http://mfad"+call[2], strings.NewReader(call[3]))
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.StatusCode)
+	if _, err := io.Copy(os.Stdout, resp.Body); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+// call makes a request as uid, from a process of its own: credentials of a
+// socket are those of the process that connects.
+func call(t *testing.T, socket string, uid uint32, method, path, body string) (int, map[string]any) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+	cmd.Env = []string{callEnv + "=" + strings.Join([]string{socket, method, path, body}, "\n"), "GORACE=atexit_sleep_ms=0"}
+	if uid != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	}
+	text, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %s as uid %d: %v\n%s", method, path, uid, err, text)
+	}
+	first, rest, _ := strings.Cut(string(text), "\n")
+	code, err := strconv.Atoi(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out map[string]any
+	if err := json.Unmarshal([]byte(rest), &out); err != nil {
+		out = map[string]any{"error": rest}
+	}
+	return code, out
+}
+
+func TestControlAsRoot(t *testing.T) {
+	path, records := controlDesk(t, "")
+	for _, step := range []struct {
+		method, path, body string
+		code               int
+		key                string
+		want               any
+	}{
+		{"GET", "/v1/status", "", 200, "store_ok", true},
+		{"GET", "/v1/users/alice", "", 404, "error", `user "alice" is not enrolled`},
+		{"GET", "/v1/users/nobody-here", "", 404, "error", `no account named "nobody-here" on this machine`},
+		{"PUT", "/v1/users/alice/email", `{"address": "alice@example.com"}`, 200, "email", "a***e@example.com"},
+		{"PUT", "/v1/users/alice/email", `{"address": "not one"}`, 400, "error", `invalid email address "not one": want one like alice@example.com`},
+		{"PUT", "/v1/users/alice/email", `{"adress": "alice@example.com"}`, 400, "error", `read request: json: unknown field "adress"`},
+		{"PUT", "/v1/users/alice/email", ``, 400, "error", `read request: EOF`},
+		{"GET", "/v1/users/alice", "", 200, "email_added_by", "root"},
+		{"GET", "/v1/users/broken", "", 500, "error", "ldap is down"},
+		{"POST", "/v1/users/alice/unlock", "", 200, "was_locked", false},
+		{"POST", "/v1/users/gone/reset", "", 404, "error", `no account named "gone" on this machine`},
+		{"POST", "/v1/users/alice/reset", "", 200, "was_enrolled", true},
+		{"GET", "/v1/users/alice", "", 404, "error", `user "alice" is not enrolled`},
+	} {
+		code, out := call(t, path, 0, step.method, step.path, step.body)
+		if code != step.code || out[step.key] != step.want {
+			t.Errorf("%s %s: %d %v, want %d %s = %v", step.method, step.path, code, out, step.code, step.key, step.want)
+		}
+	}
+	keys, err := records.S.Keys(t.Context(), "")
+	if err != nil || len(keys) != 0 {
+		t.Errorf("left in the store: %q %v", keys, err)
+	}
+}
+
+// A deleted account leaves its enrollment behind; reset clears it all the same.
+func TestResetOfAnAccountThatIsGone(t *testing.T) {
+	path, records := controlDesk(t, "")
+	err := records.UpdateEnrollment(t.Context(), "gone", func(en *mfa.Enrollment) error {
+		*en = mfa.Enrollment{UID: 1, Email: &mfa.Address{Address: "gone@example.com"}}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, out := call(t, path, 0, "POST", "/v1/users/gone/reset", ""); code != 200 || out["was_enrolled"] != true {
+		t.Errorf("%d %v", code, out)
+	}
+}
+
+// Every way in, as a caller who may not: nothing is done.
+func TestControlAsSomebodyElse(t *testing.T) {
+	path, records := controlDesk(t, "mfa-admin")
+	for _, way := range [][3]string{
+		{"GET", "/v1/status"},
+		{"GET", "/v1/users/alice"},
+		{"PUT", "/v1/users/alice/email", `{"address": "eve@example.com"}`},
+		{"PUT", "/v1/users/nobody/email", `{"address": "eve@example.com"}`},
+		{"POST", "/v1/users/alice/unlock"},
+		{"POST", "/v1/users/alice/reset"},
+	} {
+		if code, out := call(t, path, 65534, way[0], way[1], way[2]); code != 403 {
+			t.Errorf("%s %s: %d %v", way[0], way[1], code, out)
+		}
+	}
+	if keys, err := records.S.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
+		t.Errorf("stored: %q %v", keys, err)
+	}
+}
+
+// A member of the group may; nogroup is the group of nobody on Debian.
+func TestControlAsMemberOfTheGroup(t *testing.T) {
+	path, _ := controlDesk(t, "nogroup")
+	if code, out := call(t, path, 65534, "GET", "/v1/status", ""); code != 200 {
+		t.Errorf("%d %v", code, out)
+	}
+}
