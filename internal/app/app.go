@@ -61,9 +61,12 @@ type App struct {
 	started time.Time
 	pam     *server.PAM
 
+	carrier *carrier
+	queue   *deliver.Queue
+
 	reload sync.Mutex // held while a configuration is taken
 	cur    atomic.Pointer[settings]
-	old    sync.WaitGroup // carriers of former configurations, ending
+	old    sync.WaitGroup // ways to send of former configurations, ending
 }
 
 // settings are what one configuration makes.
@@ -71,7 +74,6 @@ type settings struct {
 	cfg    config.Config
 	engine *login.Engine
 	email  *deliver.Email
-	queue  *deliver.Queue
 }
 
 // Check says what is wrong with a configuration beyond its text: files it names
@@ -95,7 +97,9 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if opts.Notify == nil {
 		opts.Notify = func(string) {}
 	}
-	a := &App{opts: opts, started: opts.Now()}
+	a := &App{opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}}
+	// A message is given up while there is time left to tell so in its login.
+	a.queue = deliver.NewQueue(deliver.Retry(a.carrier, retryBase, retryLimit), time.Duration(cfg.Server.LoginTimeout)*4/5)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -116,7 +120,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.cur.Store(next)
+	a.take(next)
 	a.pam = &server.PAM{
 		Logins:    func() server.Loginer { return a.cur.Load().engine },
 		MaxLogins: cfg.Server.MaxLogins, Timeout: time.Duration(cfg.Server.LoginTimeout), Log: opts.Log,
@@ -163,12 +167,11 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 		return nil, err
 	}
 	s := &settings{cfg: cfg, email: email}
-	s.queue = deliver.NewQueue(deliver.Retry(email, retryBase, retryLimit), time.Duration(cfg.Server.LoginTimeout))
 	s.engine = login.New(login.Config{
 		Policy: cfg.Policy, Code: cfg.Code, Lockout: cfg.Lockout, Prompt: cfg.Prompt,
 		Host: host, MailSubject: cfg.Email.Subject, MailDomain: mailDomain(cfg.Email.From, host),
 	}, login.Deps{
-		Records: a.records, Key: a.key, Mail: s.queue, Audit: a.audit, Log: a.opts.Log,
+		Records: a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log,
 		Lookup: login.LookupNSS, Now: a.opts.Now,
 	})
 	return s, nil
@@ -212,21 +215,24 @@ func (a *App) Reload(cfg config.Config) error {
 		a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigError, Reason: err.Error()})
 		return err
 	}
-	a.cur.Store(next)
+	a.take(next)
 	a.setLevel(cfg)
 	a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigLoad})
-	a.old.Go(func() { a.retire(prev, time.Duration(prev.cfg.Server.LoginTimeout)) })
 	return nil
 }
 
-// retire ends the carriers of a configuration, after at most grace.
-func (a *App) retire(s *settings, grace time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), grace)
-	defer cancel()
-	s.queue.Close(ctx)
-	if err := s.email.Close(); err != nil {
-		a.opts.Log.Warn("mail connections not closed", "error", err)
+// take makes s what counts from now on.
+func (a *App) take(s *settings) {
+	a.cur.Store(s)
+	old := a.carrier.email.Swap(s.email)
+	if old == nil {
+		return
 	}
+	a.old.Go(func() {
+		if err := old.Close(); err != nil { // waits for attempts under way
+			a.opts.Log.Warn("mail connections not closed", "error", err)
+		}
+	})
 }
 
 func (a *App) setLevel(cfg config.Config) {
@@ -240,11 +246,14 @@ func (a *App) setLevel(cfg config.Config) {
 
 // Close gives everything back. Run must have returned.
 func (a *App) Close() error {
-	if s := a.cur.Load(); s != nil {
-		a.retire(s, stopGrace)
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	a.queue.Close(ctx)
 	a.old.Wait()
 	var errs []error
+	if s := a.cur.Load(); s != nil {
+		errs = append(errs, s.email.Close())
+	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}
