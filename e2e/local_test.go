@@ -1,0 +1,91 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// as opens a terminal with a program that a runs.
+func (s *site) as(a account, args ...string) *terminal {
+	s.t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = a.home
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + a.home, "USER=" + a.name, "LC_ALL=C.UTF-8"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{
+		Uid: uint32(a.uid), Gid: uint32(a.uid), Groups: []uint32{uint32(a.uid)},
+	}}
+	return open(s.t, cmd)
+}
+
+// greet is a shell command that prints welcome and who it runs as.
+const greet = "echo let-in-e$((1+1))e as $(id -un)"
+
+func TestSudo(t *testing.T) {
+	s := newSite(t)
+	s.stack("sudo", s.passwordThenCode()...)
+	s.startDaemon()
+	alice := s.newUser("alice")
+	rule := "Defaults:" + alice.name + " !lecture, timestamp_timeout=0, passwd_tries=1\n" + alice.name + " ALL=(ALL:ALL) ALL\n"
+	ok(t, os.WriteFile("/etc/sudoers.d/"+alice.name, []byte(rule), 0o440))
+
+	t.Run("right code", func(t *testing.T) {
+		c := s.as(alice, "sudo", "sh", "-c", greet)
+		c.expect(t, `assword for [^\n]*: $`)
+		c.send(password)
+		c.expect(t, codePrompt(alice))
+		c.send(s.code(alice, 1))
+		if said := c.expectIn(t); !strings.Contains(said, "as root") {
+			t.Errorf("sudo ran as %q", said)
+		}
+	})
+	t.Run("wrong codes", func(t *testing.T) {
+		c := s.as(alice, "sudo", "sh", "-c", greet)
+		c.expect(t, `assword for [^\n]*: $`)
+		c.send(password)
+		c.expect(t, codePrompt(alice))
+		bad := wrong(s.code(alice, 2))
+		for range 2 {
+			c.send(bad)
+			c.expect(t, `not right[^\0]*Code[^\n]*: $`)
+		}
+		c.send(bad)
+		c.expectOut(t)
+		s.expectFailures(alice, 3)
+	})
+}
+
+func TestSu(t *testing.T) {
+	s := newSite(t)
+	s.stack("su", s.passwordThenCode()...)
+	s.startDaemon()
+	alice, bob := s.newUser("alice"), s.newUser("bob")
+
+	t.Run("right code", func(t *testing.T) {
+		c := s.as(alice, "su", bob.name, "-c", greet)
+		c.expect(t, `assword: $`)
+		c.send(password)
+		c.expect(t, codePrompt(bob))
+		c.send(s.code(bob, 1))
+		if said := c.expectIn(t); !strings.Contains(said, "as "+bob.name) {
+			t.Errorf("su ran as %q", said)
+		}
+		s.expectLetters(alice, 0)
+	})
+	t.Run("wrong codes", func(t *testing.T) {
+		c := s.as(alice, "su", bob.name, "-c", greet)
+		c.expect(t, `assword: $`)
+		c.send(password)
+		c.expect(t, codePrompt(bob))
+		bad := wrong(s.code(bob, 2))
+		for range 2 {
+			c.send(bad)
+			c.expect(t, `not right[^\0]*Code[^\n]*: $`)
+		}
+		c.send(bad)
+		c.expectOut(t)
+		s.expectFailures(bob, 3)
+	})
+}

@@ -1,0 +1,166 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"mfa/internal/deliver/delivertest"
+)
+
+// smtpReady is ready with mails going to a real or scripted SMTP server.
+func smtpReady(t *testing.T, user string, port int, settings ...string) (*site, account) {
+	t.Helper()
+	s := newSite(t)
+	s.settings["email.transport"] = `"smtp"`
+	s.settings["email.from"] = `"mfa@example.org"`
+	s.settings["email.smtp.host"] = `"127.0.0.1"`
+	s.settings["email.smtp.port"] = strconv.Itoa(port)
+	s.settings["email.smtp.tls"] = `"none"`
+	for _, line := range settings {
+		key, value, _ := strings.Cut(line, " = ")
+		s.settings[key] = value
+	}
+	s.stack("sshd", s.passwordThenCode()...)
+	s.startDaemon()
+	s.sshd()
+	return s, s.newUser(user)
+}
+
+// loginByExim goes through a login whose code Exim delivers as its nth mail.
+func (s *site) loginByExim(a account, e *delivertest.Exim, n int) {
+	s.t.Helper()
+	c := s.ssh(a)
+	c.toCode(s, a)
+	mails := e.Mails(s.t, n)
+	code, err := letter{body: mails[n-1].Text, raw: mails[n-1].Raw}.code()
+	ok(s.t, err)
+	c.send(code)
+	c.expectIn(s.t)
+}
+
+func TestEximPlain(t *testing.T) {
+	e := delivertest.StartExim(t, delivertest.EximOptions{NoTLS: true})
+	s, alice := smtpReady(t, "alice", e.Port)
+	for n := range 3 {
+		s.loginByExim(alice, e, n+1)
+	}
+}
+
+func TestEximWithAuthentication(t *testing.T) {
+	const secret = "relay-Secret-42"
+	e := delivertest.StartExim(t, delivertest.EximOptions{Username: "mfad", Password: secret})
+	file := base + "/relay-password"
+	ok(t, os.WriteFile(file, []byte(secret+"\n"), 0o600))
+	for _, mode := range []struct {
+		tls  string
+		port int
+	}{{"starttls", e.Port}, {"implicit", e.TLSPort}} {
+		for _, auth := range []string{"plain", "login", "cram-md5"} {
+			t.Run(mode.tls+" "+auth, func(t *testing.T) {
+				s, alice := smtpReady(t, "alice", mode.port,
+					"email.smtp.tls = "+quoted(mode.tls), "email.smtp.auth = "+quoted(auth),
+					"email.smtp.ca_file = "+quoted(e.CAFile), `email.smtp.username = "mfad"`,
+					"email.smtp.password_file = "+quoted(file))
+				s.loginByExim(alice, e, 1+len(delivertest.ReadMaildir(t, e.Maildir)))
+				if strings.Contains(s.log.String(), secret) {
+					t.Error("the relay's password is in the log")
+				}
+			})
+		}
+	}
+}
+
+func TestEximCertificateNotTrusted(t *testing.T) {
+	e := delivertest.StartExim(t, delivertest.EximOptions{})
+	s, alice := smtpReady(t, "alice", e.Port, `email.smtp.tls = "starttls"`)
+	s.expectUndelivered(alice, "certificate")
+	expectSaid(t, s.log.String(), "ca_file")
+}
+
+// expectUndelivered ends the test unless a is told that no code could be sent,
+// and the log says why.
+func (s *site) expectUndelivered(a account, why string) {
+	s.t.Helper()
+	c := s.ssh(a)
+	c.expect(s.t, `Password: $`)
+	c.send(password)
+	awaitText(s.t, s.log, 0, `(?i)`+quotedPattern(why))
+	c.send("000000")
+	if said := c.expectOut(s.t); !strings.Contains(said, "could not be sent") {
+		s.t.Errorf("the user is told %q", said)
+	}
+	s.expectFailures(a, 0)
+}
+
+func TestRelayRefusesForGood(t *testing.T) {
+	e := delivertest.StartExim(t, delivertest.EximOptions{NoTLS: true})
+	s, unknown := smtpReady(t, "unknown", e.Port)
+	s.expectUndelivered(unknown, "127.0.0.1")
+	expectSaid(t, s.log.String(), "550")
+}
+
+// taken is a session in which one mail is taken.
+func taken() delivertest.Session {
+	return delivertest.Script(delivertest.Hello(), delivertest.Accept(), delivertest.Quit())
+}
+
+// loginByScript goes through a login whose code is the last mail that the
+// scripted server took.
+func (s *site) loginByScript(a account, server *delivertest.Server) {
+	s.t.Helper()
+	c := s.ssh(a)
+	start := time.Now()
+	c.toCode(s, a)
+	if took := time.Since(start); took > 10*time.Second {
+		s.t.Errorf("the prompt came only after %v", took)
+	}
+	eventually(s.t, "the relay takes the mail", func() bool { return len(server.Messages()) > 0 })
+	l, err := parseLetter(server.Messages()[0])
+	ok(s.t, err)
+	code, err := l.code()
+	ok(s.t, err)
+	c.send(code)
+	c.expectIn(s.t)
+	ok(s.t, s.stopDaemon()) // and leaves the relay politely
+}
+
+func TestRelayBusyAtFirst(t *testing.T) {
+	busy := delivertest.Session{{Reply: delivertest.Reply(421, "busy, come back"), Then: delivertest.Hangup}}
+	server := delivertest.NewServer(t, delivertest.Options{}, busy, taken())
+	s, alice := smtpReady(t, "alice", server.Port)
+	s.loginByScript(alice, server)
+}
+
+func TestRelayStallsAtFirst(t *testing.T) {
+	stall := delivertest.Session{{Then: delivertest.Stall}}
+	server := delivertest.NewServer(t, delivertest.Options{}, stall, taken())
+	s, alice := smtpReady(t, "alice", server.Port, `email.smtp.timeout = "1s"`)
+	s.loginByScript(alice, server)
+}
+
+func TestRelayNotThere(t *testing.T) {
+	port := freePort(t)
+	s, alice := smtpReady(t, "alice", port, `server.login_timeout = "5s"`)
+	c := s.ssh(alice)
+	start := time.Now()
+	c.toCode(s, alice) // the prompt does not wait for the relay
+	if took := time.Since(start); took > 4*time.Second {
+		t.Errorf("the prompt came only after %v", took)
+	}
+	awaitText(t, s.log, 0, fmt.Sprintf(`127\.0\.0\.1:%d[^\n]*(refused|timeout)`, port))
+	c.send("")
+	c.expect(t, "has not left yet")
+	awaitText(t, s.log, 0, "code not delivered")
+	c.send("000000")
+	c.expect(t, "could not be sent")
+	c.expectOut(t)
+	s.expectFailures(alice, 0)
+
+	s.settings["email.transport"] = `"outbox"`
+	s.restartDaemon()
+	s.login(alice, 1) // the code that never left is not waited for
+}
