@@ -238,7 +238,7 @@ func TestUnavailable(t *testing.T) {
 		timeout  bool // the module must wait for its deadline
 		complain string
 	}{
-		{"no folder", func(t *testing.T, s *stack) { s.socket = s.dir + "/none/pam.sock" }, true, false, "is mfad running?"},
+		{"no folder", func(_ *testing.T, s *stack) { s.socket = s.dir + "/none/pam.sock" }, true, false, "is mfad running?"},
 		{"no socket", func(*testing.T, *stack) {}, true, false, "is mfad running?"},
 		{"nobody listens", func(t *testing.T, s *stack) {
 			ln := s.listen(t)

@@ -111,7 +111,7 @@ func TestUpdateEnrollment(t *testing.T) {
 		e.UID = 8
 		return refused
 	})
-	if err != refused || m.writes != 1 {
+	if !errors.Is(err, refused) || m.writes != 1 {
 		t.Errorf("UpdateEnrollment = %v with %d writes", err, m.writes)
 	}
 	// Zero deletes.
@@ -264,7 +264,7 @@ func TestState(t *testing.T) {
 		*st = mfa.State{}
 		return refused
 	})
-	if err != refused {
+	if !errors.Is(err, refused) {
 		t.Errorf("UpdateState = %v", err)
 	}
 	wantState(full(), 1)

@@ -90,7 +90,7 @@ func TestUpdateReturnsErrors(t *testing.T) {
 	var m storetest.Memory
 	refused := errors.New("refused")
 	err := store.Update(t.Context(), &m, "state/alice", func([]byte) ([]byte, error) { return []byte("x"), refused })
-	if err != refused {
+	if !errors.Is(err, refused) {
 		t.Errorf("Update = %v, want the error of fn", err)
 	}
 	m.Fail(refused)

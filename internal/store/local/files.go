@@ -162,7 +162,7 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() // read only
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
