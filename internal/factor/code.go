@@ -12,7 +12,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"mfa/internal/mfa"
@@ -59,7 +58,7 @@ func NewPending(key *seal.Key, id mfa.Identity, origin mfa.Origin, method mfa.Me
 // constant time. People copy codes with spaces and dashes; those do not count.
 // It does not look at p.Expires.
 func CodeMatches(key *seal.Key, id mfa.Identity, p mfa.PendingCode, answer string) bool {
-	return hmac.Equal(p.MAC, codeMAC(key, id, p, strings.NewReplacer(" ", "", "-", "").Replace(answer)))
+	return hmac.Equal(p.MAC, codeMAC(key, id, p, joined.Replace(answer)))
 }
 
 // codeMAC binds a code to all that it is good for, so that a record moved to

@@ -9,6 +9,7 @@
 package mfa
 
 import (
+	"context"
 	"errors"
 	"time"
 )
@@ -88,6 +89,14 @@ func (o Outcome) String() string {
 	return "broken"
 }
 
+// A Prompter is the far end of a conversation: a PAM application, mfactl in a
+// terminal, or a script in a test. Prompt shows p and, if p asks, returns the
+// line typed; else "". Its error wraps ErrNoConversation, ErrPasswordTyped or the
+// cause why the connection ended. It is used from one goroutine.
+type Prompter interface {
+	Prompt(ctx context.Context, p Prompt) (answer string, err error)
+}
+
 // A Verdict is the end of one login.
 type Verdict struct {
 	Outcome        Outcome
@@ -128,9 +137,40 @@ func (o Origin) String() string { return o.Service + "|" + o.Address + "|" + o.K
 // An Enrollment is what an administrator or the user set up: users/NAME.toml.
 // It changes by people's decisions, never by a login's counters.
 type Enrollment struct {
-	Version int      `toml:"version"`
-	UID     uint32   `toml:"uid"` // the account it belongs to; another uid is another person
-	Email   *Address `toml:"email,omitempty"`
+	Version    int         `toml:"version"`
+	UID        uint32      `toml:"uid"`                  // the account it belongs to; another uid is another person
+	Generation int         `toml:"generation,omitempty"` // how often everybody had to enroll anew before this
+	Preferred  Method      `toml:"preferred,omitempty"`  // offered first
+	Skipped    *time.Time  `toml:"skipped,omitempty"`    // when the user chose to have no second factor
+	Email      *Address    `toml:"email,omitempty"`
+	TOTP       *TOTPSecret `toml:"totp,omitempty"`
+	Backup     *BackupSet  `toml:"backup,omitempty"`
+}
+
+// Enrolled says whether there is a method that can decide a login by itself.
+func (en Enrollment) Enrolled() bool { return en.Email != nil || en.TOTP != nil }
+
+// A TOTPSecret is what an authenticator app and the daemon share. The parameters
+// are those of its setup: a change of [totp] does not break the app.
+type TOTPSecret struct {
+	Secret    string    `toml:"secret"` // sealed
+	Algorithm string    `toml:"algorithm"`
+	Digits    int       `toml:"digits"`
+	Period    Duration  `toml:"period"`
+	Confirmed time.Time `toml:"confirmed"`
+}
+
+// A BackupSet is what is kept of backup codes that were made together:
+// everything but the codes. It never changes. Which codes are used is kept in
+// State, by ID and index, so that putting back an old copy of a set brings no
+// used code back.
+type BackupSet struct {
+	ID      string   `toml:"id"`         // another one for each set
+	Salt    string   `toml:"salt"`       // base64
+	Memory  uint32   `toml:"memory_kib"` // of Argon2id (RFC 9106), as the next two
+	Time    uint32   `toml:"time"`       // passes
+	Threads uint8    `toml:"threads"`
+	Hashes  []string `toml:"hashes"` // base64, one a code
 }
 
 // An Address is where codes are sent.
@@ -153,6 +193,28 @@ type State struct {
 	LockedHard  bool          `json:"locked_hard,omitempty"`  // locked until an administrator unlocks
 	Sends       []time.Time   `json:"sends,omitempty"`        // codes sent within the send window, oldest first
 	Pending     []PendingCode `json:"pending,omitempty"`      // codes sent and not yet used, one an origin
+	TOTPStep    int64         `json:"totp_step,omitempty"`    // step of the newest code accepted
+	BackupID    string        `json:"backup_id,omitempty"`    // the set that BackupUsed speaks of
+	BackupUsed  []int         `json:"backup_used,omitempty"`  // indices of its codes that are spent
+	Enrolling   *Enrolling    `json:"enrolling,omitempty"`    // an enrollment that was begun and not confirmed
+	EnrollSince *time.Time    `json:"enroll_since,omitempty"` // when enrolling was asked for first
+}
+
+// An EnrollOffer is what somebody who has no second factor may choose.
+type EnrollOffer struct {
+	Methods      []Method
+	Skip         bool          // to have none, and not be asked again
+	Later        time.Duration // if over zero: to be asked again, for so long yet
+	SelfContacts bool          // to say themselves where codes go
+}
+
+// An Enrolling is a method that a user has begun to set up. It is no part of the
+// enrollment before it is confirmed, and survives a dropped connection.
+type Enrolling struct {
+	Method Method    `json:"method"`
+	To     string    `json:"to,omitempty"`     // address
+	Secret string    `json:"secret,omitempty"` // sealed
+	Began  time.Time `json:"began"`
 }
 
 // A PendingCode is a code that was sent. The code itself is not in it.

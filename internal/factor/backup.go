@@ -1,0 +1,194 @@
+package factor
+
+import (
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"golang.org/x/crypto/argon2"
+
+	"mfa/internal/mfa"
+)
+
+// backupAlphabet has no two symbols that look alike on paper: no 0 and o, no 1,
+// i and l, no u beside v, and of 2 z, 5 s, 8 b, 9 g q the digits only.
+const backupAlphabet = "23456789acdefhjkmnprtvwxy"
+
+// A code has 12 of 25 symbols: 55 bits. One guess is tried against the whole
+// set, as it has one salt; that leaves 52 bits with ten codes.
+const (
+	backupSymbols = 12
+	backupGroup   = 4
+)
+
+// What new sets are made with: the second choice of the OWASP Password Storage
+// Cheat Sheet for Argon2id (19 MiB, 2 passes, 1 thread); sizes of salt and hash
+// from RFC 9106, section 3.1. A set says what it was made with.
+const (
+	backupMemory   = 19 * 1024 // KiB
+	backupTime     = 2
+	backupThreads  = 1
+	backupSaltSize = 16
+	backupHashSize = 16
+	backupIDSize   = 8
+)
+
+// What a set may ask for. A record is edited by hand, and a slip there must not
+// take all the memory of the machine.
+const (
+	maxBackupMemory  = 256 * 1024 // KiB
+	maxBackupTime    = 16
+	maxBackupThreads = 16
+	maxBackupCodes   = 100
+)
+
+// NewBackupSet makes n codes (1 to 100) with randomness from r. The codes are to
+// be shown once, in groups like "k7mx-24wp-9hre". It costs what n calls of
+// MatchBackup cost.
+func NewBackupSet(r io.Reader, n int) (codes []string, set mfa.BackupSet, err error) {
+	if n < 1 || n > maxBackupCodes {
+		return nil, mfa.BackupSet{}, fmt.Errorf("make backup codes: %d are wanted: want 1 to %d", n, maxBackupCodes)
+	}
+	random := make([]byte, backupIDSize+backupSaltSize)
+	if _, err := io.ReadFull(r, random); err != nil {
+		return nil, mfa.BackupSet{}, fmt.Errorf("make backup codes: %w", err)
+	}
+	salt := random[backupIDSize:]
+	set = mfa.BackupSet{
+		ID: hex.EncodeToString(random[:backupIDSize]), Salt: base64.RawStdEncoding.EncodeToString(salt),
+		Memory: backupMemory, Time: backupTime, Threads: backupThreads,
+	}
+	for range n {
+		code, err := newBackupCode(r)
+		if err != nil {
+			return nil, mfa.BackupSet{}, fmt.Errorf("make backup codes: %w", err)
+		}
+		codes = append(codes, grouped(code))
+		set.Hashes = append(set.Hashes, base64.RawStdEncoding.EncodeToString(backupHash(set, code, salt)))
+	}
+	return codes, set, nil
+}
+
+// newBackupCode returns one code without separators, uniform.
+func newBackupCode(r io.Reader) (string, error) {
+	// Bytes past the last whole multiple of the alphabet would favour its start.
+	const ceiling = 256 / len(backupAlphabet) * len(backupAlphabet)
+	code := make([]byte, 0, backupSymbols)
+	var b [1]byte
+	for len(code) < backupSymbols {
+		if _, err := io.ReadFull(r, b[:]); err != nil {
+			return "", err
+		}
+		if v := int(b[0]); v < ceiling {
+			code = append(code, backupAlphabet[v%len(backupAlphabet)])
+		}
+	}
+	return string(code), nil
+}
+
+// grouped puts a dash between the groups of a code.
+func grouped(code string) string {
+	var b strings.Builder
+	for i, r := range code {
+		if i > 0 && i%backupGroup == 0 {
+			b.WriteByte('-')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// MatchBackup says whether answer is a code of the set, and which. Either case
+// is taken; spaces, dashes and dots do not count; z, s, b, g, q and u, which no
+// code has, are read as 2, 5, 8, 9, 9 and v. The caller looks up whether that
+// index was used before.
+//
+// An answer that has not the shape of a code is refused at once: the shape is no
+// secret. Any other costs one Argon2id, about 20 ms and Memory KiB (19 MiB for a
+// new set), and is compared with all hashes in constant time. The caller must
+// bound how many run at once with a semaphore of its own, for a thousand
+// parallel guesses would take 19 GiB; and call it outside a store's Update,
+// which may run its function more than once. An error means that the set cannot
+// be used; it is no verdict about the answer.
+func MatchBackup(set mfa.BackupSet, answer string) (index int, ok bool, err error) {
+	salt, hashes, err := decodeBackup(set)
+	if err != nil {
+		return 0, false, fmt.Errorf("read backup codes: %w", err)
+	}
+	code, shaped := backupCode(answer)
+	if !shaped {
+		return 0, false, nil
+	}
+	hash, found := backupHash(set, code, salt), -1
+	for i := range hashes {
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(hash, hashes[i]), i, found)
+	}
+	return max(found, 0), found >= 0, nil
+}
+
+// backupHash returns the Argon2id hash of a code without separators.
+func backupHash(set mfa.BackupSet, code string, salt []byte) []byte {
+	return argon2.IDKey([]byte(code), salt, set.Time, set.Memory, set.Threads, backupHashSize)
+}
+
+// decodeBackup returns the bytes of a set, or what is wrong with it.
+func decodeBackup(set mfa.BackupSet) (salt []byte, hashes [][]byte, err error) {
+	switch {
+	case set.ID == "":
+		return nil, nil, errors.New("id is missing")
+	case set.Threads < 1 || set.Threads > maxBackupThreads:
+		return nil, nil, fmt.Errorf("threads is %d: want 1 to %d", set.Threads, maxBackupThreads)
+	case set.Time < 1 || set.Time > maxBackupTime:
+		return nil, nil, fmt.Errorf("time is %d: want 1 to %d", set.Time, maxBackupTime)
+	case set.Memory < 8*uint32(set.Threads) || set.Memory > maxBackupMemory:
+		return nil, nil, fmt.Errorf("memory_kib is %d: want %d to %d", set.Memory, 8*uint32(set.Threads), maxBackupMemory)
+	case len(set.Hashes) > maxBackupCodes:
+		return nil, nil, fmt.Errorf("hashes are %d: want %d or fewer", len(set.Hashes), maxBackupCodes)
+	}
+	salt, err = base64.RawStdEncoding.DecodeString(set.Salt)
+	if err != nil || len(salt) != backupSaltSize {
+		return nil, nil, fmt.Errorf("salt is not %d bytes in base64", backupSaltSize)
+	}
+	for i, text := range set.Hashes {
+		hash, err := base64.RawStdEncoding.DecodeString(text)
+		if err != nil || len(hash) != backupHashSize {
+			return nil, nil, fmt.Errorf("hash %d is not %d bytes in base64", i+1, backupHashSize)
+		}
+		hashes = append(hashes, hash)
+	}
+	return salt, hashes, nil
+}
+
+// backupCode returns the code an answer means, without separators, and whether
+// it has the shape of one.
+func backupCode(answer string) (code string, shaped bool) {
+	code = strings.Map(backupSymbol, answer)
+	outside := func(r rune) bool { return !strings.ContainsRune(backupAlphabet, r) }
+	return code, len(code) == backupSymbols && !strings.ContainsFunc(code, outside)
+}
+
+// backupSymbol returns the symbol somebody meant who typed r, -1 if none.
+func backupSymbol(r rune) rune {
+	if r >= 'A' && r <= 'Z' {
+		r += 'a' - 'A'
+	}
+	switch r {
+	case ' ', '-', '.':
+		return -1
+	case 'z':
+		return '2'
+	case 's':
+		return '5'
+	case 'b':
+		return '8'
+	case 'g', 'q':
+		return '9'
+	case 'u':
+		return 'v'
+	}
+	return r
+}
