@@ -1,4 +1,4 @@
-package login
+package challenge
 
 import (
 	"context"
@@ -38,9 +38,9 @@ func within(times []time.Time, now time.Time, window mfa.Duration) []time.Time {
 
 // Unlock ends a user's lock and forgets their failures. It says whether they
 // were locked. Actor is who did it, for the audit file.
-func (e *Engine) Unlock(ctx context.Context, user, actor string) (wasLocked bool, err error) {
-	err = e.deps.Records.UpdateState(ctx, user, func(st *mfa.State) error {
-		_, _, wasLocked = st.Locked(e.deps.Now())
+func (a *Asker) Unlock(ctx context.Context, user, actor string) (wasLocked bool, err error) {
+	err = a.deps.Records.UpdateState(ctx, user, func(st *mfa.State) error {
+		_, _, wasLocked = st.Locked(a.deps.Now())
 		if !wasLocked && st.LockedUntil == nil && len(st.Failures) == 0 {
 			return errNothingToUnlock
 		}
@@ -51,7 +51,7 @@ func (e *Engine) Unlock(ctx context.Context, user, actor string) (wasLocked bool
 		return false, nil
 	}
 	if err == nil {
-		e.deps.Audit.Record(audit.Event{Time: e.deps.Now(), Event: audit.Unlocked, User: user, Actor: actor})
+		a.deps.Audit.Record(audit.Event{Time: a.deps.Now(), Event: audit.Unlocked, User: user, Actor: actor})
 	}
 	return wasLocked, err
 }

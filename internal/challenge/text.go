@@ -1,35 +1,44 @@
-package login
+package challenge
 
 import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
-// What people read. Plain ASCII, lines under 72 columns; one prompt has all its
-// lines, because older sshd glues messages to the next prompt. How a prompt
+// What people read. Plain ASCII; one prompt has all its lines, because older sshd
+// glues messages to the next prompt. Long lines are folded as they are said. How a prompt
 // ends is fixed: programs wait for it.
 
+// Texts that other rooms say too.
 const (
-	promptCode = "Code: "
+	TextUnavailable = "The second factor cannot be checked right now. Please tell your administrator; the log of mfad says why."
+	TextStopped     = "This login ends here."
+)
 
-	textUnavailable = "The second factor cannot be checked right now. Please tell your\nadministrator; the log of mfad says why."
-	textNotEnrolled = "No second factor is set up for this account, and one is required.\nAsk your administrator to enroll you."
-	textTooSlow     = "No code was entered in time. Please log in again; a code that was\nsent stays good until it expires."
+const (
+	textTooSlow     = "No code was entered in time. Please log in again; a code that was sent stays good until it expires."
 	textWasPassword = "That is your password, not the code. Nothing was counted."
 	textNoOther     = "No other method is set up for this account."
+	textNotSent     = "No code is sent for this method."
 	textEmpty       = "Type the code, or r to have a new one sent."
-	textUnderway    = "The code has not left yet: the mail server does not take it. It is\ntried again."
-	textStopped     = "This login ends here."
+	textUnderway    = "The code has not left yet: the mail server does not take it. It is tried again."
+	textExpired     = "That code has expired. Type r to have a new one sent."
+	textWrongLast   = "That code is not right. " + TextStopped
+	textTOTP        = "Type the code that your authenticator app shows."
+	textTOTPSpent   = "That code was used already. Wait for the next one."
+	textBackup      = "Type one of your backup codes."
+	textBackupSpent = "That backup code was used already. Type another one."
 )
 
 func textCodeSent(masked string, lifetime time.Duration) string {
-	return fmt.Sprintf("A code was sent to %s.\nIt is good for %s. Type r to have a new one sent.", masked, span(lifetime))
+	return fmt.Sprintf("A code was sent to %s.\nIt is good for %s. Type r to have a new one sent.", masked, Span(lifetime))
 }
 
 func textCodeAlreadySent(masked string, ago, left time.Duration) string {
 	return fmt.Sprintf("A code was sent to %s %s ago.\nIt is still good for %s. Type r to have a new one sent.",
-		masked, span(ago), span(left))
+		masked, Span(ago), Span(left))
 }
 
 func textCodeResent(masked string) string {
@@ -37,19 +46,15 @@ func textCodeResent(masked string) string {
 }
 
 func textResendTooSoon(wait time.Duration) string {
-	return fmt.Sprintf("A new code can be sent in %s. Type the one you have, or wait.", span(wait))
+	return fmt.Sprintf("A new code can be sent in %s. Type the one you have, or wait.", Span(wait))
 }
 
 func textNoMoreSends(wait time.Duration) string {
-	return fmt.Sprintf("Too many codes were sent to you. The next can be sent in %s.", span(wait))
+	return fmt.Sprintf("Too many codes were sent to you. The next can be sent in %s.", Span(wait))
 }
 
 func textSendFailed(masked string) string {
 	return fmt.Sprintf("The code could not be sent to %s.\nTry again later, or ask your administrator.", masked)
-}
-
-func textExpired() string {
-	return "That code has expired. Type r to have a new one sent."
 }
 
 func textWrong(left int) string {
@@ -59,28 +64,43 @@ func textWrong(left int) string {
 	return fmt.Sprintf("That code is not right. %d tries left.", left)
 }
 
-func textWrongLast() string {
-	return "That code is not right. " + textStopped
-}
-
 func textLocks(left time.Duration) string {
-	return "That code is not right. " + textLocked(left)
+	return "That code is not right.\n" + TextLocked(left)
 }
 
-// textLocked says how long the lock lasts; zero is until an administrator ends it.
-func textLocked(left time.Duration) string {
+// TextLocked says how long the lock lasts; zero is until an administrator ends it.
+func TextLocked(left time.Duration) string {
 	if left == 0 {
-		return "After too many wrong codes your second\nfactor is locked until an administrator unlocks it."
+		return "Your second factor is locked until an administrator unlocks it, after too many wrong codes."
 	}
-	return fmt.Sprintf("After too many wrong codes your second\nfactor is locked for %s.", span(left))
+	return fmt.Sprintf("Your second factor is locked for %s, after too many wrong codes.", Span(left))
 }
 
-// prompt puts lines above the end that asks for a code.
-func prompt(lines ...string) string { return strings.Join(append(lines, promptCode), "\n") }
+// columns is the width of the narrowest terminals in use.
+const columns = 60
 
-// span says a duration as people do, rounded up, so that nobody is told to come
+// fold breaks lines that are longer than columns at their spaces. Words stay
+// whole, and lines without spaces, such as those of a QR code, as they are.
+func fold(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		width := 0
+		for i, word := range strings.SplitAfter(line, " ") {
+			n := utf8.RuneCountInString(strings.TrimRight(word, " \n"))
+			if i > 0 && width+n > columns {
+				b.WriteByte('\n')
+				width = 0
+			}
+			b.WriteString(word)
+			width += utf8.RuneCountInString(word)
+		}
+	}
+	return strings.ReplaceAll(b.String(), " \n", "\n")
+}
+
+// Span says a duration as people do, rounded up, so that nobody is told to come
 // back too early.
-func span(d time.Duration) string {
+func Span(d time.Duration) string {
 	unit, name := time.Second, "second"
 	switch {
 	case d > 48*time.Hour:

@@ -1,6 +1,7 @@
-package login
+package challenge
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -12,8 +13,24 @@ func TestSpan(t *testing.T) {
 		90 * time.Second: "90 seconds", 91 * time.Second: "2 minutes", 10 * time.Minute: "10 minutes",
 		2 * time.Hour: "120 minutes", 2*time.Hour + 1: "3 hours", 48 * time.Hour: "48 hours", 49 * time.Hour: "3 days",
 	} {
-		if got := span(d); got != want {
+		if got := Span(d); got != want {
 			t.Errorf("%v is said as %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestFold(t *testing.T) {
+	long := strings.Repeat("x", 70)
+	for in, want := range map[string]string{
+		"":                "",
+		"short\nCode: ":   "short\nCode: ",
+		long + "\nCode: ": long + "\nCode: ",
+		"a " + long:       "a\n" + long,
+		strings.Repeat("abcd ", 13) + "end\nCode (r = resend, m = other method): ": strings.TrimSpace(strings.Repeat("abcd ", 12)) + "\nabcd end\nCode (r = resend, m = other method): ",
+		strings.Repeat("\u2580", 60) + "\n" + strings.Repeat("\u2580", 60) + "\n":  strings.Repeat("\u2580", 60) + "\n" + strings.Repeat("\u2580", 60) + "\n",
+	} {
+		if got := fold(in); got != want {
+			t.Errorf("%q is folded to %q, want %q", in, got, want)
 		}
 	}
 }

@@ -11,11 +11,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/mail"
 	"strings"
 	"time"
 
 	"mfa/internal/audit"
+	"mfa/internal/challenge"
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
@@ -31,8 +33,16 @@ var ErrInvalid = errors.New("invalid")
 // Service changes and shows enrollments. It may be used from many goroutines.
 type Service struct {
 	Records store.Records
+	Asker   *challenge.Asker
 	Audit   *audit.Log
+	Log     *slog.Logger
 	Now     func() time.Time
+
+	TOTP        challenge.TOTPConfig // for new setups
+	QR          string               // prompt.qr
+	Host        string
+	BackupCodes int // in a set
+	Generation  int // of enrollments made now
 }
 
 // SetEmail makes address the one that codes for id go to. It counts as confirmed
@@ -43,10 +53,10 @@ func (s *Service) SetEmail(ctx context.Context, id mfa.Identity, address, actor 
 		return err
 	}
 	err = s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
-		if en.UID != id.UID {
-			*en = mfa.Enrollment{} // of a former account of this name
+		if en.UID != id.UID || en.Generation < s.Generation {
+			*en = mfa.Enrollment{} // of a former account of this name, or no longer good
 		}
-		en.UID = id.UID
+		en.UID, en.Generation, en.Skipped = id.UID, s.Generation, nil
 		if en.Email != nil && en.Email.Address == address {
 			return nil // keeps its confirmation
 		}
@@ -92,6 +102,11 @@ type View struct {
 	Email          string     `json:"email,omitempty"`
 	EmailConfirmed *time.Time `json:"email_confirmed,omitempty"`
 	EmailAddedBy   string     `json:"email_added_by,omitempty"`
+	TOTP           *time.Time `json:"totp,omitempty"`        // when the app was set up
+	BackupLeft     *int       `json:"backup_left,omitempty"` // codes that are not used
+	Preferred      mfa.Method `json:"preferred,omitempty"`
+	Skipped        *time.Time `json:"skipped,omitempty"`  // when the user chose to have no second factor
+	Outdated       bool       `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
 	Failures       int        `json:"failures"`
 	Locked         bool       `json:"locked"`
 	LockedUntil    *time.Time `json:"locked_until,omitempty"` // absent while locked: until unlocked
@@ -99,12 +114,53 @@ type View struct {
 	CodesSent      int        `json:"codes_sent"`             // that count against code.max_sends
 }
 
-// Show returns what is known of id, or an error wrapping ErrNotEnrolled.
-func (s *Service) Show(ctx context.Context, id mfa.Identity) (View, error) {
+// enrollment returns that of id, or an error wrapping ErrNotEnrolled.
+func (s *Service) enrollment(ctx context.Context, id mfa.Identity) (mfa.Enrollment, error) {
 	en, err := s.Records.Enrollment(ctx, id.Name)
 	if errors.Is(err, store.ErrNotFound) || err == nil && en.UID != id.UID {
-		return View{}, fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
+		return mfa.Enrollment{}, fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
 	}
+	return en, err
+}
+
+// OptOut remembers that the user wants no second factor, and drops what was set
+// up. Whether that counts is policy's. It is told by mail where mail went.
+func (s *Service) OptOut(ctx context.Context, c *challenge.Conversation) error {
+	id, now := c.Account.ID, s.Now().UTC().Truncate(time.Second)
+	var before mfa.Enrollment
+	err := s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
+		before = *en
+		*en = mfa.Enrollment{UID: id.UID, Generation: s.Generation, Skipped: &now}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	ev := c.Event(audit.OptedOut)
+	ev.Actor = id.Name
+	s.Audit.Record(ev)
+	c.Notify(before, "Second factor removed", "Your second factor was removed, by your own choice.", adviceChanged)
+	return nil
+}
+
+// Prefer makes m the method that is offered first. The user must have it.
+func (s *Service) Prefer(ctx context.Context, id mfa.Identity, m mfa.Method) error {
+	return s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
+		if en.UID != id.UID || !en.Enrolled() {
+			return fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
+		}
+		has := map[mfa.Method]bool{mfa.Email: en.Email != nil, mfa.TOTP: en.TOTP != nil, mfa.Backup: en.Backup != nil}
+		if !has[m] {
+			return fmt.Errorf("%w method %q: it is not set up", ErrInvalid, m)
+		}
+		en.Preferred = m
+		return nil
+	})
+}
+
+// Show returns what is known of id, or an error wrapping ErrNotEnrolled.
+func (s *Service) Show(ctx context.Context, id mfa.Identity) (View, error) {
+	en, err := s.enrollment(ctx, id)
 	if err != nil {
 		return View{}, err
 	}
@@ -112,15 +168,25 @@ func (s *Service) Show(ctx context.Context, id mfa.Identity) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	v := View{User: id.Name, UID: id.UID}
+	v := View{
+		User: id.Name, UID: id.UID, Preferred: en.Preferred, Skipped: en.Skipped,
+		Outdated: en.Generation < s.Generation,
+	}
+	if en.TOTP != nil {
+		v.TOTP = &en.TOTP.Confirmed
+	}
+	if st.UID != id.UID {
+		st = mfa.State{}
+	}
+	if en.Backup != nil {
+		left := challenge.BackupLeft(st, *en.Backup)
+		v.BackupLeft = &left
+	}
 	if en.Email != nil {
 		v.Email, v.EmailAddedBy = deliver.Mask(en.Email.Address), en.Email.AddedBy
 		if !en.Email.Confirmed.IsZero() {
 			v.EmailConfirmed = &en.Email.Confirmed
 		}
-	}
-	if st.UID != id.UID {
-		return v, nil
 	}
 	now := s.Now()
 	v.Failures, v.CodesSent = len(st.Failures), len(st.Sends)

@@ -1,8 +1,6 @@
 package login
 
 import (
-	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os/user"
@@ -10,7 +8,6 @@ import (
 	"strings"
 
 	"mfa/internal/mfa"
-	"mfa/internal/store"
 )
 
 // A Lookup turns a name from outside into the account NSS knows by it. Its
@@ -40,45 +37,4 @@ func LookupNSS(name string) (mfa.Identity, error) {
 		return mfa.Identity{}, fmt.Errorf("look up user %q: uid %q: %w", name, u.Uid, err)
 	}
 	return mfa.Identity{Name: u.Username, UID: uint32(uid)}, nil
-}
-
-// state reads what is remembered of the user.
-func (l *attempt) state(ctx context.Context) (mfa.State, error) {
-	if l.nobody != nil {
-		return *l.nobody, nil
-	}
-	st, err := l.deps.Records.State(ctx, l.id.Name)
-	if err == nil && st.UID != l.id.UID {
-		return mfa.State{UID: l.id.UID}, nil
-	}
-	return st, err
-}
-
-// update changes what is remembered of the user, in one compare-and-swap. fn
-// may run several times. For who is no account nothing is stored of them, but
-// as much is written, so that the time tells nothing.
-func (l *attempt) update(ctx context.Context, fn func(*mfa.State) error) error {
-	if l.nobody != nil {
-		if err := fn(l.nobody); err != nil {
-			return err
-		}
-		return store.Update(ctx, l.deps.Records.S, decoyKey, func([]byte) ([]byte, error) { return []byte(rand.Text()), nil })
-	}
-	return l.deps.Records.UpdateState(ctx, l.id.Name, func(st *mfa.State) error {
-		if st.UID != l.id.UID {
-			*st = mfa.State{UID: l.id.UID} // counted for a former account of this name
-		}
-		return fn(st)
-	})
-}
-
-// decoyKey is overwritten in place of the state of who is no account.
-const decoyKey = store.Meta + "decoy"
-
-// decoyAddress is an address for who has none: always the same for a name, and
-// masked like any other. Nothing is sent there.
-func (l *attempt) decoyAddress() mfa.Address {
-	mac := l.deps.Key.MAC("decoy address", []byte(l.id.Name))
-	letter := func(b byte) string { return string(rune('a' + b%26)) }
-	return mfa.Address{Address: letter(mac[0]) + "x" + letter(mac[1]) + "@" + l.cfg.MailDomain, Confirmed: l.deps.Now()}
 }

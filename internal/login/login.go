@@ -1,44 +1,40 @@
 // Package login is one login from hello to verdict: who it is, what policy
-// says, whether they are locked, the challenge and the answer.
+// says, whether they are locked, which method, and the verdict.
 //
 // What to know before trusting it: Login reads top to bottom, and every path
-// out of it that is not an explicit acceptance is a refusal. A code is stored
-// before it is sent. An answer is counted, checked, spent and, on the fifth
-// failure, locked in one compare-and-swap that is durable before the verdict is
-// spoken, so parallel guesses, restarts and other hosts give nobody a free try.
-// Who is not an account goes through the same prompts and the same writes as
-// who is.
+// out of it that is not an explicit acceptance is a refusal. How a code is asked
+// for, counted and spent is package challenge's. Who is not an account goes
+// through the same prompts and the same writes as who is.
 package login
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"time"
 
 	"mfa/internal/audit"
-	"mfa/internal/deliver"
+	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/store"
 )
 
-// A Prompter is the far end of the conversation: a PAM application, or a script
-// in a test. Prompt shows p and, if p asks, returns the line typed; else "". Its
-// error wraps mfa.ErrNoConversation, mfa.ErrPasswordTyped or the cause why the
-// connection ended. It is used by one login, from one goroutine.
-type Prompter interface {
-	Prompt(ctx context.Context, p mfa.Prompt) (answer string, err error)
+// A Prompter is the far end of the conversation.
+type Prompter = mfa.Prompter
+
+// An Enroller leads somebody who has no second factor to one, within their
+// login. Its verdict is Accepted once they have proven what they set up.
+type Enroller interface {
+	AtLogin(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error)
 }
 
 // Deps is what an Engine works with.
 type Deps struct {
 	Records store.Records
+	Asker   *challenge.Asker
+	Enroll  Enroller
 	Key     *seal.Key
-	Mail    *deliver.Queue
 	Audit   *audit.Log
 	Log     *slog.Logger
 	Lookup  Lookup           // LookupNSS outside of tests
@@ -50,168 +46,177 @@ type Deps struct {
 type Engine struct {
 	cfg  Config
 	deps Deps
-	rand io.Reader
 }
 
 // New returns an Engine.
-func New(cfg Config, deps Deps) *Engine {
-	return &Engine{cfg: cfg, deps: deps, rand: rand.Reader}
-}
-
-const (
-	maxTries   = 3  // wrong codes in one conversation; sshd's MaxAuthTries does not see them
-	maxIdle    = 3  // answers in a row that are no attempt
-	maxPrompts = 12 // whatever is answered
-)
+func New(cfg Config, deps Deps) *Engine { return &Engine{cfg: cfg, deps: deps} }
 
 // Login holds one login over p and returns its verdict. The error is the cause
 // of a verdict that was nobody's choice (store, NSS, conversation); the verdict
 // is to be obeyed either way. When ctx ends the login ends, refused.
 func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Verdict, error) {
-	l := &attempt{Engine: e, req: req, p: p, origin: OriginOf(req), id: mfa.Identity{Name: req.User}}
-	v, err := l.decide(ctx)
-	l.record(v, err)
+	origin := OriginOf(req)
+	id, err := e.deps.Lookup(req.User)
+	acct := e.deps.Records.Account(id)
+	if err != nil {
+		acct = e.deps.Records.Nobody(req.User)
+	}
+	l := &attempt{Engine: e, Conversation: e.deps.Asker.Converse(acct, origin, p)}
+	var v mfa.Verdict
+	if err != nil && !errors.Is(err, ErrNoAccount) {
+		v = mfa.Verdict{Outcome: mfa.Unavailable, Reason: "account look-up failed"}
+		l.Say(ctx, mfa.Failure, challenge.TextUnavailable)
+	} else {
+		v, err = l.decide(ctx)
+	}
+	l.record(req, v, err)
 	return v, err
 }
 
 // An attempt is one login under way.
 type attempt struct {
 	*Engine
-	req    mfa.Request
-	p      Prompter
-	origin mfa.Origin
-	id     mfa.Identity
-	nobody *mfa.State // set when the user is no account: their state, never stored
-	wrong  int        // wrong codes typed in this conversation
+	*challenge.Conversation
 }
 
 func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
-	id, err := l.deps.Lookup(l.req.User)
-	switch {
-	case errors.Is(err, ErrNoAccount):
-		l.nobody = &mfa.State{}
-	case err != nil:
-		l.say(ctx, mfa.Failure, textUnavailable)
-		return mfa.Verdict{Outcome: mfa.Unavailable, Reason: "account look-up failed"}, err
-	default:
-		l.id = id
-	}
-
 	if l.cfg.Policy.Mode == ModeOff {
 		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "policy.mode is off"}, nil
 	}
-
-	st, err := l.state(ctx)
-	if err != nil {
-		return l.storeFailed(ctx, err)
-	}
-	if left, _, locked := st.Locked(l.deps.Now()); locked {
-		l.say(ctx, mfa.Failure, textLocked(left))
-		return mfa.Verdict{Outcome: mfa.Exhausted, Reason: "locked"}, nil
-	}
-
-	address, enrolled, err := l.address(ctx)
-	switch {
-	case err != nil:
-		return l.storeFailed(ctx, err)
-	case enrolled:
-		return l.askCode(ctx, address)
-	case l.cfg.Policy.Mode == ModeOptional:
-		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "not enrolled, and policy.mode is optional"}, nil
-	}
-	l.say(ctx, mfa.Failure, textNotEnrolled)
-	return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: "not enrolled, and policy.mode is required"}, nil
-}
-
-// address returns where the user's codes go, and whether they are enrolled.
-// Who is no account has an address too, so that they are asked like others.
-func (l *attempt) address(ctx context.Context) (mfa.Address, bool, error) {
-	if l.nobody != nil {
-		return l.decoyAddress(), true, nil
-	}
-	en, err := l.deps.Records.Enrollment(ctx, l.id.Name)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return mfa.Address{}, false, nil
-	case err != nil:
-		return mfa.Address{}, false, err
-	case en.UID != l.id.UID:
-		l.deps.Log.Warn("enrollment belongs to another account of this name; enroll the user anew",
-			"user", l.id.Name, "uid", l.id.UID, "enrolled_uid", en.UID)
-		return mfa.Address{}, false, nil
-	case en.Email == nil:
-		return mfa.Address{}, false, nil
-	}
-	return *en.Email, true, nil
-}
-
-// say shows a text that wants no answer. Who is not there to read it loses
-// nothing: the verdict does not depend on it.
-func (l *attempt) say(ctx context.Context, kind mfa.PromptKind, text string) {
-	_, _ = l.p.Prompt(ctx, mfa.Prompt{Kind: kind, Text: text})
-}
-
-// ask shows text and waits for a line, at most code.entry_timeout.
-func (l *attempt) ask(ctx context.Context, text string) (string, error) {
-	kind := mfa.AskHidden
-	if l.cfg.Prompt.Echo {
-		kind = mfa.Ask
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(l.cfg.Code.EntryTimeout), errNoEntry)
-	defer cancel()
-	answer, err := l.p.Prompt(ctx, mfa.Prompt{Kind: kind, Text: text})
-	if err != nil && errors.Is(context.Cause(ctx), errNoEntry) {
-		return "", errNoEntry
-	}
-	return answer, err
-}
-
-// errNoEntry: nobody typed within code.entry_timeout.
-var errNoEntry = errors.New("no answer within code.entry_timeout")
-
-// storeFailed ends a login whose records cannot be read or written. That is
-// never "not enrolled".
-func (l *attempt) storeFailed(ctx context.Context, err error) (mfa.Verdict, error) {
-	l.say(ctx, mfa.Failure, textUnavailable)
-	return mfa.Verdict{Outcome: mfa.Unavailable, Reason: "record or store unusable"}, err
-}
-
-// noAnswer ends a login in which a prompt got no answer.
-func (l *attempt) noAnswer(ctx context.Context, err error) (mfa.Verdict, error) {
-	v := mfa.Verdict{Outcome: mfa.NoConversation, Reason: "no answer", Method: mfa.Email}
-	switch {
-	case errors.Is(err, errNoEntry), errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-		l.say(ctx, mfa.Failure, textTooSlow)
-		v.Reason = "no code was typed in time"
-	case ctx.Err() != nil:
-		v.Reason = fmt.Sprintf("login ended: %v", context.Cause(ctx))
-	case errors.Is(err, mfa.ErrNoConversation):
-		v.Reason = "the client cannot be asked, or gave up"
-		l.advise("the client cannot be asked, or gave up; nothing was counted")
-	}
-	if l.wrong > 0 {
-		v.Outcome = mfa.WrongCode
+	en, v, err := l.proveIfEnrolled(ctx)
+	if v.Outcome == mfa.MustEnroll {
+		return l.notEnrolled(ctx, en)
 	}
 	return v, err
 }
 
-// advise logs what happened, and what to do about clients of sshd that cannot be
-// asked: its password method answers hidden prompts with the password and
-// refuses visible ones, and BatchMode refuses all.
-func (l *attempt) advise(what string) {
-	if l.origin.Service == "sshd" {
-		what += ". For ssh, use keyboard-interactive: KbdInteractiveAuthentication yes and PasswordAuthentication no in sshd_config"
+// proveIfEnrolled asks for what the user has; MustEnroll says that it is nothing.
+func (l *attempt) proveIfEnrolled(ctx context.Context) (mfa.Enrollment, mfa.Verdict, error) {
+	refuse := func(v mfa.Verdict, err error) (mfa.Enrollment, mfa.Verdict, error) { return mfa.Enrollment{}, v, err }
+	st, err := l.Account.State(ctx)
+	if err != nil {
+		return refuse(l.Failed(ctx, err))
 	}
-	l.deps.Log.Warn(what, "user", l.id.Name, "service", l.origin.Service, "address", l.origin.Address)
+	if left, _, locked := st.Locked(l.deps.Now()); locked {
+		l.Say(ctx, mfa.Failure, challenge.TextLocked(left))
+		return refuse(mfa.Verdict{Outcome: mfa.Exhausted, Reason: "locked"}, nil)
+	}
+	en, err := l.enrollment(ctx)
+	if err != nil {
+		return refuse(l.Failed(ctx, err))
+	}
+	methods := l.usable(en)
+	if len(methods) == 0 {
+		return en, mfa.Verdict{Outcome: mfa.MustEnroll}, nil
+	}
+	v, err := l.prove(ctx, en, methods)
+	return en, v, err
+}
+
+// Converse begins a conversation with the account id about its own enrollment.
+func (e *Engine) Converse(id mfa.Identity, origin mfa.Origin, p Prompter) *challenge.Conversation {
+	return e.deps.Asker.Converse(e.deps.Records.Account(id), origin, p)
+}
+
+// Prove asks for a second factor that the account has, before anything of it is
+// changed. Who has none is asked for nothing. Only Accepted lets them go on.
+func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verdict, error) {
+	l := &attempt{Engine: e, Conversation: c}
+	_, v, err := l.proveIfEnrolled(ctx)
+	if v.Outcome == mfa.MustEnroll {
+		return mfa.Verdict{Outcome: mfa.Accepted, Reason: "has none"}, nil
+	}
+	return v, err
+}
+
+// Offer is what users may set up themselves.
+func (e *Engine) Offer() mfa.EnrollOffer {
+	return mfa.EnrollOffer{Methods: e.cfg.Policy.Methods, SelfContacts: e.cfg.Policy.SelfContacts}
+}
+
+// MayOptOut says whether users may choose to have no second factor.
+func (e *Engine) MayOptOut() bool { return e.cfg.Policy.Mode == ModeOptional && e.cfg.Policy.OptOut }
+
+// enrollment returns what the user has set up; nothing, if it was for another
+// account of this name or before everybody had to enroll anew. Who is no account
+// has an address too, so that they are asked like others.
+func (l *attempt) enrollment(ctx context.Context) (mfa.Enrollment, error) {
+	if l.Account.IsNobody() {
+		return mfa.Enrollment{Email: l.decoyAddress()}, nil
+	}
+	en, err := l.deps.Records.Enrollment(ctx, l.Account.ID.Name)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return mfa.Enrollment{}, nil
+	case err != nil:
+		return mfa.Enrollment{}, err
+	case en.UID != l.Account.ID.UID:
+		l.deps.Log.Warn("enrollment belongs to another account of this name; enroll the user anew",
+			"user", l.Account.ID.Name, "uid", l.Account.ID.UID, "enrolled_uid", en.UID)
+		return mfa.Enrollment{}, nil
+	case en.Generation < l.cfg.Generation:
+		l.deps.Log.Info("enrollment is from before policy.mode was off, and everybody enrolls anew",
+			"user", l.Account.ID.Name)
+		return mfa.Enrollment{}, nil
+	}
+	return en, nil
+}
+
+// notEnrolled decides about a user who has no second factor.
+func (l *attempt) notEnrolled(ctx context.Context, en mfa.Enrollment) (mfa.Verdict, error) {
+	p := l.cfg.Policy
+	optional := p.Mode == ModeOptional
+	switch {
+	case optional && !p.OptOut:
+		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "not enrolled, and policy.mode is optional"}, nil
+	case optional && en.Skipped != nil:
+		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "the user chose to skip it"}, nil
+	case optional && !p.EnrollAtLogin:
+		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "not enrolled, policy.mode is optional, and policy.enroll_at_login is off"}, nil
+	case !p.EnrollAtLogin:
+		l.Say(ctx, mfa.Failure, textNotEnrolled)
+		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: "not enrolled, and policy.mode is required"}, nil
+	}
+	grace, err := l.grace(ctx)
+	if err != nil {
+		return l.Failed(ctx, err)
+	}
+	offer := l.Offer()
+	offer.Skip, offer.Later = optional, grace
+	v, err := l.deps.Enroll.AtLogin(ctx, l.Conversation, offer)
+	if v.Outcome == mfa.NoConversation && (optional || grace > 0) {
+		// Who need not enroll yet need not be able to answer.
+		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "not enrolled, need not be yet, and cannot be asked"}, nil
+	}
+	return v, err
+}
+
+// grace returns for how long yet the user can put enrolling off, from the first
+// login that asked for it on.
+func (l *attempt) grace(ctx context.Context) (time.Duration, error) {
+	allowed := time.Duration(l.cfg.Policy.EnrollGrace)
+	if allowed == 0 || l.cfg.Policy.Mode != ModeRequired {
+		return 0, nil
+	}
+	var left time.Duration
+	err := l.Account.Update(ctx, func(st *mfa.State) error {
+		now := l.deps.Now()
+		if st.EnrollSince == nil {
+			st.EnrollSince = &now
+		}
+		left = st.EnrollSince.Add(allowed).Sub(now)
+		return nil
+	})
+	return max(0, left), err
 }
 
 // record writes the one audit line and the one log line of a login.
-func (l *attempt) record(v mfa.Verdict, err error) {
-	ev := l.event(audit.Login)
+func (l *attempt) record(req mfa.Request, v mfa.Verdict, err error) {
+	ev := l.Event(audit.Login)
 	ev.Outcome, ev.Reason, ev.Method = v.Outcome.String(), v.Reason, string(v.Method)
 	attrs := []any{
-		"outcome", ev.Outcome, "reason", v.Reason, "method", v.Method, "user", l.id.Name,
-		"service", l.origin.Service, "address", l.origin.Address, "tty", l.req.TTY,
+		"outcome", ev.Outcome, "reason", v.Reason, "method", v.Method, "user", ev.User,
+		"service", ev.Service, "address", ev.Address, "tty", req.TTY,
 	}
 	level := slog.LevelInfo
 	if v.Outcome != mfa.Accepted && v.Outcome != mfa.Exempt {
@@ -228,14 +233,10 @@ func (l *attempt) record(v mfa.Verdict, err error) {
 	l.deps.Log.Log(context.Background(), level, "login", attrs...)
 }
 
-// event returns an audit event with all that is known of who and whence.
-func (l *attempt) event(name string) audit.Event {
-	ev := audit.Event{
-		Time: l.deps.Now(), Event: name, User: l.id.Name,
-		Service: l.origin.Service, Address: l.origin.Address, Key: l.origin.Key,
-	}
-	if l.nobody == nil {
-		ev.UID = &l.id.UID
-	}
-	return ev
+// decoyAddress is an address for who has none: always the same for a name, and
+// masked like any other. Nothing is sent there.
+func (l *attempt) decoyAddress() *mfa.Address {
+	mac := l.deps.Key.MAC("decoy address", []byte(l.Account.ID.Name))
+	letter := func(b byte) string { return string(rune('a' + b%26)) }
+	return &mfa.Address{Address: letter(mac[0]) + "x" + letter(mac[1]) + "@" + l.cfg.MailDomain, Confirmed: l.deps.Now()}
 }

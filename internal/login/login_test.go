@@ -7,13 +7,17 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"mfa/internal/audit"
+	"mfa/internal/challenge"
 	"mfa/internal/deliver"
+	"mfa/internal/enroll"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/store"
@@ -24,6 +28,8 @@ import (
 type desk struct {
 	t      *testing.T
 	engine *Engine
+	asker  *challenge.Asker
+	enrol  *enroll.Service
 	store  *storetest.Memory
 	log    *lockedBuffer
 	audit  string // path
@@ -55,23 +61,30 @@ func (b *lockedBuffer) String() string {
 
 var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-func defaults() Config {
-	return Config{
-		Policy: PolicyConfig{Mode: ModeRequired, Methods: []mfa.Method{mfa.Email}},
-		Code: CodeConfig{
-			Digits: 6, Lifetime: minutes(10), EntryTimeout: mfa.Duration(90 * time.Second),
-			ResendAfter: mfa.Duration(30 * time.Second), MaxSends: 5, SendWindow: minutes(15),
-		},
-		Lockout: LockoutConfig{Failures: 5, Window: minutes(15), Duration: minutes(15)},
-		Prompt:  PromptConfig{Echo: true},
-		Host:    "host", MailDomain: "example.com",
+// settings are all that a test may change.
+type settings struct {
+	policy Config
+	asking challenge.Config
+}
+
+func defaults() (s settings) {
+	s.policy.Policy = PolicyConfig{Mode: ModeRequired, Methods: []mfa.Method{mfa.TOTP, mfa.Email, mfa.Backup}}
+	s.policy.MailDomain = "example.com"
+	s.asking.Code = challenge.CodeConfig{
+		Digits: 6, Lifetime: minutes(10), EntryTimeout: mfa.Duration(90 * time.Second),
+		ResendAfter: mfa.Duration(30 * time.Second), MaxSends: 5, SendWindow: minutes(15),
 	}
+	s.asking.TOTP = challenge.TOTPConfig{Digits: 6, Period: mfa.Duration(30 * time.Second), Algorithm: "SHA1", Skew: 1}
+	s.asking.Lockout = challenge.LockoutConfig{Failures: 5, Window: minutes(15), Duration: minutes(15)}
+	s.asking.Prompt = challenge.PromptConfig{Echo: true, QR: "utf8"}
+	s.asking.Host = "host"
+	return s
 }
 
 func minutes(n int) mfa.Duration { return mfa.Duration(n) * mfa.Duration(time.Minute) }
 
 // newDesk returns a desk with alice (uid 1000) enrolled and bob (1001) not.
-func newDesk(t *testing.T, change ...func(*Config)) *desk {
+func newDesk(t *testing.T, change ...func(*settings)) *desk {
 	t.Helper()
 	d := &desk{t: t, store: &storetest.Memory{}, log: &lockedBuffer{}, now: start}
 	cfg := defaults()
@@ -94,9 +107,14 @@ func newDesk(t *testing.T, change ...func(*Config)) *desk {
 			t.Error(err)
 		}
 	})
-	d.engine = New(cfg, Deps{
-		Records: store.Records{S: d.store}, Key: key, Mail: queue, Audit: au,
-		Log: slog.New(slog.NewTextHandler(d.log, nil)), Lookup: lookup, Now: d.clock,
+	records, log := store.Records{S: d.store}, slog.New(slog.NewTextHandler(d.log, nil))
+	d.asker = challenge.New(cfg.asking, challenge.Deps{Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock})
+	d.enrol = &enroll.Service{
+		Records: records, Asker: d.asker, Audit: au, Log: log, Now: d.clock,
+		TOTP: cfg.asking.TOTP, QR: cfg.asking.Prompt.QR, Host: cfg.asking.Host, BackupCodes: 3,
+	}
+	d.engine = New(cfg.policy, Deps{
+		Records: records, Asker: d.asker, Enroll: d.enrol, Key: key, Audit: au, Log: log, Lookup: lookup, Now: d.clock,
 	})
 	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com"}})
 	return d
@@ -186,31 +204,51 @@ type step struct {
 	err    error         // in place of an answer
 }
 
+// ends are the ends of prompts that programs wait for.
+var ends = []string{
+	challenge.EndCode, challenge.EndCodeOrMenu, challenge.EndBackup, challenge.EndChoice,
+	"Email address: ", "Press Enter when they are kept: ",
+}
+
+// oneLine undoes the folding of long lines.
+func oneLine(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, " \n", " "), "\n", " ")
+}
+
 func say(answer string) func() string { return func() string { return answer } }
 
 // A script is a Prompter that must be used up.
 type script struct {
 	t     *testing.T
 	steps []step
+	read  func(text string) // sees every text; may be nil
+	skip  string            // prompts with this are answered with an empty line
 }
 
 func (s *script) Prompt(_ context.Context, p mfa.Prompt) (string, error) {
 	s.t.Helper()
+	if s.skip != "" && strings.Contains(p.Text, s.skip) {
+		return "", nil
+	}
+	if s.read != nil {
+		s.read(p.Text)
+	}
 	if len(s.steps) == 0 {
 		s.t.Fatalf("a prompt after the end of the script: %q", p.Text)
 	}
 	next := s.steps[0]
 	s.steps = s.steps[1:]
 	asks := p.Kind == mfa.Ask || p.Kind == mfa.AskHidden
-	if !strings.Contains(p.Text, next.want) || asks != (next.answer != nil || next.err != nil) {
+	if !strings.Contains(oneLine(p.Text), oneLine(next.want)) || asks != (next.answer != nil || next.err != nil) {
 		s.t.Fatalf("prompt of kind %d: %q, want %q", p.Kind, p.Text, next.want)
 	}
-	if asks && !strings.HasSuffix(p.Text, "Code: ") {
+	if asks && !slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(p.Text, "\n"+end) }) {
 		s.t.Errorf("prompt %q does not end as it must", p.Text)
 	}
 	for line := range strings.Lines(p.Text) {
-		if len(line) > 72 {
-			s.t.Errorf("line of %d columns: %q", len(line), line)
+		// Terminals of 60 columns are in use; only the URI has to wrap.
+		if n := utf8.RuneCountInString(line) - 1; n > 60 && !strings.HasPrefix(line, "otpauth:") {
+			s.t.Errorf("line of %d columns: %q", n, line)
 		}
 	}
 	if next.err != nil {
@@ -306,14 +344,14 @@ func TestFailuresOutsideTheWindowDoNotCount(t *testing.T) {
 }
 
 func TestLockUntilUnlocked(t *testing.T) {
-	d := newDesk(t, func(c *Config) { c.Lockout = LockoutConfig{Failures: 1, Window: minutes(1)} })
+	d := newDesk(t, func(c *settings) { c.asking.Lockout = challenge.LockoutConfig{Failures: 1, Window: minutes(1)} })
 	d.login(request("alice"), mfa.Exhausted, wrong("sent"), step{want: "until an administrator unlocks it"})
 	d.advance(1000 * time.Hour)
 	d.login(request("alice"), mfa.Exhausted, step{want: "until an administrator unlocks it"})
-	if was, err := d.engine.Unlock(t.Context(), "alice", "root"); err != nil || !was {
+	if was, err := d.asker.Unlock(t.Context(), "alice", "root"); err != nil || !was {
 		t.Fatalf("unlock: %v %v", was, err)
 	}
-	if was, err := d.engine.Unlock(t.Context(), "alice", "root"); err != nil || was {
+	if was, err := d.asker.Unlock(t.Context(), "alice", "root"); err != nil || was {
 		t.Fatalf("second unlock: %v %v", was, err)
 	}
 	d.login(request("alice"), mfa.Accepted, d.withCode())
@@ -388,7 +426,7 @@ func TestResend(t *testing.T) {
 }
 
 func TestMaxSends(t *testing.T) {
-	d := newDesk(t, func(c *Config) { c.Code.MaxSends = 2 })
+	d := newDesk(t, func(c *settings) { c.asking.Code.MaxSends = 2 })
 	later := func() string { d.advance(time.Minute); return "r" }
 	d.login(request("alice"), mfa.NoConversation,
 		step{"sent", later, nil}, step{"new code", later, nil},
@@ -442,7 +480,7 @@ func TestPolicyModes(t *testing.T) {
 	for mode, outcome := range map[string]mfa.Outcome{
 		ModeOff: mfa.Exempt, ModeOptional: mfa.Exempt, ModeRequired: mfa.MustEnroll,
 	} {
-		d := newDesk(t, func(c *Config) { c.Policy.Mode = mode })
+		d := newDesk(t, func(c *settings) { c.policy.Policy.Mode = mode })
 		var steps []step
 		if mode == ModeRequired {
 			steps = []step{{want: "Ask your administrator to enroll you"}}
@@ -489,7 +527,7 @@ func TestNobodyIsAskedLikeSomebody(t *testing.T) {
 			wrong("It is good for 10 minutes"), wrong("2 tries left"), wrong("One try left"), step{want: "ends here"})
 	}
 	keys, err := d.store.Keys(t.Context(), "")
-	if err != nil || len(keys) != 2 || keys[0] != decoyKey || keys[1] != "users/alice" {
+	if err != nil || len(keys) != 2 || keys[0] != "meta/decoy" || keys[1] != "users/alice" {
 		t.Errorf("stored: %q %v", keys, err)
 	}
 	if n := d.mailCount(); n != 0 {
@@ -596,7 +634,7 @@ func TestNoSecretsInLogAndAudit(t *testing.T) {
 }
 
 func TestEchoIsConfigured(t *testing.T) {
-	d := newDesk(t, func(c *Config) { c.Prompt.Echo = false })
+	d := newDesk(t, func(c *settings) { c.asking.Prompt.Echo = false })
 	var kind mfa.PromptKind
 	p := promptFunc(func(_ context.Context, p mfa.Prompt) (string, error) {
 		kind = p.Kind

@@ -1,0 +1,164 @@
+// Package challenge asks a person for a code and looks at the answer: what holds
+// for every code, whoever asks for it and whatever for. A login asks for one to
+// let somebody in, an enrollment to know that the new method works.
+//
+// What to know before trusting it: a code is stored before it is sent. An answer
+// is counted, checked, spent and, on the last failure allowed, locked in one
+// compare-and-swap that is durable before anybody hears of it, so parallel
+// guesses, restarts and other hosts give nobody a free try. A failure is counted
+// only for an answer that was really tried.
+package challenge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"mfa/internal/audit"
+	"mfa/internal/deliver"
+	"mfa/internal/mfa"
+	"mfa/internal/seal"
+	"mfa/internal/store"
+)
+
+// Deps is what an Asker works with.
+type Deps struct {
+	Records store.Records
+	Key     *seal.Key
+	Mail    *deliver.Queue
+	Audit   *audit.Log
+	Log     *slog.Logger
+	Now     func() time.Time // the clock
+}
+
+// An Asker asks. It keeps nothing between conversations but what is in the
+// store. It may be used from many goroutines.
+type Asker struct {
+	cfg    Config
+	deps   Deps
+	argons chan struct{} // room for as many Argon2id at once
+}
+
+// maxArgons bounds the memory that guesses at backup codes take: 19 MiB each.
+const maxArgons = 2
+
+// New returns an Asker.
+func New(cfg Config, deps Deps) *Asker {
+	return &Asker{cfg: cfg, deps: deps, argons: make(chan struct{}, maxArgons)}
+}
+
+const (
+	maxTries   = 3  // wrong codes in one conversation; sshd's MaxAuthTries does not see them
+	maxIdle    = 3  // answers in a row that are no attempt
+	maxPrompts = 24 // whatever is answered; the module relays no more than 64 frames
+)
+
+// A Conversation is one person being asked. It is used from one goroutine.
+type Conversation struct {
+	*Asker
+	Account *store.Account
+	Origin  mfa.Origin
+
+	p       mfa.Prompter
+	wrong   int // codes typed here that were wrong
+	prompts int // asked so far
+}
+
+// Converse begins a conversation over p.
+func (a *Asker) Converse(acct *store.Account, origin mfa.Origin, p mfa.Prompter) *Conversation {
+	return &Conversation{Asker: a, Account: acct, Origin: origin, p: p}
+}
+
+// Say shows a text that wants no answer. Who is not there to read it loses
+// nothing: no decision depends on it.
+func (c *Conversation) Say(ctx context.Context, kind mfa.PromptKind, text string) {
+	_, _ = c.p.Prompt(ctx, mfa.Prompt{Kind: kind, Text: fold(text)})
+}
+
+// errNoEntry: nobody typed within code.entry_timeout.
+var errNoEntry = errors.New("no answer within code.entry_timeout")
+
+// errTooMany: the conversation goes round and round.
+var errTooMany = fmt.Errorf("%w: too many prompts", mfa.ErrNoConversation)
+
+// Line shows text and reads a line, with echo or as prompt.echo says for codes.
+// It waits at most code.entry_timeout.
+func (c *Conversation) Line(ctx context.Context, kind mfa.PromptKind, text string) (string, error) {
+	if c.prompts++; c.prompts > maxPrompts {
+		return "", errTooMany
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(c.cfg.Code.EntryTimeout), errNoEntry)
+	defer cancel()
+	answer, err := c.p.Prompt(ctx, mfa.Prompt{Kind: kind, Text: fold(text)})
+	if err != nil && errors.Is(context.Cause(ctx), errNoEntry) {
+		return "", errNoEntry
+	}
+	return answer, err
+}
+
+// codeKind is how a code is asked for.
+func (c *Conversation) codeKind() mfa.PromptKind {
+	if c.cfg.Prompt.Echo {
+		return mfa.Ask
+	}
+	return mfa.AskHidden
+}
+
+// NoAnswer is the verdict on a prompt that got no answer, which it tells.
+func (c *Conversation) NoAnswer(ctx context.Context, method mfa.Method, err error) (mfa.Verdict, error) {
+	v := mfa.Verdict{Outcome: c.refusal(mfa.NoConversation), Reason: "no answer", Method: method}
+	switch {
+	case errors.Is(err, errNoEntry), errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+		c.Say(ctx, mfa.Failure, textTooSlow)
+		v.Reason = "nothing was typed in time"
+	case ctx.Err() != nil:
+		v.Reason = fmt.Sprintf("ended: %v", context.Cause(ctx))
+	case errors.Is(err, errTooMany):
+		c.Say(ctx, mfa.Failure, TextStopped)
+		v.Reason = "too many prompts"
+	case errors.Is(err, mfa.ErrNoConversation):
+		v.Reason = "the client cannot be asked, or gave up"
+		c.advise("the client cannot be asked, or gave up; nothing was counted")
+	}
+	return v, err
+}
+
+// refusal is the outcome of a conversation that ends without a decision about a
+// code: as given, or a wrong code if one was typed before.
+func (c *Conversation) refusal(o mfa.Outcome) mfa.Outcome {
+	if c.wrong > 0 {
+		return mfa.WrongCode
+	}
+	return o
+}
+
+// Failed is the verdict on a record or store that cannot be used, which it
+// tells. That is never "not enrolled".
+func (c *Conversation) Failed(ctx context.Context, err error) (mfa.Verdict, error) {
+	c.Say(ctx, mfa.Failure, TextUnavailable)
+	return mfa.Verdict{Outcome: mfa.Unavailable, Reason: "record or store unusable"}, err
+}
+
+// advise logs what happened, and what to do about clients of sshd that cannot be
+// asked: its password method answers hidden prompts with the password and
+// refuses visible ones, and BatchMode refuses all.
+func (c *Conversation) advise(what string) {
+	if c.Origin.Service == "sshd" {
+		what += ". For ssh, use keyboard-interactive: KbdInteractiveAuthentication yes and PasswordAuthentication no in sshd_config"
+	}
+	c.deps.Log.Warn(what, "user", c.Account.ID.Name, "service", c.Origin.Service, "address", c.Origin.Address)
+}
+
+// Event returns an audit event with all that is known of who and whence.
+func (c *Conversation) Event(name string) audit.Event {
+	ev := audit.Event{
+		Time: c.deps.Now(), Event: name, User: c.Account.ID.Name,
+		Service: c.Origin.Service, Address: c.Origin.Address, Key: c.Origin.Key,
+	}
+	if !c.Account.IsNobody() {
+		ev.UID = &c.Account.ID.UID
+	}
+	return ev
+}

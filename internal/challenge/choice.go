@@ -1,0 +1,44 @@
+package challenge
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"mfa/internal/mfa"
+)
+
+// EndChoice is how a menu ends. Programs wait for it.
+const EndChoice = "Choice [1]: "
+
+// Choose shows a menu and returns the index chosen. With star the person can put
+// a * behind the number, for "and from now on". An empty line is the first. Like
+// all reading of lines, it ends with the conversation's bounds.
+func (c *Conversation) Choose(ctx context.Context, title string, items []string, star string) (chosen int, starred bool, err error) {
+	var b strings.Builder
+	b.WriteString(title)
+	for i, item := range items {
+		fmt.Fprintf(&b, "\n  %d  %s", i+1, item)
+	}
+	if star != "" {
+		b.WriteString("\n" + star)
+	}
+	menu := b.String() + "\n" + EndChoice
+	text := menu
+	for {
+		answer, err := c.Line(ctx, mfa.Ask, text)
+		if err != nil {
+			return 0, false, err
+		}
+		number, starred := strings.CutSuffix(answer, "*")
+		number = strings.TrimSpace(number)
+		if number == "" {
+			number = "1"
+		}
+		if n, err := strconv.Atoi(number); err == nil && n >= 1 && n <= len(items) && (!starred || star != "") {
+			return n - 1, starred, nil
+		}
+		text = fmt.Sprintf("Please type a number from 1 to %d.\n", len(items)) + menu
+	}
+}

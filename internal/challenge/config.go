@@ -1,0 +1,54 @@
+package challenge
+
+import (
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// Config is what an Asker is told: the tables [code], [totp], [lockout] and
+// [prompt] of mfa.toml, and the names for messages.
+type Config struct {
+	Code    CodeConfig
+	TOTP    TOTPConfig
+	Lockout LockoutConfig
+	Prompt  PromptConfig
+
+	Host        string // name of this machine, as people know it
+	MailSubject string // of mails with a code; empty: one that names the host
+}
+
+// CodeConfig is the table [code]: codes that are sent.
+type CodeConfig struct {
+	Digits       int          `toml:"digits"`        // 6 to 10
+	Lifetime     mfa.Duration `toml:"lifetime"`      // from the sending
+	EntryTimeout mfa.Duration `toml:"entry_timeout"` // how long a prompt waits
+	ResendAfter  mfa.Duration `toml:"resend_after"`  // between two sendings that a user asks for
+	MaxSends     int          `toml:"max_sends"`     // codes sent to one user within SendWindow
+	SendWindow   mfa.Duration `toml:"send_window"`
+}
+
+// TOTPConfig is the table [totp]. All but Skew count for new setups only: an app
+// that is set up keeps the parameters it was set up with.
+type TOTPConfig struct {
+	Issuer    string       `toml:"issuer"`    // how the app names this machine; empty: its name
+	Digits    int          `toml:"digits"`    // 6 or 8
+	Period    mfa.Duration `toml:"period"`    // how long the app shows a code
+	Algorithm string       `toml:"algorithm"` // SHA1, SHA256 or SHA512
+	Skew      int          `toml:"skew"`      // periods before and after now that are accepted too
+}
+
+// LockoutConfig is the table [lockout].
+type LockoutConfig struct {
+	Failures int          `toml:"failures"` // wrong codes within Window that lock
+	Window   mfa.Duration `toml:"window"`
+	Duration mfa.Duration `toml:"duration"` // 0: until an administrator unlocks
+}
+
+// PromptConfig is the table [prompt].
+type PromptConfig struct {
+	Echo bool   `toml:"echo"` // codes are visible while typed
+	QR   string `toml:"qr"`   // utf8, ascii or off
+}
+
+func (c CodeConfig) lifetime() time.Duration { return time.Duration(c.Lifetime) }

@@ -1,0 +1,127 @@
+package challenge
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"mfa/internal/factor"
+	"mfa/internal/mfa"
+	"mfa/internal/otp"
+)
+
+// The name of the secret within a user's record; the box is bound to it.
+const totpField = "totp.secret"
+
+// SealTOTP returns a secret as it is kept.
+func (a *Asker) SealTOTP(id mfa.Identity, secret []byte) string {
+	return a.deps.Key.Seal(secret, id.Name, totpField)
+}
+
+// OpenTOTP returns a secret that SealTOTP sealed.
+func (a *Asker) OpenTOTP(id mfa.Identity, sealed string) ([]byte, error) {
+	return a.deps.Key.Open(sealed, id.Name, totpField)
+}
+
+// TOTPCode asks for the code of an authenticator app. Current returns the
+// secret as it stands when an answer comes; it isNew while it is being set up,
+// and then no code of it can have been used before.
+func (c *Conversation) TOTPCode(text string, isNew bool, current func(context.Context) (mfa.TOTPSecret, error)) Question {
+	return Question{
+		Method: mfa.TOTP, Text: text, End: EndCode, Spent: textTOTPSpent,
+		Hint: func() string { return textTOTP },
+		Match: func(ctx context.Context, answer string) (Match, error) {
+			t, err := current(ctx)
+			if err != nil {
+				return nil, err
+			}
+			secret, err := c.OpenTOTP(c.Account.ID, t.Secret)
+			if err != nil {
+				return nil, err
+			}
+			p := otp.Params{Digits: t.Digits, Period: time.Duration(t.Period), Algorithm: t.Algorithm}
+			if _, err := otp.Code(secret, 0, p); err != nil {
+				return nil, fmt.Errorf("use totp of %q: %w", c.Account.ID.Name, err)
+			}
+			return func(st *mfa.State, now time.Time) Result {
+				last := st.TOTPStep
+				if isNew {
+					last = 0
+				}
+				return c.spendTOTP(st, now, secret, last, answer, p)
+			}, nil
+		},
+	}
+}
+
+// spendTOTP accepts a step once and never an older one.
+func (c *Conversation) spendTOTP(st *mfa.State, now time.Time, secret []byte, last int64, answer string, p otp.Params) Result {
+	step, res, err := factor.CheckTOTP(secret, answer, now, last, c.cfg.TOTP.Skew, p)
+	switch {
+	case err != nil:
+		return Wrong // the parameters were checked before
+	case res == otp.Spent:
+		return Spent
+	case res == otp.Right:
+		st.TOTPStep = step
+		return Right
+	}
+	return Wrong
+}
+
+// BackupCode asks for a backup code. Current returns the set as it stands when
+// an answer comes.
+func (c *Conversation) BackupCode(current func(context.Context) (mfa.BackupSet, error)) Question {
+	return Question{
+		Method: mfa.Backup, Text: textBackup, End: EndBackup, Spent: textBackupSpent,
+		Hint: func() string { return textBackup },
+		Match: func(ctx context.Context, answer string) (Match, error) {
+			set, err := current(ctx)
+			if err != nil {
+				return nil, err
+			}
+			index, ok, err := c.matchBackup(ctx, set, answer)
+			if err != nil {
+				return nil, err
+			}
+			return func(st *mfa.State, _ time.Time) Result {
+				if !ok {
+					return Wrong
+				}
+				return spendBackup(st, set, index)
+			}, nil
+		},
+	}
+}
+
+// matchBackup finds the code in the set, a bounded number of them at once.
+func (c *Conversation) matchBackup(ctx context.Context, set mfa.BackupSet, answer string) (int, bool, error) {
+	select {
+	case c.argons <- struct{}{}:
+		defer func() { <-c.argons }()
+		return factor.MatchBackup(set, answer)
+	case <-ctx.Done():
+		return 0, false, fmt.Errorf("check backup code: %w", context.Cause(ctx))
+	}
+}
+
+// spendBackup uses a code up.
+func spendBackup(st *mfa.State, set mfa.BackupSet, index int) Result {
+	if st.BackupID != set.ID {
+		st.BackupID, st.BackupUsed = set.ID, nil
+	}
+	if slices.Contains(st.BackupUsed, index) {
+		return Spent
+	}
+	st.BackupUsed = append(st.BackupUsed, index)
+	return Right
+}
+
+// BackupLeft returns how many codes of a set are not used.
+func BackupLeft(st mfa.State, set mfa.BackupSet) int {
+	if st.BackupID != set.ID {
+		return len(set.Hashes)
+	}
+	return len(set.Hashes) - len(st.BackupUsed)
+}

@@ -1,0 +1,370 @@
+package enroll
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"mfa/internal/audit"
+	"mfa/internal/challenge"
+	"mfa/internal/deliver"
+	"mfa/internal/factor"
+	"mfa/internal/mfa"
+	"mfa/internal/otp"
+)
+
+// How prompts end. Programs wait for these.
+const (
+	endEmail = "Email address: "
+	endKept  = "Press Enter when they are kept: "
+)
+
+// The choices that set up no method.
+const (
+	skip  mfa.Method = "skip"
+	later mfa.Method = "later"
+)
+
+// AtLogin leads somebody who has no second factor to one, within their login. It
+// picks up what an earlier connection began. Nothing counts before a code of the
+// new method was typed back; then the verdict is Accepted.
+func (s *Service) AtLogin(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error) {
+	begun, err := s.begun(ctx, c, may)
+	if err != nil {
+		return c.Failed(ctx, err)
+	}
+	intro := "A second factor is needed for this account."
+	if may.Skip {
+		intro = "A second factor protects this account."
+	}
+	return s.set(ctx, c, may, begun, intro)
+}
+
+// Add sets up one more method, or another in the place of one, for somebody who
+// has proven who they are.
+func (s *Service) Add(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error) {
+	return s.set(ctx, c, may, "", "What do you want to set up?")
+}
+
+// set has a method chosen and set up, until one is.
+func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer, method mfa.Method, intro string) (mfa.Verdict, error) {
+	choices := s.choices(may)
+	if len(choices) == 0 {
+		c.Say(ctx, mfa.Failure, "Nothing can be set up here. Ask your administrator to enroll you.")
+		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: "no method can be set up by the user"}, nil
+	}
+	for {
+		if method == "" {
+			var err error
+			if method, err = s.choose(ctx, c, may, choices, intro); err != nil {
+				return c.NoAnswer(ctx, "", err)
+			}
+		}
+		var v mfa.Verdict
+		var err error
+		switch method {
+		case skip:
+			return s.skip(ctx, c)
+		case later:
+			return mfa.Verdict{Outcome: mfa.Exempt, Reason: "the user put enrolling off"}, nil
+		case mfa.Email:
+			v, err = s.setEmail(ctx, c)
+		case mfa.TOTP:
+			v, err = s.setTOTP(ctx, c)
+		}
+		if v.Outcome == mfa.Accepted {
+			return s.finish(ctx, c, may, v)
+		}
+		if !errors.Is(err, errOther) {
+			return v, err
+		}
+		method = ""
+	}
+}
+
+// errOther: the person wants another method.
+var errOther = errors.New("another method")
+
+// choices are the methods that can be set up here.
+func (s *Service) choices(may mfa.EnrollOffer) []mfa.Method {
+	var ms []mfa.Method
+	for _, m := range may.Methods {
+		if m == mfa.TOTP || m == mfa.Email && may.SelfContacts {
+			ms = append(ms, m)
+		}
+	}
+	return ms
+}
+
+// choose shows what can be set up; one thing alone is not asked about.
+func (s *Service) choose(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer, ms []mfa.Method, intro string) (mfa.Method, error) {
+	names := map[mfa.Method]string{
+		mfa.TOTP:  "Authenticator app on a phone",
+		mfa.Email: "Codes by email",
+	}
+	var items []string
+	for _, m := range ms {
+		items = append(items, names[m])
+	}
+	all := slices.Clone(ms)
+	if may.Later > 0 {
+		items, all = append(items, fmt.Sprintf("Later (within %s)", challenge.Span(may.Later))), append(all, later)
+	}
+	if may.Skip {
+		items, all = append(items, "Skip for now"), append(all, skip)
+	}
+	if len(all) == 1 {
+		c.Say(ctx, mfa.Info, intro)
+		return all[0], nil
+	}
+	i, _, err := c.Choose(ctx, intro+" Choose one:", items, "")
+	return all[max(0, i)], err
+}
+
+// skip remembers that the user wants no second factor.
+func (s *Service) skip(ctx context.Context, c *challenge.Conversation) (mfa.Verdict, error) {
+	if err := s.OptOut(ctx, c); err != nil {
+		return c.Failed(ctx, err)
+	}
+	c.Say(ctx, mfa.Info, "You will not be asked again. To set it up later: mfactl enroll")
+	return mfa.Verdict{Outcome: mfa.Exempt, Reason: "the user chose to skip it"}, nil
+}
+
+// resumeWithin is how long a setup that was begun is picked up again.
+const resumeWithin = time.Hour
+
+// begun returns the method whose setup an earlier connection began, if its time
+// is not up and it is still offered.
+func (s *Service) begun(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Method, error) {
+	st, err := c.Account.State(ctx)
+	if err != nil || st.Enrolling == nil || s.Now().Sub(st.Enrolling.Began) > resumeWithin {
+		return "", err
+	}
+	if !slices.Contains(s.choices(may), st.Enrolling.Method) {
+		return "", nil
+	}
+	return st.Enrolling.Method, nil
+}
+
+// setEmail has an address entered, or finds the one that was, sends a code there
+// and waits for it. The address can be corrected meanwhile.
+func (s *Service) setEmail(ctx context.Context, c *challenge.Conversation) (mfa.Verdict, error) {
+	to, err := s.begunWith(ctx, c, mfa.Email)
+	if err != nil {
+		return c.Failed(ctx, err)
+	}
+	for {
+		if to.To == "" {
+			if to.To, err = s.askAddress(ctx, c); err != nil {
+				return c.NoAnswer(ctx, mfa.Email, err)
+			}
+			if err := s.begin(ctx, c, mfa.Enrolling{Method: mfa.Email, To: to.To, Began: s.Now()}); err != nil {
+				return c.Failed(ctx, err)
+			}
+		}
+		q, end, err := c.SentCode(ctx, challenge.Target{Method: mfa.Email, To: to.To})
+		if end != nil {
+			return *end, err
+		}
+		q.Text += "\nType c to correct the address, m for another method."
+		q.Keys = []string{"c", "m"}
+		key, v, err := c.Pose(ctx, q)
+		switch {
+		case key == "c":
+			to.To = ""
+			continue
+		case key == "m":
+			return mfa.Verdict{}, errors.Join(s.begin(ctx, c, mfa.Enrolling{}), errOther)
+		case v.Outcome != mfa.Accepted:
+			return v, err
+		}
+		now := s.Now().UTC().Truncate(time.Second)
+		err = s.commit(ctx, c, "Codes by email now go to "+deliver.Mask(to.To)+".", func(en *mfa.Enrollment) {
+			en.Email = &mfa.Address{Address: to.To, Confirmed: now, AddedBy: c.Account.ID.Name}
+		})
+		if err != nil {
+			return c.Failed(ctx, err)
+		}
+		return v, nil
+	}
+}
+
+func (s *Service) askAddress(ctx context.Context, c *challenge.Conversation) (string, error) {
+	text := "Where shall codes go?\n" + endEmail
+	for {
+		answer, err := c.Line(ctx, mfa.Ask, text)
+		if err != nil {
+			return "", err
+		}
+		address, err := parseAddress(answer)
+		if err == nil {
+			return address, nil
+		}
+		text = "That is not an address like alice@example.com.\n" + endEmail
+	}
+}
+
+// setTOTP shows a secret and waits for the app's first code.
+func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation) (mfa.Verdict, error) {
+	begun, err := s.begunWith(ctx, c, mfa.TOTP)
+	if err != nil {
+		return c.Failed(ctx, err)
+	}
+	cfg := s.TOTP
+	secret, err := s.Asker.OpenTOTP(c.Account.ID, begun.Secret)
+	if begun.Secret == "" || err != nil {
+		secret = otp.NewSecret(cfg.Algorithm)
+		begun = mfa.Enrolling{Method: mfa.TOTP, Secret: s.Asker.SealTOTP(c.Account.ID, secret), Began: s.Now()}
+		if err := s.begin(ctx, c, begun); err != nil {
+			return c.Failed(ctx, err)
+		}
+	}
+	t := mfa.TOTPSecret{Secret: begun.Secret, Algorithm: cfg.Algorithm, Digits: cfg.Digits, Period: cfg.Period}
+	q := c.TOTPCode(s.totpSetup(c.Account.ID, secret), true, func(context.Context) (mfa.TOTPSecret, error) { return t, nil })
+	q.Keys = []string{"m"}
+	key, v, err := c.Pose(ctx, q)
+	switch {
+	case key == "m":
+		return mfa.Verdict{}, errors.Join(s.begin(ctx, c, mfa.Enrolling{}), errOther)
+	case v.Outcome != mfa.Accepted:
+		return v, err
+	}
+	t.Confirmed = s.Now().UTC().Truncate(time.Second)
+	if err := s.commit(ctx, c, "An authenticator app was added.", func(en *mfa.Enrollment) { en.TOTP = &t }); err != nil {
+		return c.Failed(ctx, err)
+	}
+	return v, nil
+}
+
+// totpSetup is what is read at the setup of an app: one message, because older
+// sshd glues messages to the prompt.
+func (s *Service) totpSetup(id mfa.Identity, secret []byte) string {
+	issuer := s.TOTP.Issuer
+	if issuer == "" {
+		issuer = s.Host
+	}
+	p := otp.Params{Digits: s.TOTP.Digits, Period: time.Duration(s.TOTP.Period), Algorithm: s.TOTP.Algorithm}
+	uri := otp.URI(issuer, id.Name+"@"+s.Host, secret, p)
+	var b strings.Builder
+	b.WriteString("Scan this with your authenticator app, or type the key into it.\n\n")
+	if drawing, err := otp.QR(uri, s.QR); err == nil && drawing != "" {
+		b.WriteString(drawing + "\n")
+	}
+	fmt.Fprintf(&b, "%s\n\nKey: %s\n\nThen type the code that the app shows; m for another method.", uri, otp.Groups(secret))
+	return b.String()
+}
+
+// begunWith returns what was begun of a method, the zero Enrolling if nothing.
+func (s *Service) begunWith(ctx context.Context, c *challenge.Conversation, m mfa.Method) (mfa.Enrolling, error) {
+	st, err := c.Account.State(ctx)
+	if err != nil || st.Enrolling == nil || st.Enrolling.Method != m || s.Now().Sub(st.Enrolling.Began) > resumeWithin {
+		return mfa.Enrolling{}, err
+	}
+	return *st.Enrolling, nil
+}
+
+// begin remembers what is being set up; the zero Enrolling forgets it.
+func (s *Service) begin(ctx context.Context, c *challenge.Conversation, what mfa.Enrolling) error {
+	return c.Account.Update(ctx, func(st *mfa.State) error {
+		st.Enrolling = &what
+		if what.Method == "" {
+			st.Enrolling = nil
+		}
+		return nil
+	})
+}
+
+// commit makes a method part of the enrollment, now that it is proven, and tells
+// the address that was confirmed before.
+func (s *Service) commit(ctx context.Context, c *challenge.Conversation, what string, change func(*mfa.Enrollment)) error {
+	ctx = context.WithoutCancel(ctx) // the code is spent
+	id := c.Account.ID
+	var before mfa.Enrollment
+	err := s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
+		if en.UID != id.UID || en.Generation < s.Generation {
+			*en = mfa.Enrollment{}
+		}
+		before = *en
+		en.UID, en.Generation, en.Skipped = id.UID, s.Generation, nil
+		change(en)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	ev := c.Event(audit.Enrolled)
+	ev.Reason, ev.Actor = what, id.Name
+	s.Audit.Record(ev)
+	c.Notify(before, "Second factor changed", what, adviceChanged)
+	return s.begin(ctx, c, mfa.Enrolling{})
+}
+
+const adviceChanged = "If this was not you, tell your administrator at once: somebody can log\nin as you."
+
+// finish shows backup codes, if there are none yet, and waits until they are kept.
+func (s *Service) finish(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer, v mfa.Verdict) (mfa.Verdict, error) {
+	en, err := s.enrollment(ctx, c.Account.ID)
+	if err != nil {
+		return c.Failed(ctx, err)
+	}
+	if en.Backup != nil || !slices.Contains(may.Methods, mfa.Backup) {
+		c.Say(ctx, mfa.Info, "Done: it works.")
+		return v, nil
+	}
+	codes, err := s.NewBackupCodes(ctx, c)
+	if err != nil {
+		return c.Failed(ctx, err)
+	}
+	if _, err := c.Line(ctx, mfa.Ask, BackupText(codes)+"\n"+endKept); err != nil {
+		// They are set up and have proven it; the codes can be made anew.
+		s.Log.Warn("nobody confirmed to have kept the backup codes", "user", c.Account.ID.Name, "error", err)
+	}
+	return v, nil
+}
+
+// BackupText shows backup codes, two in a row.
+func BackupText(codes []string) string {
+	var b strings.Builder
+	b.WriteString("Backup codes, for the day the other ways fail. Each works once. They are shown this once: print them, or write them down.\n")
+	for i, code := range codes {
+		if i%2 == 0 {
+			b.WriteString("\n ")
+		}
+		b.WriteString("  " + code)
+	}
+	b.WriteString("\n")
+	return b.String()
+}
+
+// NewBackupCodes makes a new set, which ends the old one at once, and tells so by
+// mail if there was one.
+func (s *Service) NewBackupCodes(ctx context.Context, c *challenge.Conversation) ([]string, error) {
+	id := c.Account.ID
+	codes, set, err := factor.NewBackupSet(rand.Reader, s.BackupCodes)
+	if err != nil {
+		return nil, err
+	}
+	var before mfa.Enrollment
+	err = s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
+		if en.UID != id.UID || !en.Enrolled() {
+			return fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
+		}
+		before = *en
+		en.Backup = &set
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	ev := c.Event(audit.Enrolled)
+	ev.Method, ev.Actor, ev.Reason = string(mfa.Backup), id.Name, "new backup codes"
+	s.Audit.Record(ev)
+	if before.Backup != nil {
+		c.Notify(before, "New backup codes", "New backup codes were made; the old ones are void.", adviceChanged)
+	}
+	return codes, nil
+}

@@ -1,0 +1,254 @@
+package login
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"mfa/internal/mfa"
+	"mfa/internal/otp"
+)
+
+func enrolling(s *settings) { s.policy.Policy.EnrollAtLogin, s.policy.Policy.SelfContacts = true, true }
+
+// app plays an authenticator app: it reads the key at setup and shows codes.
+type app struct {
+	d      *desk
+	secret []byte
+}
+
+func (a *app) scan(text string) {
+	a.d.t.Helper()
+	m := regexp.MustCompile(`(?m)^Key: ([A-Z2-7 ]+)$`).FindStringSubmatch(text)
+	if m == nil {
+		a.d.t.Fatalf("no key in %q", text)
+	}
+	var err error
+	if a.secret, err = otp.ParseSecret(m[1]); err != nil {
+		a.d.t.Fatal(err)
+	}
+}
+
+// code shows the code of the time, steps away from now.
+func (a *app) code(steps int64) string {
+	a.d.t.Helper()
+	p := otp.Params{Digits: 6, Period: 30 * time.Second, Algorithm: "SHA1"}
+	code, err := otp.Code(a.secret, otp.Step(a.d.clock(), p.Period)+steps, p)
+	if err != nil {
+		a.d.t.Fatal(err)
+	}
+	return code
+}
+
+func (a *app) shows() func() string { return func() string { return a.code(0) } }
+
+// withApp has bob enroll an app at a login, and returns it and his backup codes.
+func withApp(d *desk) (*app, []string) {
+	d.t.Helper()
+	a := &app{d: d}
+	var backup []string
+	s := &script{t: d.t, steps: []step{
+		{"Authenticator app", say("1"), nil},
+		{"type the code that the app shows", a.shows(), nil},
+		{"Backup codes", say(""), nil},
+	}}
+	s.read = func(text string) {
+		if strings.Contains(text, "Key: ") {
+			a.scan(text)
+		}
+		if strings.Contains(text, "Backup codes") {
+			backup = regexp.MustCompile(`\w{4}-\w{4}-\w{4}`).FindAllString(text, -1)
+		}
+	}
+	if v, err := d.engine.Login(d.t.Context(), request("bob"), s); v.Outcome != mfa.Accepted || len(s.steps) > 0 {
+		d.t.Fatalf("%+v %v", v, err)
+	}
+	if len(backup) != 3 {
+		d.t.Fatalf("%d backup codes, want backup.codes", len(backup))
+	}
+	return a, backup
+}
+
+func TestEnrollAppAtLogin(t *testing.T) {
+	d := newDesk(t, enrolling)
+	a, _ := withApp(d)
+	spent := a.code(0)
+	d.login(request("bob"), mfa.WrongCode,
+		step{"authenticator app", say(spent), nil},
+		step{"used already", func() string { return a.code(-1) }, nil},
+		step{"used already", say(spent), nil})
+	d.advance(30 * time.Second)
+	d.login(request("bob"), mfa.Accepted, step{"authenticator app", a.shows(), nil})
+	if n := len(d.state("bob").Failures); n != 0 {
+		t.Errorf("%d failures for codes that were used before", n)
+	}
+	if n := d.mailCount(); n != 0 {
+		t.Errorf("%d mails", n)
+	}
+}
+
+func TestEnrollEmailAtLogin(t *testing.T) {
+	d := newDesk(t, enrolling)
+	d.login(request("bob"), mfa.Accepted,
+		step{"Codes by email", say("2"), nil},
+		step{"Where shall codes go", say("not an address"), nil},
+		step{"not an address like", say("bbo@example.com"), nil},
+		step{"sent to b***o@example.com", say("c"), nil},
+		step{"Where shall codes go", say("bob@example.com"), nil},
+		step{"sent to b***b@example.com", d.code, nil},
+		step{"Backup codes", say(""), nil})
+	d.login(request("bob"), mfa.Accepted, d.withCode())
+	if to := d.mails[0].To; to != "bbo@example.com" || d.mails[1].To != "bob@example.com" {
+		t.Errorf("first mail to %s, second to %s", to, d.mails[1].To)
+	}
+}
+
+func TestEnrollmentResumes(t *testing.T) {
+	d := newDesk(t, enrolling)
+	d.login(request("bob"), mfa.NoConversation,
+		step{"Codes by email", say("2"), nil},
+		step{"Where shall", say("bob@example.com"), nil},
+		step{want: "sent to b***b@example.com", err: errors.New("gone")})
+	if _, err := d.engine.deps.Records.Enrollment(t.Context(), "bob"); err == nil {
+		t.Error("enrolled without a code")
+	}
+	d.advance(20 * time.Second)
+	d.login(request("bob"), mfa.Accepted,
+		step{"sent to b***b@example.com 20 seconds ago", d.code, nil}, step{"Backup codes", say(""), nil})
+	if n := d.mailCount(); n != 1 {
+		t.Errorf("%d mails", n)
+	}
+}
+
+// A setup that was begun long ago is not picked up.
+func TestEnrollmentDoesNotResumeForEver(t *testing.T) {
+	d := newDesk(t, enrolling)
+	d.login(request("bob"), mfa.NoConversation,
+		step{"Choose one", say("1"), nil}, step{want: "Key: ", err: errors.New("gone")})
+	d.advance(2 * time.Hour)
+	d.login(request("bob"), mfa.NoConversation, step{want: "Choose one", err: errors.New("gone")})
+}
+
+func TestBackupCodeIsGoodOnce(t *testing.T) {
+	d := newDesk(t, enrolling)
+	_, codes := withApp(d)
+	use := func(code, want string) {
+		t.Helper()
+		d.login(request("bob"), mfa.Accepted,
+			step{"Code (r = resend, m = other method): ", say("m"), nil},
+			step{"Backup code", say("2"), nil},
+			step{"backup codes", say(code), nil}, step{want: want})
+	}
+	use(strings.ToUpper(strings.ReplaceAll(codes[0], "-", " ")), "2 backup codes are left")
+	d.login(request("bob"), mfa.NoConversation,
+		step{"authenticator", say("m"), nil}, step{"", say("2"), nil},
+		step{"backup codes", say(codes[0]), nil}, step{want: "used already", err: mfa.ErrNoConversation})
+	use(codes[1], "1 backup code is left")
+}
+
+func TestSkip(t *testing.T) {
+	optional := func(s *settings) { s.policy.Policy.Mode, s.policy.Policy.OptOut = ModeOptional, true }
+	d := newDesk(t, enrolling, optional)
+	d.login(request("bob"), mfa.Exempt, step{"Skip for now", say("3"), nil}, step{want: "mfactl enroll"})
+	d.login(request("bob"), mfa.Exempt)
+	if _, err := d.enrol.Reset(t.Context(), "bob", "root"); err != nil {
+		t.Fatal(err)
+	}
+	d.login(request("bob"), mfa.Exempt, step{want: "Skip for now", err: mfa.ErrNoConversation})
+}
+
+// A choice to skip counts only while policy leaves it to the user.
+func TestSkipDoesNotOutlastPolicy(t *testing.T) {
+	d := newDesk(t, enrolling)
+	d.enroll("bob", mfa.Enrollment{UID: 1001, Skipped: &start})
+	d.login(request("bob"), mfa.NoConversation, step{want: "is needed", err: mfa.ErrNoConversation})
+}
+
+func TestGrace(t *testing.T) {
+	d := newDesk(t, enrolling, func(s *settings) { s.policy.Policy.EnrollGrace = mfa.Duration(48 * time.Hour) })
+	d.login(request("bob"), mfa.Exempt, step{"Later (within 48 hours)", say("3"), nil})
+	d.advance(47 * time.Hour)
+	d.login(request("bob"), mfa.Exempt, step{want: "Later (within 60 minutes)", err: mfa.ErrNoConversation})
+	d.advance(time.Hour)
+	d.login(request("bob"), mfa.NoConversation, step{want: "  2  Codes by email\nChoice", err: mfa.ErrNoConversation})
+}
+
+func TestOnlyAdministratorsSetAddresses(t *testing.T) {
+	d := newDesk(t, enrolling, func(s *settings) { s.policy.Policy.SelfContacts = false })
+	d.login(request("bob"), mfa.NoConversation,
+		step{want: "A second factor is needed"}, step{want: "Key: ", err: mfa.ErrNoConversation})
+	d.login(request("alice"), mfa.Accepted, d.withCode())
+}
+
+func TestOlderGenerationEnrollsAnew(t *testing.T) {
+	d := newDesk(t, enrolling, func(s *settings) { s.policy.Generation = 1 })
+	d.login(request("alice"), mfa.NoConversation, step{want: "is needed", err: mfa.ErrNoConversation})
+	d.enroll("alice", mfa.Enrollment{UID: 1000, Generation: 1, Email: &mfa.Address{Address: "alice@example.com"}})
+	d.login(request("alice"), mfa.Accepted, d.withCode())
+}
+
+// Guesses at a confirmation code count: or anybody's address could be confirmed.
+func TestWrongConfirmationCodesLock(t *testing.T) {
+	d := newDesk(t, enrolling)
+	d.login(request("bob"), mfa.Exhausted,
+		step{"Choose", say("2"), nil}, step{"Where", say("eve@example.com"), nil},
+		wrong("sent"), wrong("2 tries"), wrong("One try"), step{want: "ends here"})
+	d.login(request("bob"), mfa.Exhausted, wrong("sent"), wrong("One try"), step{want: "locked for 15 minutes"})
+	d.login(request("bob"), mfa.Exhausted, step{want: "locked"})
+}
+
+func TestChoosing(t *testing.T) {
+	d := newDesk(t, enrolling)
+	a, _ := withApp(d)
+	en, err := d.engine.deps.Records.Enrollment(t.Context(), "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	en.Email = &mfa.Address{Address: "bob@example.com", Confirmed: start}
+	d.enroll("bob", en)
+	d.advance(time.Minute)
+
+	d.login(request("bob"), mfa.Accepted,
+		step{"authenticator app", say("r"), nil},
+		step{"No code is sent", say("m"), nil},
+		step{"1  Code from your authenticator app\n  2  Code by email to b***b@example.com\n  3  Backup code", say("7"), nil},
+		step{"number from 1 to 3", say("1"), nil},
+		step{"authenticator app", a.shows(), nil})
+	if n := d.mailCount(); n != 0 {
+		t.Errorf("%d mails before email was chosen", n)
+	}
+	d.advance(time.Minute)
+	d.login(request("bob"), mfa.Accepted,
+		step{"authenticator app", say("M"), nil}, step{"Choice", say("2*"), nil}, d.withCode())
+	d.login(request("bob"), mfa.Accepted, d.withCode()) // preferred: not asked how
+	if n := d.mailCount(); n != 2 {
+		t.Errorf("%d mails", n)
+	}
+}
+
+func TestUndeliveredOffersTheOtherMethods(t *testing.T) {
+	d := newDesk(t, enrolling)
+	a, _ := withApp(d)
+	en, err := d.engine.deps.Records.Enrollment(t.Context(), "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	en.Email, en.Preferred = &mfa.Address{Address: "bob@example.com", Confirmed: start}, mfa.Email
+	d.enroll("bob", en)
+	d.fail = errors.New("no route")
+	d.advance(time.Minute)
+	s := &script{t: t, steps: []step{
+		{want: "could not be sent"},
+		{"How do you want", say("2"), nil},
+		{"authenticator", a.shows(), nil},
+	}}
+	s.skip = "was sent to" // the carrier may be slower than the prompt
+	if v, err := d.engine.Login(t.Context(), request("bob"), s); v.Outcome != mfa.Accepted || len(s.steps) > 0 {
+		t.Fatalf("%+v %v, left %v", v, err, s.steps)
+	}
+	if n := len(d.state("bob").Failures); n != 0 {
+		t.Errorf("%d failures", n)
+	}
+}

@@ -1,0 +1,218 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"mfa/internal/audit"
+	"mfa/internal/challenge"
+	"mfa/internal/deliver"
+	"mfa/internal/mfa"
+)
+
+// fewBackupCodes left are told by mail.
+const fewBackupCodes = 2
+
+// usable returns the methods that policy allows and the user has, the preferred
+// one first. Backup codes come last: they are for the day the others fail.
+func (e *Engine) usable(en mfa.Enrollment) []mfa.Method {
+	var ms []mfa.Method
+	has := map[mfa.Method]bool{mfa.Email: en.Email != nil, mfa.TOTP: en.TOTP != nil, mfa.Backup: en.Backup != nil}
+	for _, m := range e.cfg.Policy.Methods {
+		if has[m] {
+			ms = append(ms, m)
+		}
+	}
+	slices.SortStableFunc(ms, func(a, b mfa.Method) int { return rank(a, en.Preferred) - rank(b, en.Preferred) })
+	return ms
+}
+
+func rank(m, preferred mfa.Method) int {
+	switch m {
+	case preferred:
+		return 0
+	case mfa.Backup:
+		return 2
+	}
+	return 1
+}
+
+// sends says whether a method costs a message, which nobody gets unasked when
+// there is a choice.
+func sends(m mfa.Method) bool { return m == mfa.Email || m == mfa.SMS }
+
+// prove asks for one of the methods until there is a decision. Methods is not
+// empty; its first is the one to begin with, unless that would send something
+// and the user has not said that it is the one they want.
+func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Verdict, error) {
+	method := methods[0]
+	sending := 0
+	for _, m := range methods {
+		if sends(m) {
+			sending++
+		}
+	}
+	if sends(method) && method != en.Preferred && sending > 1 {
+		method = ""
+	}
+	for {
+		if method == "" {
+			var err error
+			if method, err = l.choose(ctx, en, methods); err != nil {
+				return l.NoAnswer(ctx, "", err)
+			}
+		}
+		q, end, err := l.question(ctx, en, method)
+		if end != nil {
+			return *end, err
+		}
+		if len(methods) > 1 {
+			q.Keys = []string{"m"}
+			if method == mfa.Backup {
+				q.Text += " m shows the other methods."
+			} else {
+				q.End = challenge.EndCodeOrMenu
+			}
+		}
+		key, v, err := l.Pose(ctx, q)
+		if key == "" {
+			if v.Outcome == mfa.Accepted {
+				l.proven(ctx, en, method)
+			}
+			return v, err
+		}
+		method = ""
+	}
+}
+
+// choose shows the methods. The choice can be remembered.
+func (l *attempt) choose(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Method, error) {
+	items := make([]string, len(methods))
+	for i, m := range methods {
+		items[i] = name(m, en)
+	}
+	i, starred, err := l.Choose(ctx, "How do you want to prove that it is you?", items,
+		"Put a * behind the number to be asked for it first from now on.")
+	if err != nil {
+		return "", err
+	}
+	if starred {
+		l.prefer(ctx, methods[i])
+	}
+	return methods[i], nil
+}
+
+// name is how a method is called in a menu.
+func name(m mfa.Method, en mfa.Enrollment) string {
+	switch m {
+	case mfa.Email:
+		return "Code by email to " + deliver.Mask(en.Email.Address)
+	case mfa.TOTP:
+		return "Code from your authenticator app"
+	case mfa.Backup:
+		return "Backup code"
+	}
+	return string(m)
+}
+
+// prefer remembers the method to begin with. It never stops a login.
+func (l *attempt) prefer(ctx context.Context, m mfa.Method) {
+	if l.Account.IsNobody() {
+		return
+	}
+	err := l.deps.Records.UpdateEnrollment(ctx, l.Account.ID.Name, func(en *mfa.Enrollment) error {
+		if en.UID == l.Account.ID.UID && en.Enrolled() {
+			en.Preferred = m
+		}
+		return nil
+	})
+	if err != nil {
+		l.deps.Log.Error("preferred method not remembered", "user", l.Account.ID.Name, "error", err)
+	}
+}
+
+// question is how a method is asked for, by what is set up when the answer comes:
+// a set of codes that was replaced a moment ago is dead. Or it is how the login
+// ends, if the method cannot be asked for.
+func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method) (challenge.Question, *mfa.Verdict, error) {
+	switch m {
+	case mfa.Email:
+		return l.SentCode(ctx, challenge.Target{Method: m, To: en.Email.Address})
+	case mfa.TOTP:
+		return l.TOTPCode("Type the code that your authenticator app shows.", false, func(ctx context.Context) (mfa.TOTPSecret, error) {
+			now, err := l.enrollment(ctx)
+			if err != nil || now.TOTP == nil {
+				return mfa.TOTPSecret{}, errors.Join(err, errChanged)
+			}
+			return *now.TOTP, nil
+		}), nil, nil
+	case mfa.Backup:
+		return l.BackupCode(func(ctx context.Context) (mfa.BackupSet, error) {
+			now, err := l.enrollment(ctx)
+			if err != nil || now.Backup == nil {
+				return mfa.BackupSet{}, errors.Join(err, errChanged)
+			}
+			return *now.Backup, nil
+		}), nil, nil
+	}
+	v, err := l.Failed(ctx, fmt.Errorf("no method %q", m))
+	return challenge.Question{}, &v, err
+}
+
+// errChanged: the method was taken away while its code was asked for.
+var errChanged = errors.New("the enrollment changed during the login")
+
+// proven does what follows a right code, none of which can undo the login.
+func (l *attempt) proven(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
+	ctx = context.WithoutCancel(ctx)
+	switch m {
+	case mfa.Email:
+		l.confirm(ctx, *en.Email)
+	case mfa.Backup:
+		l.backupUsed(ctx, en)
+	}
+}
+
+// backupUsed tells how many codes are left, by mail too when they are few.
+func (l *attempt) backupUsed(ctx context.Context, en mfa.Enrollment) {
+	st, err := l.Account.State(ctx)
+	if err != nil || en.Backup == nil {
+		return
+	}
+	left := challenge.BackupLeft(st, *en.Backup)
+	count := fmt.Sprintf("%d backup codes are left.", left)
+	if left == 1 {
+		count = "1 backup code is left."
+	}
+	l.Say(ctx, mfa.Info, count+" mfactl backup-codes makes new ones.")
+	if left <= fewBackupCodes {
+		l.Notify(en, "Few backup codes", "A backup code was used to log in. "+count,
+			"Make new ones with: mfactl backup-codes\nIf this was not you, tell your administrator at once.")
+	}
+}
+
+// confirm notes that codes sent to the address arrive.
+func (l *attempt) confirm(ctx context.Context, to mfa.Address) {
+	if !to.Confirmed.IsZero() || l.Account.IsNobody() {
+		return
+	}
+	now := l.deps.Now()
+	err := l.deps.Records.UpdateEnrollment(ctx, l.Account.ID.Name, func(en *mfa.Enrollment) error {
+		if en.UID == l.Account.ID.UID && en.Email != nil && en.Email.Address == to.Address {
+			en.Email.Confirmed = now.UTC().Truncate(time.Second)
+		}
+		return nil
+	})
+	if err != nil {
+		l.deps.Log.Error("address not marked as confirmed; the next login will try again", "user", l.Account.ID.Name, "error", err)
+		return
+	}
+	ev := l.Event(audit.Enrolled)
+	ev.Method, ev.To, ev.Reason = string(mfa.Email), deliver.Mask(to.Address), "address confirmed by a code"
+	l.deps.Audit.Record(ev)
+}
+
+const textNotEnrolled = "No second factor is set up for this account, and one is required. Ask your administrator to enroll you."

@@ -1,0 +1,62 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+
+	"mfa/internal/mfa"
+)
+
+// An Account is whose State a login reads and changes: that of one account of
+// this name and uid, or of nobody. What was counted for a former account of the
+// name does not count. It is used by one login, from one goroutine.
+type Account struct {
+	ID      mfa.Identity
+	records Records
+	nobody  *mfa.State // set when there is no such account: their state, never stored
+}
+
+// Account returns the account of id.
+func (r Records) Account(id mfa.Identity) *Account { return &Account{ID: id, records: r} }
+
+// Nobody stands for a name that has no account. It remembers as long as it
+// lives, and nothing of it is stored; but as much is written as for others, so
+// that the time tells nobody who exists.
+func (r Records) Nobody(name string) *Account {
+	return &Account{ID: mfa.Identity{Name: name}, records: r, nobody: &mfa.State{}}
+}
+
+// IsNobody says whether there is no such account.
+func (a *Account) IsNobody() bool { return a.nobody != nil }
+
+// State returns what is remembered of the account.
+func (a *Account) State(ctx context.Context) (mfa.State, error) {
+	if a.nobody != nil {
+		return *a.nobody, nil
+	}
+	st, err := a.records.State(ctx, a.ID.Name)
+	if err == nil && st.UID != a.ID.UID {
+		return mfa.State{UID: a.ID.UID}, nil
+	}
+	return st, err
+}
+
+// decoyKey is overwritten in place of the state of nobody.
+const decoyKey = Meta + "decoy"
+
+// Update changes what is remembered, in one compare-and-swap; fn may run several
+// times, so it has no effect but on st.
+func (a *Account) Update(ctx context.Context, fn func(st *mfa.State) error) error {
+	if a.nobody != nil {
+		if err := fn(a.nobody); err != nil {
+			return err
+		}
+		return Update(ctx, a.records.S, decoyKey, func([]byte) ([]byte, error) { return []byte(rand.Text()), nil })
+	}
+	return a.records.UpdateState(ctx, a.ID.Name, func(st *mfa.State) error {
+		if st.UID != a.ID.UID {
+			*st = mfa.State{UID: a.ID.UID}
+		}
+		return fn(st)
+	})
+}
