@@ -8,18 +8,27 @@ import (
 	"github.com/spf13/cobra"
 
 	"mfa/internal/enroll"
+	"mfa/internal/server"
 )
 
 func enrollCommand(c *client) *cobra.Command {
 	var email string
 	cmd := &cobra.Command{
-		Use:   "enroll USER --email ADDRESS",
-		Short: "Set up where a user's codes go",
-		Long: "Set up where a user's codes go. The address counts as confirmed once the user\n" +
-			"has typed back a code that was sent there.",
-		Example: "  mfactl enroll alice --email alice@example.com",
-		Args:    cobra.ExactArgs(1),
+		Use:   "enroll [USER --email ADDRESS]",
+		Short: "Set up a second factor: your own, or where a user's codes go",
+		Long: "Without USER, set up a second factor for yourself, as at a login: an\n" +
+			"authenticator app or codes by email. If you have one already, you prove it first.\n\n" +
+			"With USER, for administrators: set up where the user's codes go. The address\n" +
+			"counts as confirmed once the user has typed back a code that was sent there.",
+		Example: "  mfactl enroll\n  mfactl enroll alice --email alice@example.com",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				if email != "" {
+					return exitError{code: exitUsage, err: errors.New("--email is for another user"), hint: "Give the user, or leave --email out."}
+				}
+				return c.converse(cmd, selfPath(server.SelfEnroll))
+			}
 			if email == "" {
 				return exitError{code: exitUsage, err: errors.New("nothing to enroll"), hint: "Give the address: --email alice@example.com."}
 			}

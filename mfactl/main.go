@@ -77,6 +77,7 @@ func newRoot() *cobra.Command {
 	}
 	root.SetVersionTemplate("mfactl {{.Version}}\n")
 	root.PersistentFlags().StringVar(&c.socket, "socket", defaultSocket, "control socket of mfad")
-	root.AddCommand(statusCommand(c), enrollCommand(c), showCommand(c), unlockCommand(c), resetCommand(c))
+	root.AddCommand(statusCommand(c), enrollCommand(c), showCommand(c), unlockCommand(c), resetCommand(c),
+		preferCommand(c), optOutCommand(c), backupCodesCommand(c))
 	return root
 }

@@ -48,6 +48,21 @@ func viewRows(v enroll.View) [][2]any {
 	if v.Email != "" {
 		rows = append(rows, [2]any{"email", v.Email}, [2]any{"confirmed", confirmed})
 	}
+	if v.TOTP != nil {
+		rows = append(rows, [2]any{"authenticator app", "since " + v.TOTP.Local().Format(time.DateTime)})
+	}
+	if v.BackupLeft != nil {
+		rows = append(rows, [2]any{"backup codes left", *v.BackupLeft})
+	}
+	if v.Preferred != "" {
+		rows = append(rows, [2]any{"asked for first", v.Preferred})
+	}
+	if v.Skipped != nil {
+		rows = append(rows, [2]any{"no second factor", "by the user's choice, since " + v.Skipped.Local().Format(time.DateTime)})
+	}
+	if v.Outdated {
+		rows = append(rows, [2]any{"outdated", "yes: enrolls anew, because policy.mode was off"})
+	}
 	return append(rows,
 		[2]any{"locked", locked},
 		[2]any{"recent failures", v.Failures},

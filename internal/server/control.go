@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/challenge"
 	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
@@ -30,16 +31,20 @@ const maxBody = 64 << 10
 //	PUT  /v1/users/NAME/email    {"address": "…"}
 //	POST /v1/users/NAME/unlock
 //	POST /v1/users/NAME/reset
+//	POST /v1/self/VERB           a conversation; see self.go
 //
 // An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
 // 404 no such user or not enrolled, 500 ours.
 type Control struct {
 	Engine     func() *login.Engine
-	Enroll     *enroll.Service
+	Enroll     func() *enroll.Service
+	Asker      func() *challenge.Asker
 	Lookup     login.Lookup
 	AdminGroup func() string
 	Status     func(context.Context) Status
 	Log        *slog.Logger
+
+	room room // of conversations
 }
 
 // Status is what GET /v1/status answers.
@@ -76,6 +81,7 @@ func (s *Control) Server() *http.Server {
 	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setEmail))
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
 	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
+	mux.HandleFunc("POST /v1/self/{verb}", s.self)
 	return &http.Server{
 		Handler:           http.MaxBytesHandler(mux, maxBody),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -181,7 +187,7 @@ func (s *Control) show(r *http.Request, _ string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.Enroll.Show(r.Context(), id)
+	v, err := s.Enroll().Show(r.Context(), id)
 	if errors.Is(err, enroll.ErrNotEnrolled) {
 		return nil, fault{http.StatusNotFound, err}
 	}
@@ -201,13 +207,13 @@ func (s *Control) setEmail(r *http.Request, actor string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Enroll.SetEmail(r.Context(), id, in.Address, actor); err != nil {
+	if err := s.Enroll().SetEmail(r.Context(), id, in.Address, actor); err != nil {
 		if errors.Is(err, enroll.ErrInvalid) {
 			return nil, fault{http.StatusBadRequest, err}
 		}
 		return nil, err
 	}
-	return s.Enroll.Show(r.Context(), id)
+	return s.Enroll().Show(r.Context(), id)
 }
 
 func (s *Control) unlock(r *http.Request, actor string) (any, error) {
@@ -215,7 +221,7 @@ func (s *Control) unlock(r *http.Request, actor string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	was, err := s.Engine().Unlock(r.Context(), id.Name, actor)
+	was, err := s.Asker().Unlock(r.Context(), id.Name, actor)
 	return map[string]any{"user": id.Name, "was_locked": was}, err
 }
 
@@ -229,7 +235,7 @@ func (s *Control) reset(r *http.Request, actor string) (any, error) {
 		}
 		id.Name = r.PathValue("name")
 	}
-	was, rerr := s.Enroll.Reset(r.Context(), id.Name, actor)
+	was, rerr := s.Enroll().Reset(r.Context(), id.Name, actor)
 	switch {
 	case rerr != nil:
 		return nil, rerr

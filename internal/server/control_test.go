@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"mfa/internal/audit"
+	"mfa/internal/challenge"
 	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
@@ -35,10 +36,13 @@ func controlDesk(t *testing.T, adminGroup string) (path string, records store.Re
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine := login.New(login.Config{}, login.Deps{Records: records, Audit: au, Log: log, Now: time.Now})
+	asker := challenge.New(challenge.Config{}, challenge.Deps{Records: records, Audit: au, Log: log, Now: time.Now})
+	engine := login.New(login.Config{}, login.Deps{Records: records, Asker: asker, Audit: au, Log: log, Now: time.Now})
+	service := &enroll.Service{Records: records, Asker: asker, Audit: au, Log: log, Now: time.Now}
 	s := &Control{
 		Engine: func() *login.Engine { return engine },
-		Enroll: &enroll.Service{Records: records, Audit: au, Now: time.Now},
+		Enroll: func() *enroll.Service { return service },
+		Asker:  func() *challenge.Asker { return asker },
 		Lookup: func(name string) (mfa.Identity, error) {
 			switch name {
 			case "alice":

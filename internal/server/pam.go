@@ -26,9 +26,6 @@ type Loginer interface {
 const (
 	helloTimeout = 5 * time.Second  // a module sends HELLO at once
 	writeTimeout = 10 * time.Second // a frame is small; who does not take it is gone
-	// perUser bounds the logins at once of one uid that is not root, so that no
-	// user can use up what root's sshd needs.
-	perUser = 8
 )
 
 // ErrStopping is the cause of a login that ended because the daemon stops.
@@ -41,10 +38,7 @@ type PAM struct {
 	Timeout   time.Duration  // of one login, hello to verdict
 	Log       *slog.Logger
 
-	mu      sync.Mutex // guards the counts below
-	total   int
-	foreign int            // of total, those that are not root's
-	byUID   map[uint32]int // likewise, each
+	room room
 }
 
 // Serve accepts until l is closed, and returns when the last login has ended.
@@ -99,13 +93,13 @@ func (s *PAM) serve(ctx context.Context, c *net.UnixConn) {
 		s.done(c, mfa.Verdict{Outcome: mfa.Broken})
 		return
 	}
-	if !s.enter(cred.Uid) {
+	if !s.room.enter(cred.Uid, s.MaxLogins) {
 		s.Log.Error("too many logins at once; raise server.max_logins if they are honest",
 			"max_logins", s.MaxLogins, "uid", cred.Uid)
 		s.done(c, mfa.Verdict{Outcome: mfa.Unavailable})
 		return
 	}
-	defer s.leave(cred.Uid)
+	defer s.room.leave(cred.Uid)
 
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
@@ -159,45 +153,8 @@ func authorize(req mfa.Request, uid uint32) (mfa.Request, error) {
 	return req, nil
 }
 
-// enter counts a login in, if there is room for it.
-func (s *PAM) enter(uid uint32) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.total >= s.MaxLogins {
-		return false
-	}
-	if uid != 0 {
-		if s.foreign >= max(1, s.MaxLogins/4) || s.byUID[uid] >= perUser {
-			return false
-		}
-		if s.byUID == nil {
-			s.byUID = map[uint32]int{}
-		}
-		s.foreign++
-		s.byUID[uid]++
-	}
-	s.total++
-	return true
-}
-
-func (s *PAM) leave(uid uint32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.total--
-	if uid != 0 {
-		s.foreign--
-		if s.byUID[uid]--; s.byUID[uid] == 0 {
-			delete(s.byUID, uid)
-		}
-	}
-}
-
 // Running returns how many logins are under way.
-func (s *PAM) Running() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.total
-}
+func (s *PAM) Running() int { return s.room.taken() }
 
 // done speaks the verdict. A module that is gone does not hear it: PAM has
 // refused already.

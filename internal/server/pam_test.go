@@ -200,33 +200,33 @@ func TestTooManyLoginsAreRefused(t *testing.T) {
 
 // One user who is not root can use up neither root's room nor another user's.
 func TestRoomOfOthersThanRoot(t *testing.T) {
-	s := &PAM{MaxLogins: 100}
+	s := &room{}
 	for range perUser {
-		if !s.enter(1000) {
+		if !s.enter(1000, 100) {
 			t.Fatal("refused within the bound")
 		}
 	}
-	if s.enter(1000) {
+	if s.enter(1000, 100) {
 		t.Error("one user has more than its share")
 	}
 	n := perUser
-	for uid := uint32(2000); s.enter(uid); uid++ {
+	for uid := uint32(2000); s.enter(uid, 100); uid++ {
 		n++
 	}
 	if n != 25 {
 		t.Errorf("%d logins of others than root, want a quarter", n)
 	}
 	for range 75 {
-		if !s.enter(0) {
+		if !s.enter(0, 100) {
 			t.Fatal("root is refused")
 		}
 	}
-	if s.enter(0) {
+	if s.enter(0, 100) {
 		t.Error("more than max_logins")
 	}
 	s.leave(1000)
-	if !s.enter(1000) || s.Running() != 100 {
-		t.Errorf("%d run", s.Running())
+	if !s.enter(1000, 100) || s.taken() != 100 {
+		t.Errorf("%d run", s.taken())
 	}
 }
 

@@ -221,3 +221,33 @@ func EncodeDone(v mfa.Verdict) Frame {
 	}
 	return Frame{Done, []byte{letter, flags}}
 }
+
+// DecodePrompt returns what a PROMPT, INFO or FAILURE frame says, for a client
+// written in Go.
+func DecodePrompt(f Frame) (mfa.Prompt, error) {
+	switch {
+	case f.Type == Info:
+		return mfa.Prompt{Kind: mfa.Info, Text: string(f.Payload)}, nil
+	case f.Type == Failure:
+		return mfa.Prompt{Kind: mfa.Failure, Text: string(f.Payload)}, nil
+	case f.Type == Prompt && len(f.Payload) > 0 && f.Payload[0] == Visible:
+		return mfa.Prompt{Kind: mfa.Ask, Text: string(f.Payload[1:])}, nil
+	case f.Type == Prompt && len(f.Payload) > 0 && f.Payload[0] == Hidden:
+		return mfa.Prompt{Kind: mfa.AskHidden, Text: string(f.Payload[1:])}, nil
+	}
+	return mfa.Prompt{}, fmt.Errorf("%w: type %q in place of a prompt", ErrFrame, f.Type)
+}
+
+// DecodeDone returns the outcome in a DONE frame. What it does not know is
+// mfa.Broken, a refusal.
+func DecodeDone(f Frame) (mfa.Outcome, error) {
+	if f.Type != Done || len(f.Payload) != 2 {
+		return mfa.Broken, fmt.Errorf("%w: type %q of %d bytes in place of DONE", ErrFrame, f.Type, len(f.Payload))
+	}
+	for outcome, letter := range letters {
+		if letter == f.Payload[0] {
+			return outcome, nil
+		}
+	}
+	return mfa.Broken, nil
+}

@@ -126,6 +126,19 @@ func TestDoneLetters(t *testing.T) {
 			t.Errorf("%v: %q", outcome, f.Payload)
 		}
 	}
+	for outcome := range mfa.NoConversation + 1 {
+		if got, err := DecodeDone(EncodeDone(mfa.Verdict{Outcome: outcome})); err != nil || got != outcome {
+			t.Errorf("%v is read as %v, %v", outcome, got, err)
+		}
+	}
+	if got, err := DecodeDone(Frame{Done, []byte("?\x00")}); err != nil || got != mfa.Broken {
+		t.Errorf("an unknown letter is %v, %v", got, err)
+	}
+	for _, f := range []Frame{{Done, nil}, {Done, []byte("s")}, {Info, []byte("s\x00")}} {
+		if got, err := DecodeDone(f); !errors.Is(err, ErrFrame) || got != mfa.Broken {
+			t.Errorf("frame %q is %v, %v", f.Payload, got, err)
+		}
+	}
 	if f := EncodeDone(mfa.Verdict{Outcome: mfa.Accepted, ChangePassword: true}); string(f.Payload) != "s\x01" {
 		t.Errorf("with a password change: %q", f.Payload)
 	}
@@ -137,6 +150,17 @@ func TestPromptKinds(t *testing.T) {
 	} {
 		if f := EncodePrompt(mfa.Prompt{Kind: kind, Text: "text"}); string(f.Type)+string(f.Payload) != want {
 			t.Errorf("kind %d: %q %q", kind, f.Type, f.Payload)
+		}
+		if p, err := DecodePrompt(EncodePrompt(mfa.Prompt{Kind: kind, Text: "text"})); err != nil || p.Kind != kind || p.Text != "text" {
+			t.Errorf("kind %d is read as %+v, %v", kind, p, err)
+		}
+	}
+}
+
+func TestDecodePromptRefuses(t *testing.T) {
+	for _, f := range []Frame{{Prompt, nil}, {Prompt, []byte("x")}, {Done, []byte("s\x00")}} {
+		if p, err := DecodePrompt(f); !errors.Is(err, ErrFrame) {
+			t.Errorf("%q %q: %+v, %v", f.Type, f.Payload, p, err)
 		}
 	}
 }

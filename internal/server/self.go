@@ -1,0 +1,154 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os/user"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mfa/internal/challenge"
+	"mfa/internal/enroll"
+	"mfa/internal/login"
+	"mfa/internal/mfa"
+	"mfa/internal/wire"
+)
+
+// Upgrade is what a client of /v1/self asks to switch to: the frames of package
+// wire, as on the PAM socket but without HELLO. So the conversation is the same
+// one, word for word, as at a login.
+const Upgrade = "mfa-conversation/1"
+
+// The verbs of /v1/self. Each first has a second factor proven, if there is one.
+const (
+	SelfEnroll      = "enroll"
+	SelfPrefer      = "prefer" // ?method=
+	SelfOptOut      = "opt-out"
+	SelfBackupCodes = "backup-codes"
+)
+
+const (
+	maxSelf     = 64               // conversations at once
+	selfTimeout = 10 * time.Minute // of one
+)
+
+// self holds a conversation with any user about their own enrollment, and
+// nobody else's: who it is about is who connected.
+func (s *Control) self(w http.ResponseWriter, r *http.Request) {
+	cred, ok := r.Context().Value(credKey{}).(*unix.Ucred)
+	if !ok {
+		http.Error(w, `{"error": "caller unknown"}`, http.StatusForbidden)
+		return
+	}
+	if r.Header.Get("Upgrade") != Upgrade {
+		w.Header().Set("Upgrade", Upgrade)
+		http.Error(w, `{"error": "this is a conversation: use mfactl"}`, http.StatusUpgradeRequired)
+		return
+	}
+	if !s.room.enter(cred.Uid, maxSelf) {
+		http.Error(w, `{"error": "too many conversations at once; try again later"}`, http.StatusServiceUnavailable)
+		return
+	}
+	defer s.room.leave(cred.Uid)
+	hijacker, ok := w.(http.Hijacker)
+	if !ok {
+		http.Error(w, `{"error": "no conversation is possible here"}`, http.StatusInternalServerError)
+		return
+	}
+	c, buffered, err := hijacker.Hijack()
+	if err != nil {
+		s.Log.Error("conversation not begun", "error", err, "uid", cred.Uid)
+		return
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Time{})
+	if buffered.Reader.Buffered() > 0 {
+		return // it must wait for the switch
+	}
+	answer := "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + Upgrade + "\r\n\r\n"
+	if _, err := c.Write([]byte(answer)); err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), selfTimeout)
+	defer cancel()
+	conv := newConversation(ctx, c.(*net.UnixConn))
+	defer conv.close()
+	v, err := s.manage(conv.ctx, cred.Uid, r.PathValue("verb"), mfa.Method(r.URL.Query().Get("method")), conv)
+	if err != nil {
+		s.Log.Warn("self-service ended", "error", err, "uid", cred.Uid, "verb", r.PathValue("verb"))
+	}
+	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = wire.Write(c, wire.EncodeDone(v))
+}
+
+// manage does one thing to the enrollment of uid.
+func (s *Control) manage(ctx context.Context, uid uint32, verb string, method mfa.Method, p mfa.Prompter) (mfa.Verdict, error) {
+	refuse := func(text string) (mfa.Verdict, error) {
+		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: text})
+		return mfa.Verdict{Outcome: mfa.MustEnroll}, nil
+	}
+	id, err := s.ownAccount(uid)
+	if err != nil {
+		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: challenge.TextUnavailable})
+		return mfa.Verdict{Outcome: mfa.Unavailable}, err
+	}
+	engine, service := s.Engine(), s.Enroll()
+	switch verb {
+	case SelfEnroll, SelfPrefer, SelfBackupCodes:
+	case SelfOptOut:
+		if !engine.MayOptOut() {
+			return refuse("A second factor is required here; only an administrator can change that.")
+		}
+	default:
+		return refuse("mfad does not know that.")
+	}
+	c := engine.Converse(id, mfa.Origin{Service: "mfactl", Address: "local"}, p)
+	if v, err := engine.Prove(ctx, c); v.Outcome != mfa.Accepted {
+		return v, err
+	}
+	switch verb {
+	case SelfEnroll:
+		return service.Add(ctx, c, engine.Offer())
+	case SelfPrefer:
+		err = service.Prefer(ctx, id, method)
+	case SelfOptOut:
+		err = service.OptOut(ctx, c)
+	case SelfBackupCodes:
+		err = s.showBackupCodes(ctx, service, c)
+	}
+	switch {
+	case errors.Is(err, enroll.ErrNotEnrolled):
+		return refuse("You have no second factor yet: mfactl enroll sets one up.")
+	case errors.Is(err, enroll.ErrInvalid):
+		return refuse(fmt.Sprintf("%q is not set up for you: mfactl enroll adds a method.", method))
+	case err != nil:
+		return c.Failed(ctx, err)
+	}
+	return mfa.Verdict{Outcome: mfa.Accepted}, nil
+}
+
+func (s *Control) showBackupCodes(ctx context.Context, service *enroll.Service, c *challenge.Conversation) error {
+	codes, err := service.NewBackupCodes(ctx, c)
+	if err == nil {
+		c.Say(ctx, mfa.Info, enroll.BackupText(codes))
+	}
+	return err
+}
+
+// ownAccount returns the account that uid is.
+func (s *Control) ownAccount(uid uint32) (mfa.Identity, error) {
+	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
+	if err != nil {
+		return mfa.Identity{}, fmt.Errorf("look up uid %d: %w", uid, err)
+	}
+	id, err := s.Lookup(u.Username)
+	if err == nil && id.UID != uid {
+		err = fmt.Errorf("look up uid %d: its name %q belongs to uid %d: %w", uid, u.Username, id.UID, login.ErrNoAccount)
+	}
+	return id, err
+}

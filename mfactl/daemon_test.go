@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"mfa/internal/app"
+	"mfa/internal/config"
+	"mfa/internal/deliver"
+	"mfa/internal/deliver/delivertest"
+	"mfa/internal/mfa"
+	"mfa/internal/wire"
+)
+
+// A daemon is mfad within the test. Callers are processes of their own, so it
+// sees their real credentials.
+type daemon struct {
+	t    testing.TB
+	cfg  config.Config
+	log  *slog.Logger
+	app  *app.App // nil: it does not run
+	end  context.CancelFunc
+	done chan error // what Run said
+}
+
+// newDaemon configures one with its sockets in run and all else in work.
+func newDaemon(t testing.TB, run, work string) *daemon {
+	cfg := config.Default()
+	cfg.Server.PAMSocket = filepath.Join(run, "pam.sock")
+	cfg.Server.ControlSocket = filepath.Join(run, "control.sock")
+	cfg.Store.Path = filepath.Join(work, "store")
+	cfg.Secrets.KeyFile = filepath.Join(work, "key")
+	cfg.Audit.File = filepath.Join(work, "audit.jsonl")
+	cfg.Email.Transport = deliver.TransportOutbox
+	cfg.Email.Outbox.Path = filepath.Join(work, "outbox")
+	cfg.Lockout.Failures = 2
+	return &daemon{t: t, cfg: cfg, log: slog.New(slog.NewTextHandler(testLog{t}, nil))}
+}
+
+// testLog is a log that shows with the test.
+type testLog struct{ t testing.TB }
+
+func (l testLog) Write(p []byte) (int, error) {
+	l.t.Logf("%s", p)
+	return len(p), nil
+}
+
+// start returns when the sockets are open.
+func (d *daemon) start() error {
+	if d.app != nil {
+		return errors.New("the daemon runs already")
+	}
+	ready := make(chan struct{})
+	a, err := app.New(d.cfg, app.Options{Log: d.log, Ready: func() { close(ready) }})
+	if err != nil {
+		return err
+	}
+	ctx, end := context.WithCancel(context.Background())
+	d.app, d.end, d.done = a, end, make(chan error, 1)
+	go func() { d.done <- a.Run(ctx) }()
+	select {
+	case <-ready:
+		return nil
+	case err := <-d.done:
+		d.done <- err
+		return errors.Join(errors.New("the daemon ended at once"), d.stop())
+	}
+}
+
+// stop ends the daemon, if it runs, and waits for its end.
+func (d *daemon) stop() error {
+	if d.app == nil {
+		return nil
+	}
+	d.end()
+	err := errors.Join(<-d.done, d.app.Close())
+	d.app = nil
+	return err
+}
+
+// login holds a login of sshd and writes down what the user sees and how it
+// ends. When the answers are used up the client goes away.
+func (d *daemon) login(w io.Writer, name string, answers []string) error {
+	c, err := net.Dial("unix", d.cfg.Server.PAMSocket)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	if err := wire.Write(c, wire.EncodeHello(mfa.Request{Service: "sshd", User: name, RHost: "192.0.2.1"})); err != nil {
+		return err
+	}
+	for {
+		f, err := wire.Read(c)
+		if err != nil {
+			return err
+		}
+		switch f.Type {
+		case wire.Info, wire.Failure:
+			fmt.Fprintf(w, "%s\n", f.Payload)
+			continue
+		case wire.Done:
+			fmt.Fprintf(w, "done: %c\n", f.Payload[0])
+			return nil
+		}
+		fmt.Fprintf(w, "%s\n", f.Payload[1:])
+		if len(answers) == 0 {
+			return nil
+		}
+		answer := answers[0]
+		answers = answers[1:]
+		if answer == "the-code" {
+			if answer, err = d.lastCode(); err != nil {
+				return err
+			}
+		}
+		if err := wire.Write(c, wire.Frame{Type: wire.Answer, Payload: []byte(answer)}); err != nil {
+			return err
+		}
+	}
+}
+
+var codeLine = regexp.MustCompile(`(?m)^Your code: (\d+)$`)
+
+// lastCode waits for a mail and returns the code in the newest.
+func (d *daemon) lastCode() (string, error) {
+	mails := delivertest.WaitMaildir(d.t, d.cfg.Email.Outbox.Path, 1)
+	last := mails[len(mails)-1]
+	m := codeLine.FindStringSubmatch(last.Text)
+	if m == nil {
+		return "", fmt.Errorf("no code in the mail %q", last.Raw)
+	}
+	return m[1], nil
+}
+
+// silentDaemon accepts at path and never answers.
+func silentDaemon(t *testing.T, path string) {
+	t.Helper()
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close(); _ = os.Remove(path) })
+}

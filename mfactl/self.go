@@ -1,0 +1,57 @@
+package main
+
+import (
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"mfa/internal/server"
+)
+
+// selfPath is the resource of one's own enrollment.
+func selfPath(verb string) string { return "/v1/self/" + verb }
+
+func preferCommand(c *client) *cobra.Command {
+	return &cobra.Command{
+		Use:       "prefer METHOD",
+		Short:     "Say which of your methods is asked for first",
+		Example:   "  mfactl prefer totp",
+		Args:      cobra.ExactArgs(1),
+		ValidArgs: []string{"totp", "email", "backup"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := c.converse(cmd, selfPath(server.SelfPrefer)+"?method="+url.QueryEscape(args[0])); err != nil {
+				return err
+			}
+			cmd.Printf("You are asked for %s first from now on.\n", args[0])
+			return nil
+		},
+	}
+}
+
+func optOutCommand(c *client) *cobra.Command {
+	return &cobra.Command{
+		Use:     "opt-out",
+		Short:   "Have no second factor, where policy leaves it to you",
+		Example: "  mfactl opt-out",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := c.converse(cmd, selfPath(server.SelfOptOut)); err != nil {
+				return err
+			}
+			cmd.Println("You have no second factor and are not asked for one. To set one up: mfactl enroll")
+			return nil
+		},
+	}
+}
+
+func backupCodesCommand(c *client) *cobra.Command {
+	return &cobra.Command{
+		Use:     "backup-codes",
+		Short:   "Make new backup codes for yourself; the old ones are void at once",
+		Example: "  mfactl backup-codes",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.converse(cmd, selfPath(server.SelfBackupCodes))
+		},
+	}
+}
