@@ -6,7 +6,9 @@ package config
 
 import (
 	"mfa/internal/audit"
+	"mfa/internal/challenge"
 	"mfa/internal/deliver"
+	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
@@ -18,16 +20,18 @@ const Path = "/etc/mfa/mfa.toml"
 
 // Config is mfa.toml with its defaults filled in and every value checked.
 type Config struct {
-	Server  Server              `toml:"server"`
-	Store   store.Config        `toml:"store"`
-	Secrets seal.Config         `toml:"secrets"`
-	Policy  login.PolicyConfig  `toml:"policy"`
-	Code    login.CodeConfig    `toml:"code"`
-	Lockout login.LockoutConfig `toml:"lockout"`
-	Email   deliver.EmailConfig `toml:"email"`
-	Prompt  login.PromptConfig  `toml:"prompt"`
-	Audit   audit.Config        `toml:"audit"`
-	Log     Log                 `toml:"log"`
+	Server  Server                  `toml:"server"`
+	Store   store.Config            `toml:"store"`
+	Secrets seal.Config             `toml:"secrets"`
+	Policy  login.PolicyConfig      `toml:"policy"`
+	Code    challenge.CodeConfig    `toml:"code"`
+	TOTP    challenge.TOTPConfig    `toml:"totp"`
+	Backup  enroll.BackupConfig     `toml:"backup"`
+	Lockout challenge.LockoutConfig `toml:"lockout"`
+	Email   deliver.EmailConfig     `toml:"email"`
+	Prompt  challenge.PromptConfig  `toml:"prompt"`
+	Audit   audit.Config            `toml:"audit"`
+	Log     Log                     `toml:"log"`
 }
 
 // Server is the table [server].

@@ -4,7 +4,9 @@ import (
 	"time"
 
 	"mfa/internal/audit"
+	"mfa/internal/challenge"
 	"mfa/internal/deliver"
+	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
@@ -25,10 +27,13 @@ func Default() Config {
 		Store:   store.Config{Backend: "local", Path: "/var/lib/mfa"},
 		Secrets: seal.Config{KeyFile: "/var/lib/mfa/key"},
 		Policy: login.PolicyConfig{
-			Mode:    login.ModeRequired,
-			Methods: []mfa.Method{mfa.Email},
+			Mode:             login.ModeRequired,
+			Methods:          []mfa.Method{mfa.TOTP, mfa.Email, mfa.Backup},
+			EnrollAtLogin:    true,
+			SelfContacts:     true,
+			ReenrollAfterOff: true,
 		},
-		Code: login.CodeConfig{
+		Code: challenge.CodeConfig{
 			Digits:       6,
 			Lifetime:     duration(10 * time.Minute),
 			EntryTimeout: duration(90 * time.Second),
@@ -36,7 +41,14 @@ func Default() Config {
 			MaxSends:     5,
 			SendWindow:   duration(15 * time.Minute),
 		},
-		Lockout: login.LockoutConfig{
+		TOTP: challenge.TOTPConfig{
+			Digits:    6,
+			Period:    duration(30 * time.Second),
+			Algorithm: "SHA1",
+			Skew:      1,
+		},
+		Backup: enroll.BackupConfig{Codes: 10},
+		Lockout: challenge.LockoutConfig{
 			Failures: 5,
 			Window:   duration(15 * time.Minute),
 			Duration: duration(15 * time.Minute),
@@ -52,7 +64,7 @@ func Default() Config {
 			},
 			Sendmail: deliver.SendmailConfig{Path: "/usr/sbin/sendmail"},
 		},
-		Prompt: login.PromptConfig{Echo: true},
+		Prompt: challenge.PromptConfig{Echo: true, QR: "utf8"},
 		Audit:  audit.Config{File: "/var/log/mfa/audit.jsonl"},
 		Log:    Log{Level: "info"},
 	}

@@ -14,45 +14,57 @@ import (
 
 // others holds for each key a value, as TOML, that is not its default.
 var others = map[string]string{
-	"server.pam_socket":        `"/run/x/pam.sock"`,
-	"server.control_socket":    `"/run/x/control.sock"`,
-	"server.admin_group":       `"wheel"`,
-	"server.max_logins":        `7`,
-	"server.login_timeout":     `"3m"`,
-	"store.path":               `"/srv/mfa"`,
-	"secrets.key_file":         `"/srv/key"`,
-	"policy.mode":              `"optional"`,
-	"code.digits":              `8`,
-	"code.lifetime":            `"5m"`,
-	"code.entry_timeout":       `"1m"`,
-	"code.resend_after":        `"45s"`,
-	"code.max_sends":           `9`,
-	"code.send_window":         `"1h"`,
-	"lockout.failures":         `3`,
-	"lockout.window":           `"1d"`,
-	"lockout.duration":         `"0s"`,
-	"email.transport":          `"sendmail"`,
-	"email.from":               `"mfa@example.com"`,
-	"email.subject":            `"Your code"`,
-	"email.smtp.host":          `"mail.example.com"`,
-	"email.smtp.port":          `587`,
-	"email.smtp.tls":           `"starttls"`,
-	"email.smtp.ca_file":       `"/etc/ca.pem"`,
-	"email.smtp.auth":          `"none"`,
-	"email.smtp.username":      `"mfa"`,
-	"email.smtp.password_file": `"/etc/mfa/password"`,
-	"email.smtp.timeout":       `"20s"`,
-	"email.sendmail.path":      `"/usr/lib/sendmail"`,
-	"email.outbox.path":        `"/var/outbox"`,
-	"prompt.echo":              `false`,
-	"audit.file":               `""`,
-	"log.level":                `"debug"`,
+	"server.pam_socket":         `"/run/x/pam.sock"`,
+	"server.control_socket":     `"/run/x/control.sock"`,
+	"server.admin_group":        `"wheel"`,
+	"server.max_logins":         `7`,
+	"server.login_timeout":      `"3m"`,
+	"store.path":                `"/srv/mfa"`,
+	"secrets.key_file":          `"/srv/key"`,
+	"policy.mode":               `"optional"`,
+	"code.digits":               `8`,
+	"code.lifetime":             `"5m"`,
+	"code.entry_timeout":        `"1m"`,
+	"code.resend_after":         `"45s"`,
+	"code.max_sends":            `9`,
+	"code.send_window":          `"1h"`,
+	"lockout.failures":          `3`,
+	"lockout.window":            `"1d"`,
+	"lockout.duration":          `"0s"`,
+	"email.transport":           `"sendmail"`,
+	"email.from":                `"mfa@example.com"`,
+	"email.subject":             `"Your code"`,
+	"email.smtp.host":           `"mail.example.com"`,
+	"email.smtp.port":           `587`,
+	"email.smtp.tls":            `"starttls"`,
+	"email.smtp.ca_file":        `"/etc/ca.pem"`,
+	"email.smtp.auth":           `"none"`,
+	"email.smtp.username":       `"mfa"`,
+	"email.smtp.password_file":  `"/etc/mfa/password"`,
+	"email.smtp.timeout":        `"20s"`,
+	"email.sendmail.path":       `"/usr/lib/sendmail"`,
+	"email.outbox.path":         `"/var/outbox"`,
+	"prompt.echo":               `false`,
+	"prompt.qr":                 `"ascii"`,
+	"policy.methods":            `["email"]`,
+	"policy.opt_out":            `true`,
+	"policy.enroll_at_login":    `false`,
+	"policy.enroll_grace":       `"7d"`,
+	"policy.self_contacts":      `false`,
+	"policy.reenroll_after_off": `false`,
+	"totp.issuer":               `"Example"`,
+	"totp.digits":               `8`,
+	"totp.period":               `"1m"`,
+	"totp.algorithm":            `"SHA256"`,
+	"totp.skew":                 `2`,
+	"backup.codes":              `12`,
+	"audit.file":                `""`,
+	"log.level":                 `"debug"`,
 }
 
 // only are the keys that allow no value but their default yet.
 var only = map[string]string{
-	"store.backend":  `"local"`,
-	"policy.methods": `["email"]`,
+	"store.backend": `"local"`,
 }
 
 // companions are the keys that another one needs beside it.
@@ -164,7 +176,7 @@ func TestLaterKeysAreRefused(t *testing.T) {
 
 func TestDefaultIsNotShared(t *testing.T) {
 	a, b := Default(), Default()
-	a.Policy.Methods[0] = mfa.TOTP
+	a.Policy.Methods[0] = mfa.SMS
 	if reflect.DeepEqual(a, b) {
 		t.Error("a change of one Config shows in another")
 	}

@@ -5,10 +5,7 @@ package config
 var laterKeys = []string{
 	"store.etcd.endpoints", "store.etcd.prefix", "store.etcd.username", "store.etcd.password_file",
 	"store.etcd.ca_file", "store.etcd.cert_file", "store.etcd.key_file", "store.etcd.timeout",
-	"policy.opt_out", "policy.enroll_at_login", "policy.enroll_grace", "policy.self_contacts",
-	"policy.reenroll_after_off", "policy.rule",
-	"totp.issuer", "totp.digits", "totp.period", "totp.algorithm", "totp.skew",
-	"backup.codes",
+	"policy.rule",
 	"lockout.preset", "lockout.recovery", "lockout.notify", "lockout.force_password_change",
 	"session.remember", "session.lifetime", "session.bind", "session.ipv4_prefix", "session.ipv6_prefix",
 	"sms.provider", "sms.fallback_to_email", "sms.regions", "sms.per_user_per_day", "sms.per_hour",
@@ -17,14 +14,13 @@ var laterKeys = []string{
 	"sms.twilio.base_url", "sms.twilio.timeout",
 	"sms.http.url", "sms.http.method", "sms.http.headers", "sms.http.body",
 	"sms.command.path", "sms.command.args",
-	"prompt.qr",
 	"metrics.listen",
 }
 
 // laterWords are the words that a later version adds to keys of this one.
 var laterWords = map[string][]string{
 	"store.backend":  {"etcd"},
-	"policy.methods": {"totp", "sms", "backup"},
+	"policy.methods": {"sms"},
 }
 
 const notYet = "not available yet in this version"

@@ -40,7 +40,13 @@ var rules = map[string]rule{
 	"secrets.key_file": somePath,
 
 	"policy.mode":    word(nil, login.ModeOff, login.ModeOptional, login.ModeRequired),
-	"policy.methods": methods(laterWords["policy.methods"], mfa.Email),
+	"policy.methods": methods(laterWords["policy.methods"], mfa.TOTP, mfa.Email, mfa.Backup),
+
+	"policy.opt_out":            flag,
+	"policy.enroll_at_login":    flag,
+	"policy.enroll_grace":       span(0, 365*24*time.Hour),
+	"policy.self_contacts":      flag,
+	"policy.reenroll_after_off": flag,
 
 	"code.digits":        count(6, 10),
 	"code.lifetime":      span(time.Second, time.Hour),
@@ -48,6 +54,15 @@ var rules = map[string]rule{
 	"code.resend_after":  span(0, time.Hour),
 	"code.max_sends":     count(1, 100),
 	"code.send_window":   span(time.Second, 24*time.Hour),
+
+	"totp.issuer": issuer,
+	"totp.digits": newRule("6 or 8", func(n int) string {
+		return when(n != 6 && n != 8, "%d is out of range", n)
+	}),
+	"totp.period":    span(15*time.Second, 5*time.Minute),
+	"totp.algorithm": word(nil, "SHA1", "SHA256", "SHA512"),
+	"totp.skew":      count(0, 10),
+	"backup.codes":   count(1, 100),
 
 	// NIST SP 800-63B-4, 3.2.2: no more than 100 consecutive failures.
 	"lockout.failures": count(1, 100),
@@ -68,10 +83,24 @@ var rules = map[string]rule{
 	"email.sendmail.path":      somePath,
 	"email.outbox.path":        optionalPath,
 
-	"prompt.echo": newRule("true or false, without quotes", func(bool) string { return "" }),
+	"prompt.echo": flag,
+	"prompt.qr":   word(nil, "utf8", "ascii", "off"),
 	"audit.file":  optionalPath,
 	"log.level":   word(nil, "debug", "info", "warn", "error"),
 }
+
+var flag = newRule("true or false, without quotes", func(bool) string { return "" })
+
+// issuer has no colon: in an otpauth URI it divides issuer and account.
+var issuer = newRule("one line of at most 64 bytes, without a colon", func(s string) string {
+	switch {
+	case strings.ContainsFunc(s, unicode.IsControl) || strings.Contains(s, ":"):
+		return "a control character or a colon in the text"
+	case len(s) > 64:
+		return fmt.Sprintf("%d bytes are too long", len(s))
+	}
+	return ""
+})
 
 func count(least, most int) rule {
 	return newRule(fmt.Sprintf("%d to %d", least, most), func(n int) string {
