@@ -9,6 +9,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"mfa/internal/audit"
+	"mfa/internal/challenge"
 	"mfa/internal/config"
 	"mfa/internal/deliver"
 	"mfa/internal/enroll"
@@ -57,7 +59,6 @@ type App struct {
 	records store.Records
 	key     *seal.Key
 	audit   *audit.Log
-	enroll  *enroll.Service
 	started time.Time
 	pam     *server.PAM
 
@@ -72,6 +73,8 @@ type App struct {
 // settings are what one configuration makes.
 type settings struct {
 	cfg    config.Config
+	asker  *challenge.Asker
+	enroll *enroll.Service
 	engine *login.Engine
 	email  *deliver.Email
 }
@@ -115,7 +118,6 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if a.key, err = openKey(cfg.Secrets, a.store); err != nil {
 		return nil, err
 	}
-	a.enroll = &enroll.Service{Records: a.records, Audit: a.audit, Now: opts.Now}
 	next, err := a.build(cfg)
 	if err != nil {
 		return nil, err
@@ -166,15 +168,53 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
+	generation, err := a.generation(cfg.Policy)
+	if err != nil {
+		return nil, errors.Join(err, email.Close())
+	}
 	s := &settings{cfg: cfg, email: email}
+	s.asker = challenge.New(challenge.Config{
+		Code: cfg.Code, TOTP: cfg.TOTP, Lockout: cfg.Lockout, Prompt: cfg.Prompt, Host: host, MailSubject: cfg.Email.Subject,
+	}, challenge.Deps{
+		Records: a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,
+	})
+	s.enroll = &enroll.Service{
+		Records: a.records, Asker: s.asker, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,
+		TOTP: cfg.TOTP, QR: cfg.Prompt.QR, Host: host, BackupCodes: cfg.Backup.Codes, Generation: generation,
+	}
 	s.engine = login.New(login.Config{
-		Policy: cfg.Policy, Code: cfg.Code, Lockout: cfg.Lockout, Prompt: cfg.Prompt,
-		Host: host, MailSubject: cfg.Email.Subject, MailDomain: mailDomain(cfg.Email.From, host),
+		Policy: cfg.Policy, Generation: generation, MailDomain: mailDomain(cfg.Email.From, host),
 	}, login.Deps{
-		Records: a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log,
+		Records: a.records, Asker: s.asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,
 		Lookup: login.LookupNSS, Now: a.opts.Now,
 	})
 	return s, nil
+}
+
+// policyKey is where the store remembers the policy that was in force last, so
+// that turning it off and on again is noticed across restarts and hosts.
+const policyKey = store.Meta + "policy"
+
+// generation notes the policy and returns how often everybody had to enroll anew:
+// once more each time that policy comes back from off, if it says so.
+func (a *App) generation(p login.PolicyConfig) (int, error) {
+	var now struct {
+		Mode       string `json:"mode"`
+		Generation int    `json:"generation"`
+	}
+	err := store.Update(context.Background(), a.store, policyKey, func(old []byte) ([]byte, error) {
+		if old != nil {
+			if err := json.Unmarshal(old, &now); err != nil {
+				return nil, fmt.Errorf("parse %q: %w", policyKey, err)
+			}
+		}
+		if now.Mode == login.ModeOff && p.Mode != login.ModeOff && p.ReenrollAfterOff {
+			now.Generation++
+		}
+		now.Mode = p.Mode
+		return json.Marshal(now)
+	})
+	return now.Generation, err
 }
 
 // mailDomain returns the domain that mail comes from.

@@ -79,10 +79,14 @@ func (h *journalHandler) render(attrs []slog.Attr) (string, map[string]string) {
 		r.AddAttrs(a)
 		fields[fieldName(a.Key)] = a.Value.Resolve().String()
 	}
-	if err := text.Handle(context.Background(), r); err != nil || b.Len() == 0 {
-		return "", fields
+	words := ""
+	if err := text.Handle(context.Background(), r); err == nil {
+		words = strings.TrimSuffix(b.String(), "\n")
 	}
-	return " " + strings.TrimSuffix(b.String(), "\n"), fields
+	if words != "" {
+		words = " " + words
+	}
+	return words, fields
 }
 
 // fieldName is the journal's spelling (systemd.journal-fields(7)) of an

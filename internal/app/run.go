@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"mfa/internal/challenge"
+	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/server"
@@ -105,7 +107,8 @@ func (a *App) watchdog(ctx context.Context) {
 func (a *App) control() *server.Control {
 	return &server.Control{
 		Engine:     func() *login.Engine { return a.cur.Load().engine },
-		Enroll:     a.enroll,
+		Enroll:     func() *enroll.Service { return a.cur.Load().enroll },
+		Asker:      func() *challenge.Asker { return a.cur.Load().asker },
 		Lookup:     login.LookupNSS,
 		AdminGroup: func() string { return a.cur.Load().cfg.Server.AdminGroup },
 		Status:     a.status,
