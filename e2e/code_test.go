@@ -196,7 +196,7 @@ func TestPasswordTypedAtTheCodePromptIsNoAttempt(t *testing.T) {
 }
 
 func TestNotEnrolledIsSentToTheAdministrator(t *testing.T) {
-	s, _ := ready(t)
+	s, _ := ready(t, "policy.enroll_at_login = false")
 	bob := newAccount(t, "bob")
 	c := s.ssh(bob)
 	c.expect(t, `Password: $`)

@@ -56,7 +56,7 @@ func TestBadConfig(t *testing.T) {
 		"unknown key":       {"code.digit", "8", []string{"code.digit", "digits"}},
 		"value not allowed": {"code.digits", "99", []string{"code.digits", "6"}},
 		"wrong type":        {"code.lifetime", "600", []string{"code.lifetime"}},
-		"later version":     {"totp.issuer", `"x"`, []string{"totp.issuer", "not available yet"}},
+		"later version":     {"session.lifetime", `"1d"`, []string{"session.lifetime", "not available yet"}},
 		"not TOML":          {"log.level", `"info`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,7 +149,7 @@ func TestEnrollmentEditedByHandCountsAtOnce(t *testing.T) {
 }
 
 func TestAccountWithAnotherUIDIsNotEnrolled(t *testing.T) {
-	s, alice := ready(t)
+	s, alice := ready(t, "policy.enroll_at_login = false")
 	replace(t, "/etc/passwd", fmt.Sprintf("%s:x:%d:", alice.name, alice.uid), fmt.Sprintf("%s:x:%d:", alice.name, alice.uid+5000))
 	ok(t, os.Chmod("/etc/passwd", 0o644))
 	expectSaid(t, s.expectDenied(alice), "administrator")
