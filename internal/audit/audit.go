@@ -30,6 +30,7 @@ const (
 	Locked      = "lockout.locked"        // the second factor of a user was locked
 	Unlocked    = "lockout.unlocked"      // and unlocked, by Actor
 	Enrolled    = "enrollment.changed"    // a method was added, changed or confirmed
+	OptedOut    = "enrollment.opted_out"  // a user chose to have no second factor
 	ResetUser   = "enrollment.reset"      // everything of a user was cleared
 	ConfigLoad  = "config.loaded"         // the daemon took a configuration
 	ConfigError = "config.refused"        // it refused one and kept the old
