@@ -138,10 +138,10 @@ func (o Origin) String() string { return o.Service + "|" + o.Address + "|" + o.K
 // It changes by people's decisions, never by a login's counters.
 type Enrollment struct {
 	Version    int         `toml:"version"`
-	UID        uint32      `toml:"uid"`                  // the account it belongs to; another uid is another person
-	Generation int         `toml:"generation,omitempty"` // how often everybody had to enroll anew before this
-	Preferred  Method      `toml:"preferred,omitempty"`  // offered first
-	Skipped    *time.Time  `toml:"skipped,omitempty"`    // when the user chose to have no second factor
+	UID        uint32      `toml:"uid"`                 // the account it belongs to; another uid is another person
+	Generation int         `toml:"generation,omitzero"` // how often everybody had to enroll anew before this
+	Preferred  Method      `toml:"preferred,omitempty"` // offered first
+	Skipped    *time.Time  `toml:"skipped,omitempty"`   // when the user chose to have no second factor
 	Email      *Address    `toml:"email,omitempty"`
 	TOTP       *TOTPSecret `toml:"totp,omitempty"`
 	Backup     *BackupSet  `toml:"backup,omitempty"`
