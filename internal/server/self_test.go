@@ -1,0 +1,252 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mfa/internal/audit"
+	"mfa/internal/challenge"
+	"mfa/internal/deliver"
+	"mfa/internal/enroll"
+	"mfa/internal/login"
+	"mfa/internal/mfa"
+	"mfa/internal/otp"
+	"mfa/internal/seal"
+	"mfa/internal/store"
+	"mfa/internal/store/storetest"
+	"mfa/internal/wire"
+)
+
+// nobodyUID is an account that every system has, and that is not root.
+const nobodyUID = 65534
+
+// selfDesk is a Control that knows the account nobody, whose app has the secret
+// returned.
+func selfDesk(t *testing.T, policy login.PolicyConfig) (*Control, store.Records, []byte) {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(testWriter{t}, nil))
+	records := store.Records{S: &storetest.Memory{}}
+	au, err := audit.Open(audit.Config{}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := seal.Create(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mail := deliver.NewQueue(nil, time.Minute)
+	t.Cleanup(func() { mail.Close(context.Background()) })
+	totp := challenge.TOTPConfig{Digits: 6, Period: mfa.Duration(30 * time.Second), Algorithm: "SHA1", Skew: 1}
+	asker := challenge.New(challenge.Config{
+		Code: challenge.CodeConfig{EntryTimeout: mfa.Duration(time.Minute)}, TOTP: totp,
+		Lockout: challenge.LockoutConfig{Failures: 5, Window: mfa.Duration(time.Hour)},
+		Prompt:  challenge.PromptConfig{Echo: true, QR: "off"},
+	}, challenge.Deps{Records: records, Key: key, Mail: mail, Audit: au, Log: log, Now: time.Now})
+	service := &enroll.Service{
+		Records: records, Asker: asker, Audit: au, Log: log, Now: time.Now,
+		TOTP: totp, QR: "off", Host: "host", BackupCodes: 1,
+	}
+	lookup := func(name string) (mfa.Identity, error) {
+		if name != "nobody" {
+			return mfa.Identity{}, login.ErrNoAccount
+		}
+		return mfa.Identity{Name: "nobody", UID: nobodyUID}, nil
+	}
+	engine := login.New(login.Config{Policy: policy}, login.Deps{
+		Records: records, Asker: asker, Enroll: service, Key: key, Audit: au, Log: log, Lookup: lookup, Now: time.Now,
+	})
+	secret := otp.NewSecret("SHA1")
+	err = records.UpdateEnrollment(t.Context(), "nobody", func(en *mfa.Enrollment) error {
+		*en = mfa.Enrollment{UID: nobodyUID, TOTP: &mfa.TOTPSecret{
+			Secret:    asker.SealTOTP(mfa.Identity{Name: "nobody"}, secret),
+			Algorithm: "SHA1", Digits: 6, Period: totp.Period, Confirmed: time.Now(),
+		}}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Control{
+		Engine: func() *login.Engine { return engine },
+		Enroll: func() *enroll.Service { return service },
+		Asker:  func() *challenge.Asker { return asker },
+		Lookup: lookup, AdminGroup: func() string { return "" }, Log: log,
+	}, records, secret
+}
+
+// person answers each prompt by fn and remembers what was said.
+type person struct {
+	fn   func(text string) (string, error)
+	said []string
+}
+
+func (p *person) Prompt(_ context.Context, q mfa.Prompt) (string, error) {
+	p.said = append(p.said, q.Text)
+	if q.Kind == mfa.Ask {
+		return p.fn(q.Text)
+	}
+	return "", nil
+}
+
+func codeOf(t *testing.T, secret []byte) string {
+	t.Helper()
+	p := otp.Params{Digits: 6, Period: 30 * time.Second, Algorithm: "SHA1"}
+	code, err := otp.Code(secret, otp.Step(time.Now(), p.Period), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+var everything = login.PolicyConfig{
+	Mode: login.ModeOptional, OptOut: true, SelfContacts: true,
+	Methods: []mfa.Method{mfa.TOTP, mfa.Email, mfa.Backup},
+}
+
+// Whatever one wants to change, the second factor comes first: without it
+// nothing is.
+func TestSelfServiceWantsProof(t *testing.T) {
+	for _, verb := range []string{SelfEnroll, SelfPrefer, SelfOptOut, SelfBackupCodes} {
+		t.Run(verb, func(t *testing.T) {
+			s, records, _ := selfDesk(t, everything)
+			before, err := records.S.Get(t.Context(), "users/nobody")
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := &person{fn: func(string) (string, error) { return "not it", nil }}
+			v, _ := s.manage(t.Context(), nobodyUID, verb, mfa.TOTP, p)
+			if v.Outcome != mfa.Exhausted {
+				t.Errorf("outcome %v, said %q", v.Outcome, p.said)
+			}
+			after, err := records.S.Get(t.Context(), "users/nobody")
+			if err != nil || after.Rev != before.Rev {
+				t.Errorf("the enrollment changed: %v", err)
+			}
+		})
+	}
+}
+
+func TestSelfServiceAfterProof(t *testing.T) {
+	for verb, want := range map[string]func(en mfa.Enrollment) bool{
+		SelfPrefer:      func(en mfa.Enrollment) bool { return en.Preferred == mfa.TOTP },
+		SelfOptOut:      func(en mfa.Enrollment) bool { return en.Skipped != nil && en.TOTP == nil },
+		SelfBackupCodes: func(en mfa.Enrollment) bool { return en.Backup != nil },
+	} {
+		t.Run(verb, func(t *testing.T) {
+			s, records, secret := selfDesk(t, everything)
+			p := &person{fn: func(string) (string, error) { return codeOf(t, secret), nil }}
+			v, err := s.manage(t.Context(), nobodyUID, verb, mfa.TOTP, p)
+			if v.Outcome != mfa.Accepted {
+				t.Fatalf("outcome %v, %v, said %q", v.Outcome, err, p.said)
+			}
+			if en, err := records.Enrollment(t.Context(), "nobody"); err != nil || !want(en) {
+				t.Errorf("enrollment %+v, %v", en, err)
+			}
+		})
+	}
+}
+
+func TestSelfServiceRefuses(t *testing.T) {
+	required := everything
+	required.Mode = login.ModeRequired
+	for name, tc := range map[string]struct {
+		policy login.PolicyConfig
+		verb   string
+		method mfa.Method
+		want   string
+	}{
+		"opting out of what is required": {required, SelfOptOut, "", "required here"},
+		"a method that is not set up":    {everything, SelfPrefer, mfa.Email, "is not set up"},
+		"an unknown method":              {everything, SelfPrefer, "pigeon", "is not set up"},
+		"an unknown verb":                {everything, "everything", "", "does not know"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _, secret := selfDesk(t, tc.policy)
+			p := &person{fn: func(string) (string, error) { return codeOf(t, secret), nil }}
+			v, _ := s.manage(t.Context(), nobodyUID, tc.verb, tc.method, p)
+			if v.Outcome != mfa.MustEnroll || !strings.Contains(strings.Join(p.said, "\n"), tc.want) {
+				t.Errorf("outcome %v, said %q", v.Outcome, p.said)
+			}
+		})
+	}
+}
+
+// A uid that shares its name with another account is not that account.
+func TestSelfServiceIsOnesOwn(t *testing.T) {
+	s, _, _ := selfDesk(t, everything)
+	s.Lookup = func(string) (mfa.Identity, error) { return mfa.Identity{Name: "root", UID: 0}, nil }
+	p := &person{fn: func(string) (string, error) { return "", errors.New("asked") }}
+	if v, err := s.manage(t.Context(), nobodyUID, SelfEnroll, "", p); v.Outcome != mfa.Unavailable || err == nil {
+		t.Errorf("outcome %v, %v, said %q", v.Outcome, err, p.said)
+	}
+}
+
+// The switch of protocols, over a real socket, as root, who has no account here.
+func TestSelfServiceSwitchesProtocols(t *testing.T) {
+	s, _, _ := selfDesk(t, everything)
+	path := filepath.Join(t.TempDir(), "control.sock")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := s.Server()
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	t.Cleanup(func() {
+		_ = srv.Close()
+		<-done
+	})
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	ask := func(upgrade string) (*http.Response, *bufio.Reader) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://mfad/v1/self/enroll", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Connection", "Upgrade")
+		req.Header.Set("Upgrade", upgrade)
+		if err := req.Write(c); err != nil {
+			t.Fatal(err)
+		}
+		r := bufio.NewReader(c)
+		resp, err := http.ReadResponse(r, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp, r
+	}
+	if resp, _ := ask("websocket"); resp.StatusCode != http.StatusUpgradeRequired {
+		t.Errorf("another protocol: %v", resp.Status)
+	}
+	c2, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c2.Close()
+	_ = c2.SetDeadline(time.Now().Add(30 * time.Second))
+	c = c2
+	resp, r := ask(Upgrade)
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("our protocol: %v", resp.Status)
+	}
+	f, err := wire.Read(r)
+	if err != nil || f.Type != wire.Failure {
+		t.Errorf("frame %q %q, %v", f.Type, f.Payload, err)
+	}
+	if f, err := wire.Read(r); err != nil || f.Type != wire.Done || f.Payload[0] != 'u' {
+		t.Errorf("frame %q %q, %v", f.Type, f.Payload, err)
+	}
+}
