@@ -285,10 +285,7 @@ func (s *Service) commit(ctx context.Context, c *challenge.Conversation, what st
 	id := c.Account.ID
 	var before mfa.Enrollment
 	err := s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
-		if en.UID != id.UID || en.Generation < s.Generation {
-			*en = mfa.Enrollment{}
-		}
-		before = *en
+		before = s.starting(en, id)
 		en.UID, en.Generation, en.Skipped = id.UID, s.Generation, nil
 		change(en)
 		return nil

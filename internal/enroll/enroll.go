@@ -52,10 +52,9 @@ func (s *Service) SetEmail(ctx context.Context, id mfa.Identity, address, actor 
 	if err != nil {
 		return err
 	}
+	var before mfa.Enrollment
 	err = s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
-		if en.UID != id.UID || en.Generation < s.Generation {
-			*en = mfa.Enrollment{} // of a former account of this name, or no longer good
-		}
+		before = s.starting(en, id)
 		en.UID, en.Generation, en.Skipped = id.UID, s.Generation, nil
 		if en.Email != nil && en.Email.Address == address {
 			return nil // keeps its confirmation
@@ -70,7 +69,28 @@ func (s *Service) SetEmail(ctx context.Context, id mfa.Identity, address, actor 
 		Time: s.Now(), Event: audit.Enrolled, User: id.Name, UID: &id.UID,
 		Method: string(mfa.Email), To: deliver.Mask(address), Actor: actor, Reason: "address entered",
 	})
+	if before.Email != nil && before.Email.Address != address {
+		s.byAdministrator(id).Notify(before, "Second factor changed",
+			"Codes by email now go to "+deliver.Mask(address)+", by an administrator.", adviceAsk)
+	}
 	return nil
+}
+
+// starting empties what does not count any more: an enrollment of a former
+// account of the name, or from before everybody had to enroll anew. It returns
+// what is left.
+func (s *Service) starting(en *mfa.Enrollment, id mfa.Identity) mfa.Enrollment {
+	if en.UID != id.UID || en.Generation < s.Generation {
+		*en = mfa.Enrollment{}
+	}
+	return *en
+}
+
+const adviceAsk = "If that surprises you, ask your administrator."
+
+// byAdministrator is a conversation in which nobody is asked.
+func (s *Service) byAdministrator(id mfa.Identity) *challenge.Conversation {
+	return s.Asker.Converse(s.Records.Account(id), mfa.Origin{Service: "mfactl", Address: "local"}, nil)
 }
 
 // parseAddress returns the bare address of RFC 5322, section 3.4.1.
@@ -86,12 +106,14 @@ func parseAddress(s string) (string, error) {
 // Reset clears the enrollment and the state of user: failures, lock, codes. It
 // says whether there was an enrollment. A record that does not parse is cleared too.
 func (s *Service) Reset(ctx context.Context, user, actor string) (wasEnrolled bool, err error) {
-	_, err = s.Records.Enrollment(ctx, user)
+	before, err := s.Records.Enrollment(ctx, user)
 	wasEnrolled = !errors.Is(err, store.ErrNotFound)
 	if err := s.Records.ResetUser(ctx, user); err != nil {
 		return false, err
 	}
 	s.Audit.Record(audit.Event{Time: s.Now(), Event: audit.ResetUser, User: user, Actor: actor})
+	s.byAdministrator(mfa.Identity{Name: user, UID: before.UID}).Notify(before, "Second factor removed",
+		"Your second factor was reset by an administrator.", adviceAsk)
 	return wasEnrolled, nil
 }
 
@@ -129,7 +151,7 @@ func (s *Service) OptOut(ctx context.Context, c *challenge.Conversation) error {
 	id, now := c.Account.ID, s.Now().UTC().Truncate(time.Second)
 	var before mfa.Enrollment
 	err := s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
-		before = *en
+		before = s.starting(en, id)
 		*en = mfa.Enrollment{UID: id.UID, Generation: s.Generation, Skipped: &now}
 		return nil
 	})
@@ -143,19 +165,26 @@ func (s *Service) OptOut(ctx context.Context, c *challenge.Conversation) error {
 	return nil
 }
 
-// Prefer makes m the method that is offered first. The user must have it.
-func (s *Service) Prefer(ctx context.Context, id mfa.Identity, m mfa.Method) error {
-	return s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
+// Prefer makes m, which the user must have, the method that is offered first.
+func (s *Service) Prefer(ctx context.Context, c *challenge.Conversation, m mfa.Method) error {
+	id := c.Account.ID
+	err := s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
 		if en.UID != id.UID || !en.Enrolled() {
 			return fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
 		}
-		has := map[mfa.Method]bool{mfa.Email: en.Email != nil, mfa.TOTP: en.TOTP != nil, mfa.Backup: en.Backup != nil}
-		if !has[m] {
+		if !en.Has(m) {
 			return fmt.Errorf("%w method %q: it is not set up", ErrInvalid, m)
 		}
 		en.Preferred = m
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	ev := c.Event(audit.Enrolled)
+	ev.Method, ev.Actor, ev.Reason = string(m), id.Name, "preferred method"
+	s.Audit.Record(ev)
+	return nil
 }
 
 // Show returns what is known of id, or an error wrapping ErrNotEnrolled.

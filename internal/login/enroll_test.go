@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mfa/internal/mfa"
@@ -251,4 +252,56 @@ func TestUndeliveredOffersTheOtherMethods(t *testing.T) {
 	if n := len(d.state("bob").Failures); n != 0 {
 		t.Errorf("%d failures", n)
 	}
+}
+
+// Who had a confirmed address hears there of every change, whoever makes it.
+func TestNoticesOfChanges(t *testing.T) { synctest.Test(t, noticesOfChanges) }
+
+func noticesOfChanges(t *testing.T) {
+	d := newDesk(t, enrolling)
+	alice, _ := lookup("alice")
+	confirmed := mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com", Confirmed: start}}
+	d.enroll("alice", confirmed)
+	c := d.engine.Converse(alice, mfa.Origin{Service: "mfactl", Address: "local"}, promptFunc(nil))
+	told := func(what string, do func() error, want string) {
+		t.Helper()
+		d.enroll("alice", confirmed)
+		before := d.mailCount()
+		if err := do(); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		synctest.Wait() // the mail leaves in the background
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if len(d.mails) != before+1 || d.mails[before].To != "alice@example.com" || !strings.Contains(d.mails[before].Text, want) {
+			t.Errorf("%s: mails %+v", what, d.mails[before:])
+		}
+	}
+	told("another address", func() error {
+		return d.enrol.SetEmail(t.Context(), alice, "other@example.com", "root")
+	}, "now go to o***r@example.com, by an administrator")
+	told("reset", func() error {
+		_, err := d.enrol.Reset(t.Context(), "alice", "root")
+		return err
+	}, "was reset by an administrator")
+	told("opting out", func() error { return d.enrol.OptOut(t.Context(), c) }, "was removed, by your own choice")
+
+	a := &app{d: d}
+	s := &script{t: t, steps: []step{
+		{"What do you want to set up", say("1"), nil},
+		{"type the code", a.shows(), nil},
+		{"Backup codes", say(""), nil},
+	}}
+	s.read = func(text string) {
+		if strings.Contains(text, "Key: ") {
+			a.scan(text)
+		}
+	}
+	told("an app", func() error {
+		v, err := d.enrol.Add(t.Context(), d.engine.Converse(alice, mfa.Origin{}, s), d.engine.Offer())
+		if v.Outcome != mfa.Accepted {
+			t.Errorf("outcome %v", v.Outcome)
+		}
+		return err
+	}, "An authenticator app was added")
 }

@@ -23,9 +23,12 @@ import (
 // A Prompter is the far end of the conversation.
 type Prompter = mfa.Prompter
 
-// An Enroller leads somebody who has no second factor to one, within their
-// login. Its verdict is Accepted once they have proven what they set up.
+// An Enroller changes enrollments within a login; enroll.Service is one.
 type Enroller interface {
+	// Prefer makes m, which the user has, the method that is offered first.
+	Prefer(ctx context.Context, c *challenge.Conversation, m mfa.Method) error
+	// AtLogin leads somebody who has no second factor to one. Its verdict is
+	// Accepted once they have proven what they set up.
 	AtLogin(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error)
 }
 

@@ -20,9 +20,8 @@ const fewBackupCodes = 2
 // one first. Backup codes come last: they are for the day the others fail.
 func (e *Engine) usable(en mfa.Enrollment) []mfa.Method {
 	var ms []mfa.Method
-	has := map[mfa.Method]bool{mfa.Email: en.Email != nil, mfa.TOTP: en.TOTP != nil, mfa.Backup: en.Backup != nil}
 	for _, m := range e.cfg.Policy.Methods {
-		if has[m] {
+		if en.Has(m) {
 			ms = append(ms, m)
 		}
 	}
@@ -99,8 +98,10 @@ func (l *attempt) choose(ctx context.Context, en mfa.Enrollment, methods []mfa.M
 	if err != nil {
 		return "", err
 	}
-	if starred {
-		l.prefer(ctx, methods[i])
+	if starred && !l.Account.IsNobody() {
+		if err := l.deps.Enroll.Prefer(ctx, l.Conversation, methods[i]); err != nil {
+			l.deps.Log.Error("preferred method not remembered", "user", l.Account.ID.Name, "error", err)
+		}
 	}
 	return methods[i], nil
 }
@@ -116,22 +117,6 @@ func name(m mfa.Method, en mfa.Enrollment) string {
 		return "Backup code"
 	}
 	return string(m)
-}
-
-// prefer remembers the method to begin with. It never stops a login.
-func (l *attempt) prefer(ctx context.Context, m mfa.Method) {
-	if l.Account.IsNobody() {
-		return
-	}
-	err := l.deps.Records.UpdateEnrollment(ctx, l.Account.ID.Name, func(en *mfa.Enrollment) error {
-		if en.UID == l.Account.ID.UID && en.Enrolled() {
-			en.Preferred = m
-		}
-		return nil
-	})
-	if err != nil {
-		l.deps.Log.Error("preferred method not remembered", "user", l.Account.ID.Name, "error", err)
-	}
 }
 
 // question is how a method is asked for, by what is set up when the answer comes:

@@ -150,6 +150,19 @@ type Enrollment struct {
 // Enrolled says whether there is a method that can decide a login by itself.
 func (en Enrollment) Enrolled() bool { return en.Email != nil || en.TOTP != nil }
 
+// Has says whether a method is set up.
+func (en Enrollment) Has(m Method) bool {
+	switch m {
+	case Email:
+		return en.Email != nil
+	case TOTP:
+		return en.TOTP != nil
+	case Backup:
+		return en.Backup != nil
+	}
+	return false
+}
+
 // A TOTPSecret is what an authenticator app and the daemon share. The parameters
 // are those of its setup: a change of [totp] does not break the app.
 type TOTPSecret struct {

@@ -115,7 +115,7 @@ func (s *Control) manage(ctx context.Context, uid uint32, verb string, method mf
 	case SelfEnroll:
 		return service.Add(ctx, c, engine.Offer())
 	case SelfPrefer:
-		err = service.Prefer(ctx, id, method)
+		err = service.Prefer(ctx, c, method)
 	case SelfOptOut:
 		err = service.OptOut(ctx, c)
 	case SelfBackupCodes:
