@@ -34,7 +34,8 @@ func (a *App) Run(ctx context.Context) error {
 
 	logins, endLogins := context.WithCancelCause(context.Background())
 	defer endLogins(nil)
-	ctl := a.control().Server()
+	manage := a.control()
+	ctl := manage.Server(logins)
 	failed := make(chan error, 2)
 	var serving sync.WaitGroup
 	serving.Go(func() { failed <- a.pam.Serve(logins, pam) })
@@ -68,6 +69,8 @@ func (a *App) Run(ctx context.Context) error {
 	err = errors.Join(err, ctl.Shutdown(shut))
 	serving.Wait()
 	grace.Stop()
+	endLogins(server.ErrStopping)
+	manage.Wait()
 	endWatch()
 	watching.Wait()
 	return err

@@ -11,6 +11,7 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -44,8 +45,13 @@ type Control struct {
 	Status     func(context.Context) Status
 	Log        *slog.Logger
 
-	room room // of conversations
+	room  room // of conversations
+	talks sync.WaitGroup
+	end   context.Context // when it ends, conversations do
 }
+
+// Wait returns when the last conversation has ended.
+func (s *Control) Wait() { s.talks.Wait() }
 
 // Status is what GET /v1/status answers.
 type Status struct {
@@ -73,8 +79,10 @@ func (f fault) Unwrap() error { return f.err }
 
 type credKey struct{}
 
-// Server returns the HTTP server; its owner gives it the listener and shuts it down.
-func (s *Control) Server() *http.Server {
+// Server returns the HTTP server; its owner gives it the listener and shuts it
+// down. Conversations, which no longer belong to it, end when ctx ends.
+func (s *Control) Server(ctx context.Context) *http.Server {
+	s.end = ctx
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", s.admin(s.status))
 	mux.HandleFunc("GET /v1/users/{name}", s.admin(s.show))

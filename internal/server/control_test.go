@@ -69,7 +69,7 @@ func controlDesk(t *testing.T, adminGroup string) (path string, records store.Re
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := s.Server()
+	srv := s.Server(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	t.Cleanup(func() {

@@ -55,6 +55,8 @@ func (s *Control) self(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.room.leave(cred.Uid)
+	s.talks.Add(1)
+	defer s.talks.Done()
 	hijacker, ok := w.(http.Hijacker)
 	if !ok {
 		http.Error(w, `{"error": "no conversation is possible here"}`, http.StatusInternalServerError)
@@ -74,7 +76,7 @@ func (s *Control) self(w http.ResponseWriter, r *http.Request) {
 	if _, err := c.Write([]byte(answer)); err != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), selfTimeout)
+	ctx, cancel := context.WithTimeout(s.end, selfTimeout)
 	defer cancel()
 	conv := newConversation(ctx, c.(*net.UnixConn))
 	defer conv.close()

@@ -197,7 +197,7 @@ func TestSelfServiceSwitchesProtocols(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := s.Server()
+	srv := s.Server(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	t.Cleanup(func() {
