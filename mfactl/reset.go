@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
 
 func resetCommand(c *client) *cobra.Command {
@@ -41,7 +42,7 @@ func resetCommand(c *client) *cobra.Command {
 // confirm asks on a terminal; elsewhere, scripts say --yes, and nobody is asked.
 func confirm(cmd *cobra.Command, question string) bool {
 	if in, ok := cmd.InOrStdin().(*os.File); ok {
-		if info, err := in.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		if !term.IsTerminal(int(in.Fd())) {
 			return false
 		}
 	}

@@ -98,6 +98,7 @@ func serve(cfg config.Config, path string, stderr io.Writer) error {
 		}
 	}()
 	err = a.Run(ctx)
+	signal.Ignore(syscall.SIGHUP) // a reload that comes too late is no reason to die
 	signal.Stop(hangups)
 	close(hangups)
 	<-reloading

@@ -37,6 +37,8 @@ const (
 	// stopGrace is how long a stop lets logins that run end by themselves, and
 	// then messages that are on their way.
 	stopGrace = 15 * time.Second
+	// controlGrace is how long requests of mfactl have.
+	controlGrace = 2 * time.Second
 	// retryBase and retryLimit are the waits between attempts to send.
 	retryBase, retryLimit = 500 * time.Millisecond, 10 * time.Second
 )

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -15,16 +16,30 @@ import (
 // below level is left out.
 func NewLog(w io.Writer, level slog.Leveler) *slog.Logger {
 	if ok, err := journal.StderrIsJournalStream(); ok && err == nil {
-		return slog.New(&journalHandler{level: level, send: journal.Send})
+		return slog.New(&journalHandler{level: level, send: orWrite(w, journal.Send)})
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// A sendFunc is journal.Send, or stands in for it.
+type sendFunc func(message string, p journal.Priority, fields map[string]string) error
+
+// orWrite falls back to w, so that no line is lost while journald is away.
+func orWrite(w io.Writer, send sendFunc) sendFunc {
+	return func(message string, p journal.Priority, fields map[string]string) error {
+		err := send(message, p, fields)
+		if err != nil {
+			fmt.Fprintf(w, "<%d>%s\n", p, message) // sd-daemon(3)
+		}
+		return err
+	}
 }
 
 // A journalHandler writes records to journald. A message that people read ends
 // with its attributes; programs find each as a field MFA_NAME.
 type journalHandler struct {
 	level  slog.Leveler
-	send   func(message string, p journal.Priority, fields map[string]string) error
+	send   sendFunc
 	prefix string
 	text   string            // attributes given to WithAttrs, as people read them
 	fields map[string]string // and as fields

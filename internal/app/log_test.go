@@ -141,3 +141,15 @@ func TestLogWithoutJournal(t *testing.T) {
 		t.Errorf("log %q", s)
 	}
 }
+
+// While journald is away lines go where systemd finds them all the same.
+func TestJournalAway(t *testing.T) {
+	var b strings.Builder
+	h := &journalHandler{level: slog.LevelInfo, send: orWrite(&b, func(string, journal.Priority, map[string]string) error {
+		return errors.New("away")
+	})}
+	slog.New(h).Warn("lost", "user", "alice")
+	if got := b.String(); got != "<4>lost user=alice\n" {
+		t.Errorf("written: %q", got)
+	}
+}

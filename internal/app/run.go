@@ -21,6 +21,13 @@ import (
 // those that run have stopGrace to end, and are ended.
 func (a *App) Run(ctx context.Context) error {
 	cfg := a.cur.Load().cfg
+	for _, l := range a.opts.Listeners {
+		if path := l.Addr().String(); path != cfg.Server.PAMSocket && path != cfg.Server.ControlSocket {
+			// Left open and unserved, every module there would wait in vain.
+			return fmt.Errorf("systemd opened the socket %q, but mfa.toml says %q and %q: make them the same",
+				path, cfg.Server.PAMSocket, cfg.Server.ControlSocket)
+		}
+	}
 	pam, err := a.listener(cfg.Server.PAMSocket)
 	if err != nil {
 		return err
@@ -64,9 +71,11 @@ func (a *App) Run(ctx context.Context) error {
 	a.opts.Log.Info("stopping", "logins", a.pam.Running())
 	err = errors.Join(err, pam.Close())
 	grace := time.AfterFunc(stopGrace, func() { endLogins(server.ErrStopping) })
-	shut, cancel := context.WithTimeout(context.Background(), stopGrace)
+	shut, cancel := context.WithTimeout(context.Background(), controlGrace)
 	defer cancel()
-	err = errors.Join(err, ctl.Shutdown(shut))
+	if ctl.Shutdown(shut) != nil {
+		_ = ctl.Close() // somebody connected and says nothing
+	}
 	serving.Wait()
 	grace.Stop()
 	endLogins(server.ErrStopping)

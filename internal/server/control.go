@@ -156,6 +156,9 @@ func (s *Control) actor(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fault{http.StatusForbidden, fmt.Errorf("look up the groups of %s: %w", u.Username, err)}
 	}
+	if !member && group == "" {
+		return "", fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root may", u.Username)}
+	}
 	if !member {
 		return "", fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root and members of group %q may", u.Username, group)}
 	}
