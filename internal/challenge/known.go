@@ -64,7 +64,7 @@ func (c *Conversation) spendTOTP(st *mfa.State, now time.Time, secret []byte, la
 	case res == otp.Spent:
 		return Spent
 	case res == otp.Right:
-		st.TOTPStep = step
+		st.TOTPStep = max(step, st.TOTPStep)
 		return Right
 	}
 	return Wrong

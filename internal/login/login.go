@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"mfa/internal/audit"
@@ -145,7 +146,7 @@ func (e *Engine) MayOptOut() bool { return e.cfg.Policy.Mode == ModeOptional && 
 // has an address too, so that they are asked like others.
 func (l *attempt) enrollment(ctx context.Context) (mfa.Enrollment, error) {
 	if l.Account.IsNobody() {
-		return mfa.Enrollment{Email: l.decoyAddress()}, nil
+		return l.decoy(), nil
 	}
 	en, err := l.deps.Records.Enrollment(ctx, l.Account.ID.Name)
 	switch {
@@ -170,6 +171,9 @@ func (l *attempt) notEnrolled(ctx context.Context, en mfa.Enrollment) (mfa.Verdi
 	p := l.cfg.Policy
 	optional := p.Mode == ModeOptional
 	switch {
+	case l.Account.IsNobody():
+		l.Say(ctx, mfa.Failure, textNotEnrolled)
+		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: "no such account"}, nil
 	case optional && !p.OptOut:
 		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "not enrolled, and policy.mode is optional"}, nil
 	case optional && en.Skipped != nil:
@@ -236,10 +240,17 @@ func (l *attempt) record(req mfa.Request, v mfa.Verdict, err error) {
 	l.deps.Log.Log(context.Background(), level, "login", attrs...)
 }
 
-// decoyAddress is an address for who has none: always the same for a name, and
-// masked like any other. Nothing is sent there.
-func (l *attempt) decoyAddress() *mfa.Address {
-	mac := l.deps.Key.MAC("decoy address", []byte(l.Account.ID.Name))
-	letter := func(b byte) string { return string(rune('a' + b%26)) }
-	return &mfa.Address{Address: letter(mac[0]) + "x" + letter(mac[1]) + "@" + l.cfg.MailDomain, Confirmed: l.deps.Now()}
+// decoy is what somebody who is no account seems to have: always the same for a
+// name. Nothing is sent to the address, and nobody knows the secret.
+func (l *attempt) decoy() mfa.Enrollment {
+	id := l.Account.ID
+	if slices.Contains(l.cfg.Policy.Methods, mfa.Email) {
+		mac := l.deps.Key.MAC("decoy address", []byte(id.Name))
+		letter := func(b byte) string { return string(rune('a' + b%26)) }
+		return mfa.Enrollment{Email: &mfa.Address{Address: letter(mac[0]) + "x" + letter(mac[1]) + "@" + l.cfg.MailDomain}}
+	}
+	return mfa.Enrollment{TOTP: &mfa.TOTPSecret{
+		Secret:    l.SealTOTP(id, l.deps.Key.MAC("decoy secret", []byte(id.Name))),
+		Algorithm: "SHA1", Digits: 6, Period: mfa.Duration(30 * time.Second),
+	}}
 }

@@ -535,6 +535,29 @@ func TestNobodyIsAskedLikeSomebody(t *testing.T) {
 	}
 }
 
+// Whatever policy offers, who is no account can never set anything up.
+func TestNobodyNeverEnrolls(t *testing.T) {
+	for name, tc := range map[string]struct {
+		methods []mfa.Method
+		steps   []step
+		want    mfa.Outcome
+	}{
+		"app only": {
+			[]mfa.Method{mfa.TOTP},
+			[]step{wrong("authenticator app"), wrong("2 tries left"), wrong("One try left"), {want: "ends here"}}, mfa.Exhausted,
+		},
+		"backup only": {[]mfa.Method{mfa.Backup}, []step{{want: "Ask your administrator"}}, mfa.MustEnroll},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, enrolling, func(s *settings) { s.policy.Policy.Methods = tc.methods })
+			d.login(request("nobody-here"), tc.want, tc.steps...)
+			if keys, err := d.store.Keys(t.Context(), store.Users); err != nil || len(keys) != 1 {
+				t.Errorf("stored: %q %v", keys, err)
+			}
+		})
+	}
+}
+
 func TestWhatCannotBeReadDenies(t *testing.T) {
 	d := newDesk(t)
 	d.login(request("broken"), mfa.Unavailable, step{want: "cannot be checked"})
