@@ -82,6 +82,9 @@ func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.En
 		if !errors.Is(err, errOther) {
 			return v, err
 		}
+		if v.Outcome == mfa.Exhausted && len(choices) == 1 {
+			return v, nil // there is no other
+		}
 		method = ""
 	}
 }
@@ -167,6 +170,10 @@ func (s *Service) setEmail(ctx context.Context, c *challenge.Conversation) (mfa.
 			}
 		}
 		q, end, err := c.SentCode(ctx, challenge.Target{Method: mfa.Email, To: to.To})
+		if end != nil && end.Outcome == mfa.Exhausted {
+			// Nothing more is sent for now; what needs no sending is open.
+			return *end, errors.Join(s.begin(ctx, c, mfa.Enrolling{}), errOther)
+		}
 		if end != nil {
 			return *end, err
 		}

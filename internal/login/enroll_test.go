@@ -305,3 +305,29 @@ func noticesOfChanges(t *testing.T) {
 		return err
 	}, "An authenticator app was added")
 }
+
+// Who has used up their mails can still use what needs none.
+func TestMaxSendsLeavesTheOtherMethods(t *testing.T) {
+	d := newDesk(t, enrolling, func(s *settings) { s.asking.Code.MaxSends = 1 })
+	a, _ := withApp(d)
+	en, err := d.engine.deps.Records.Enrollment(t.Context(), "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	en.Email, en.Preferred = &mfa.Address{Address: "bob@example.com", Confirmed: start}, mfa.Email
+	d.enroll("bob", en)
+	d.login(request("bob"), mfa.Accepted, d.withCode())
+	d.advance(time.Minute)
+	d.login(request("bob"), mfa.Accepted,
+		step{want: "Too many codes"}, step{"How do you want", say("2"), nil}, step{"authenticator", a.shows(), nil})
+
+	onlyEmail := newDesk(t, enrolling, func(s *settings) {
+		s.asking.Code.MaxSends, s.policy.Policy.Methods = 1, []mfa.Method{mfa.Email}
+	})
+	onlyEmail.login(request("bob"), mfa.Exhausted,
+		step{want: "is needed"},
+		step{"Where", say("first@example.com"), nil},
+		step{"sent to", say("c"), nil},
+		step{"Where", say("second@example.com"), nil},
+		step{want: "Too many codes"})
+}

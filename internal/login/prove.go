@@ -65,6 +65,10 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 			}
 		}
 		q, end, err := l.question(ctx, en, method)
+		if end != nil && end.Outcome == mfa.Exhausted && len(methods) > 1 {
+			method = "" // nothing more is sent for now; the others are open
+			continue
+		}
 		if end != nil {
 			return *end, err
 		}
