@@ -544,7 +544,8 @@ func TestNobodyNeverEnrolls(t *testing.T) {
 	}{
 		"app only": {
 			[]mfa.Method{mfa.TOTP},
-			[]step{wrong("authenticator app"), wrong("2 tries left"), wrong("One try left"), {want: "ends here"}}, mfa.Exhausted,
+			[]step{wrong("authenticator app"), wrong("2 tries left"), wrong("One try left"), {want: "ends here"}},
+			mfa.Exhausted,
 		},
 		"backup only": {[]mfa.Method{mfa.Backup}, []step{{want: "Ask your administrator"}}, mfa.MustEnroll},
 	} {
