@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -80,22 +81,26 @@ func TextLocked(left time.Duration) string {
 const columns = 60
 
 // fold breaks lines that are longer than columns at their spaces. Words stay
-// whole, and lines without spaces, such as those of a QR code, as they are.
+// whole, and lines without letters, such as those of a QR code, as they are.
 func fold(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
-		width := 0
-		for i, word := range strings.SplitAfter(line, " ") {
-			n := utf8.RuneCountInString(strings.TrimRight(word, " \n"))
-			if i > 0 && width+n > columns {
-				b.WriteByte('\n')
-				width = 0
-			}
-			b.WriteString(word)
-			width += utf8.RuneCountInString(word)
+		if !strings.ContainsFunc(line, unicode.IsLetter) {
+			b.WriteString(line)
+			continue
 		}
+		folded := ""
+		for _, word := range strings.SplitAfter(line, " ") {
+			width := utf8.RuneCountInString(folded) + utf8.RuneCountInString(strings.TrimRight(word, " \n"))
+			if folded != "" && width > columns {
+				b.WriteString(strings.TrimRight(folded, " ") + "\n")
+				folded = ""
+			}
+			folded += word
+		}
+		b.WriteString(folded)
 	}
-	return strings.ReplaceAll(b.String(), " \n", "\n")
+	return b.String()
 }
 
 // Span says a duration as people do, rounded up, so that nobody is told to come

@@ -53,6 +53,7 @@ func (s *Service) Add(ctx context.Context, c *challenge.Conversation, may mfa.En
 // set has a method chosen and set up, until one is.
 func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer, method mfa.Method, intro string) (mfa.Verdict, error) {
 	choices := s.choices(may)
+	others := len(choices) > 1 || may.Skip || may.Later > 0
 	if len(choices) == 0 {
 		c.Say(ctx, mfa.Failure, "Nothing can be set up here. Ask your administrator to enroll you.")
 		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: "no method can be set up by the user"}, nil
@@ -72,9 +73,9 @@ func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.En
 		case later:
 			return mfa.Verdict{Outcome: mfa.Exempt, Reason: "the user put enrolling off"}, nil
 		case mfa.Email:
-			v, err = s.setEmail(ctx, c)
+			v, err = s.setEmail(ctx, c, others)
 		case mfa.TOTP:
-			v, err = s.setTOTP(ctx, c)
+			v, err = s.setTOTP(ctx, c, others)
 		}
 		if v.Outcome == mfa.Accepted {
 			return s.finish(ctx, c, may, v)
@@ -82,7 +83,7 @@ func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.En
 		if !errors.Is(err, errOther) {
 			return v, err
 		}
-		if v.Outcome == mfa.Exhausted && len(choices) == 1 {
+		if v.Outcome == mfa.Exhausted && !others {
 			return v, nil // there is no other
 		}
 		method = ""
@@ -91,6 +92,15 @@ func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.En
 
 // errOther: the person wants another method.
 var errOther = errors.New("another method")
+
+// other forgets what was begun, for the sake of another method. V is the verdict
+// if there is none.
+func (s *Service) other(ctx context.Context, c *challenge.Conversation, v mfa.Verdict) (mfa.Verdict, error) {
+	if err := s.begin(ctx, c, mfa.Enrolling{}); err != nil {
+		return c.Failed(ctx, err)
+	}
+	return v, errOther
+}
 
 // choices are the methods that can be set up here.
 func (s *Service) choices(may mfa.EnrollOffer) []mfa.Method {
@@ -155,7 +165,7 @@ func (s *Service) begun(ctx context.Context, c *challenge.Conversation, may mfa.
 
 // setEmail has an address entered, or finds the one that was, sends a code there
 // and waits for it. The address can be corrected meanwhile.
-func (s *Service) setEmail(ctx context.Context, c *challenge.Conversation) (mfa.Verdict, error) {
+func (s *Service) setEmail(ctx context.Context, c *challenge.Conversation, others bool) (mfa.Verdict, error) {
 	to, err := s.begunWith(ctx, c, mfa.Email)
 	if err != nil {
 		return c.Failed(ctx, err)
@@ -172,20 +182,23 @@ func (s *Service) setEmail(ctx context.Context, c *challenge.Conversation) (mfa.
 		q, end, err := c.SentCode(ctx, challenge.Target{Method: mfa.Email, To: to.To})
 		if end != nil && end.Outcome == mfa.Exhausted {
 			// Nothing more is sent for now; what needs no sending is open.
-			return *end, errors.Join(s.begin(ctx, c, mfa.Enrolling{}), errOther)
+			return s.other(ctx, c, *end)
 		}
 		if end != nil {
 			return *end, err
 		}
-		q.Text += "\nType c to correct the address, m for another method."
-		q.Keys = []string{"c", "m"}
+		q.Text, q.Keys = q.Text+"\nType c to correct the address", []string{"c"}
+		if others {
+			q.Text, q.Keys = q.Text+", m for another method", []string{"c", "m"}
+		}
+		q.Text += "."
 		key, v, err := c.Pose(ctx, q)
 		switch {
 		case key == "c":
 			to.To = ""
 			continue
 		case key == "m":
-			return mfa.Verdict{}, errors.Join(s.begin(ctx, c, mfa.Enrolling{}), errOther)
+			return s.other(ctx, c, mfa.Verdict{})
 		case v.Outcome != mfa.Accepted:
 			return v, err
 		}
@@ -216,7 +229,7 @@ func (s *Service) askAddress(ctx context.Context, c *challenge.Conversation) (st
 }
 
 // setTOTP shows a secret and waits for the app's first code.
-func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation) (mfa.Verdict, error) {
+func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others bool) (mfa.Verdict, error) {
 	begun, err := s.begunWith(ctx, c, mfa.TOTP)
 	if err != nil {
 		return c.Failed(ctx, err)
@@ -232,11 +245,13 @@ func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation) (mfa.V
 	}
 	t := mfa.TOTPSecret{Secret: begun.Secret, Algorithm: cfg.Algorithm, Digits: cfg.Digits, Period: cfg.Period}
 	q := c.TOTPCode(s.totpSetup(c.Account.ID, secret), true, func(context.Context) (mfa.TOTPSecret, error) { return t, nil })
-	q.Keys = []string{"m"}
+	if others {
+		q.Text, q.Keys = q.Text+" m is for another method.", []string{"m"}
+	}
 	key, v, err := c.Pose(ctx, q)
 	switch {
 	case key == "m":
-		return mfa.Verdict{}, errors.Join(s.begin(ctx, c, mfa.Enrolling{}), errOther)
+		return s.other(ctx, c, mfa.Verdict{})
 	case v.Outcome != mfa.Accepted:
 		return v, err
 	}
@@ -261,7 +276,7 @@ func (s *Service) totpSetup(id mfa.Identity, secret []byte) string {
 	if drawing, err := otp.QR(uri, s.QR); err == nil && drawing != "" {
 		b.WriteString(drawing + "\n")
 	}
-	fmt.Fprintf(&b, "%s\n\nKey: %s\n\nThen type the code that the app shows; m for another method.", uri, otp.Groups(secret))
+	fmt.Fprintf(&b, "%s\n\nKey: %s\n\nThen type the code that the app shows.", uri, otp.Groups(secret))
 	return b.String()
 }
 
