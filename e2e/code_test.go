@@ -10,10 +10,7 @@ import (
 func ready(t *testing.T, settings ...string) (*site, account) {
 	t.Helper()
 	s := newSite(t)
-	for _, line := range settings {
-		key, value, _ := strings.Cut(line, " = ")
-		s.settings[key] = value
-	}
+	s.set(settings...)
 	s.stack("sshd", s.passwordThenCode()...)
 	s.startDaemon()
 	s.sshd()

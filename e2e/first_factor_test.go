@@ -16,10 +16,11 @@ import (
 )
 
 // A tap is a socket in the place of the daemon's. It carries everything to the
-// daemon and keeps what the daemon read.
+// daemon and back, and keeps it.
 type tap struct {
 	listener net.Listener
 	read     record // everything the module wrote
+	told     record // everything the daemon wrote
 	running  sync.WaitGroup
 }
 
@@ -61,7 +62,7 @@ func (p *tap) carry(module net.Conn, daemon string) {
 	back := make(chan struct{})
 	go func() {
 		defer close(back)
-		_, _ = io.Copy(module, far)
+		_, _ = io.Copy(io.MultiWriter(module, &p.told), far)
 		_ = module.Close()
 	}()
 	_, _ = io.Copy(io.MultiWriter(far, &p.read), module)
@@ -72,7 +73,29 @@ func (p *tap) carry(module net.Conn, daemon string) {
 // frames returns the frames that were read, of connections one after another.
 func (p *tap) frames(t *testing.T) []wire.Frame {
 	t.Helper()
-	in := strings.NewReader(p.text())
+	return framesOf(t, p.text())
+}
+
+// prompts returns what the daemon showed, of connections one after another.
+func (p *tap) prompts(t *testing.T) []mfa.Prompt {
+	t.Helper()
+	text, _, _ := p.told.next()
+	var all []mfa.Prompt
+	for _, f := range framesOf(t, text) {
+		if f.Type == wire.Done {
+			continue
+		}
+		prompt, err := wire.DecodePrompt(f)
+		ok(t, err)
+		all = append(all, prompt)
+	}
+	return all
+}
+
+// framesOf returns the frames of one direction.
+func framesOf(t *testing.T, text string) []wire.Frame {
+	t.Helper()
+	in := strings.NewReader(text)
 	var all []wire.Frame
 	for {
 		f, err := wire.Read(in)

@@ -23,13 +23,19 @@ func (s *site) as(a account, args ...string) *terminal {
 // greet is a shell command that prints welcome and who it runs as.
 const greet = "echo let-in-e$((1+1))e as $(id -un)"
 
+// maySudo lets a use sudo, with one try and asked each time.
+func maySudo(t *testing.T, a account) {
+	t.Helper()
+	rule := "Defaults:" + a.name + " !lecture, timestamp_timeout=0, passwd_tries=1\n" + a.name + " ALL=(ALL:ALL) ALL\n"
+	ok(t, os.WriteFile("/etc/sudoers.d/"+a.name, []byte(rule), 0o440))
+}
+
 func TestSudo(t *testing.T) {
 	s := newSite(t)
 	s.stack("sudo", s.passwordThenCode()...)
 	s.startDaemon()
 	alice := s.newUser("alice")
-	rule := "Defaults:" + alice.name + " !lecture, timestamp_timeout=0, passwd_tries=1\n" + alice.name + " ALL=(ALL:ALL) ALL\n"
-	ok(t, os.WriteFile("/etc/sudoers.d/"+alice.name, []byte(rule), 0o440))
+	maySudo(t, alice)
 
 	t.Run("right code", func(t *testing.T) {
 		c := s.as(alice, "sudo", "sh", "-c", greet)

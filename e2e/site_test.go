@@ -29,9 +29,12 @@ type site struct {
 	log      *record                    // of the daemon that runs
 	signal   func(syscall.Signal) error // to that daemon
 	stop     func(syscall.Signal) error // the same, and waits for its end
+	root     string                     // folder that sshd and ssh take for /; empty: /
 	sshdPort int
 	sshdLog  *record
 	sshdPID  int
+
+	modulePath string // of pam_mfa.so
 }
 
 // sites counts the sites made so far; it keeps the names of sockets short.
@@ -42,7 +45,7 @@ var sites int
 func newSite(t testing.TB) *site {
 	t.Helper()
 	sites++
-	s := &site{t: t, dir: fmt.Sprintf("%s/%d", base, sites)}
+	s := &site{t: t, dir: fmt.Sprintf("%s/%d", base, sites), modulePath: artefact("pam_mfa.so")}
 	ok(t, os.Mkdir(s.dir, 0o755))
 	ok(t, os.Mkdir(s.path("run"), 0o755))
 	s.settings = map[string]string{
@@ -167,7 +170,7 @@ func (s *site) newUser(name string) account {
 
 // module returns the words of a PAM line that name the module and this site.
 func (s *site) module(args ...string) string {
-	args = append([]string{artefact("pam_mfa.so"), "socket=" + s.path("run/pam.sock")}, args...)
+	args = append([]string{s.modulePath, "socket=" + s.path("run/pam.sock")}, args...)
 	return strings.Join(args, " ")
 }
 
@@ -206,6 +209,9 @@ func (l letter) code() (string, error) {
 	}
 	return m[1], nil
 }
+
+// isNotice says whether the letter tells something and holds no code.
+func (l letter) isNotice() bool { _, err := l.code(); return err != nil }
 
 // letters returns the mails in the outbox to an address, oldest first.
 func (s *site) letters(to string) ([]letter, error) { return readMaildir(s.path("outbox"), to) }
@@ -257,15 +263,15 @@ func parseLetter(raw string) (letter, error) {
 	return letter{to: m.Header.Get("To"), subject: m.Header.Get("Subject"), body: string(text), raw: raw}, err
 }
 
-// waitCode returns the code of the nth mail (1: first) to an address, as soon as
-// it arrived. Any goroutine may call it.
+// waitCode returns the code of the nth mail (1: first) to an address that has
+// one, as soon as it arrived. Any goroutine may call it.
 func (s *site) waitCode(to string, n int) (string, error) {
 	for late := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		found, err := s.letters(to)
 		if err != nil {
 			return "", err
 		}
-		if len(found) >= n {
+		if found = slices.DeleteFunc(found, letter.isNotice); len(found) >= n {
 			return found[n-1].code()
 		}
 		if time.Now().After(late) {

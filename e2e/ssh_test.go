@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -24,10 +25,18 @@ func (s *site) sshd(lines ...string) {
 	lines = append(lines, noPenalties()...)
 	conf := s.path("sshd_config")
 	ok(s.t, os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
-	cmd := exec.Command("/usr/sbin/sshd", "-D", "-e", "-f", conf)
+	cmd := s.within(exec.Command("/usr/sbin/sshd", "-D", "-e", "-f", conf))
 	s.sshdLog, _ = service(s.t, cmd)
 	s.sshdPID = cmd.Process.Pid
 	awaitText(s.t, s.sshdLog, 0, "Server listening on 127.0.0.1")
+}
+
+// within makes a program run in the site's root.
+func (s *site) within(cmd *exec.Cmd) *exec.Cmd {
+	if s.root != "" {
+		cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Chroot: s.root}, "/"
+	}
+	return cmd
 }
 
 // noPenalties turns off the waiting that OpenSSH 9.8 and later impose on an
@@ -61,7 +70,7 @@ func (s *site) sshCommand(a account, options ...string) *exec.Cmd {
 	}
 	// The shell's arithmetic: an echo of the command line is no welcome.
 	args = append(args, a.name+"@127.0.0.1", "echo let-in-e$((1+1))e")
-	cmd := exec.Command("ssh", args...)
+	cmd := s.within(exec.Command("/usr/bin/ssh", args...))
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + base, "LC_ALL=C.UTF-8"}
 	return cmd
 }

@@ -32,7 +32,26 @@ func (c *clock) pass(d time.Duration) {
 // readyInProcess is ready with the daemon in this process, on a clock of ours.
 func readyInProcess(t *testing.T) (*site, account, *clock) {
 	t.Helper()
+	s, c := inProcess(t)
+	return s, s.newUser("alice"), c
+}
+
+// inProcess makes a site with password and code for sshd, sshd running, and the
+// daemon in this process, on a clock of ours.
+func inProcess(t *testing.T, settings ...string) (*site, *clock) {
+	t.Helper()
+	s, c := daemonInProcess(t, settings...)
+	s.stack("sshd", s.passwordThenCode()...)
+	s.sshd()
+	return s, c
+}
+
+// daemonInProcess makes a site with nothing but the daemon, in this process and
+// on a clock of ours.
+func daemonInProcess(t *testing.T, settings ...string) (*site, *clock) {
+	t.Helper()
 	s, c := newSite(t), &clock{}
+	s.set(settings...)
 	cfg, err := config.Load(s.writeConfig())
 	ok(t, err)
 	s.log = &record{}
@@ -61,9 +80,7 @@ func readyInProcess(t *testing.T) (*site, account, *clock) {
 		ended <- nil
 		t.Fatal(err)
 	}
-	s.stack("sshd", s.passwordThenCode()...)
-	s.sshd()
-	return s, s.newUser("alice"), c
+	return s, c
 }
 
 func TestReconnectAfterLoginGraceTimeFindsTheCode(t *testing.T) {
