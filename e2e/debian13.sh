@@ -7,12 +7,15 @@ set -eu
 folder=${1:?the folder to make}
 [ ! -x "$folder/usr/sbin/sshd" ] || exit 0
 
+# The mirror that this machine's apt uses.
+mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' | grep '/debian/*$' | head -n 1)}
+
 part=$folder.part
 rm -rf "$part"
 mkdir -p "$part"
 echo "fetching the sshd of Debian 13 into $folder" >&2
 if ! debootstrap --variant=minbase --include=openssh-server,openssh-client \
-	trixie "$part" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$part.log" 2>&1; then
+	trixie "$part" "$mirror" >"$part.log" 2>&1; then
 	tail -n 20 "$part.log" >&2
 	exit 1
 fi
