@@ -23,9 +23,9 @@ const (
 	textWasPassword = "That is your password, not the code. Nothing was counted."
 	textNoOther     = "No other method is set up for this account."
 	textNotSent     = "No code is sent for this method."
-	textEmpty       = "Type the code, or r to have a new one sent."
+	textEmpty       = "Type the code, or r for a new one."
 	textUnderway    = "The code has not left yet: the mail server does not take it. It is tried again."
-	textExpired     = "That code has expired. Type r to have a new one sent."
+	textExpired     = "That code has expired. Type r for a new one."
 	textWrongLast   = "That code is not right. " + TextStopped
 	textTOTP        = "Type the code that your authenticator app shows."
 	textTOTPSpent   = "That code was used already. Wait for the next one."
@@ -34,11 +34,11 @@ const (
 )
 
 func textCodeSent(masked string, lifetime time.Duration) string {
-	return fmt.Sprintf("A code was sent to %s.\nIt is good for %s. Type r to have a new one sent.", masked, Span(lifetime))
+	return fmt.Sprintf("A code was sent to %s.\nIt is good for %s. Type r for a new one.", masked, Span(lifetime))
 }
 
 func textCodeAlreadySent(masked string, ago, left time.Duration) string {
-	return fmt.Sprintf("A code was sent to %s %s ago.\nIt is still good for %s. Type r to have a new one sent.",
+	return fmt.Sprintf("A code was sent to %s %s ago.\nIt is still good for %s. Type r for a new one.",
 		masked, Span(ago), Span(left))
 }
 
