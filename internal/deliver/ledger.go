@@ -1,0 +1,363 @@
+package deliver
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ErrLimit is wrapped by the error of a message that a spending limit forbids.
+var ErrLimit = errors.New("limit on text messages reached")
+
+// The limits a LimitError names, by their keys in mfa.toml.
+const (
+	LimitUser   = "sms.per_user_per_day"
+	LimitNumber = "sms.per_number_per_day"
+	LimitPrefix = "sms.per_prefix_per_hour"
+	LimitTotal  = "sms.per_hour"
+)
+
+// A LimitError says which limit forbids a message and until when: at Until the
+// limit has room for one message again, if none is sent before.
+type LimitError struct {
+	Limit string // one of the Limit constants
+	Until time.Time
+}
+
+// Error names the limit and its end.
+func (e LimitError) Error() string {
+	return fmt.Sprintf("%v: %s, until %s", ErrLimit, e.Limit, e.Until.UTC().Format(time.RFC3339))
+}
+
+// Unwrap returns ErrLimit.
+func (e LimitError) Unwrap() error { return ErrLimit }
+
+// LedgerLimits is how many messages may go out; 0 or less means no such limit.
+//
+// A prefix is the country code and the digits after it, five together: an
+// operator's block or a city, up to ten million numbers. Whoever earns by the
+// messages others are made to send rents numbers side by side in such a block,
+// so no limit per number ever sees them.
+type LedgerLimits struct {
+	UserPerDay    int
+	NumberPerDay  int
+	PrefixPerHour int
+	TotalPerHour  int
+}
+
+// A Ledger counts the text messages that cost money, and refuses one too many.
+// Its counters are in the store and change only by compare-and-swap, so they
+// hold across restarts and hosts. It may be used from many goroutines; its
+// fields do not change after the first use.
+//
+// Windows slide: no day and no hour, whenever it begins, sees more than its
+// limit. Fixed windows would let twice as many through around their edge. Time
+// is counted in slots of an hour or of five minutes, and a slot counts as long
+// as any part of it lies in the window, so room comes back up to a slot late
+// and never early.
+//
+// Who was sent what is kept in 256 records that share out the users and the
+// numbers, so that a message rewrites a few kilobytes however many users there
+// are; the last hour has a record of its own. Each record is swept whenever it
+// is written.
+type Ledger struct {
+	Limits LedgerLimits
+	// Update replaces the value at key by fn(old) as store.Update does: fn gets
+	// nil if there is none, may run several times, returns nil to delete, and
+	// old to write nothing.
+	Update func(ctx context.Context, key string, fn func(old []byte) ([]byte, error)) error
+	// Hash turns a number into what is kept of it. It is keyed: there are so few
+	// numbers that anybody could try them all against a plain hash.
+	Hash func(number string) string
+	// Alert, if not nil, is called beside the log when the messages of the last
+	// hour reach 80 % of their limit and when they reach the limit, once a window
+	// each. It returns soon.
+	Alert func(limit string, used, max int)
+	Log   *slog.Logger     // nil: no log
+	Now   func() time.Time // nil: time.Now
+
+	once sync.Once
+	turn chan struct{} // made by once; full while somebody counts in spendKey
+}
+
+// Reserve counts one message to the number to (E.164) for user, before it is
+// sent. If a limit forbids it, nothing is counted and the error is a LimitError,
+// which wraps ErrLimit. Any other error means that it could not be counted, and
+// the message must not be sent either. A message reserved and not sent stays
+// counted, as its carrier may have charged for it.
+//
+// A message counts in three records, the narrowest first. All are looked at
+// before the first is written, so that a flood of refusals writes nothing. If
+// the last place is lost to somebody else in between, what was counted is given
+// back; should that fail it stays counted, on the side of too few messages.
+func (l *Ledger) Reserve(ctx context.Context, user, to string) error {
+	now := l.now()
+	claims, err := l.claims(user, to, now)
+	if err != nil {
+		return fmt.Errorf("reserve message to %q: %w", Mask(to), err)
+	}
+	for _, c := range claims {
+		p, err := l.read(ctx, c.key)
+		if err == nil {
+			err = c.check(p)
+		}
+		if err != nil {
+			return fmt.Errorf("reserve message to %q: %w", Mask(to), err)
+		}
+	}
+	for i, c := range claims {
+		if err := l.count(ctx, c); err != nil {
+			l.giveBack(ctx, claims[:i])
+			return fmt.Errorf("reserve message to %q: %w", Mask(to), err)
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) now() time.Time {
+	if l.Now == nil {
+		return time.Now()
+	}
+	return l.Now()
+}
+
+// Counters in a page, by what they begin with.
+const (
+	ofUser   = "user/"
+	ofNumber = "number/"
+	ofPrefix = "prefix/"
+	ofTotal  = "total"
+)
+
+// spendKey is the record of the last hour; followed by a slash and two hex
+// digits it is one of those of the last day.
+const (
+	spendKey = "meta/spend"
+	days     = 256
+)
+
+// dayKey returns the record of the last day that has the counter.
+func dayKey(counter string) string {
+	return fmt.Sprintf("%s/%02x", spendKey, sha256.Sum256([]byte(counter))[0])
+}
+
+// A claim is what one message counts in one record.
+type claim struct {
+	key    string
+	window window
+	slot   int64 // the present one
+	counts []counter
+}
+
+// A counter is one limit of a claim.
+type counter struct {
+	name  string // in the page
+	limit string
+	max   int
+}
+
+// claims returns what a message to the number to counts, narrowest first.
+func (l *Ledger) claims(user, to string, now time.Time) ([]claim, error) {
+	prefix, err := prefixOf(to)
+	if err != nil {
+		return nil, err
+	}
+	if l.Hash == nil {
+		return nil, errors.New("the ledger has no hash for numbers")
+	}
+	day := func(c counter) claim {
+		return claim{dayKey(c.name), lastDay, lastDay.at(now), []counter{c}}
+	}
+	// JSON would replace what is not UTF-8, and the counter be lost.
+	name := ofUser + strings.ToValidUTF8(user, "\ufffd")
+	return []claim{
+		day(counter{name, LimitUser, l.Limits.UserPerDay}),
+		day(counter{ofNumber + l.shortHash(to), LimitNumber, l.Limits.NumberPerDay}),
+		{spendKey, lastHour, lastHour.at(now), []counter{
+			{ofPrefix + prefix, LimitPrefix, l.Limits.PrefixPerHour},
+			{ofTotal, LimitTotal, l.Limits.TotalPerHour},
+		}},
+	}, nil
+}
+
+// shortHash returns the hash of a number in 12 letters, 72 bits: two numbers in
+// a day that share it are not to be expected.
+func (l *Ledger) shortHash(number string) string {
+	sum := sha256.Sum256([]byte(l.Hash(number)))
+	return base64.RawURLEncoding.EncodeToString(sum[:9])
+}
+
+// Digits of an E.164 number (ITU-T E.164, 6.1) and of its prefix.
+const (
+	maxDigits    = 15
+	prefixDigits = 5
+)
+
+// prefixOf returns the prefix of an E.164 number, with its plus.
+func prefixOf(number string) (string, error) {
+	digits, plus := strings.CutPrefix(number, "+")
+	if !plus || len(digits) <= prefixDigits || len(digits) > maxDigits ||
+		strings.ContainsFunc(digits, func(r rune) bool { return !isDigit(r) }) {
+		return "", errors.New("not a number in E.164")
+	}
+	return number[:1+prefixDigits], nil
+}
+
+// check returns a LimitError if a counter of c has no room for one message.
+func (c claim) check(p page) error {
+	for _, n := range c.counts {
+		t := p.Counts[n.name].live(c.window, c.slot)
+		if n.max > 0 && t.sum() >= n.max {
+			return LimitError{n.limit, t.roomAt(n.max, c.window)}
+		}
+	}
+	return nil
+}
+
+// count counts one message in the record of c, if every counter has room, and
+// raises the alert that it gives cause for.
+func (l *Ledger) count(ctx context.Context, c claim) error {
+	if c.key == spendKey {
+		leave, err := l.enter(ctx)
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
+	var level, used int
+	err := l.change(ctx, c.key, func(p *page) error {
+		p.sweep(c.window, c.slot)
+		if err := c.check(*p); err != nil {
+			return err
+		}
+		for _, n := range c.counts {
+			p.add(n.name, c.slot)
+		}
+		used = p.Counts[ofTotal].sum()
+		level = p.raise(used, l.Limits.TotalPerHour, c.slot)
+		return nil
+	})
+	if err == nil && level > 0 {
+		l.alert(ctx, level, used)
+	}
+	return err
+}
+
+// enter waits until nobody else of this process counts in spendKey. Every
+// message counts there: without turns a thousand at once would each lose the
+// swap hundreds of times.
+func (l *Ledger) enter(ctx context.Context) (leave func(), err error) {
+	l.once.Do(func() { l.turn = make(chan struct{}, 1) })
+	select {
+	case l.turn <- struct{}{}:
+		return func() { <-l.turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l *Ledger) alert(ctx context.Context, level, used int) {
+	if l.Alert != nil {
+		l.Alert(LimitTotal, used, l.Limits.TotalPerHour)
+	}
+	if l.Log == nil {
+		return
+	}
+	severity, text := slog.LevelWarn, "text messages come near their limit"
+	if level >= atLimit {
+		severity, text = slog.LevelError, "text messages reached their limit: no more are sent for now"
+	}
+	l.Log.Log(ctx, severity, text, "limit", LimitTotal, "used", used, "max", l.Limits.TotalPerHour)
+}
+
+// undoTime bounds giving back, which happens even if the login is gone.
+const undoTime = 5 * time.Second
+
+// giveBack takes back what was counted for a message that is not sent.
+func (l *Ledger) giveBack(ctx context.Context, claims []claim) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+	defer cancel()
+	for _, c := range claims {
+		err := l.change(ctx, c.key, func(p *page) error {
+			for _, n := range c.counts {
+				p.remove(n.name, c.slot)
+			}
+			return nil
+		})
+		if err != nil && l.Log != nil {
+			l.Log.WarnContext(ctx, "a text message that is not sent stays counted", "error", err)
+		}
+	}
+}
+
+// change lets fn edit the record at key, in one compare-and-swap; fn may run
+// several times. If fn returns an error nothing is written.
+func (l *Ledger) change(ctx context.Context, key string, fn func(*page) error) error {
+	return l.Update(ctx, key, func(old []byte) ([]byte, error) {
+		p, err := decodePage(key, old)
+		if err != nil {
+			return nil, err
+		}
+		if err := fn(&p); err != nil {
+			return nil, err
+		}
+		return p.encode()
+	})
+}
+
+// read returns the record at key.
+func (l *Ledger) read(ctx context.Context, key string) (p page, err error) {
+	err = l.Update(ctx, key, func(old []byte) (_ []byte, err error) {
+		p, err = decodePage(key, old)
+		return old, err
+	})
+	return p, err
+}
+
+// LedgerUsage is what the ledger has counted, for administrators. Only counters
+// that are not zero are listed, those that use most of their limit first.
+type LedgerUsage struct {
+	Total    LimitUse   // of the last hour; Name is empty
+	Prefixes []LimitUse // of the last hour, like +12025
+	Users    []LimitUse // of the last day, by user name
+	Numbers  []LimitUse // of the last day; a Name is a hash that tells nobody the number
+}
+
+// LimitUse is the state of one counter: Used messages, of Max, where 0 or less
+// is no limit.
+type LimitUse struct {
+	Name      string
+	Used, Max int
+}
+
+// Usage returns what is counted now. It reads every record, one after another,
+// so messages reserved meanwhile may be in one list and not yet in another.
+func (l *Ledger) Usage(ctx context.Context) (LedgerUsage, error) {
+	now := l.now()
+	hour, err := l.read(ctx, spendKey)
+	if err != nil {
+		return LedgerUsage{}, fmt.Errorf("read usage: %w", err)
+	}
+	hour.sweep(lastHour, lastHour.at(now))
+	day := page{}
+	for i := range days {
+		p, err := l.read(ctx, fmt.Sprintf("%s/%02x", spendKey, i))
+		if err != nil {
+			return LedgerUsage{}, fmt.Errorf("read usage: %w", err)
+		}
+		p.sweep(lastDay, lastDay.at(now))
+		day.merge(p)
+	}
+	return LedgerUsage{
+		Total:    LimitUse{Used: hour.Counts[ofTotal].sum(), Max: l.Limits.TotalPerHour},
+		Prefixes: hour.uses(ofPrefix, l.Limits.PrefixPerHour),
+		Users:    day.uses(ofUser, l.Limits.UserPerDay),
+		Numbers:  day.uses(ofNumber, l.Limits.NumberPerDay),
+	}, nil
+}
