@@ -38,7 +38,7 @@ func readyInProcess(t *testing.T) (*site, account, *clock) {
 
 // inProcess makes a site with password and code for sshd, sshd running, and the
 // daemon in this process, on a clock of ours.
-func inProcess(t *testing.T, settings ...string) (*site, *clock) {
+func inProcess(t testing.TB, settings ...string) (*site, *clock) {
 	t.Helper()
 	s, c := daemonInProcess(t, settings...)
 	s.stack("sshd", s.passwordThenCode()...)
@@ -48,7 +48,7 @@ func inProcess(t *testing.T, settings ...string) (*site, *clock) {
 
 // daemonInProcess makes a site with nothing but the daemon, in this process and
 // on a clock of ours.
-func daemonInProcess(t *testing.T, settings ...string) (*site, *clock) {
+func daemonInProcess(t testing.TB, settings ...string) (*site, *clock) {
 	t.Helper()
 	s, c := newSite(t), &clock{}
 	s.set(settings...)
