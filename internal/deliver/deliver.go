@@ -1,5 +1,6 @@
-// Package deliver carries messages to people: email now, by SMTP, by a local
-// sendmail or into a maildir, with retry on what may pass.
+// Package deliver carries messages to people: email by SMTP, by a local sendmail
+// or into a maildir, text messages by Twilio, any gateway or any program, with
+// retry on what may pass.
 //
 // What to know before trusting it: Send returns nil only when the next hop took
 // the message; that is not yet the inbox. An error never holds the text of a

@@ -39,7 +39,7 @@ func (r retrier) Send(ctx context.Context, m mfa.Message) error {
 		if last == nil || ctx.Err() == nil {
 			last = err
 		}
-		if !pause(ctx, jitter(wait)) {
+		if !pause(ctx, waitFor(err, jitter(wait))) {
 			return fmt.Errorf("gave up after %s: %w", count(int64(attempts), "attempt"), last)
 		}
 		wait = min(2*wait, r.limit)

@@ -454,7 +454,7 @@ func TestSMTPClose(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wantPermanent(t, e.Send(t.Context(), message("1")), "mail is shut down")
+	wantPermanent(t, e.Send(t.Context(), message("1")), "the carrier is shut down")
 }
 
 func TestSendRefusesAddresses(t *testing.T) {

@@ -1,0 +1,297 @@
+package delivertest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A TwilioReply is what a Twilio does with one request. The zero value takes the
+// message as Twilio documents: 201 and a Message resource, or the documented
+// error if the request has one.
+type TwilioReply struct {
+	Status  int         // of a refusal; 0: none
+	Code    int         // Twilio's error code, in the refusal's JSON
+	Message string      // Twilio's words, likewise
+	Header  http.Header // added to the answer: Retry-After
+	Body    string      // said in place of JSON; with Status only
+	Then    TwilioAction
+}
+
+// A TwilioAction is how a TwilioReply goes.
+type TwilioAction int
+
+// The actions.
+const (
+	TwilioAnswer TwilioAction = iota
+	TwilioSlow                // say nothing until the client leaves
+	TwilioReset               // reset the connection
+	TwilioCut                 // 201, and the connection ends within the body
+)
+
+// TwilioOptions of a Twilio.
+type TwilioOptions struct {
+	AccountSID string // empty: one of zeros
+	User       string // of basic authentication: an API key; empty: AccountSID
+	Password   string // its secret, or the auth token; empty: "token"
+	Open       bool   // when the script is used up, take every message
+}
+
+// A Text is a message that a Twilio took.
+type Text struct {
+	SID, To, From, MessagingServiceSID, Body string
+}
+
+// A Twilio is a server that behaves as Twilio documents its Messages resource
+// (https://www.twilio.com/docs/messaging/api/message-resource).
+type Twilio struct {
+	URL        string
+	AccountSID string
+	Password   string
+
+	t    testing.TB
+	opts TwilioOptions
+	srv  *httptest.Server
+	done chan struct{} // closed by Finish: slow answers end
+
+	mu          sync.Mutex // guards what follows
+	replies     []TwilioReply
+	texts       []Text
+	requests    int
+	connections int
+	finished    bool
+}
+
+// NewTwilio starts a Twilio that answers the n-th request with the n-th reply.
+// At the end of the test the script must be used up.
+func NewTwilio(t testing.TB, opts TwilioOptions, replies ...TwilioReply) *Twilio {
+	t.Helper()
+	if opts.AccountSID == "" {
+		opts.AccountSID = "AC" + strings.Repeat("0", 32)
+	}
+	if opts.User == "" {
+		opts.User = opts.AccountSID
+	}
+	if opts.Password == "" {
+		opts.Password = "token"
+	}
+	s := &Twilio{
+		AccountSID: opts.AccountSID, Password: opts.Password,
+		t: t, opts: opts, replies: replies, done: make(chan struct{}),
+	}
+	s.srv = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	s.srv.Config.ConnState = s.count
+	s.srv.Start()
+	s.URL = s.srv.URL
+	t.Cleanup(s.Finish)
+	return s
+}
+
+func (s *Twilio) count(_ net.Conn, state http.ConnState) {
+	if state == http.StateNew {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.connections++
+	}
+}
+
+// Texts returns the messages taken so far, in the order of arrival.
+func (s *Twilio) Texts() []Text {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.texts)
+}
+
+// Requests returns how many requests came, taken or not.
+func (s *Twilio) Requests() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests
+}
+
+// Connections returns how many connections came.
+func (s *Twilio) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.connections
+}
+
+// Finish stops the server and holds the test to its script. It is called at the
+// end of the test, too.
+func (s *Twilio) Finish() {
+	s.t.Helper()
+	s.mu.Lock()
+	left, again := len(s.replies), s.finished
+	s.replies, s.finished = nil, true
+	s.mu.Unlock()
+	if again {
+		return
+	}
+	if left > 0 {
+		s.t.Errorf("scripted twilio: %d replies were never asked for", left)
+	}
+	close(s.done)
+	s.srv.Close()
+}
+
+// next returns what to do with this request.
+func (s *Twilio) next() TwilioReply {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests++
+	if len(s.replies) == 0 {
+		if !s.opts.Open && !s.finished {
+			s.t.Errorf("scripted twilio: request %d has no reply", s.requests)
+		}
+		return TwilioReply{}
+	}
+	r := s.replies[0]
+	s.replies = s.replies[1:]
+	return r
+}
+
+func (s *Twilio) serve(w http.ResponseWriter, r *http.Request) {
+	reply := s.next()
+	form, refusal := s.read(r)
+	switch {
+	case reply.Then == TwilioSlow:
+		select {
+		case <-r.Context().Done():
+		case <-s.done:
+		}
+		return
+	case reply.Then == TwilioReset:
+		s.hangUp(w, "")
+		return
+	case reply.Status != 0:
+		refusal = reply
+	}
+	for name, values := range reply.Header {
+		w.Header()[name] = values
+	}
+	if refusal.Status != 0 {
+		refuse(w, refusal)
+		return
+	}
+	resource := s.take(form)
+	if reply.Then == TwilioCut {
+		s.hangUp(w, resource)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json;charset=utf-8")
+	w.WriteHeader(http.StatusCreated)
+	fmt.Fprint(w, resource)
+}
+
+// documented are the fields that a text message may have here.
+var documented = []string{"To", "From", "MessagingServiceSid", "Body"}
+
+var e164 = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+
+// read returns the request's form, and the refusal that Twilio documents if
+// there is something wrong. What no client of Twilio may do fails the test.
+func (s *Twilio) read(r *http.Request) (url.Values, TwilioReply) {
+	if want := "/2010-04-01/Accounts/" + s.opts.AccountSID + "/Messages.json"; r.Method != http.MethodPost || r.URL.Path != want {
+		return nil, TwilioReply{Status: 404, Code: 20404, Message: "The requested resource " + r.URL.Path + " was not found"}
+	}
+	if kind := r.Header.Get("Content-Type"); kind != "application/x-www-form-urlencoded" {
+		s.t.Errorf("scripted twilio: Content-Type is %q", kind)
+	}
+	if err := r.ParseForm(); err != nil || r.URL.RawQuery != "" {
+		s.t.Errorf("scripted twilio: form: %v, query: %q", err, r.URL.RawQuery)
+	}
+	for name, values := range r.PostForm {
+		if !slices.Contains(documented, name) || len(values) != 1 {
+			s.t.Errorf("scripted twilio: field %q has %d values; documented are %q once each", name, len(values), documented)
+		}
+	}
+	f := r.PostForm
+	user, password, _ := r.BasicAuth()
+	switch {
+	case user != s.opts.User || password != s.opts.Password:
+		return f, TwilioReply{Status: 401, Code: 20003, Message: "Authenticate"}
+	case f.Get("To") == "":
+		return f, TwilioReply{Status: 400, Code: 21604, Message: "A 'To' phone number is required."}
+	case f.Get("From") == "" && f.Get("MessagingServiceSid") == "":
+		return f, TwilioReply{Status: 400, Code: 21603, Message: "A 'From' phone number is required."}
+	case f.Get("Body") == "":
+		return f, TwilioReply{Status: 400, Code: 21602, Message: "Message body is required."}
+	case !e164.MatchString(f.Get("To")):
+		return f, TwilioReply{Status: 400, Code: 21211, Message: "Invalid 'To' Phone Number: " + f.Get("To")}
+	}
+	return f, TwilioReply{}
+}
+
+func refuse(w http.ResponseWriter, r TwilioReply) {
+	if r.Body != "" {
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(r.Status)
+		fmt.Fprint(w, r.Body)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(r.Status)
+	_ = json.NewEncoder(w).Encode(map[string]any{ // the client may have left
+		"code": r.Code, "message": r.Message, "status": r.Status,
+		"more_info": fmt.Sprintf("https://www.twilio.com/docs/errors/%d", r.Code),
+	})
+}
+
+// take keeps the message and returns its resource.
+func (s *Twilio) take(f url.Values) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sid := fmt.Sprintf("SM%032x", len(s.texts)+1)
+	s.texts = append(s.texts, Text{
+		SID: sid, To: f.Get("To"), From: f.Get("From"),
+		MessagingServiceSID: f.Get("MessagingServiceSid"), Body: f.Get("Body"),
+	})
+	orNull := func(v string) any {
+		if v == "" {
+			return nil
+		}
+		return v
+	}
+	uri := "/2010-04-01/Accounts/" + s.opts.AccountSID + "/Messages/" + sid
+	now := time.Now().UTC().Format(time.RFC1123Z)
+	data, err := json.Marshal(map[string]any{
+		"account_sid": s.opts.AccountSID, "api_version": "2010-04-01", "body": f.Get("Body"),
+		"date_created": now, "date_sent": nil, "date_updated": now, "direction": "outbound-api",
+		"error_code": nil, "error_message": nil, "from": orNull(f.Get("From")),
+		"messaging_service_sid": orNull(f.Get("MessagingServiceSid")), "num_media": "0", "num_segments": "1",
+		"price": nil, "price_unit": "USD", "sid": sid, "status": "queued", "to": f.Get("To"),
+		"subresource_uris": map[string]string{"media": uri + "/Media.json"}, "uri": uri + ".json",
+	})
+	if err != nil {
+		s.t.Errorf("scripted twilio: %v", err)
+	}
+	return string(data)
+}
+
+// hangUp ends the connection: with a reset when there is nothing to say, or in
+// the middle of body.
+func (s *Twilio) hangUp(w http.ResponseWriter, body string) {
+	c, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		s.t.Errorf("scripted twilio: %v", err)
+		return
+	}
+	defer c.Close()
+	if body != "" {
+		fmt.Fprintf(c, "HTTP/1.1 201 CREATED\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			len(body), body[:len(body)/2])
+		return
+	}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // fails only when c is gone already
+	}
+}

@@ -1,0 +1,119 @@
+package deliver
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+// phoneExample is the number that every prompt and message shows. Its area code
+// belongs to nobody, and still it must not be refused as invalid: people type
+// what they see, and being told that the example is no number helps nobody.
+const phoneExample = "+17891234567"
+
+// maxPhoneDigits is the length of the longest number (ITU-T E.164, 6.2.1).
+const maxPhoneDigits = 15
+
+// ParsePhone returns the number that s stands for in its one canonical form,
+// E.164: "+" and digits. s begins with a plus; spaces, dashes, dots and brackets
+// are dropped. Numbers that no country gives out, premium-rate and shared-cost
+// numbers are refused, and if regions is not empty, numbers of any region but
+// those (ISO 3166-1 codes in capitals).
+//
+// The error is one sentence for the person who typed s. It says what is wrong,
+// ends with an example and repeats nothing of s.
+func ParsePhone(s string, regions []string) (e164 string, err error) {
+	digits, wrong := phoneDigits(s)
+	if wrong == "" {
+		e164, wrong = canonicalPhone(digits, regions)
+	}
+	if wrong != "" {
+		return "", errors.New(wrong + ", like " + phoneExample)
+	}
+	return e164, nil
+}
+
+// phoneDigits returns s without its plus and what people put between digits.
+func phoneDigits(s string) (digits, wrong string) {
+	s = strings.Trim(s, " \t\r\n")
+	number, plus := strings.CutPrefix(s, "+")
+	switch {
+	case s == "":
+		return "", "Type the number with + and the country code"
+	case strings.ContainsFunc(s, isLetter):
+		return "", "A number has digits only, no letters"
+	case !plus && strings.HasPrefix(s, "00"):
+		return "", "Write + in place of 00 before the country code"
+	case !plus:
+		return "", "Begin the number with + and the country code"
+	}
+	number = strings.Map(func(r rune) rune {
+		if strings.ContainsRune(" -.()", r) {
+			return -1
+		}
+		return r
+	}, number)
+	if strings.ContainsFunc(number, func(r rune) bool { return !isDigit(r) }) {
+		return "", "After the + there are digits only"
+	}
+	return number, ""
+}
+
+func isLetter(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' }
+
+func canonicalPhone(digits string, regions []string) (e164, wrong string) {
+	// The library takes a number that is too long for one that a country code
+	// of its own choosing begins.
+	if len(digits) > maxPhoneDigits+1 { // and a trunk zero after the country code
+		return "", "This number is too long"
+	}
+	n, err := phonenumbers.Parse("+"+digits, "")
+	switch {
+	case errors.Is(err, phonenumbers.ErrInvalidCountryCode) && len(digits) >= 3:
+		return "", "No country has this country code"
+	case err != nil:
+		return "", "This number is too short"
+	}
+	e164 = phonenumbers.Format(n, phonenumbers.E164)
+	if e164 == phoneExample {
+		return e164, refusedRegion([]string{"US", "CA"}, regions)
+	}
+	switch phonenumbers.IsPossibleNumberWithReason(n) {
+	case phonenumbers.TOO_SHORT, phonenumbers.IS_POSSIBLE_LOCAL_ONLY:
+		return "", "This number is too short"
+	case phonenumbers.TOO_LONG:
+		return "", "This number is too long"
+	}
+	if !phonenumbers.IsValidNumber(n) {
+		return "", "This is no valid number of its country"
+	}
+	switch phonenumbers.GetNumberType(n) {
+	case phonenumbers.PREMIUM_RATE:
+		return "", "Premium-rate numbers are not allowed, use an ordinary one"
+	case phonenumbers.SHARED_COST:
+		return "", "Shared-cost numbers are not allowed, use an ordinary one"
+	}
+	return e164, refusedRegion([]string{phonenumbers.GetRegionCodeForNumber(n)}, regions)
+}
+
+// refusedRegion says what is wrong with a number that belongs to each of these.
+func refusedRegion(of, allowed []string) (wrong string) {
+	if len(allowed) == 0 || slices.ContainsFunc(of, func(r string) bool { return slices.Contains(allowed, r) }) {
+		return ""
+	}
+	return "Only numbers of " + strings.Join(allowed, ", ") + " are allowed here"
+}
+
+// checkRegions returns an error that names the key if one of regions is no
+// region whose numbers are known.
+func checkRegions(regions []string) error {
+	for _, r := range regions {
+		if !phonenumbers.GetSupportedRegions()[r] {
+			return fmt.Errorf("sms.regions: %q is not a country code of two capitals like \"US\" or \"DE\"", r)
+		}
+	}
+	return nil
+}

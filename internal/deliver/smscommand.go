@@ -1,0 +1,133 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"text/template"
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// An smsCommand hands texts to a program, with the number among its arguments
+// and the text on its standard input: arguments show in ps(1). It runs without a
+// shell, with next to no environment, in a process group of its own.
+type smsCommand struct {
+	path    string
+	args    []*template.Template
+	timeout time.Duration
+	log     *slog.Logger
+}
+
+// commandFields is what sms.command.args may speak of.
+type commandFields struct{ To, Digits string }
+
+func newSMSCommand(cfg SMSCommandConfig, opts SMSOptions) (*smsCommand, error) {
+	if !filepath.IsAbs(cfg.Path) {
+		return nil, fmt.Errorf("sms.command.path: %q is not an absolute path", cfg.Path)
+	}
+	if err := checkTimeout("sms.command.timeout", cfg.Timeout); err != nil {
+		return nil, err
+	}
+	c := &smsCommand{path: cfg.Path, timeout: time.Duration(cfg.Timeout), log: opts.Log}
+	args := cfg.Args
+	if len(args) == 0 {
+		args = []string{"{{.To}}"}
+	}
+	for _, arg := range args {
+		t, err := template.New("argument").Parse(arg)
+		if err != nil {
+			return nil, fmt.Errorf("sms.command.args: %q is no template: %w", arg, err)
+		}
+		c.args = append(c.args, t)
+	}
+	return c, c.rehearse()
+}
+
+// rehearse shows at load what is wrong with the arguments.
+func (c *smsCommand) rehearse() error {
+	first, err := c.arguments(phoneExample)
+	if err != nil {
+		return err
+	}
+	if again, err := c.arguments("+441632960001"); err != nil || slices.Equal(first, again) {
+		return errors.New("sms.command.args: the number is in none of them; write {{.To}} where it shall stand")
+	}
+	return nil
+}
+
+func (c *smsCommand) arguments(to string) ([]string, error) {
+	args := make([]string, len(c.args))
+	for i, t := range c.args {
+		var b strings.Builder
+		if err := t.Execute(&b, commandFields{To: to, Digits: strings.TrimPrefix(to, "+")}); err != nil {
+			return nil, fmt.Errorf("sms.command.args: may use {{.To}} and {{.Digits}}; the message comes on standard input: %w", err)
+		}
+		args[i] = b.String()
+	}
+	return args, nil
+}
+
+func (*smsCommand) close() {}
+
+// commandGrace is how long the program's standard error may stay open after it
+// ended or was told to.
+const commandGrace = time.Second
+
+func (c *smsCommand) text(ctx context.Context, m mfa.Message) (receipt string, err error) {
+	args, err := c.arguments(m.To)
+	if err != nil {
+		return "", misconfigured(err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("not done within %v", c.timeout))
+	defer cancel()
+	var said head
+	cmd := exec.CommandContext(ctx, c.path, args...)
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	cmd.Stdin = strings.NewReader(m.Text)
+	cmd.Stderr = &said
+	cmd.WaitDelay = commandGrace
+	// What the program started ends with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	err = cmd.Run()
+	words := quoteAnswer(said.String(), m)
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
+		if words != "" {
+			c.log.Info("the sms command says something", "message", m.ID, "stderr", words)
+		}
+		return "", nil
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return "", c.explain(err, words)
+}
+
+// explain turns how the program ended into an error for the log. Only
+// EX_TEMPFAIL of sysexits.h, and an end that is not the program's own, can be
+// mended by another run.
+func (c *smsCommand) explain(err error, said string) error {
+	missing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
+	exit, ended := errors.AsType[*exec.ExitError](err)
+	err = fmt.Errorf("run sms command %q: %w", c.path, err)
+	if said != "" {
+		err = fmt.Errorf("%w: %s", err, said)
+	}
+	switch {
+	case missing:
+		return misconfigured(err)
+	case ended && exit.Exited() && exit.ExitCode() != exTempFail:
+		return permanent(err)
+	}
+	return err
+}

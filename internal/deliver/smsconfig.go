@@ -1,0 +1,72 @@
+package deliver
+
+import "mfa/internal/mfa"
+
+// Values of SMSConfig.Provider. Empty: there are no text messages.
+const (
+	ProviderTwilio  = "twilio"
+	ProviderHTTP    = "http"
+	ProviderCommand = "command"
+)
+
+// SMSConfig is the table [sms] of mfa.toml. A Ledger enforces its limits; an SMS
+// sends whatever it is given.
+type SMSConfig struct {
+	Provider         string           `toml:"provider"`            // twilio, http, command or empty
+	FallbackToEmail  bool             `toml:"fallback_to_email"`   // a text that cannot be sent goes by email
+	Regions          []string         `toml:"regions"`             // ISO 3166-1 codes whose numbers are allowed; empty: all
+	PerUserPerDay    int              `toml:"per_user_per_day"`    // messages
+	PerNumberPerDay  int              `toml:"per_number_per_day"`  // messages
+	PerPrefixPerHour int              `toml:"per_prefix_per_hour"` // messages to numbers that begin alike
+	PerHour          int              `toml:"per_hour"`            // messages to everybody
+	Template         string           `toml:"template"`            // text of a message, see CheckSMSTemplate; empty: ours
+	AutofillDomain   string           `toml:"autofill_domain"`     // host that phones offer the code to; empty: none
+	Twilio           TwilioConfig     `toml:"twilio"`
+	HTTP             HTTPConfig       `toml:"http"`
+	Command          SMSCommandConfig `toml:"command"`
+}
+
+// TwilioConfig is the table [sms.twilio]. The account proves itself by its auth
+// token, or by an API key and its secret.
+type TwilioConfig struct {
+	AccountSID          string       `toml:"account_sid"`           // AC…
+	AuthTokenFile       string       `toml:"auth_token_file"`       // read at start and at reload; trailing newline dropped
+	APIKey              string       `toml:"api_key"`               // SK…
+	APISecretFile       string       `toml:"api_secret_file"`       // read as AuthTokenFile
+	From                string       `toml:"from"`                  // number, short code or sender ID
+	MessagingServiceSID string       `toml:"messaging_service_sid"` // MG…; in place of From
+	Region              string       `toml:"region"`                // "ie1"; empty: us1
+	Edge                string       `toml:"edge"`                  // "dublin"; empty: the public internet
+	BaseURL             string       `toml:"base_url"`              // in place of https://api.twilio.com, Region and Edge
+	Timeout             mfa.Duration `toml:"timeout"`               // for one attempt
+}
+
+// HTTPConfig is the table [sms.http]: one request a message, to any gateway.
+// URL, the values of Headers, and Body are templates of text/template with these
+// fields, escaped for the place where they stand:
+//
+//	{{.To}}      the number, as +17891234567
+//	{{.Digits}}  the number without its plus
+//	{{.Text}}    the message
+//	{{.From}}    the key from
+//
+// {{json .Text}} writes a whole JSON string with its quotes, {{query .Text}} a
+// value for a query, {{file "/path"}} the one line of a file, escaped like a
+// field, so that no secret stands in mfa.toml. Files are read at start and at
+// reload.
+type HTTPConfig struct {
+	URL     string            `toml:"url"`    // http or https; a certificate must verify
+	Method  string            `toml:"method"` // POST, PUT or GET; empty: POST
+	Headers map[string]string `toml:"headers"`
+	Body    string            `toml:"body"` // its Content-Type, one of Headers, decides how fields are escaped
+	From    string            `toml:"from"` // a sender's name or number, for {{.From}}
+	Timeout mfa.Duration      `toml:"timeout"`
+}
+
+// SMSCommandConfig is the table [sms.command]: one run of a program a message,
+// which comes on standard input. There is no shell.
+type SMSCommandConfig struct {
+	Path    string       `toml:"path"` // absolute
+	Args    []string     `toml:"args"` // templates with {{.To}} and {{.Digits}}; empty: the number as +17891234567
+	Timeout mfa.Duration `toml:"timeout"`
+}

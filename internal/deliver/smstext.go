@@ -1,0 +1,151 @@
+package deliver
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"text/template"
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// defaultSMS is the text of a message when sms.template is empty.
+const defaultSMS = "{{.Code}} is your login code for {{.Host}}. It works once, within {{.Lifetime}}. Give it to nobody."
+
+// oneSegment is what one text message holds, in septets (3GPP TS 23.038, 6.1.2.1.1).
+const oneSegment = 160
+
+// minHost is how much of the host's name a text must have room for.
+const minHost = 12
+
+// smsFields is what sms.template may speak of.
+type smsFields struct {
+	Host     string // name of the machine, shortened to what fits
+	Code     string
+	Minutes  int    // how long the code works, rounded down, at least 1
+	Lifetime string // the same in words: "10 minutes"
+}
+
+// longestSMS holds the longest values that mfa.toml allows.
+var longestSMS = smsFields{Code: "8888888888", Minutes: 99999, Lifetime: "86399 seconds"}
+
+// CheckSMSTemplate returns an error that begins with the key if sms.template or
+// sms.autofill_domain cannot stand. A template (text/template) is empty for
+// ours, or may use {{.Host}}, {{.Code}}, {{.Minutes}} and {{.Lifetime}}. It must
+// show the code, hold only characters of the GSM 7-bit alphabet, and fit on one
+// text message with the longest values and the line for autofillDomain.
+func CheckSMSTemplate(template, autofillDomain string) error {
+	if autofillDomain != "" && (domain(autofillDomain) != autofillDomain || !strings.Contains(autofillDomain, ".")) {
+		return fmt.Errorf("sms.autofill_domain: %q is not a host name like \"example.com\"", autofillDomain)
+	}
+	fields := longestSMS
+	fields.Host = strings.Repeat("h", minHost)
+	text, err := renderSMS(template, fields, autofillDomain)
+	if err != nil {
+		return err
+	}
+	if bad := notGSM7(text); bad != "" {
+		return fmt.Errorf("sms.template: %q is not in the GSM 7-bit alphabet, which one text message of 160 characters needs", bad)
+	}
+	if n := septets(text); n > oneSegment {
+		return fmt.Errorf("sms.template: needs up to %d characters with sms.autofill_domain; one text message holds %d", n, oneSegment)
+	}
+	return nil
+}
+
+// SMS returns the notice as a text message named id, on one segment: the host's
+// name is shortened as far as needed. The template is one that CheckSMSTemplate
+// took, or empty. If autofillDomain is not empty, the last line is one that
+// phones recognise and offer to fill in there only
+// (https://wicg.github.io/sms-one-time-codes/).
+func (n CodeNotice) SMS(id, template, autofillDomain string) (mfa.Message, error) {
+	text, err := renderSMS(template, smsFields{
+		Host: gsmOnly(ascii(n.Host, fieldLimit)), Code: n.Code,
+		Minutes: max(1, int(n.Lifetime/time.Minute)), Lifetime: span(n.Lifetime),
+	}, autofillDomain)
+	if err != nil {
+		return mfa.Message{}, fmt.Errorf("write message %q: %w", id, err)
+	}
+	return mfa.Message{ID: id, Carrier: mfa.SMS, To: n.To, Text: text}, nil
+}
+
+// renderSMS returns the text with as much of the host's name as fits. What does
+// not fit with minHost characters of it is left to the caller to judge.
+func renderSMS(text string, f smsFields, autofillDomain string) (string, error) {
+	if text == "" {
+		text = defaultSMS
+	}
+	t, err := template.New("sms.template").Option("missingkey=error").Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("sms.template: is no template: %w", err)
+	}
+	full, err := executeSMS(t, f, autofillDomain)
+	for err == nil && septets(full) > oneSegment && len(f.Host) > minHost {
+		f.Host = shorten(f.Host)
+		full, err = executeSMS(t, f, autofillDomain)
+	}
+	return full, err
+}
+
+func executeSMS(t *template.Template, f smsFields, autofillDomain string) (string, error) {
+	var b strings.Builder
+	if err := t.Execute(&b, f); err != nil {
+		return "", fmt.Errorf("sms.template: cannot be filled in: %w", err)
+	}
+	text := strings.TrimRight(b.String(), "\n ")
+	if !strings.Contains(text, f.Code) {
+		return "", errors.New("sms.template: does not show the code; write {{.Code}} where it shall stand")
+	}
+	if autofillDomain != "" {
+		text += fmt.Sprintf("\n\n@%s #%s", autofillDomain, f.Code)
+	}
+	return text, nil
+}
+
+// shorten takes one character off a name that ends with dots when it was cut.
+func shorten(host string) string {
+	name, _ := strings.CutSuffix(host, "..")
+	return name[:min(len(name), len(host)-3)] + ".."
+}
+
+// The GSM 7-bit default alphabet (3GPP TS 23.038, 6.2.1): what takes one septet,
+// and what takes two. Carriage return, escape and form feed are left out: no
+// text of ours needs them.
+const (
+	gsmBasic = "@£$¥èéùìòÇ\nØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
+		"¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+	gsmExtended = "^{}\\[~]|€"
+)
+
+// septets returns the length of a text in the GSM 7-bit alphabet.
+func septets(text string) int {
+	n := 0
+	for _, r := range text {
+		n++
+		if strings.ContainsRune(gsmExtended, r) {
+			n++
+		}
+	}
+	return n
+}
+
+// notGSM7 returns the first character that the GSM 7-bit alphabet lacks.
+func notGSM7(text string) string {
+	for _, r := range text {
+		if !strings.ContainsRune(gsmBasic, r) && !strings.ContainsRune(gsmExtended, r) {
+			return string(r)
+		}
+	}
+	return ""
+}
+
+// gsmOnly makes a question mark of what does not take one septet.
+func gsmOnly(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !strings.ContainsRune(gsmBasic, r) {
+			return '?'
+		}
+		return r
+	}, s)
+}

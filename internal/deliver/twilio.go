@@ -1,0 +1,210 @@
+package deliver
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/twilio/twilio-go/client"
+	api "github.com/twilio/twilio-go/rest/api/v2010"
+
+	"mfa/internal/mfa"
+)
+
+// A twilio hands texts to Twilio's Messages resource
+// (https://www.twilio.com/docs/messaging/api/message-resource).
+type twilio struct {
+	cfg      TwilioConfig
+	base     *url.URL // in place of scheme and host; nil: Twilio's own
+	user     string   // of basic authentication
+	password string
+	timeout  time.Duration
+	http     *http.Client
+	log      *slog.Logger
+	now      func() time.Time
+}
+
+func newTwilio(cfg TwilioConfig, opts SMSOptions) (*twilio, error) {
+	if err := checkTwilio(cfg); err != nil {
+		return nil, err
+	}
+	base, err := twilioBase(cfg)
+	if err != nil {
+		return nil, err
+	}
+	user, key, path := cfg.AccountSID, "sms.twilio.auth_token_file", cfg.AuthTokenFile
+	if cfg.APIKey != "" {
+		user, key, path = cfg.APIKey, "sms.twilio.api_secret_file", cfg.APISecretFile
+	}
+	password, err := readSecret(key, path, opts.Log)
+	if err != nil {
+		return nil, err
+	}
+	return &twilio{
+		cfg: cfg, base: base, user: user, password: password,
+		timeout: time.Duration(cfg.Timeout), http: newHTTPClient(), log: opts.Log, now: opts.Now,
+	}, nil
+}
+
+func checkTwilio(cfg TwilioConfig) error {
+	for _, id := range [...]struct{ key, value, prefix string }{
+		{"account_sid", cfg.AccountSID, "AC"},
+		{"api_key", cfg.APIKey, "SK"},
+		{"messaging_service_sid", cfg.MessagingServiceSID, "MG"},
+	} {
+		if id.value != "" && (!strings.HasPrefix(id.value, id.prefix) || strings.ContainsFunc(id.value, notWord)) {
+			return fmt.Errorf("sms.twilio.%s: %q is not an identifier that begins with %s", id.key, id.value, id.prefix)
+		}
+	}
+	switch {
+	case cfg.AccountSID == "":
+		return errors.New("sms.twilio.account_sid: is empty")
+	case cfg.AuthTokenFile == "" && cfg.APIKey == "":
+		return errors.New("sms.twilio.auth_token_file: is empty and so is sms.twilio.api_key")
+	case cfg.AuthTokenFile != "" && (cfg.APIKey != "" || cfg.APISecretFile != ""):
+		return errors.New("sms.twilio.auth_token_file: is set and so is an API key; leave one of them out")
+	case cfg.APIKey != "" && cfg.APISecretFile == "":
+		return errors.New("sms.twilio.api_secret_file: is empty and sms.twilio.api_key is set")
+	case cfg.APIKey == "" && cfg.APISecretFile != "":
+		return errors.New("sms.twilio.api_key: is empty and sms.twilio.api_secret_file is set")
+	case cfg.From == "" && cfg.MessagingServiceSID == "":
+		return errors.New("sms.twilio.from: is empty and so is sms.twilio.messaging_service_sid")
+	case cfg.From != "" && cfg.MessagingServiceSID != "":
+		return errors.New("sms.twilio.from: is set and so is sms.twilio.messaging_service_sid; leave one of them out")
+	case strings.ContainsFunc(cfg.Region, notWord):
+		return fmt.Errorf("sms.twilio.region: %q is not a word like \"ie1\"", cfg.Region)
+	case strings.ContainsFunc(cfg.Edge, func(r rune) bool { return notWord(r) && r != '-' }):
+		return fmt.Errorf("sms.twilio.edge: %q is not a word like \"dublin\"", cfg.Edge)
+	}
+	return checkTimeout("sms.twilio.timeout", cfg.Timeout)
+}
+
+func notWord(r rune) bool { return !isWord(r) }
+
+// twilioBase returns what base_url names, nil if nothing. The credentials go
+// there, so it is https, or this machine.
+func twilioBase(cfg TwilioConfig) (*url.URL, error) {
+	if cfg.BaseURL == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(cfg.BaseURL)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("sms.twilio.base_url: %q is not an address like \"https://api.twilio.com\"", cfg.BaseURL)
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		return nil, fmt.Errorf("sms.twilio.base_url: %q would send the credentials unencrypted; begin it with https", cfg.BaseURL)
+	case cfg.Region != "" || cfg.Edge != "":
+		return nil, errors.New("sms.twilio.base_url: is set and so is a region or an edge; leave one of them out")
+	}
+	return u, nil
+}
+
+func (t *twilio) close() { t.http.CloseIdleConnections() }
+
+func (t *twilio) text(ctx context.Context, m mfa.Message) (receipt string, err error) {
+	ctx, cancel := withTimeout(ctx, t.timeout)
+	defer cancel()
+	service := api.NewApiService(&client.RequestHandler{
+		Client: &twilioCall{t: t, ctx: ctx, m: m}, Edge: t.cfg.Edge, Region: t.cfg.Region,
+	})
+	params := new(api.CreateMessageParams).SetTo(m.To).SetBody(m.Text)
+	if t.cfg.MessagingServiceSID != "" {
+		params.SetMessagingServiceSid(t.cfg.MessagingServiceSID)
+	} else {
+		params.SetFrom(t.cfg.From)
+	}
+	made, err := service.CreateMessage(params)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("twilio: %w", err)
+	case made.ErrorCode != nil && *made.ErrorCode != 0:
+		return "", fmt.Errorf("twilio: %w", t.refusal(answer{status: http.StatusBadRequest}, m,
+			client.TwilioRestError{Code: *made.ErrorCode, Message: value(made.ErrorMessage)}))
+	}
+	return value(made.Sid), nil
+}
+
+// value returns what p points to, or nothing.
+func value(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
+}
+
+// A twilioCall is the client.BaseClient of one message: the library's own knows
+// no context, no other address and no Retry-After.
+type twilioCall struct {
+	t   *twilio
+	ctx context.Context // of the message; the library's interface has no room for it
+	m   mfa.Message
+}
+
+// AccountSid implements client.BaseClient.
+func (c *twilioCall) AccountSid() string { return c.t.cfg.AccountSID }
+
+// SetTimeout implements client.BaseClient; the context decides.
+func (c *twilioCall) SetTimeout(time.Duration) {}
+
+// SetOauth implements client.BaseClient; there is none.
+func (c *twilioCall) SetOauth(client.OAuth) {}
+
+// OAuth implements client.BaseClient.
+func (c *twilioCall) OAuth() client.OAuth { return nil }
+
+// SendRequest implements client.BaseClient. A response is one that made a
+// message; anything else is an error of ours.
+func (c *twilioCall) SendRequest(method, rawURL string, data url.Values,
+	_ map[string]any, _ ...byte,
+) (*http.Response, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return nil, misconfigured(err)
+	}
+	if base := c.t.base; base != nil {
+		u = base.JoinPath(u.Path)
+	}
+	req, err := http.NewRequestWithContext(c.ctx, method, u.String(), strings.NewReader(data.Encode()))
+	if err != nil {
+		return nil, misconfigured(err)
+	}
+	req.SetBasicAuth(c.t.user, c.t.password)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "mfa/"+mfa.Version)
+	a, err := exchange(c.t.http, req)
+	if err != nil {
+		return nil, err
+	}
+	return c.judge(u.Host, a)
+}
+
+// judge tells an answer that made a message from all others.
+func (c *twilioCall) judge(host string, a answer) (*http.Response, error) {
+	var rest client.TwilioRestError
+	switch {
+	case a.status == http.StatusCreated:
+		if json.Unmarshal(a.body, new(api.ApiV2010Message)) != nil || a.cut {
+			// The message is made; sending it again would send it twice.
+			c.t.log.Warn("twilio took a message and its answer cannot be read", "message", c.m.ID)
+			a.body = []byte("{}")
+		}
+		return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body))}, nil
+	case a.status < 400:
+		return nil, misconfigured(fmt.Errorf("%s answered %d, which Twilio does not; check sms.twilio.base_url", host, a.status))
+	}
+	// What else is odd about the answer matters less than its code.
+	if _ = json.Unmarshal(a.body, &rest); rest.Code == 0 {
+		return nil, a.byStatus(fmt.Errorf("%s answered %d: %s", host, a.status,
+			quoteAnswer(string(a.body), c.m, c.t.password)), c.t.now())
+	}
+	return nil, c.t.refusal(a, c.m, rest)
+}
