@@ -59,7 +59,7 @@ func BenchmarkTOTPLogin(b *testing.B) {
 	s, clock := inProcess(b, fmt.Sprintf("store.path = %q", filepath.Join(dir, "store")),
 		fmt.Sprintf("secrets.key_file = %q", filepath.Join(dir, "key")),
 		fmt.Sprintf("audit.file = %q", filepath.Join(dir, "audit.jsonl")), `log.level = "error"`)
-	s.stack("bench", "auth required "+s.module())
+	stackAlone(b, s.module())
 	a := newAccount(b, "bench")
 	var secret []byte
 	key := regexp.MustCompile(`(?m)^Key: ([A-Z2-7 ]+)$`)
@@ -87,8 +87,7 @@ func BenchmarkGoogleAuthenticator(b *testing.B) {
 	dir := onDisk(b)
 	a := newAccount(b, "bench")
 	file := filepath.Join(dir, a.name)
-	ok(b, os.WriteFile("/etc/pam.d/bench", fmt.Appendf(nil,
-		"auth required pam_google_authenticator.so secret=%s user=root\n", file), 0o644))
+	stackAlone(b, fmt.Sprintf("pam_google_authenticator.so secret=%s user=root", file))
 	secret := otp.NewSecret("SHA1")
 	text := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret) +
 		"\n\" WINDOW_SIZE 3\n\" DISALLOW_REUSE\n\" TOTP_AUTH\n"
@@ -104,7 +103,7 @@ func BenchmarkGoogleAuthenticator(b *testing.B) {
 // BenchmarkLimit is what any module pays that remembers a login: an empty stack
 // and one synced overwrite.
 func BenchmarkLimit(b *testing.B) {
-	ok(b, os.WriteFile("/etc/pam.d/bench", []byte("auth required pam_permit.so\n"), 0o644))
+	stackAlone(b, "pam_permit.so")
 	a := newAccount(b, "bench")
 	f, err := os.Create(filepath.Join(onDisk(b), "file"))
 	ok(b, err)
