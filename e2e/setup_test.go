@@ -266,8 +266,21 @@ func (s *site) loginByApp(a account, p phone, clock *clock) {
 // own opens a terminal with mfactl, run by a.
 func (s *site) own(a account, args ...string) *terminal {
 	s.t.Helper()
-	args = append([]string{artefact("mfactl"), "--socket", s.path("run/control.sock")}, args...)
+	args = append([]string{s.installed("mfactl"), "--socket", s.path("run/control.sock")}, args...)
 	return s.as(a, args...)
+}
+
+// installed returns a copy of a program where every user may run it: the folder
+// it was built in may be closed to them, as root's home is.
+func (s *site) installed(name string) string {
+	s.t.Helper()
+	program, err := os.ReadFile(artefact(name))
+	ok(s.t, err)
+	there := s.path(name)
+	if _, err := os.Stat(there); err != nil {
+		ok(s.t, os.WriteFile(there, program, 0o755))
+	}
+	return there
 }
 
 // expectStatus ends the test unless the program ends with that exit status. It
