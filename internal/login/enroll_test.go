@@ -332,3 +332,18 @@ func TestMaxSendsLeavesTheOtherMethods(t *testing.T) {
 		step{"Where", say("second@example.com"), nil},
 		step{want: "Too many codes"})
 }
+
+// Where policy offers email before the app, who has both is asked first: a mail
+// costs, and nobody wanted one yet.
+func TestNothingIsSentBeforeAChoice(t *testing.T) {
+	d := newDesk(t, enrolling, func(s *settings) {
+		s.policy.Policy.Methods = []mfa.Method{mfa.Email, mfa.TOTP, mfa.Backup}
+	})
+	d.enroll("bob", mfa.Enrollment{
+		UID: 1001, Email: &mfa.Address{Address: "bob@example.com", Confirmed: start}, TOTP: &mfa.TOTPSecret{},
+	})
+	d.login(request("bob"), mfa.NoConversation, step{want: "1  Code by email to b***b@example.com", err: mfa.ErrNoConversation})
+	if n := d.mailCount(); n != 0 || len(d.state("bob").Sends) != 0 {
+		t.Errorf("%d mails before a choice", n)
+	}
+}

@@ -48,13 +48,8 @@ func sends(m mfa.Method) bool { return m == mfa.Email || m == mfa.SMS }
 // and the user has not said that it is the one they want.
 func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Verdict, error) {
 	method := methods[0]
-	sending := 0
-	for _, m := range methods {
-		if sends(m) {
-			sending++
-		}
-	}
-	if sends(method) && method != en.Preferred && sending > 1 {
+	several := len(methods) > 1 && methods[1] != mfa.Backup // backup codes are the way out, not a choice
+	if several && sends(method) && method != en.Preferred {
 		method = ""
 	}
 	for {
