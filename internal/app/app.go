@@ -79,6 +79,17 @@ type settings struct {
 	enroll *enroll.Service
 	engine *login.Engine
 	email  *deliver.Email
+	sms    *deliver.SMS // nil: there are no text messages
+	ledger *deliver.Ledger
+}
+
+// close gives back the ways to send, once nobody is on them any more.
+func (s *settings) close() error {
+	err := s.email.Close()
+	if s.sms != nil {
+		err = errors.Join(err, s.sms.Close())
+	}
+	return err
 }
 
 // Check says what is wrong with a configuration beyond its text: files it names
@@ -91,7 +102,16 @@ func Check(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	return email.Close()
+	sms, err := newSMS(cfg.SMS, deliver.SMSOptions{})
+	return errors.Join(err, (&settings{email: email, sms: sms}).close())
+}
+
+// newSMS returns what carries text messages, nil if [sms] chose nobody.
+func newSMS(cfg deliver.SMSConfig, opts deliver.SMSOptions) (*deliver.SMS, error) {
+	if cfg.Provider == "" {
+		return nil, nil
+	}
+	return deliver.NewSMS(cfg, opts)
 }
 
 // New opens everything the configuration names but the sockets. Close it.
@@ -104,7 +124,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	}
 	a := &App{opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}}
 	// A message is given up while there is time left to tell so in its login.
-	a.queue = deliver.NewQueue(deliver.Retry(a.carrier, retryBase, retryLimit), time.Duration(cfg.Server.LoginTimeout)*4/5)
+	a.queue = deliver.NewQueue(hurried{deliver.Retry(a.carrier, retryBase, retryLimit)}, time.Duration(cfg.Server.LoginTimeout)*4/5)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -170,22 +190,30 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
+	sms, err := newSMS(cfg.SMS, deliver.SMSOptions{Log: a.opts.Log, Now: a.opts.Now})
+	s := &settings{cfg: cfg, email: email, sms: sms, ledger: a.ledger(cfg.SMS)}
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
 	generation, err := a.generation(cfg.Policy)
 	if err != nil {
-		return nil, errors.Join(err, email.Close())
+		return nil, errors.Join(err, s.close())
 	}
-	s := &settings{cfg: cfg, email: email}
 	s.asker = challenge.New(challenge.Config{
 		Code: cfg.Code, TOTP: cfg.TOTP, Lockout: cfg.Lockout, Prompt: cfg.Prompt, Host: host, MailSubject: cfg.Email.Subject,
+		SMSTemplate: cfg.SMS.Template, AutofillDomain: cfg.SMS.AutofillDomain,
 	}, challenge.Deps{
-		Records: a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,
+		Spending: s.ledger,
+		Records:  a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,
 	})
 	s.enroll = &enroll.Service{
 		Records: a.records, Asker: s.asker, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,
 		TOTP: cfg.TOTP, QR: cfg.Prompt.QR, Host: host, BackupCodes: cfg.Backup.Codes, Generation: generation,
+		Regions: cfg.SMS.Regions,
 	}
 	s.engine = login.New(login.Config{
 		Policy: cfg.Policy, Generation: generation, MailDomain: mailDomain(cfg.Email.From, host),
+		FallbackToEmail: cfg.SMS.FallbackToEmail, TextMessages: cfg.SMS.Provider != "",
 	}, login.Deps{
 		Records: a.records, Asker: s.asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,
 		Lookup: login.LookupNSS, Now: a.opts.Now,
@@ -263,16 +291,32 @@ func (a *App) Reload(cfg config.Config) error {
 	return nil
 }
 
+// ledger counts what is spent on text messages, in the store.
+func (a *App) ledger(cfg deliver.SMSConfig) *deliver.Ledger {
+	return &deliver.Ledger{
+		Limits: deliver.LedgerLimits{
+			UserPerDay: cfg.PerUserPerDay, NumberPerDay: cfg.PerNumberPerDay,
+			PrefixPerHour: cfg.PerPrefixPerHour, TotalPerHour: cfg.PerHour,
+		},
+		Update: func(ctx context.Context, key string, fn func(old []byte) ([]byte, error)) error {
+			return store.Update(ctx, a.store, key, fn)
+		},
+		Hash: func(number string) string { return string(a.key.MAC("ledger number", []byte(number))) },
+		Log:  a.opts.Log, Now: a.opts.Now,
+	}
+}
+
 // take makes s what counts from now on.
 func (a *App) take(s *settings) {
-	a.cur.Store(s)
-	old := a.carrier.email.Swap(s.email)
+	old := a.cur.Swap(s)
+	a.carrier.email.Store(s.email)
+	a.carrier.sms.Store(s.sms)
 	if old == nil {
 		return
 	}
 	a.old.Go(func() {
-		if err := old.Close(); err != nil { // waits for attempts under way
-			a.opts.Log.Warn("mail connections not closed", "error", err)
+		if err := old.close(); err != nil { // waits for attempts under way
+			a.opts.Log.Warn("connections of messages not closed", "error", err)
 		}
 	})
 }
@@ -294,7 +338,7 @@ func (a *App) Close() error {
 	a.old.Wait()
 	var errs []error
 	if s := a.cur.Load(); s != nil {
-		errs = append(errs, s.email.Close())
+		errs = append(errs, s.close())
 	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())

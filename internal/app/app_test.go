@@ -106,7 +106,7 @@ func run(t *testing.T, cfg config.Config, change ...func(*Options)) *running {
 	r.user = me.Username
 	id, err := login.LookupNSS(r.user)
 	if err == nil {
-		err = a.cur.Load().enroll.SetEmail(t.Context(), id, "me@example.com", "test")
+		err = a.cur.Load().enroll.SetContact(t.Context(), id, mfa.Email, "me@example.com", "test")
 	}
 	if err != nil {
 		t.Fatal(err)

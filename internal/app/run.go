@@ -133,11 +133,14 @@ func (a *App) status(ctx context.Context) server.Status {
 	st := server.Status{
 		Version: mfa.Version, PID: os.Getpid(), Started: a.started, Mode: cfg.Policy.Mode,
 		Email: cfg.Email.Transport, Store: cfg.Store.Path, StoreOK: true,
+		SMS: cfg.SMS.Provider, MaxTexts: cfg.SMS.PerHour,
 		Logins: a.pam.Running(), MaxLogins: cfg.Server.MaxLogins,
 	}
 	users, err := a.records.Users(ctx)
 	st.Users = len(users)
-	if err := errors.Join(err, a.store.Check(ctx)); err != nil {
+	texts, terr := a.cur.Load().ledger.Total(ctx)
+	st.Texts = texts.Used
+	if err := errors.Join(err, terr, a.store.Check(ctx)); err != nil {
 		st.StoreOK, st.Problem = false, err.Error()
 	}
 	return st

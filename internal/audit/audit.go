@@ -25,6 +25,7 @@ const (
 	Login       = "login"                 // a login ended: outcome, reason
 	Challenge   = "challenge.issued"      // a code was made and handed to a carrier
 	Sent        = "challenge.sent"        // the next hop took the message
+	FellBack    = "challenge.fell_back"   // a text message failed, and the code was handed to email
 	SendFailed  = "challenge.send_failed" // it did not
 	Failed      = "factor.failed"         // a wrong code was counted
 	Locked      = "lockout.locked"        // the second factor of a user was locked

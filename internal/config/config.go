@@ -29,6 +29,7 @@ type Config struct {
 	Backup  enroll.BackupConfig     `toml:"backup"`
 	Lockout challenge.LockoutConfig `toml:"lockout"`
 	Email   deliver.EmailConfig     `toml:"email"`
+	SMS     deliver.SMSConfig       `toml:"sms"`
 	Prompt  challenge.PromptConfig  `toml:"prompt"`
 	Audit   audit.Config            `toml:"audit"`
 	Log     Log                     `toml:"log"`

@@ -181,6 +181,7 @@ func (r *reader) compare() {
 			r.problems = append(r.problems, problem{r.lineOf(c.keys), c.keys[0], what, c.allowed})
 		}
 	}
+	r.compareSMS()
 }
 
 // lineOf returns the line of the first of keys that the file sets.
@@ -221,7 +222,11 @@ func assign(at, value any) (wrong string) {
 		}
 		return ""
 	case *[]mfa.Method:
-		return assignMethods(at, value)
+		return assignList(at, value)
+	case *[]string:
+		return assignList(at, value)
+	case *map[string]string:
+		return assignMap(at, value)
 	}
 	panic(fmt.Sprintf("config: no way to set a %T", at)) // a field's type was added without its case
 }
@@ -235,20 +240,37 @@ func assignAs[T any](at *T, value any, wanted string) (wrong string) {
 	return ""
 }
 
-func assignMethods(at *[]mfa.Method, value any) (wrong string) {
+func assignList[T ~string](at *[]T, value any) (wrong string) {
 	var list []any
 	if wrong := assignAs(&list, value, "a list"); wrong != "" {
 		return wrong
 	}
-	methods := make([]mfa.Method, len(list))
+	texts := make([]T, len(list))
 	for i, v := range list {
 		var s string
 		if wrong := assignAs(&s, v, "text in quotes"); wrong != "" {
 			return wrong + " in the list"
 		}
-		methods[i] = mfa.Method(s)
+		texts[i] = T(s)
 	}
-	*at = methods
+	*at = texts
+	return ""
+}
+
+func assignMap(at *map[string]string, value any) (wrong string) {
+	var table map[string]any
+	if wrong := assignAs(&table, value, "a table"); wrong != "" {
+		return wrong
+	}
+	texts := map[string]string{}
+	for name, v := range table {
+		var s string
+		if wrong := assignAs(&s, v, "text in quotes"); wrong != "" {
+			return wrong + " in the table"
+		}
+		texts[name] = s
+	}
+	*at = texts
 	return ""
 }
 

@@ -16,8 +16,9 @@ import (
 // longer than limit; each wait is shortened at random by up to a half, so that
 // messages that failed together do not come back together.
 //
-// When ctx ends the error wraps what s last said of its own accord, not only
-// that ctx ended.
+// It gives up at once when ctx will end before the next attempt, so that there
+// is time for another way. The error then wraps what s last said of its own
+// accord, not only that ctx ended.
 func Retry(s Sender, base, limit time.Duration) Sender {
 	return retrier{s: s, base: base, limit: limit}
 }
@@ -39,7 +40,8 @@ func (r retrier) Send(ctx context.Context, m mfa.Message) error {
 		if last == nil || ctx.Err() == nil {
 			last = err
 		}
-		if !pause(ctx, waitFor(err, jitter(wait))) {
+		next := waitFor(err, jitter(wait))
+		if until, ends := ctx.Deadline(); ends && time.Until(until) < next || !pause(ctx, next) {
 			return fmt.Errorf("gave up after %s: %w", count(int64(attempts), "attempt"), last)
 		}
 		wait = min(2*wait, r.limit)

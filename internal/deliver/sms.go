@@ -120,10 +120,7 @@ func NewSMS(cfg SMSConfig, opts SMSOptions) (*SMS, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	if err := checkRegions(cfg.Regions); err != nil {
-		return nil, err
-	}
-	if err := CheckSMSTemplate(cfg.Template, cfg.AutofillDomain); err != nil {
+	if err := CheckSMS(cfg); err != nil {
 		return nil, err
 	}
 	way, err := newGateway(cfg, opts)
@@ -131,6 +128,25 @@ func NewSMS(cfg SMSConfig, opts SMSOptions) (*SMS, error) {
 		return nil, err
 	}
 	return &SMS{way: way, log: opts.Log, accepted: opts.Accepted}, nil
+}
+
+// CheckSMS returns an error that begins with the key if the table [sms] cannot
+// stand. It reads no files: NewSMS finds what is wrong with them.
+func CheckSMS(cfg SMSConfig) error {
+	if err := checkRegions(cfg.Regions); err != nil {
+		return err
+	}
+	if err := CheckSMSTemplate(cfg.Template, cfg.AutofillDomain); err != nil {
+		return err
+	}
+	if cfg.Provider != ProviderTwilio {
+		return nil
+	}
+	if err := checkTwilio(cfg.Twilio); err != nil {
+		return err
+	}
+	_, err := twilioBase(cfg.Twilio)
+	return err
 }
 
 func newGateway(cfg SMSConfig, opts SMSOptions) (gateway, error) {

@@ -9,6 +9,10 @@ type Config struct {
 	// Generation is how often everybody had to enroll anew. Older enrollments do
 	// not count.
 	Generation int
+	// FallbackToEmail: a text message that cannot be sent goes by email.
+	FallbackToEmail bool
+	// TextMessages says whether there are any, so that they can be set up.
+	TextMessages bool
 	// MailDomain is the domain of the addresses that accounts which do not exist
 	// seem to have.
 	MailDomain string

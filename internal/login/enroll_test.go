@@ -279,7 +279,7 @@ func noticesOfChanges(t *testing.T) {
 		}
 	}
 	told("another address", func() error {
-		return d.enrol.SetEmail(t.Context(), alice, "other@example.com", "root")
+		return d.enrol.SetContact(t.Context(), alice, mfa.Email, "other@example.com", "root")
 	}, "now go to o***r@example.com, by an administrator")
 	told("reset", func() error {
 		_, err := d.enrol.Reset(t.Context(), "alice", "root")

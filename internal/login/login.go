@@ -10,6 +10,7 @@ package login
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -135,7 +136,11 @@ func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verd
 
 // Offer is what users may set up themselves.
 func (e *Engine) Offer() mfa.EnrollOffer {
-	return mfa.EnrollOffer{Methods: e.cfg.Policy.Methods, SelfContacts: e.cfg.Policy.SelfContacts}
+	methods := slices.Clone(e.cfg.Policy.Methods)
+	if !e.cfg.TextMessages {
+		methods = slices.DeleteFunc(methods, func(m mfa.Method) bool { return m == mfa.SMS })
+	}
+	return mfa.EnrollOffer{Methods: methods, SelfContacts: e.cfg.Policy.SelfContacts}
 }
 
 // MayOptOut says whether users may choose to have no second factor.
@@ -248,6 +253,10 @@ func (l *attempt) decoy() mfa.Enrollment {
 		mac := l.deps.Key.MAC("decoy address", []byte(id.Name))
 		letter := func(b byte) string { return string(rune('a' + b%26)) }
 		return mfa.Enrollment{Email: &mfa.Address{Address: letter(mac[0]) + "x" + letter(mac[1]) + "@" + l.cfg.MailDomain}}
+	}
+	if l.cfg.TextMessages && slices.Contains(l.cfg.Policy.Methods, mfa.SMS) {
+		mac := l.deps.Key.MAC("decoy number", []byte(id.Name))
+		return mfa.Enrollment{SMS: &mfa.Address{Address: fmt.Sprintf("+1789555%02d%02d", mac[0]%100, mac[1]%100)}}
 	}
 	return mfa.Enrollment{TOTP: &mfa.TOTPSecret{
 		Secret:    l.SealTOTP(id, l.deps.Key.MAC("decoy secret", []byte(id.Name))),

@@ -30,6 +30,7 @@ const maxBody = 64 << 10
 //	GET  /v1/status
 //	GET  /v1/users/NAME
 //	PUT  /v1/users/NAME/email    {"address": "…"}
+//	PUT  /v1/users/NAME/phone    {"address": "+…"}
 //	POST /v1/users/NAME/unlock
 //	POST /v1/users/NAME/reset
 //	POST /v1/self/VERB           a conversation; see self.go
@@ -60,6 +61,9 @@ type Status struct {
 	Started   time.Time `json:"started"`
 	Mode      string    `json:"mode"`
 	Email     string    `json:"email"` // transport
+	SMS       string    `json:"sms"`   // provider; empty: no text messages
+	Texts     int       `json:"texts"` // sent within the last hour
+	MaxTexts  int       `json:"max_texts"`
 	Store     string    `json:"store"` // where
 	StoreOK   bool      `json:"store_ok"`
 	Problem   string    `json:"problem,omitempty"`
@@ -86,7 +90,8 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", s.admin(s.status))
 	mux.HandleFunc("GET /v1/users/{name}", s.admin(s.show))
-	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setEmail))
+	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setContact(mfa.Email)))
+	mux.HandleFunc("PUT /v1/users/{name}/phone", s.admin(s.setContact(mfa.SMS)))
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
 	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
 	mux.HandleFunc("POST /v1/self/{verb}", s.self)
@@ -205,26 +210,29 @@ func (s *Control) show(r *http.Request, _ string) (any, error) {
 	return v, err
 }
 
-func (s *Control) setEmail(r *http.Request, actor string) (any, error) {
-	var in struct {
-		Address string `json:"address"`
-	}
-	dec := json.NewDecoder(r.Body)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		return nil, fault{http.StatusBadRequest, fmt.Errorf("read request: %w", err)}
-	}
-	id, err := s.account(r)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Enroll().SetEmail(r.Context(), id, in.Address, actor); err != nil {
-		if errors.Is(err, enroll.ErrInvalid) {
-			return nil, fault{http.StatusBadRequest, err}
+// setContact sets where codes of the method m go.
+func (s *Control) setContact(m mfa.Method) func(*http.Request, string) (any, error) {
+	return func(r *http.Request, actor string) (any, error) {
+		var in struct {
+			Address string `json:"address"`
 		}
-		return nil, err
+		dec := json.NewDecoder(r.Body)
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&in); err != nil {
+			return nil, fault{http.StatusBadRequest, fmt.Errorf("read request: %w", err)}
+		}
+		id, err := s.account(r)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.Enroll().SetContact(r.Context(), id, m, in.Address, actor); err != nil {
+			if errors.Is(err, enroll.ErrInvalid) {
+				return nil, fault{http.StatusBadRequest, err}
+			}
+			return nil, err
+		}
+		return s.Enroll().Show(r.Context(), id)
 	}
-	return s.Enroll().Show(r.Context(), id)
 }
 
 func (s *Control) unlock(r *http.Request, actor string) (any, error) {

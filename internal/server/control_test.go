@@ -152,7 +152,7 @@ func TestControlAsRoot(t *testing.T) {
 		{"GET", "/v1/users/alice", "", 404, "error", `user "alice" is not enrolled`},
 		{"GET", "/v1/users/nobody-here", "", 404, "error", `no account named "nobody-here" on this machine`},
 		{"PUT", "/v1/users/alice/email", `{"address": "alice@example.com"}`, 200, "email", "a***e@example.com"},
-		{"PUT", "/v1/users/alice/email", `{"address": "not one"}`, 400, "error", `invalid email address "not one": want one like alice@example.com`},
+		{"PUT", "/v1/users/alice/email", `{"address": "not one"}`, 400, "error", `"not one": That is not an address like alice@example.com.`},
 		{"PUT", "/v1/users/alice/email", `{"mail": "alice@example.com"}`, 400, "error", `read request: json: unknown field "mail"`},
 		{"PUT", "/v1/users/alice/email", ``, 400, "error", `read request: EOF`},
 		{"GET", "/v1/users/alice", "", 200, "email_added_by", "root"},
