@@ -38,6 +38,8 @@ type desk struct {
 	now   time.Time
 	mails []mfa.Message
 	fail  error         // what the carrier says
+	mute  error         // what it says to text messages
+	spent error         // what the ledger of text messages says
 	hold  chan struct{} // if not nil, the carrier says nothing until it is closed
 }
 
@@ -108,7 +110,7 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 		}
 	})
 	records, log := store.Records{S: d.store}, slog.New(slog.NewTextHandler(d.log, nil))
-	d.asker = challenge.New(cfg.asking, challenge.Deps{Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock})
+	d.asker = challenge.New(cfg.asking, challenge.Deps{Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d})
 	d.enrol = &enroll.Service{
 		Records: records, Asker: d.asker, Audit: au, Log: log, Now: d.clock,
 		TOTP: cfg.asking.TOTP, QR: cfg.asking.Prompt.QR, Host: cfg.asking.Host, BackupCodes: 3,
@@ -162,8 +164,18 @@ func (d *desk) Send(_ context.Context, m mfa.Message) error {
 	if d.fail != nil {
 		return d.fail
 	}
+	if m.Carrier == mfa.SMS && d.mute != nil {
+		return d.mute
+	}
 	d.mails = append(d.mails, m)
 	return nil
+}
+
+// Reserve makes the desk a ledger.
+func (d *desk) Reserve(context.Context, string, string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.spent
 }
 
 func (d *desk) mailCount() int {
@@ -180,11 +192,11 @@ func (d *desk) code() string {
 	if len(d.mails) == 0 {
 		d.t.Fatal("no mail")
 	}
-	m := regexp.MustCompile(`(?m)^Your code: (\d+)$`).FindStringSubmatch(d.mails[len(d.mails)-1].Text)
+	m := regexp.MustCompile(`(?m)(?:^Your code: (\d+)$|^(\d+) is your)`).FindStringSubmatch(d.mails[len(d.mails)-1].Text)
 	if m == nil {
 		d.t.Fatalf("no code in %q", d.mails[len(d.mails)-1].Text)
 	}
-	return m[1]
+	return m[1] + m[2]
 }
 
 func (d *desk) state(user string) mfa.State {
@@ -207,7 +219,7 @@ type step struct {
 // ends are the ends of prompts that programs wait for.
 var ends = []string{
 	challenge.EndCode, challenge.EndCodeOrMenu, challenge.EndBackup, challenge.EndChoice,
-	"Email address: ", "Press Enter when they are kept: ",
+	"Email address: ", "Phone number (like +17891234567): ", "Press Enter when they are kept: ",
 }
 
 // oneLine undoes the folding of long lines.

@@ -32,6 +32,7 @@ var adminWays = []way{
 	{"GET /v1/status", "/v1/status", "", 200},
 	{"GET /v1/users/{name}", "/v1/users/nobody", "", 200},
 	{"PUT /v1/users/{name}/email", "/v1/users/nobody/email", `{"address": "eve@example.com"}`, 200},
+	{"PUT /v1/users/{name}/phone", "/v1/users/nobody/phone", `{"address": "+17891234567"}`, 200},
 	{"POST /v1/users/{name}/unlock", "/v1/users/nobody/unlock", "", 200},
 	{"POST /v1/users/{name}/reset", "/v1/users/nobody/reset", "", 200},
 }
