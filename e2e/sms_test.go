@@ -105,6 +105,9 @@ func TestTextMessageIn(t *testing.T) {
 	if view := s.mustControl("show", alice.name); !regexp.MustCompile(`phone confirmed: +20`).MatchString(view) {
 		t.Errorf("a code typed back does not confirm the phone:\n%s", view)
 	}
+	if sent := s.events(alice, "challenge.sent"); len(sent) != 1 || sent[0]["receipt"] != text.SID {
+		t.Errorf("the audit file does not have the message SID %s: %v", text.SID, sent)
+	}
 	for _, said := range []string{s.log.String(), s.auditText()} {
 		if strings.Contains(said, code) || strings.Contains(said, number) {
 			t.Errorf("the code or the number is in a log:\n%s", said)

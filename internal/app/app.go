@@ -27,6 +27,7 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/enroll"
 	"mfa/internal/login"
+	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/server"
 	"mfa/internal/store"
@@ -190,7 +191,7 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	sms, err := newSMS(cfg.SMS, deliver.SMSOptions{Log: a.opts.Log, Now: a.opts.Now})
+	sms, err := newSMS(cfg.SMS, deliver.SMSOptions{Log: a.opts.Log, Now: a.opts.Now, Undelivered: a.undelivered})
 	s := &settings{cfg: cfg, email: email, sms: sms, ledger: a.ledger(cfg.SMS)}
 	if err != nil {
 		return nil, errors.Join(err, s.close())
@@ -289,6 +290,17 @@ func (a *App) Reload(cfg config.Config) error {
 	a.setLevel(cfg)
 	a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigLoad})
 	return nil
+}
+
+// undelivered tells the administrator of a text message that was taken and did not
+// arrive.
+func (a *App) undelivered(m mfa.Message, receipt string, err error) {
+	to := deliver.Mask(m.To)
+	a.opts.Log.Error("text message did not arrive", "user", m.User, "to", to, "receipt", receipt, "error", err)
+	a.audit.Record(audit.Event{
+		Time: a.opts.Now(), Event: audit.Undelivered, User: m.User, Method: string(m.Carrier),
+		To: to, Message: m.ID, Receipt: receipt, Reason: err.Error(),
+	})
 }
 
 // ledger counts what is spent on text messages, in the store.

@@ -26,6 +26,7 @@ const (
 	Challenge   = "challenge.issued"      // a code was made and handed to a carrier
 	Sent        = "challenge.sent"        // the next hop took the message
 	FellBack    = "challenge.fell_back"   // a text message failed, and the code was handed to email
+	Undelivered = "challenge.undelivered" // the next hop took the message, and says now that it did not arrive
 	SendFailed  = "challenge.send_failed" // it did not
 	Failed      = "factor.failed"         // a wrong code was counted
 	Locked      = "lockout.locked"        // the second factor of a user was locked
@@ -49,6 +50,7 @@ type Event struct {
 	Method  string    `json:"method,omitempty"`
 	To      string    `json:"to,omitempty"`      // masked
 	Message string    `json:"message,omitempty"` // ID of the message sent
+	Receipt string    `json:"receipt,omitempty"` // what the next hop calls it: Twilio's message SID, a queue ID
 	Outcome string    `json:"outcome,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
 	Actor   string    `json:"actor,omitempty"` // who administered

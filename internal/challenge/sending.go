@@ -182,8 +182,9 @@ func (c *Conversation) hand(m mfa.Message, method mfa.Method, event string, afte
 	ev := c.Event(event)
 	ev.Method, ev.To, ev.Message = string(method), deliver.Mask(m.To), m.ID
 	c.deps.Audit.Record(ev)
-	c.deps.Mail.Send(m, func(err error) {
-		ev.Time, ev.Event = c.deps.Now(), audit.Sent
+	m.User = c.Account.ID.Name
+	c.deps.Mail.Send(m, func(receipt string, err error) {
+		ev.Time, ev.Event, ev.Receipt = c.deps.Now(), audit.Sent, receipt
 		if err != nil {
 			ev.Event, ev.Reason = audit.SendFailed, err.Error()
 			c.deps.Log.Error("code not delivered", "user", c.Account.ID.Name, "to", ev.To, "error", err)

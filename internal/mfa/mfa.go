@@ -272,6 +272,7 @@ func (p PendingCode) Same(q PendingCode) bool { return string(p.Nonce) == string
 // A Message is one text to one person over one carrier.
 type Message struct {
 	ID      string // names the message in logs and audit
+	User    string // whose message it is, for the same
 	Carrier Method // Email or SMS
 	To      string // address or E.164 number
 	Subject string // email only
