@@ -33,6 +33,12 @@ const (
 func byTwilio(t testing.TB, replies ...delivertest.TwilioReply) ([]string, *delivertest.Twilio) {
 	t.Helper()
 	tw := delivertest.NewTwilio(t, delivertest.TwilioOptions{Open: true}, replies...)
+	return to(t, tw), tw
+}
+
+// to returns the settings that have text messages go to tw.
+func to(t testing.TB, tw *delivertest.Twilio) []string {
+	t.Helper()
 	token := filepath.Join(t.TempDir(), "token")
 	ok(t, os.WriteFile(token, []byte(tw.Password+"\n"), 0o600))
 	return []string{
@@ -41,7 +47,7 @@ func byTwilio(t testing.TB, replies ...delivertest.TwilioReply) ([]string, *deli
 		"sms.twilio.auth_token_file = " + quoted(token),
 		`sms.twilio.from = "+14155550100"`,
 		"sms.twilio.base_url = " + quoted(tw.URL),
-	}, tw
+	}
 }
 
 // texting makes a site with text messages. Nothing runs yet.
@@ -251,6 +257,28 @@ func TestTextFailsAndNothingElseIsThere(t *testing.T) {
 	s.expectFailures(alice, 0)
 	if !strings.Contains(s.log.String(), "20003") || !strings.Contains(s.log.String(), "sms.twilio.account_sid") {
 		t.Errorf("the log does not say what to mend:\n%s", s.log)
+	}
+}
+
+func TestTextThatDidNotArriveIsTold(t *testing.T) {
+	tw := delivertest.NewTwilio(t, delivertest.TwilioOptions{
+		Open: true, Fates: []delivertest.TwilioFate{{Status: "undelivered", Code: 30005}},
+	})
+	s := newSite(t)
+	s.set(to(t, tw)...)
+	s.run()
+	alice := s.withPhone("alice")
+	c := s.begin(alice)
+	c.expect(t, endOfCode)
+	eventually(t, "the audit file says that the text did not arrive", func() bool {
+		return len(s.events(alice, "challenge.undelivered")) == 1
+	})
+	ev := s.events(alice, "challenge.undelivered")[0]
+	if ev["receipt"] != tw.Texts()[0].SID || ev["to"] != maskedNumber || !strings.Contains(fmt.Sprint(ev["reason"]), "30005") {
+		t.Errorf("it says %v", ev)
+	}
+	if !strings.Contains(s.log.String(), "text message did not arrive") {
+		t.Errorf("the log does not say so:\n%s", s.log)
 	}
 }
 
