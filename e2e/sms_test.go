@@ -282,6 +282,29 @@ func TestTextThatDidNotArriveIsTold(t *testing.T) {
 	}
 }
 
+func TestSendTestByText(t *testing.T) {
+	s, tw := texting(t, delivertest.TwilioReply{}, delivertest.TwilioReply{Status: 401, Code: 20003, Message: "Authenticate"})
+	s.set("sms.per_number_per_day = 2")
+	s.startDaemon()
+	said := s.mustControl("send-test", "sms", number)
+	sid := tw.Texts()[0].SID
+	for _, want := range []string{"connect ", "login ", "basic, as A", "request ", "status     201 Created", "accepted   " + sid} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the report lacks %q:\n%s", want, said)
+		}
+	}
+	said, code := s.control("send-test", "sms", number)
+	if code != 1 || !strings.Contains(said, "20003") || !strings.Contains(said, "check sms.twilio.account_sid") {
+		t.Errorf("exit %d:\n%s", code, said)
+	}
+	if said, code = s.control("send-test", "sms", number); code != 1 || !strings.Contains(said, "sms.per_number_per_day") {
+		t.Errorf("a limit does not hold for tests: exit %d:\n%s", code, said)
+	}
+	if n := tw.Requests(); n != 2 {
+		t.Errorf("%d requests, want 2", n)
+	}
+}
+
 // knock is a login from an address by somebody who has the password, up to the
 // first prompt that wants a code; no ssh is needed to flood. It returns what was
 // said until then.

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -22,7 +21,7 @@ type carrier struct {
 }
 
 // errNoTexts: [sms] chose nobody to carry them.
-var errNoTexts = fmt.Errorf("sms.provider is empty: there are no text messages: %w", deliver.ErrPermanent)
+var errNoTexts = deliver.Permanent(errors.New("no text messages are set up: sms.provider is empty"))
 
 // Send implements deliver.Sender with one attempt.
 func (c *carrier) Send(ctx context.Context, m mfa.Message) error {

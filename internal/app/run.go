@@ -124,6 +124,7 @@ func (a *App) control() *server.Control {
 		Lookup:     login.LookupNSS,
 		AdminGroup: func() string { return a.cur.Load().cfg.Server.AdminGroup },
 		Status:     a.status,
+		SendTest:   a.sendTest,
 		Log:        a.opts.Log,
 	}
 }

@@ -116,3 +116,6 @@ type permanentError struct{ error }
 func (e permanentError) Unwrap() []error { return []error{e.error, ErrPermanent} }
 
 func permanent(err error) error { return permanentError{err} }
+
+// Permanent makes err one that wraps ErrPermanent, without another word.
+func Permanent(err error) error { return permanent(err) }

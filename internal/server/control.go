@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mfa/internal/challenge"
+	"mfa/internal/deliver"
 	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
@@ -33,6 +34,7 @@ const maxBody = 64 << 10
 //	PUT  /v1/users/NAME/phone    {"address": "+…"}
 //	POST /v1/users/NAME/unlock
 //	POST /v1/users/NAME/reset
+//	POST /v1/send-test           {"method": "email", "to": "…"}; see sendtest.go
 //	POST /v1/self/VERB           a conversation; see self.go
 //
 // An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
@@ -44,7 +46,9 @@ type Control struct {
 	Lookup     login.Lookup
 	AdminGroup func() string
 	Status     func(context.Context) Status
-	Log        *slog.Logger
+	// SendTest sends a test message once and returns every step of it.
+	SendTest func(ctx context.Context, method mfa.Method, to string) ([]deliver.Step, error)
+	Log      *slog.Logger
 
 	room  room // of conversations
 	talks sync.WaitGroup
@@ -97,6 +101,7 @@ func (s *Control) routes(mux router) {
 	mux.HandleFunc("PUT /v1/users/{name}/phone", s.admin(s.setContact(mfa.SMS)))
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
 	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
+	mux.HandleFunc("POST /v1/send-test", s.admin(s.sendTest))
 	mux.HandleFunc("POST /v1/self/{verb}", s.self)
 }
 

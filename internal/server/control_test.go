@@ -54,6 +54,7 @@ func controlDesk(t *testing.T, adminGroup string) (path string, records store.Re
 		},
 		AdminGroup: func() string { return adminGroup },
 		Status:     func(context.Context) Status { return Status{Version: "1", StoreOK: true} },
+		SendTest:   fakeSendTest,
 		Log:        log,
 	}
 	dir, err := os.MkdirTemp("", "control") // t.TempDir is closed to other users
@@ -205,6 +206,7 @@ func TestControlAsSomebodyElse(t *testing.T) {
 		{"PUT", "/v1/users/nobody/email", `{"address": "eve@example.com"}`},
 		{"POST", "/v1/users/alice/unlock"},
 		{"POST", "/v1/users/alice/reset"},
+		{"POST", "/v1/send-test", `{"method": "email", "to": "eve@example.com"}`},
 	} {
 		if code, out := call(t, path, 65534, way[0], way[1], way[2]); code != 403 {
 			t.Errorf("%s %s: %d %v", way[0], way[1], code, out)

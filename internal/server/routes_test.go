@@ -34,6 +34,7 @@ var adminWays = []way{
 	{"PUT /v1/users/{name}/email", "/v1/users/nobody/email", `{"address": "eve@example.com"}`, 200},
 	{"PUT /v1/users/{name}/phone", "/v1/users/nobody/phone", `{"address": "+17891234567"}`, 200},
 	{"POST /v1/users/{name}/unlock", "/v1/users/nobody/unlock", "", 200},
+	{"POST /v1/send-test", "/v1/send-test", `{"method": "email", "to": "eve@example.com"}`, 200},
 	{"POST /v1/users/{name}/reset", "/v1/users/nobody/reset", "", 200},
 }
 
@@ -62,6 +63,7 @@ func peerDesk(t *testing.T) (socket string, records store.Records) {
 	}
 	s.AdminGroup = func() string { return "daemon" }
 	s.Status = func(context.Context) Status { return Status{StoreOK: true} }
+	s.SendTest = fakeSendTest
 	dir, err := os.MkdirTemp("", "peers") // t.TempDir is closed to other users
 	if err != nil {
 		t.Fatal(err)
