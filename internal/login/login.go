@@ -65,7 +65,7 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	if err != nil {
 		acct = e.deps.Records.Nobody(req.User)
 	}
-	l := &attempt{Engine: e, Conversation: e.deps.Asker.Converse(acct, origin, p)}
+	l := e.attempt(e.deps.Asker.Converse(acct, origin, p))
 	var v mfa.Verdict
 	if err != nil && !errors.Is(err, ErrNoAccount) {
 		v = mfa.Verdict{Outcome: mfa.Unavailable, Reason: "account look-up failed"}
@@ -81,40 +81,38 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 type attempt struct {
 	*Engine
 	*challenge.Conversation
+	policy PolicyConfig // that counts for this login
 }
 
+// attempt begins a login.
+func (e *Engine) attempt(c *challenge.Conversation) *attempt {
+	return &attempt{Engine: e, Conversation: c, policy: e.cfg.Policy}
+}
+
+// decide looks what there is to do, and does it.
 func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
-	if l.cfg.Policy.Mode == ModeOff {
-		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "policy.mode is off"}, nil
+	p, err := l.look(ctx)
+	if err != nil {
+		return l.Failed(ctx, err)
 	}
-	en, v, err := l.proveIfEnrolled(ctx)
-	if v.Outcome == mfa.MustEnroll {
-		return l.notEnrolled(ctx, en)
+	switch p.do {
+	case toLetIn:
+		return mfa.Verdict{Outcome: mfa.Exempt, Reason: p.reason}, nil
+	case toHoldOff:
+		return l.holdOff(ctx, p)
+	case toAsk:
+		return l.prove(ctx, p.enrollment, p.methods)
+	case toSetUp:
+		return l.setUp(ctx)
 	}
-	return v, err
+	l.Say(ctx, mfa.Failure, textNotEnrolled)
+	return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: p.reason}, nil
 }
 
-// proveIfEnrolled asks for what the user has; MustEnroll says that it is nothing.
-func (l *attempt) proveIfEnrolled(ctx context.Context) (mfa.Enrollment, mfa.Verdict, error) {
-	refuse := func(v mfa.Verdict, err error) (mfa.Enrollment, mfa.Verdict, error) { return mfa.Enrollment{}, v, err }
-	st, err := l.Account.State(ctx)
-	if err != nil {
-		return refuse(l.Failed(ctx, err))
-	}
-	if left, _, locked := st.Locked(l.deps.Now()); locked {
-		l.Say(ctx, mfa.Failure, challenge.TextLocked(left))
-		return refuse(mfa.Verdict{Outcome: mfa.Exhausted, Reason: "locked"}, nil)
-	}
-	en, err := l.enrollment(ctx)
-	if err != nil {
-		return refuse(l.Failed(ctx, err))
-	}
-	methods := l.usable(en)
-	if len(methods) == 0 {
-		return en, mfa.Verdict{Outcome: mfa.MustEnroll}, nil
-	}
-	v, err := l.prove(ctx, en, methods)
-	return en, v, err
+// holdOff refuses somebody who is locked.
+func (l *attempt) holdOff(ctx context.Context, p plan) (mfa.Verdict, error) {
+	l.Say(ctx, mfa.Failure, challenge.TextLocked(p.lock))
+	return mfa.Verdict{Outcome: mfa.Exhausted, Reason: p.reason}, nil
 }
 
 // Converse begins a conversation with the account id about its own enrollment.
@@ -123,14 +121,20 @@ func (e *Engine) Converse(id mfa.Identity, origin mfa.Origin, p Prompter) *chall
 }
 
 // Prove asks for a second factor that the account has, before anything of it is
-// changed. Who has none is asked for nothing. Only Accepted lets them go on.
+// changed, whoever policy asks at a login. Who has none is asked for nothing.
+// Only Accepted lets them go on.
 func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verdict, error) {
-	l := &attempt{Engine: e, Conversation: c}
-	_, v, err := l.proveIfEnrolled(ctx)
-	if v.Outcome == mfa.MustEnroll {
-		return mfa.Verdict{Outcome: mfa.Accepted, Reason: "has none"}, nil
+	l := e.attempt(c)
+	p, err := l.lookAtUser(ctx)
+	switch {
+	case err != nil:
+		return l.Failed(ctx, err)
+	case p.do == toHoldOff:
+		return l.holdOff(ctx, p)
+	case p.do == toAsk:
+		return l.prove(ctx, p.enrollment, p.methods)
 	}
-	return v, err
+	return mfa.Verdict{Outcome: mfa.Accepted, Reason: "has none"}, nil
 }
 
 // Offer is what users may set up themselves.
@@ -166,28 +170,13 @@ func (l *attempt) enrollment(ctx context.Context) (mfa.Enrollment, error) {
 	return en, nil
 }
 
-// notEnrolled decides about a user who has no second factor.
-func (l *attempt) notEnrolled(ctx context.Context, en mfa.Enrollment) (mfa.Verdict, error) {
-	p := l.cfg.Policy
-	optional := p.Mode == ModeOptional
-	switch {
-	case l.Account.IsNobody():
-		l.Say(ctx, mfa.Failure, textNotEnrolled)
-		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: "no such account"}, nil
-	case optional && !p.OptOut:
-		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "not enrolled, and policy.mode is optional"}, nil
-	case optional && en.Skipped != nil:
-		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "the user chose to skip it"}, nil
-	case optional && !p.EnrollAtLogin:
-		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "not enrolled, policy.mode is optional, and policy.enroll_at_login is off"}, nil
-	case !p.EnrollAtLogin:
-		l.Say(ctx, mfa.Failure, textNotEnrolled)
-		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: "not enrolled, and policy.mode is required"}, nil
-	}
+// setUp leads a user who has no second factor to one.
+func (l *attempt) setUp(ctx context.Context) (mfa.Verdict, error) {
 	grace, err := l.grace(ctx)
 	if err != nil {
 		return l.Failed(ctx, err)
 	}
+	optional := l.policy.Mode == ModeOptional
 	offer := l.Offer()
 	offer.Skip, offer.Later = optional, grace
 	v, err := l.deps.Enroll.AtLogin(ctx, l.Conversation, offer)
@@ -201,8 +190,8 @@ func (l *attempt) notEnrolled(ctx context.Context, en mfa.Enrollment) (mfa.Verdi
 // grace returns for how long yet the user can put enrolling off, from the first
 // login that asked for it on.
 func (l *attempt) grace(ctx context.Context) (time.Duration, error) {
-	allowed := time.Duration(l.cfg.Policy.EnrollGrace)
-	if allowed == 0 || l.cfg.Policy.Mode != ModeRequired {
+	allowed := time.Duration(l.policy.EnrollGrace)
+	if allowed == 0 || l.policy.Mode != ModeRequired {
 		return 0, nil
 	}
 	var left time.Duration
@@ -244,7 +233,7 @@ func (l *attempt) record(req mfa.Request, v mfa.Verdict, err error) {
 // name. Nothing is sent to the address, and nobody knows the secret.
 func (l *attempt) decoy() mfa.Enrollment {
 	id := l.Account.ID
-	if slices.Contains(l.cfg.Policy.Methods, mfa.Email) {
+	if slices.Contains(l.policy.Methods, mfa.Email) {
 		mac := l.deps.Key.MAC("decoy address", []byte(id.Name))
 		letter := func(b byte) string { return string(rune('a' + b%26)) }
 		return mfa.Enrollment{Email: &mfa.Address{Address: letter(mac[0]) + "x" + letter(mac[1]) + "@" + l.cfg.MailDomain}}

@@ -18,9 +18,9 @@ const fewBackupCodes = 2
 
 // usable returns the methods that policy allows and the user has, the preferred
 // one first. Backup codes come last: they are for the day the others fail.
-func (e *Engine) usable(en mfa.Enrollment) []mfa.Method {
+func (l *attempt) usable(en mfa.Enrollment) []mfa.Method {
 	var ms []mfa.Method
-	for _, m := range e.cfg.Policy.Methods {
+	for _, m := range l.policy.Methods {
 		if en.Has(m) {
 			ms = append(ms, m)
 		}

@@ -1,0 +1,76 @@
+package login
+
+import (
+	"context"
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// A deed is what a login comes to, as far as can be told before anybody is asked.
+type deed uint8
+
+// The deeds. The zero value is a refusal.
+const (
+	toKeepOut deed = iota // must enroll, but may not here
+	toLetIn               // nothing is asked
+	toHoldOff             // locked: refused for now
+	toAsk                 // for one of the methods
+	toSetUp               // led to a first method
+)
+
+// A plan is what there is to do in a login, and by what.
+type plan struct {
+	do         deed
+	reason     string         // unless it is to ask or to set up
+	lock       time.Duration  // to hold off: for how long yet; zero until unlocked
+	enrollment mfa.Enrollment // what is set up
+	methods    []mfa.Method   // to ask for: which ones, the first to begin with
+}
+
+// look says what there is to do. It changes nothing, and asks nobody.
+func (l *attempt) look(ctx context.Context) (plan, error) {
+	if l.policy.Mode == ModeOff {
+		return plan{do: toLetIn, reason: "policy.mode is off"}, nil
+	}
+	return l.lookAtUser(ctx)
+}
+
+// lookAtUser is look for whoever is asked.
+func (l *attempt) lookAtUser(ctx context.Context) (plan, error) {
+	st, err := l.Account.State(ctx)
+	if err != nil {
+		return plan{}, err
+	}
+	if left, _, is := st.Locked(l.deps.Now()); is {
+		return plan{do: toHoldOff, reason: "locked", lock: left}, nil
+	}
+	en, err := l.enrollment(ctx)
+	if err != nil {
+		return plan{}, err
+	}
+	if methods := l.usable(en); len(methods) > 0 {
+		return plan{do: toAsk, enrollment: en, methods: methods}, nil
+	}
+	p := l.lookAtNewcomer(en)
+	p.enrollment = en
+	return p, nil
+}
+
+// lookAtNewcomer is look for who has no second factor.
+func (l *attempt) lookAtNewcomer(en mfa.Enrollment) plan {
+	optional := l.policy.Mode == ModeOptional
+	switch {
+	case l.Account.IsNobody():
+		return plan{do: toKeepOut, reason: "no such account"}
+	case optional && !l.policy.OptOut:
+		return plan{do: toLetIn, reason: "not enrolled, and policy.mode is optional"}
+	case optional && en.Skipped != nil:
+		return plan{do: toLetIn, reason: "the user chose to skip it"}
+	case optional && !l.policy.EnrollAtLogin:
+		return plan{do: toLetIn, reason: "not enrolled, policy.mode is optional, and policy.enroll_at_login is off"}
+	case !l.policy.EnrollAtLogin:
+		return plan{do: toKeepOut, reason: "not enrolled, and policy.mode is required"}
+	}
+	return plan{do: toSetUp}
+}
