@@ -50,6 +50,7 @@ type Event struct {
 	Message string    `json:"message,omitempty"` // ID of the message sent
 	Outcome string    `json:"outcome,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
+	Rule    string    `json:"rule,omitempty"`  // of the policy that decided; "policy": none of them
 	Actor   string    `json:"actor,omitempty"` // who administered
 }
 

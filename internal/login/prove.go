@@ -16,11 +16,11 @@ import (
 // fewBackupCodes left are told by mail.
 const fewBackupCodes = 2
 
-// usable returns the methods that policy allows and the user has, the preferred
-// one first. Backup codes come last: they are for the day the others fail.
-func (l *attempt) usable(en mfa.Enrollment) []mfa.Method {
+// usable returns the methods of allowed that the user has, the preferred one
+// first. Backup codes come last: they are for the day the others fail.
+func usable(en mfa.Enrollment, allowed []mfa.Method) []mfa.Method {
 	var ms []mfa.Method
-	for _, m := range l.policy.Methods {
+	for _, m := range allowed {
 		if en.Has(m) {
 			ms = append(ms, m)
 		}
