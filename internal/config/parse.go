@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
+	"mfa/internal/login"
 	"mfa/internal/mfa"
 )
 
@@ -111,6 +113,8 @@ func (r *reader) read(entries []entry) {
 			r.refuse(e, "set twice", "once")
 		case slices.Contains(laterKeys, e.key):
 			r.refuse(e, notYet, "")
+		case e.key == policyRule:
+			r.readRules(e)
 		case r.fields[e.key] != nil:
 			r.take(e)
 		case slices.Contains(tablesOf(r.keys), e.key):
@@ -221,7 +225,11 @@ func assign(at, value any) (wrong string) {
 		}
 		return ""
 	case *[]mfa.Method:
-		return assignMethods(at, value)
+		return assignList(at, value, asMethod)
+	case *[]string:
+		return assignList(at, value, asText)
+	case *[]netip.Prefix:
+		return assignList(at, value, login.ParseNetwork)
 	}
 	panic(fmt.Sprintf("config: no way to set a %T", at)) // a field's type was added without its case
 }
@@ -232,23 +240,6 @@ func assignAs[T any](at *T, value any, wanted string) (wrong string) {
 		return kind(value) + " in place of " + wanted
 	}
 	*at = v
-	return ""
-}
-
-func assignMethods(at *[]mfa.Method, value any) (wrong string) {
-	var list []any
-	if wrong := assignAs(&list, value, "a list"); wrong != "" {
-		return wrong
-	}
-	methods := make([]mfa.Method, len(list))
-	for i, v := range list {
-		var s string
-		if wrong := assignAs(&s, v, "text in quotes"); wrong != "" {
-			return wrong + " in the list"
-		}
-		methods[i] = mfa.Method(s)
-	}
-	*at = methods
 	return ""
 }
 
