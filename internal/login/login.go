@@ -189,20 +189,30 @@ func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
 // grace returns for how long yet the user can put enrolling off, from the first
 // login that asked for it on.
 func (l *attempt) grace(ctx context.Context) (time.Duration, error) {
-	allowed := time.Duration(l.policy.EnrollGrace)
-	if allowed == 0 || l.policy.Mode != ModeRequired {
+	if l.graceLeft(mfa.State{}) == 0 {
 		return 0, nil
 	}
 	var left time.Duration
 	err := l.Account.Update(ctx, func(st *mfa.State) error {
-		now := l.deps.Now()
 		if st.EnrollSince == nil {
-			st.EnrollSince = &now
+			st.EnrollSince = new(l.deps.Now())
 		}
-		left = st.EnrollSince.Add(allowed).Sub(now)
+		left = l.graceLeft(*st)
 		return nil
 	})
-	return max(0, left), err
+	return left, err
+}
+
+// graceLeft returns for how long yet somebody of that state can put enrolling off.
+func (l *attempt) graceLeft(st mfa.State) time.Duration {
+	if l.policy.Mode != ModeRequired {
+		return 0
+	}
+	left := time.Duration(l.policy.EnrollGrace)
+	if st.EnrollSince != nil {
+		left = st.EnrollSince.Add(left).Sub(l.deps.Now())
+	}
+	return max(0, left)
 }
 
 // record writes the one audit line and the one log line of a login.

@@ -43,15 +43,21 @@ func rank(m, preferred mfa.Method) int {
 // there is a choice.
 func sends(m mfa.Method) bool { return m == mfa.Email || m == mfa.SMS }
 
-// prove asks for one of the methods until there is a decision. Methods is not
-// empty; its first is the one to begin with, unless that would send something
-// and the user has not said that it is the one they want.
-func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Verdict, error) {
-	method := methods[0]
+// firstMethod returns the one of methods to begin with: the first, unless that
+// would send something and the user has not said that it is the one they want.
+// Then it is "": they choose.
+func firstMethod(en mfa.Enrollment, methods []mfa.Method) mfa.Method {
 	several := len(methods) > 1 && methods[1] != mfa.Backup // backup codes are the way out, not a choice
-	if several && sends(method) && method != en.Preferred {
-		method = ""
+	if several && sends(methods[0]) && methods[0] != en.Preferred {
+		return ""
 	}
+	return methods[0]
+}
+
+// prove asks for one of the methods until there is a decision. Methods is not
+// empty.
+func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Verdict, error) {
+	method := firstMethod(en, methods)
 	for {
 		if method == "" {
 			var err error

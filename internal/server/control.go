@@ -32,6 +32,7 @@ const maxBody = 64 << 10
 //	PUT  /v1/users/NAME/email    {"address": "…"}
 //	POST /v1/users/NAME/unlock
 //	POST /v1/users/NAME/reset
+//	POST /v1/explain             {"user": "…", "service": "…", …}; see login.Visit
 //	POST /v1/self/VERB           a conversation; see self.go
 //
 // An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
@@ -89,6 +90,7 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setEmail))
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
 	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
+	mux.HandleFunc("POST /v1/explain", s.admin(s.explain))
 	mux.HandleFunc("POST /v1/self/{verb}", s.self)
 	return &http.Server{
 		Handler:           http.MaxBytesHandler(mux, maxBody),
