@@ -188,10 +188,10 @@ func (x *Explanation) result(l *attempt, p plan, st mfa.State) {
 			x.Text = "a code is asked for that does not count here: " + asked(p) + "; then " + x.Text
 		}
 		if left := l.graceLeft(st); left > 0 {
-			x.Text += "; can put it off for " + challenge.Span(left)
+			x.Text += "; can put it off for " + challenge.Span(left) + ", and who cannot be asked is let in"
 		}
 		if l.policy.Mode == ModeOptional {
-			x.Text += "; can choose to have none"
+			x.Text += "; can choose to have none, and who cannot be asked is let in"
 		}
 	default:
 		x.Result, x.PAM = ResultKeepOut, "PAM_PERM_DENIED"
