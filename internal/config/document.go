@@ -142,7 +142,6 @@ func (d document) before(key toml.Key, last toml.Primitive) (document, []toml.Pr
 		return d, nil, false
 	}
 	text := d.text[:min(at.Position.Start, len(d.text))]
-	text = text[:strings.LastIndexByte(text, '\n')+1]
 	var value toml.Primitive
 	var table map[string]toml.Primitive
 	md, err := toml.Decode(text, &table)
