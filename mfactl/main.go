@@ -79,9 +79,18 @@ func newRoot() *cobra.Command {
 	root.SetHelpCommand(helpCommand(root))
 	root.SetVersionTemplate("mfactl {{.Version}}\n")
 	root.PersistentFlags().StringVar(&c.socket, "socket", defaultSocket, "control socket of mfad")
-	root.AddCommand(statusCommand(c), enrollCommand(c), showCommand(c), unlockCommand(c), resetCommand(c),
-		preferCommand(c), optOutCommand(c), backupCodesCommand(c),
-		sendTestCommand(c))
+	root.AddCommand(
+		statusCommand(c),
+		enrollCommand(c),
+		showCommand(c),
+		unlockCommand(c),
+		resetCommand(c),
+		preferCommand(c),
+		optOutCommand(c),
+		backupCodesCommand(c),
+		sendTestCommand(c),
+		explainCommand(c),
+	)
 	return root
 }
 

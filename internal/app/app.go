@@ -217,7 +217,7 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 		FallbackToEmail: cfg.SMS.FallbackToEmail, TextMessages: cfg.SMS.Provider != "",
 	}, login.Deps{
 		Records: a.records, Asker: s.asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,
-		Lookup: login.LookupNSS, Now: a.opts.Now,
+		Lookup: login.LookupNSS, Groups: login.NSSGroups{}, Now: a.opts.Now,
 	})
 	return s, nil
 }
@@ -225,6 +225,9 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 // policyKey is where the store remembers the policy that was in force last, so
 // that turning it off and on again is noticed across restarts and hosts.
 const policyKey = store.Meta + "policy"
+
+// modeByRule is noted for a policy that is off, but not for everybody.
+const modeByRule = "by rule"
 
 // generation notes the policy and returns how often everybody had to enroll anew:
 // once more each time that policy comes back from off, if it says so.
@@ -239,10 +242,13 @@ func (a *App) generation(p login.PolicyConfig) (int, error) {
 				return nil, fmt.Errorf("parse %q: %w", policyKey, err)
 			}
 		}
-		if now.Mode == login.ModeOff && p.Mode != login.ModeOff && p.ReenrollAfterOff {
+		if now.Mode == login.ModeOff && !p.Off() && p.ReenrollAfterOff {
 			now.Generation++
 		}
 		now.Mode = p.Mode
+		if p.Mode == login.ModeOff && !p.Off() {
+			now.Mode = modeByRule
+		}
 		return json.Marshal(now)
 	})
 	return now.Generation, err

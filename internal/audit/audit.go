@@ -53,6 +53,7 @@ type Event struct {
 	Receipt string    `json:"receipt,omitempty"` // what the next hop calls it: Twilio's message SID, a queue ID
 	Outcome string    `json:"outcome,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
+	Rule    string    `json:"rule,omitempty"`  // of the policy that decided; "policy": none of them
 	Actor   string    `json:"actor,omitempty"` // who administered
 }
 

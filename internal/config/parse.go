@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
+	"mfa/internal/login"
 	"mfa/internal/mfa"
 )
 
@@ -111,6 +113,8 @@ func (r *reader) read(entries []entry) {
 			r.refuse(e, "set twice", "once")
 		case slices.Contains(laterKeys, e.key):
 			r.refuse(e, notYet, "")
+		case e.key == policyRule:
+			r.readRules(e)
 		case r.fields[e.key] != nil:
 			r.take(e)
 		case slices.Contains(tablesOf(r.keys), e.key):
@@ -222,9 +226,11 @@ func assign(at, value any) (wrong string) {
 		}
 		return ""
 	case *[]mfa.Method:
-		return assignList(at, value)
+		return assignList(at, value, asMethod)
 	case *[]string:
-		return assignList(at, value)
+		return assignList(at, value, asText)
+	case *[]netip.Prefix:
+		return assignList(at, value, login.ParseNetwork)
 	case *map[string]string:
 		return assignMap(at, value)
 	}
@@ -237,23 +243,6 @@ func assignAs[T any](at *T, value any, wanted string) (wrong string) {
 		return kind(value) + " in place of " + wanted
 	}
 	*at = v
-	return ""
-}
-
-func assignList[T ~string](at *[]T, value any) (wrong string) {
-	var list []any
-	if wrong := assignAs(&list, value, "a list"); wrong != "" {
-		return wrong
-	}
-	texts := make([]T, len(list))
-	for i, v := range list {
-		var s string
-		if wrong := assignAs(&s, v, "text in quotes"); wrong != "" {
-			return wrong + " in the list"
-		}
-		texts[i] = T(s)
-	}
-	*at = texts
 	return ""
 }
 

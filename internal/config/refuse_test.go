@@ -145,7 +145,6 @@ var refusals = []struct{ name, document, want string }{
 	// Later.
 	{"later, empty table", "[session]", "F:1: session: not available yet in this version"},
 	{"later, empty table in a table", "[store.etcd]", "F:1: store.etcd: not available yet in this version"},
-	{"later, rules", "[policy]\n[[policy.rule]]\nusers = ['root']", "F:2: policy.rule: not available yet in this version"},
 
 	// Several at once.
 	{

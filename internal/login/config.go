@@ -34,4 +34,5 @@ type PolicyConfig struct {
 	EnrollGrace      mfa.Duration `toml:"enroll_grace"`       // for so long from the first login on, enrolling can be put off
 	SelfContacts     bool         `toml:"self_contacts"`      // users may set addresses themselves
 	ReenrollAfterOff bool         `toml:"reenroll_after_off"` // after mode off, everybody enrolls anew
+	Rules            []Rule       `toml:"rule"`               // for whom some of this is different
 }

@@ -299,7 +299,11 @@ func noticesOfChanges(t *testing.T) {
 		}
 	}
 	told("an app", func() error {
-		v, err := d.enrol.Add(t.Context(), d.engine.Converse(alice, mfa.Origin{}, s), d.engine.Offer())
+		offer, err := d.engine.Offer(c)
+		if err != nil {
+			return err
+		}
+		v, err := d.enrol.Add(t.Context(), d.engine.Converse(alice, mfa.Origin{}, s), offer)
 		if v.Outcome != mfa.Accepted {
 			t.Errorf("outcome %v", v.Outcome)
 		}

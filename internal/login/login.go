@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"mfa/internal/audit"
@@ -43,6 +44,7 @@ type Deps struct {
 	Audit   *audit.Log
 	Log     *slog.Logger
 	Lookup  Lookup           // LookupNSS outside of tests
+	Groups  Groups           // NSSGroups outside of tests
 	Now     func() time.Time // the clock
 }
 
@@ -51,6 +53,8 @@ type Deps struct {
 type Engine struct {
 	cfg  Config
 	deps Deps
+
+	unknownGroups sync.Map // names of groups that were said not to exist
 }
 
 // New returns an Engine.
@@ -60,17 +64,11 @@ func New(cfg Config, deps Deps) *Engine { return &Engine{cfg: cfg, deps: deps} }
 // of a verdict that was nobody's choice (store, NSS, conversation); the verdict
 // is to be obeyed either way. When ctx ends the login ends, refused.
 func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Verdict, error) {
-	origin := OriginOf(req)
-	id, err := e.deps.Lookup(req.User)
-	acct := e.deps.Records.Account(id)
-	if err != nil {
-		acct = e.deps.Records.Nobody(req.User)
-	}
-	l := e.attempt(e.deps.Asker.Converse(acct, origin, p))
+	acct, err := e.account(req.User)
+	l := e.attempt(e.deps.Asker.Converse(acct, OriginOf(req), p), firstFactors(req))
 	var v mfa.Verdict
-	if err != nil && !errors.Is(err, ErrNoAccount) {
-		v = mfa.Verdict{Outcome: mfa.Unavailable, Reason: "account look-up failed"}
-		l.Say(ctx, mfa.Failure, challenge.TextUnavailable)
+	if err != nil {
+		v, err = l.unavailable(ctx, "account look-up failed", err)
 	} else {
 		v, err = l.decide(ctx)
 	}
@@ -78,20 +76,39 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	return v, err
 }
 
+// account returns whom a name from outside means, which may be nobody. It is
+// nobody, too, when there is an error.
+func (e *Engine) account(name string) (*store.Account, error) {
+	id, err := e.deps.Lookup(name)
+	switch {
+	case err == nil:
+		return e.deps.Records.Account(id), nil
+	case errors.Is(err, ErrNoAccount):
+		err = nil
+	}
+	return e.deps.Records.Nobody(name), err
+}
+
 // An attempt is one login under way.
 type attempt struct {
 	*Engine
 	*challenge.Conversation
-	policy PolicyConfig // that counts for this login
+	factors []string  // that were proven before we are asked
+	policy  policy    // that counts; nothing before findPolicy
+	passed  []matcher // for each rule before the one that counts: what did not match
+	gids    []uint32  // groups of the user; nil: not asked for yet
 }
 
 // attempt begins a login.
-func (e *Engine) attempt(c *challenge.Conversation) *attempt {
-	return &attempt{Engine: e, Conversation: c, policy: e.cfg.Policy}
+func (e *Engine) attempt(c *challenge.Conversation, factors []string) *attempt {
+	return &attempt{Engine: e, Conversation: c, factors: factors}
 }
 
 // decide looks what there is to do, and does it.
 func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
+	if err := l.findPolicy(); err != nil {
+		return l.unavailable(ctx, "policy look-up failed", err)
+	}
 	p, err := l.look(ctx)
 	if err != nil {
 		return l.Failed(ctx, err)
@@ -104,10 +121,16 @@ func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
 	case toAsk:
 		return l.prove(ctx, p.enrollment, p.methods)
 	case toSetUp:
-		return l.setUp(ctx)
+		return l.setUp(ctx, p)
 	}
 	l.Say(ctx, mfa.Failure, textNotEnrolled)
 	return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: p.reason}, nil
+}
+
+// unavailable is the verdict when nobody can say what to do: it refuses.
+func (l *attempt) unavailable(ctx context.Context, reason string, err error) (mfa.Verdict, error) {
+	l.Say(ctx, mfa.Failure, challenge.TextUnavailable)
+	return mfa.Verdict{Outcome: mfa.Unavailable, Reason: reason}, err
 }
 
 // holdOff refuses somebody who is locked.
@@ -115,40 +138,6 @@ func (l *attempt) holdOff(ctx context.Context, p plan) (mfa.Verdict, error) {
 	l.Say(ctx, mfa.Failure, challenge.TextLocked(p.lock))
 	return mfa.Verdict{Outcome: mfa.Exhausted, Reason: p.reason}, nil
 }
-
-// Converse begins a conversation with the account id about its own enrollment.
-func (e *Engine) Converse(id mfa.Identity, origin mfa.Origin, p Prompter) *challenge.Conversation {
-	return e.deps.Asker.Converse(e.deps.Records.Account(id), origin, p)
-}
-
-// Prove asks for a second factor that the account has, before anything of it is
-// changed, whoever policy asks at a login. Who has none is asked for nothing.
-// Only Accepted lets them go on.
-func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verdict, error) {
-	l := e.attempt(c)
-	p, err := l.lookAtUser(ctx)
-	switch {
-	case err != nil:
-		return l.Failed(ctx, err)
-	case p.do == toHoldOff:
-		return l.holdOff(ctx, p)
-	case p.do == toAsk:
-		return l.prove(ctx, p.enrollment, p.methods)
-	}
-	return mfa.Verdict{Outcome: mfa.Accepted, Reason: "has none"}, nil
-}
-
-// Offer is what users may set up themselves.
-func (e *Engine) Offer() mfa.EnrollOffer {
-	methods := slices.Clone(e.cfg.Policy.Methods)
-	if !e.cfg.TextMessages {
-		methods = slices.DeleteFunc(methods, func(m mfa.Method) bool { return m == mfa.SMS })
-	}
-	return mfa.EnrollOffer{Methods: methods, SelfContacts: e.cfg.Policy.SelfContacts}
-}
-
-// MayOptOut says whether users may choose to have no second factor.
-func (e *Engine) MayOptOut() bool { return e.cfg.Policy.Mode == ModeOptional && e.cfg.Policy.OptOut }
 
 // enrollment returns what the user has set up; nothing, if it was for another
 // account of this name or before everybody had to enroll anew. Who is no account
@@ -175,14 +164,20 @@ func (l *attempt) enrollment(ctx context.Context) (mfa.Enrollment, error) {
 	return en, nil
 }
 
-// setUp leads a user who has no second factor to one.
-func (l *attempt) setUp(ctx context.Context) (mfa.Verdict, error) {
+// setUp leads a user to a second factor, after those they have that do not count
+// here.
+func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
+	if len(p.methods) > 0 {
+		if v, err := l.prove(ctx, p.enrollment, p.methods); v.Outcome != mfa.Accepted {
+			return v, err
+		}
+	}
 	grace, err := l.grace(ctx)
 	if err != nil {
 		return l.Failed(ctx, err)
 	}
 	optional := l.policy.Mode == ModeOptional
-	offer := l.Offer()
+	offer := l.offer()
 	offer.Skip, offer.Later = optional, grace
 	v, err := l.deps.Enroll.AtLogin(ctx, l.Conversation, offer)
 	if v.Outcome == mfa.NoConversation && (optional || grace > 0) {
@@ -195,28 +190,38 @@ func (l *attempt) setUp(ctx context.Context) (mfa.Verdict, error) {
 // grace returns for how long yet the user can put enrolling off, from the first
 // login that asked for it on.
 func (l *attempt) grace(ctx context.Context) (time.Duration, error) {
-	allowed := time.Duration(l.policy.EnrollGrace)
-	if allowed == 0 || l.policy.Mode != ModeRequired {
+	if l.graceLeft(mfa.State{}) == 0 {
 		return 0, nil
 	}
 	var left time.Duration
 	err := l.Account.Update(ctx, func(st *mfa.State) error {
-		now := l.deps.Now()
 		if st.EnrollSince == nil {
-			st.EnrollSince = &now
+			st.EnrollSince = new(l.deps.Now())
 		}
-		left = st.EnrollSince.Add(allowed).Sub(now)
+		left = l.graceLeft(*st)
 		return nil
 	})
-	return max(0, left), err
+	return left, err
+}
+
+// graceLeft returns for how long yet somebody of that state can put enrolling off.
+func (l *attempt) graceLeft(st mfa.State) time.Duration {
+	if l.policy.Mode != ModeRequired {
+		return 0
+	}
+	left := time.Duration(l.policy.EnrollGrace)
+	if st.EnrollSince != nil {
+		left = st.EnrollSince.Add(left).Sub(l.deps.Now())
+	}
+	return max(0, left)
 }
 
 // record writes the one audit line and the one log line of a login.
 func (l *attempt) record(req mfa.Request, v mfa.Verdict, err error) {
 	ev := l.Event(audit.Login)
-	ev.Outcome, ev.Reason, ev.Method = v.Outcome.String(), v.Reason, string(v.Method)
+	ev.Outcome, ev.Reason, ev.Method, ev.Rule = v.Outcome.String(), v.Reason, string(v.Method), l.policy.Rule
 	attrs := []any{
-		"outcome", ev.Outcome, "reason", v.Reason, "method", v.Method, "user", ev.User,
+		"outcome", ev.Outcome, "reason", v.Reason, "rule", ev.Rule, "method", v.Method, "user", ev.User,
 		"service", ev.Service, "address", ev.Address, "tty", req.TTY,
 	}
 	level := slog.LevelInfo
@@ -243,7 +248,7 @@ func (l *attempt) decoy() mfa.Enrollment {
 		letter := func(b byte) string { return string(rune('a' + b%26)) }
 		return mfa.Enrollment{Email: &mfa.Address{Address: letter(mac[0]) + "x" + letter(mac[1]) + "@" + l.cfg.MailDomain}}
 	}
-	if l.cfg.TextMessages && slices.Contains(l.cfg.Policy.Methods, mfa.SMS) {
+	if l.cfg.TextMessages && slices.Contains(l.policy.Methods, mfa.SMS) {
 		mac := l.deps.Key.MAC("decoy number", []byte(id.Name))
 		return mfa.Enrollment{SMS: &mfa.Address{Address: fmt.Sprintf("+1789555%02d%02d", mac[0]%100, mac[1]%100)}}
 	}

@@ -33,6 +33,7 @@ type desk struct {
 	store  *storetest.Memory
 	log    *lockedBuffer
 	audit  string // path
+	groups *directory
 
 	mu    sync.Mutex // guards what follows
 	now   time.Time
@@ -88,7 +89,7 @@ func minutes(n int) mfa.Duration { return mfa.Duration(n) * mfa.Duration(time.Mi
 // newDesk returns a desk with alice (uid 1000) enrolled and bob (1001) not.
 func newDesk(t *testing.T, change ...func(*settings)) *desk {
 	t.Helper()
-	d := &desk{t: t, store: &storetest.Memory{}, log: &lockedBuffer{}, now: start}
+	d := &desk{t: t, store: &storetest.Memory{}, log: &lockedBuffer{}, groups: newDirectory(), now: start}
 	cfg := defaults()
 	for _, f := range change {
 		f(&cfg)
@@ -116,7 +117,7 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 		TOTP: cfg.asking.TOTP, QR: cfg.asking.Prompt.QR, Host: cfg.asking.Host, BackupCodes: 3,
 	}
 	d.engine = New(cfg.policy, Deps{
-		Records: records, Asker: d.asker, Enroll: d.enrol, Key: key, Audit: au, Log: log, Lookup: lookup, Now: d.clock,
+		Records: records, Asker: d.asker, Enroll: d.enrol, Key: key, Audit: au, Log: log, Lookup: lookup, Groups: d.groups, Now: d.clock,
 	})
 	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com"}})
 	return d

@@ -25,13 +25,13 @@ type plan struct {
 	reason     string         // unless it is to ask or to set up
 	lock       time.Duration  // to hold off: for how long yet; zero until unlocked
 	enrollment mfa.Enrollment // what is set up
-	methods    []mfa.Method   // to ask for: which ones, the first to begin with
+	methods    []mfa.Method   // to ask for, also before it is to set up; the first to begin with
 }
 
 // look says what there is to do. It changes nothing, and asks nobody.
 func (l *attempt) look(ctx context.Context) (plan, error) {
 	if l.policy.Mode == ModeOff {
-		return plan{do: toLetIn, reason: "policy.mode is off"}, nil
+		return plan{do: toLetIn, reason: "mode is off"}, nil
 	}
 	return l.lookAtUser(ctx)
 }
@@ -49,28 +49,33 @@ func (l *attempt) lookAtUser(ctx context.Context) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	if methods := l.usable(en); len(methods) > 0 {
+	if methods := usable(en, l.policy.Methods); len(methods) > 0 {
 		return plan{do: toAsk, enrollment: en, methods: methods}, nil
 	}
 	p := l.lookAtNewcomer(en)
-	p.enrollment = en
+	// Who has a second factor that does not count here proves it before they get
+	// another: else the weakest service would hand out the factors of the others.
+	p.enrollment, p.methods = en, usable(en, allMethods)
 	return p, nil
 }
 
-// lookAtNewcomer is look for who has no second factor.
+// allMethods are the methods that anybody can have.
+var allMethods = []mfa.Method{mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup}
+
+// lookAtNewcomer is look for who has no second factor that counts.
 func (l *attempt) lookAtNewcomer(en mfa.Enrollment) plan {
 	optional := l.policy.Mode == ModeOptional
 	switch {
 	case l.Account.IsNobody():
 		return plan{do: toKeepOut, reason: "no such account"}
 	case optional && !l.policy.OptOut:
-		return plan{do: toLetIn, reason: "not enrolled, and policy.mode is optional"}
+		return plan{do: toLetIn, reason: "not enrolled, and mode is optional"}
 	case optional && en.Skipped != nil:
 		return plan{do: toLetIn, reason: "the user chose to skip it"}
 	case optional && !l.policy.EnrollAtLogin:
-		return plan{do: toLetIn, reason: "not enrolled, policy.mode is optional, and policy.enroll_at_login is off"}
+		return plan{do: toLetIn, reason: "not enrolled, mode is optional, and enroll_at_login is off"}
 	case !l.policy.EnrollAtLogin:
-		return plan{do: toKeepOut, reason: "not enrolled, and policy.mode is required"}
+		return plan{do: toKeepOut, reason: "not enrolled, mode is required, and enroll_at_login is off"}
 	}
 	return plan{do: toSetUp}
 }

@@ -16,11 +16,11 @@ import (
 // fewBackupCodes left are told by mail.
 const fewBackupCodes = 2
 
-// usable returns the methods that policy allows and the user has, the preferred
-// one first. Backup codes come last: they are for the day the others fail.
-func (l *attempt) usable(en mfa.Enrollment) []mfa.Method {
+// usable returns the methods of allowed that the user has, the preferred one
+// first. Backup codes come last: they are for the day the others fail.
+func usable(en mfa.Enrollment, allowed []mfa.Method) []mfa.Method {
 	var ms []mfa.Method
-	for _, m := range l.policy.Methods {
+	for _, m := range allowed {
 		if en.Has(m) {
 			ms = append(ms, m)
 		}
@@ -43,15 +43,21 @@ func rank(m, preferred mfa.Method) int {
 // there is a choice.
 func sends(m mfa.Method) bool { return m == mfa.Email || m == mfa.SMS }
 
-// prove asks for one of the methods until there is a decision. Methods is not
-// empty; its first is the one to begin with, unless that would send something
-// and the user has not said that it is the one they want.
-func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Verdict, error) {
-	method := methods[0]
+// firstMethod returns the one of methods to begin with: the first, unless that
+// would send something and the user has not said that it is the one they want.
+// Then it is "": they choose.
+func firstMethod(en mfa.Enrollment, methods []mfa.Method) mfa.Method {
 	several := len(methods) > 1 && methods[1] != mfa.Backup // backup codes are the way out, not a choice
-	if several && sends(method) && method != en.Preferred {
-		method = ""
+	if several && sends(methods[0]) && methods[0] != en.Preferred {
+		return ""
 	}
+	return methods[0]
+}
+
+// prove asks for one of the methods until there is a decision. Methods is not
+// empty.
+func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Verdict, error) {
+	method := firstMethod(en, methods)
 	for {
 		if method == "" {
 			var err error

@@ -35,6 +35,7 @@ const maxBody = 64 << 10
 //	POST /v1/users/NAME/unlock
 //	POST /v1/users/NAME/reset
 //	POST /v1/send-test           {"method": "email", "to": "…"}; see sendtest.go
+//	POST /v1/explain             {"user": "…", "service": "…", …}; see login.Visit
 //	POST /v1/self/VERB           a conversation; see self.go
 //
 // An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
@@ -102,6 +103,7 @@ func (s *Control) routes(mux router) {
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
 	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
 	mux.HandleFunc("POST /v1/send-test", s.admin(s.sendTest))
+	mux.HandleFunc("POST /v1/explain", s.admin(s.explain))
 	mux.HandleFunc("POST /v1/self/{verb}", s.self)
 }
 

@@ -207,6 +207,7 @@ func TestControlAsSomebodyElse(t *testing.T) {
 		{"POST", "/v1/users/alice/unlock"},
 		{"POST", "/v1/users/alice/reset"},
 		{"POST", "/v1/send-test", `{"method": "email", "to": "eve@example.com"}`},
+		{"POST", "/v1/explain", `{"user": "alice", "service": "sshd"}`},
 	} {
 		if code, out := call(t, path, 65534, way[0], way[1], way[2]); code != 403 {
 			t.Errorf("%s %s: %d %v", way[0], way[1], code, out)

@@ -34,6 +34,7 @@ var adminWays = []way{
 	{"PUT /v1/users/{name}/email", "/v1/users/nobody/email", `{"address": "eve@example.com"}`, 200},
 	{"PUT /v1/users/{name}/phone", "/v1/users/nobody/phone", `{"address": "+17891234567"}`, 200},
 	{"POST /v1/users/{name}/unlock", "/v1/users/nobody/unlock", "", 200},
+	{"POST /v1/explain", "/v1/explain", `{"user": "nobody", "service": "sshd"}`, 200},
 	{"POST /v1/send-test", "/v1/send-test", `{"method": "email", "to": "eve@example.com"}`, 200},
 	{"POST /v1/users/{name}/reset", "/v1/users/nobody/reset", "", 200},
 }

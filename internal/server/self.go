@@ -100,22 +100,28 @@ func (s *Control) manage(ctx context.Context, uid uint32, verb string, method mf
 		return mfa.Verdict{Outcome: mfa.Unavailable}, err
 	}
 	engine, service := s.Engine(), s.Enroll()
+	c := engine.Converse(id, mfa.Origin{Service: "mfactl", Address: "local"}, p)
 	switch verb {
 	case SelfEnroll, SelfPrefer, SelfBackupCodes:
 	case SelfOptOut:
-		if !engine.MayOptOut() {
+		if may, err := engine.MayOptOut(c); err != nil {
+			return c.Failed(ctx, err)
+		} else if !may {
 			return refuse("A second factor is required here; only an administrator can change that.")
 		}
 	default:
 		return refuse("mfad does not know that.")
 	}
-	c := engine.Converse(id, mfa.Origin{Service: "mfactl", Address: "local"}, p)
 	if v, err := engine.Prove(ctx, c); v.Outcome != mfa.Accepted {
 		return v, err
 	}
 	switch verb {
 	case SelfEnroll:
-		return service.Add(ctx, c, engine.Offer())
+		offer, err := engine.Offer(c)
+		if err != nil {
+			return c.Failed(ctx, err)
+		}
+		return service.Add(ctx, c, offer)
 	case SelfPrefer:
 		err = service.Prefer(ctx, c, method)
 	case SelfOptOut:
