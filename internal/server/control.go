@@ -79,17 +79,28 @@ func (f fault) Unwrap() error { return f.err }
 
 type credKey struct{}
 
-// Server returns the HTTP server; its owner gives it the listener and shuts it
-// down. Conversations, which no longer belong to it, end when ctx ends.
-func (s *Control) Server(ctx context.Context) *http.Server {
-	s.end = ctx
-	mux := http.NewServeMux()
+// A router takes routes: http.ServeMux, or the test that tries each as every
+// kind of peer.
+type router interface {
+	HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request))
+}
+
+// routes tells mux all that is served.
+func (s *Control) routes(mux router) {
 	mux.HandleFunc("GET /v1/status", s.admin(s.status))
 	mux.HandleFunc("GET /v1/users/{name}", s.admin(s.show))
 	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setEmail))
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
 	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
 	mux.HandleFunc("POST /v1/self/{verb}", s.self)
+}
+
+// Server returns the HTTP server; its owner gives it the listener and shuts it
+// down. Conversations, which no longer belong to it, end when ctx ends.
+func (s *Control) Server(ctx context.Context) *http.Server {
+	s.end = ctx
+	mux := http.NewServeMux()
+	s.routes(mux)
 	return &http.Server{
 		Handler:           http.MaxBytesHandler(mux, maxBody),
 		ReadHeaderTimeout: 5 * time.Second,

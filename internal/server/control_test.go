@@ -93,6 +93,13 @@ func TestMain(m *testing.M) {
 
 // caller makes the request socket, method, path, body and prints the answer.
 func caller(call []string) int {
+	if call[1] == "CONVERSE" {
+		if err := converse(call[0], call[2]); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		return 0
+	}
 	c := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		return net.Dial("unix", call[0])
 	}}}
