@@ -127,9 +127,10 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	a.take(next)
 	a.pam = &server.PAM{
 		Logins:    func() server.Loginer { return a.cur.Load().engine },
-		MaxLogins: cfg.Server.MaxLogins, Timeout: time.Duration(cfg.Server.LoginTimeout), Log: opts.Log,
+		MaxLogins: cfg.Server.MaxLogins, Timeout: time.Duration(cfg.Server.LoginTimeout), Audit: a.audit, Log: opts.Log,
 	}
 	a.setLevel(cfg)
+	a.audit.Record(audit.Event{Time: opts.Now(), Event: audit.ConfigLoad, Reason: "start"})
 	return a, nil
 }
 

@@ -124,6 +124,7 @@ func (a *App) control() *server.Control {
 		Lookup:     login.LookupNSS,
 		AdminGroup: func() string { return a.cur.Load().cfg.Server.AdminGroup },
 		Status:     a.status,
+		Audit:      a.audit,
 		Log:        a.opts.Log,
 	}
 }
@@ -134,6 +135,7 @@ func (a *App) status(ctx context.Context) server.Status {
 		Version: mfa.Version, PID: os.Getpid(), Started: a.started, Mode: cfg.Policy.Mode,
 		Email: cfg.Email.Transport, Store: cfg.Store.Path, StoreOK: true,
 		Logins: a.pam.Running(), MaxLogins: cfg.Server.MaxLogins,
+		Audit: cfg.Audit.File,
 	}
 	users, err := a.records.Users(ctx)
 	st.Users = len(users)
