@@ -38,6 +38,11 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	defer control.Close()
+	endExport, err := a.export(cfg.Metrics.Listen)
+	if err != nil {
+		return err
+	}
+	defer endExport()
 
 	logins, endLogins := context.WithCancelCause(context.Background())
 	defer endLogins(nil)

@@ -10,6 +10,7 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/enroll"
 	"mfa/internal/login"
+	"mfa/internal/metrics"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/store"
@@ -31,6 +32,7 @@ type Config struct {
 	Email   deliver.EmailConfig     `toml:"email"`
 	Prompt  challenge.PromptConfig  `toml:"prompt"`
 	Audit   audit.Config            `toml:"audit"`
+	Metrics metrics.Config          `toml:"metrics"`
 	Log     Log                     `toml:"log"`
 }
 

@@ -59,6 +59,7 @@ var others = map[string]string{
 	"totp.skew":                 `2`,
 	"backup.codes":              `12`,
 	"audit.file":                `""`,
+	"metrics.listen":            `"127.0.0.1:9402"`,
 	"log.level":                 `"debug"`,
 }
 

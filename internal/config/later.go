@@ -14,7 +14,6 @@ var laterKeys = []string{
 	"sms.twilio.base_url", "sms.twilio.timeout",
 	"sms.http.url", "sms.http.method", "sms.http.headers", "sms.http.body",
 	"sms.command.path", "sms.command.args",
-	"metrics.listen",
 }
 
 // laterWords are the words that a later version adds to keys of this one.

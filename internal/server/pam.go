@@ -180,6 +180,9 @@ func authorize(req mfa.Request, uid uint32) (mfa.Request, error) {
 // Running returns how many logins are under way.
 func (s *PAM) Running() int { return s.room.taken() }
 
+// Refused returns how many logins found no room since the start.
+func (s *PAM) Refused() int { return s.room.turnedAway() }
+
 // done speaks the verdict. A module that is gone does not hear it: PAM has
 // refused already.
 func (s *PAM) done(c *net.UnixConn, v mfa.Verdict) {
