@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"mfa/internal/audit/audittest"
 )
 
 // A site is one test's installation: a folder with a configuration, a store, an
@@ -61,6 +63,7 @@ func newSite(t testing.TB) *site {
 	}
 	from := syslog.len()
 	t.Cleanup(func() {
+		audittest.Check(t, s.path("audit.jsonl"))
 		if t.Failed() {
 			t.Logf("--- syslog:\n%s", syslog.String()[min(from, syslog.len()):])
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mfa/internal/app"
+	"mfa/internal/audit/audittest"
 	"mfa/internal/config"
 	"mfa/internal/deliver"
 	"mfa/internal/deliver/delivertest"
@@ -89,6 +90,7 @@ func (d *daemon) stop() error {
 	d.end()
 	err := errors.Join(<-d.done, d.app.Close())
 	d.app = nil
+	audittest.Check(d.t, d.cfg.Audit.File)
 	return err
 }
 

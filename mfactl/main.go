@@ -90,6 +90,7 @@ func newRoot() *cobra.Command {
 		backupCodesCommand(c),
 		sendTestCommand(c),
 		explainCommand(c),
+		auditCommand(c),
 	)
 	return root
 }

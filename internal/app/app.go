@@ -27,6 +27,7 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/enroll"
 	"mfa/internal/login"
+	"mfa/internal/metrics"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/server"
@@ -62,6 +63,7 @@ type App struct {
 	records store.Records
 	key     *seal.Key
 	audit   *audit.Log
+	metrics *metrics.Metrics
 	started time.Time
 	pam     *server.PAM
 
@@ -123,9 +125,10 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if opts.Notify == nil {
 		opts.Notify = func(string) {}
 	}
-	a := &App{opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}}
+	a := &App{opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version)}
 	// A message is given up while there is time left to tell so in its login.
-	a.queue = deliver.NewQueue(hurried{deliver.Retry(a.carrier, retryBase, retryLimit)}, time.Duration(cfg.Server.LoginTimeout)*4/5)
+	sender := a.metrics.Sends(hurried{deliver.Retry(a.metrics.Attempts(a.carrier), retryBase, retryLimit)})
+	a.queue = deliver.NewQueue(sender, time.Duration(cfg.Server.LoginTimeout)*4/5)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -134,10 +137,11 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if a.audit, err = audit.Open(cfg.Audit, opts.Log); err != nil {
 		return nil, err
 	}
+	a.audit.Observe(a.metrics.Event)
 	if a.store, err = local.Open(cfg.Store.Path); err != nil {
 		return nil, err
 	}
-	a.records = store.Records{S: a.store}
+	a.records = store.Records{S: a.metrics.Store(a.store)}
 	if a.key, err = openKey(cfg.Secrets, a.store); err != nil {
 		return nil, err
 	}
@@ -147,10 +151,12 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	}
 	a.take(next)
 	a.pam = &server.PAM{
-		Logins:    func() server.Loginer { return a.cur.Load().engine },
-		MaxLogins: cfg.Server.MaxLogins, Timeout: time.Duration(cfg.Server.LoginTimeout), Log: opts.Log,
+		Logins:    func() server.Loginer { return timedLogins{a.cur.Load().engine, a.metrics} },
+		MaxLogins: cfg.Server.MaxLogins, Timeout: time.Duration(cfg.Server.LoginTimeout), Audit: a.audit, Log: opts.Log,
 	}
+	a.metrics.Running(func() (now, most, refused int) { return a.pam.Running(), cfg.Server.MaxLogins, a.pam.Refused() })
 	a.setLevel(cfg)
+	a.audit.Record(audit.Event{Time: opts.Now(), Event: audit.ConfigLoad, Reason: "start"})
 	return a, nil
 }
 
@@ -281,15 +287,17 @@ func (a *App) Reload(cfg config.Config) error {
 		"store":            cfg.Store != prev.cfg.Store,
 		"secrets.key_file": cfg.Secrets != prev.cfg.Secrets,
 		"audit.file":       cfg.Audit != prev.cfg.Audit,
+		"metrics.listen":   cfg.Metrics != prev.cfg.Metrics,
 	} {
 		if changed {
 			a.opts.Log.Warn("a restart is needed for a changed setting; until then the old one stands", "key", key)
 		}
 	}
 	cfg.Server, cfg.Store, cfg.Secrets, cfg.Audit = prev.cfg.Server, prev.cfg.Store, prev.cfg.Secrets, prev.cfg.Audit
+	cfg.Metrics = prev.cfg.Metrics
 	next, err := a.build(cfg)
 	if err != nil {
-		a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigError, Reason: err.Error()})
+		a.Refused(err)
 		return err
 	}
 	a.take(next)
@@ -322,6 +330,12 @@ func (a *App) ledger(cfg deliver.SMSConfig) *deliver.Ledger {
 		Hash: func(number string) string { return string(a.key.MAC("ledger number", []byte(number))) },
 		Log:  a.opts.Log, Now: a.opts.Now,
 	}
+}
+
+// Refused writes down that a configuration was not taken, here or before it came
+// here.
+func (a *App) Refused(why error) {
+	a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigError, Reason: why.Error()})
 }
 
 // take makes s what counts from now on.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/audit/audittest"
 	"mfa/internal/config"
 	"mfa/internal/deliver"
 	"mfa/internal/deliver/delivertest"
@@ -123,6 +124,9 @@ func run(t *testing.T, cfg config.Config, change ...func(*Options)) *running {
 		}
 		if err := errors.Join(<-r.done, a.Close()); err != nil {
 			t.Errorf("end: %v", err)
+		}
+		if cfg.Audit.File != "" {
+			audittest.Check(t, cfg.Audit.File)
 		}
 	})
 	r.await("READY=1")

@@ -88,6 +88,7 @@ var others = map[string]string{
 	"backup.codes":                     `12`,
 	"audit.file":                       `""`,
 	"log.level":                        `"debug"`,
+	"metrics.listen":                   `"127.0.0.1:9402"`,
 }
 
 // only are the keys that allow no value but their default yet.

@@ -7,7 +7,6 @@ var laterKeys = []string{
 	"store.etcd.ca_file", "store.etcd.cert_file", "store.etcd.key_file", "store.etcd.timeout",
 	"lockout.preset", "lockout.recovery", "lockout.notify", "lockout.force_password_change",
 	"session.remember", "session.lifetime", "session.bind", "session.ipv4_prefix", "session.ipv6_prefix",
-	"metrics.listen",
 }
 
 // laterWords are the words that a later version adds to keys of this one.

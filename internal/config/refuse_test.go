@@ -21,7 +21,7 @@ var refusals = []struct{ name, document, want string }{
 	{"unknown key, quoted dot", `"code.digits" = 6`, `F:1: "code.digits": unknown key, did you mean "code.digits"?`},
 	{"unknown key, long", "[code]\n" + strings.Repeat("digits", 20) + " = 6", "F:2: code." + strings.Repeat("digits", 20) + ": unknown key; allowed: code.digits, code.lifetime, code.entry_timeout, code.resend_after, code.max_sends, code.send_window"},
 	{"unknown table, near one", "[email.smpt]\nhost = 'x'", `F:1: email.smpt: unknown table, did you mean "email.smtp"?`},
-	{"unknown table, near none", "\n[weather_of_today]\nrain = true", "F:2: weather_of_today: unknown table; allowed: server, store, secrets, policy, code, totp, backup, lockout, email, sms, prompt, audit, log"},
+	{"unknown table, near none", "\n[weather_of_today]\nrain = true", "F:2: weather_of_today: unknown table; allowed: server, store, secrets, policy, code, totp, backup, lockout, email, sms, prompt, audit, metrics, log"},
 	{"unknown table, in a table", "[log.weather_of_today]", "F:1: log.weather_of_today: unknown table; allowed: log.level"},
 	{"value in place of a table", "code = 6", "F:1: code: a whole number in place of a table; allowed: [code]"},
 	{"list of tables in place of a table", "[[code]]\ndigits = 6", "F:1: code: a list of tables in place of a table; allowed: [code]"},
@@ -38,7 +38,7 @@ var refusals = []struct{ name, document, want string }{
 	{"no quotes", "[code]\nlifetime = 10m", "F:2: this is not TOML: expected a top-level item to end with a newline, comment, or EOF, but got 'm' instead; allowed: [table] and key = value lines, with text and durations in quotes"},
 	{"no value", "[code]\n\nlifetime =\n", `F:3: this is not TOML: expected value but found '\n' instead; allowed: [table] and key = value lines, with text and durations in quotes`},
 	{"half a number", "[code]\ndigits = 0b\n", `F:2: this is not TOML: not a binary number: '0b\n'; allowed: [table] and key = value lines, with text and durations in quotes`},
-	{"key with control", "\"\u009b\" = 1", `F:1: "\u009b": unknown key; allowed: server, store, secrets, policy, code, totp, backup, lockout, email, sms, prompt, audit, log`},
+	{"key with control", "\"\u009b\" = 1", `F:1: "\u009b": unknown key; allowed: server, store, secrets, policy, code, totp, backup, lockout, email, sms, prompt, audit, metrics, log`},
 	{"not text", "\x00\x01", "F:1: this is not TOML: files cannot contain NULL bytes; probably using UTF-16; TOML files must be UTF-8; allowed: [table] and key = value lines, with text and durations in quotes"},
 	{"number too large", "[code]\ndigits = 99999999999999999999", "F:2: this is not TOML: 99999999999999999999 is out of range for int64; allowed: [table] and key = value lines, with text and durations in quotes"},
 
@@ -114,6 +114,9 @@ var refusals = []struct{ name, document, want string }{
 	{"path empty", "[secrets]\nkey_file = ''", `F:2: secrets.key_file: empty; allowed: a path that begins with "/"`},
 	{"path with control", "[audit]\nfile = \"/var/\\u0000\"", `F:2: audit.file: a control character in the path; allowed: a path that begins with "/", or ""`},
 	{"password for its file", "[email.smtp]\nusername = 'x'\npassword_file = 'hunter2'", `F:3: email.smtp.password_file: not an absolute path; allowed: a path that begins with "/", or ""`},
+	{"metrics name", "[metrics]\nlisten = 'localhost:9402'", `F:2: metrics.listen: "localhost:9402" is no address and port; allowed: an address and a port like "127.0.0.1:9402" or "[::1]:9402", "unix:/PATH", or ""`},
+	{"metrics port", "[metrics]\nlisten = '127.0.0.1:0'", `F:2: metrics.listen: port 0 is no port; allowed: an address and a port like "127.0.0.1:9402" or "[::1]:9402", "unix:/PATH", or ""`},
+	{"metrics path", "[metrics]\nlisten = 'unix:metrics.sock'", `F:2: metrics.listen: not an absolute path; allowed: an address and a port like "127.0.0.1:9402" or "[::1]:9402", "unix:/PATH", or ""`},
 	{"ca file", "[email.smtp]\nca_file = 'ca.pem'", `F:2: email.smtp.ca_file: not an absolute path; allowed: a path that begins with "/", or ""`},
 	{"outbox path", "[email.outbox]\npath = 'out'", `F:2: email.outbox.path: not an absolute path; allowed: a path that begins with "/", or ""`},
 	{"sendmail path", "[email.sendmail]\npath = 'sendmail'", `F:2: email.sendmail.path: not an absolute path; allowed: a path that begins with "/"`},
@@ -150,7 +153,7 @@ var refusals = []struct{ name, document, want string }{
 	{
 		"all, by line", "[code]\ndigits = 5\n\n[weather]\n[log]\nlevel = 'x'\n[session]\nlifetime = '1d'",
 		"F:2: code.digits: 5 is out of range; allowed: 6 to 10\n" +
-			"F:4: weather: unknown table; allowed: server, store, secrets, policy, code, totp, backup, lockout, email, sms, prompt, audit, log\n" +
+			"F:4: weather: unknown table; allowed: server, store, secrets, policy, code, totp, backup, lockout, email, sms, prompt, audit, metrics, log\n" +
 			`F:6: log.level: "x" is unknown; allowed: "debug", "info", "warn" or "error"` + "\n" +
 			"F:8: session.lifetime: not available yet in this version",
 	},

@@ -118,7 +118,10 @@ var rules = map[string]rule{
 	"prompt.echo": flag,
 	"prompt.qr":   word(nil, "utf8", "ascii", "off"),
 	"audit.file":  optionalPath,
-	"log.level":   word(nil, "debug", "info", "warn", "error"),
+
+	"metrics.listen": listener,
+
+	"log.level": word(nil, "debug", "info", "warn", "error"),
 }
 
 var flag = newRule("true or false, without quotes", func(bool) string { return "" })

@@ -216,27 +216,15 @@ func (l *attempt) graceLeft(st mfa.State) time.Duration {
 	return max(0, left)
 }
 
-// record writes the one audit line and the one log line of a login.
+// record writes the one audit line of a login.
 func (l *attempt) record(req mfa.Request, v mfa.Verdict, err error) {
 	ev := l.Event(audit.Login)
-	ev.Outcome, ev.Reason, ev.Method, ev.Rule = v.Outcome.String(), v.Reason, string(v.Method), l.policy.Rule
-	attrs := []any{
-		"outcome", ev.Outcome, "reason", v.Reason, "rule", ev.Rule, "method", v.Method, "user", ev.User,
-		"service", ev.Service, "address", ev.Address, "tty", req.TTY,
-	}
-	level := slog.LevelInfo
-	if v.Outcome != mfa.Accepted && v.Outcome != mfa.Exempt {
-		level = slog.LevelWarn
-	}
-	if err != nil {
-		attrs = append(attrs, "error", err)
-		if v.Outcome == mfa.Unavailable || v.Outcome == mfa.Broken {
-			level = slog.LevelError
-			ev.Reason += ": " + err.Error()
-		}
+	ev.Outcome, ev.Reason, ev.Method = v.Outcome.String(), v.Reason, string(v.Method)
+	ev.Rule, ev.TTY = l.policy.Rule, req.TTY
+	if err != nil && (v.Outcome == mfa.Unavailable || v.Outcome == mfa.Broken) {
+		ev.Reason += ": " + err.Error()
 	}
 	l.deps.Audit.Record(ev)
-	l.deps.Log.Log(context.Background(), level, "login", attrs...)
 }
 
 // decoy is what somebody who is no account seems to have: always the same for a

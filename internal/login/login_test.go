@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"mfa/internal/audit"
+	"mfa/internal/audit/audittest"
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
 	"mfa/internal/enroll"
@@ -99,7 +100,8 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 		t.Fatal(err)
 	}
 	d.audit = filepath.Join(t.TempDir(), "audit.jsonl")
-	au, err := audit.Open(audit.Config{File: d.audit}, slog.New(slog.DiscardHandler))
+	log := slog.New(slog.NewTextHandler(d.log, nil))
+	au, err := audit.Open(audit.Config{File: d.audit}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,6 +111,7 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 		if err := au.Close(); err != nil {
 			t.Error(err)
 		}
+		audittest.Check(t, d.audit)
 	})
 	records, log := store.Records{S: d.store}, slog.New(slog.NewTextHandler(d.log, nil))
 	d.asker = challenge.New(cfg.asking, challenge.Deps{Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d})

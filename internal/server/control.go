@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
 	"mfa/internal/enroll"
@@ -49,6 +50,7 @@ type Control struct {
 	Status     func(context.Context) Status
 	// SendTest sends a test message once and returns every step of it.
 	SendTest func(ctx context.Context, method mfa.Method, to string) ([]deliver.Step, error)
+	Audit    *audit.Log
 	Log      *slog.Logger
 
 	room  room // of conversations
@@ -75,6 +77,7 @@ type Status struct {
 	Users     int       `json:"users"`  // enrolled
 	Logins    int       `json:"logins"` // under way
 	MaxLogins int       `json:"max_logins"`
+	Audit     string    `json:"audit,omitempty"` // audit.file
 }
 
 // A fault is an error with an HTTP status.
@@ -139,6 +142,8 @@ func (s *Control) admin(h func(r *http.Request, actor string) (any, error)) http
 		var body any
 		if err == nil {
 			body, err = h(r, actor)
+		} else {
+			s.denied(r, actor, err)
 		}
 		code := http.StatusOK
 		if err != nil {
@@ -158,7 +163,15 @@ func (s *Control) admin(h func(r *http.Request, actor string) (any, error)) http
 	}
 }
 
-// actor names the caller, if they may administer.
+// denied writes down that actor wanted to administer.
+func (s *Control) denied(r *http.Request, actor string, why error) {
+	s.Audit.Record(audit.Event{
+		Time: time.Now(), Event: audit.Denied, Actor: actor, User: r.PathValue("name"),
+		Reason: r.Pattern + ": " + why.Error(),
+	})
+}
+
+// actor names the caller. The error says why they may not administer.
 func (s *Control) actor(ctx context.Context) (string, error) {
 	cred, ok := ctx.Value(credKey{}).(*unix.Ucred)
 	if !ok {
@@ -170,20 +183,20 @@ func (s *Control) actor(ctx context.Context) (string, error) {
 	case cred.Uid == 0 && err != nil:
 		return "root", nil
 	case err != nil:
-		return "", fault{http.StatusForbidden, fmt.Errorf("look up uid %s: %w", uid, err)}
+		return "uid " + uid, fault{http.StatusForbidden, fmt.Errorf("look up uid %s: %w", uid, err)}
 	case cred.Uid == 0:
 		return u.Username, nil
 	}
 	group := s.AdminGroup()
 	member, err := inGroup(u, group)
 	if err != nil {
-		return "", fault{http.StatusForbidden, fmt.Errorf("look up the groups of %s: %w", u.Username, err)}
+		return u.Username, fault{http.StatusForbidden, fmt.Errorf("look up the groups of %s: %w", u.Username, err)}
 	}
 	if !member && group == "" {
-		return "", fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root may", u.Username)}
+		return u.Username, fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root may", u.Username)}
 	}
 	if !member {
-		return "", fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root and members of group %q may", u.Username, group)}
+		return u.Username, fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root and members of group %q may", u.Username, group)}
 	}
 	return u.Username, nil
 }
