@@ -73,6 +73,11 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	} else {
 		v, err = l.decide(ctx)
 	}
+	if v.Outcome == mfa.Accepted {
+		v = l.passwordChange(ctx, v)
+	} else {
+		l.TellOfFailures(ctx)
+	}
 	l.record(req, v, err)
 	return v, err
 }
@@ -81,6 +86,8 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 type attempt struct {
 	*Engine
 	*challenge.Conversation
+
+	ownWish bool // the user wants to change the password after the login
 }
 
 func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
@@ -101,15 +108,19 @@ func (l *attempt) proveIfEnrolled(ctx context.Context) (mfa.Enrollment, mfa.Verd
 	if err != nil {
 		return refuse(l.Failed(ctx, err))
 	}
-	if left, _, locked := st.Locked(l.deps.Now()); locked {
-		l.Say(ctx, mfa.Failure, challenge.TextLocked(left))
-		return refuse(mfa.Verdict{Outcome: mfa.Exhausted, Reason: "locked"}, nil)
+	if _, _, locked := st.Locked(l.deps.Now()); locked {
+		if v, err := l.Recover(ctx, st); v.Outcome != mfa.Accepted {
+			return refuse(v, err)
+		}
 	}
 	en, err := l.enrollment(ctx)
 	if err != nil {
 		return refuse(l.Failed(ctx, err))
 	}
-	methods := l.usable(en)
+	methods, disabled := l.undisabled(ctx, st, l.usable(en))
+	if disabled != nil {
+		return refuse(*disabled, nil)
+	}
 	if len(methods) == 0 {
 		return en, mfa.Verdict{Outcome: mfa.MustEnroll}, nil
 	}

@@ -1,0 +1,73 @@
+package login
+
+import (
+	"context"
+
+	"mfa/internal/challenge"
+	"mfa/internal/mfa"
+)
+
+// undisabled leaves out the methods that took too many wrong codes. If that leaves
+// none the login is refused in its own words: it is never taken for a user who
+// has no second factor, for that would let the next guesser set one up.
+func (l *attempt) undisabled(ctx context.Context, st mfa.State, methods []mfa.Method) ([]mfa.Method, *mfa.Verdict) {
+	enabled := challenge.Enabled(st, methods)
+	if len(enabled) > 0 || len(methods) == 0 {
+		return enabled, nil
+	}
+	l.Say(ctx, mfa.Failure, textAllDisabled)
+	return nil, &mfa.Verdict{Outcome: mfa.Exhausted, Reason: "every method is disabled after too many wrong codes"}
+}
+
+// mayChangePassword says whether the password can be changed after this login: the
+// service is one that asks PAM's account part and then changes it.
+func (l *attempt) mayChangePassword() bool {
+	switch l.Origin.Service {
+	case "sshd", "login", "su", "su-l":
+		return true
+	}
+	return false
+}
+
+// passwordChange adds to an accepted login the demand that the password be changed,
+// if a recovery made it or the user chose it. We do not see whether it was
+// changed, so the demand of a recovery stands until a login that carries it was
+// accepted while the client was there.
+func (l *attempt) passwordChange(ctx context.Context, v mfa.Verdict) mfa.Verdict {
+	due := l.MustChangePassword()
+	if v.Outcome != mfa.Accepted || !due && !l.ownWish {
+		return v
+	}
+	v.ChangePassword = true
+	if due {
+		l.Say(ctx, mfa.Info, textChangePassword)
+	} else {
+		l.Say(ctx, mfa.Info, textChangeNow)
+	}
+	if !due || ctx.Err() != nil {
+		return v
+	}
+	err := l.Account.Update(context.WithoutCancel(ctx), func(st *mfa.State) error {
+		st.MustChangePassword = false
+		return nil
+	})
+	if err != nil {
+		l.deps.Log.Error("the next login demands a password change once more", "user", l.Account.ID.Name, "error", err)
+	}
+	return v
+}
+
+// revoke ends what lets later logins pass by what earlier ones left.
+func (l *attempt) revoke(ctx context.Context) error {
+	return l.Account.Update(context.WithoutCancel(ctx), func(st *mfa.State) error {
+		challenge.Revoke(st)
+		return nil
+	})
+}
+
+const (
+	textAllDisabled    = "Your second factor is disabled after 100 wrong codes in a row. Ask your administrator to enroll you anew."
+	textOwnWish        = "Your password is changed after this login."
+	textChangePassword = "You are required to change your password now."
+	textChangeNow      = "Please change your password now."
+)
