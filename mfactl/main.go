@@ -79,7 +79,7 @@ func newRoot() *cobra.Command {
 	root.SetHelpCommand(helpCommand(root))
 	root.SetVersionTemplate("mfactl {{.Version}}\n")
 	root.PersistentFlags().StringVar(&c.socket, "socket", defaultSocket, "control socket of mfad")
-	root.AddCommand(statusCommand(c), enrollCommand(c), showCommand(c), unlockCommand(c), resetCommand(c),
+	root.AddCommand(statusCommand(c), enrollCommand(c), showCommand(c), lockCommand(c), unlockCommand(c), resetCommand(c),
 		preferCommand(c), optOutCommand(c), backupCodesCommand(c))
 	return root
 }

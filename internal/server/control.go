@@ -30,6 +30,7 @@ const maxBody = 64 << 10
 //	GET  /v1/status
 //	GET  /v1/users/NAME
 //	PUT  /v1/users/NAME/email    {"address": "…"}
+//	POST /v1/users/NAME/lock     {"for": "2h"}, or {} for until unlocked
 //	POST /v1/users/NAME/unlock
 //	POST /v1/users/NAME/reset
 //	POST /v1/self/VERB           a conversation; see self.go
@@ -87,6 +88,7 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 	mux.HandleFunc("GET /v1/status", s.admin(s.status))
 	mux.HandleFunc("GET /v1/users/{name}", s.admin(s.show))
 	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setEmail))
+	mux.HandleFunc("POST /v1/users/{name}/lock", s.admin(s.lock))
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
 	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
 	mux.HandleFunc("POST /v1/self/{verb}", s.self)
