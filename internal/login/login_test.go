@@ -38,6 +38,7 @@ type desk struct {
 	now   time.Time
 	mails []mfa.Message
 	fail  error         // what the carrier says
+	came  *sync.Cond    // a mail did
 	hold  chan struct{} // if not nil, the carrier says nothing until it is closed
 }
 
@@ -87,6 +88,7 @@ func minutes(n int) mfa.Duration { return mfa.Duration(n) * mfa.Duration(time.Mi
 func newDesk(t *testing.T, change ...func(*settings)) *desk {
 	t.Helper()
 	d := &desk{t: t, store: &storetest.Memory{}, log: &lockedBuffer{}, now: start}
+	d.came = sync.NewCond(&d.mu)
 	cfg := defaults()
 	for _, f := range change {
 		f(&cfg)
@@ -163,6 +165,7 @@ func (d *desk) Send(_ context.Context, m mfa.Message) error {
 		return d.fail
 	}
 	d.mails = append(d.mails, m)
+	d.came.Broadcast()
 	return nil
 }
 
@@ -206,7 +209,7 @@ type step struct {
 
 // ends are the ends of prompts that programs wait for.
 var ends = []string{
-	challenge.EndCode, challenge.EndCodeOrMenu, challenge.EndBackup, challenge.EndChoice,
+	challenge.EndCode, challenge.EndCodeOrMenu, challenge.EndBackup, challenge.EndRecovery, challenge.EndChoice,
 	"Email address: ", "Press Enter when they are kept: ",
 }
 
