@@ -432,3 +432,26 @@ func TestPasswordCannotBeChanged(t *testing.T) {
 	c.send(s.code(alice, 1))
 	c.expectOut(t)
 }
+
+// With the parts that Debian's services include.
+func TestReadmePasswordChange(t *testing.T) {
+	s := newSite(t)
+	lines := []string{"@include common-auth"}
+	lines = append(lines, readme(t, "pam.d: password and code")[1:]...)
+	lines = append(lines, "@include common-account")
+	lines = append(lines, readme(t, "pam.d: password change")...)
+	lines = append(lines, "@include common-password", "session required pam_permit.so", "")
+	stack := strings.ReplaceAll(strings.Join(lines, "\n"), "pam_mfa.so", s.module())
+	ok(t, os.WriteFile("/etc/pam.d/sshd", []byte(stack), 0o644))
+	s.startDaemon()
+	s.sshd()
+	alice := s.newUser("alice")
+	c := s.ssh(alice)
+	c.toCode(s, alice)
+	c.send("p")
+	c.expect(t, codeWanted)
+	c.send(s.code(alice, 1))
+	c.changePassword(t)
+	c.expectIn(t)
+	s.expectNewPassword(alice).close()
+}

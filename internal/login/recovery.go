@@ -35,7 +35,7 @@ func (l *attempt) mayChangePassword() bool {
 // accepted while the client was there.
 func (l *attempt) passwordChange(ctx context.Context, v mfa.Verdict) mfa.Verdict {
 	due := l.MustChangePassword()
-	if v.Outcome != mfa.Accepted || !due && !l.ownWish {
+	if !due && !l.ownWish {
 		return v
 	}
 	v.ChangePassword = true
