@@ -83,6 +83,7 @@ func newRoot() *cobra.Command {
 		statusCommand(c),
 		enrollCommand(c),
 		showCommand(c),
+		lockCommand(c),
 		unlockCommand(c),
 		resetCommand(c),
 		preferCommand(c),

@@ -72,6 +72,11 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	} else {
 		v, err = l.decide(ctx)
 	}
+	if v.Outcome == mfa.Accepted {
+		v = l.passwordChange(ctx, v)
+	} else {
+		l.TellOfFailures(ctx)
+	}
 	l.record(req, v, err)
 	return v, err
 }
@@ -97,6 +102,7 @@ type attempt struct {
 	policy  policy    // that counts; nothing before findPolicy
 	passed  []matcher // for each rule before the one that counts: what did not match
 	gids    []uint32  // groups of the user; nil: not asked for yet
+	ownWish bool      // the user wants to change the password after the login
 }
 
 // attempt begins a login.
@@ -117,7 +123,12 @@ func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
 	case toLetIn:
 		return mfa.Verdict{Outcome: mfa.Exempt, Reason: p.reason}, nil
 	case toHoldOff:
-		return l.holdOff(ctx, p)
+		if v, err := l.Recover(ctx, p.state); v.Outcome != mfa.Accepted {
+			return v, err
+		}
+		return l.decide(ctx) // not locked any more
+	case toShutOut:
+		return l.shutOut(ctx)
 	case toAsk:
 		return l.prove(ctx, p.enrollment, p.methods)
 	case toSetUp:
@@ -133,10 +144,10 @@ func (l *attempt) unavailable(ctx context.Context, reason string, err error) (mf
 	return mfa.Verdict{Outcome: mfa.Unavailable, Reason: reason}, err
 }
 
-// holdOff refuses somebody who is locked.
-func (l *attempt) holdOff(ctx context.Context, p plan) (mfa.Verdict, error) {
-	l.Say(ctx, mfa.Failure, challenge.TextLocked(p.lock))
-	return mfa.Verdict{Outcome: mfa.Exhausted, Reason: p.reason}, nil
+// shutOut refuses somebody all of whose methods took too many wrong codes.
+func (l *attempt) shutOut(ctx context.Context) (mfa.Verdict, error) {
+	l.Say(ctx, mfa.Failure, textAllDisabled)
+	return mfa.Verdict{Outcome: mfa.Exhausted, Reason: disabled}, nil
 }
 
 // enrollment returns what the user has set up; nothing, if it was for another
