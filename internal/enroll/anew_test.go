@@ -9,7 +9,9 @@ import (
 // What is set up anew forgets its wrong codes; the other methods keep theirs.
 func TestSetUpAnewForgetsWrongCodes(t *testing.T) {
 	for m, setUp := range map[mfa.Method]func(*Service) error{
-		mfa.Email: func(s *Service) error { return s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root") },
+		mfa.Email: func(s *Service) error {
+			return s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root")
+		},
 		mfa.Backup: func(s *Service) error {
 			_, err := s.NewBackupCodes(t.Context(), s.byAdministrator(alice))
 			return err
