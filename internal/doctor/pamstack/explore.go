@@ -39,6 +39,7 @@ type Way struct {
 	FirstAtMFA FirstFactor // First when pam_mfa ran first
 	Steps      []Step      // all that ran
 	conditions string
+	right      string
 }
 
 // In says whether the application lets somebody in.
@@ -92,6 +93,7 @@ type state struct {
 	asked             uint8
 	second            Code
 	conditions        string
+	right             string // the first factors that were
 }
 
 // A node is a state and how it was come to.
@@ -103,7 +105,7 @@ type node struct {
 }
 
 // Explore returns ways through an auth stack, one for each different outcome:
-// result, first and second factor, conditions. missing says whether the file of
+// result, first factors, second factor, conditions. missing says whether the file of
 // a line's module is not there; it may be nil.
 func Explore(lines []Line, missing func(Line) bool) ([]Way, error) {
 	queue := []*node{{state: state{walk: start(lines)}, line: -1}}
@@ -162,6 +164,7 @@ func (s *state) note(line Line, answer Code) {
 	case Factor:
 		if answer == Success {
 			s.first = Right
+			s.right += line.Base() + " "
 		} else if s.first == NotAsked && answer != Ignore {
 			s.first = Wrong
 		}
@@ -183,7 +186,7 @@ func (s *state) note(line Line, answer Code) {
 func (n *node) way(lines []Line) Way {
 	w := Way{
 		Result: n.result(), First: n.first, Asked: int(n.asked), Second: n.second,
-		FirstAtMFA: n.firstAtMFA, conditions: n.conditions,
+		FirstAtMFA: n.firstAtMFA, conditions: n.conditions, right: n.right,
 	}
 	for at := n; at.parent != nil; at = at.parent {
 		w.Steps = append(w.Steps, Step{lines[at.line], at.answer})
@@ -194,5 +197,5 @@ func (n *node) way(lines []Line) Way {
 
 // key is what makes two ways the same.
 func (w Way) key() string {
-	return fmt.Sprint(w.Result, w.First, w.Asked, w.Second, w.FirstAtMFA, w.conditions)
+	return fmt.Sprint(w.Result, w.First, w.Asked, w.Second, w.FirstAtMFA, w.conditions, w.right)
 }

@@ -318,3 +318,6 @@ func (l *loader) append(kind Kind, line Line) error {
 	l.stacks[kind] = append(l.stacks[kind], line)
 	return nil
 }
+
+// IsOK says whether the line's control answers a code with "ok".
+func (l Line) IsOK(c Code) bool { return c < codes && l.actions[c] == actOK }

@@ -1,6 +1,9 @@
 package pamstack
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A Role is what a module is for within an auth stack.
 type Role int
@@ -41,20 +44,20 @@ var modules = map[string]module{
 
 	"pam_unix":                 {Factor, proves},
 	"pam_unix2":                {Factor, proves},
-	"pam_sss":                  {Factor, provesOr},
+	"pam_sss":                  {Factor, proves},
 	"pam_sss_gss":              {Factor, provesOr},
-	"pam_ldap":                 {Factor, provesOr},
+	"pam_ldap":                 {Factor, proves},
 	"pam_krb5":                 {Factor, provesOr},
-	"pam_winbind":              {Factor, provesOr},
+	"pam_winbind":              {Factor, proves},
 	"pam_systemd_home":         {Factor, proves},
 	"pam_fprintd":              {Factor, proves},
-	"pam_google_authenticator": {Factor, provesOr},
-	"pam_u2f":                  {Factor, provesOr},
-	"pam_oath":                 {Factor, provesOr},
-	"pam_yubico":               {Factor, provesOr},
+	"pam_google_authenticator": {Factor, proves},
+	"pam_u2f":                  {Factor, proves},
+	"pam_oath":                 {Factor, proves},
+	"pam_yubico":               {Factor, proves},
 	"pam_duo":                  {Factor, provesOr},
-	"pam_radius_auth":          {Factor, provesOr},
-	"pam_pkcs11":               {Factor, provesOr},
+	"pam_radius_auth":          {Factor, proves},
+	"pam_pkcs11":               {Factor, proves},
 	"pam_ssh_agent_auth":       {Factor, proves},
 	"pam_userdb":               {Factor, proves},
 	"pam_pwdfile":              {Factor, proves},
@@ -118,7 +121,21 @@ func moduleOf(l Line) module {
 	case name == "pam_wheel" && !l.Has("trust"):
 		return module{Condition, []Code{Ignore, PermDenied}}
 	}
+	if args, ok := ignoring[name]; ok && slices.ContainsFunc(args, l.Has) {
+		return module{Factor, provesOr}
+	}
 	return m
+}
+
+// ignoring are the arguments that make a first factor say "ignore" of users whom
+// it does not know, or when it cannot tell.
+var ignoring = map[string][]string{
+	"pam_sss":                  {"ignore_unknown_user", "ignore_authinfo_unavail"},
+	"pam_ldap":                 {"ignore_unknown_user", "ignore_authinfo_unavail"},
+	"pam_google_authenticator": {"nullok"},
+	"pam_yubico":               {"nullok"},
+	"pam_u2f":                  {"nouserok"},
+	"pam_radius_auth":          {"localifdown"},
 }
 
 // secondOf leaves out what our module's arguments rule out.
