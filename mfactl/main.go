@@ -80,7 +80,8 @@ func newRoot() *cobra.Command {
 	root.SetVersionTemplate("mfactl {{.Version}}\n")
 	root.PersistentFlags().StringVar(&c.socket, "socket", defaultSocket, "control socket of mfad")
 	root.AddCommand(statusCommand(c), enrollCommand(c), showCommand(c), unlockCommand(c), resetCommand(c),
-		preferCommand(c), optOutCommand(c), backupCodesCommand(c))
+		preferCommand(c), optOutCommand(c), backupCodesCommand(c),
+		doctorCommand(c))
 	return root
 }
 

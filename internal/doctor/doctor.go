@@ -75,5 +75,11 @@ func (r *Report) sort() {
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int { return cmp.Compare(a.Severity.rank(), b.Severity.rank()) })
 }
 
-// add adds findings.
-func (r *Report) add(found ...Finding) { r.Findings = append(r.Findings, found...) }
+// add adds findings, each once.
+func (r *Report) add(found ...Finding) {
+	for _, f := range found {
+		if !slices.Contains(r.Findings, f) {
+			r.Findings = append(r.Findings, f)
+		}
+	}
+}
