@@ -15,6 +15,7 @@ import (
 // down, never up and never to a room on the same floor.
 var floors = [][]string{
 	{"mfad", "mfactl", "pam_mfa", "e2e"},
+	{"internal/setup"},
 	{"internal/app", "internal/doctor"},
 	{"internal/config", "internal/server"},
 	{"internal/login", "internal/enroll"},

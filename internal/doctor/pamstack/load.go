@@ -321,3 +321,9 @@ func (l *loader) append(kind Kind, line Line) error {
 
 // IsOK says whether the line's control answers a code with "ok".
 func (l Line) IsOK(c Code) bool { return c < codes && l.actions[c] == actOK }
+
+// IsMark says whether the line only begins a substack and runs nothing.
+func (l Line) IsMark() bool { return l.substack }
+
+// Nested says whether the line is deeper in substacks than another.
+func (l Line) Nested(than Line) bool { return l.level > than.level }
