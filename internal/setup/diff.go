@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// context is how many lines are shown around a change.
-const context = 3
+// around is how many lines are shown before and after a change.
+const around = 3
 
 // Diff returns the change as a unified diff, as diff -u writes it.
 func (c Change) Diff() string {
@@ -21,9 +21,9 @@ func (c Change) Diff() string {
 	// All that setup does is replace one run of lines by another.
 	head := commonPrefix(before, after)
 	tail := commonSuffix(before[head:], after[head:])
-	first := max(0, head-context)
+	first := max(0, head-around)
 	lastBefore, lastAfter := len(before)-tail, len(after)-tail
-	end := min(tail, context)
+	end := min(tail, around)
 	fmt.Fprintf(&b, "@@ -%s +%s @@\n", span(first, lastBefore+end), span(first, lastAfter+end))
 	write := func(mark byte, lines []string) {
 		for _, l := range lines {
