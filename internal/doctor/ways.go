@@ -20,7 +20,7 @@ func (e *examination) describe() {
 	case !slices.ContainsFunc(e.ways, pamstack.Way.In):
 		e.Login.Goes = "nobody gets in"
 	case e.Asks:
-		e.Login.Goes = "pam_mfa is there, but nobody gets in by it"
+		e.Login.Goes = "pam_mfa is there, but nobody has to prove both factors"
 	default:
 		e.Login.Goes = "no second factor"
 		if factors = e.factorsOf(e.ways); factors != "" {

@@ -17,6 +17,9 @@ import (
 // Folder is where what was there is kept, a folder a service, for root alone.
 const Folder = "/var/backups/mfa"
 
+// folder is Folder outside of tests.
+var folder = Folder
+
 // Names within the folder of a service.
 const (
 	manifestName = "manifest.json"
@@ -60,7 +63,7 @@ var ErrTakenBack = errors.New("it was taken back meanwhile")
 // Keep puts away what the changes will replace. It fails if there is a backup
 // already.
 func Keep(service string, changes []Change, now time.Time) (*Backup, error) {
-	b := &Backup{dir: filepath.Join(Folder, service), Service: service, Made: now}
+	b := &Backup{dir: filepath.Join(folder, service), Service: service, Made: now}
 	for _, c := range changes {
 		k := kept{Path: c.Path, Before: c.Before, After: c.After, Mode: 0o644}
 		info, err := os.Lstat(c.Path)
@@ -83,7 +86,7 @@ func Keep(service string, changes []Change, now time.Time) (*Backup, error) {
 }
 
 func (b *Backup) write() error {
-	if err := ownFolder(Folder); err != nil {
+	if err := ownFolder(folder); err != nil {
 		return err
 	}
 	if err := os.Mkdir(b.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -123,13 +126,13 @@ func (b *Backup) path(name string) string { return filepath.Join(b.dir, name) }
 
 // Find returns the backup of a service, or an error wrapping ErrNone.
 func Find(service string) (*Backup, error) {
-	b := &Backup{dir: filepath.Join(Folder, service)}
+	b := &Backup{dir: filepath.Join(folder, service)}
 	data, err := os.ReadFile(b.path(manifestName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("find the change of %q: %w", service, ErrNone)
 	}
 	if err == nil {
-		err = ownFolder(Folder)
+		err = ownFolder(folder)
 	}
 	var m manifest
 	if err == nil {
@@ -199,7 +202,7 @@ func (b *Backup) Undo(force bool) (kept []string, err error) {
 		return nil, nil
 	}
 	foreign, err := b.foreign()
-	if err != nil {
+	if err != nil && !force {
 		return nil, err
 	}
 	if len(foreign) > 0 && !force {
@@ -215,10 +218,14 @@ func (b *Backup) Undo(force bool) (kept []string, err error) {
 			kept = append(kept, aside)
 		}
 	}
-	for _, k := range b.files {
+	var errs []error
+	for _, k := range b.files { // every one that can be, whatever becomes of the others
 		if err := k.putBack(); err != nil {
-			return kept, fmt.Errorf("put back %q: %w", k.Path, err)
+			errs = append(errs, fmt.Errorf("put back %q: %w", k.Path, err))
 		}
+	}
+	if len(errs) > 0 {
+		return kept, errors.Join(errs...)
 	}
 	for _, name := range []string{manifestName, pendingName, guardName} {
 		if err := os.Remove(b.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -233,10 +240,17 @@ func (k kept) putBack() error {
 	if k.Before != nil {
 		return replace(k.Path, k.Before, fs.FileMode(k.Mode), k.UID, k.GID)
 	}
-	if err := os.Remove(k.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(k.Path); isAbsent(err) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	return syncFolder(filepath.Dir(k.Path))
+}
+
+// isAbsent says whether an error means that there is no such file, nor could be.
+func isAbsent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // foreign returns the files that are neither as they were nor as we wrote them.
@@ -244,7 +258,7 @@ func (b *Backup) foreign() ([]string, error) {
 	var found []string
 	for _, k := range b.files {
 		data, err := os.ReadFile(k.Path)
-		if errors.Is(err, fs.ErrNotExist) {
+		if isAbsent(err) {
 			data, err = nil, nil
 		}
 		if err != nil {
