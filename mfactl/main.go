@@ -92,6 +92,8 @@ func newRoot() *cobra.Command {
 		sendTestCommand(c),
 		explainCommand(c),
 		auditCommand(c),
+		doctorCommand(c),
+		setupCommand(c),
 	)
 	return root
 }
