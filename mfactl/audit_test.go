@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 )
@@ -137,13 +136,5 @@ func TestMoment(t *testing.T) {
 		if _, err := moment(text, now); err == nil {
 			t.Errorf("%q is taken", text)
 		}
-	}
-}
-
-// Colors are for a person who wants them.
-func TestNoColorElsewhere(t *testing.T) {
-	var b strings.Builder
-	if colorOn(&b) || paint(false, red, "x") != "x" || paint(true, red, "x") != "\x1b[31mx\x1b[0m" {
-		t.Error("colors where there is no terminal")
 	}
 }
