@@ -9,8 +9,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 func auditLine(user string) string {
@@ -137,4 +139,22 @@ func TestMoment(t *testing.T) {
 			t.Errorf("%q is taken", text)
 		}
 	}
+}
+
+// Whatever stands in the file, a line for people is one line that steers nothing.
+func FuzzAuditLine(f *testing.F) {
+	f.Add(auditLine("alice"))
+	f.Add(`{"event":"login","user":"\u001b[2J\n\u202e","reason":"\u0085","outcome":"\u009b"}`)
+	f.Add(`{"event":"\b"}`)
+	f.Fuzz(func(t *testing.T, line string) {
+		var out bytes.Buffer
+		p := auditPrinter{out: &out}
+		if err := p.line(line); err != nil {
+			t.Fatal(err)
+		}
+		text := strings.TrimSuffix(out.String(), "\n")
+		if strings.ContainsFunc(text, unicode.IsControl) || strings.ContainsRune(text, '\u202e') {
+			t.Errorf("%q is shown as %q", line, text)
+		}
+	})
 }

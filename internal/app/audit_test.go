@@ -149,7 +149,7 @@ func TestTooManyLoginsHaveALine(t *testing.T) {
 	r.dial().expect(wire.Prompt, "Code: ")
 	r.dial().expect(wire.Done, "u")
 	evs := r.logins()
-	if len(evs) != 1 || evs[0].Outcome != mfa.Unavailable.String() || !strings.Contains(evs[0].Reason, "too many logins at once") {
+	if len(evs) != 1 || evs[0].Address != "" || evs[0].Outcome != mfa.Unavailable.String() || !strings.Contains(evs[0].Reason, "too many logins at once") {
 		t.Errorf("lines %+v", evs)
 	}
 }
