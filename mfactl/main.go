@@ -44,9 +44,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	out, printed := checked(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if lost := printed(); err == nil && lost != nil {
+		err = exitError{code: exitFailed, err: fmt.Errorf("print: %w", lost)}
+	}
 	if err == nil {
 		return exitOK
 	}

@@ -17,10 +17,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mfactl": main})
-}
-
 // TestScripts runs the scripts of testdata, each with a daemon and a store of
 // its own. Beside what testscript has, a script can say
 //
@@ -29,6 +25,7 @@ func TestMain(m *testing.M) {
 //	exits CODE [-as USER] PROGRAM [ARG...]
 //	login USER [ANSWER...]       log in as a PAM module would; "the-code" is the one mailed last
 //	json KEY=VALUE...            the output is one JSON object in which KEY is VALUE
+//	disk small|fill|free         the store has a disk of its own, which is full
 func TestScripts(t *testing.T) {
 	if os.Geteuid() != 0 {
 		if os.Getenv("CI") == "true" {
@@ -46,6 +43,7 @@ func TestScripts(t *testing.T) {
 			"exits":  exits,
 			"login":  loginCommand,
 			"json":   jsonCommand,
+			"disk":   diskCommand,
 		},
 	})
 }

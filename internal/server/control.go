@@ -22,6 +22,7 @@ import (
 	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 )
 
 // maxBody bounds what a caller may send, in bytes.
@@ -41,7 +42,8 @@ const maxBody = 64 << 10
 //	POST /v1/self/VERB           a conversation; see self.go
 //
 // An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
-// 404 no such user or not enrolled, 500 ours.
+// 404 no such user or not enrolled, 422 a record that does not parse, 507 a full
+// disk, 500 ours.
 type Control struct {
 	Engine     func() *login.Engine
 	Enroll     func() *enroll.Service
@@ -149,7 +151,7 @@ func (s *Control) admin(h func(r *http.Request, actor string) (any, error)) http
 		}
 		code := http.StatusOK
 		if err != nil {
-			code = http.StatusInternalServerError
+			code = ours(err)
 			if f, ok := errors.AsType[fault](err); ok {
 				code = f.code
 			} else {
@@ -163,6 +165,17 @@ func (s *Control) admin(h func(r *http.Request, actor string) (any, error)) http
 			s.Log.Debug("control answer not delivered", "error", err)
 		}
 	}
+}
+
+// ours is the status of an error that the caller is not to blame for.
+func ours(err error) int {
+	switch {
+	case errors.Is(err, store.ErrUnreadable):
+		return http.StatusUnprocessableEntity
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return http.StatusInsufficientStorage
+	}
+	return http.StatusInternalServerError
 }
 
 // denied writes down that actor wanted to administer.
