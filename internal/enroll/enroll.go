@@ -119,21 +119,23 @@ func (s *Service) Reset(ctx context.Context, user, actor string) (wasEnrolled bo
 
 // A View is what is shown of a user. Addresses are masked.
 type View struct {
-	User           string     `json:"user"`
-	UID            uint32     `json:"uid"`
-	Email          string     `json:"email,omitempty"`
-	EmailConfirmed *time.Time `json:"email_confirmed,omitempty"`
-	EmailAddedBy   string     `json:"email_added_by,omitempty"`
-	TOTP           *time.Time `json:"totp,omitempty"`        // when the app was set up
-	BackupLeft     *int       `json:"backup_left,omitempty"` // codes that are not used
-	Preferred      mfa.Method `json:"preferred,omitempty"`
-	Skipped        *time.Time `json:"skipped,omitempty"`  // when the user chose to have no second factor
-	Outdated       bool       `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
-	Failures       int        `json:"failures"`
-	Locked         bool       `json:"locked"`
-	LockedUntil    *time.Time `json:"locked_until,omitempty"` // absent while locked: until unlocked
-	PendingCodes   int        `json:"pending_codes"`          // sent, unused and not expired
-	CodesSent      int        `json:"codes_sent"`             // that count against code.max_sends
+	User           string       `json:"user"`
+	UID            uint32       `json:"uid"`
+	Problem        string       `json:"problem,omitempty"` // the record cannot be read, and nothing below counts
+	Methods        []mfa.Method `json:"methods,omitempty"` // set up
+	Email          string       `json:"email,omitempty"`
+	EmailConfirmed *time.Time   `json:"email_confirmed,omitempty"`
+	EmailAddedBy   string       `json:"email_added_by,omitempty"`
+	TOTP           *time.Time   `json:"totp,omitempty"`        // when the app was set up
+	BackupLeft     *int         `json:"backup_left,omitempty"` // codes that are not used
+	Preferred      mfa.Method   `json:"preferred,omitempty"`
+	Skipped        *time.Time   `json:"skipped,omitempty"`  // when the user chose to have no second factor
+	Outdated       bool         `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
+	Failures       int          `json:"failures"`
+	Locked         bool         `json:"locked"`
+	LockedUntil    *time.Time   `json:"locked_until,omitempty"` // absent while locked: until unlocked
+	PendingCodes   int          `json:"pending_codes"`          // sent, unused and not expired
+	CodesSent      int          `json:"codes_sent"`             // that count against code.max_sends
 }
 
 // enrollment returns that of id, or an error wrapping ErrNotEnrolled.
@@ -197,8 +199,13 @@ func (s *Service) Show(ctx context.Context, id mfa.Identity) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
+	return s.view(id, en, st), nil
+}
+
+// view returns what is shown of records.
+func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) View {
 	v := View{
-		User: id.Name, UID: id.UID, Preferred: en.Preferred, Skipped: en.Skipped,
+		User: id.Name, UID: id.UID, Methods: methods(en), Preferred: en.Preferred, Skipped: en.Skipped,
 		Outdated: en.Generation < s.Generation,
 	}
 	if en.TOTP != nil {
@@ -228,5 +235,5 @@ func (s *Service) Show(ctx context.Context, id mfa.Identity) (View, error) {
 			v.PendingCodes++
 		}
 	}
-	return v, nil
+	return v
 }

@@ -28,6 +28,7 @@ const maxBody = 64 << 10
 // Control serves the control socket: HTTP with JSON, one resource a user.
 //
 //	GET  /v1/status
+//	GET  /v1/users               a stream; see stream.go
 //	GET  /v1/users/NAME
 //	PUT  /v1/users/NAME/email    {"address": "…"}
 //	POST /v1/users/NAME/unlock
@@ -85,6 +86,7 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 	s.end = ctx
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", s.admin(s.status))
+	mux.HandleFunc("GET /v1/users", s.streaming(s.actor, s.users))
 	mux.HandleFunc("GET /v1/users/{name}", s.admin(s.show))
 	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setEmail))
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
@@ -119,12 +121,7 @@ func (s *Control) admin(h func(r *http.Request, actor string) (any, error)) http
 		}
 		code := http.StatusOK
 		if err != nil {
-			code = http.StatusInternalServerError
-			if f, ok := errors.AsType[fault](err); ok {
-				code = f.code
-			} else {
-				s.Log.Error("control request failed", "error", err, "method", r.Method, "path", r.URL.Path)
-			}
+			code = s.codeOf(r, err)
 			body = map[string]string{"error": err.Error()}
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -133,6 +130,15 @@ func (s *Control) admin(h func(r *http.Request, actor string) (any, error)) http
 			s.Log.Debug("control answer not delivered", "error", err)
 		}
 	}
+}
+
+// codeOf returns the HTTP status of an error. What is our own fault is logged.
+func (s *Control) codeOf(r *http.Request, err error) int {
+	if f, ok := errors.AsType[fault](err); ok {
+		return f.code
+	}
+	s.Log.Error("control request failed", "error", err, "method", r.Method, "path", r.URL.Path)
+	return http.StatusInternalServerError
 }
 
 // actor names the caller, if they may administer.
@@ -198,7 +204,11 @@ func (s *Control) show(r *http.Request, _ string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.Enroll().Show(r.Context(), id)
+	show := s.Enroll().Show
+	if reveals(r) {
+		show = s.Enroll().ShowRevealed
+	}
+	v, err := show(r.Context(), id)
 	if errors.Is(err, enroll.ErrNotEnrolled) {
 		return nil, fault{http.StatusNotFound, err}
 	}

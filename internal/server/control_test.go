@@ -119,6 +119,22 @@ func caller(call []string) int {
 // socket are those of the process that connects.
 func call(t *testing.T, socket string, uid uint32, method, path, body string) (int, map[string]any) {
 	t.Helper()
+	lines := callLines(t, socket, uid, method, path, body)
+	code, err := strconv.Atoi(lines[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := strings.Join(lines[1:], "\n")
+	var out map[string]any
+	if err := json.NewDecoder(strings.NewReader(rest)).Decode(&out); err != nil {
+		out = map[string]any{"error": rest}
+	}
+	return code, out
+}
+
+// callLines is call for an answer as it came: the status, and the lines.
+func callLines(t *testing.T, socket string, uid uint32, method, path, body string) []string {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
 	cmd.Env = []string{callEnv + "=" + strings.Join([]string{socket, method, path, body}, "\n"), "GORACE=atexit_sleep_ms=0"}
 	if uid != 0 {
@@ -128,16 +144,7 @@ func call(t *testing.T, socket string, uid uint32, method, path, body string) (i
 	if err != nil {
 		t.Fatalf("%s %s as uid %d: %v\n%s", method, path, uid, err, text)
 	}
-	first, rest, _ := strings.Cut(string(text), "\n")
-	code, err := strconv.Atoi(first)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out map[string]any
-	if err := json.Unmarshal([]byte(rest), &out); err != nil {
-		out = map[string]any{"error": rest}
-	}
-	return code, out
+	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 }
 
 func TestControlAsRoot(t *testing.T) {
