@@ -81,7 +81,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&c.socket, "socket", defaultSocket, "control socket of mfad")
 	root.AddCommand(statusCommand(c), enrollCommand(c), showCommand(c), unlockCommand(c), resetCommand(c),
 		preferCommand(c), optOutCommand(c), backupCodesCommand(c))
-	root.AddCommand(usersCommand(c))
+	root.AddCommand(usersCommand(c), importCommand(c))
 	return root
 }
 

@@ -53,24 +53,62 @@ func NewBackupSet(r io.Reader, n int) (codes []string, set mfa.BackupSet, err er
 	if n < 1 || n > maxBackupCodes {
 		return nil, mfa.BackupSet{}, fmt.Errorf("make backup codes: %d are wanted: want 1 to %d", n, maxBackupCodes)
 	}
-	random := make([]byte, backupIDSize+backupSaltSize)
-	if _, err := io.ReadFull(r, random); err != nil {
+	plain := make([]string, n)
+	for i := range plain {
+		if plain[i], err = newBackupCode(r); err != nil {
+			return nil, mfa.BackupSet{}, fmt.Errorf("make backup codes: %w", err)
+		}
+		codes = append(codes, grouped(plain[i]))
+	}
+	if set, err = backupSetOf(r, plain); err != nil {
 		return nil, mfa.BackupSet{}, fmt.Errorf("make backup codes: %w", err)
 	}
+	return codes, set, nil
+}
+
+// ForeignBackupSet makes a set of codes that another program made: 1 to 100, of
+// 8 digits each. They are weaker than ours (27 bits), as they were before. It
+// costs what NewBackupSet costs.
+func ForeignBackupSet(r io.Reader, codes []string) (mfa.BackupSet, error) {
+	if len(codes) < 1 || len(codes) > maxBackupCodes {
+		return mfa.BackupSet{}, fmt.Errorf("take backup codes: %d are given: want 1 to %d", len(codes), maxBackupCodes)
+	}
+	for i, code := range codes {
+		if !isForeign(code) {
+			return mfa.BackupSet{}, fmt.Errorf("take backup codes: code %d has not %d digits", i+1, foreignDigits)
+		}
+	}
+	set, err := backupSetOf(r, codes)
+	if err != nil {
+		return mfa.BackupSet{}, fmt.Errorf("take backup codes: %w", err)
+	}
+	return set, nil
+}
+
+// foreignDigits is the length of the scratch codes of google-authenticator(1).
+const foreignDigits = 8
+
+// isForeign says whether a code without separators has the shape of a scratch
+// code of google-authenticator.
+func isForeign(code string) bool {
+	return len(code) == foreignDigits && strings.Trim(code, "0123456789") == ""
+}
+
+// backupSetOf returns what is kept of codes, which have no separators.
+func backupSetOf(r io.Reader, codes []string) (mfa.BackupSet, error) {
+	random := make([]byte, backupIDSize+backupSaltSize)
+	if _, err := io.ReadFull(r, random); err != nil {
+		return mfa.BackupSet{}, err
+	}
 	salt := random[backupIDSize:]
-	set = mfa.BackupSet{
+	set := mfa.BackupSet{
 		ID: hex.EncodeToString(random[:backupIDSize]), Salt: base64.RawStdEncoding.EncodeToString(salt),
 		Memory: backupMemory, Time: backupTime, Threads: backupThreads,
 	}
-	for range n {
-		code, err := newBackupCode(r)
-		if err != nil {
-			return nil, mfa.BackupSet{}, fmt.Errorf("make backup codes: %w", err)
-		}
-		codes = append(codes, grouped(code))
+	for _, code := range codes {
 		set.Hashes = append(set.Hashes, base64.RawStdEncoding.EncodeToString(backupHash(set, code, salt)))
 	}
-	return codes, set, nil
+	return set, nil
 }
 
 // newBackupCode returns one code without separators, uniform.
@@ -104,8 +142,8 @@ func grouped(code string) string {
 
 // MatchBackup says whether answer is a code of the set, and which. Either case
 // is taken; spaces, dashes and dots do not count; z, s, b, g, q and u, which no
-// code has, are read as 2, 5, 8, 9, 9 and v. The caller looks up whether that
-// index was used before.
+// code has, are read as 2, 5, 8, 9, 9 and v. Codes of ForeignBackupSet are taken
+// likewise. The caller looks up whether that index was used before.
 //
 // An answer that has not the shape of a code is refused at once: the shape is no
 // secret. Any other costs one Argon2id, about 20 ms and Memory KiB (19 MiB for a
@@ -168,7 +206,7 @@ func decodeBackup(set mfa.BackupSet) (salt []byte, hashes [][]byte, err error) {
 func backupCode(answer string) (code string, shaped bool) {
 	code = strings.Map(backupSymbol, answer)
 	outside := func(r rune) bool { return !strings.ContainsRune(backupAlphabet, r) }
-	return code, len(code) == backupSymbols && !strings.ContainsFunc(code, outside)
+	return code, len(code) == backupSymbols && !strings.ContainsFunc(code, outside) || isForeign(code)
 }
 
 // backupSymbol returns the symbol somebody meant who typed r, -1 if none.

@@ -33,6 +33,7 @@ const maxBody = 64 << 10
 //	PUT  /v1/users/NAME/email    {"address": "…"}
 //	POST /v1/users/NAME/unlock
 //	POST /v1/users/NAME/reset
+//	POST /v1/users/NAME/import   an Import
 //	POST /v1/self/VERB           a conversation; see self.go
 //
 // An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
@@ -91,6 +92,7 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setEmail))
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
 	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
+	mux.HandleFunc("POST /v1/users/{name}/import", s.admin(s.takeOver))
 	mux.HandleFunc("POST /v1/self/{verb}", s.self)
 	return &http.Server{
 		Handler:           http.MaxBytesHandler(mux, maxBody),

@@ -23,6 +23,7 @@ import (
 	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/seal"
 	"mfa/internal/store"
 	"mfa/internal/store/storetest"
 )
@@ -36,7 +37,11 @@ func controlDesk(t *testing.T, adminGroup string) (path string, records store.Re
 	if err != nil {
 		t.Fatal(err)
 	}
-	asker := challenge.New(challenge.Config{}, challenge.Deps{Records: records, Audit: au, Log: log, Now: time.Now})
+	key, err := seal.Create(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asker := challenge.New(challenge.Config{}, challenge.Deps{Records: records, Key: key, Audit: au, Log: log, Now: time.Now})
 	engine := login.New(login.Config{}, login.Deps{Records: records, Asker: asker, Audit: au, Log: log, Now: time.Now})
 	service := &enroll.Service{Records: records, Asker: asker, Audit: au, Log: log, Now: time.Now}
 	s := &Control{
