@@ -88,7 +88,7 @@ func decode(resp *http.Response, out any) error {
 		if err := json.NewDecoder(resp.Body).Decode(&fault); err != nil || fault.Error == "" {
 			fault.Error = "mfad answered " + resp.Status
 		}
-		e := exitError{code: exitFailed, err: errors.New(fault.Error)}
+		e := exitError{code: exitFailed, err: errors.New(fault.Error), status: resp.StatusCode}
 		switch resp.StatusCode {
 		case http.StatusBadRequest:
 			e.code = exitUsage

@@ -13,13 +13,15 @@ import (
 
 func enrollCommand(c *client) *cobra.Command {
 	var email string
+	var silent bool
 	cmd := &cobra.Command{
 		Use:   "enroll [USER --email ADDRESS]",
 		Short: "Set up a second factor: your own, or where a user's codes go",
 		Long: "Without USER, set up a second factor for yourself, as at a login: an\n" +
 			"authenticator app or codes by email. If you have one already, you prove it first.\n\n" +
-			"With USER, for administrators: set up where the user's codes go. The address\n" +
-			"counts as confirmed once the user has typed back a code that was sent there.",
+			"With USER, for administrators: set up where the user's codes go. A message tells\n" +
+			"the user so. The address counts as confirmed once the user has typed back a\n" +
+			"code that was sent there; 'mfactl confirm resend' repeats the message.",
 		Example: "  mfactl enroll\n  mfactl enroll alice --email alice@example.com",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -33,7 +35,7 @@ func enrollCommand(c *client) *cobra.Command {
 				return exitError{code: exitUsage, err: errors.New("nothing to enroll"), hint: "Give the address: --email alice@example.com."}
 			}
 			var v enroll.View
-			in := map[string]string{"address": email}
+			in := map[string]any{"address": email, "silent": silent}
 			if err := c.call(cmd.Context(), http.MethodPut, userPath(args[0], "/email"), in, &v); err != nil {
 				return err
 			}
@@ -41,6 +43,7 @@ func enrollCommand(c *client) *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&silent, "no-message", false, "do not tell the user")
 	cmd.Flags().StringVar(&email, "email", "", "send codes to this `ADDRESS`")
 	return cmd
 }

@@ -28,9 +28,10 @@ const (
 
 // An exitError ends the program with a code. The hint says what to do.
 type exitError struct {
-	code int
-	err  error
-	hint string
+	code   int
+	err    error
+	hint   string
+	status int // of HTTP, if that is what mfad answered
 }
 
 func (e exitError) Error() string { return e.err.Error() }
@@ -81,7 +82,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&c.socket, "socket", defaultSocket, "control socket of mfad")
 	root.AddCommand(statusCommand(c), enrollCommand(c), showCommand(c), unlockCommand(c), resetCommand(c),
 		preferCommand(c), optOutCommand(c), backupCodesCommand(c))
-	root.AddCommand(usersCommand(c), importCommand(c))
+	root.AddCommand(usersCommand(c), importCommand(c), confirmCommand(c))
 	return root
 }
 

@@ -211,6 +211,14 @@ type State struct {
 	BackupUsed  []int         `json:"backup_used,omitempty"`  // indices of its codes that are spent
 	Enrolling   *Enrolling    `json:"enrolling,omitempty"`    // an enrollment that was begun and not confirmed
 	EnrollSince *time.Time    `json:"enroll_since,omitempty"` // when enrolling was asked for first
+	Invited     *Invitation   `json:"invited,omitempty"`      // the newest message about an address to confirm
+}
+
+// An Invitation is a message to an address that an administrator entered: that
+// the next login confirms it.
+type Invitation struct {
+	To   string    `json:"to"`
+	Sent time.Time `json:"sent"`
 }
 
 // An EnrollOffer is what somebody who has no second factor may choose.

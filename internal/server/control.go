@@ -30,14 +30,16 @@ const maxBody = 64 << 10
 //	GET  /v1/status
 //	GET  /v1/users               a stream; see stream.go
 //	GET  /v1/users/NAME
-//	PUT  /v1/users/NAME/email    {"address": "…"}
+//	PUT  /v1/users/NAME/email    {"address": "…", "silent": false}
 //	POST /v1/users/NAME/unlock
 //	POST /v1/users/NAME/reset
+//	POST /v1/users/NAME/confirm-resend
 //	POST /v1/users/NAME/import   an Import
 //	POST /v1/self/VERB           a conversation; see self.go
 //
 // An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
-// 404 no such user or not enrolled, 500 ours.
+// 404 no such user or not enrolled, 409 not as things stand, 429 too soon,
+// 502 the relay would not, 500 ours.
 type Control struct {
 	Engine     func() *login.Engine
 	Enroll     func() *enroll.Service
@@ -92,6 +94,7 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setEmail))
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
 	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
+	mux.HandleFunc("POST /v1/users/{name}/confirm-resend", s.admin(s.resend))
 	mux.HandleFunc("POST /v1/users/{name}/import", s.admin(s.takeOver))
 	mux.HandleFunc("POST /v1/self/{verb}", s.self)
 	return &http.Server{
@@ -220,11 +223,10 @@ func (s *Control) show(r *http.Request, _ string) (any, error) {
 func (s *Control) setEmail(r *http.Request, actor string) (any, error) {
 	var in struct {
 		Address string `json:"address"`
+		Silent  bool   `json:"silent"` // tell nobody
 	}
-	dec := json.NewDecoder(r.Body)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		return nil, fault{http.StatusBadRequest, fmt.Errorf("read request: %w", err)}
+	if err := readBody(r, &in); err != nil {
+		return nil, err
 	}
 	id, err := s.account(r)
 	if err != nil {
@@ -235,6 +237,9 @@ func (s *Control) setEmail(r *http.Request, actor string) (any, error) {
 			return nil, fault{http.StatusBadRequest, err}
 		}
 		return nil, err
+	}
+	if !in.Silent {
+		s.invite(r, id, actor)
 	}
 	return s.Enroll().Show(r.Context(), id)
 }

@@ -20,6 +20,7 @@ import (
 
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
+	"mfa/internal/deliver"
 	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
@@ -27,6 +28,16 @@ import (
 	"mfa/internal/store"
 	"mfa/internal/store/storetest"
 )
+
+// A relay takes all mail but that to refused@.
+type relay struct{}
+
+func (relay) Send(_ context.Context, m mfa.Message) error {
+	if strings.HasPrefix(m.To, "refused@") {
+		return fmt.Errorf("no such mailbox: %w", deliver.ErrPermanent)
+	}
+	return nil
+}
 
 // controlDesk runs a control server over a store in memory.
 func controlDesk(t *testing.T, adminGroup string) (path string, records store.Records) {
@@ -41,7 +52,9 @@ func controlDesk(t *testing.T, adminGroup string) (path string, records store.Re
 	if err != nil {
 		t.Fatal(err)
 	}
-	asker := challenge.New(challenge.Config{}, challenge.Deps{Records: records, Key: key, Audit: au, Log: log, Now: time.Now})
+	mail := deliver.NewQueue(relay{}, time.Minute)
+	t.Cleanup(func() { mail.Close(context.Background()) })
+	asker := challenge.New(challenge.Config{}, challenge.Deps{Records: records, Key: key, Mail: mail, Audit: au, Log: log, Now: time.Now})
 	engine := login.New(login.Config{}, login.Deps{Records: records, Asker: asker, Audit: au, Log: log, Now: time.Now})
 	service := &enroll.Service{Records: records, Asker: asker, Audit: au, Log: log, Now: time.Now}
 	s := &Control{
