@@ -82,7 +82,8 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&c.socket, "socket", defaultSocket, "control socket of mfad")
 	root.AddCommand(statusCommand(c), enrollCommand(c), showCommand(c), unlockCommand(c), resetCommand(c),
 		preferCommand(c), optOutCommand(c), backupCodesCommand(c))
-	root.AddCommand(usersCommand(c), importCommand(c), confirmCommand(c))
+	root.AddCommand(usersCommand(c), importCommand(c), confirmCommand(c),
+		backupCommand(c), restoreCommand(c))
 	return root
 }
 

@@ -20,6 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	scryptWork = 10 // a passphrase costs a millisecond
 	testscript.Main(m, map[string]func(){"mfactl": main})
 }
 

@@ -35,6 +35,8 @@ const maxBody = 64 << 10
 //	POST /v1/users/NAME/reset
 //	POST /v1/users/NAME/confirm-resend
 //	POST /v1/users/NAME/import   an Import
+//	GET  /v1/backup              a stream; root only
+//	POST /v1/restore             a Restore; root only
 //	POST /v1/self/VERB           a conversation; see self.go
 //
 // An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
@@ -96,6 +98,8 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
 	mux.HandleFunc("POST /v1/users/{name}/confirm-resend", s.admin(s.resend))
 	mux.HandleFunc("POST /v1/users/{name}/import", s.admin(s.takeOver))
+	mux.HandleFunc("GET /v1/backup", s.streaming(s.root, s.backup))
+	mux.HandleFunc("POST /v1/restore", s.admin(s.restore))
 	mux.HandleFunc("POST /v1/self/{verb}", s.self)
 	return &http.Server{
 		Handler:           http.MaxBytesHandler(mux, maxBody),
