@@ -28,9 +28,10 @@ const (
 
 // An exitError ends the program with a code. The hint says what to do.
 type exitError struct {
-	code int
-	err  error
-	hint string
+	code   int
+	err    error
+	hint   string
+	status int // of HTTP, if that is what mfad answered
 }
 
 func (e exitError) Error() string { return e.err.Error() }
@@ -98,6 +99,12 @@ func newRoot() *cobra.Command {
 		auditCommand(c),
 		doctorCommand(c),
 		setupCommand(c),
+		usersCommand(c),
+		importCommand(c),
+		confirmCommand(c),
+		backupCommand(c),
+		restoreCommand(c),
+		testCommand(),
 	)
 	return root
 }

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
+	scryptWork = 10 // a passphrase costs a millisecond
 	testscript.Main(m, map[string]func(){"mfactl": main})
 }
 

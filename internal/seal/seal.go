@@ -21,7 +21,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 )
 
@@ -53,12 +52,11 @@ func Load(path string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read secrets.key_file: %w", err)
 	}
-	secret, err := hex.DecodeString(strings.TrimSuffix(string(text), "\n"))
-	if err != nil || len(secret) != keySize {
-		return nil, fmt.Errorf("read secrets.key_file %q: not a key: want %d hexadecimal digits and a newline; "+
-			"restore the file from a backup", path, 2*keySize)
+	k, err := Parse(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("read secrets.key_file %q: %w; restore the file from a backup", path, err)
 	}
-	return &Key{secret: [keySize]byte(secret)}, nil
+	return k, nil
 }
 
 // private says whether only root and the caller can touch the file.
@@ -89,7 +87,7 @@ func Create(path string) (*Key, error) {
 		return nil, fmt.Errorf("create secrets.key_file: %w", err)
 	}
 	defer os.Remove(tmp.Name())
-	_, err = io.WriteString(tmp, hex.EncodeToString(k.secret[:])+"\n")
+	_, err = io.WriteString(tmp, k.Text())
 	// A link fails if the name is taken; a rename would overwrite somebody's key.
 	err = errors.Join(err, tmp.Sync(), tmp.Close())
 	if err == nil {
