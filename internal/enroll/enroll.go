@@ -135,25 +135,26 @@ func (s *Service) Reset(ctx context.Context, user, actor string) (wasEnrolled bo
 
 // A View is what is shown of a user. Addresses are masked.
 type View struct {
-	User               string       `json:"user"`
-	UID                uint32       `json:"uid"`
-	Email              string       `json:"email,omitempty"`
-	EmailConfirmed     *time.Time   `json:"email_confirmed,omitempty"`
-	EmailAddedBy       string       `json:"email_added_by,omitempty"`
-	TOTP               *time.Time   `json:"totp,omitempty"`        // when the app was set up
-	BackupLeft         *int         `json:"backup_left,omitempty"` // codes that are not used
-	Preferred          mfa.Method   `json:"preferred,omitempty"`
-	Skipped            *time.Time   `json:"skipped,omitempty"`  // when the user chose to have no second factor
-	Outdated           bool         `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
-	Failures           int          `json:"failures"`
-	Locked             bool         `json:"locked"`
-	LockedUntil        *time.Time   `json:"locked_until,omitempty"`         // absent while locked: until unlocked
-	LockedBy           string       `json:"locked_by,omitempty"`            // absent while locked: by wrong codes
+	User           string     `json:"user"`
+	UID            uint32     `json:"uid"`
+	Email          string     `json:"email,omitempty"`
+	EmailConfirmed *time.Time `json:"email_confirmed,omitempty"`
+	EmailAddedBy   string     `json:"email_added_by,omitempty"`
+	TOTP           *time.Time `json:"totp,omitempty"`        // when the app was set up
+	BackupLeft     *int       `json:"backup_left,omitempty"` // codes that are not used
+	Preferred      mfa.Method `json:"preferred,omitempty"`
+	Skipped        *time.Time `json:"skipped,omitempty"`  // when the user chose to have no second factor
+	Outdated       bool       `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
+	Failures       int        `json:"failures"`
+	Locked         bool       `json:"locked"`
+	LockedUntil    *time.Time `json:"locked_until,omitempty"` // absent while locked: until unlocked
+	PendingCodes   int        `json:"pending_codes"`          // sent, unused and not expired
+	CodesSent      int        `json:"codes_sent"`             // that count against code.max_sends
+
+	LockedBy           string       `json:"locked_by,omitempty"`            // an administrator; absent while locked: wrong codes
 	Recoverable        bool         `json:"recoverable,omitempty"`          // a code that ends the lock was mailed
 	Disabled           []mfa.Method `json:"disabled,omitempty"`             // methods that took too many wrong codes
 	MustChangePassword bool         `json:"must_change_password,omitempty"` // the next login demands it
-	PendingCodes       int          `json:"pending_codes"`                  // sent, unused and not expired
-	CodesSent          int          `json:"codes_sent"`                     // that count against code.max_sends
 }
 
 // enrollment returns that of id, or an error wrapping ErrNotEnrolled.
