@@ -134,8 +134,10 @@ func TestRestoreRewindsNothing(t *testing.T) {
 // Every part of a State is either brought together by restoration.state or on
 // purpose left as it is. Decide that for a new one, and write it down here.
 func TestRestoreKnowsAllOfState(t *testing.T) {
-	merged := []string{"Failures", "LockedUntil", "LockedHard", "TOTPStep", "BackupID", "BackupUsed", "EnrollSince",
-		"LockedBy", "MethodFailures", "MustChangePassword"}
+	merged := []string{
+		"Failures", "LockedUntil", "LockedHard", "TOTPStep", "BackupID", "BackupUsed", "EnrollSince",
+		"LockedBy", "MethodFailures", "MustChangePassword",
+	}
 	left := []string{"UID", "Sends", "Pending", "Enrolling", "Invited", "Recovery", "LockMails", "Seen", "Told"}
 	for field := range reflect.TypeFor[mfa.State]().Fields() {
 		if !slices.Contains(merged, field.Name) && !slices.Contains(left, field.Name) {
