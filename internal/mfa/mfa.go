@@ -211,6 +211,7 @@ type State struct {
 	BackupUsed  []int         `json:"backup_used,omitempty"`  // indices of its codes that are spent
 	Enrolling   *Enrolling    `json:"enrolling,omitempty"`    // an enrollment that was begun and not confirmed
 	EnrollSince *time.Time    `json:"enroll_since,omitempty"` // when enrolling was asked for first
+	Sessions    []Session     `json:"sessions,omitempty"`     // logins that are remembered
 }
 
 // An EnrollOffer is what somebody who has no second factor may choose.
