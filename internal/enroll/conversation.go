@@ -318,6 +318,7 @@ func (s *Service) commit(ctx context.Context, c *challenge.Conversation, what st
 	ev := c.Event(audit.Enrolled)
 	ev.Reason, ev.Actor = what, id.Name
 	s.Audit.Record(ev)
+	s.forget(ctx, id, id.Name)
 	c.Notify(before, "Second factor changed", what, adviceChanged)
 	return s.begin(ctx, c, mfa.Enrolling{})
 }
@@ -382,6 +383,7 @@ func (s *Service) NewBackupCodes(ctx context.Context, c *challenge.Conversation)
 	ev := c.Event(audit.Enrolled)
 	ev.Method, ev.Actor, ev.Reason = string(mfa.Backup), id.Name, "new backup codes"
 	s.Audit.Record(ev)
+	s.forget(ctx, id, id.Name)
 	if before.Backup != nil {
 		c.Notify(before, "New backup codes", "New backup codes were made; the old ones are void.", adviceChanged)
 	}

@@ -52,9 +52,10 @@ func (s *Service) SetEmail(ctx context.Context, id mfa.Identity, address, actor 
 	if err != nil {
 		return err
 	}
-	var before mfa.Enrollment
+	var before, after mfa.Enrollment
 	err = s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
 		before = s.starting(en, id)
+		defer func() { after = *en }()
 		en.UID, en.Generation, en.Skipped = id.UID, s.Generation, nil
 		if en.Email != nil && en.Email.Address == address {
 			return nil // keeps its confirmation
@@ -69,6 +70,9 @@ func (s *Service) SetEmail(ctx context.Context, id mfa.Identity, address, actor 
 		Time: s.Now(), Event: audit.Enrolled, User: id.Name, UID: &id.UID,
 		Method: string(mfa.Email), To: deliver.Mask(address), Actor: actor, Reason: "address entered",
 	})
+	if before.Fingerprint() != after.Fingerprint() {
+		s.forget(ctx, id, actor)
+	}
 	if before.Email != nil && before.Email.Address != address {
 		s.byAdministrator(id).Notify(before, "Second factor changed",
 			"Codes by email now go to "+deliver.Mask(address)+", by an administrator.", adviceAsk)
@@ -161,6 +165,7 @@ func (s *Service) OptOut(ctx context.Context, c *challenge.Conversation) error {
 	ev := c.Event(audit.OptedOut)
 	ev.Actor = id.Name
 	s.Audit.Record(ev)
+	s.forget(ctx, id, id.Name)
 	c.Notify(before, "Second factor removed", "Your second factor was removed, by your own choice.", adviceChanged)
 	return nil
 }

@@ -65,7 +65,7 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	if err != nil {
 		acct = e.deps.Records.Nobody(req.User)
 	}
-	l := &attempt{Engine: e, Conversation: e.deps.Asker.Converse(acct, origin, p)}
+	l := &attempt{Engine: e, Conversation: e.deps.Asker.Converse(acct, origin, p), remembers: true}
 	var v mfa.Verdict
 	if err != nil && !errors.Is(err, ErrNoAccount) {
 		v = mfa.Verdict{Outcome: mfa.Unavailable, Reason: "account look-up failed"}
@@ -81,6 +81,8 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 type attempt struct {
 	*Engine
 	*challenge.Conversation
+
+	remembers bool // sessions count, and may be made; not before a change of one's enrollment
 }
 
 func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
@@ -112,6 +114,9 @@ func (l *attempt) proveIfEnrolled(ctx context.Context) (mfa.Enrollment, mfa.Verd
 	methods := l.usable(en)
 	if len(methods) == 0 {
 		return en, mfa.Verdict{Outcome: mfa.MustEnroll}, nil
+	}
+	if v, err := l.recall(ctx, st, en, methods); v.Outcome == mfa.Accepted || err != nil {
+		return en, v, err
 	}
 	v, err := l.prove(ctx, en, methods)
 	return en, v, err

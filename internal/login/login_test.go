@@ -207,7 +207,7 @@ type step struct {
 // ends are the ends of prompts that programs wait for.
 var ends = []string{
 	challenge.EndCode, challenge.EndCodeOrMenu, challenge.EndBackup, challenge.EndChoice,
-	"Email address: ", "Press Enter when they are kept: ",
+	"Email address: ", "Press Enter when they are kept: ", "Remember this login for 90 days? [y/N]: ",
 }
 
 // oneLine undoes the folding of long lines.

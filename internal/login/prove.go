@@ -79,6 +79,7 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 		if key == "" {
 			if v.Outcome == mfa.Accepted {
 				l.proven(ctx, en, method)
+				l.keep(ctx, en, method)
 			}
 			return v, err
 		}
