@@ -58,6 +58,11 @@ var others = map[string]string{
 	"totp.algorithm":            `"SHA256"`,
 	"totp.skew":                 `2`,
 	"backup.codes":              `12`,
+	"session.remember":          `"ask"`,
+	"session.lifetime":          `"30d"`,
+	"session.bind":              `["key"]`,
+	"session.ipv4_prefix":       `24`,
+	"session.ipv6_prefix":       `56`,
 	"audit.file":                `""`,
 	"log.level":                 `"debug"`,
 }
@@ -85,6 +90,8 @@ func asTOML(t *testing.T, at any) string {
 	case *mfa.Duration:
 		return strconv.Quote(at.String())
 	case *[]mfa.Method:
+		return fmt.Sprintf("%q", *at)
+	case *[]string:
 		return fmt.Sprintf("%q", *at)
 	}
 	t.Fatalf("no TOML for a %T", at)

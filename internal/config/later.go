@@ -7,7 +7,6 @@ var laterKeys = []string{
 	"store.etcd.ca_file", "store.etcd.cert_file", "store.etcd.key_file", "store.etcd.timeout",
 	"policy.rule",
 	"lockout.preset", "lockout.recovery", "lockout.notify", "lockout.force_password_change",
-	"session.remember", "session.lifetime", "session.bind", "session.ipv4_prefix", "session.ipv6_prefix",
 	"sms.provider", "sms.fallback_to_email", "sms.regions", "sms.per_user_per_day", "sms.per_hour",
 	"sms.twilio.account_sid", "sms.twilio.auth_token_file", "sms.twilio.api_key",
 	"sms.twilio.api_secret_file", "sms.twilio.from", "sms.twilio.messaging_service_sid",

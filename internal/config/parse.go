@@ -221,7 +221,9 @@ func assign(at, value any) (wrong string) {
 		}
 		return ""
 	case *[]mfa.Method:
-		return assignMethods(at, value)
+		return assignList(at, value)
+	case *[]string:
+		return assignList(at, value)
 	}
 	panic(fmt.Sprintf("config: no way to set a %T", at)) // a field's type was added without its case
 }
@@ -235,20 +237,20 @@ func assignAs[T any](at *T, value any, wanted string) (wrong string) {
 	return ""
 }
 
-func assignMethods(at *[]mfa.Method, value any) (wrong string) {
+func assignList[S ~string](at *[]S, value any) (wrong string) {
 	var list []any
 	if wrong := assignAs(&list, value, "a list"); wrong != "" {
 		return wrong
 	}
-	methods := make([]mfa.Method, len(list))
+	words := make([]S, len(list))
 	for i, v := range list {
 		var s string
 		if wrong := assignAs(&s, v, "text in quotes"); wrong != "" {
 			return wrong + " in the list"
 		}
-		methods[i] = mfa.Method(s)
+		words[i] = S(s)
 	}
-	*at = methods
+	*at = words
 	return ""
 }
 
