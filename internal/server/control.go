@@ -32,6 +32,8 @@ const maxBody = 64 << 10
 //	PUT  /v1/users/NAME/email    {"address": "…"}
 //	POST /v1/users/NAME/unlock
 //	POST /v1/users/NAME/reset
+//	GET, DELETE /v1/sessions
+//	GET, DELETE /v1/users/NAME/sessions, DELETE /v1/users/NAME/sessions/ID
 //	POST /v1/self/VERB           a conversation; see self.go
 //
 // An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
@@ -89,6 +91,11 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setEmail))
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
 	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
+	mux.HandleFunc("GET /v1/sessions", s.admin(s.allSessions))
+	mux.HandleFunc("DELETE /v1/sessions", s.admin(s.revokeAll))
+	mux.HandleFunc("GET /v1/users/{name}/sessions", s.own(s.sessions))
+	mux.HandleFunc("DELETE /v1/users/{name}/sessions", s.own(s.revoke))
+	mux.HandleFunc("DELETE /v1/users/{name}/sessions/{session}", s.own(s.revoke))
 	mux.HandleFunc("POST /v1/self/{verb}", s.self)
 	return &http.Server{
 		Handler:           http.MaxBytesHandler(mux, maxBody),
@@ -111,12 +118,19 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 
 // admin lets root and members of server.admin_group through.
 func (s *Control) admin(h func(r *http.Request, actor string) (any, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+	return s.answer(func(r *http.Request) (any, error) {
 		actor, err := s.actor(r.Context())
-		var body any
-		if err == nil {
-			body, err = h(r, actor)
+		if err != nil {
+			return nil, err
 		}
+		return h(r, actor)
+	})
+}
+
+// answer writes what h returns as JSON.
+func (s *Control) answer(h func(r *http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := h(r)
 		code := http.StatusOK
 		if err != nil {
 			code = http.StatusInternalServerError
