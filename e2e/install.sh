@@ -6,7 +6,7 @@
 set -eu
 
 packages=${*:-"gcc libc6-dev libpam0g-dev make procps openssh-server openssh-client
-	sudo pamtester exim4-daemon-light valgrind clang libclang-rt-dev
+	sudo dbus pamtester exim4-daemon-light valgrind clang libclang-rt-dev
 	zbar-tools oathtool debootstrap libpam-google-authenticator"}
 
 # runtime_of_clang names the package that holds the sanitizers of the clang that

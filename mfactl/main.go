@@ -80,7 +80,7 @@ func newRoot() *cobra.Command {
 	root.SetVersionTemplate("mfactl {{.Version}}\n")
 	root.PersistentFlags().StringVar(&c.socket, "socket", defaultSocket, "control socket of mfad")
 	root.AddCommand(statusCommand(c), enrollCommand(c), showCommand(c), unlockCommand(c), resetCommand(c),
-		preferCommand(c), optOutCommand(c), backupCodesCommand(c))
+		preferCommand(c), optOutCommand(c), backupCodesCommand(c), sessionsCommand(c))
 	return root
 }
 

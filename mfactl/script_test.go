@@ -27,6 +27,8 @@ func TestMain(m *testing.M) {
 //	daemon start|stop            run mfad on $SOCKET, with its store in $STORE
 //	exits CODE [-as USER] PROGRAM [ARG...]
 //	login USER [ANSWER...]       log in as a PAM module would; "the-code" is the one mailed last
+//	remember never|ask|always    set session.remember; the next start of the daemon takes it
+//	logind start|running|LOGIN...  run a systemd-logind of its own; show its logins; begin some
 //	json KEY=VALUE...            the output is one JSON object in which KEY is VALUE
 func TestScripts(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -40,10 +42,12 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames: true,
 		Setup:              setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"daemon": daemonCommand,
-			"exits":  exits,
-			"login":  loginCommand,
-			"json":   jsonCommand,
+			"daemon":   daemonCommand,
+			"exits":    exits,
+			"login":    loginCommand,
+			"json":     jsonCommand,
+			"remember": rememberCommand,
+			"logind":   logindCommand,
 		},
 	})
 }
@@ -68,6 +72,7 @@ func setup(env *testscript.Env) error {
 		}
 	})
 	env.Values[daemonKey{}] = d
+	setupLogind(env)
 	env.Setenv("SOCKET", d.cfg.Server.ControlSocket)
 	env.Setenv("STORE", d.cfg.Store.Path)
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // or every child takes a second to end
