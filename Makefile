@@ -51,7 +51,7 @@ bench: deps build
 
 lint: $(GOLANGCI)
 	$(GO) vet ./...
-	$(GOLANGCI) run
+	$(GOLANGCI) run --allow-parallel-runners
 
 $(GOLANGCI):
 	@mkdir -p $(TOOLS)

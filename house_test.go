@@ -18,7 +18,7 @@ var floors = [][]string{
 	{"internal/app"},
 	{"internal/config", "internal/server"},
 	{"internal/login", "internal/enroll"},
-	{"internal/challenge"},
+	{"internal/challenge", "internal/metrics"},
 	{"internal/factor", "internal/deliver", "internal/store", "internal/audit"},
 	{"internal/otp", "internal/seal", "internal/wire"},
 	{"internal/mfa"},

@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"mfa/internal/app"
+	"mfa/internal/audit/audittest"
 	"mfa/internal/config"
 	"mfa/internal/deliver"
 	"mfa/internal/deliver/delivertest"
+	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
 )
@@ -43,6 +45,10 @@ func newDaemon(t testing.TB, run, work string) *daemon {
 	cfg.Email.Transport = deliver.TransportOutbox
 	cfg.Email.Outbox.Path = filepath.Join(work, "outbox")
 	cfg.Lockout.Failures = 2
+	cfg.Policy.Rules = []login.Rule{
+		{Name: "break-glass", Users: []string{"games"}, FirstFactor: "publickey", Mode: new(login.ModeOff)},
+		{Groups: []string{"games", "no-such-group-here"}, Remember: new("never"), EnrollAtLogin: new(false)},
+	}
 	return &daemon{t: t, cfg: cfg, log: slog.New(slog.NewTextHandler(testLog{t}, nil))}
 }
 
@@ -84,6 +90,7 @@ func (d *daemon) stop() error {
 	d.end()
 	err := errors.Join(<-d.done, d.app.Close())
 	d.app = nil
+	audittest.Check(d.t, d.cfg.Audit.File)
 	return err
 }
 

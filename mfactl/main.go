@@ -79,8 +79,20 @@ func newRoot() *cobra.Command {
 	root.SetHelpCommand(helpCommand(root))
 	root.SetVersionTemplate("mfactl {{.Version}}\n")
 	root.PersistentFlags().StringVar(&c.socket, "socket", defaultSocket, "control socket of mfad")
-	root.AddCommand(statusCommand(c), enrollCommand(c), showCommand(c), unlockCommand(c), resetCommand(c),
-		preferCommand(c), optOutCommand(c), backupCodesCommand(c), sessionsCommand(c))
+	root.AddCommand(
+		statusCommand(c),
+		enrollCommand(c),
+		showCommand(c),
+		unlockCommand(c),
+		resetCommand(c),
+		preferCommand(c),
+		optOutCommand(c),
+		backupCodesCommand(c),
+		sendTestCommand(c),
+		explainCommand(c),
+		auditCommand(c),
+		sessionsCommand(c),
+	)
 	return root
 }
 

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 // its own. Beside what testscript has, a script can say
 //
 //	daemon start|stop            run mfad on $SOCKET, with its store in $STORE
+//	relay takes|STEP|gone        have mail go, from the next start, to a server that takes one, or refuses at STEP
 //	exits CODE [-as USER] PROGRAM [ARG...]
 //	login USER [ANSWER...]       log in as a PAM module would; "the-code" is the one mailed last
 //	remember never|ask|always    set session.remember; the next start of the daemon takes it
@@ -43,6 +44,7 @@ func TestScripts(t *testing.T) {
 		Setup:              setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"daemon":   daemonCommand,
+			"relay":    relayCommand,
 			"exits":    exits,
 			"login":    loginCommand,
 			"json":     jsonCommand,

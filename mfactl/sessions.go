@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"os/user"
 	"strings"
 	"text/tabwriter"
@@ -35,22 +36,33 @@ func sessionsCommand(c *client) *cobra.Command {
 }
 
 func sessionsListCommand(c *client) *cobra.Command {
-	var asJSON bool
+	var all, asJSON bool
 	cmd := &cobra.Command{
-		Use:   "list [USER]",
-		Short: "Show the remembered logins of a user, or of everybody",
-		Long: "Without USER, administrators see the remembered logins of everybody, and other\n" +
-			"users their own.",
+		Use:     "list [USER | --all]",
+		Short:   "Show the remembered logins of a user, or of everybody",
+		Long:    "Without USER, root sees the remembered logins of everybody, and others their own.",
 		Example: "  mfactl sessions list\n  mfactl sessions list alice --json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			out, err := c.listSessions(cmd, args)
-			if err != nil {
+			if err := allOrUser(all, args); err != nil {
 				return err
 			}
-			if asJSON {
+			path := allSessions
+			if !all && (len(args) > 0 || os.Geteuid() != 0) {
+				name, err := userOrSelf(args)
+				if err != nil {
+					return err
+				}
+				path = userPath(name, "/sessions")
+			}
+			var out server.Sessions
+			err := c.call(cmd.Context(), http.MethodGet, path, nil, &out)
+			switch {
+			case err != nil:
+				return err
+			case asJSON:
 				err = printJSON(cmd.OutOrStdout(), out)
-			} else {
+			default:
 				err = printSessions(cmd.OutOrStdout(), out.Sessions)
 			}
 			if err == nil && len(out.Unreadable) > 0 {
@@ -59,30 +71,23 @@ func sessionsListCommand(c *client) *cobra.Command {
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&all, "all", false, "of everybody")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 
-// listSessions asks for those of the user named, else for all, else, if that is
-// not allowed, for the caller's own.
-func (c *client) listSessions(cmd *cobra.Command, args []string) (out server.Sessions, err error) {
-	get := func(path string) error { return c.call(cmd.Context(), http.MethodGet, path, nil, &out) }
-	if len(args) > 0 {
-		return out, get(userPath(args[0], "/sessions"))
+func allOrUser(all bool, args []string) error {
+	if all && len(args) > 0 {
+		return exitError{code: exitUsage, err: errors.New("--all is for everybody, USER for one"), hint: "Give one of them."}
 	}
-	err = get(allSessions)
-	if exit, ok := errors.AsType[exitError](err); !ok || exit.code != exitNotAllowed {
-		return out, err
-	}
-	name, nameErr := ownName()
-	if nameErr != nil {
-		return out, err
-	}
-	return out, get(userPath(name, "/sessions"))
+	return nil
 }
 
-// ownName is the name of who runs mfactl.
-func ownName() (string, error) {
+// userOrSelf returns the user that args name, or else who runs mfactl.
+func userOrSelf(args []string) (string, error) {
+	if len(args) > 0 {
+		return args[0], nil
+	}
 	u, err := user.Current()
 	if err != nil {
 		return "", exitError{code: exitFailed, err: fmt.Errorf("look up who you are: %w", err)}
@@ -149,7 +154,7 @@ func sessionsRevokeCommand(c *client) *cobra.Command {
 				return exitError{code: exitFailed, err: errors.New("nothing was changed"), hint: "Answer y, or give --yes."}
 			}
 			if !all && len(args) == 0 {
-				name, err := ownName()
+				name, err := userOrSelf(nil)
 				if err != nil {
 					return err
 				}
@@ -169,16 +174,13 @@ func sessionsRevokeCommand(c *client) *cobra.Command {
 }
 
 func checkRevoke(args []string, all, endLogins bool) error {
-	switch {
-	case all && len(args) > 0:
-		return exitError{code: exitUsage, err: errors.New("--all is for everybody, USER for one"), hint: "Give one of them."}
-	case endLogins && len(args) == 2:
+	if endLogins && len(args) == 2 {
 		return exitError{
 			code: exitUsage, err: errors.New("--end-logins is for all logins of a user, not for one session"),
 			hint: "Leave the session out, or --end-logins.",
 		}
 	}
-	return nil
+	return allOrUser(all, args)
 }
 
 func questionAll(endLogins bool) string {

@@ -33,10 +33,6 @@ func showCommand(c *client) *cobra.Command {
 }
 
 func viewRows(v enroll.View) [][2]any {
-	confirmed := "not yet: the next login confirms it"
-	if v.EmailConfirmed != nil {
-		confirmed = v.EmailConfirmed.Local().Format(time.DateTime)
-	}
 	locked := "no"
 	switch {
 	case v.Locked && v.LockedUntil != nil:
@@ -46,7 +42,10 @@ func viewRows(v enroll.View) [][2]any {
 	}
 	rows := [][2]any{{"user", v.User}, {"uid", v.UID}}
 	if v.Email != "" {
-		rows = append(rows, [2]any{"email", v.Email}, [2]any{"confirmed", confirmed})
+		rows = append(rows, [2]any{"email", v.Email}, [2]any{"confirmed", confirmed(v.EmailConfirmed)})
+	}
+	if v.Phone != "" {
+		rows = append(rows, [2]any{"phone", v.Phone}, [2]any{"phone confirmed", confirmed(v.PhoneConfirmed)})
 	}
 	if v.TOTP != nil {
 		rows = append(rows, [2]any{"authenticator app", "since " + v.TOTP.Local().Format(time.DateTime)})
@@ -69,4 +68,12 @@ func viewRows(v enroll.View) [][2]any {
 		[2]any{"codes under way", v.PendingCodes},
 		[2]any{"codes sent lately", v.CodesSent},
 	)
+}
+
+// confirmed says when a code sent to an address was first typed back.
+func confirmed(at *time.Time) string {
+	if at == nil {
+		return "not yet: the next login confirms it"
+	}
+	return at.Local().Format(time.DateTime)
 }

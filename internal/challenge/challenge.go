@@ -27,10 +27,18 @@ import (
 type Deps struct {
 	Records store.Records
 	Key     *seal.Key
-	Mail    *deliver.Queue
+	Mail    *deliver.Queue // text messages too
 	Audit   *audit.Log
 	Log     *slog.Logger
 	Now     func() time.Time // the clock
+
+	Spending Spending // asked before each text message
+}
+
+// Spending counts the text messages that are about to be sent; deliver.Ledger
+// does. Its error wraps a deliver.LimitError if there may not be one more.
+type Spending interface {
+	Reserve(ctx context.Context, user, to string) error
 }
 
 // An Asker asks. It keeps nothing between conversations but what is in the
@@ -62,8 +70,9 @@ type Conversation struct {
 	Origin  mfa.Origin
 
 	p       mfa.Prompter
-	wrong   int // codes typed here that were wrong
-	prompts int // asked so far
+	wrong   int    // codes typed here that were wrong
+	prompts int    // asked so far
+	arrived Target // the way of the last code that was sent and typed back
 }
 
 // Converse begins a conversation over p.

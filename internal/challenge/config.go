@@ -16,6 +16,9 @@ type Config struct {
 
 	Host        string // name of this machine, as people know it
 	MailSubject string // of mails with a code; empty: one that names the host
+
+	SMSTemplate    string // of text messages with a code; empty: ours
+	AutofillDomain string // host that phones offer the code to; empty: none
 }
 
 // CodeConfig is the table [code]: codes that are sent.

@@ -17,7 +17,7 @@ func (c *Conversation) Notify(en mfa.Enrollment, subject, what, advice string) {
 		Host: c.cfg.Host, User: c.Account.ID.Name, Address: c.Origin.Address, At: c.deps.Now(),
 		To: en.Email.Address, Subject: subject, What: what, Advice: advice,
 	}.Email(rand.Text())
-	c.deps.Mail.Send(m, func(err error) {
+	c.deps.Mail.Send(m, func(_ string, err error) {
 		if err != nil {
 			c.deps.Log.Error("notice not delivered", "user", c.Account.ID.Name, "subject", subject, "error", err)
 		}

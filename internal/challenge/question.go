@@ -46,6 +46,8 @@ type Question struct {
 	Match func(ctx context.Context, answer string) (Match, error)
 	// Resend sends another code and returns what to say; nil: nothing is sent.
 	Resend func(ctx context.Context) (text string, err error)
+	// News returns what is to be said once at the next prompt, or ""; nil: never.
+	News func() string
 	// Undelivered returns what to say when the code could not be sent, and why;
 	// nil: nothing was sent.
 	Undelivered func() (text string, err error)
@@ -67,6 +69,9 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 				return "m", mfa.Verdict{}, nil // there is another way
 			}
 			return "", mfa.Verdict{Outcome: c.refusal(mfa.Unavailable), Method: q.Method, Reason: "code not delivered"}, err
+		}
+		if q.News != nil {
+			text = strings.TrimPrefix(q.News()+"\n"+text, "\n")
 		}
 		answer, err := c.Line(ctx, c.codeKind(), text+"\n"+q.End)
 		if errors.Is(err, mfa.ErrPasswordTyped) {

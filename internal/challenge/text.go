@@ -1,11 +1,14 @@
 package challenge
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"mfa/internal/deliver"
 )
 
 // What people read. Plain ASCII; one prompt has all its lines, because older sshd
@@ -24,7 +27,8 @@ const (
 	textNoOther     = "No other method is set up for this account."
 	textNotSent     = "No code is sent for this method."
 	textEmpty       = "Type the code, or r for a new one."
-	textUnderway    = "The code has not left yet: the mail server does not take it. It is tried again."
+	textUnderway    = "The code has not left yet: nobody takes it. It is tried again."
+	textOldIsVoid   = "The one before is void."
 	textExpired     = "That code has expired. Type r for a new one."
 	textWrongLast   = "That code is not right. " + TextStopped
 	textTOTP        = "Type the code that your authenticator app shows."
@@ -34,7 +38,11 @@ const (
 )
 
 func textCodeSent(masked string, lifetime time.Duration) string {
-	return fmt.Sprintf("A code was sent to %s.\nIt is good for %s. Type r for a new one.", masked, Span(lifetime))
+	return fmt.Sprintf("A code was sent to %s.\n%s", masked, textGoodFor(lifetime))
+}
+
+func textGoodFor(lifetime time.Duration) string {
+	return fmt.Sprintf("It is good for %s. Type r for a new one.", Span(lifetime))
 }
 
 func textCodeAlreadySent(masked string, ago, left time.Duration) string {
@@ -43,7 +51,7 @@ func textCodeAlreadySent(masked string, ago, left time.Duration) string {
 }
 
 func textCodeResent(masked string) string {
-	return fmt.Sprintf("A new code was sent to %s. The one before is void.", masked)
+	return fmt.Sprintf("A new code was sent to %s. %s", masked, textOldIsVoid)
 }
 
 func textResendTooSoon(wait time.Duration) string {
@@ -54,8 +62,29 @@ func textNoMoreSends(wait time.Duration) string {
 	return fmt.Sprintf("Too many codes were sent to you. The next can be sent in %s.", Span(wait))
 }
 
-func textSendFailed(masked string) string {
-	return fmt.Sprintf("The code could not be sent to %s.\nTry again later, or ask your administrator.", masked)
+func textNoMoreTexts(wait time.Duration) string {
+	return fmt.Sprintf("No more text messages can be sent for now. The next can be sent in %s.", Span(wait))
+}
+
+func textFellBack(number, address, reason string) string {
+	return fmt.Sprintf("The text message to %s could not be sent. %s\nThe code was sent by email to %s.", number, reason, address)
+}
+
+// textWhyNoText says why a message was not sent, as far as the person can do
+// something about it.
+func textWhyNoText(err error) string {
+	if errors.Is(err, deliver.ErrLimit) {
+		return "Too many were sent lately."
+	}
+	return deliver.NumberReason(err)
+}
+
+func textSendFailed(masked, reason string) string {
+	text := fmt.Sprintf("The code could not be sent to %s.", masked)
+	if reason != "" {
+		text += " " + reason
+	}
+	return text + "\nTry again later, or ask your administrator."
 }
 
 func textWrong(left int) string {

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
+	"mfa/internal/login"
 	"mfa/internal/mfa"
 )
 
@@ -111,6 +113,8 @@ func (r *reader) read(entries []entry) {
 			r.refuse(e, "set twice", "once")
 		case slices.Contains(laterKeys, e.key):
 			r.refuse(e, notYet, "")
+		case e.key == policyRule:
+			r.readRules(e)
 		case r.fields[e.key] != nil:
 			r.take(e)
 		case slices.Contains(tablesOf(r.keys), e.key):
@@ -181,6 +185,7 @@ func (r *reader) compare() {
 			r.problems = append(r.problems, problem{r.lineOf(c.keys), c.keys[0], what, c.allowed})
 		}
 	}
+	r.compareSMS()
 }
 
 // lineOf returns the line of the first of keys that the file sets.
@@ -221,9 +226,13 @@ func assign(at, value any) (wrong string) {
 		}
 		return ""
 	case *[]mfa.Method:
-		return assignList(at, value)
+		return assignList(at, value, asMethod)
 	case *[]string:
-		return assignList(at, value)
+		return assignList(at, value, asText)
+	case *[]netip.Prefix:
+		return assignList(at, value, login.ParseNetwork)
+	case *map[string]string:
+		return assignMap(at, value)
 	}
 	panic(fmt.Sprintf("config: no way to set a %T", at)) // a field's type was added without its case
 }
@@ -237,20 +246,20 @@ func assignAs[T any](at *T, value any, wanted string) (wrong string) {
 	return ""
 }
 
-func assignList[S ~string](at *[]S, value any) (wrong string) {
-	var list []any
-	if wrong := assignAs(&list, value, "a list"); wrong != "" {
+func assignMap(at *map[string]string, value any) (wrong string) {
+	var table map[string]any
+	if wrong := assignAs(&table, value, "a table"); wrong != "" {
 		return wrong
 	}
-	words := make([]S, len(list))
-	for i, v := range list {
+	texts := map[string]string{}
+	for name, v := range table {
 		var s string
 		if wrong := assignAs(&s, v, "text in quotes"); wrong != "" {
-			return wrong + " in the list"
+			return wrong + " in the table"
 		}
-		words[i] = S(s)
+		texts[name] = s
 	}
-	*at = words
+	*at = texts
 	return ""
 }
 

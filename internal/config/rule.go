@@ -40,7 +40,7 @@ var rules = map[string]rule{
 	"secrets.key_file": somePath,
 
 	"policy.mode":    word(nil, login.ModeOff, login.ModeOptional, login.ModeRequired),
-	"policy.methods": list(laterWords["policy.methods"], mfa.TOTP, mfa.Email, mfa.Backup),
+	"policy.methods": some(laterWords["policy.methods"], mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup),
 
 	"policy.opt_out":            flag,
 	"policy.enroll_at_login":    flag,
@@ -50,7 +50,7 @@ var rules = map[string]rule{
 
 	"session.remember":    word(nil, login.RememberNever, login.RememberAsk, login.RememberAlways),
 	"session.lifetime":    span(time.Minute, 365*24*time.Hour),
-	"session.bind":        list(nil, login.BindAddress, login.BindKey),
+	"session.bind":        some(nil, login.BindAddress, login.BindKey),
 	"session.ipv4_prefix": count(8, 32),
 	"session.ipv6_prefix": count(32, 128),
 
@@ -89,10 +89,45 @@ var rules = map[string]rule{
 	"email.sendmail.path":      somePath,
 	"email.outbox.path":        optionalPath,
 
+	"sms.provider":            word(nil, "", deliver.ProviderTwilio, deliver.ProviderHTTP, deliver.ProviderCommand),
+	"sms.fallback_to_email":   flag,
+	"sms.regions":             words(`a list of country codes like "US" or "DE"`),
+	"sms.per_user_per_day":    count(0, 10000),
+	"sms.per_number_per_day":  count(0, 10000),
+	"sms.per_prefix_per_hour": count(0, 1000000),
+	"sms.per_hour":            count(0, 1000000),
+	"sms.template":            text(500),
+	"sms.autofill_domain":     text(253),
+
+	"sms.twilio.account_sid":           text(64),
+	"sms.twilio.auth_token_file":       optionalPath,
+	"sms.twilio.api_key":               text(64),
+	"sms.twilio.api_secret_file":       optionalPath,
+	"sms.twilio.from":                  text(64),
+	"sms.twilio.messaging_service_sid": text(64),
+	"sms.twilio.region":                text(64),
+	"sms.twilio.edge":                  text(64),
+	"sms.twilio.base_url":              text(500),
+	"sms.twilio.timeout":               span(time.Second, time.Minute),
+
+	"sms.http.url":     text(2000),
+	"sms.http.method":  word(nil, "", "POST", "PUT", "GET"),
+	"sms.http.headers": headers,
+	"sms.http.body":    newRule("a text, with {{.To}} and {{.Text}} for number and message", func(string) string { return "" }),
+	"sms.http.from":    text(64),
+	"sms.http.timeout": span(time.Second, time.Minute),
+
+	"sms.command.path":    optionalPath,
+	"sms.command.args":    words("a list of arguments, with {{.To}} for the number"),
+	"sms.command.timeout": span(time.Second, time.Minute),
+
 	"prompt.echo": flag,
 	"prompt.qr":   word(nil, "utf8", "ascii", "off"),
 	"audit.file":  optionalPath,
-	"log.level":   word(nil, "debug", "info", "warn", "error"),
+
+	"metrics.listen": listener,
+
+	"log.level": word(nil, "debug", "info", "warn", "error"),
 }
 
 var flag = newRule("true or false, without quotes", func(bool) string { return "" })
@@ -157,8 +192,8 @@ func either[S ~string](words []S) string {
 	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
 }
 
-// list allows some of the words known, each once.
-func list[S ~string](later []string, known ...S) rule {
+// some allows some of the words known, each once.
+func some[S ~string](later []string, known ...S) rule {
 	return newRule("a list of "+either(known), func(list []S) string {
 		if len(list) == 0 {
 			return "the list is empty"
@@ -174,6 +209,20 @@ func list[S ~string](later []string, known ...S) rule {
 		return ""
 	})
 }
+
+// words allows any list of texts; what they mean is judged where it is known.
+func words(allowed string) rule {
+	return newRule(allowed, func([]string) string { return "" })
+}
+
+var headers = newRule(`names and values, like Authorization = "Bearer {{file \"/etc/mfa/gateway\"}}"`, func(m map[string]string) string {
+	for name, value := range m {
+		if strings.ContainsFunc(name+value, unicode.IsControl) {
+			return "a control character in a header"
+		}
+	}
+	return ""
+})
 
 // wrongPath does not show the path: a password may stand where its file should.
 func wrongPath(s string) string {

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -131,31 +132,33 @@ func dropExpired(st *mfa.State, now time.Time) {
 	}
 }
 
-// rememberMode is what holds for this login. Who changes their enrollment is
-// always asked, and of who is no account nothing is kept.
+// rememberMode is what holds for this login. Of who is no account nothing is kept.
 func (l *attempt) rememberMode() string {
-	if !l.remembers || l.Account.IsNobody() {
+	if l.Account.IsNobody() {
 		return RememberNever
 	}
-	return l.cfg.Session.Remember
+	return cmp.Or(l.policy.Remember, l.cfg.Session.Remember)
 }
 
-// recall accepts a login that is remembered; st is what was read of the user.
-// That the session is still there, and the user not locked, is looked at once more
-// in the update that notes its use, which is durable before the verdict. A verdict
-// that is not Accepted, with no error, is none: the user is to be asked.
-func (l *attempt) recall(ctx context.Context, st mfa.State, en mfa.Enrollment, methods []mfa.Method) (mfa.Verdict, error) {
-	if mode := l.rememberMode(); mode != RememberAsk && mode != RememberAlways {
-		return mfa.Verdict{}, nil
+// remembered returns the session in st by which this login, of which p says what
+// it would be asked for, needs no asking.
+func (l *attempt) remembered(st mfa.State, p plan) (mfa.Session, bool) {
+	switch l.rememberMode() {
+	case RememberAsk, RememberAlways:
+		return remembered(st, l.cfg.Session, l.Origin, p.enrollment, p.methods, l.deps.Now())
 	}
-	if _, ok := remembered(st, l.cfg.Session, l.Origin, en, methods, l.deps.Now()); !ok {
-		return mfa.Verdict{}, nil
-	}
+	return mfa.Session{}, false
+}
+
+// recall accepts a login that is remembered. That the session is still there, and
+// the user not locked, is looked at once more in the update that notes its use,
+// which is durable before the verdict. Else the user is asked.
+func (l *attempt) recall(ctx context.Context, p plan) (mfa.Verdict, error) {
 	var found mfa.Session
 	var ok bool
 	err := l.Account.Update(ctx, func(st *mfa.State) error {
 		now := l.deps.Now()
-		found, ok = remembered(*st, l.cfg.Session, l.Origin, en, methods, now)
+		found, ok = l.remembered(*st, p)
 		if _, _, locked := st.Locked(now); locked {
 			ok = false
 		}
@@ -170,11 +173,11 @@ func (l *attempt) recall(ctx context.Context, st mfa.State, en mfa.Enrollment, m
 		dropExpired(st, now)
 		return nil
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return l.Failed(ctx, err)
-	}
-	if !ok {
-		return mfa.Verdict{}, nil
+	case !ok:
+		return l.ask(ctx, p)
 	}
 	return mfa.Verdict{Outcome: mfa.Accepted, Reason: "remembered session " + found.ID}, nil
 }

@@ -312,6 +312,22 @@ func (d *desk) update(user string, fn func(*mfa.State)) {
 	}
 }
 
+// recalling returns a login under way that is remembered, and that nobody answers.
+func (d *desk) recalling() (*attempt, plan) {
+	d.t.Helper()
+	d.login(request("alice"), mfa.Accepted, d.withCode())
+	p := promptFunc(func(context.Context, mfa.Prompt) (string, error) { return "", mfa.ErrNoConversation })
+	l := d.engine.attempt(d.engine.Converse(mfa.Identity{Name: "alice", UID: 1000}, OriginOf(request("alice")), p), nil)
+	if err := l.findPolicy(); err != nil {
+		d.t.Fatal(err)
+	}
+	todo, err := l.look(d.t.Context())
+	if err != nil || todo.do != toRecall {
+		d.t.Fatalf("%+v, %v", todo, err)
+	}
+	return l, todo
+}
+
 // What happened since the state was read counts: the update looks again.
 func TestRecallLooksAgain(t *testing.T) {
 	for name, change := range map[string]func(*mfa.State){
@@ -320,48 +336,78 @@ func TestRecallLooksAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, always)
-			d.login(request("alice"), mfa.Accepted, d.withCode())
-			read := d.state("alice")
+			l, todo := d.recalling()
 			d.update("alice", change)
-			l := d.attempt(request("alice"))
-			en, err := l.enrollment(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if v, err := l.recall(t.Context(), read, en, l.usable(en)); v.Outcome == mfa.Accepted || err != nil {
-				t.Errorf("%+v, %v", v, err)
+			if v, err := l.recall(t.Context(), todo); v.Outcome != mfa.NoConversation || !errors.Is(err, mfa.ErrNoConversation) {
+				t.Errorf("%+v, %v; want to be asked", v, err)
 			}
 		})
 	}
-}
-
-// attempt is a login under way that nobody answers.
-func (d *desk) attempt(req mfa.Request) *attempt {
-	id, err := lookup(req.User)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	p := promptFunc(func(context.Context, mfa.Prompt) (string, error) { return "", mfa.ErrNoConversation })
-	return &attempt{Engine: d.engine, Conversation: d.engine.Converse(id, OriginOf(req), p), remembers: true}
 }
 
 // A use that cannot be written down lets nobody in, and neither does it count as
 // "not remembered".
 func TestSessionOfAStoreThatFails(t *testing.T) {
 	d := newDesk(t, always)
-	d.login(request("alice"), mfa.Accepted, d.withCode())
-	read := d.state("alice")
-	l := d.attempt(request("alice"))
-	en, err := l.enrollment(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, todo := d.recalling()
 	broken := errors.New("disk on fire")
 	d.store.Fail(broken)
 	defer d.store.Fail(nil)
 	d.advance(time.Hour)
-	if v, err := l.recall(t.Context(), read, en, l.usable(en)); v.Outcome != mfa.Unavailable || !errors.Is(err, broken) {
+	if v, err := l.recall(t.Context(), todo); v.Outcome != mfa.Unavailable || !errors.Is(err, broken) {
 		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+// A rule says for whom it is different, and explain says so.
+func TestRulesAboutRemembering(t *testing.T) {
+	rule := func(remember string) func(*settings) {
+		return func(s *settings) {
+			s.policy.Session = bothBound
+			s.policy.Session.Remember = RememberNever
+			if remember == RememberNever {
+				s.policy.Session.Remember = RememberAlways
+			}
+			s.policy.Policy.Rules = []Rule{{Users: []string{"alice"}, Remember: &remember}}
+		}
+	}
+	d := newDesk(t, rule(RememberAlways))
+	d.login(request("alice"), mfa.Accepted, d.withCode())
+	id := d.state("alice").Sessions[0].ID
+	visit := Visit{User: "alice", Service: "sshd", RHost: "192.0.2.1"}
+	if x := d.engine.Explain(t.Context(), visit); x.Result != ResultRemembered || x.PAM != "PAM_SUCCESS" || !slices.Equal(x.Sessions, []string{id}) ||
+		x.Settings.Remember != RememberAlways || len(x.Asks) != 0 || !strings.Contains(x.Text, id) {
+		t.Errorf("%+v", x)
+	}
+	d.again()
+	visit.RHost = "192.0.2.2"
+	if x := d.engine.Explain(t.Context(), visit); x.Result != ResultAsk || len(x.Sessions) != 0 {
+		t.Errorf("%+v", x)
+	}
+	d = newDesk(t, rule(RememberNever))
+	d.login(request("alice"), mfa.Accepted, d.withCode())
+	d.login(request("alice"), mfa.Accepted, d.withCode())
+	d = newDesk(t, rule(RememberAsk))
+	d.login(request("alice"), mfa.Accepted, d.withCode(), step{question, say("y"), nil})
+	d.again()
+}
+
+// Who proves what does not count here, before they set up what does, is not asked
+// whether to be remembered.
+func TestSetUpIsNotRemembered(t *testing.T) {
+	d := newDesk(t, asking, enrolling, func(s *settings) { s.policy.Policy.Methods = []mfa.Method{mfa.TOTP} })
+	a := &app{d: d}
+	s := &script{t: t, steps: []step{d.withCode(), {want: "is needed"}, {"the app shows", a.shows(), nil}, {want: "it works"}}, read: func(text string) {
+		if strings.Contains(text, "Key: ") {
+			a.scan(text)
+		}
+	}}
+	v, err := d.engine.Login(t.Context(), request("alice"), s)
+	if v.Outcome != mfa.Accepted {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	if st := d.state("alice"); st.Sessions != nil {
+		t.Errorf("%+v", st.Sessions)
 	}
 }
 
@@ -385,8 +431,11 @@ func TestChangesRevoke(t *testing.T) {
 		change func(d *desk) error
 		kept   bool
 	}{
-		"the same address": {func(d *desk) error { return d.enrol.SetEmail(t.Context(), id, "alice@example.com", "root") }, true},
-		"another address":  {func(d *desk) error { return d.enrol.SetEmail(t.Context(), id, "al@example.com", "root") }, false},
+		"the same address": {func(d *desk) error {
+			return d.enrol.SetContact(t.Context(), id, mfa.Email, "alice@example.com", "root")
+		}, true},
+		"another address": {func(d *desk) error { return d.enrol.SetContact(t.Context(), id, mfa.Email, "al@example.com", "root") }, false},
+		"a number":        {func(d *desk) error { return d.enrol.SetContact(t.Context(), id, mfa.SMS, "+17891234567", "root") }, false},
 		"preferred": {func(d *desk) error {
 			return d.enrol.Prefer(t.Context(), d.engine.Converse(id, mfa.Origin{}, nil), mfa.Email)
 		}, true},

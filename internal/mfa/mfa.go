@@ -143,18 +143,21 @@ type Enrollment struct {
 	Preferred  Method      `toml:"preferred,omitempty"` // offered first
 	Skipped    *time.Time  `toml:"skipped,omitempty"`   // when the user chose to have no second factor
 	Email      *Address    `toml:"email,omitempty"`
+	SMS        *Address    `toml:"sms,omitempty"` // its address is a number in E.164
 	TOTP       *TOTPSecret `toml:"totp,omitempty"`
 	Backup     *BackupSet  `toml:"backup,omitempty"`
 }
 
 // Enrolled says whether there is a method that can decide a login by itself.
-func (en Enrollment) Enrolled() bool { return en.Email != nil || en.TOTP != nil }
+func (en Enrollment) Enrolled() bool { return en.Email != nil || en.SMS != nil || en.TOTP != nil }
 
 // Has says whether a method is set up.
 func (en Enrollment) Has(m Method) bool {
 	switch m {
 	case Email:
 		return en.Email != nil
+	case SMS:
+		return en.SMS != nil
 	case TOTP:
 		return en.TOTP != nil
 	case Backup:
@@ -184,6 +187,27 @@ type BackupSet struct {
 	Time    uint32   `toml:"time"`       // passes
 	Threads uint8    `toml:"threads"`
 	Hashes  []string `toml:"hashes"` // base64, one a code
+}
+
+// Contact returns where codes of a method are sent, or nil.
+func (en Enrollment) Contact(m Method) *Address {
+	switch m {
+	case Email:
+		return en.Email
+	case SMS:
+		return en.SMS
+	}
+	return nil
+}
+
+// SetContact makes a the one that codes of the method m, Email or SMS, are sent to.
+func (en *Enrollment) SetContact(m Method, a *Address) {
+	switch m {
+	case Email:
+		en.Email = a
+	case SMS:
+		en.SMS = a
+	}
 }
 
 // An Address is where codes are sent.
@@ -235,16 +259,21 @@ type Enrolling struct {
 type PendingCode struct {
 	Origin  string    `json:"origin"`
 	Method  Method    `json:"method"`
-	To      string    `json:"to"`    // address or number it went to
-	Nonce   []byte    `json:"nonce"` // makes equal codes differ at rest
-	MAC     []byte    `json:"mac"`   // keyed hash of the code
+	To      string    `json:"to"`            // address or number it is for
+	Via     string    `json:"via,omitempty"` // address it went to because it could not go to To
+	Nonce   []byte    `json:"nonce"`         // makes equal codes differ at rest
+	MAC     []byte    `json:"mac"`           // keyed hash of the code
 	Sent    time.Time `json:"sent"`
 	Expires time.Time `json:"expires"`
 }
 
+// Same says whether q is the same code as p.
+func (p PendingCode) Same(q PendingCode) bool { return string(p.Nonce) == string(q.Nonce) }
+
 // A Message is one text to one person over one carrier.
 type Message struct {
 	ID      string // names the message in logs and audit
+	User    string // whose message it is, for the same
 	Carrier Method // Email or SMS
 	To      string // address or E.164 number
 	Subject string // email only

@@ -54,7 +54,7 @@ func (s *State) RevokeSession(id string) bool {
 // an address was confirmed by now, makes no difference.
 func (en Enrollment) Fingerprint() string {
 	en.Version, en.Preferred = 0, ""
-	for _, a := range []**Address{&en.Email} {
+	for _, a := range []**Address{&en.Email, &en.SMS} {
 		if *a != nil {
 			*a = &Address{Address: (*a).Address}
 		}

@@ -35,6 +35,7 @@ func TestFingerprint(t *testing.T) {
 		"generation":  func(en *Enrollment) { en.Generation = 2 },
 		"skipped":     func(en *Enrollment) { en.Skipped = &time.Time{} },
 		"address":     func(en *Enrollment) { en.Email.Address = "b@example.com" },
+		"number":      func(en *Enrollment) { en.SMS = &Address{Address: "+1"} },
 		"no address":  func(en *Enrollment) { en.Email = nil },
 		"app":         func(en *Enrollment) { en.TOTP.Secret = "t" },
 		"no app":      func(en *Enrollment) { en.TOTP = nil },

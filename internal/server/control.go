@@ -16,7 +16,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/audit"
 	"mfa/internal/challenge"
+	"mfa/internal/deliver"
 	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
@@ -30,8 +32,11 @@ const maxBody = 64 << 10
 //	GET  /v1/status
 //	GET  /v1/users/NAME
 //	PUT  /v1/users/NAME/email    {"address": "…"}
+//	PUT  /v1/users/NAME/phone    {"address": "+…"}
 //	POST /v1/users/NAME/unlock
 //	POST /v1/users/NAME/reset
+//	POST /v1/send-test           {"method": "email", "to": "…"}; see sendtest.go
+//	POST /v1/explain             {"user": "…", "service": "…", …}; see login.Visit
 //	GET, DELETE /v1/sessions
 //	GET, DELETE /v1/users/NAME/sessions, DELETE /v1/users/NAME/sessions/ID
 //	POST /v1/self/VERB           a conversation; see self.go
@@ -45,7 +50,10 @@ type Control struct {
 	Lookup     login.Lookup
 	AdminGroup func() string
 	Status     func(context.Context) Status
-	Log        *slog.Logger
+	// SendTest sends a test message once and returns every step of it.
+	SendTest func(ctx context.Context, method mfa.Method, to string) ([]deliver.Step, error)
+	Audit    *audit.Log
+	Log      *slog.Logger
 
 	room  room // of conversations
 	talks sync.WaitGroup
@@ -62,12 +70,16 @@ type Status struct {
 	Started   time.Time `json:"started"`
 	Mode      string    `json:"mode"`
 	Email     string    `json:"email"` // transport
+	SMS       string    `json:"sms"`   // provider; empty: no text messages
+	Texts     int       `json:"texts"` // sent within the last hour
+	MaxTexts  int       `json:"max_texts"`
 	Store     string    `json:"store"` // where
 	StoreOK   bool      `json:"store_ok"`
 	Problem   string    `json:"problem,omitempty"`
 	Users     int       `json:"users"`  // enrolled
 	Logins    int       `json:"logins"` // under way
 	MaxLogins int       `json:"max_logins"`
+	Audit     string    `json:"audit,omitempty"` // audit.file
 }
 
 // A fault is an error with an HTTP status.
@@ -81,22 +93,36 @@ func (f fault) Unwrap() error { return f.err }
 
 type credKey struct{}
 
-// Server returns the HTTP server; its owner gives it the listener and shuts it
-// down. Conversations, which no longer belong to it, end when ctx ends.
-func (s *Control) Server(ctx context.Context) *http.Server {
-	s.end = ctx
-	mux := http.NewServeMux()
+// A router takes routes: http.ServeMux, or the test that tries each as every
+// kind of peer.
+type router interface {
+	HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request))
+}
+
+// routes tells mux all that is served.
+func (s *Control) routes(mux router) {
 	mux.HandleFunc("GET /v1/status", s.admin(s.status))
 	mux.HandleFunc("GET /v1/users/{name}", s.admin(s.show))
-	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setEmail))
+	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setContact(mfa.Email)))
+	mux.HandleFunc("PUT /v1/users/{name}/phone", s.admin(s.setContact(mfa.SMS)))
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
 	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
+	mux.HandleFunc("POST /v1/send-test", s.admin(s.sendTest))
+	mux.HandleFunc("POST /v1/explain", s.admin(s.explain))
 	mux.HandleFunc("GET /v1/sessions", s.admin(s.allSessions))
 	mux.HandleFunc("DELETE /v1/sessions", s.admin(s.revokeAll))
 	mux.HandleFunc("GET /v1/users/{name}/sessions", s.own(s.sessions))
 	mux.HandleFunc("DELETE /v1/users/{name}/sessions", s.own(s.revoke))
 	mux.HandleFunc("DELETE /v1/users/{name}/sessions/{session}", s.own(s.revoke))
 	mux.HandleFunc("POST /v1/self/{verb}", s.self)
+}
+
+// Server returns the HTTP server; its owner gives it the listener and shuts it
+// down. Conversations, which no longer belong to it, end when ctx ends.
+func (s *Control) Server(ctx context.Context) *http.Server {
+	s.end = ctx
+	mux := http.NewServeMux()
+	s.routes(mux)
 	return &http.Server{
 		Handler:           http.MaxBytesHandler(mux, maxBody),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -121,6 +147,7 @@ func (s *Control) admin(h func(r *http.Request, actor string) (any, error)) http
 	return s.answer(func(r *http.Request) (any, error) {
 		actor, err := s.actor(r.Context())
 		if err != nil {
+			s.denied(r, actor, err)
 			return nil, err
 		}
 		return h(r, actor)
@@ -149,7 +176,15 @@ func (s *Control) answer(h func(r *http.Request) (any, error)) http.HandlerFunc 
 	}
 }
 
-// actor names the caller, if they may administer.
+// denied writes down that actor wanted to administer.
+func (s *Control) denied(r *http.Request, actor string, why error) {
+	s.Audit.Record(audit.Event{
+		Time: time.Now(), Event: audit.Denied, Actor: actor, User: r.PathValue("name"),
+		Reason: r.Pattern + ": " + why.Error(),
+	})
+}
+
+// actor names the caller. The error says why they may not administer.
 func (s *Control) actor(ctx context.Context) (string, error) {
 	cred, ok := ctx.Value(credKey{}).(*unix.Ucred)
 	if !ok {
@@ -161,20 +196,20 @@ func (s *Control) actor(ctx context.Context) (string, error) {
 	case cred.Uid == 0 && err != nil:
 		return "root", nil
 	case err != nil:
-		return "", fault{http.StatusForbidden, fmt.Errorf("look up uid %s: %w", uid, err)}
+		return "uid " + uid, fault{http.StatusForbidden, fmt.Errorf("look up uid %s: %w", uid, err)}
 	case cred.Uid == 0:
 		return u.Username, nil
 	}
 	group := s.AdminGroup()
 	member, err := inGroup(u, group)
 	if err != nil {
-		return "", fault{http.StatusForbidden, fmt.Errorf("look up the groups of %s: %w", u.Username, err)}
+		return u.Username, fault{http.StatusForbidden, fmt.Errorf("look up the groups of %s: %w", u.Username, err)}
 	}
 	if !member && group == "" {
-		return "", fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root may", u.Username)}
+		return u.Username, fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root may", u.Username)}
 	}
 	if !member {
-		return "", fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root and members of group %q may", u.Username, group)}
+		return u.Username, fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root and members of group %q may", u.Username, group)}
 	}
 	return u.Username, nil
 }
@@ -219,26 +254,29 @@ func (s *Control) show(r *http.Request, _ string) (any, error) {
 	return v, err
 }
 
-func (s *Control) setEmail(r *http.Request, actor string) (any, error) {
-	var in struct {
-		Address string `json:"address"`
-	}
-	dec := json.NewDecoder(r.Body)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		return nil, fault{http.StatusBadRequest, fmt.Errorf("read request: %w", err)}
-	}
-	id, err := s.account(r)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Enroll().SetEmail(r.Context(), id, in.Address, actor); err != nil {
-		if errors.Is(err, enroll.ErrInvalid) {
-			return nil, fault{http.StatusBadRequest, err}
+// setContact sets where codes of the method m go.
+func (s *Control) setContact(m mfa.Method) func(*http.Request, string) (any, error) {
+	return func(r *http.Request, actor string) (any, error) {
+		var in struct {
+			Address string `json:"address"`
 		}
-		return nil, err
+		dec := json.NewDecoder(r.Body)
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&in); err != nil {
+			return nil, fault{http.StatusBadRequest, fmt.Errorf("read request: %w", err)}
+		}
+		id, err := s.account(r)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.Enroll().SetContact(r.Context(), id, m, in.Address, actor); err != nil {
+			if errors.Is(err, enroll.ErrInvalid) {
+				return nil, fault{http.StatusBadRequest, err}
+			}
+			return nil, err
+		}
+		return s.Enroll().Show(r.Context(), id)
 	}
-	return s.Enroll().Show(r.Context(), id)
 }
 
 func (s *Control) unlock(r *http.Request, actor string) (any, error) {

@@ -117,6 +117,7 @@ func (s *Control) own(h func(r *http.Request, id mfa.Identity, actor string) (an
 		if id, ok := s.caller(r.Context()); ok && id.Name == r.PathValue("name") {
 			return h(r, id, id.Name)
 		}
+		s.denied(r, actor, err)
 		return nil, err
 	})
 }

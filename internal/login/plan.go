@@ -1,0 +1,90 @@
+package login
+
+import (
+	"context"
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// A deed is what a login comes to, as far as can be told before anybody is asked.
+type deed uint8
+
+// The deeds. The zero value is a refusal.
+const (
+	toKeepOut deed = iota // must enroll, but may not here
+	toLetIn               // nothing is asked
+	toHoldOff             // locked: refused for now
+	toAsk                 // for one of the methods
+	toRecall              // remembered: nothing is asked
+	toSetUp               // led to a first method
+)
+
+// A plan is what there is to do in a login, and by what.
+type plan struct {
+	do         deed
+	reason     string         // unless it is to ask or to set up
+	lock       time.Duration  // to hold off: for how long yet; zero until unlocked
+	enrollment mfa.Enrollment // what is set up
+	methods    []mfa.Method   // to ask for, also before it is to set up; the first to begin with
+	state      mfa.State      // what is remembered of the user
+	session    mfa.Session    // to recall
+}
+
+// look says what there is to do. It changes nothing, and asks nobody.
+func (l *attempt) look(ctx context.Context) (plan, error) {
+	if l.policy.Mode == ModeOff {
+		return plan{do: toLetIn, reason: "mode is off"}, nil
+	}
+	p, err := l.lookAtUser(ctx)
+	if err == nil && p.do == toAsk {
+		if s, ok := l.remembered(p.state, p); ok {
+			p.do, p.session = toRecall, s
+		}
+	}
+	return p, err
+}
+
+// lookAtUser is look for whoever is asked, whatever is remembered.
+func (l *attempt) lookAtUser(ctx context.Context) (plan, error) {
+	st, err := l.Account.State(ctx)
+	if err != nil {
+		return plan{}, err
+	}
+	if left, _, is := st.Locked(l.deps.Now()); is {
+		return plan{do: toHoldOff, reason: "locked", lock: left}, nil
+	}
+	en, err := l.enrollment(ctx)
+	if err != nil {
+		return plan{}, err
+	}
+	if methods := usable(en, l.policy.Methods); len(methods) > 0 {
+		return plan{do: toAsk, enrollment: en, methods: methods, state: st}, nil
+	}
+	p := l.lookAtNewcomer(en)
+	// Who has a second factor that does not count here proves it before they get
+	// another: else the weakest service would hand out the factors of the others.
+	p.enrollment, p.methods = en, usable(en, allMethods)
+	return p, nil
+}
+
+// allMethods are the methods that anybody can have.
+var allMethods = []mfa.Method{mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup}
+
+// lookAtNewcomer is look for who has no second factor that counts.
+func (l *attempt) lookAtNewcomer(en mfa.Enrollment) plan {
+	optional := l.policy.Mode == ModeOptional
+	switch {
+	case l.Account.IsNobody():
+		return plan{do: toKeepOut, reason: "no such account"}
+	case optional && !l.policy.OptOut:
+		return plan{do: toLetIn, reason: "not enrolled, and mode is optional"}
+	case optional && en.Skipped != nil:
+		return plan{do: toLetIn, reason: "the user chose to skip it"}
+	case optional && !l.policy.EnrollAtLogin:
+		return plan{do: toLetIn, reason: "not enrolled, mode is optional, and enroll_at_login is off"}
+	case !l.policy.EnrollAtLogin:
+		return plan{do: toKeepOut, reason: "not enrolled, mode is required, and enroll_at_login is off"}
+	}
+	return plan{do: toSetUp}
+}
