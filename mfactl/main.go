@@ -83,6 +83,7 @@ func newRoot() *cobra.Command {
 		statusCommand(c),
 		enrollCommand(c),
 		showCommand(c),
+		lockCommand(c),
 		unlockCommand(c),
 		resetCommand(c),
 		preferCommand(c),
@@ -92,6 +93,8 @@ func newRoot() *cobra.Command {
 		explainCommand(c),
 		auditCommand(c),
 		sessionsCommand(c),
+		doctorCommand(c),
+		setupCommand(c),
 	)
 	return root
 }

@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata",
 		RequireUniqueNames: true,
-		Setup:              setup,
+		Setup:              prepare,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"daemon":   daemonCommand,
 			"relay":    relayCommand,
@@ -56,7 +56,7 @@ func TestScripts(t *testing.T) {
 
 type daemonKey struct{}
 
-func setup(env *testscript.Env) error {
+func prepare(env *testscript.Env) error {
 	// $WORK is closed to other users, who must reach the socket.
 	run, err := os.MkdirTemp("", "mfactl")
 	if err != nil {

@@ -40,6 +40,12 @@ func viewRows(v enroll.View) [][2]any {
 	case v.Locked:
 		locked = "until unlocked; 'mfactl unlock " + v.User + "' ends it"
 	}
+	switch {
+	case v.LockedBy != "":
+		locked += " (by " + v.LockedBy + ")"
+	case v.Recoverable:
+		locked += ", or the recovery code that was mailed"
+	}
 	rows := [][2]any{{"user", v.User}, {"uid", v.UID}}
 	if v.Email != "" {
 		rows = append(rows, [2]any{"email", v.Email}, [2]any{"confirmed", confirmed(v.EmailConfirmed)})
@@ -61,6 +67,12 @@ func viewRows(v enroll.View) [][2]any {
 	}
 	if v.Outdated {
 		rows = append(rows, [2]any{"outdated", "yes: enrolls anew, because policy.mode was off"})
+	}
+	for _, m := range v.Disabled {
+		rows = append(rows, [2]any{"disabled", string(m) + ", after 100 wrong codes in a row, until set up anew"})
+	}
+	if v.MustChangePassword {
+		rows = append(rows, [2]any{"password", "the next login demands that it is changed"})
 	}
 	return append(rows,
 		[2]any{"locked", locked},

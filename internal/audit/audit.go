@@ -25,24 +25,26 @@ import (
 
 // The event names, stable for programs that read the file.
 const (
-	Login       = "login"                 // a login ended: outcome, reason
-	SelfService = "self_service"          // a user managed their own enrollment: outcome, reason
-	Denied      = "control.denied"        // Actor may not administer
-	Challenge   = "challenge.issued"      // a code was made and handed to a carrier
-	Sent        = "challenge.sent"        // the next hop took the message
-	FellBack    = "challenge.fell_back"   // a text message failed, and the code was handed to email
-	Undelivered = "challenge.undelivered" // the next hop took the message, and says now that it did not arrive
-	SendFailed  = "challenge.send_failed" // it did not
-	Failed      = "factor.failed"         // a wrong code was counted
-	Locked      = "lockout.locked"        // the second factor of a user was locked
-	Unlocked    = "lockout.unlocked"      // and unlocked, by Actor
-	Enrolled    = "enrollment.changed"    // a method was added, changed or confirmed
-	OptedOut    = "enrollment.opted_out"  // a user chose to have no second factor
-	ResetUser   = "enrollment.reset"      // everything of a user was cleared
-	Remembered  = "session.remembered"    // a login from here is not asked for a second factor for a time
-	Revoked     = "session.revoked"       // and is again, by Actor
-	ConfigLoad  = "config.loaded"         // the daemon took a configuration
-	ConfigError = "config.refused"        // it refused one and kept the old
+	Login          = "login"                 // a login ended: outcome, reason
+	SelfService    = "self_service"          // a user managed their own enrollment: outcome, reason
+	Denied         = "control.denied"        // Actor may not administer
+	Challenge      = "challenge.issued"      // a code was made and handed to a carrier
+	Sent           = "challenge.sent"        // the next hop took the message
+	FellBack       = "challenge.fell_back"   // a text message failed, and the code was handed to email
+	Undelivered    = "challenge.undelivered" // the next hop took the message, and says now that it did not arrive
+	SendFailed     = "challenge.send_failed" // it did not
+	Failed         = "factor.failed"         // a wrong code was counted
+	Locked         = "lockout.locked"        // the second factor of a user was locked
+	Unlocked       = "lockout.unlocked"      // and unlocked, by Actor
+	Enrolled       = "enrollment.changed"    // a method was added, changed or confirmed
+	OptedOut       = "enrollment.opted_out"  // a user chose to have no second factor
+	ResetUser      = "enrollment.reset"      // everything of a user was cleared
+	Remembered     = "session.remembered"    // a login from here is not asked for a second factor for a time
+	Revoked        = "session.revoked"       // and is again, by Actor
+	ConfigLoad     = "config.loaded"         // the daemon took a configuration
+	ConfigError    = "config.refused"        // it refused one and kept the old
+	Disabled       = "factor.disabled"       // a method proves nothing more, after 100 wrong codes in a row
+	RecoveryFailed = "recovery.failed"       // a wrong recovery code was counted
 )
 
 // An Event is one line. Empty fields are left out.

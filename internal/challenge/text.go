@@ -9,7 +9,11 @@ import (
 	"unicode/utf8"
 
 	"mfa/internal/deliver"
+	"mfa/internal/mfa"
 )
+
+// KeyPassword is typed where TextPasswordKey is read.
+const KeyPassword = "p"
 
 // What people read. Plain ASCII; one prompt has all its lines, because older sshd
 // glues messages to the next prompt. Long lines are folded as they are said. How a prompt
@@ -19,6 +23,8 @@ import (
 const (
 	TextUnavailable = "The second factor cannot be checked right now. Please tell your administrator; the log of mfad says why."
 	TextStopped     = "This login ends here."
+	TextDisabled    = "This method is disabled after 100 wrong codes in a row. Log in by another one and set it up anew, or ask your administrator."
+	TextPasswordKey = "Type p to change your password after this login."
 )
 
 const (
@@ -30,7 +36,8 @@ const (
 	textUnderway    = "The code has not left yet: nobody takes it. It is tried again."
 	textOldIsVoid   = "The one before is void."
 	textExpired     = "That code has expired. Type r for a new one."
-	textWrongLast   = "That code is not right. " + TextStopped
+	textWrongCode   = "That code is not right."
+	textWrongLast   = textWrongCode + " " + TextStopped
 	textTOTP        = "Type the code that your authenticator app shows."
 	textTOTPSpent   = "That code was used already. Wait for the next one."
 	textBackup      = "Type one of your backup codes."
@@ -94,14 +101,16 @@ func textWrong(left int) string {
 	return fmt.Sprintf("That code is not right. %d tries left.", left)
 }
 
-func textLocks(left time.Duration) string {
-	return "That code is not right.\n" + TextLocked(left)
-}
-
-// TextLocked says how long the lock lasts; zero is until an administrator ends it.
-func TextLocked(left time.Duration) string {
-	if left == 0 {
+// TextLocked says how long the lock that st has lasts yet at the time now, and why.
+func TextLocked(st mfa.State, now time.Time) string {
+	left, hard, _ := st.Locked(now)
+	switch {
+	case hard && st.LockedBy != "":
+		return "Your second factor is locked by an administrator, until one unlocks it."
+	case hard:
 		return "Your second factor is locked until an administrator unlocks it, after too many wrong codes."
+	case st.LockedBy != "":
+		return fmt.Sprintf("Your second factor is locked by an administrator, for %s.", Span(left))
 	}
 	return fmt.Sprintf("Your second factor is locked for %s, after too many wrong codes.", Span(left))
 }

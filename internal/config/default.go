@@ -56,6 +56,8 @@ func Default() Config {
 			Failures: 5,
 			Window:   duration(15 * time.Minute),
 			Duration: duration(15 * time.Minute),
+			Recovery: true,
+			Notify:   true,
 		},
 		Email: deliver.EmailConfig{
 			Transport: deliver.TransportSMTP,

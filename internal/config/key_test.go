@@ -94,6 +94,10 @@ var others = map[string]string{
 	"audit.file":                       `""`,
 	"log.level":                        `"debug"`,
 	"metrics.listen":                   `"127.0.0.1:9402"`,
+	"lockout.preset":                   `"cis"`, // which sets what the defaults are
+	"lockout.recovery":                 `false`,
+	"lockout.notify":                   `false`,
+	"lockout.force_password_change":    `true`,
 }
 
 // only are the keys that allow no value but their default yet.

@@ -5,7 +5,6 @@ package config
 var laterKeys = []string{
 	"store.etcd.endpoints", "store.etcd.prefix", "store.etcd.username", "store.etcd.password_file",
 	"store.etcd.ca_file", "store.etcd.cert_file", "store.etcd.key_file", "store.etcd.timeout",
-	"lockout.preset", "lockout.recovery", "lockout.notify", "lockout.force_password_change",
 }
 
 // laterWords are the words that a later version adds to keys of this one.

@@ -62,6 +62,7 @@ func Parse(name string, data []byte) (Config, error) {
 		r.problems = append(r.problems, *bad)
 	} else {
 		r.read(entries)
+		r.preset()
 		r.compare()
 	}
 	if len(r.problems) > 0 {

@@ -42,6 +42,8 @@ var refusals = []struct{ name, document, want string }{
 	{"not text", "\x00\x01", "F:1: this is not TOML: files cannot contain NULL bytes; probably using UTF-16; TOML files must be UTF-8; allowed: [table] and key = value lines, with text and durations in quotes"},
 	{"number too large", "[code]\ndigits = 99999999999999999999", "F:2: this is not TOML: 99999999999999999999 is out of range for int64; allowed: [table] and key = value lines, with text and durations in quotes"},
 
+	{"unknown preset", "[lockout]\npreset = 'pci'\nfailures = 7", `F:2: lockout.preset: "pci" is unknown; allowed: "", "cis" or "stig"`},
+
 	// Types.
 	{"text for a number", "[code]\ndigits = '6'", "F:2: code.digits: text in place of a whole number; allowed: 6 to 10"},
 	{"decimal for a number", "[code]\ndigits = 6.5", "F:2: code.digits: a decimal number in place of a whole number; allowed: 6 to 10"},

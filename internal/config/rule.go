@@ -75,6 +75,11 @@ var rules = map[string]rule{
 	"lockout.window":   span(time.Second, 30*24*time.Hour),
 	"lockout.duration": span(0, 365*24*time.Hour),
 
+	"lockout.preset":                word(nil, "", "cis", "stig"),
+	"lockout.recovery":              flag,
+	"lockout.notify":                flag,
+	"lockout.force_password_change": flag,
+
 	"email.transport":          word(nil, deliver.TransportSMTP, deliver.TransportSendmail, deliver.TransportOutbox),
 	"email.from":               sender,
 	"email.subject":            text(200),

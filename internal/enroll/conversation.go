@@ -53,6 +53,7 @@ func (s *Service) Add(ctx context.Context, c *challenge.Conversation, may mfa.En
 
 // set has a method chosen and set up, until one is.
 func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer, method mfa.Method, intro string) (mfa.Verdict, error) {
+	c.SettingUp()
 	choices := s.choices(may)
 	others := len(choices) > 1 || may.Skip || may.Later > 0
 	if len(choices) == 0 {
@@ -328,7 +329,11 @@ func (s *Service) commit(ctx context.Context, c *challenge.Conversation, what st
 	s.Audit.Record(ev)
 	s.forget(ctx, id, id.Name)
 	c.Notify(before, "Second factor changed", what, adviceChanged)
-	return s.begin(ctx, c, mfa.Enrolling{})
+	return c.Account.Update(ctx, func(st *mfa.State) error {
+		st.Enrolling = nil
+		c.Enable(st)
+		return nil
+	})
 }
 
 const adviceChanged = "If this was not you, tell your administrator at once: somebody can log\nin as you."
@@ -386,6 +391,9 @@ func (s *Service) NewBackupCodes(ctx context.Context, c *challenge.Conversation)
 		return nil
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := enable(ctx, c.Account, mfa.Backup); err != nil {
 		return nil, err
 	}
 	ev := c.Event(audit.Enrolled)

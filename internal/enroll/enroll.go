@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,6 +71,9 @@ func (s *Service) SetContact(ctx context.Context, id mfa.Identity, m mfa.Method,
 	if err != nil {
 		return err
 	}
+	if err := enable(ctx, s.Records.Account(id), m); err != nil {
+		return err
+	}
 	s.Audit.Record(audit.Event{
 		Time: s.Now(), Event: audit.Enrolled, User: id.Name, UID: &id.UID,
 		Method: string(m), To: deliver.Mask(address), Actor: actor, Reason: "address entered",
@@ -86,6 +90,18 @@ func (s *Service) SetContact(ctx context.Context, id mfa.Identity, m mfa.Method,
 
 // codesBy names codes of a method at the head of a sentence.
 var codesBy = map[mfa.Method]string{mfa.Email: "Codes by email", mfa.SMS: "Codes by text message"}
+
+// enable forgets what a method that was set up anew had against it.
+func enable(ctx context.Context, acct *store.Account, m mfa.Method) error {
+	st, err := acct.State(ctx)
+	if err != nil || st.MethodFailures[m] == 0 {
+		return err
+	}
+	return acct.Update(ctx, func(st *mfa.State) error {
+		delete(st.MethodFailures, m)
+		return nil
+	})
+}
 
 // starting empties what does not count any more: an enrollment of a former
 // account of the name, or from before everybody had to enroll anew. It returns
@@ -145,24 +161,28 @@ func (s *Service) Reset(ctx context.Context, user, actor string) (wasEnrolled bo
 
 // A View is what is shown of a user. Addresses are masked.
 type View struct {
-	User           string     `json:"user"`
-	UID            uint32     `json:"uid"`
-	Email          string     `json:"email,omitempty"`
-	EmailConfirmed *time.Time `json:"email_confirmed,omitempty"`
-	EmailAddedBy   string     `json:"email_added_by,omitempty"`
-	Phone          string     `json:"phone,omitempty"`
-	PhoneConfirmed *time.Time `json:"phone_confirmed,omitempty"`
-	PhoneAddedBy   string     `json:"phone_added_by,omitempty"`
-	TOTP           *time.Time `json:"totp,omitempty"`        // when the app was set up
-	BackupLeft     *int       `json:"backup_left,omitempty"` // codes that are not used
-	Preferred      mfa.Method `json:"preferred,omitempty"`
-	Skipped        *time.Time `json:"skipped,omitempty"`  // when the user chose to have no second factor
-	Outdated       bool       `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
-	Failures       int        `json:"failures"`
-	Locked         bool       `json:"locked"`
-	LockedUntil    *time.Time `json:"locked_until,omitempty"` // absent while locked: until unlocked
-	PendingCodes   int        `json:"pending_codes"`          // sent, unused and not expired
-	CodesSent      int        `json:"codes_sent"`             // that count against code.max_sends
+	User               string       `json:"user"`
+	UID                uint32       `json:"uid"`
+	Email              string       `json:"email,omitempty"`
+	EmailConfirmed     *time.Time   `json:"email_confirmed,omitempty"`
+	EmailAddedBy       string       `json:"email_added_by,omitempty"`
+	Phone              string       `json:"phone,omitempty"`
+	PhoneConfirmed     *time.Time   `json:"phone_confirmed,omitempty"`
+	PhoneAddedBy       string       `json:"phone_added_by,omitempty"`
+	TOTP               *time.Time   `json:"totp,omitempty"`        // when the app was set up
+	BackupLeft         *int         `json:"backup_left,omitempty"` // codes that are not used
+	Preferred          mfa.Method   `json:"preferred,omitempty"`
+	Skipped            *time.Time   `json:"skipped,omitempty"`  // when the user chose to have no second factor
+	Outdated           bool         `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
+	Failures           int          `json:"failures"`
+	Locked             bool         `json:"locked"`
+	LockedUntil        *time.Time   `json:"locked_until,omitempty"`         // absent while locked: until unlocked
+	PendingCodes       int          `json:"pending_codes"`                  // sent, unused and not expired
+	CodesSent          int          `json:"codes_sent"`                     // that count against code.max_sends
+	LockedBy           string       `json:"locked_by,omitempty"`            // absent while locked: by wrong codes
+	Recoverable        bool         `json:"recoverable,omitempty"`          // a code that ends the lock was mailed
+	Disabled           []mfa.Method `json:"disabled,omitempty"`             // methods that took too many wrong codes
+	MustChangePassword bool         `json:"must_change_password,omitempty"` // the next login demands it
 }
 
 // enrollment returns that of id, or an error wrapping ErrNotEnrolled.
@@ -249,6 +269,17 @@ func (s *Service) Show(ctx context.Context, id mfa.Identity) (View, error) {
 	if v.Locked = locked; locked && !hard {
 		v.LockedUntil = st.LockedUntil
 	}
+	if locked {
+		v.LockedBy = st.LockedBy
+		v.Recoverable = st.Recovery != nil && now.Before(st.Recovery.Expires)
+	}
+	for m := range st.MethodFailures {
+		if st.Disabled(m) && en.Has(m) {
+			v.Disabled = append(v.Disabled, m)
+		}
+	}
+	slices.Sort(v.Disabled)
+	v.MustChangePassword = st.MustChangePassword
 	for _, p := range st.Pending {
 		if now.Before(p.Expires) {
 			v.PendingCodes++

@@ -29,6 +29,7 @@ const (
 	ResultAsk         = "ask"         // for a code
 	ResultEnroll      = "enroll"      // led to a second factor
 	ResultLocked      = "locked"      // refused for now
+	ResultDisabled    = "disabled"    // refused: every method took too many wrong codes
 	ResultKeepOut     = "keep_out"    // refused: not enrolled
 	ResultUnavailable = "unavailable" // refused: nobody can say
 )
@@ -175,10 +176,10 @@ func (x *Explanation) result(l *attempt, p plan, st mfa.State) {
 		x.Text = "let in without a second factor: " + p.reason
 	case toHoldOff:
 		x.Result, x.PAM = ResultLocked, "PAM_MAXTRIES"
-		x.Text = "refused: locked until an administrator unlocks"
-		if p.lock > 0 {
-			x.Text = "refused: locked for " + challenge.Span(p.lock)
-		}
+		x.Text = "refused: " + l.lockText(p.state)
+	case toShutOut:
+		x.Result, x.PAM = ResultDisabled, "PAM_MAXTRIES"
+		x.Text = "refused: " + p.reason + ", until the user is enrolled anew"
 	case toAsk:
 		x.Result, x.PAM = ResultAsk, "PAM_SUCCESS"
 		x.Text = "a code is asked for: " + asked(p)
@@ -205,6 +206,21 @@ func (x *Explanation) result(l *attempt, p plan, st mfa.State) {
 		x.Asks = []mfa.Method{}
 		x.Text = "refused: " + p.reason
 	}
+}
+
+// lockText says how long the lock that st has lasts yet, and what ends it.
+func (l *attempt) lockText(st mfa.State) string {
+	text := "locked until an administrator unlocks"
+	if left, hard, _ := st.Locked(l.deps.Now()); !hard {
+		text = "locked for " + challenge.Span(left)
+	}
+	if st.LockedBy != "" {
+		text += ", by " + st.LockedBy
+	}
+	if l.Recoverable(st) {
+		text += "; the recovery code that was mailed ends it"
+	}
+	return text
 }
 
 // asked says which methods are asked for, in which order.

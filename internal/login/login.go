@@ -72,6 +72,11 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	} else {
 		v, err = l.decide(ctx)
 	}
+	if v.Outcome == mfa.Accepted {
+		v = l.passwordChange(ctx, v)
+	} else {
+		l.TellOfFailures(ctx)
+	}
 	l.record(req, v, err)
 	return v, err
 }
@@ -93,10 +98,12 @@ func (e *Engine) account(name string) (*store.Account, error) {
 type attempt struct {
 	*Engine
 	*challenge.Conversation
-	factors []string  // that were proven before we are asked
-	policy  policy    // that counts; nothing before findPolicy
-	passed  []matcher // for each rule before the one that counts: what did not match
-	gids    []uint32  // groups of the user; nil: not asked for yet
+	factors   []string  // that were proven before we are asked
+	policy    policy    // that counts; nothing before findPolicy
+	passed    []matcher // for each rule before the one that counts: what did not match
+	gids      []uint32  // groups of the user; nil: not asked for yet
+	recovered bool      // a recovery code ended the lock
+	ownWish   bool      // the user wants to change the password after the login
 }
 
 // attempt begins a login.
@@ -117,7 +124,13 @@ func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
 	case toLetIn:
 		return mfa.Verdict{Outcome: mfa.Exempt, Reason: p.reason}, nil
 	case toHoldOff:
-		return l.holdOff(ctx, p)
+		if v, err := l.Recover(ctx, p.state); v.Outcome != mfa.Accepted {
+			return v, err
+		}
+		l.recovered = true
+		return l.decide(ctx) // not locked any more
+	case toShutOut:
+		return l.shutOut(ctx)
 	case toAsk:
 		return l.ask(ctx, p)
 	case toRecall:
@@ -129,10 +142,12 @@ func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
 	return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: p.reason}, nil
 }
 
-// ask asks for the second factor, and then whether to remember the login.
+// ask asks for the second factor, and then whether to remember the login. Not if
+// the password is about to change, or a lock was ended: who knows who else knows
+// it.
 func (l *attempt) ask(ctx context.Context, p plan) (mfa.Verdict, error) {
 	v, err := l.prove(ctx, p.enrollment, p.methods)
-	if v.Outcome == mfa.Accepted {
+	if v.Outcome == mfa.Accepted && !l.recovered && !l.ownWish && !l.MustChangePassword() {
 		l.keep(ctx, p.enrollment, v.Method)
 	}
 	return v, err
@@ -144,10 +159,10 @@ func (l *attempt) unavailable(ctx context.Context, reason string, err error) (mf
 	return mfa.Verdict{Outcome: mfa.Unavailable, Reason: reason}, err
 }
 
-// holdOff refuses somebody who is locked.
-func (l *attempt) holdOff(ctx context.Context, p plan) (mfa.Verdict, error) {
-	l.Say(ctx, mfa.Failure, challenge.TextLocked(p.lock))
-	return mfa.Verdict{Outcome: mfa.Exhausted, Reason: p.reason}, nil
+// shutOut refuses somebody all of whose methods took too many wrong codes.
+func (l *attempt) shutOut(ctx context.Context) (mfa.Verdict, error) {
+	l.Say(ctx, mfa.Failure, textAllDisabled)
+	return mfa.Verdict{Outcome: mfa.Exhausted, Reason: disabled}, nil
 }
 
 // enrollment returns what the user has set up; nothing, if it was for another

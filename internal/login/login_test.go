@@ -42,6 +42,7 @@ type desk struct {
 	fail  error         // what the carrier says
 	mute  error         // what it says to text messages
 	spent error         // what the ledger of text messages says
+	came  *sync.Cond    // a mail did
 	hold  chan struct{} // if not nil, the carrier says nothing until it is closed
 }
 
@@ -91,6 +92,7 @@ func minutes(n int) mfa.Duration { return mfa.Duration(n) * mfa.Duration(time.Mi
 func newDesk(t *testing.T, change ...func(*settings)) *desk {
 	t.Helper()
 	d := &desk{t: t, store: &storetest.Memory{}, log: &lockedBuffer{}, groups: newDirectory(), now: start}
+	d.came = sync.NewCond(&d.mu)
 	cfg := defaults()
 	for _, f := range change {
 		f(&cfg)
@@ -172,6 +174,7 @@ func (d *desk) Send(_ context.Context, m mfa.Message) error {
 		return d.mute
 	}
 	d.mails = append(d.mails, m)
+	d.came.Broadcast()
 	return nil
 }
 
@@ -222,7 +225,7 @@ type step struct {
 
 // ends are the ends of prompts that programs wait for.
 var ends = []string{
-	challenge.EndCode, challenge.EndCodeOrMenu, challenge.EndBackup, challenge.EndChoice,
+	challenge.EndCode, challenge.EndCodeOrMenu, challenge.EndBackup, challenge.EndRecovery, challenge.EndChoice,
 	"Email address: ", "Phone number (like +17891234567): ", "Press Enter when they are kept: ",
 	"Remember this login for 90 days? [y/N]: ",
 }

@@ -2,8 +2,8 @@ package login
 
 import (
 	"context"
-	"time"
 
+	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 )
 
@@ -14,7 +14,8 @@ type deed uint8
 const (
 	toKeepOut deed = iota // must enroll, but may not here
 	toLetIn               // nothing is asked
-	toHoldOff             // locked: refused for now
+	toHoldOff             // locked: refused for now, unless they recover
+	toShutOut             // every method is disabled: refused until enrolled anew
 	toAsk                 // for one of the methods
 	toRecall              // remembered: nothing is asked
 	toSetUp               // led to a first method
@@ -24,11 +25,11 @@ const (
 type plan struct {
 	do         deed
 	reason     string         // unless it is to ask or to set up
-	lock       time.Duration  // to hold off: for how long yet; zero until unlocked
+	state      mfa.State      // what is remembered of the user, to hold off and to ask
 	enrollment mfa.Enrollment // what is set up
 	methods    []mfa.Method   // to ask for, also before it is to set up; the first to begin with
-	state      mfa.State      // what is remembered of the user
 	session    mfa.Session    // to recall
+	shut       bool           // there are methods, and each is disabled
 }
 
 // look says what there is to do. It changes nothing, and asks nobody.
@@ -51,22 +52,43 @@ func (l *attempt) lookAtUser(ctx context.Context) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	if left, _, is := st.Locked(l.deps.Now()); is {
-		return plan{do: toHoldOff, reason: "locked", lock: left}, nil
+	if _, _, locked := st.Locked(l.deps.Now()); locked {
+		return plan{do: toHoldOff, reason: "locked", state: st}, nil
 	}
 	en, err := l.enrollment(ctx)
 	if err != nil {
 		return plan{}, err
 	}
-	if methods := usable(en, l.policy.Methods); len(methods) > 0 {
-		return plan{do: toAsk, enrollment: en, methods: methods, state: st}, nil
+	if counting := usable(en, l.policy.Methods); len(counting) > 0 {
+		p := askFor(en, challenge.Enabled(st, counting))
+		p.state = st
+		return p, nil
 	}
 	p := l.lookAtNewcomer(en)
 	// Who has a second factor that does not count here proves it before they get
 	// another: else the weakest service would hand out the factors of the others.
-	p.enrollment, p.methods = en, usable(en, allMethods)
+	if others := usable(en, allMethods); len(others) > 0 {
+		before := askFor(en, challenge.Enabled(st, others))
+		if before.do == toShutOut && p.do != toLetIn {
+			return before, nil
+		}
+		p.methods, p.shut = before.methods, before.do == toShutOut
+	}
+	p.enrollment = en
 	return p, nil
 }
+
+// askFor is the plan for who has methods, of which these are not disabled. None is
+// never taken for a user who has no second factor, for that would let the next
+// guesser set one up.
+func askFor(en mfa.Enrollment, enabled []mfa.Method) plan {
+	if len(enabled) == 0 {
+		return plan{do: toShutOut, reason: disabled, enrollment: en, shut: true}
+	}
+	return plan{do: toAsk, enrollment: en, methods: enabled}
+}
+
+const disabled = "every method is disabled after too many wrong codes"
 
 // allMethods are the methods that anybody can have.
 var allMethods = []mfa.Method{mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup}

@@ -81,7 +81,7 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 				q.End = challenge.EndCodeOrMenu
 			}
 		}
-		key, v, err := l.Pose(ctx, q)
+		key, v, err := l.pose(ctx, q)
 		if key == "" {
 			if v.Outcome == mfa.Accepted {
 				l.proven(ctx, en, method)
@@ -92,14 +92,36 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 	}
 }
 
+// pose is Pose, in which the user can choose to change the password afterwards.
+func (l *attempt) pose(ctx context.Context, q challenge.Question) (key string, v mfa.Verdict, err error) {
+	if l.mayChangePassword() {
+		q.Keys = append(q.Keys, challenge.KeyPassword)
+	}
+	for {
+		key, v, err := l.Pose(ctx, q)
+		if key != challenge.KeyPassword {
+			return key, v, err
+		}
+		l.ownWish, q.Text = true, textOwnWish+" Type the code."
+	}
+}
+
 // choose shows the methods. The choice can be remembered.
 func (l *attempt) choose(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Method, error) {
 	items := make([]string, len(methods))
 	for i, m := range methods {
 		items[i] = name(m, en)
 	}
-	i, starred, err := l.Choose(ctx, "How do you want to prove that it is you?", items,
-		"Put a * behind the number to be asked for it first from now on.")
+	title, key := "How do you want to prove that it is you?", ""
+	if l.mayChangePassword() {
+		key = challenge.KeyPassword
+	}
+	const star = "Put a * behind the number to be asked for it first from now on."
+	i, starred, keyed, err := l.ChooseOrKey(ctx, title, items, star, key, challenge.TextPasswordKey)
+	if keyed {
+		l.ownWish = true
+		i, starred, err = l.Choose(ctx, textOwnWish+"\n"+title, items, star)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -170,6 +192,11 @@ var errChanged = errors.New("the enrollment changed during the login")
 // proven does what follows a right code, none of which can undo the login.
 func (l *attempt) proven(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 	ctx = context.WithoutCancel(ctx)
+	if l.ownWish {
+		if err := l.revoke(ctx); err != nil {
+			l.deps.Log.Error("what earlier logins left is not revoked", "user", l.Account.ID.Name, "error", err)
+		}
+	}
 	switch m {
 	case mfa.Email, mfa.SMS:
 		l.confirm(ctx, en, l.Arrived())

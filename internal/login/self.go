@@ -36,7 +36,12 @@ func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verd
 	case err != nil:
 		return l.Failed(ctx, err)
 	case p.do == toHoldOff:
-		return l.holdOff(ctx, p)
+		if v, err := l.Recover(ctx, p.state); v.Outcome != mfa.Accepted {
+			return v, err
+		}
+		return e.Prove(ctx, c) // not locked any more
+	case p.shut:
+		return l.shutOut(ctx)
 	case len(p.methods) > 0:
 		return l.prove(ctx, p.enrollment, p.methods)
 	}

@@ -101,12 +101,12 @@ func (c SessionConfig) ended(s mfa.Session, fingerprint string, now time.Time) s
 // has set up en and could be asked for one of methods, needs no asking.
 func remembered(st mfa.State, c SessionConfig, o mfa.Origin, en mfa.Enrollment, methods []mfa.Method, now time.Time) (mfa.Session, bool) {
 	place, ok := c.place(o)
-	if !ok || len(st.Sessions) == 0 {
+	if !ok || len(st.Sessions) == 0 || st.MustChangePassword {
 		return mfa.Session{}, false
 	}
 	fingerprint := en.Fingerprint()
 	for _, s := range st.Sessions {
-		if s.SamePlace(place) && slices.Contains(methods, s.Method) && c.ended(s, fingerprint, now) == "" {
+		if s.SamePlace(place) && slices.Contains(methods, s.Method) && !st.Disabled(s.Method) && c.ended(s, fingerprint, now) == "" {
 			return s, true
 		}
 	}

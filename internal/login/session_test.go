@@ -105,6 +105,7 @@ func TestRemembered(t *testing.T) {
 		en      mfa.Enrollment
 		methods []mfa.Method
 		now     time.Time
+		st      mfa.State
 	}
 	for name, tc := range map[string]struct {
 		change func(*login)
@@ -130,14 +131,18 @@ func TestRemembered(t *testing.T) {
 		"another address of en": {func(l *login) { l.en.Email = &mfa.Address{Address: "bob@example.com"} }, false},
 		"another uid":           {func(l *login) { l.en.UID++ }, false},
 		"method not allowed":    {func(l *login) { l.methods = []mfa.Method{mfa.TOTP} }, false},
-		"no fingerprint":        {func(l *login) { l.s.Enrollment = "" }, false},
+		"method disabled": {func(l *login) {
+			l.st.MethodFailures = map[mfa.Method]int{mfa.Email: mfa.MaxMethodFailures}
+		}, false},
+		"password to change": {func(l *login) { l.st.MustChangePassword = true }, false},
+		"no fingerprint":     {func(l *login) { l.s.Enrollment = "" }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, en, o := good()
-			l := login{s, bothBound, o, en, []mfa.Method{mfa.Email}, start}
+			l := login{s, bothBound, o, en, []mfa.Method{mfa.Email}, start, mfa.State{}}
 			tc.change(&l)
-			st := mfa.State{Sessions: []mfa.Session{{ID: "other", Service: "sshd"}, l.s}}
-			got, ok := remembered(st, l.cfg, l.o, l.en, l.methods, l.now)
+			l.st.Sessions = []mfa.Session{{ID: "other", Service: "sshd"}, l.s}
+			got, ok := remembered(l.st, l.cfg, l.o, l.en, l.methods, l.now)
 			if ok != tc.want || ok && got.ID != "x" {
 				t.Errorf("%+v %v, want %v", got, ok, tc.want)
 			}

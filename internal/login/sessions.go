@@ -133,8 +133,10 @@ func sweep(st *mfa.State, now time.Time) bool {
 		st.Enrolling = nil
 	}
 	if st.LockedUntil != nil && !now.Before(*st.LockedUntil) {
-		st.LockedUntil = nil
+		st.LockedUntil, st.LockedBy, st.Recovery = nil, "", nil
 	}
+	st.LockMails = keepIf(st.LockMails, func(t time.Time) bool { return now.Before(t.Add(keepCodes)) })
+	st.Told = keepIf(st.Told, func(n mfa.AddressNoticed) bool { return now.Before(n.At.Add(keepCodes)) })
 	if reflect.DeepEqual(*st, mfa.State{UID: st.UID}) {
 		*st = mfa.State{}
 	}

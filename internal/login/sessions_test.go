@@ -84,3 +84,35 @@ func TestSweep(t *testing.T) {
 	}
 	d.store.Fail(nil)
 }
+
+// A recovery ends what is remembered, and is not remembered itself; neither is a
+// login after which the password is changed.
+func TestRecoveryRevokes(t *testing.T) {
+	d := newRecovering(t, always)
+	elsewhere := request("alice")
+	elsewhere.RHost = "192.0.2.2"
+	for locked := false; !locked; _, _, locked = d.state("alice").Locked(d.clock()) {
+		if _, err := d.engine.Login(t.Context(), elsewhere, promptFunc(guessWrongly)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(d.state("alice").Sessions); n != 1 {
+		t.Fatalf("%d sessions before the recovery", n)
+	}
+	code := d.recovery(1)
+	d.login(request("alice"), mfa.Accepted, step{"It ends the lock", say(code), nil}, step{"sent to", d.sentCode, nil})
+	if st := d.state("alice"); st.Sessions != nil {
+		t.Errorf("after a recovery: %+v", st.Sessions)
+	}
+	d.login(request("alice"), mfa.Accepted, step{"sent to", d.sentCode, nil})
+	d.again()
+
+	t.Run("password changed by choice", func(t *testing.T) {
+		d.advance(time.Hour) // the codes of the lock are over
+		d.login(elsewhere, mfa.Accepted, step{"sent to", say("p"), nil}, step{"is changed after this login", d.sentCode, nil},
+			step{want: "change your password now"})
+		if st := d.state("alice"); st.Sessions != nil {
+			t.Errorf("%+v", st.Sessions)
+		}
+	})
+}

@@ -236,6 +236,30 @@ type State struct {
 	Enrolling   *Enrolling    `json:"enrolling,omitempty"`    // an enrollment that was begun and not confirmed
 	EnrollSince *time.Time    `json:"enroll_since,omitempty"` // when enrolling was asked for first
 	Sessions    []Session     `json:"sessions,omitempty"`     // logins that are remembered
+
+	MethodFailures     map[Method]int   `json:"method_failures,omitempty"`      // wrong codes of a method since its last right one
+	LockedBy           string           `json:"locked_by,omitempty"`            // the administrator who locked; empty: wrong codes did
+	Recovery           *Recovery        `json:"recovery,omitempty"`             // a code that ends the lock
+	LockMails          []time.Time      `json:"lock_mails,omitempty"`           // mails about locks of the last day
+	MustChangePassword bool             `json:"must_change_password,omitempty"` // the next accepted login demands it
+	Seen               []string         `json:"seen,omitempty"`                 // where right codes came from, newest last
+	Told               []AddressNoticed `json:"told,omitempty"`                 // addresses told of in the last day
+}
+
+// A Recovery is a code that was mailed at a lock and ends it, once. The code itself
+// is not in it.
+type Recovery struct {
+	Nonce   []byte    `json:"nonce"`
+	MAC     []byte    `json:"mac"` // keyed hash of the code
+	Expires time.Time `json:"expires"`
+	Tries   int       `json:"tries,omitempty"` // wrong ones so far
+}
+
+// An AddressNoticed is an address from which wrong codes came, and when the user
+// was told so.
+type AddressNoticed struct {
+	Address string    `json:"address"`
+	At      time.Time `json:"at"`
 }
 
 // An EnrollOffer is what somebody who has no second factor may choose.
@@ -278,16 +302,4 @@ type Message struct {
 	To      string // address or E.164 number
 	Subject string // email only
 	Text    string // plain text, lines end with \n
-}
-
-// Locked says whether logins are refused at the time now, and for how long yet;
-// hard means until an administrator unlocks, and then left is zero.
-func (s State) Locked(now time.Time) (left time.Duration, hard, locked bool) {
-	switch {
-	case s.LockedHard:
-		return 0, true, true
-	case s.LockedUntil != nil && now.Before(*s.LockedUntil):
-		return s.LockedUntil.Sub(now), false, true
-	}
-	return 0, false, false
 }

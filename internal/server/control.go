@@ -33,6 +33,7 @@ const maxBody = 64 << 10
 //	GET  /v1/users/NAME
 //	PUT  /v1/users/NAME/email    {"address": "…"}
 //	PUT  /v1/users/NAME/phone    {"address": "+…"}
+//	POST /v1/users/NAME/lock     {"for": "2h"}, or {} for until unlocked
 //	POST /v1/users/NAME/unlock
 //	POST /v1/users/NAME/reset
 //	POST /v1/send-test           {"method": "email", "to": "…"}; see sendtest.go
@@ -105,6 +106,7 @@ func (s *Control) routes(mux router) {
 	mux.HandleFunc("GET /v1/users/{name}", s.admin(s.show))
 	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setContact(mfa.Email)))
 	mux.HandleFunc("PUT /v1/users/{name}/phone", s.admin(s.setContact(mfa.SMS)))
+	mux.HandleFunc("POST /v1/users/{name}/lock", s.admin(s.lock))
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
 	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
 	mux.HandleFunc("POST /v1/send-test", s.admin(s.sendTest))
