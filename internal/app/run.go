@@ -59,6 +59,7 @@ func (a *App) Run(ctx context.Context) error {
 	var watching sync.WaitGroup
 	watchCtx, endWatch := context.WithCancel(context.Background())
 	watching.Go(func() { a.watchdog(watchCtx) })
+	watching.Go(func() { a.sweep(watchCtx) })
 
 	a.opts.Log.Info("ready", "version", mfa.Version, "pam_socket", cfg.Server.PAMSocket,
 		"control_socket", cfg.Server.ControlSocket, "store", cfg.Store.Path, "mode", cfg.Policy.Mode)

@@ -179,4 +179,7 @@ func (c *Conversation) checkRecovery(ctx context.Context, answer string) (right,
 
 // Revoke drops what earlier logins left for later ones: a password may have been in
 // other hands.
-func Revoke(st *mfa.State) { st.Enrolling = nil }
+func Revoke(st *mfa.State) {
+	st.Enrolling = nil
+	st.RevokeSessions()
+}
