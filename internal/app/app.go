@@ -160,6 +160,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 		MaxLogins: cfg.Server.MaxLogins, Timeout: time.Duration(cfg.Server.LoginTimeout), Audit: a.audit, Log: opts.Log,
 	}
 	a.metrics.Running(func() (now, most, refused int) { return a.pam.Running(), cfg.Server.MaxLogins, a.pam.Refused() })
+	a.metrics.Spending(a.spending)
 	a.setLevel(cfg)
 	a.audit.Record(audit.Event{Time: opts.Now(), Event: audit.ConfigLoad, Reason: "start"})
 	return a, nil
@@ -330,10 +331,11 @@ func (a *App) ledger(cfg deliver.SMSConfig) *deliver.Ledger {
 			PrefixPerHour: cfg.PerPrefixPerHour, TotalPerHour: cfg.PerHour,
 		},
 		Update: func(ctx context.Context, key string, fn func(old []byte) ([]byte, error)) error {
-			return store.Update(ctx, a.store, key, fn)
+			return store.Update(ctx, a.records.S, key, fn)
 		},
-		Hash: func(number string) string { return string(a.key.MAC("ledger number", []byte(number))) },
-		Log:  a.opts.Log, Now: a.opts.Now,
+		Hash:  func(number string) string { return string(a.key.MAC("ledger number", []byte(number))) },
+		Alert: func(_ string, used, max int) { a.metrics.TextAlert(used, max) },
+		Log:   a.opts.Log, Now: a.opts.Now,
 	}
 }
 

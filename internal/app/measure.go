@@ -30,6 +30,22 @@ func (t timedLogins) Login(ctx context.Context, req mfa.Request, p login.Prompte
 	return v, err
 }
 
+// spending is how many text messages went out within the last hour, and how many
+// may; the limit is 0 while nobody carries them.
+func (a *App) spending() (sent, limit int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), spendingTimeout)
+	defer cancel()
+	cur := a.cur.Load()
+	texts, err := cur.ledger.Total(ctx)
+	if cur.sms == nil {
+		texts.Max = 0
+	}
+	return texts.Used, texts.Max, err
+}
+
+// spendingTimeout bounds what a scrape waits for the store.
+const spendingTimeout = 2 * time.Second
+
 // unixPrefix marks a metrics.listen that is a path.
 const unixPrefix = "unix:"
 

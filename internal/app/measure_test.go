@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/deliver"
+	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
 )
@@ -126,5 +129,55 @@ func TestMetricsAddressInUse(t *testing.T) {
 	}
 	if err := a.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A text that is sent moves the gauge, and so do the alerts at 80 % of the limit
+// and at the limit.
+func TestSpendingIsMeasured(t *testing.T) {
+	cfg := goodConfig(shortDir(t))
+	cfg.Metrics.Listen = freeAddress(t)
+	cfg.SMS.Provider, cfg.SMS.Command.Path = deliver.ProviderCommand, "/bin/true"
+	cfg.SMS.PerHour, cfg.SMS.PerUserPerDay = 5, 1
+	r := run(t, cfg)
+	expect := func(sent int, alerts ...string) {
+		t.Helper()
+		text := r.scrape(cfg.Metrics.Listen)
+		for _, want := range append(alerts, fmt.Sprintf("mfa_text_messages_last_hour %d", sent), "mfa_text_messages_hourly_limit 5") {
+			if !strings.Contains(text, want+"\n") {
+				t.Errorf("no %s", want)
+			}
+		}
+	}
+	const near, reached = `mfa_text_message_alerts_total{level="near"} `, `mfa_text_message_alerts_total{level="reached"} `
+	expect(0, near+"0", reached+"0")
+
+	id, err := login.LookupNSS(r.user)
+	if err == nil {
+		err = r.cur.Load().enroll.SetContact(t.Context(), id, mfa.SMS, "+12025550123", "test")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := r.dial()
+	m.expect(wire.Prompt, "Choice [1]: ")
+	m.answer("2")
+	m.expect(wire.Prompt, "A code was sent to +1")
+	expect(1, near+"0", reached+"0")
+	for i, want := range [][]string{{near + "0"}, {near + "0"}, {near + "1", reached + "0"}, {near + "1", reached + "1"}} {
+		if err := r.cur.Load().ledger.Reserve(t.Context(), fmt.Sprint("user", i), fmt.Sprintf("+1202555013%d", i)); err != nil {
+			t.Fatal(err)
+		}
+		expect(2+i, want...)
+	}
+}
+
+// Without a carrier there is no limit that could come near.
+func TestNoSpendingWithoutCarrier(t *testing.T) {
+	cfg := goodConfig(shortDir(t))
+	cfg.Metrics.Listen = freeAddress(t)
+	text := run(t, cfg).scrape(cfg.Metrics.Listen)
+	if !strings.Contains(text, "\nmfa_text_messages_hourly_limit 0\n") {
+		t.Error("a limit of messages that nobody carries")
 	}
 }

@@ -8,6 +8,7 @@
 package metrics
 
 import (
+	"math"
 	"net/http"
 	"slices"
 	"sync/atomic"
@@ -46,11 +47,12 @@ type Metrics struct {
 	sendsPending *prometheus.GaugeVec
 	storeTime    *prometheus.HistogramVec
 	storeErrors  *prometheus.CounterVec
+	textAlerts   *prometheus.CounterVec
 	reloaded     prometheus.Gauge
 	reloadOK     prometheus.Gauge
 
 	running  atomic.Pointer[func() (now, most, refused int)]
-	spending atomic.Pointer[func() (sent, limit int)]
+	spending atomic.Pointer[func() (sent, limit int, err error)]
 }
 
 // New returns metrics of the program of that version.
@@ -70,6 +72,7 @@ func New(version string) *Metrics {
 		sendsPending: gauges("mfa_sends_pending", "Messages that are on their way just now.", "carrier"),
 		storeTime:    times("mfa_store_duration_seconds", "Time that the store took, by operation.", []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1, 5}, "op"),
 		storeErrors:  counters("mfa_store_errors_total", "Operations in which the store could not say.", "op"),
+		textAlerts:   counters("mfa_text_message_alerts_total", "How often the text messages of an hour came to 80 % of their limit (near), or to the limit (reached).", "level"),
 		reloaded:     gauge("mfa_config_last_reload_success_timestamp_seconds", "When a configuration was last taken, at the start or later."),
 		reloadOK:     gauge("mfa_config_last_reload_successful", "1 if the last configuration was taken, 0 if it was refused and the one before counts."),
 	}
@@ -77,7 +80,7 @@ func New(version string) *Metrics {
 	info.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(
 		m.logins, m.loginTime, m.wrongCodes, m.lockouts, m.unlocks, m.events, m.sends, m.sendTime, m.sendAttempts,
-		m.sendRetries, m.sendsPending, m.storeTime, m.storeErrors, m.reloaded, m.reloadOK, info,
+		m.sendRetries, m.sendsPending, m.storeTime, m.storeErrors, m.textAlerts, m.reloaded, m.reloadOK, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	m.registerReadings()
@@ -97,10 +100,15 @@ func (m *Metrics) registerReadings() {
 	}
 	messages := func(pick func(sent, limit int) int) func() float64 {
 		return func() float64 {
-			if f := m.spending.Load(); f != nil {
-				return float64(pick((*f)()))
+			f := m.spending.Load()
+			if f == nil {
+				return 0
 			}
-			return 0
+			sent, limit, err := (*f)()
+			if err != nil {
+				return math.NaN() // 0 would say that all is well
+			}
+			return float64(pick(sent, limit))
 		}
 	}
 	m.registry.MustRegister(
@@ -128,6 +136,9 @@ func (m *Metrics) fill() {
 		}
 		m.sendRetries.WithLabelValues(string(carrier))
 		m.sendsPending.WithLabelValues(string(carrier))
+	}
+	for _, level := range []string{near, reached} {
+		m.textAlerts.WithLabelValues(level)
 	}
 	for _, op := range []string{opGet, opPut, opDelete, opKeys} {
 		m.storeErrors.WithLabelValues(op)
@@ -174,8 +185,21 @@ func (m *Metrics) LoginTook(o mfa.Outcome, took time.Duration) {
 func (m *Metrics) Running(read func() (now, most, refused int)) { m.running.Store(&read) }
 
 // Spending has read called at each scrape: how many text messages count against
-// the limit of an hour, and the limit.
-func (m *Metrics) Spending(read func() (sent, limit int)) { m.spending.Store(&read) }
+// the limit of an hour, and the limit. With an error, neither is known.
+func (m *Metrics) Spending(read func() (sent, limit int, err error)) { m.spending.Store(&read) }
+
+// Levels of an alert about text messages.
+const near, reached = "near", "reached"
+
+// TextAlert counts an alert of deliver.Ledger: used messages of max went out
+// within an hour.
+func (m *Metrics) TextAlert(used, max int) {
+	level := near
+	if used >= max {
+		level = reached
+	}
+	m.textAlerts.WithLabelValues(level).Inc()
+}
 
 // Handler serves the metrics in the formats that Prometheus reads.
 func (m *Metrics) Handler() http.Handler {

@@ -81,7 +81,7 @@ func TestReadings(t *testing.T) {
 	m := New("")
 	expect(t, m, "mfa_conversations 0", "mfa_text_messages_hourly_limit 0")
 	m.Running(func() (int, int, int) { return 3, 9, 2 })
-	m.Spending(func() (int, int) { return 400, 500 })
+	m.Spending(func() (int, int, error) { return 400, 500, nil })
 	m.LoginTook(mfa.Accepted, 700*time.Millisecond)
 	expect(t, m,
 		"mfa_conversations 3", "mfa_conversations_max 9", "mfa_logins_refused_for_room_total 2",
@@ -89,6 +89,17 @@ func TestReadings(t *testing.T) {
 		`mfa_login_duration_seconds_bucket{outcome="accepted",le="0.5"} 0`,
 		`mfa_login_duration_seconds_bucket{outcome="accepted",le="1"} 1`,
 	)
+	m.Spending(func() (int, int, error) { return 0, 500, errors.New("disk on fire") })
+	expect(t, m, "mfa_text_messages_last_hour NaN", "mfa_text_messages_hourly_limit NaN")
+}
+
+func TestTextAlert(t *testing.T) {
+	m := New("")
+	expect(t, m, `mfa_text_message_alerts_total{level="near"} 0`, `mfa_text_message_alerts_total{level="reached"} 0`)
+	m.TextAlert(400, 500)
+	expect(t, m, `mfa_text_message_alerts_total{level="near"} 1`, `mfa_text_message_alerts_total{level="reached"} 0`)
+	m.TextAlert(500, 500)
+	expect(t, m, `mfa_text_message_alerts_total{level="near"} 1`, `mfa_text_message_alerts_total{level="reached"} 1`)
 }
 
 // senderFunc is a Sender in a test.
