@@ -39,7 +39,7 @@ func manualVerbs(t *testing.T) map[string]string {
 func words(line string) string {
 	var ws []string
 	for _, w := range strings.Fields(line)[2:] {
-		if slices.Contains([]string{"Ar", "Fl", "Cm", "Op", "Oo", "Brq"}, w) {
+		if slices.Contains([]string{"Ar", "Fl", "Cm", "Op", "Oo", "Bro"}, w) {
 			break
 		}
 		ws = append(ws, w)

@@ -10,8 +10,9 @@ import (
 
 const manual = "../../packaging/man/mfa.toml.5"
 
-// keyItem is how the manual begins what it says of a key.
-var keyItem = regexp.MustCompile(`^\.It Ic (\S+) = (.*)$`)
+// keyItem is how the manual begins what it says of a key; those of [[policy.rule]]
+// have no default.
+var keyItem = regexp.MustCompile(`^\.It Ic (\S+)(?: = .*)?$`)
 
 // manualKeys returns what mfa.toml(5) says of each dotted key: the item's line
 // and the lines below it. A table is a subsection: .Ss Table NAME
@@ -40,18 +41,37 @@ func manualKeys(t *testing.T) map[string][]string {
 	return said
 }
 
-// item is how the manual must begin what it says of a setting: with its default,
-// as the example writes it.
-func item(t *testing.T, s setting) []string {
-	_, name := split(s.name)
-	value, _ := exampleOf(t, s.name)
-	if value == "" {
-		value = asTOML(t, s.at)
+// A described is a key that the manual must have.
+type described struct {
+	name, value, allowed string // value: its default, "" if it has none
+}
+
+// allKeys returns those of settings and of [[policy.rule]].
+func allKeys(t *testing.T) []described {
+	var all []described
+	c := Default()
+	for _, s := range settings(&c) {
+		value, _ := exampleOf(t, s.name)
+		if value == "" {
+			value = asTOML(t, s.at)
+		}
+		all = append(all, described{s.name, value, rules[s.name].allowed})
 	}
-	return []string{
-		".It Ic " + name + " = " + strings.ReplaceAll(value, `"`, `\(dq`),
-		"Allowed: " + rules[s.name].allowed + ".",
+	for _, key := range ruleKeys() {
+		all = append(all, described{join(policyRule, key), "", ruleRules[key].allowed})
 	}
+	return all
+}
+
+// item is how the manual must begin what it says of a key: with its default, as
+// the example writes it, and what is allowed.
+func (d described) item() []string {
+	_, name := split(d.name)
+	first := ".It Ic " + name
+	if d.value != "" {
+		first += " = " + strings.ReplaceAll(d.value, `"`, `\(dq`)
+	}
+	return []string{first, "Allowed: " + strings.ReplaceAll(d.allowed, `\`, `\e`) + "."}
 }
 
 // TestManual guards mfa.toml(5) against drift: it has every key with its default
@@ -59,18 +79,17 @@ func item(t *testing.T, s setting) []string {
 // it can be pasted.
 func TestManual(t *testing.T) {
 	said := manualKeys(t)
-	c := Default()
 	var names []string
-	for _, s := range settings(&c) {
-		names = append(names, s.name)
-		want, lines := item(t, s), said[s.name]
-		table, _ := split(s.name)
+	for _, key := range allKeys(t) {
+		names = append(names, key.name)
+		want, lines := key.item(), said[key.name]
+		table, _ := split(key.name)
 		switch {
 		case len(lines) < 2 || lines[0] != want[0] || !strings.HasPrefix(strings.Join(lines[1:], " "), want[1]):
-			_, draft := exampleOf(t, s.name)
-			t.Errorf("%s: write under .Ss Table %s\n%s\n%s", s.name, table, strings.Join(want, "\n"), draft)
+			_, draft := exampleOf(t, key.name)
+			t.Errorf("%s: write under .Ss Table %s\n%s\n%s", key.name, table, strings.Join(want, "\n"), draft)
 		case strings.Join(lines[1:], " ") == want[1]:
-			t.Errorf("%s: the manual does not explain it", s.name)
+			t.Errorf("%s: the manual does not explain it", key.name)
 		}
 	}
 	for name := range said {
