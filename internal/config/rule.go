@@ -37,7 +37,7 @@ var rules = map[string]rule{
 
 	"store.backend":    word(laterWords["store.backend"], "local"),
 	"store.path":       somePath,
-	"secrets.key_file": somePath,
+	"secrets.key_file": secretFile,
 
 	"policy.mode":    word(nil, login.ModeOff, login.ModeOptional, login.ModeRequired),
 	"policy.methods": methods(laterWords["policy.methods"], mfa.TOTP, mfa.Email, mfa.Backup),
@@ -75,10 +75,10 @@ var rules = map[string]rule{
 	"email.smtp.host":          host,
 	"email.smtp.port":          count(1, 65535),
 	"email.smtp.tls":           word(nil, deliver.TLSNone, deliver.TLSOpportunistic, deliver.TLSStartTLS, deliver.TLSImplicit),
-	"email.smtp.ca_file":       optionalPath,
+	"email.smtp.ca_file":       optionalSecretFile,
 	"email.smtp.auth":          word(nil, deliver.AuthAuto, deliver.AuthNone, deliver.AuthPlain, deliver.AuthLogin, deliver.AuthCRAMMD5),
 	"email.smtp.username":      text(256),
-	"email.smtp.password_file": optionalPath,
+	"email.smtp.password_file": optionalSecretFile,
 	"email.smtp.timeout":       span(time.Second, 2*time.Minute),
 	"email.sendmail.path":      somePath,
 	"email.outbox.path":        optionalPath,
