@@ -35,6 +35,7 @@ const maxBody = 64 << 10
 //	GET  /v1/users/NAME
 //	PUT  /v1/users/NAME/email    {"address": "…", "silent": false}
 //	PUT  /v1/users/NAME/phone    {"address": "+…"}
+//	POST /v1/users/NAME/totp     a new app; the answer has its key
 //	POST /v1/users/NAME/lock     {"for": "2h"}, or {} for until unlocked
 //	POST /v1/users/NAME/unlock
 //	POST /v1/users/NAME/reset
@@ -117,6 +118,7 @@ func (s *Control) routes(mux router) {
 	mux.HandleFunc("GET /v1/backup", s.streaming(s.root, s.backup))
 	mux.HandleFunc("POST /v1/restore", s.admin(s.restore))
 	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setContact(mfa.Email)))
+	mux.HandleFunc("POST /v1/users/{name}/totp", s.admin(s.setApp))
 	mux.HandleFunc("PUT /v1/users/{name}/phone", s.admin(s.setContact(mfa.SMS)))
 	mux.HandleFunc("POST /v1/users/{name}/lock", s.admin(s.lock))
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
@@ -312,6 +314,16 @@ func (s *Control) setContact(m mfa.Method) func(*http.Request, string) (any, err
 		}
 		return s.Enroll().Show(r.Context(), id)
 	}
+}
+
+// setApp gives a user a new authenticator app.
+func (s *Control) setApp(r *http.Request, actor string) (any, error) {
+	id, err := s.account(r)
+	if err != nil {
+		return nil, err
+	}
+	text, err := s.Enroll().SetApp(r.Context(), id, actor)
+	return map[string]string{"user": id.Name, "text": text}, err
 }
 
 func (s *Control) unlock(r *http.Request, actor string) (any, error) {

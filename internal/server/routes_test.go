@@ -34,6 +34,7 @@ var adminWays = []way{
 	{"GET /v1/users/{name}", "/v1/users/nobody", "", 200, false},
 	{"PUT /v1/users/{name}/email", "/v1/users/nobody/email", `{"address": "eve@example.com"}`, 200, false},
 	{"PUT /v1/users/{name}/phone", "/v1/users/nobody/phone", `{"address": "+17891234567"}`, 200, false},
+	{"POST /v1/users/{name}/totp", "/v1/users/nobody/totp", "", 200, false},
 	{"POST /v1/users/{name}/lock", "/v1/users/nobody/lock", "{}", 200, false},
 	{"POST /v1/users/{name}/unlock", "/v1/users/nobody/unlock", "", 200, false},
 	{"POST /v1/explain", "/v1/explain", `{"user": "nobody", "service": "sshd"}`, 200, false},
