@@ -83,7 +83,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(statusCommand(c), enrollCommand(c), showCommand(c), unlockCommand(c), resetCommand(c),
 		preferCommand(c), optOutCommand(c), backupCodesCommand(c))
 	root.AddCommand(usersCommand(c), importCommand(c), confirmCommand(c),
-		backupCommand(c), restoreCommand(c), testCommand())
+		backupCommand(c), restoreCommand(c), testCommand(), keyCommand(c))
 	return root
 }
 

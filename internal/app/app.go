@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -64,6 +65,9 @@ type App struct {
 	started time.Time
 	pam     *server.PAM
 
+	rotating sync.Mutex    // held while the key or its file changes
+	rotated  chan struct{} // has room for one word that it did
+
 	carrier *carrier
 	queue   *deliver.Queue
 
@@ -102,7 +106,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if opts.Notify == nil {
 		opts.Notify = func(string) {}
 	}
-	a := &App{opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}}
+	a := &App{opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, rotated: make(chan struct{}, 1)}
 	// A message is given up while there is time left to tell so in its login.
 	a.queue = deliver.NewQueue(deliver.Retry(a.carrier, retryBase, retryLimit), time.Duration(cfg.Server.LoginTimeout)*4/5)
 	defer func() {
@@ -155,6 +159,11 @@ func openKey(cfg seal.Config, s store.Store) (*seal.Key, error) {
 		return nil, err
 	case isNew:
 		_, err = s.Put(ctx, store.Item{Key: keyID, Value: []byte(key.ID())})
+		return key, err
+	case string(known.Value) != key.ID() && slices.Contains(key.IDs(), string(known.Value)):
+		// A change of the key was cut short between the file and this note of it.
+		known.Value = []byte(key.ID())
+		_, err = s.Put(ctx, known)
 		return key, err
 	case string(known.Value) != key.ID():
 		return nil, fmt.Errorf("secrets.key_file %q holds key %s, but the store was written with key %s: restore that key file from a backup",

@@ -54,6 +54,7 @@ func (a *App) Run(ctx context.Context) error {
 	var watching sync.WaitGroup
 	watchCtx, endWatch := context.WithCancel(context.Background())
 	watching.Go(func() { a.watchdog(watchCtx) })
+	watching.Go(func() { a.forgetFormerKeys(watchCtx) })
 
 	a.opts.Log.Info("ready", "version", mfa.Version, "pam_socket", cfg.Server.PAMSocket,
 		"control_socket", cfg.Server.ControlSocket, "store", cfg.Store.Path, "mode", cfg.Policy.Mode)
@@ -124,6 +125,7 @@ func (a *App) control() *server.Control {
 		Lookup:     login.LookupNSS,
 		AdminGroup: func() string { return a.cur.Load().cfg.Server.AdminGroup },
 		Status:     a.status,
+		RotateKey:  a.rotateKey,
 		Log:        a.opts.Log,
 	}
 }

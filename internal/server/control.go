@@ -37,6 +37,7 @@ const maxBody = 64 << 10
 //	POST /v1/users/NAME/import   an Import
 //	GET  /v1/backup              a stream; root only
 //	POST /v1/restore             a Restore; root only
+//	POST /v1/key/rotate          a stream of Resealed
 //	POST /v1/self/VERB           a conversation; see self.go
 //
 // An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
@@ -49,6 +50,7 @@ type Control struct {
 	Lookup     login.Lookup
 	AdminGroup func() string
 	Status     func(context.Context) Status
+	RotateKey  func(ctx context.Context, begin func(total int), fn func(user string, err error)) error
 	Log        *slog.Logger
 
 	room  room // of conversations
@@ -100,6 +102,7 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 	mux.HandleFunc("POST /v1/users/{name}/import", s.admin(s.takeOver))
 	mux.HandleFunc("GET /v1/backup", s.streaming(s.root, s.backup))
 	mux.HandleFunc("POST /v1/restore", s.admin(s.restore))
+	mux.HandleFunc("POST /v1/key/rotate", s.streaming(s.actor, s.rotateKey))
 	mux.HandleFunc("POST /v1/self/{verb}", s.self)
 	return &http.Server{
 		Handler:           http.MaxBytesHandler(mux, maxBody),
