@@ -223,6 +223,13 @@ func TestControlAsSomebodyElse(t *testing.T) {
 		{"PUT", "/v1/users/nobody/email", `{"address": "eve@example.com"}`},
 		{"POST", "/v1/users/alice/unlock"},
 		{"POST", "/v1/users/alice/reset"},
+		{"GET", "/v1/users"},
+		{"GET", "/v1/users/alice?reveal=true"},
+		{"POST", "/v1/users/alice/confirm-resend"},
+		{"POST", "/v1/users/alice/import", "{}"},
+		{"GET", "/v1/backup"},
+		{"POST", "/v1/restore", "{}"},
+		{"POST", "/v1/key/rotate"},
 	} {
 		if code, out := call(t, path, 65534, way[0], way[1], way[2]); code != 403 {
 			t.Errorf("%s %s: %d %v", way[0], way[1], code, out)
