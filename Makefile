@@ -51,7 +51,7 @@ bench: deps build
 
 lint: $(GOLANGCI)
 	$(GO) vet ./...
-	$(GOLANGCI) run
+	$(GOLANGCI) run --allow-parallel-runners
 
 $(GOLANGCI):
 	@mkdir -p $(TOOLS)
@@ -67,6 +67,9 @@ install: build
 	install -D -m 0755 build/mfactl $(DESTDIR)$(PREFIX)/bin/mfactl
 	install -D -m 0644 build/pam_mfa.so $(DESTDIR)$(PAMDIR)/pam_mfa.so
 	install -D -m 0644 mfa.toml.example $(DESTDIR)/etc/mfa/mfa.toml.example
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 packaging/man/*.1
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 packaging/man/*.5
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/*.8
 	install -D -m 0644 packaging/systemd/mfad.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/mfad.socket
 	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|/usr/local|$(PREFIX)|' packaging/systemd/mfad.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/mfad.service

@@ -15,10 +15,11 @@ import (
 // down, never up and never to a room on the same floor.
 var floors = [][]string{
 	{"mfad", "mfactl", "pam_mfa", "e2e"},
-	{"internal/app"},
+	{"internal/setup"},
+	{"internal/app", "internal/doctor"},
 	{"internal/config", "internal/server"},
 	{"internal/login", "internal/enroll"},
-	{"internal/challenge"},
+	{"internal/challenge", "internal/metrics"},
 	{"internal/factor", "internal/foreign", "internal/deliver", "internal/store", "internal/audit"},
 	{"internal/otp", "internal/seal", "internal/wire"},
 	{"internal/mfa"},

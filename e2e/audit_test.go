@@ -37,6 +37,14 @@ func (s *site) events(a account, event string) []map[string]any {
 	return found
 }
 
+// auditText is the whole audit file.
+func (s *site) auditText() string {
+	s.t.Helper()
+	text, err := os.ReadFile(s.path("audit.jsonl"))
+	ok(s.t, err)
+	return string(text)
+}
+
 // expectFailures ends the test unless exactly n wrong codes of a were counted.
 func (s *site) expectFailures(a account, n int) {
 	s.t.Helper()

@@ -153,7 +153,13 @@ func TestSixtyColumnsAndFewMessages(t *testing.T) {
 		}
 		c.expectOut(t)
 	})
-	screen("locked", login, func(c *terminal) { c.expectOut(t) })
+	screen("locked", login, func(c *terminal) {
+		c.expect(t, recoveryPrompt)
+		c.send("123456")
+		c.expect(t, recoveryPrompt)
+		c.send("")
+		c.expectOut(t)
+	})
 	if n := len(tap.prompts(t)); n < 30 {
 		t.Errorf("only %d prompts were looked at", n)
 	}

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"mfa/internal/audit/audittest"
 )
 
 // A site is one test's installation: a folder with a configuration, a store, an
@@ -26,6 +28,7 @@ type site struct {
 	t        testing.TB
 	dir      string
 	settings map[string]string          // mfa.toml: dotted key to TOML value
+	env      []string                   // of the daemon, beside what it needs
 	log      *record                    // of the daemon that runs
 	signal   func(syscall.Signal) error // to that daemon
 	stop     func(syscall.Signal) error // the same, and waits for its end
@@ -60,6 +63,7 @@ func newSite(t testing.TB) *site {
 	}
 	from := syslog.len()
 	t.Cleanup(func() {
+		audittest.Check(t, s.path("audit.jsonl"))
 		if t.Failed() {
 			t.Logf("--- syslog:\n%s", syslog.String()[min(from, syslog.len()):])
 		}
@@ -99,7 +103,7 @@ func (s *site) startDaemon() {
 	ok(s.t, err)
 	defer func() { _ = notify.Close() }()
 	cmd := exec.Command(artefact("mfad"), "--config", s.writeConfig())
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "NOTIFY_SOCKET=" + name}
+	cmd.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "NOTIFY_SOCKET=" + name}, s.env...)
 	s.log, s.stop = service(s.t, cmd)
 	s.signal = func(sig syscall.Signal) error { return cmd.Process.Signal(sig) }
 	ok(s.t, notify.SetReadDeadline(time.Now().Add(patience)))

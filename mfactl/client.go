@@ -96,6 +96,10 @@ func decode(resp *http.Response, out any) error {
 			e.code, e.hint = exitNotAllowed, "Try it as root, for example with sudo."
 		case http.StatusNotFound:
 			e.code = exitNotFound
+		case http.StatusUnprocessableEntity:
+			e.hint = "Until it is mended this user is kept out. Mend it, or clear it with 'mfactl reset USER'."
+		case http.StatusInsufficientStorage:
+			e.hint = "The disk is full. Nothing was changed."
 		}
 		return e
 	}

@@ -45,9 +45,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	out, printed := checked(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if lost := printed(); err == nil && lost != nil {
+		err = exitError{code: exitFailed, err: fmt.Errorf("print: %w", lost)}
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -80,10 +84,29 @@ func newRoot() *cobra.Command {
 	root.SetHelpCommand(helpCommand(root))
 	root.SetVersionTemplate("mfactl {{.Version}}\n")
 	root.PersistentFlags().StringVar(&c.socket, "socket", defaultSocket, "control socket of mfad")
-	root.AddCommand(statusCommand(c), enrollCommand(c), showCommand(c), unlockCommand(c), resetCommand(c),
-		preferCommand(c), optOutCommand(c), backupCodesCommand(c))
-	root.AddCommand(usersCommand(c), importCommand(c), confirmCommand(c),
-		backupCommand(c), restoreCommand(c), testCommand(), keyCommand(c))
+	root.AddCommand(
+		statusCommand(c),
+		enrollCommand(c),
+		showCommand(c),
+		lockCommand(c),
+		unlockCommand(c),
+		resetCommand(c),
+		preferCommand(c),
+		optOutCommand(c),
+		backupCodesCommand(c),
+		sendTestCommand(c),
+		explainCommand(c),
+		auditCommand(c),
+		doctorCommand(c),
+		setupCommand(c),
+		usersCommand(c),
+		importCommand(c),
+		confirmCommand(c),
+		backupCommand(c),
+		restoreCommand(c),
+		testCommand(),
+		keyCommand(c),
+	)
 	return root
 }
 

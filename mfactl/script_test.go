@@ -19,19 +19,16 @@ import (
 	"mfa/internal/deliver/delivertest"
 )
 
-func TestMain(m *testing.M) {
-	scryptWork = 10 // a passphrase costs a millisecond
-	testscript.Main(m, map[string]func(){"mfactl": main})
-}
-
 // TestScripts runs the scripts of testdata, each with a daemon and a store of
 // its own. Beside what testscript has, a script can say
 //
 //	daemon start|stop            run mfad on $SOCKET, with its store in $STORE
+//	relay takes|STEP|gone        have mail go, from the next start, to a server that takes one, or refuses at STEP
 //	exits CODE [-as USER] PROGRAM [ARG...]
 //	login USER [ANSWER...]       log in as a PAM module would; "the-code" is the one mailed last
 //	mails N                      wait for N mails, and put them all into $WORK/mails
 //	json KEY=VALUE...            the output is one JSON object in which KEY is VALUE
+//	disk small|fill|free         the store has a disk of its own, which is full
 func TestScripts(t *testing.T) {
 	if os.Geteuid() != 0 {
 		if os.Getenv("CI") == "true" {
@@ -42,12 +39,14 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata",
 		RequireUniqueNames: true,
-		Setup:              setup,
+		Setup:              prepare,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"daemon": daemonCommand,
+			"relay":  relayCommand,
 			"exits":  exits,
 			"login":  loginCommand,
 			"json":   jsonCommand,
+			"disk":   diskCommand,
 			"mails":  mailsCommand,
 		},
 	})
@@ -55,7 +54,7 @@ func TestScripts(t *testing.T) {
 
 type daemonKey struct{}
 
-func setup(env *testscript.Env) error {
+func prepare(env *testscript.Env) error {
 	// $WORK is closed to other users, who must reach the socket.
 	run, err := os.MkdirTemp("", "mfactl")
 	if err != nil {

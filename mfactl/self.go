@@ -17,7 +17,7 @@ func preferCommand(c *client) *cobra.Command {
 		Short:     "Say which of your methods is asked for first",
 		Example:   "  mfactl prefer totp",
 		Args:      cobra.ExactArgs(1),
-		ValidArgs: []string{"totp", "email", "backup"},
+		ValidArgs: []string{"totp", "email", "sms", "backup"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := c.converse(cmd, selfPath(server.SelfPrefer)+"?method="+url.QueryEscape(args[0])); err != nil {
 				return err

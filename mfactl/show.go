@@ -38,10 +38,6 @@ func showCommand(c *client) *cobra.Command {
 }
 
 func viewRows(v enroll.View) [][2]any {
-	confirmed := "not yet: the next login confirms it"
-	if v.EmailConfirmed != nil {
-		confirmed = v.EmailConfirmed.Local().Format(time.DateTime)
-	}
 	locked := "no"
 	switch {
 	case v.Locked && v.LockedUntil != nil:
@@ -49,9 +45,18 @@ func viewRows(v enroll.View) [][2]any {
 	case v.Locked:
 		locked = "until unlocked; 'mfactl unlock " + v.User + "' ends it"
 	}
+	switch {
+	case v.LockedBy != "":
+		locked += " (by " + v.LockedBy + ")"
+	case v.Recoverable:
+		locked += ", or the recovery code that was mailed"
+	}
 	rows := [][2]any{{"user", v.User}, {"uid", v.UID}}
 	if v.Email != "" {
-		rows = append(rows, [2]any{"email", v.Email}, [2]any{"confirmed", confirmed})
+		rows = append(rows, [2]any{"email", v.Email}, [2]any{"confirmed", confirmed(v.EmailConfirmed)})
+	}
+	if v.Phone != "" {
+		rows = append(rows, [2]any{"phone", v.Phone}, [2]any{"phone confirmed", confirmed(v.PhoneConfirmed)})
 	}
 	if v.TOTP != nil {
 		rows = append(rows, [2]any{"authenticator app", "since " + v.TOTP.Local().Format(time.DateTime)})
@@ -68,10 +73,24 @@ func viewRows(v enroll.View) [][2]any {
 	if v.Outdated {
 		rows = append(rows, [2]any{"outdated", "yes: enrolls anew, because policy.mode was off"})
 	}
+	for _, m := range v.Disabled {
+		rows = append(rows, [2]any{"disabled", string(m) + ", after 100 wrong codes in a row, until set up anew"})
+	}
+	if v.MustChangePassword {
+		rows = append(rows, [2]any{"password", "the next login demands that it is changed"})
+	}
 	return append(rows,
 		[2]any{"locked", locked},
 		[2]any{"recent failures", v.Failures},
 		[2]any{"codes under way", v.PendingCodes},
 		[2]any{"codes sent lately", v.CodesSent},
 	)
+}
+
+// confirmed says when a code sent to an address was first typed back.
+func confirmed(at *time.Time) string {
+	if at == nil {
+		return "not yet: the next login confirms it"
+	}
+	return at.Local().Format(time.DateTime)
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,15 +46,28 @@ func printStatus(cmd *cobra.Command, st server.Status) {
 	if !st.StoreOK {
 		store = st.Problem
 	}
+	texts := "none"
+	if st.SMS != "" {
+		texts = fmt.Sprintf("%s; %d sent within the hour, of %s", st.SMS, st.Texts, limit(st.MaxTexts))
+	}
 	printRows(cmd.OutOrStdout(), [][2]any{
 		{"version", st.Version},
 		{"process", st.PID},
 		{"running since", st.Started.Local().Format(time.DateTime)},
 		{"policy", st.Mode},
 		{"email", st.Email},
+		{"text messages", texts},
 		{"store", st.Store},
 		{"store health", store},
 		{"enrolled users", st.Users},
 		{"logins under way", st.Logins},
 	})
+}
+
+// limit says how many may be; 0 is any number.
+func limit(n int) string {
+	if n == 0 {
+		return "any number"
+	}
+	return strconv.Itoa(n)
 }

@@ -109,6 +109,8 @@ func reload(a *app.App, path string, log *slog.Logger) {
 	cfg, err := config.Load(path)
 	if err == nil {
 		err = a.Reload(cfg)
+	} else {
+		a.Refused(err)
 	}
 	if err != nil {
 		log.Error("configuration refused; the old one stays in force", "error", err)

@@ -24,6 +24,11 @@
 
 #define EXPORTED __attribute__((visibility("default")))
 
+/* "mfactl doctor" finds the version in the file by the words before it. */
+#define VERSION_MARK "pam_mfa version "
+static const char marked_version[] __attribute__((used)) = VERSION_MARK PAM_MFA_VERSION;
+static const char *const version = marked_version + sizeof(VERSION_MARK) - 1;
+
 /* Under this name acct_mgmt finds that a password change was asked for. */
 #define CHANGE_KEY "pam_mfa:change_password"
 
@@ -145,7 +150,7 @@ static int describe(struct login *in)
 			[RELAY_RUSER] = item(in->pamh, PAM_RUSER),
 			[RELAY_SSH_AUTH_INFO] = pam_getenv(in->pamh, "SSH_AUTH_INFO_0"),
 			[RELAY_SSH_CONNECTION] = pam_getenv(in->pamh, "SSH_CONNECTION"),
-			[RELAY_MODULE] = PAM_MFA_VERSION,
+			[RELAY_MODULE] = version,
 		},
 	};
 	return PAM_SUCCESS;
@@ -278,7 +283,7 @@ static int authenticate(struct login *in)
 	struct meaning m;
 
 	if (in->options.debug)
-		pam_syslog(in->pamh, LOG_DEBUG, "version %s asks %s, timeout %d s", PAM_MFA_VERSION,
+		pam_syslog(in->pamh, LOG_DEBUG, "version %s asks %s, timeout %d s", version,
 			   in->options.socket, in->options.timeout);
 	relay_run(in->options.socket, in->options.timeout, &in->hello, &talk, &v);
 	if (!leave_word(in->pamh, v.change_password))

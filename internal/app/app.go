@@ -28,6 +28,8 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/enroll"
 	"mfa/internal/login"
+	"mfa/internal/metrics"
+	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/server"
 	"mfa/internal/store"
@@ -62,6 +64,7 @@ type App struct {
 	records store.Records
 	key     *seal.Key
 	audit   *audit.Log
+	metrics *metrics.Metrics
 	started time.Time
 	pam     *server.PAM
 
@@ -83,6 +86,17 @@ type settings struct {
 	enroll *enroll.Service
 	engine *login.Engine
 	email  *deliver.Email
+	sms    *deliver.SMS // nil: there are no text messages
+	ledger *deliver.Ledger
+}
+
+// close gives back the ways to send, once nobody is on them any more.
+func (s *settings) close() error {
+	err := s.email.Close()
+	if s.sms != nil {
+		err = errors.Join(err, s.sms.Close())
+	}
+	return err
 }
 
 // Check says what is wrong with a configuration beyond its text: files it names
@@ -95,7 +109,16 @@ func Check(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	return email.Close()
+	sms, err := newSMS(cfg.SMS, deliver.SMSOptions{})
+	return errors.Join(err, (&settings{email: email, sms: sms}).close())
+}
+
+// newSMS returns what carries text messages, nil if [sms] chose nobody.
+func newSMS(cfg deliver.SMSConfig, opts deliver.SMSOptions) (*deliver.SMS, error) {
+	if cfg.Provider == "" {
+		return nil, nil
+	}
+	return deliver.NewSMS(cfg, opts)
 }
 
 // New opens everything the configuration names but the sockets. Close it.
@@ -106,9 +129,10 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if opts.Notify == nil {
 		opts.Notify = func(string) {}
 	}
-	a := &App{opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, rotated: make(chan struct{}, 1)}
+	a := &App{opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version), rotated: make(chan struct{}, 1)}
 	// A message is given up while there is time left to tell so in its login.
-	a.queue = deliver.NewQueue(deliver.Retry(a.carrier, retryBase, retryLimit), time.Duration(cfg.Server.LoginTimeout)*4/5)
+	sender := a.metrics.Sends(hurried{deliver.Retry(a.metrics.Attempts(a.carrier), retryBase, retryLimit)})
+	a.queue = deliver.NewQueue(sender, time.Duration(cfg.Server.LoginTimeout)*4/5)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -117,10 +141,11 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if a.audit, err = audit.Open(cfg.Audit, opts.Log); err != nil {
 		return nil, err
 	}
+	a.audit.Observe(a.metrics.Event)
 	if a.store, err = local.Open(cfg.Store.Path); err != nil {
 		return nil, err
 	}
-	a.records = store.Records{S: a.store}
+	a.records = store.Records{S: a.metrics.Store(a.store)}
 	if a.key, err = openKey(cfg.Secrets, a.store); err != nil {
 		return nil, err
 	}
@@ -130,10 +155,12 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	}
 	a.take(next)
 	a.pam = &server.PAM{
-		Logins:    func() server.Loginer { return a.cur.Load().engine },
-		MaxLogins: cfg.Server.MaxLogins, Timeout: time.Duration(cfg.Server.LoginTimeout), Log: opts.Log,
+		Logins:    func() server.Loginer { return timedLogins{a.cur.Load().engine, a.metrics} },
+		MaxLogins: cfg.Server.MaxLogins, Timeout: time.Duration(cfg.Server.LoginTimeout), Audit: a.audit, Log: opts.Log,
 	}
+	a.metrics.Running(func() (now, most, refused int) { return a.pam.Running(), cfg.Server.MaxLogins, a.pam.Refused() })
 	a.setLevel(cfg)
+	a.audit.Record(audit.Event{Time: opts.Now(), Event: audit.ConfigLoad, Reason: "start"})
 	return a, nil
 }
 
@@ -179,25 +206,33 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
+	sms, err := newSMS(cfg.SMS, deliver.SMSOptions{Log: a.opts.Log, Now: a.opts.Now, Undelivered: a.undelivered})
+	s := &settings{cfg: cfg, email: email, sms: sms, ledger: a.ledger(cfg.SMS)}
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
 	generation, err := a.generation(cfg.Policy)
 	if err != nil {
-		return nil, errors.Join(err, email.Close())
+		return nil, errors.Join(err, s.close())
 	}
-	s := &settings{cfg: cfg, email: email}
 	s.asker = challenge.New(challenge.Config{
 		Code: cfg.Code, TOTP: cfg.TOTP, Lockout: cfg.Lockout, Prompt: cfg.Prompt, Host: host, MailSubject: cfg.Email.Subject,
+		SMSTemplate: cfg.SMS.Template, AutofillDomain: cfg.SMS.AutofillDomain,
 	}, challenge.Deps{
-		Records: a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,
+		Spending: s.ledger,
+		Records:  a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,
 	})
 	s.enroll = &enroll.Service{
 		Records: a.records, Asker: s.asker, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,
 		TOTP: cfg.TOTP, QR: cfg.Prompt.QR, Host: host, BackupCodes: cfg.Backup.Codes, Generation: generation,
+		Regions: cfg.SMS.Regions,
 	}
 	s.engine = login.New(login.Config{
 		Policy: cfg.Policy, Generation: generation, MailDomain: mailDomain(cfg.Email.From, host),
+		FallbackToEmail: cfg.SMS.FallbackToEmail, TextMessages: cfg.SMS.Provider != "",
 	}, login.Deps{
 		Records: a.records, Asker: s.asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,
-		Lookup: login.LookupNSS, Now: a.opts.Now,
+		Lookup: login.LookupNSS, Groups: login.NSSGroups{}, Now: a.opts.Now,
 	})
 	return s, nil
 }
@@ -205,6 +240,9 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 // policyKey is where the store remembers the policy that was in force last, so
 // that turning it off and on again is noticed across restarts and hosts.
 const policyKey = store.Meta + "policy"
+
+// modeByRule is noted for a policy that is off, but not for everybody.
+const modeByRule = "by rule"
 
 // generation notes the policy and returns how often everybody had to enroll anew:
 // once more each time that policy comes back from off, if it says so.
@@ -219,10 +257,13 @@ func (a *App) generation(p login.PolicyConfig) (int, error) {
 				return nil, fmt.Errorf("parse %q: %w", policyKey, err)
 			}
 		}
-		if now.Mode == login.ModeOff && p.Mode != login.ModeOff && p.ReenrollAfterOff {
+		if now.Mode == login.ModeOff && !p.Off() && p.ReenrollAfterOff {
 			now.Generation++
 		}
 		now.Mode = p.Mode
+		if p.Mode == login.ModeOff && !p.Off() {
+			now.Mode = modeByRule
+		}
 		return json.Marshal(now)
 	})
 	return now.Generation, err
@@ -255,15 +296,17 @@ func (a *App) Reload(cfg config.Config) error {
 		"store":            cfg.Store != prev.cfg.Store,
 		"secrets.key_file": cfg.Secrets != prev.cfg.Secrets,
 		"audit.file":       cfg.Audit != prev.cfg.Audit,
+		"metrics.listen":   cfg.Metrics != prev.cfg.Metrics,
 	} {
 		if changed {
 			a.opts.Log.Warn("a restart is needed for a changed setting; until then the old one stands", "key", key)
 		}
 	}
 	cfg.Server, cfg.Store, cfg.Secrets, cfg.Audit = prev.cfg.Server, prev.cfg.Store, prev.cfg.Secrets, prev.cfg.Audit
+	cfg.Metrics = prev.cfg.Metrics
 	next, err := a.build(cfg)
 	if err != nil {
-		a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigError, Reason: err.Error()})
+		a.Refused(err)
 		return err
 	}
 	a.take(next)
@@ -272,16 +315,49 @@ func (a *App) Reload(cfg config.Config) error {
 	return nil
 }
 
+// undelivered tells the administrator of a text message that was taken and did not
+// arrive.
+func (a *App) undelivered(m mfa.Message, receipt string, err error) {
+	to := deliver.Mask(m.To)
+	a.opts.Log.Error("text message did not arrive", "user", m.User, "to", to, "receipt", receipt, "error", err)
+	a.audit.Record(audit.Event{
+		Time: a.opts.Now(), Event: audit.Undelivered, User: m.User, Method: string(m.Carrier),
+		To: to, Message: m.ID, Receipt: receipt, Reason: err.Error(),
+	})
+}
+
+// ledger counts what is spent on text messages, in the store.
+func (a *App) ledger(cfg deliver.SMSConfig) *deliver.Ledger {
+	return &deliver.Ledger{
+		Limits: deliver.LedgerLimits{
+			UserPerDay: cfg.PerUserPerDay, NumberPerDay: cfg.PerNumberPerDay,
+			PrefixPerHour: cfg.PerPrefixPerHour, TotalPerHour: cfg.PerHour,
+		},
+		Update: func(ctx context.Context, key string, fn func(old []byte) ([]byte, error)) error {
+			return store.Update(ctx, a.store, key, fn)
+		},
+		Hash: func(number string) string { return string(a.key.MAC("ledger number", []byte(number))) },
+		Log:  a.opts.Log, Now: a.opts.Now,
+	}
+}
+
+// Refused writes down that a configuration was not taken, here or before it came
+// here.
+func (a *App) Refused(why error) {
+	a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigError, Reason: why.Error()})
+}
+
 // take makes s what counts from now on.
 func (a *App) take(s *settings) {
-	a.cur.Store(s)
-	old := a.carrier.email.Swap(s.email)
+	old := a.cur.Swap(s)
+	a.carrier.email.Store(s.email)
+	a.carrier.sms.Store(s.sms)
 	if old == nil {
 		return
 	}
 	a.old.Go(func() {
-		if err := old.Close(); err != nil { // waits for attempts under way
-			a.opts.Log.Warn("mail connections not closed", "error", err)
+		if err := old.close(); err != nil { // waits for attempts under way
+			a.opts.Log.Warn("connections of messages not closed", "error", err)
 		}
 	})
 }
@@ -303,7 +379,7 @@ func (a *App) Close() error {
 	a.old.Wait()
 	var errs []error
 	if s := a.cur.Load(); s != nil {
-		errs = append(errs, s.email.Close())
+		errs = append(errs, s.close())
 	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())

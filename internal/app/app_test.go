@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/audit/audittest"
 	"mfa/internal/config"
 	"mfa/internal/deliver"
 	"mfa/internal/deliver/delivertest"
@@ -106,7 +107,7 @@ func run(t *testing.T, cfg config.Config, change ...func(*Options)) *running {
 	r.user = me.Username
 	id, err := login.LookupNSS(r.user)
 	if err == nil {
-		err = a.cur.Load().enroll.SetEmail(t.Context(), id, "me@example.com", "test")
+		err = a.cur.Load().enroll.SetContact(t.Context(), id, mfa.Email, "me@example.com", "test")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -123,6 +124,9 @@ func run(t *testing.T, cfg config.Config, change ...func(*Options)) *running {
 		}
 		if err := errors.Join(<-r.done, a.Close()); err != nil {
 			t.Errorf("end: %v", err)
+		}
+		if cfg.Audit.File != "" {
+			audittest.Check(t, cfg.Audit.File)
 		}
 	})
 	r.await("READY=1")

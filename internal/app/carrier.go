@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
@@ -15,20 +16,58 @@ import (
 // message, and mends one that waits for its next attempt.
 type carrier struct {
 	email atomic.Pointer[deliver.Email]
+	sms   atomic.Pointer[deliver.SMS]
 	log   *slog.Logger
 }
+
+// errNoTexts: [sms] chose nobody to carry them.
+var errNoTexts = deliver.Permanent(errors.New("no text messages are set up: sms.provider is empty"))
 
 // Send implements deliver.Sender with one attempt.
 func (c *carrier) Send(ctx context.Context, m mfa.Message) error {
 	for {
-		email := c.email.Load()
-		err := email.Send(ctx, m)
-		if errors.Is(err, deliver.ErrClosed) && c.email.Load() != email {
+		way, current := c.way(m.Carrier)
+		if way == nil {
+			return errNoTexts
+		}
+		err := way.Send(ctx, m)
+		if errors.Is(err, deliver.ErrClosed) && !current() {
 			continue // replaced in between
 		}
 		if err != nil && !errors.Is(err, deliver.ErrPermanent) {
-			c.log.Warn("mail not taken yet; it will be tried again", "message", m.ID, "error", err)
+			c.log.Warn("message not taken yet; it will be tried again", "carrier", m.Carrier, "message", m.ID, "error", err)
 		}
 		return err
 	}
+}
+
+// way returns what carries a method's messages, nil if nothing does. Current says
+// whether it still does.
+func (c *carrier) way(m mfa.Method) (way deliver.Sender, current func() bool) {
+	if m != mfa.SMS {
+		email := c.email.Load()
+		return email, func() bool { return c.email.Load() == email }
+	}
+	sms := c.sms.Load()
+	if sms == nil {
+		return nil, nil
+	}
+	return sms, func() bool { return c.sms.Load() == sms }
+}
+
+// textPatience is how long a text message is tried before its code goes by email:
+// while the person still waits.
+const textPatience = 15 * time.Second
+
+// hurried gives text messages less time than their sender was given.
+type hurried struct{ deliver.Sender }
+
+// Send implements deliver.Sender.
+func (h hurried) Send(ctx context.Context, m mfa.Message) error {
+	if m.Carrier == mfa.SMS {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, textPatience)
+		defer cancel()
+	}
+	return h.Sender.Send(ctx, m)
 }

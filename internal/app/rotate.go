@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"os"
 	"time"
 
+	"mfa/internal/challenge"
 	"mfa/internal/store"
 )
 
@@ -36,13 +38,12 @@ func (a *App) newKey(ctx context.Context) error {
 	return store.Update(ctx, a.store, keyID, func([]byte) ([]byte, error) { return []byte(a.key.ID()), nil })
 }
 
-// formerKept is how long a former key is kept beyond the life of codes: a
-// conversation that began before the change may last as long.
-var formerKept = 15 * time.Minute
+// formerKept is how long a former key is needed: as long as a code that was sent
+// with it is good, and a conversation lasts that began with it.
+var formerKept = func(code challenge.CodeConfig) time.Duration { return challenge.LongestCode(code) + 15*time.Minute }
 
-// forgetFormerKeys forgets them when the codes that were sent with them have
-// expired, after a change of the key and after a start that finds some. It ends
-// with ctx.
+// forgetFormerKeys forgets them when they are needed no more, after a change of
+// the key and after a start that finds some. It ends with ctx.
 func (a *App) forgetFormerKeys(ctx context.Context) {
 	if a.key.Former() > 0 {
 		a.noteRotated()
@@ -53,7 +54,7 @@ func (a *App) forgetFormerKeys(ctx context.Context) {
 			return
 		case <-a.rotated:
 		}
-		wait := time.NewTimer(time.Duration(a.cur.Load().cfg.Code.Lifetime) + formerKept)
+		wait := time.NewTimer(a.formerLeft())
 		select {
 		case <-ctx.Done():
 			wait.Stop()
@@ -64,6 +65,18 @@ func (a *App) forgetFormerKeys(ctx context.Context) {
 			a.opts.Log.Error("former key is kept: not all secrets could be sealed anew; mend the records and change the key again", "error", err)
 		}
 	}
+}
+
+// formerLeft returns how long the former keys are needed yet, from the change of
+// the file on: a daemon that is started anew every night forgets them too.
+func (a *App) formerLeft() time.Duration {
+	cfg := a.cur.Load().cfg
+	kept := formerKept(cfg.Code)
+	info, err := os.Stat(cfg.Secrets.KeyFile)
+	if err != nil {
+		return kept
+	}
+	return min(kept, time.Until(info.ModTime().Add(kept)))
 }
 
 // forgetFormer seals what still needs a former key, and forgets those.

@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"mfa/internal/challenge"
 	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
@@ -62,10 +64,8 @@ func (r *running) expectOpen(id mfa.Identity, former int) {
 func TestFormerKeyIsForgotten(t *testing.T) {
 	was := formerKept
 	t.Cleanup(func() { formerKept = was })
-	formerKept = 0
-	cfg := goodConfig(shortDir(t))
-	cfg.Code.Lifetime = mfa.Duration(time.Millisecond)
-	r := run(t, cfg)
+	formerKept = func(challenge.CodeConfig) time.Duration { return 0 }
+	r := run(t, goodConfig(shortDir(t)))
 	id := r.hasApp()
 	r.rotate("")
 	for late := time.Now().Add(patience); r.key.Former() > 0; time.Sleep(time.Millisecond) {
@@ -123,4 +123,20 @@ func TestFormerKeyStaysForABrokenRecord(t *testing.T) {
 		t.Errorf("rotate after the end: %v", err)
 	}
 	r.expectOpen(id, 2)
+}
+
+// What counts is when the key was changed, not when mfad was started.
+func TestFormerKeyIsKeptFromItsChangeOn(t *testing.T) {
+	r := run(t, goodConfig(shortDir(t)))
+	r.rotate("")
+	if left := r.formerLeft(); left < 24*time.Hour || left > 25*time.Hour {
+		t.Errorf("kept for %v: recovery codes are good for a day", left)
+	}
+	then := time.Now().Add(-20 * time.Hour)
+	if err := os.Chtimes(r.cfg.Secrets.KeyFile, then, then); err != nil {
+		t.Fatal(err)
+	}
+	if left := r.formerLeft(); left < 4*time.Hour || left > 5*time.Hour {
+		t.Errorf("kept for %v more, 20 h after the change", left)
+	}
 }

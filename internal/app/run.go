@@ -38,6 +38,11 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	defer control.Close()
+	endExport, err := a.export(cfg.Metrics.Listen)
+	if err != nil {
+		return err
+	}
+	defer endExport()
 
 	logins, endLogins := context.WithCancelCause(context.Background())
 	defer endLogins(nil)
@@ -126,6 +131,8 @@ func (a *App) control() *server.Control {
 		AdminGroup: func() string { return a.cur.Load().cfg.Server.AdminGroup },
 		Status:     a.status,
 		RotateKey:  a.rotateKey,
+		SendTest:   a.sendTest,
+		Audit:      a.audit,
 		Log:        a.opts.Log,
 	}
 }
@@ -135,11 +142,15 @@ func (a *App) status(ctx context.Context) server.Status {
 	st := server.Status{
 		Version: mfa.Version, PID: os.Getpid(), Started: a.started, Mode: cfg.Policy.Mode,
 		Email: cfg.Email.Transport, Store: cfg.Store.Path, StoreOK: true,
+		SMS: cfg.SMS.Provider, MaxTexts: cfg.SMS.PerHour,
 		Logins: a.pam.Running(), MaxLogins: cfg.Server.MaxLogins,
+		Audit: cfg.Audit.File,
 	}
 	users, err := a.records.Users(ctx)
 	st.Users = len(users)
-	if err := errors.Join(err, a.store.Check(ctx)); err != nil {
+	texts, terr := a.cur.Load().ledger.Total(ctx)
+	st.Texts = texts.Used
+	if err := errors.Join(err, terr, a.store.Check(ctx)); err != nil {
 		st.StoreOK, st.Problem = false, err.Error()
 	}
 	return st

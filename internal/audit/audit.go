@@ -5,11 +5,14 @@
 // What to know before trusting it: a line is in the file when Record returns,
 // but it is not synced; a file that was moved away by log rotation is opened
 // anew at the next line. No line ever holds a code, a secret or a password, and
-// what came from outside is escaped by JSON. A line that cannot be written goes
-// to the log instead, as an error: the decision stands.
+// what came from outside is escaped by JSON. Each event is in the log too, and
+// so in the journal, where each field is MFA_FIELD. A line that cannot be written
+// is an error in the log: the decision stands. packaging/audit-schema.json says
+// what a line looks like; every file the tests make is held against it.
 package audit
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -22,18 +25,24 @@ import (
 
 // The event names, stable for programs that read the file.
 const (
-	Login       = "login"                 // a login ended: outcome, reason
-	Challenge   = "challenge.issued"      // a code was made and handed to a carrier
-	Sent        = "challenge.sent"        // the next hop took the message
-	SendFailed  = "challenge.send_failed" // it did not
-	Failed      = "factor.failed"         // a wrong code was counted
-	Locked      = "lockout.locked"        // the second factor of a user was locked
-	Unlocked    = "lockout.unlocked"      // and unlocked, by Actor
-	Enrolled    = "enrollment.changed"    // a method was added, changed or confirmed
-	OptedOut    = "enrollment.opted_out"  // a user chose to have no second factor
-	ResetUser   = "enrollment.reset"      // everything of a user was cleared
-	ConfigLoad  = "config.loaded"         // the daemon took a configuration
-	ConfigError = "config.refused"        // it refused one and kept the old
+	Login          = "login"                 // a login ended: outcome, reason
+	SelfService    = "self_service"          // a user managed their own enrollment: outcome, reason
+	Denied         = "control.denied"        // Actor may not administer
+	Challenge      = "challenge.issued"      // a code was made and handed to a carrier
+	Sent           = "challenge.sent"        // the next hop took the message
+	FellBack       = "challenge.fell_back"   // a text message failed, and the code was handed to email
+	Undelivered    = "challenge.undelivered" // the next hop took the message, and says now that it did not arrive
+	SendFailed     = "challenge.send_failed" // it did not
+	Failed         = "factor.failed"         // a wrong code was counted
+	Locked         = "lockout.locked"        // the second factor of a user was locked
+	Unlocked       = "lockout.unlocked"      // and unlocked, by Actor
+	Enrolled       = "enrollment.changed"    // a method was added, changed or confirmed
+	OptedOut       = "enrollment.opted_out"  // a user chose to have no second factor
+	ResetUser      = "enrollment.reset"      // everything of a user was cleared
+	ConfigLoad     = "config.loaded"         // the daemon took a configuration
+	ConfigError    = "config.refused"        // it refused one and kept the old
+	Disabled       = "factor.disabled"       // a method proves nothing more, after 100 wrong codes in a row
+	RecoveryFailed = "recovery.failed"       // a wrong recovery code was counted
 )
 
 // An Event is one line. Empty fields are left out.
@@ -48,15 +57,20 @@ type Event struct {
 	Method  string    `json:"method,omitempty"`
 	To      string    `json:"to,omitempty"`      // masked
 	Message string    `json:"message,omitempty"` // ID of the message sent
+	Receipt string    `json:"receipt,omitempty"` // what the next hop calls it: Twilio's message SID, a queue ID
 	Outcome string    `json:"outcome,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
+	Rule    string    `json:"rule,omitempty"`  // of the policy that decided; "policy": none of them
 	Actor   string    `json:"actor,omitempty"` // who administered
+	TTY     string    `json:"tty,omitempty"`   // of a login
 }
 
-// Log is the audit file. It may be used from many goroutines.
+// Log is the audit file. It may be used from many goroutines; a nil Log records
+// nothing.
 type Log struct {
-	path string
-	log  *slog.Logger
+	path      string
+	log       *slog.Logger
+	observers []func(Event)
 
 	mu sync.Mutex // guards f
 	f  *os.File   // nil: no file is configured, or it is not open just now
@@ -84,8 +98,16 @@ func (l *Log) open() (*os.File, error) {
 	return os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 }
 
+// Observe has see called with each event once it is written, by whoever records
+// it: see is quick, and safe for many goroutines. It is told before the first
+// Record.
+func (l *Log) Observe(see func(Event)) { l.observers = append(l.observers, see) }
+
 // Record writes one event.
 func (l *Log) Record(ev Event) {
+	if l == nil {
+		return
+	}
 	line, err := json.Marshal(ev)
 	if err == nil {
 		err = l.append(append(line, '\n'))
@@ -93,6 +115,10 @@ func (l *Log) Record(ev Event) {
 	if err != nil {
 		l.log.Error("audit line not written; free space or mend audit.file",
 			"error", err, "event", ev.Event, "user", ev.User, "outcome", ev.Outcome)
+	}
+	l.log.Log(context.Background(), level(ev), ev.Event, attrs(ev)...)
+	for _, see := range l.observers {
+		see(ev)
 	}
 }
 

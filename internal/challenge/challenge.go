@@ -27,10 +27,18 @@ import (
 type Deps struct {
 	Records store.Records
 	Key     *seal.Key
-	Mail    *deliver.Queue
+	Mail    *deliver.Queue // text messages too
 	Audit   *audit.Log
 	Log     *slog.Logger
 	Now     func() time.Time // the clock
+
+	Spending Spending // asked before each text message
+}
+
+// Spending counts the text messages that are about to be sent; deliver.Ledger
+// does. Its error wraps a deliver.LimitError if there may not be one more.
+type Spending interface {
+	Reserve(ctx context.Context, user, to string) error
 }
 
 // An Asker asks. It keeps nothing between conversations but what is in the
@@ -61,15 +69,32 @@ type Conversation struct {
 	Account *store.Account
 	Origin  mfa.Origin
 
-	p       mfa.Prompter
-	wrong   int // codes typed here that were wrong
-	prompts int // asked so far
+	p          mfa.Prompter
+	wrong      int        // codes typed here that were wrong
+	prompts    int        // asked so far
+	arrived    Target     // the way of the last code that was sent and typed back
+	lockTold   bool       // a mail about a lock went out
+	mustChange bool       // at the right code, a password change was due
+	setup      bool       // what is asked for is not set up yet
+	newly      mfa.Method // what was proven in a setup
 }
 
 // Converse begins a conversation over p.
 func (a *Asker) Converse(acct *store.Account, origin mfa.Origin, p mfa.Prompter) *Conversation {
 	return &Conversation{Asker: a, Account: acct, Origin: origin, p: p}
 }
+
+// SettingUp says that from here on codes prove methods that are being set up, so
+// that one which is disabled can be set up anew.
+func (c *Conversation) SettingUp() { c.setup = true }
+
+// Enable makes st forget what the method that was proven in a setup had against it,
+// now that it is set up anew.
+func (c *Conversation) Enable(st *mfa.State) { delete(st.MethodFailures, c.newly) }
+
+// MustChangePassword says whether the right code given here found a demand to
+// change the password standing.
+func (c *Conversation) MustChangePassword() bool { return c.mustChange }
 
 // Say shows a text that wants no answer. Who is not there to read it loses
 // nothing: no decision depends on it.

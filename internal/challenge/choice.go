@@ -16,6 +16,13 @@ const EndChoice = "Choice [1]: "
 // a * behind the number, for "and from now on". An empty line is the first. Like
 // all reading of lines, it ends with the conversation's bounds.
 func (c *Conversation) Choose(ctx context.Context, title string, items []string, star string) (chosen int, starred bool, err error) {
+	chosen, starred, _, err = c.ChooseOrKey(ctx, title, items, star, "", "")
+	return chosen, starred, err
+}
+
+// ChooseOrKey is Choose with a key that leaves the menu; keyText explains it. An
+// empty key is none.
+func (c *Conversation) ChooseOrKey(ctx context.Context, title string, items []string, star, key, keyText string) (chosen int, starred, keyed bool, err error) {
 	var b strings.Builder
 	b.WriteString(title)
 	for i, item := range items {
@@ -24,12 +31,18 @@ func (c *Conversation) Choose(ctx context.Context, title string, items []string,
 	if star != "" {
 		b.WriteString("\n" + star)
 	}
+	if key != "" {
+		b.WriteString("\n" + keyText)
+	}
 	menu := b.String() + "\n" + EndChoice
 	text := menu
 	for {
 		answer, err := c.Line(ctx, mfa.Ask, text)
 		if err != nil {
-			return 0, false, err
+			return 0, false, false, err
+		}
+		if key != "" && strings.EqualFold(answer, key) {
+			return 0, false, true, nil
 		}
 		number, starred := strings.CutSuffix(answer, "*")
 		number = strings.TrimSpace(number)
@@ -37,7 +50,7 @@ func (c *Conversation) Choose(ctx context.Context, title string, items []string,
 			number = "1"
 		}
 		if n, err := strconv.Atoi(number); err == nil && n >= 1 && n <= len(items) && (!starred || star != "") {
-			return n - 1, starred, nil
+			return n - 1, starred, false, nil
 		}
 		text = fmt.Sprintf("Please type a number from 1 to %d.\n", len(items)) + menu
 	}

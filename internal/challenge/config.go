@@ -16,6 +16,9 @@ type Config struct {
 
 	Host        string // name of this machine, as people know it
 	MailSubject string // of mails with a code; empty: one that names the host
+
+	SMSTemplate    string // of text messages with a code; empty: ours
+	AutofillDomain string // host that phones offer the code to; empty: none
 }
 
 // CodeConfig is the table [code]: codes that are sent.
@@ -40,9 +43,13 @@ type TOTPConfig struct {
 
 // LockoutConfig is the table [lockout].
 type LockoutConfig struct {
-	Failures int          `toml:"failures"` // wrong codes within Window that lock
-	Window   mfa.Duration `toml:"window"`
-	Duration mfa.Duration `toml:"duration"` // 0: until an administrator unlocks
+	Preset              string       `toml:"preset"`   // where the next three come from: cis, stig or nowhere
+	Failures            int          `toml:"failures"` // wrong codes within Window that lock
+	Window              mfa.Duration `toml:"window"`
+	Duration            mfa.Duration `toml:"duration"`              // 0: until an administrator unlocks
+	Recovery            bool         `toml:"recovery"`              // a lock mails a code that ends it
+	Notify              bool         `toml:"notify"`                // locks, and wrong codes from new addresses, are told by mail
+	ForcePasswordChange bool         `toml:"force_password_change"` // after a recovery, PAM demands a new password
 }
 
 // PromptConfig is the table [prompt].

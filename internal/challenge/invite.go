@@ -24,7 +24,7 @@ func (a *Asker) Invite(id mfa.Identity, to, actor string, after func(error)) *de
 		Event: audit.Sent, User: id.Name, UID: &id.UID, Method: string(mfa.Email),
 		To: deliver.Mask(to), Message: m.ID, Actor: actor, Reason: "confirmation",
 	}
-	return a.deps.Mail.Send(m, func(err error) {
+	return a.deps.Mail.Send(m, func(_ string, err error) {
 		ev.Time = a.deps.Now()
 		if err != nil {
 			ev.Event, ev.Reason = audit.SendFailed, "confirmation: "+err.Error()

@@ -18,13 +18,18 @@ func (c LockoutConfig) fail(st *mfa.State, now time.Time) (left int) {
 		return left
 	}
 	st.Failures = nil
+	c.lock(st, now)
+	return 0
+}
+
+// lock locks st.
+func (c LockoutConfig) lock(st *mfa.State, now time.Time) {
 	if c.Duration == 0 {
 		st.LockedHard = true
-	} else {
-		until := now.Add(time.Duration(c.Duration))
-		st.LockedUntil = &until
+		return
 	}
-	return 0
+	until := now.Add(time.Duration(c.Duration))
+	st.LockedUntil = &until
 }
 
 // within drops the times that are older than window.
@@ -44,7 +49,7 @@ func (a *Asker) Unlock(ctx context.Context, user, actor string) (wasLocked bool,
 		if !wasLocked && st.LockedUntil == nil && len(st.Failures) == 0 {
 			return errNothingToUnlock
 		}
-		st.Failures, st.LockedUntil, st.LockedHard = nil, nil, false
+		st.Unlock()
 		return nil
 	})
 	if errors.Is(err, errNothingToUnlock) {
@@ -54,6 +59,27 @@ func (a *Asker) Unlock(ctx context.Context, user, actor string) (wasLocked bool,
 		a.deps.Audit.Record(audit.Event{Time: a.deps.Now(), Event: audit.Unlocked, User: user, Actor: actor})
 	}
 	return wasLocked, err
+}
+
+// Lock refuses a user's logins for so long, or until somebody unlocks if it is zero,
+// in the place of a lock that there is. No code ends it. Actor is who did it.
+func (a *Asker) Lock(ctx context.Context, id mfa.Identity, length time.Duration, actor string) (until *time.Time, err error) {
+	err = a.deps.Records.Account(id).Update(ctx, func(st *mfa.State) error {
+		st.Unlock()
+		LockoutConfig{Duration: mfa.Duration(length)}.lock(st, a.deps.Now())
+		st.LockedBy = actor
+		until = st.LockedUntil
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	ev := audit.Event{Time: a.deps.Now(), Event: audit.Locked, User: id.Name, UID: &id.UID, Actor: actor, Reason: "until unlocked"}
+	if until != nil {
+		ev.Reason = "for " + mfa.Duration(length).String()
+	}
+	a.deps.Audit.Record(ev)
+	return until, nil
 }
 
 var errNothingToUnlock = errors.New("nothing to unlock")

@@ -14,10 +14,10 @@ func (c *Conversation) Notify(en mfa.Enrollment, subject, what, advice string) {
 		return
 	}
 	m := deliver.Notice{
-		Host: c.cfg.Host, User: c.Account.ID.Name, Address: c.Origin.Address, At: c.deps.Now(),
+		Host: c.cfg.Host, User: c.Account.ID.Name, Service: c.Origin.Service, Address: c.Origin.Address, At: c.deps.Now(),
 		To: en.Email.Address, Subject: subject, What: what, Advice: advice,
 	}.Email(rand.Text())
-	c.deps.Mail.Send(m, func(err error) {
+	c.deps.Mail.Send(m, func(_ string, err error) {
 		if err != nil {
 			c.deps.Log.Error("notice not delivered", "user", c.Account.ID.Name, "subject", subject, "error", err)
 		}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"mfa/internal/audit"
 	"mfa/internal/mfa"
 )
 
@@ -16,6 +15,7 @@ const (
 	EndCode       = "Code: "
 	EndCodeOrMenu = "Code (r = resend, m = other method): "
 	EndBackup     = "Backup code: "
+	EndRecovery   = "Recovery code: "
 )
 
 // A Result is what an answer turned out to be. The zero value is a wrong code.
@@ -46,6 +46,8 @@ type Question struct {
 	Match func(ctx context.Context, answer string) (Match, error)
 	// Resend sends another code and returns what to say; nil: nothing is sent.
 	Resend func(ctx context.Context) (text string, err error)
+	// News returns what is to be said once at the next prompt, or ""; nil: never.
+	News func() string
 	// Undelivered returns what to say when the code could not be sent, and why;
 	// nil: nothing was sent.
 	Undelivered func() (text string, err error)
@@ -67,6 +69,9 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 				return "m", mfa.Verdict{}, nil // there is another way
 			}
 			return "", mfa.Verdict{Outcome: c.refusal(mfa.Unavailable), Method: q.Method, Reason: "code not delivered"}, err
+		}
+		if q.News != nil {
+			text = strings.TrimPrefix(q.News()+"\n"+text, "\n")
 		}
 		answer, err := c.Line(ctx, c.codeKind(), text+"\n"+q.End)
 		if errors.Is(err, mfa.ErrPasswordTyped) {
@@ -95,7 +100,7 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 		case slices.Contains(q.Keys, lower):
 			return lower, mfa.Verdict{}, nil
 		case lower == "m":
-			text = textNoOther
+			text = q.noOther()
 			continue
 		case lower == "r":
 			if q.Resend == nil {
@@ -113,8 +118,11 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 			v, err := c.Failed(ctx, err)
 			return "", v, err
 		case res.wasLocked:
-			c.Say(ctx, mfa.Failure, TextLocked(res.lock))
+			c.Say(ctx, mfa.Failure, res.lockText)
 			return verdict(mfa.Exhausted, "locked")
+		case res.wasDisabled:
+			c.Say(ctx, mfa.Failure, TextDisabled)
+			return verdict(mfa.Exhausted, "method disabled")
 		case res.Result == Right:
 			return verdict(mfa.Accepted, "right code")
 		case res.Result == Expired:
@@ -126,8 +134,11 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 			}
 			text = q.Spent
 			continue
+		case res.disabled:
+			c.Say(ctx, mfa.Failure, textWrongCode+"\n"+TextDisabled)
+			return verdict(mfa.Exhausted, "wrong code; method now disabled")
 		case res.left == 0:
-			c.Say(ctx, mfa.Failure, textLocks(res.lock))
+			c.Say(ctx, mfa.Failure, textWrongCode+"\n"+res.lockText)
 			return verdict(mfa.Exhausted, "wrong code; now locked")
 		case c.wrong == maxTries:
 			c.Say(ctx, mfa.Failure, textWrongLast)
@@ -144,61 +155,10 @@ func (q Question) undelivered() (string, error) {
 	return q.Undelivered()
 }
 
-// commitTimeout bounds the write of an answer, which no disconnect stops.
-const commitTimeout = 10 * time.Second
-
-// A checked answer.
-type checked struct {
-	Result
-	wasLocked bool          // not looked at
-	left      int           // wrong: how many more until the lock
-	lock      time.Duration // locked: for how long, zero until unlocked
-}
-
-// check counts an answer, looks at it, spends the code or locks the user, all in
-// one update that is durable when it returns. An answer that arrived is checked
-// even if the client is gone by now.
-func (c *Conversation) check(ctx context.Context, q Question, answer string) (checked, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
-	defer cancel()
-	match, err := q.Match(ctx, answer)
-	if err != nil {
-		return checked{}, err
+// noOther is what is said to who asks for another method and has none.
+func (q Question) noOther() string {
+	if slices.Contains(q.Keys, KeyPassword) {
+		return textNoOther + "\n" + TextPasswordKey
 	}
-	var res checked
-	err = c.Account.Update(ctx, func(st *mfa.State) error {
-		res = checked{}
-		now := c.deps.Now()
-		if res.lock, _, res.wasLocked = st.Locked(now); res.wasLocked {
-			return nil
-		}
-		st.LockedUntil = nil
-		switch res.Result = match(st, now); res.Result {
-		case Right:
-			st.Failures = nil
-		case Wrong:
-			if res.left = c.cfg.Lockout.fail(st, now); res.left == 0 {
-				res.lock, _, _ = st.Locked(now)
-			}
-		}
-		return nil
-	})
-	if err == nil && res.Result == Wrong && !res.wasLocked {
-		c.failed(q.Method, res)
-	}
-	return res, err
-}
-
-// failed writes down a wrong code that was counted.
-func (c *Conversation) failed(method mfa.Method, res checked) {
-	c.wrong++
-	ev := c.Event(audit.Failed)
-	ev.Method = string(method)
-	c.deps.Audit.Record(ev)
-	if res.left == 0 {
-		ev.Event = audit.Locked
-		c.deps.Audit.Record(ev)
-		c.deps.Log.Warn("second factor locked after wrong codes; mfactl unlock ends it", "user", c.Account.ID.Name,
-			"for", res.lock, "service", c.Origin.Service, "address", c.Origin.Address)
-	}
+	return textNoOther
 }

@@ -1,12 +1,19 @@
 package challenge
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"mfa/internal/deliver"
+	"mfa/internal/mfa"
 )
+
+// KeyPassword is typed where TextPasswordKey is read.
+const KeyPassword = "p"
 
 // What people read. Plain ASCII; one prompt has all its lines, because older sshd
 // glues messages to the next prompt. Long lines are folded as they are said. How a prompt
@@ -16,6 +23,8 @@ import (
 const (
 	TextUnavailable = "The second factor cannot be checked right now. Please tell your administrator; the log of mfad says why."
 	TextStopped     = "This login ends here."
+	TextDisabled    = "This method is disabled after 100 wrong codes in a row. Log in by another one and set it up anew, or ask your administrator."
+	TextPasswordKey = "Type p to change your password after this login."
 )
 
 const (
@@ -24,9 +33,11 @@ const (
 	textNoOther     = "No other method is set up for this account."
 	textNotSent     = "No code is sent for this method."
 	textEmpty       = "Type the code, or r for a new one."
-	textUnderway    = "The code has not left yet: the mail server does not take it. It is tried again."
+	textUnderway    = "The code has not left yet: nobody takes it. It is tried again."
+	textOldIsVoid   = "The one before is void."
 	textExpired     = "That code has expired. Type r for a new one."
-	textWrongLast   = "That code is not right. " + TextStopped
+	textWrongCode   = "That code is not right."
+	textWrongLast   = textWrongCode + " " + TextStopped
 	textTOTP        = "Type the code that your authenticator app shows."
 	textTOTPSpent   = "That code was used already. Wait for the next one."
 	textBackup      = "Type one of your backup codes."
@@ -34,7 +45,11 @@ const (
 )
 
 func textCodeSent(masked string, lifetime time.Duration) string {
-	return fmt.Sprintf("A code was sent to %s.\nIt is good for %s. Type r for a new one.", masked, Span(lifetime))
+	return fmt.Sprintf("A code was sent to %s.\n%s", masked, textGoodFor(lifetime))
+}
+
+func textGoodFor(lifetime time.Duration) string {
+	return fmt.Sprintf("It is good for %s. Type r for a new one.", Span(lifetime))
 }
 
 func textCodeAlreadySent(masked string, ago, left time.Duration) string {
@@ -43,7 +58,7 @@ func textCodeAlreadySent(masked string, ago, left time.Duration) string {
 }
 
 func textCodeResent(masked string) string {
-	return fmt.Sprintf("A new code was sent to %s. The one before is void.", masked)
+	return fmt.Sprintf("A new code was sent to %s. %s", masked, textOldIsVoid)
 }
 
 func textResendTooSoon(wait time.Duration) string {
@@ -54,8 +69,29 @@ func textNoMoreSends(wait time.Duration) string {
 	return fmt.Sprintf("Too many codes were sent to you. The next can be sent in %s.", Span(wait))
 }
 
-func textSendFailed(masked string) string {
-	return fmt.Sprintf("The code could not be sent to %s.\nTry again later, or ask your administrator.", masked)
+func textNoMoreTexts(wait time.Duration) string {
+	return fmt.Sprintf("No more text messages can be sent for now. The next can be sent in %s.", Span(wait))
+}
+
+func textFellBack(number, address, reason string) string {
+	return fmt.Sprintf("The text message to %s could not be sent. %s\nThe code was sent by email to %s.", number, reason, address)
+}
+
+// textWhyNoText says why a message was not sent, as far as the person can do
+// something about it.
+func textWhyNoText(err error) string {
+	if errors.Is(err, deliver.ErrLimit) {
+		return "Too many were sent lately."
+	}
+	return deliver.NumberReason(err)
+}
+
+func textSendFailed(masked, reason string) string {
+	text := fmt.Sprintf("The code could not be sent to %s.", masked)
+	if reason != "" {
+		text += " " + reason
+	}
+	return text + "\nTry again later, or ask your administrator."
 }
 
 func textWrong(left int) string {
@@ -65,14 +101,16 @@ func textWrong(left int) string {
 	return fmt.Sprintf("That code is not right. %d tries left.", left)
 }
 
-func textLocks(left time.Duration) string {
-	return "That code is not right.\n" + TextLocked(left)
-}
-
-// TextLocked says how long the lock lasts; zero is until an administrator ends it.
-func TextLocked(left time.Duration) string {
-	if left == 0 {
+// TextLocked says how long the lock that st has lasts yet at the time now, and why.
+func TextLocked(st mfa.State, now time.Time) string {
+	left, hard, _ := st.Locked(now)
+	switch {
+	case hard && st.LockedBy != "":
+		return "Your second factor is locked by an administrator, until one unlocks it."
+	case hard:
 		return "Your second factor is locked until an administrator unlocks it, after too many wrong codes."
+	case st.LockedBy != "":
+		return fmt.Sprintf("Your second factor is locked by an administrator, for %s.", Span(left))
 	}
 	return fmt.Sprintf("Your second factor is locked for %s, after too many wrong codes.", Span(left))
 }

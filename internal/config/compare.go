@@ -65,6 +65,19 @@ var comparisons = []comparison{
 	},
 }
 
+// compareSMS asks the room of text messages about its table.
+func (r *reader) compareSMS() {
+	for key := range r.refused {
+		if strings.HasPrefix(key, "sms.") {
+			return
+		}
+	}
+	if err := deliver.CheckSMS(r.config.SMS); err != nil {
+		key, what, _ := strings.Cut(err.Error(), ": ")
+		r.problems = append(r.problems, problem{r.lineOf([]string{key, "sms.provider"}), key, what, ""})
+	}
+}
+
 func wrongAuth(c *Config) string {
 	s := c.Email.SMTP
 	switch s.Auth {

@@ -10,6 +10,7 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/enroll"
 	"mfa/internal/login"
+	"mfa/internal/metrics"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/store"
@@ -29,8 +30,10 @@ type Config struct {
 	Backup  enroll.BackupConfig     `toml:"backup"`
 	Lockout challenge.LockoutConfig `toml:"lockout"`
 	Email   deliver.EmailConfig     `toml:"email"`
+	SMS     deliver.SMSConfig       `toml:"sms"`
 	Prompt  challenge.PromptConfig  `toml:"prompt"`
 	Audit   audit.Config            `toml:"audit"`
+	Metrics metrics.Config          `toml:"metrics"`
 	Log     Log                     `toml:"log"`
 }
 

@@ -17,6 +17,10 @@ func FuzzParse(f *testing.F) {
 	for _, tc := range refusals {
 		f.Add([]byte(tc.document))
 	}
+	for _, tc := range otherRule {
+		f.Add([]byte("[[policy.rule]]\nusers = ['x']\nmode = 'off'\n[[policy.rule]]\n" + tc.key + " = " + tc.value))
+		f.Add([]byte("policy.rule = [{" + tc.key + " = " + tc.value + "}]"))
+	}
 	if data, err := os.ReadFile(example); err == nil {
 		f.Add(data)
 	}
@@ -29,6 +33,11 @@ func FuzzParse(f *testing.F) {
 		for _, s := range settings(&c) {
 			if what := rules[s.name].wrong(s.at); what != "" {
 				t.Errorf("accepted %s: %s", s.name, what)
+			}
+		}
+		for i, rule := range c.Policy.Rules {
+			if !rule.Changes() || i < len(c.Policy.Rules)-1 && rule.MatchesAll() {
+				t.Errorf("accepted %+v as rule %d of %d", rule, i+1, len(c.Policy.Rules))
 			}
 		}
 		for _, rule := range comparisons {

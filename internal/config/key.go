@@ -13,7 +13,7 @@ type setting struct {
 }
 
 // settings returns the keys of this version in the order of Config, by the
-// toml tags of its fields.
+// toml tags of its fields. Those in lists of tables are not among them.
 func settings(c *Config) []setting {
 	return settingsUnder("", reflect.ValueOf(c).Elem())
 }
@@ -22,9 +22,11 @@ func settingsUnder(table string, v reflect.Value) []setting {
 	var all []setting
 	for field, at := range v.Fields() {
 		name := join(table, field.Tag.Get("toml"))
-		if at.Kind() == reflect.Struct {
+		switch {
+		case at.Kind() == reflect.Struct:
 			all = append(all, settingsUnder(name, at)...)
-		} else {
+		case at.Kind() == reflect.Slice && at.Type().Elem().Kind() == reflect.Struct:
+		default:
 			all = append(all, setting{name, at.Addr().Interface()})
 		}
 	}

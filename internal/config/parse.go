@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
+	"mfa/internal/login"
 	"mfa/internal/mfa"
 )
 
@@ -60,6 +62,7 @@ func Parse(name string, data []byte) (Config, error) {
 		r.problems = append(r.problems, *bad)
 	} else {
 		r.read(entries)
+		r.preset()
 		r.compare()
 	}
 	if len(r.problems) > 0 {
@@ -111,6 +114,8 @@ func (r *reader) read(entries []entry) {
 			r.refuse(e, "set twice", "once")
 		case slices.Contains(laterKeys, e.key):
 			r.refuse(e, notYet, "")
+		case e.key == policyRule:
+			r.readRules(e)
 		case r.fields[e.key] != nil:
 			r.take(e)
 		case slices.Contains(tablesOf(r.keys), e.key):
@@ -181,6 +186,7 @@ func (r *reader) compare() {
 			r.problems = append(r.problems, problem{r.lineOf(c.keys), c.keys[0], what, c.allowed})
 		}
 	}
+	r.compareSMS()
 }
 
 // lineOf returns the line of the first of keys that the file sets.
@@ -221,7 +227,13 @@ func assign(at, value any) (wrong string) {
 		}
 		return ""
 	case *[]mfa.Method:
-		return assignMethods(at, value)
+		return assignList(at, value, asMethod)
+	case *[]string:
+		return assignList(at, value, asText)
+	case *[]netip.Prefix:
+		return assignList(at, value, login.ParseNetwork)
+	case *map[string]string:
+		return assignMap(at, value)
 	}
 	panic(fmt.Sprintf("config: no way to set a %T", at)) // a field's type was added without its case
 }
@@ -235,20 +247,20 @@ func assignAs[T any](at *T, value any, wanted string) (wrong string) {
 	return ""
 }
 
-func assignMethods(at *[]mfa.Method, value any) (wrong string) {
-	var list []any
-	if wrong := assignAs(&list, value, "a list"); wrong != "" {
+func assignMap(at *map[string]string, value any) (wrong string) {
+	var table map[string]any
+	if wrong := assignAs(&table, value, "a table"); wrong != "" {
 		return wrong
 	}
-	methods := make([]mfa.Method, len(list))
-	for i, v := range list {
+	texts := map[string]string{}
+	for name, v := range table {
 		var s string
 		if wrong := assignAs(&s, v, "text in quotes"); wrong != "" {
-			return wrong + " in the list"
+			return wrong + " in the table"
 		}
-		methods[i] = mfa.Method(s)
+		texts[name] = s
 	}
-	*at = methods
+	*at = texts
 	return ""
 }
 

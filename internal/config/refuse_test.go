@@ -21,7 +21,7 @@ var refusals = []struct{ name, document, want string }{
 	{"unknown key, quoted dot", `"code.digits" = 6`, `F:1: "code.digits": unknown key, did you mean "code.digits"?`},
 	{"unknown key, long", "[code]\n" + strings.Repeat("digits", 20) + " = 6", "F:2: code." + strings.Repeat("digits", 20) + ": unknown key; allowed: code.digits, code.lifetime, code.entry_timeout, code.resend_after, code.max_sends, code.send_window"},
 	{"unknown table, near one", "[email.smpt]\nhost = 'x'", `F:1: email.smpt: unknown table, did you mean "email.smtp"?`},
-	{"unknown table, near none", "\n[weather_of_today]\nrain = true", "F:2: weather_of_today: unknown table; allowed: server, store, secrets, policy, code, totp, backup, lockout, email, prompt, audit, log"},
+	{"unknown table, near none", "\n[weather_of_today]\nrain = true", "F:2: weather_of_today: unknown table; allowed: server, store, secrets, policy, code, totp, backup, lockout, email, sms, prompt, audit, metrics, log"},
 	{"unknown table, in a table", "[log.weather_of_today]", "F:1: log.weather_of_today: unknown table; allowed: log.level"},
 	{"value in place of a table", "code = 6", "F:1: code: a whole number in place of a table; allowed: [code]"},
 	{"list of tables in place of a table", "[[code]]\ndigits = 6", "F:1: code: a list of tables in place of a table; allowed: [code]"},
@@ -38,9 +38,11 @@ var refusals = []struct{ name, document, want string }{
 	{"no quotes", "[code]\nlifetime = 10m", "F:2: this is not TOML: expected a top-level item to end with a newline, comment, or EOF, but got 'm' instead; allowed: [table] and key = value lines, with text and durations in quotes"},
 	{"no value", "[code]\n\nlifetime =\n", `F:3: this is not TOML: expected value but found '\n' instead; allowed: [table] and key = value lines, with text and durations in quotes`},
 	{"half a number", "[code]\ndigits = 0b\n", `F:2: this is not TOML: not a binary number: '0b\n'; allowed: [table] and key = value lines, with text and durations in quotes`},
-	{"key with control", "\"\u009b\" = 1", `F:1: "\u009b": unknown key; allowed: server, store, secrets, policy, code, totp, backup, lockout, email, prompt, audit, log`},
+	{"key with control", "\"\u009b\" = 1", `F:1: "\u009b": unknown key; allowed: server, store, secrets, policy, code, totp, backup, lockout, email, sms, prompt, audit, metrics, log`},
 	{"not text", "\x00\x01", "F:1: this is not TOML: files cannot contain NULL bytes; probably using UTF-16; TOML files must be UTF-8; allowed: [table] and key = value lines, with text and durations in quotes"},
 	{"number too large", "[code]\ndigits = 99999999999999999999", "F:2: this is not TOML: 99999999999999999999 is out of range for int64; allowed: [table] and key = value lines, with text and durations in quotes"},
+
+	{"unknown preset", "[lockout]\npreset = 'pci'\nfailures = 7", `F:2: lockout.preset: "pci" is unknown; allowed: "", "cis" or "stig"`},
 
 	// Types.
 	{"text for a number", "[code]\ndigits = '6'", "F:2: code.digits: text in place of a whole number; allowed: 6 to 10"},
@@ -51,8 +53,8 @@ var refusals = []struct{ name, document, want string }{
 	{"number for a duration", "[code]\nlifetime = 600", `F:2: code.lifetime: a whole number in place of a duration in quotes; allowed: "1s" to "1h"`},
 	{"no duration", "[code]\nlifetime = 'soon'", `F:2: code.lifetime: "soon" is not a duration like "90s", "10m" or "90d"; allowed: "1s" to "1h"`},
 	{"negative duration", "[code]\nlifetime = '-1m'", `F:2: code.lifetime: "-1m" is not a duration like "90s", "10m" or "90d"; allowed: "1s" to "1h"`},
-	{"text for a list", "[policy]\nmethods = 'email'", `F:2: policy.methods: text in place of a list; allowed: a list of "totp", "email" or "backup"`},
-	{"number in a list", "[policy]\nmethods = [1]", `F:2: policy.methods: a whole number in place of text in quotes in the list; allowed: a list of "totp", "email" or "backup"`},
+	{"text for a list", "[policy]\nmethods = 'email'", `F:2: policy.methods: text in place of a list; allowed: a list of "totp", "email", "sms" or "backup"`},
+	{"number in a list", "[policy]\nmethods = [1]", `F:2: policy.methods: a whole number in place of text in quotes in the list; allowed: a list of "totp", "email", "sms" or "backup"`},
 	{"truth for text", "[store]\npath = true", `F:2: store.path: true or false in place of text in quotes; allowed: a path that begins with "/"`},
 	{"list for text", "[store]\npath = ['/x']", `F:2: store.path: a list in place of text in quotes; allowed: a path that begins with "/"`},
 
@@ -93,10 +95,15 @@ var refusals = []struct{ name, document, want string }{
 	{"backup codes", "[backup]\ncodes = 0", `F:2: backup.codes: 0 is out of range; allowed: 1 to 100`},
 	{"qr", "[prompt]\nqr = 'png'", `F:2: prompt.qr: "png" is unknown; allowed: "utf8", "ascii" or "off"`},
 	{"grace", "[policy]\nenroll_grace = '366d'", `F:2: policy.enroll_grace: "366d" is too long; allowed: "0s" to "365d"`},
-	{"method unknown", "[policy]\nmethods = ['pigeon']", `F:2: policy.methods: "pigeon" is unknown; allowed: a list of "totp", "email" or "backup"`},
-	{"method later", "[policy]\nmethods = ['email', 'sms']", `F:2: policy.methods: "sms" is not available yet in this version; allowed: a list of "totp", "email" or "backup"`},
-	{"method twice", "[policy]\nmethods = ['email', 'email']", `F:2: policy.methods: "email" is in the list twice; allowed: a list of "totp", "email" or "backup"`},
-	{"method none", "[policy]\nmethods = []", `F:2: policy.methods: the list is empty; allowed: a list of "totp", "email" or "backup"`},
+	{"method unknown", "[policy]\nmethods = ['pigeon']", `F:2: policy.methods: "pigeon" is unknown; allowed: a list of "totp", "email", "sms" or "backup"`},
+	{"sms region", "[sms]\nregions = ['us']", `F:2: sms.regions: "us" is not a country code of two capitals like "US" or "DE"`},
+	{"sms region of another kind", "[sms]\nregions = [1]", `F:2: sms.regions: a whole number in place of text in quotes in the list; allowed: a list of country codes like "US" or "DE"`},
+	{"sms template", "[sms]\ntemplate = 'Hello'", `F:2: sms.template: does not show the code; write {{.Code}} where it shall stand`},
+	{"sms provider without account", "[sms]\nprovider = 'twilio'", `F:2: sms.twilio.account_sid: is empty`},
+	{"sms with two credentials", "[sms]\nprovider = 'twilio'\n[sms.twilio]\naccount_sid = 'AC1'\nfrom = '+14155552671'\napi_key = 'SK1'\nauth_token_file = '/t'", `F:7: sms.twilio.auth_token_file: is set and so is an API key; leave one of them out`},
+	{"sms header of another kind", "[sms.http]\nheaders = {a = 1}", `F:2: sms.http.headers: a whole number in place of text in quotes in the table; allowed: names and values, like Authorization = "Bearer {{file \"/etc/mfa/gateway\"}}"`},
+	{"method twice", "[policy]\nmethods = ['email', 'email']", `F:2: policy.methods: "email" is in the list twice; allowed: a list of "totp", "email", "sms" or "backup"`},
+	{"method none", "[policy]\nmethods = []", `F:2: policy.methods: the list is empty; allowed: a list of "totp", "email", "sms" or "backup"`},
 	{"backend unknown", "[store]\nbackend = 'floppy'", `F:2: store.backend: "floppy" is unknown; allowed: "local"`},
 	{"backend later", "[store]\nbackend = 'etcd'", `F:2: store.backend: "etcd" is not available yet in this version; allowed: "local"`},
 	{"transport", "[email]\ntransport = 'fax'", `F:2: email.transport: "fax" is unknown; allowed: "smtp", "sendmail" or "outbox"`},
@@ -109,6 +116,9 @@ var refusals = []struct{ name, document, want string }{
 	{"path empty", "[secrets]\nkey_file = ''", `F:2: secrets.key_file: empty; allowed: a path that begins with "/"`},
 	{"path with control", "[audit]\nfile = \"/var/\\u0000\"", `F:2: audit.file: a control character in the path; allowed: a path that begins with "/", or ""`},
 	{"password for its file", "[email.smtp]\nusername = 'x'\npassword_file = 'hunter2'", `F:3: email.smtp.password_file: not an absolute path; allowed: a path that begins with "/", or ""`},
+	{"metrics name", "[metrics]\nlisten = 'localhost:9402'", `F:2: metrics.listen: "localhost:9402" is no address and port; allowed: an address and a port like "127.0.0.1:9402" or "[::1]:9402", "unix:/PATH", or ""`},
+	{"metrics port", "[metrics]\nlisten = '127.0.0.1:0'", `F:2: metrics.listen: port 0 is no port; allowed: an address and a port like "127.0.0.1:9402" or "[::1]:9402", "unix:/PATH", or ""`},
+	{"metrics path", "[metrics]\nlisten = 'unix:metrics.sock'", `F:2: metrics.listen: not an absolute path; allowed: an address and a port like "127.0.0.1:9402" or "[::1]:9402", "unix:/PATH", or ""`},
 	{"ca file", "[email.smtp]\nca_file = 'ca.pem'", `F:2: email.smtp.ca_file: not an absolute path; allowed: a path that begins with "/", or ""`},
 	{"outbox path", "[email.outbox]\npath = 'out'", `F:2: email.outbox.path: not an absolute path; allowed: a path that begins with "/", or ""`},
 	{"sendmail path", "[email.sendmail]\npath = 'sendmail'", `F:2: email.sendmail.path: not an absolute path; allowed: a path that begins with "/"`},
@@ -140,14 +150,12 @@ var refusals = []struct{ name, document, want string }{
 	// Later.
 	{"later, empty table", "[session]", "F:1: session: not available yet in this version"},
 	{"later, empty table in a table", "[store.etcd]", "F:1: store.etcd: not available yet in this version"},
-	{"later, rules", "[policy]\n[[policy.rule]]\nusers = ['root']", "F:2: policy.rule: not available yet in this version"},
-	{"later, table as value", "[sms.http.headers]\nX-Key = 'x'", "F:1: sms.http.headers: not available yet in this version"},
 
 	// Several at once.
 	{
 		"all, by line", "[code]\ndigits = 5\n\n[weather]\n[log]\nlevel = 'x'\n[session]\nlifetime = '1d'",
 		"F:2: code.digits: 5 is out of range; allowed: 6 to 10\n" +
-			"F:4: weather: unknown table; allowed: server, store, secrets, policy, code, totp, backup, lockout, email, prompt, audit, log\n" +
+			"F:4: weather: unknown table; allowed: server, store, secrets, policy, code, totp, backup, lockout, email, sms, prompt, audit, metrics, log\n" +
 			`F:6: log.level: "x" is unknown; allowed: "debug", "info", "warn" or "error"` + "\n" +
 			"F:8: session.lifetime: not available yet in this version",
 	},

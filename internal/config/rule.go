@@ -40,7 +40,7 @@ var rules = map[string]rule{
 	"secrets.key_file": somePath,
 
 	"policy.mode":    word(nil, login.ModeOff, login.ModeOptional, login.ModeRequired),
-	"policy.methods": methods(laterWords["policy.methods"], mfa.TOTP, mfa.Email, mfa.Backup),
+	"policy.methods": methods(laterWords["policy.methods"], mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup),
 
 	"policy.opt_out":            flag,
 	"policy.enroll_at_login":    flag,
@@ -69,6 +69,11 @@ var rules = map[string]rule{
 	"lockout.window":   span(time.Second, 30*24*time.Hour),
 	"lockout.duration": span(0, 365*24*time.Hour),
 
+	"lockout.preset":                word(nil, "", "cis", "stig"),
+	"lockout.recovery":              flag,
+	"lockout.notify":                flag,
+	"lockout.force_password_change": flag,
+
 	"email.transport":          word(nil, deliver.TransportSMTP, deliver.TransportSendmail, deliver.TransportOutbox),
 	"email.from":               sender,
 	"email.subject":            text(200),
@@ -83,10 +88,45 @@ var rules = map[string]rule{
 	"email.sendmail.path":      somePath,
 	"email.outbox.path":        optionalPath,
 
+	"sms.provider":            word(nil, "", deliver.ProviderTwilio, deliver.ProviderHTTP, deliver.ProviderCommand),
+	"sms.fallback_to_email":   flag,
+	"sms.regions":             words(`a list of country codes like "US" or "DE"`),
+	"sms.per_user_per_day":    count(0, 10000),
+	"sms.per_number_per_day":  count(0, 10000),
+	"sms.per_prefix_per_hour": count(0, 1000000),
+	"sms.per_hour":            count(0, 1000000),
+	"sms.template":            text(500),
+	"sms.autofill_domain":     text(253),
+
+	"sms.twilio.account_sid":           text(64),
+	"sms.twilio.auth_token_file":       optionalPath,
+	"sms.twilio.api_key":               text(64),
+	"sms.twilio.api_secret_file":       optionalPath,
+	"sms.twilio.from":                  text(64),
+	"sms.twilio.messaging_service_sid": text(64),
+	"sms.twilio.region":                text(64),
+	"sms.twilio.edge":                  text(64),
+	"sms.twilio.base_url":              text(500),
+	"sms.twilio.timeout":               span(time.Second, time.Minute),
+
+	"sms.http.url":     text(2000),
+	"sms.http.method":  word(nil, "", "POST", "PUT", "GET"),
+	"sms.http.headers": headers,
+	"sms.http.body":    newRule("a text, with {{.To}} and {{.Text}} for number and message", func(string) string { return "" }),
+	"sms.http.from":    text(64),
+	"sms.http.timeout": span(time.Second, time.Minute),
+
+	"sms.command.path":    optionalPath,
+	"sms.command.args":    words("a list of arguments, with {{.To}} for the number"),
+	"sms.command.timeout": span(time.Second, time.Minute),
+
 	"prompt.echo": flag,
 	"prompt.qr":   word(nil, "utf8", "ascii", "off"),
 	"audit.file":  optionalPath,
-	"log.level":   word(nil, "debug", "info", "warn", "error"),
+
+	"metrics.listen": listener,
+
+	"log.level": word(nil, "debug", "info", "warn", "error"),
 }
 
 var flag = newRule("true or false, without quotes", func(bool) string { return "" })
@@ -167,6 +207,20 @@ func methods(later []string, known ...mfa.Method) rule {
 		return ""
 	})
 }
+
+// words allows any list of texts; what they mean is judged where it is known.
+func words(allowed string) rule {
+	return newRule(allowed, func([]string) string { return "" })
+}
+
+var headers = newRule(`names and values, like Authorization = "Bearer {{file \"/etc/mfa/gateway\"}}"`, func(m map[string]string) string {
+	for name, value := range m {
+		if strings.ContainsFunc(name+value, unicode.IsControl) {
+			return "a control character in a header"
+		}
+	}
+	return ""
+})
 
 // wrongPath does not show the path: a password may stand where its file should.
 func wrongPath(s string) string {

@@ -96,6 +96,7 @@ func (e *Email) Send(ctx context.Context, m mfa.Message) error {
 	if m.Carrier != mfa.Email {
 		return permanent(fmt.Errorf("send message %q: it is %q, not email", m.ID, m.Carrier))
 	}
+	reporterOf(ctx).begin()
 	l, err := e.compose(m)
 	if err != nil {
 		return permanent(fmt.Errorf("send message %q: %w", m.ID, err))
@@ -115,3 +116,6 @@ type permanentError struct{ error }
 func (e permanentError) Unwrap() []error { return []error{e.error, ErrPermanent} }
 
 func permanent(err error) error { return permanentError{err} }
+
+// Permanent makes err one that wraps ErrPermanent, without another word.
+func Permanent(err error) error { return permanent(err) }

@@ -294,11 +294,14 @@ func (g *httpGateway) text(ctx context.Context, m mfa.Message) (receipt string, 
 		return "", fmt.Errorf("sms gateway: %w", err)
 	}
 	if a.status/100 == 2 {
+		a.tell(ctx, nil)
 		return "", nil
 	}
 	err = fmt.Errorf("sms gateway: %s answered %d: %s", req.URL.Host, a.status,
 		quoteAnswer(string(a.body), m, g.private(req)...))
-	return "", a.byStatus(err, g.now())
+	err = hinted(a.judge(a.byStatus(err, g.now())), hintStatus(a.status))
+	a.tell(ctx, err)
+	return "", err
 }
 
 // private returns what no error may quote: what files and headers hold.

@@ -336,6 +336,16 @@ type LimitUse struct {
 	Used, Max int
 }
 
+// Total returns the messages of the last hour.
+func (l *Ledger) Total(ctx context.Context) (LimitUse, error) {
+	p, err := l.read(ctx, spendKey)
+	if err != nil {
+		return LimitUse{}, fmt.Errorf("read usage: %w", err)
+	}
+	p.sweep(lastHour, lastHour.at(l.now()))
+	return LimitUse{Used: p.Counts[ofTotal].sum(), Max: l.Limits.TotalPerHour}, nil
+}
+
 // Usage returns what is counted now. It reads every record, one after another,
 // so messages reserved meanwhile may be in one list and not yet in another.
 func (l *Ledger) Usage(ctx context.Context) (LedgerUsage, error) {

@@ -96,7 +96,8 @@ func isDigit(r rune) bool { return '0' <= r && r <= '9' }
 func privateWords(text string) []string {
 	var words []string
 	for _, w := range strings.FieldsFunc(text, func(r rune) bool { return !isWord(r) && r != '-' }) {
-		if len(w) >= 6 && strings.ContainsFunc(w, isDigit) {
+		grouped := strings.Count(w, "-") >= 2 // as codes are that may have letters only
+		if len(w) >= 6 && (grouped || strings.ContainsFunc(w, isDigit)) {
 			words = append(words, w)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 type Notice struct {
 	Host    string
 	User    string
+	Service string    // PAM service: "sshd", "sudo"; empty: not told
 	Address string    // where from; empty or "local": this very machine
 	At      time.Time // shown in its own time zone
 	To      string    // email address
@@ -32,9 +33,13 @@ func (n Notice) Email(id string) mfa.Message {
 	for _, row := range [...][2]string{
 		{"Host", n.Host},
 		{"User", n.User},
+		{"Service", n.Service},
 		{"From", address},
 		{"Time", n.At.Format("2006-01-02 15:04:05 -0700 (MST)")},
 	} {
+		if row[1] == "" {
+			continue
+		}
 		fmt.Fprintf(&b, "  %-8s  %s\n", row[0]+":", ascii(row[1], fieldLimit))
 	}
 	fmt.Fprintf(&b, "\n%s\n", n.Advice)

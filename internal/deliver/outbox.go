@@ -23,38 +23,43 @@ func (o outbox) send(ctx context.Context, l letter) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("write outbox %q: %w", o.path, context.Cause(ctx))
 	}
-	err := o.write(bytes.ReplaceAll(l.data, []byte("\r\n"), []byte("\n")))
+	name, err := o.write(bytes.ReplaceAll(l.data, []byte("\r\n"), []byte("\n")))
+	rep := reporterOf(ctx)
 	if err == nil {
+		rep.done(stepWrite, o.path, nil)
+		rep.done(stepAccepted, name, nil)
 		return nil
 	}
-	err = fmt.Errorf("write outbox %q: %w", o.path, err)
+	err = hinted(fmt.Errorf("write outbox %q: %w", o.path, err), hintOutbox)
 	if errors.Is(err, fs.ErrPermission) {
-		return permanent(err)
+		err = permanent(err)
 	}
+	rep.done(stepWrite, o.path, err)
 	return err
 }
 
 func (outbox) close() error { return nil }
 
-// write delivers as maildir(5) says: a reader of new sees whole messages only.
-func (o outbox) write(data []byte) error {
+// write delivers as maildir(5) says, a reader of new sees whole messages only,
+// and returns the name of the file.
+func (o outbox) write(data []byte) (name string, err error) {
 	for _, sub := range [...]string{"tmp", "new", "cur"} {
 		if err := os.MkdirAll(filepath.Join(o.path, sub), 0o700); err != nil {
-			return err
+			return "", err
 		}
 	}
 	// Time, a part no other delivery has, host: maildir(5), "unique".
-	name := fmt.Sprintf("%d.%s.%s", o.now().Unix(), rand.Text(), o.host)
+	name = fmt.Sprintf("%d.%s.%s", o.now().Unix(), rand.Text(), o.host)
 	tmp := filepath.Join(o.path, "tmp", name)
-	err := writeSynced(tmp, data)
+	err = writeSynced(tmp, data)
 	if err == nil {
 		err = os.Rename(tmp, filepath.Join(o.path, "new", name))
 	}
 	if err != nil {
 		_ = os.Remove(tmp) // may not be there; err says what matters
-		return err
+		return "", err
 	}
-	return syncDir(filepath.Join(o.path, "new"))
+	return name, syncDir(filepath.Join(o.path, "new"))
 }
 
 func writeSynced(path string, data []byte) error {

@@ -18,8 +18,7 @@ const phoneExample = "+17891234567"
 const maxPhoneDigits = 15
 
 // ParsePhone returns the number that s stands for in its one canonical form,
-// E.164: "+" and digits. s begins with a plus; spaces, dashes, dots and brackets
-// are dropped. Numbers that no country gives out, premium-rate and shared-cost
+// E.164: a plus and digits, nothing between them. Numbers that no country gives out, premium-rate and shared-cost
 // numbers are refused, and if regions is not empty, numbers of any region but
 // those (ISO 3166-1 codes in capitals).
 //
@@ -36,7 +35,7 @@ func ParsePhone(s string, regions []string) (e164 string, err error) {
 	return e164, nil
 }
 
-// phoneDigits returns s without its plus and what people put between digits.
+// phoneDigits returns s without its plus.
 func phoneDigits(s string) (digits, wrong string) {
 	s = strings.Trim(s, " \t\r\n")
 	number, plus := strings.CutPrefix(s, "+")
@@ -50,12 +49,9 @@ func phoneDigits(s string) (digits, wrong string) {
 	case !plus:
 		return "", "Begin the number with + and the country code"
 	}
-	number = strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" -.()", r) {
-			return -1
-		}
-		return r
-	}, number)
+	if strings.ContainsAny(number, " -./()") {
+		return "", "Leave out spaces, dashes and brackets"
+	}
 	if strings.ContainsFunc(number, func(r rune) bool { return !isDigit(r) }) {
 		return "", "After the + there are digits only"
 	}

@@ -98,6 +98,14 @@ func (p *pool) take() *conn {
 	return nil
 }
 
+// retire ends an idle connection, if there is one, so that another may be
+// dialled. Call it between enter and leave.
+func (p *pool) retire() {
+	if c := p.take(); c != nil {
+		p.ends.Go(c.quit)
+	}
+}
+
 // put gives back a connection that is ready for another message. Call it
 // between enter and leave.
 func (p *pool) put(c *conn) {

@@ -35,8 +35,9 @@ func NewQueue(s Sender, timeout time.Duration) *Queue {
 
 // A Sending is one message under way.
 type Sending struct {
-	done chan struct{}
-	err  error // valid once done is closed
+	done    chan struct{}
+	err     error  // valid once done is closed, and when after runs
+	receipt string // likewise
 }
 
 // Done is closed when the message was taken by the next hop, or given up.
@@ -53,13 +54,14 @@ func (s *Sending) Err() error {
 }
 
 // Send starts sending m and returns at once. When it ends, after is called with
-// its error, and then Done is closed; after may be nil.
-func (q *Queue) Send(m mfa.Message, after func(error)) *Sending {
+// what the next hop calls the message, if it says so, and the error; then Done is
+// closed. After may be nil.
+func (q *Queue) Send(m mfa.Message, after func(receipt string, err error)) *Sending {
 	s := &Sending{done: make(chan struct{})}
 	finish := func(err error) {
 		s.err = err
 		if after != nil {
-			after(err)
+			after(s.receipt, err)
 		}
 		close(s.done)
 	}
@@ -69,7 +71,7 @@ func (q *Queue) Send(m mfa.Message, after func(error)) *Sending {
 		q.wg.Go(func() {
 			ctx, cancel := context.WithTimeout(q.ctx, q.timeout)
 			defer cancel()
-			finish(q.sender.Send(ctx, m))
+			finish(q.sender.Send(WithReceipt(ctx, &s.receipt), m))
 		})
 	}
 	q.mu.Unlock()

@@ -18,19 +18,20 @@ func (f senderFunc) Send(ctx context.Context, m mfa.Message) error { return f(ct
 func TestQueueDoesNotWaitForTheRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		q := NewQueue(senderFunc(func(context.Context, mfa.Message) error {
+		q := NewQueue(senderFunc(func(ctx context.Context, _ mfa.Message) error {
 			<-release
+			setReceipt(ctx, "SM1")
 			return nil
 		}), time.Minute)
 		var order []string
-		s := q.Send(mfa.Message{ID: "1"}, func(error) { order = append(order, "after") })
+		s := q.Send(mfa.Message{ID: "1"}, func(receipt string, _ error) { order = append(order, "after "+receipt) })
 		order = append(order, "returned")
 		if s.Err() != nil {
 			t.Error("an error while under way")
 		}
 		close(release)
 		<-s.Done()
-		if len(order) != 2 || order[0] != "returned" || s.Err() != nil {
+		if len(order) != 2 || order[0] != "returned" || order[1] != "after SM1" || s.Err() != nil {
 			t.Errorf("order %v, err %v", order, s.Err())
 		}
 		q.Close(t.Context())

@@ -11,13 +11,14 @@ import (
 )
 
 // Retry returns a Sender that sends with s again after each failure, until s
-// takes the message, an error wraps ErrPermanent, or ctx ends. It waits about
-// base after the first failure, twice as long after each further one, never
+// takes the message, an error wraps ErrPermanent, a second one wraps
+// ErrUncertain, or ctx ends. It waits about base after the first failure, twice as long after each further one, never
 // longer than limit; each wait is shortened at random by up to a half, so that
 // messages that failed together do not come back together.
 //
-// When ctx ends the error wraps what s last said of its own accord, not only
-// that ctx ended.
+// It gives up at once when ctx will end before the next attempt, so that there
+// is time for another way. The error then wraps what s last said of its own
+// accord, not only that ctx ended.
 func Retry(s Sender, base, limit time.Duration) Sender {
 	return retrier{s: s, base: base, limit: limit}
 }
@@ -29,6 +30,7 @@ type retrier struct {
 
 func (r retrier) Send(ctx context.Context, m mfa.Message) error {
 	var last error
+	uncertain := 0
 	wait := min(r.base, r.limit)
 	for attempts := 1; ; attempts++ {
 		err := r.s.Send(ctx, m)
@@ -39,7 +41,12 @@ func (r retrier) Send(ctx context.Context, m mfa.Message) error {
 		if last == nil || ctx.Err() == nil {
 			last = err
 		}
-		if !pause(ctx, waitFor(err, jitter(wait))) {
+		if errors.Is(err, ErrUncertain) {
+			uncertain++
+		}
+		next := waitFor(err, jitter(wait))
+		until, ends := ctx.Deadline()
+		if uncertain == maxUncertain || ends && time.Until(until) < next || !pause(ctx, next) {
 			return fmt.Errorf("gave up after %s: %w", count(int64(attempts), "attempt"), last)
 		}
 		wait = min(2*wait, r.limit)

@@ -83,6 +83,22 @@ func (u *until) Send(ctx context.Context, _ mfa.Message) error {
 	return fmt.Errorf("connect: %w", ctx.Err())
 }
 
+func TestRetryDoesNotWaitForAnAttemptThatComesTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		start := time.Now()
+		u := until(1)
+		busy := senderFunc(func(ctx context.Context, m mfa.Message) error {
+			return busyError{u.Send(ctx, m), time.Minute}
+		})
+		err := Retry(busy, time.Second, time.Second).Send(ctx, mfa.Message{})
+		if took := time.Since(start); took != 0 || err == nil || err.Error() != "gave up after 1 attempt: 451 busy" {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})
+}
+
 func TestRetryTellsTheLastCause(t *testing.T) {
 	for answers, want := range map[until]string{
 		0:  "gave up after 1 attempt: connect: context deadline exceeded",
@@ -95,7 +111,8 @@ func TestRetryTellsTheLastCause(t *testing.T) {
 			start := time.Now()
 			u := answers
 			err := Retry(&u, time.Second, time.Second).Send(ctx, mfa.Message{})
-			if took := time.Since(start); took != 10*time.Second {
+			// Not before another attempt would come too late.
+			if took := time.Since(start); took > 10*time.Second || took < 9*time.Second {
 				t.Errorf("gave up after %v, want when the context ended", took)
 			}
 			got := err.Error()

@@ -36,12 +36,27 @@ func (s sendmail) send(ctx context.Context, l letter) error {
 	cmd.WaitDelay = sendmailGrace
 	err := cmd.Run()
 	if err == nil || errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
+		s.tell(ctx, l, nil)
 		return nil
 	}
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return s.explain(err, quote(said.String(), l.private))
+	err = s.explain(err, quote(said.String(), l.private))
+	s.tell(ctx, l, err)
+	return hinted(err, hintProgram("email.sendmail.path"))
+}
+
+// tell reports how the run went.
+func (s sendmail) tell(ctx context.Context, l letter, err error) {
+	rep := reporterOf(ctx)
+	if rep == nil {
+		return
+	}
+	rep.done(stepRun, fmt.Sprintf("%s -i -f %s -- %s", s.path, bare(l.from), Mask(l.to.Address)), err)
+	if err == nil {
+		rep.done(stepAccepted, "by the local mail system, which has a queue and a log of its own", nil)
+	}
 }
 
 func (sendmail) close() error { return nil }

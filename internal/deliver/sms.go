@@ -82,9 +82,8 @@ func waitFor(err error, d time.Duration) time.Duration {
 // attempt a message; wrap it with Retry for more. It knows no limits; ask a
 // Ledger first.
 type SMS struct {
-	way      gateway
-	log      *slog.Logger
-	accepted func(m mfa.Message, receipt string)
+	way   gateway
+	watch *watch // nil: nobody asks what became of a message
 
 	mu     sync.Mutex // guards closed, and sends against Add after Wait
 	closed bool
@@ -95,10 +94,12 @@ type SMS struct {
 type SMSOptions struct {
 	Log *slog.Logger     // nil: no log
 	Now func() time.Time // nil: time.Now
-	// Accepted is called within Send, before it returns nil, with what the
-	// provider calls the message: Twilio's message SID. It is not called by
-	// providers that name nothing. It is called from many goroutines. May be nil.
-	Accepted func(m mfa.Message, receipt string)
+	// Undelivered is called when a provider that took a message says later that
+	// it did not arrive, with what the provider calls the message. The error may
+	// wrap ErrNumber or ErrConfig. It is called at most once a message, within
+	// about ten minutes after Send, from goroutines that Close waits for; m comes
+	// without its text. Only Twilio can say it. Nil: nobody asks.
+	Undelivered func(m mfa.Message, receipt string, err error)
 }
 
 // A gateway is the next hop of a text message. It may be used from many
@@ -120,17 +121,37 @@ func NewSMS(cfg SMSConfig, opts SMSOptions) (*SMS, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	if err := checkRegions(cfg.Regions); err != nil {
-		return nil, err
-	}
-	if err := CheckSMSTemplate(cfg.Template, cfg.AutofillDomain); err != nil {
+	if err := CheckSMS(cfg); err != nil {
 		return nil, err
 	}
 	way, err := newGateway(cfg, opts)
 	if err != nil {
 		return nil, err
 	}
-	return &SMS{way: way, log: opts.Log, accepted: opts.Accepted}, nil
+	s := &SMS{way: way}
+	if t, ok := way.(teller); ok && opts.Undelivered != nil {
+		s.watch = newWatch(t, opts.Undelivered, opts.Log)
+	}
+	return s, nil
+}
+
+// CheckSMS returns an error that begins with the key if the table [sms] cannot
+// stand. It reads no files: NewSMS finds what is wrong with them.
+func CheckSMS(cfg SMSConfig) error {
+	if err := checkRegions(cfg.Regions); err != nil {
+		return err
+	}
+	if err := CheckSMSTemplate(cfg.Template, cfg.AutofillDomain); err != nil {
+		return err
+	}
+	if cfg.Provider != ProviderTwilio {
+		return nil
+	}
+	if err := checkTwilio(cfg.Twilio); err != nil {
+		return err
+	}
+	_, err := twilioBase(cfg.Twilio)
+	return err
 }
 
 func newGateway(cfg SMSConfig, opts SMSOptions) (gateway, error) {
@@ -159,12 +180,16 @@ func (s *SMS) Send(ctx context.Context, m mfa.Message) error {
 		return ErrClosed
 	}
 	defer s.sends.Done()
+	rep := reporterOf(ctx)
+	rep.begin()
 	receipt, err := s.way.text(ctx, m)
 	if err != nil {
 		return err
 	}
-	if s.accepted != nil && receipt != "" {
-		s.accepted(m, receipt)
+	rep.done(stepAccepted, receipt, nil)
+	setReceipt(ctx, receipt)
+	if s.watch != nil && receipt != "" {
+		s.watch.add(m, receipt)
 	}
 	return nil
 }
@@ -182,13 +207,16 @@ func (s *SMS) enter() bool {
 }
 
 // Close waits for Sends that run, each of which the timeout of one attempt and
-// its own context bound, and closes the connections. A later Send fails with
-// ErrClosed.
+// its own context bound, and closes the connections. Nobody asks any more what
+// became of the messages sent. A later Send fails with ErrClosed.
 func (s *SMS) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
 	s.sends.Wait()
+	if s.watch != nil {
+		s.watch.close()
+	}
 	s.way.close()
 	return nil
 }

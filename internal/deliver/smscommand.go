@@ -101,6 +101,7 @@ func (c *smsCommand) text(ctx context.Context, m mfa.Message) (receipt string, e
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	err = cmd.Run()
 	words := quoteAnswer(said.String(), m)
+	defer func() { reporterOf(ctx).done(stepRun, c.path, err) }()
 	if err == nil || errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
 		if words != "" {
 			c.log.Info("the sms command says something", "message", m.ID, "stderr", words)
@@ -109,8 +110,11 @@ func (c *smsCommand) text(ctx context.Context, m mfa.Message) (receipt string, e
 	}
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
+		if cmd.Process != nil { // it ran, and may have sent before it was ended
+			err = uncertainError{err}
+		}
 	}
-	return "", c.explain(err, words)
+	return "", hinted(c.explain(err, words), hintProgram("sms.command.path"))
 }
 
 // explain turns how the program ended into an error for the log. Only

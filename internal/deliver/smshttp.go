@@ -21,11 +21,19 @@ const (
 	maxGatewayAnswer = 64 << 10
 )
 
-// newHTTPClient returns a client that keeps its connections for the next message,
-// follows no redirect (a message is not for whom the gateway points at) and
-// takes its proxy from the daemon's environment.
+// newHTTPClient returns a client that keeps its connections for the next message
+// and follows no redirect (a message is not for whom the gateway points at).
 func newHTTPClient() *http.Client {
-	t := &http.Transport{
+	return &http.Client{
+		Transport:     newHTTPTransport(),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// newHTTPTransport returns a transport that takes its proxy from the daemon's
+// environment.
+func newHTTPTransport() *http.Transport {
+	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         new(net.Dialer).DialContext,
 		ForceAttemptHTTP2:   true,
@@ -33,10 +41,6 @@ func newHTTPClient() *http.Client {
 		MaxIdleConnsPerHost: maxGatewayConns,
 		IdleConnTimeout:     idleFor,
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
-	}
-	return &http.Client{
-		Transport:     t,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
@@ -52,11 +56,15 @@ type answer struct {
 // exchange sends one request. Its error never holds the request's address,
 // which may hold the message.
 func exchange(client *http.Client, req *http.Request) (answer, error) {
+	trace, req := follow(req)
+	client, end := trace.openly(client)
+	defer end()
 	resp, err := client.Do(req)
 	if err != nil {
-		return answer{}, httpCause(req, err)
+		return answer{}, trace.tellFailure(err, trace.judge(httpCause(req, err)))
 	}
 	defer resp.Body.Close()
+	trace.sent.Do(trace.tellSent)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxGatewayAnswer+1))
 	cut := err != nil || len(body) > maxGatewayAnswer
 	return answer{status: resp.StatusCode, header: resp.Header, body: body, cut: cut}, nil
@@ -71,19 +79,22 @@ func httpCause(req *http.Request, err error) error {
 		err = wrapped.Err
 	}
 	if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return misconfigured(fmt.Errorf("certificate of %s is not accepted: %w", req.URL.Host, bad.Err))
+		return misconfigured(hinted(fmt.Errorf("certificate of %s is not accepted: %w", req.URL.Host, bad.Err), hintGatewayTLS))
 	}
 	if bad, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return misconfigured(fmt.Errorf("%s does not speak TLS on this port (%s)", req.URL.Host, bad.Msg))
+		return misconfigured(hinted(fmt.Errorf("%s does not speak TLS on this port (%s)", req.URL.Host, bad.Msg), hintGatewayTLSPort))
 	}
 	if bad, ok := errors.AsType[tls.AlertError](err); ok {
 		return misconfigured(fmt.Errorf("%s refused the TLS handshake: %w", req.URL.Host, bad))
 	}
 	if bad, ok := errors.AsType[*net.DNSError](err); ok && bad.IsNotFound {
-		return misconfigured(bad)
+		return misconfigured(hinted(bad, hintGatewayName))
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the gateway closed the connection")
+	}
+	if bad, ok := errors.AsType[*net.OpError](err); ok && bad.Op == "dial" {
+		return hinted(err, hintGatewayConnect)
 	}
 	return err
 }

@@ -98,12 +98,21 @@ func (r *relay) send(ctx context.Context, l letter) error {
 	defer r.pool.leave()
 	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("no answer within %v", r.timeout))
 	defer cancel()
+	if reporterOf(ctx) != nil {
+		r.pool.retire() // in favour of one that shows every step
+		return r.sendFresh(ctx, l)
+	}
 	for c := r.pool.take(); c != nil; c = r.pool.take() {
 		if err := r.handOver(ctx, c, l); !errors.Is(err, errStale) {
 			return err
 		}
 		r.log.Debug("kept smtp connection was gone")
 	}
+	return r.sendFresh(ctx, l)
+}
+
+// sendFresh makes an attempt over a new connection.
+func (r *relay) sendFresh(ctx context.Context, l letter) error {
 	c, err := r.connect(ctx)
 	if err != nil {
 		return err
@@ -119,7 +128,9 @@ var errStale = errors.New("kept connection is gone")
 // handOver sends l over c, then keeps c or closes it.
 func (r *relay) handOver(ctx context.Context, c *conn, l letter) error {
 	release := interrupt(ctx, c.nc)
-	step, err := c.transact(l)
+	t := r.transcribe(ctx, c, l)
+	said, step, err := c.transact(l, t)
+	t.stop()
 	intact := release()
 	if intact && !lost(err) {
 		r.pool.put(c)
@@ -128,6 +139,7 @@ func (r *relay) handOver(ctx context.Context, c *conn, l letter) error {
 	}
 	switch {
 	case err == nil:
+		r.tellAccepted(ctx, said, l)
 		return nil
 	case c.reused && intact && lost(err) && (step == stepReset || step == stepSender):
 		return errStale
@@ -137,6 +149,7 @@ func (r *relay) handOver(ctx context.Context, c *conn, l letter) error {
 
 // The steps of a session, as errors name them.
 const (
+	stepResolve   = "resolve"
 	stepConnect   = "connect"
 	stepGreeting  = "greeting"
 	stepTLS       = "tls"
@@ -147,30 +160,37 @@ const (
 	stepData      = "data"
 )
 
-// transact runs one mail transaction (RFC 5321, 3.3). With an error it returns
-// the step that failed.
-func (c *conn) transact(l letter) (step string, err error) {
+// transact runs one mail transaction (RFC 5321, 3.3) and returns what the relay
+// said when it took the letter. With an error it returns the step that failed.
+func (c *conn) transact(l letter, t *transcript) (said, step string, err error) {
 	if c.reused {
 		if err := c.client.Reset(); err != nil {
-			return stepReset, err
+			return "", stepReset, err
 		}
 	}
 	// SMTPUTF8 binds every later relay; ask for it only when an address needs it.
 	c.client.SkipSMTPUTF8(isASCII(l.from.Address) && isASCII(l.to.Address))
 	if err := c.client.Mail(l.from.String()); err != nil {
-		return stepSender, err
+		return "", stepSender, err
 	}
+	t.done(stepSender)
 	if err := c.client.Rcpt(l.to.String()); err != nil {
-		return stepRecipient, err
+		return "", stepRecipient, err
 	}
+	t.done(stepRecipient)
 	w, err := c.client.Data()
 	if err != nil {
-		return stepData, err
+		return "", stepData, err
 	}
+	t.done(stepData)
 	if _, err := w.Write(l.data); err != nil {
-		return stepData, err
+		return "", stepData, err
 	}
-	return stepData, w.Close()
+	err = w.Close()
+	if answered, ok := w.(interface{ ServerResponse() string }); ok {
+		said = answered.ServerResponse()
+	}
+	return said, stepData, err
 }
 
 // lost reports whether err means that the session is over: no reply, or 421.
@@ -181,12 +201,13 @@ func lost(err error) bool {
 
 // connect opens a session that is ready for a letter.
 func (r *relay) connect(ctx context.Context) (*conn, error) {
-	nc, err := r.dial(ctx, "tcp", r.addr)
+	rep := reporterOf(ctx)
+	nc, err := r.dial(rep.dialling(ctx, r.cfg.Host), "tcp", r.addr)
 	if err != nil {
-		return nil, r.explain(ctx, stepConnect, err, letter{})
+		return nil, r.explain(ctx, dialStep(err), err, letter{})
 	}
 	release := interrupt(ctx, nc)
-	c, step, err := r.open(nc)
+	c, step, err := r.open(nc, rep)
 	if !release() && err == nil {
 		err = context.Cause(ctx)
 	}
@@ -198,13 +219,14 @@ func (r *relay) connect(ctx context.Context) (*conn, error) {
 }
 
 // open takes the session through greeting, TLS and login.
-func (r *relay) open(nc net.Conn) (c *conn, step string, err error) {
+func (r *relay) open(nc net.Conn, rep *reporter) (c *conn, step string, err error) {
 	if r.cfg.TLS == TLSImplicit {
 		secured := tls.Client(nc, r.tls)
 		if err := secured.Handshake(); err != nil {
 			return nil, stepTLS, err
 		}
 		nc = secured
+		r.tellTLS(rep, secured.ConnectionState(), true)
 	}
 	client, err := smtp.NewClient(nc, r.cfg.Host)
 	if err != nil {
@@ -213,14 +235,19 @@ func (r *relay) open(nc net.Conn) (c *conn, step string, err error) {
 	if err := client.Hello(r.helo); err != nil {
 		return nil, stepGreeting, err
 	}
+	rep.done(stepGreeting, r.words(client.HelloResponse(), letter{}), nil)
 	if err := r.startTLS(client); err != nil {
 		return nil, stepTLS, err
+	}
+	state, encrypted := client.TLSConnectionState()
+	if r.cfg.TLS != TLSImplicit {
+		r.tellTLS(rep, state, encrypted)
 	}
 	mechanism, err := r.login(client)
 	if err != nil {
 		return nil, stepLogin, err
 	}
-	state, encrypted := client.TLSConnectionState()
+	r.tellLogin(rep, mechanism)
 	version := "none"
 	if encrypted {
 		version = tls.VersionName(state.Version)

@@ -349,15 +349,16 @@ func TestSMTPNobodyThere(t *testing.T) {
 func TestSMTPNames(t *testing.T) {
 	for _, c := range []struct {
 		err  error
+		step string
 		want func(*testing.T, error, ...string)
 	}{
-		{&net.DNSError{Err: "no such host", Name: "relay.example.com", IsNotFound: true}, wantPermanent},
-		{&net.DNSError{Err: "server misbehaving", Name: "relay.example.com", IsTemporary: true}, wantTemporary},
-		{&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNRESET}, wantTemporary},
+		{&net.DNSError{Err: "no such host", Name: "relay.example.com", IsNotFound: true}, "resolve", wantPermanent},
+		{&net.DNSError{Err: "server misbehaving", Name: "relay.example.com", IsTemporary: true}, "resolve", wantTemporary},
+		{&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNRESET}, "connect", wantTemporary},
 	} {
 		e := newEmail(t, smtpConfig("relay.example.com", 25))
 		e.hop.(*relay).dial = func(context.Context, string, string) (net.Conn, error) { return nil, c.err }
-		c.want(t, e.Send(t.Context(), message("1")), "smtp relay relay.example.com:25: connect: ", c.err.Error())
+		c.want(t, e.Send(t.Context(), message("1")), "smtp relay relay.example.com:25: "+c.step+": ", c.err.Error())
 	}
 }
 

@@ -12,29 +12,35 @@ import (
 	"strings"
 )
 
-// fail says where a letter got stuck.
+// fail says where a letter got stuck, and what to look at.
 func (r *relay) fail(step string, err error) error {
-	return fmt.Errorf("smtp relay %s: %s: %w", r.addr, step, err)
+	where, _, _ := strings.Cut(step, " ")
+	return hinted(fmt.Errorf("smtp relay %s: %s: %w", r.addr, step, err), r.hint(where, err))
 }
 
 // explain turns what a step of a session returned into an error for the log:
 // which relay, which step, what it answered, and whether trying again can help.
 func (r *relay) explain(ctx context.Context, step string, err error, l letter) error {
+	cause := r.cause(ctx, err, l)
+	r.tellFailure(ctx, step, err, cause, l)
 	if step == stepRecipient {
 		step += " " + Mask(l.to.Address)
 	}
-	return r.fail(step, r.cause(ctx, err, l))
+	return r.fail(step, cause)
+}
+
+// words makes what the relay says about l fit for an error or a report.
+func (r *relay) words(said string, l letter) string {
+	if to := l.to.Address; to != "" {
+		said = strings.ReplaceAll(said, to, Mask(to))
+	}
+	return quote(said, append(r.privateLogin(), l.private...))
 }
 
 func (r *relay) cause(ctx context.Context, err error, l letter) error {
-	private := append(r.privateLogin(), l.private...)
 	if reply, ok := errors.AsType[*textproto.Error](err); ok {
 		// The reply itself is not wrapped: it may quote what is private.
-		msg := reply.Msg
-		if to := l.to.Address; to != "" {
-			msg = strings.ReplaceAll(msg, to, Mask(to))
-		}
-		err = fmt.Errorf("%d %s", reply.Code, quote(msg, private))
+		err = fmt.Errorf("%d %s", reply.Code, r.words(reply.Msg, l))
 		if reply.Code >= 500 {
 			return permanent(err)
 		}
@@ -61,7 +67,7 @@ func (r *relay) cause(ctx context.Context, err error, l letter) error {
 		return errors.New("the relay closed the connection")
 	}
 	if bad, ok := errors.AsType[textproto.ProtocolError](err); ok {
-		return errors.New(quote(bad.Error(), private))
+		return errors.New(r.words(bad.Error(), l))
 	}
 	return err
 }

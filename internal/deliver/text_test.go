@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -155,4 +156,23 @@ func FuzzQuote(f *testing.F) {
 			t.Errorf("quote(%q) = %q", words, got)
 		}
 	})
+}
+
+// A relay may quote the message in its answer, and answers are logged.
+func TestPrivateWords(t *testing.T) {
+	got := privateWords("Your code: 123456\nRecovery code: k7mx-24wp-9hre-3cdf\nabcd-efhk-mnpr-twxy\nIt is a well-known text of 2026.\n")
+	if want := []string{"123456", "k7mx-24wp-9hre-3cdf", "abcd-efhk-mnpr-twxy"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestNoticeTellsTheService(t *testing.T) {
+	n := Notice{Host: "host", User: "alice", Service: "ss\nhd", Address: "192.0.2.1", What: "What."}
+	if text := n.Email("1").Text; !strings.Contains(text, "\n  Service:  ss?hd\n") {
+		t.Errorf("text %q", text)
+	}
+	n.Service = ""
+	if text := n.Email("1").Text; strings.Contains(text, "Service") {
+		t.Errorf("text %q", text)
+	}
 }

@@ -113,7 +113,7 @@ func (t *twilio) text(ctx context.Context, m mfa.Message) (receipt string, err e
 	ctx, cancel := withTimeout(ctx, t.timeout)
 	defer cancel()
 	service := api.NewApiService(&client.RequestHandler{
-		Client: &twilioCall{t: t, ctx: ctx, m: m}, Edge: t.cfg.Edge, Region: t.cfg.Region,
+		Client: &twilioCall{t: t, ctx: ctx, m: m, want: http.StatusCreated}, Edge: t.cfg.Edge, Region: t.cfg.Region,
 	})
 	params := new(api.CreateMessageParams).SetTo(m.To).SetBody(m.Text)
 	if t.cfg.MessagingServiceSID != "" {
@@ -126,10 +126,12 @@ func (t *twilio) text(ctx context.Context, m mfa.Message) (receipt string, err e
 	case err != nil:
 		return "", fmt.Errorf("twilio: %w", err)
 	case made.ErrorCode != nil && *made.ErrorCode != 0:
-		return "", fmt.Errorf("twilio: %w", t.refusal(answer{status: http.StatusBadRequest}, m,
+		err = fmt.Errorf("twilio: %w", t.refusal(answer{status: http.StatusBadRequest}, m,
 			client.TwilioRestError{Code: *made.ErrorCode, Message: value(made.ErrorMessage)}))
+		reporterOf(ctx).done(stepAccepted, value(made.Sid)+", but "+value(made.Status), err)
+		return "", err
 	}
-	return value(made.Sid), nil
+	return ascii(value(made.Sid), fieldLimit), nil
 }
 
 // value returns what p points to, or nothing.
@@ -143,9 +145,10 @@ func value(p *string) string {
 // A twilioCall is the client.BaseClient of one message: the library's own knows
 // no context, no other address and no Retry-After.
 type twilioCall struct {
-	t   *twilio
-	ctx context.Context // of the message; the library's interface has no room for it
-	m   mfa.Message
+	t    *twilio
+	ctx  context.Context // of the message; the library's interface has no room for it
+	m    mfa.Message
+	want int // the status of an answer that is no error
 }
 
 // AccountSid implements client.BaseClient.
@@ -160,8 +163,8 @@ func (c *twilioCall) SetOauth(client.OAuth) {}
 // OAuth implements client.BaseClient.
 func (c *twilioCall) OAuth() client.OAuth { return nil }
 
-// SendRequest implements client.BaseClient. A response is one that made a
-// message; anything else is an error of ours.
+// SendRequest implements client.BaseClient. A response is one that made or showed
+// a message; anything else is an error of ours.
 func (c *twilioCall) SendRequest(method, rawURL string, data url.Values,
 	_ map[string]any, _ ...byte,
 ) (*http.Response, error) {
@@ -184,17 +187,19 @@ func (c *twilioCall) SendRequest(method, rawURL string, data url.Values,
 	if err != nil {
 		return nil, err
 	}
-	return c.judge(u.Host, a)
+	resp, err := c.judge(u.Host, a)
+	a.tell(c.ctx, err)
+	return resp, err
 }
 
-// judge tells an answer that made a message from all others.
+// judge tells an answer that is about a message from all others.
 func (c *twilioCall) judge(host string, a answer) (*http.Response, error) {
 	var rest client.TwilioRestError
 	switch {
-	case a.status == http.StatusCreated:
+	case a.status == c.want:
 		if json.Unmarshal(a.body, new(api.ApiV2010Message)) != nil || a.cut {
 			// The message is made; sending it again would send it twice.
-			c.t.log.Warn("twilio took a message and its answer cannot be read", "message", c.m.ID)
+			c.t.log.Warn("twilio has a message and its answer cannot be read", "message", c.m.ID)
 			a.body = []byte("{}")
 		}
 		return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body))}, nil
@@ -203,8 +208,8 @@ func (c *twilioCall) judge(host string, a answer) (*http.Response, error) {
 	}
 	// What else is odd about the answer matters less than its code.
 	if _ = json.Unmarshal(a.body, &rest); rest.Code == 0 {
-		return nil, a.byStatus(fmt.Errorf("%s answered %d: %s", host, a.status,
-			quoteAnswer(string(a.body), c.m, c.t.password)), c.t.now())
+		return nil, a.judge(a.byStatus(fmt.Errorf("%s answered %d: %s", host, a.status,
+			quoteAnswer(string(a.body), c.m, c.t.password)), c.t.now()))
 	}
 	return nil, c.t.refusal(a, c.m, rest)
 }

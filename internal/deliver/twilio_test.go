@@ -59,18 +59,18 @@ func TestTwilioSends(t *testing.T) {
 			cfg := twilioTable(t, srv)
 			tc.change(&cfg.Twilio)
 			var receipt string
-			s := newSMS(t, cfg, SMSOptions{Accepted: func(m mfa.Message, r string) { receipt = m.ID + " " + r }})
+			s := newSMS(t, cfg, SMSOptions{})
 			m := sms("123456")
 			m.Text += " 100% & more=£5;\n\n@example.com #123456"
-			if err := s.Send(t.Context(), m); err != nil {
+			if err := s.Send(WithReceipt(t.Context(), &receipt), m); err != nil {
 				t.Fatal(err)
 			}
 			tc.want.To, tc.want.Body, tc.want.SID = m.To, m.Text, "SM00000000000000000000000000000001"
 			if got := srv.Texts(); len(got) != 1 || got[0] != tc.want {
 				t.Errorf("twilio got %+v, want %+v", got, tc.want)
 			}
-			if want := "id1 " + tc.want.SID; receipt != want {
-				t.Errorf("accepted %q, want %q", receipt, want)
+			if receipt != tc.want.SID {
+				t.Errorf("receipt %q, want %q", receipt, tc.want.SID)
 			}
 		})
 	}

@@ -78,6 +78,7 @@ func (t *twilio) refusal(a answer, m mfa.Message, e client.TwilioRestError) erro
 	if config {
 		err = fmt.Errorf("%w (%s)", err, hint)
 	}
+	err = hinted(err, fmt.Sprintf("https://www.twilio.com/docs/api/errors/%d says more.", e.Code))
 	switch {
 	case number && config:
 		return numberError{misconfigured(err), reason}

@@ -232,6 +232,16 @@ func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enro
 	if l := saved.LockedUntil; l != nil && (old.LockedUntil == nil || l.After(*old.LockedUntil)) {
 		old.LockedUntil = l
 	}
+	if old.LockedBy == "" && (saved.LockedHard || old.LockedUntil == saved.LockedUntil) {
+		old.LockedBy = saved.LockedBy // no recovery code ends an administrator's lock
+	}
+	for m, n := range saved.MethodFailures {
+		if old.MethodFailures == nil {
+			old.MethodFailures = map[mfa.Method]int{}
+		}
+		old.MethodFailures[m] = max(old.MethodFailures[m], n)
+	}
+	old.MustChangePassword = old.MustChangePassword || saved.MustChangePassword
 	if e := saved.EnrollSince; e != nil && (old.EnrollSince == nil || e.Before(*old.EnrollSince)) {
 		old.EnrollSince = e
 	}

@@ -79,7 +79,8 @@ func TestRestoreRewindsNothing(t *testing.T) {
 	setState(t, s, func(st *mfa.State) {
 		st.Failures, st.LockedUntil = []time.Time{now.Add(-time.Minute)}, &soon
 		st.BackupID, st.BackupUsed = en.Backup.ID, []int{0}
-		st.EnrollSince = &now
+		st.EnrollSince, st.MustChangePassword = &now, true
+		st.MethodFailures = map[mfa.Method]int{mfa.TOTP: 7, mfa.Email: 1}
 	})
 	b := backup(t, s)
 	setState(t, s, func(st *mfa.State) {
@@ -87,6 +88,7 @@ func TestRestoreRewindsNothing(t *testing.T) {
 		st.BackupUsed, st.TOTPStep = []int{1}, st.TOTPStep+7
 		st.Pending = []mfa.PendingCode{{Origin: "x"}}
 		st.Sends, st.EnrollSince = []time.Time{now}, &later
+		st.MethodFailures, st.MustChangePassword = map[mfa.Method]int{mfa.TOTP: 3, mfa.Email: 2}, false
 	})
 	_, before := records(t, s)
 	b.restore(t, s, RestoredUnchanged)
@@ -94,7 +96,8 @@ func TestRestoreRewindsNothing(t *testing.T) {
 	want := before
 	want.Failures = []time.Time{now.Add(-time.Minute), now}
 	want.BackupUsed = []int{0, 1}
-	want.EnrollSince = &now
+	want.EnrollSince, want.MustChangePassword = &now, true
+	want.MethodFailures = map[mfa.Method]int{mfa.TOTP: 7, mfa.Email: 2}
 	if !reflect.DeepEqual(after, want) {
 		t.Errorf("state\n%+v\nwant\n%+v", after, want)
 	}
@@ -133,8 +136,11 @@ func TestRestoreRewindsNothing(t *testing.T) {
 // Every part of a State is either brought together by restoration.state or on
 // purpose left as it is. Decide that for a new one, and write it down here.
 func TestRestoreKnowsAllOfState(t *testing.T) {
-	merged := []string{"Failures", "LockedUntil", "LockedHard", "TOTPStep", "BackupID", "BackupUsed", "EnrollSince"}
-	left := []string{"UID", "Sends", "Pending", "Enrolling", "Invited"}
+	merged := []string{
+		"Failures", "LockedUntil", "LockedHard", "TOTPStep", "BackupID", "BackupUsed", "EnrollSince",
+		"LockedBy", "MethodFailures", "MustChangePassword",
+	}
+	left := []string{"UID", "Sends", "Pending", "Enrolling", "Invited", "Recovery", "LockMails", "Seen", "Told"}
 	for field := range reflect.TypeFor[mfa.State]().Fields() {
 		if !slices.Contains(merged, field.Name) && !slices.Contains(left, field.Name) {
 			t.Errorf("nobody decided what a restore does with State.%s", field.Name)

@@ -20,6 +20,7 @@ import (
 // How prompts end. Programs wait for these.
 const (
 	endEmail = "Email address: "
+	endPhone = "Phone number (like +17891234567): "
 	endKept  = "Press Enter when they are kept: "
 )
 
@@ -52,6 +53,7 @@ func (s *Service) Add(ctx context.Context, c *challenge.Conversation, may mfa.En
 
 // set has a method chosen and set up, until one is.
 func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer, method mfa.Method, intro string) (mfa.Verdict, error) {
+	c.SettingUp()
 	choices := s.choices(may)
 	others := len(choices) > 1 || may.Skip || may.Later > 0
 	if len(choices) == 0 {
@@ -72,8 +74,8 @@ func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.En
 			return s.skip(ctx, c)
 		case later:
 			return mfa.Verdict{Outcome: mfa.Exempt, Reason: "the user put enrolling off"}, nil
-		case mfa.Email:
-			v, err = s.setEmail(ctx, c, others)
+		case mfa.Email, mfa.SMS:
+			v, err = s.setContact(ctx, c, method, others)
 		case mfa.TOTP:
 			v, err = s.setTOTP(ctx, c, others)
 		}
@@ -106,7 +108,7 @@ func (s *Service) other(ctx context.Context, c *challenge.Conversation, v mfa.Ve
 func (s *Service) choices(may mfa.EnrollOffer) []mfa.Method {
 	var ms []mfa.Method
 	for _, m := range may.Methods {
-		if m == mfa.TOTP || m == mfa.Email && may.SelfContacts {
+		if m == mfa.TOTP || (m == mfa.Email || m == mfa.SMS) && may.SelfContacts {
 			ms = append(ms, m)
 		}
 	}
@@ -118,6 +120,7 @@ func (s *Service) choose(ctx context.Context, c *challenge.Conversation, may mfa
 	names := map[mfa.Method]string{
 		mfa.TOTP:  "Authenticator app on a phone",
 		mfa.Email: "Codes by email",
+		mfa.SMS:   "Codes by text message",
 	}
 	var items []string
 	for _, m := range ms {
@@ -163,23 +166,23 @@ func (s *Service) begun(ctx context.Context, c *challenge.Conversation, may mfa.
 	return st.Enrolling.Method, nil
 }
 
-// setEmail has an address entered, or finds the one that was, sends a code there
-// and waits for it. The address can be corrected meanwhile.
-func (s *Service) setEmail(ctx context.Context, c *challenge.Conversation, others bool) (mfa.Verdict, error) {
-	to, err := s.begunWith(ctx, c, mfa.Email)
+// setContact has an address or a number entered, or finds the one that was, sends
+// a code there, and nowhere else, and waits for it. It can be corrected meanwhile.
+func (s *Service) setContact(ctx context.Context, c *challenge.Conversation, m mfa.Method, others bool) (mfa.Verdict, error) {
+	to, err := s.begunWith(ctx, c, m)
 	if err != nil {
 		return c.Failed(ctx, err)
 	}
 	for {
 		if to.To == "" {
-			if to.To, err = s.askAddress(ctx, c); err != nil {
-				return c.NoAnswer(ctx, mfa.Email, err)
+			if to.To, err = s.askContact(ctx, c, m); err != nil {
+				return c.NoAnswer(ctx, m, err)
 			}
-			if err := s.begin(ctx, c, mfa.Enrolling{Method: mfa.Email, To: to.To, Began: s.Now()}); err != nil {
+			if err := s.begin(ctx, c, mfa.Enrolling{Method: m, To: to.To, Began: s.Now()}); err != nil {
 				return c.Failed(ctx, err)
 			}
 		}
-		q, end, err := c.SentCode(ctx, challenge.Target{Method: mfa.Email, To: to.To})
+		q, end, err := c.SentCode(ctx, challenge.Target{Method: m, To: to.To})
 		if end != nil && end.Outcome == mfa.Exhausted {
 			// Nothing more is sent for now; what needs no sending is open.
 			return s.other(ctx, c, *end)
@@ -187,7 +190,7 @@ func (s *Service) setEmail(ctx context.Context, c *challenge.Conversation, other
 		if end != nil {
 			return *end, err
 		}
-		q.Text, q.Keys = q.Text+"\nType c to correct the address", []string{"c"}
+		q.Text, q.Keys = q.Text+"\nType c to correct the "+whereto[m].what, []string{"c"}
 		if others {
 			q.Text, q.Keys = q.Text+", m for another method", []string{"c", "m"}
 		}
@@ -203,8 +206,8 @@ func (s *Service) setEmail(ctx context.Context, c *challenge.Conversation, other
 			return v, err
 		}
 		now := s.Now().UTC().Truncate(time.Second)
-		err = s.commit(ctx, c, "Codes by email now go to "+deliver.Mask(to.To)+".", func(en *mfa.Enrollment) {
-			en.Email = &mfa.Address{Address: to.To, Confirmed: now, AddedBy: c.Account.ID.Name}
+		err = s.commit(ctx, c, fmt.Sprintf("%s now go to %s.", codesBy[m], deliver.Mask(to.To)), func(en *mfa.Enrollment) {
+			en.SetContact(m, &mfa.Address{Address: to.To, Confirmed: now, AddedBy: c.Account.ID.Name})
 		})
 		if err != nil {
 			return c.Failed(ctx, err)
@@ -213,18 +216,24 @@ func (s *Service) setEmail(ctx context.Context, c *challenge.Conversation, other
 	}
 }
 
-func (s *Service) askAddress(ctx context.Context, c *challenge.Conversation) (string, error) {
-	text := "Where shall codes go?\n" + endEmail
+// whereto is how a method's address is asked for.
+var whereto = map[mfa.Method]struct{ what, end string }{
+	mfa.Email: {"address", endEmail},
+	mfa.SMS:   {"number", endPhone},
+}
+
+func (s *Service) askContact(ctx context.Context, c *challenge.Conversation, m mfa.Method) (string, error) {
+	text := "Where shall codes go?"
 	for {
-		answer, err := c.Line(ctx, mfa.Ask, text)
+		answer, err := c.Line(ctx, mfa.Ask, text+"\n"+whereto[m].end)
 		if err != nil {
 			return "", err
 		}
-		address, err := parseAddress(answer)
+		address, err := s.parseContact(m, answer)
 		if err == nil {
 			return address, nil
 		}
-		text = "That is not an address like alice@example.com.\n" + endEmail
+		text = err.Error()
 	}
 }
 
@@ -319,7 +328,11 @@ func (s *Service) commit(ctx context.Context, c *challenge.Conversation, what st
 	ev.Reason, ev.Actor = what, id.Name
 	s.Audit.Record(ev)
 	c.Notify(before, "Second factor changed", what, adviceChanged)
-	return s.begin(ctx, c, mfa.Enrolling{})
+	return c.Account.Update(ctx, func(st *mfa.State) error {
+		st.Enrolling = nil
+		c.Enable(st)
+		return nil
+	})
 }
 
 const adviceChanged = "If this was not you, tell your administrator at once: somebody can log\nin as you."
@@ -377,6 +390,9 @@ func (s *Service) NewBackupCodes(ctx context.Context, c *challenge.Conversation)
 		return nil
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := enable(ctx, c.Account, mfa.Backup); err != nil {
 		return nil, err
 	}
 	ev := c.Event(audit.Enrolled)

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,39 +42,61 @@ type Service struct {
 	TOTP        challenge.TOTPConfig // for new setups
 	QR          string               // prompt.qr
 	Host        string
-	BackupCodes int // in a set
-	Generation  int // of enrollments made now
+	BackupCodes int      // in a set
+	Regions     []string // whose phone numbers are allowed; empty: all
+	Generation  int      // of enrollments made now
 }
 
-// SetEmail makes address the one that codes for id go to. It counts as confirmed
-// once a code sent there was typed back. Actor is who entered it.
-func (s *Service) SetEmail(ctx context.Context, id mfa.Identity, address, actor string) error {
-	address, err := parseAddress(address)
+// SetContact makes address, or the number in E.164, the one that codes of the
+// method m, Email or SMS, go to. It counts as confirmed once a code sent there
+// was typed back. Actor is who entered it. An error about address wraps
+// ErrInvalid.
+func (s *Service) SetContact(ctx context.Context, id mfa.Identity, m mfa.Method, address, actor string) error {
+	entered := address
+	address, err := s.parseContact(m, entered)
 	if err != nil {
-		return err
+		return fmt.Errorf("%q: %w", entered, err)
 	}
 	var before mfa.Enrollment
 	err = s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
 		before = s.starting(en, id)
 		en.UID, en.Generation, en.Skipped = id.UID, s.Generation, nil
-		if en.Email != nil && en.Email.Address == address {
+		if old := en.Contact(m); old != nil && old.Address == address {
 			return nil // keeps its confirmation
 		}
-		en.Email = &mfa.Address{Address: address, AddedBy: actor}
+		en.SetContact(m, &mfa.Address{Address: address, AddedBy: actor})
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	if err := enable(ctx, s.Records.Account(id), m); err != nil {
+		return err
+	}
 	s.Audit.Record(audit.Event{
 		Time: s.Now(), Event: audit.Enrolled, User: id.Name, UID: &id.UID,
-		Method: string(mfa.Email), To: deliver.Mask(address), Actor: actor, Reason: "address entered",
+		Method: string(m), To: deliver.Mask(address), Actor: actor, Reason: "address entered",
 	})
-	if before.Email != nil && before.Email.Address != address {
+	if old := before.Contact(m); before.Enrolled() && (old == nil || old.Address != address) {
 		s.byAdministrator(id).Notify(before, "Second factor changed",
-			"Codes by email now go to "+deliver.Mask(address)+", by an administrator.", adviceAsk)
+			fmt.Sprintf("%s now go to %s, by an administrator.", codesBy[m], deliver.Mask(address)), adviceAsk)
 	}
 	return nil
+}
+
+// codesBy names codes of a method at the head of a sentence.
+var codesBy = map[mfa.Method]string{mfa.Email: "Codes by email", mfa.SMS: "Codes by text message"}
+
+// enable forgets what a method that was set up anew had against it.
+func enable(ctx context.Context, acct *store.Account, m mfa.Method) error {
+	st, err := acct.State(ctx)
+	if err != nil || st.MethodFailures[m] == 0 {
+		return err
+	}
+	return acct.Update(ctx, func(st *mfa.State) error {
+		delete(st.MethodFailures, m)
+		return nil
+	})
 }
 
 // starting empties what does not count any more: an enrollment of a former
@@ -93,15 +116,30 @@ func (s *Service) byAdministrator(id mfa.Identity) *challenge.Conversation {
 	return s.Asker.Converse(s.Records.Account(id), mfa.Origin{Service: "mfactl", Address: "local"}, nil)
 }
 
-// parseAddress returns the bare address of RFC 5322, section 3.4.1.
-func parseAddress(s string) (string, error) {
-	s = strings.TrimSpace(s)
-	a, err := mail.ParseAddress(s)
-	if err != nil || a.Name != "" || a.Address != s {
-		return "", fmt.Errorf("%w email address %q: want one like alice@example.com", ErrInvalid, s)
+// parseContact returns the bare address of RFC 5322, section 3.4.1, or the number
+// in E.164. An error wraps ErrInvalid and is for the person who typed it.
+func (s *Service) parseContact(m mfa.Method, text string) (string, error) {
+	text = strings.TrimSpace(text)
+	if m == mfa.SMS {
+		number, err := deliver.ParsePhone(text, s.Regions)
+		if err != nil {
+			return "", invalid(err.Error() + ".")
+		}
+		return number, nil
 	}
-	return s, nil
+	a, err := mail.ParseAddress(text)
+	if err != nil || a.Name != "" || a.Address != text {
+		return "", invalid("That is not an address like alice@example.com.")
+	}
+	return text, nil
 }
+
+// invalid is what is wrong with what was entered, in a sentence.
+type invalid string
+
+func (e invalid) Error() string { return string(e) }
+
+func (e invalid) Is(target error) bool { return target == ErrInvalid }
 
 // Reset clears the enrollment and the state of user: failures, lock, codes. It
 // says whether there was an enrollment. A record that does not parse is cleared too.
@@ -119,23 +157,30 @@ func (s *Service) Reset(ctx context.Context, user, actor string) (wasEnrolled bo
 
 // A View is what is shown of a user. Addresses are masked.
 type View struct {
-	User           string       `json:"user"`
-	UID            uint32       `json:"uid"`
-	Problem        string       `json:"problem,omitempty"` // the record cannot be read, and nothing below counts
-	Methods        []mfa.Method `json:"methods,omitempty"` // set up
-	Email          string       `json:"email,omitempty"`
-	EmailConfirmed *time.Time   `json:"email_confirmed,omitempty"`
-	EmailAddedBy   string       `json:"email_added_by,omitempty"`
-	TOTP           *time.Time   `json:"totp,omitempty"`        // when the app was set up
-	BackupLeft     *int         `json:"backup_left,omitempty"` // codes that are not used
-	Preferred      mfa.Method   `json:"preferred,omitempty"`
-	Skipped        *time.Time   `json:"skipped,omitempty"`  // when the user chose to have no second factor
-	Outdated       bool         `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
-	Failures       int          `json:"failures"`
-	Locked         bool         `json:"locked"`
-	LockedUntil    *time.Time   `json:"locked_until,omitempty"` // absent while locked: until unlocked
-	PendingCodes   int          `json:"pending_codes"`          // sent, unused and not expired
-	CodesSent      int          `json:"codes_sent"`             // that count against code.max_sends
+	User               string       `json:"user"`
+	UID                uint32       `json:"uid"`
+	Email              string       `json:"email,omitempty"`
+	EmailConfirmed     *time.Time   `json:"email_confirmed,omitempty"`
+	EmailAddedBy       string       `json:"email_added_by,omitempty"`
+	Phone              string       `json:"phone,omitempty"`
+	PhoneConfirmed     *time.Time   `json:"phone_confirmed,omitempty"`
+	PhoneAddedBy       string       `json:"phone_added_by,omitempty"`
+	TOTP               *time.Time   `json:"totp,omitempty"`        // when the app was set up
+	BackupLeft         *int         `json:"backup_left,omitempty"` // codes that are not used
+	Preferred          mfa.Method   `json:"preferred,omitempty"`
+	Skipped            *time.Time   `json:"skipped,omitempty"`  // when the user chose to have no second factor
+	Outdated           bool         `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
+	Failures           int          `json:"failures"`
+	Locked             bool         `json:"locked"`
+	LockedUntil        *time.Time   `json:"locked_until,omitempty"`         // absent while locked: until unlocked
+	PendingCodes       int          `json:"pending_codes"`                  // sent, unused and not expired
+	CodesSent          int          `json:"codes_sent"`                     // that count against code.max_sends
+	LockedBy           string       `json:"locked_by,omitempty"`            // absent while locked: by wrong codes
+	Recoverable        bool         `json:"recoverable,omitempty"`          // a code that ends the lock was mailed
+	Disabled           []mfa.Method `json:"disabled,omitempty"`             // methods that took too many wrong codes
+	MustChangePassword bool         `json:"must_change_password,omitempty"` // the next login demands it
+	Problem            string       `json:"problem,omitempty"`              // the record cannot be read, and nothing below counts
+	Methods            []mfa.Method `json:"methods,omitempty"`              // set up
 }
 
 // enrollment returns that of id, or an error wrapping ErrNotEnrolled.
@@ -218,22 +263,40 @@ func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) View {
 		left := challenge.BackupLeft(st, *en.Backup)
 		v.BackupLeft = &left
 	}
-	if en.Email != nil {
-		v.Email, v.EmailAddedBy = deliver.Mask(en.Email.Address), en.Email.AddedBy
-		if !en.Email.Confirmed.IsZero() {
-			v.EmailConfirmed = &en.Email.Confirmed
-		}
-	}
+	v.Email, v.EmailConfirmed, v.EmailAddedBy = viewContact(en.Email)
+	v.Phone, v.PhoneConfirmed, v.PhoneAddedBy = viewContact(en.SMS)
 	now := s.Now()
 	v.Failures, v.CodesSent = len(st.Failures), len(st.Sends)
 	_, hard, locked := st.Locked(now)
 	if v.Locked = locked; locked && !hard {
 		v.LockedUntil = st.LockedUntil
 	}
+	if locked {
+		v.LockedBy = st.LockedBy
+		v.Recoverable = st.Recovery != nil && now.Before(st.Recovery.Expires)
+	}
+	for m := range st.MethodFailures {
+		if st.Disabled(m) && en.Has(m) {
+			v.Disabled = append(v.Disabled, m)
+		}
+	}
+	slices.Sort(v.Disabled)
+	v.MustChangePassword = st.MustChangePassword
 	for _, p := range st.Pending {
 		if now.Before(p.Expires) {
 			v.PendingCodes++
 		}
 	}
 	return v
+}
+
+// viewContact returns what is shown of where codes go.
+func viewContact(a *mfa.Address) (masked string, confirmed *time.Time, addedBy string) {
+	if a == nil {
+		return "", nil, ""
+	}
+	if !a.Confirmed.IsZero() {
+		confirmed = &a.Confirmed
+	}
+	return deliver.Mask(a.Address), confirmed, a.AddedBy
 }

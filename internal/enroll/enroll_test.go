@@ -50,17 +50,17 @@ func service(t *testing.T) *Service {
 	}
 }
 
-func TestSetEmail(t *testing.T) {
+func TestSetContact(t *testing.T) {
 	s := service(t)
 	for _, bad := range []string{"", "alice", "Alice <alice@example.com>", "a@b, c@d", "a b@example.com", "alice@example.com\nBcc: eve@example.com"} {
-		if err := s.SetEmail(t.Context(), alice, bad, "root"); !errors.Is(err, ErrInvalid) {
+		if err := s.SetContact(t.Context(), alice, mfa.Email, bad, "root"); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
 	if _, err := s.Show(t.Context(), alice); !errors.Is(err, ErrNotEnrolled) {
 		t.Errorf("after bad addresses only: %v", err)
 	}
-	if err := s.SetEmail(t.Context(), alice, " alice@example.com ", "root"); err != nil {
+	if err := s.SetContact(t.Context(), alice, mfa.Email, " alice@example.com ", "root"); err != nil {
 		t.Fatal(err)
 	}
 	v, err := s.Show(t.Context(), alice)
@@ -70,7 +70,7 @@ func TestSetEmail(t *testing.T) {
 }
 
 // The same address entered again keeps its confirmation; another one has none.
-func TestSetEmailAgain(t *testing.T) {
+func TestSetContactAgain(t *testing.T) {
 	s := service(t)
 	err := s.Records.UpdateEnrollment(t.Context(), "alice", func(en *mfa.Enrollment) error {
 		*en = mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com", Confirmed: now}}
@@ -83,7 +83,7 @@ func TestSetEmailAgain(t *testing.T) {
 		address   string
 		confirmed bool
 	}{{"alice@example.com", true}, {"other@example.com", false}} {
-		if err := s.SetEmail(t.Context(), alice, tc.address, "root"); err != nil {
+		if err := s.SetContact(t.Context(), alice, mfa.Email, tc.address, "root"); err != nil {
 			t.Fatal(err)
 		}
 		if v, err := s.Show(t.Context(), alice); err != nil || (v.EmailConfirmed != nil) != tc.confirmed {
@@ -91,7 +91,7 @@ func TestSetEmailAgain(t *testing.T) {
 		}
 	}
 	// To another uid nothing of it belongs.
-	if err := s.SetEmail(t.Context(), mfa.Identity{Name: "alice", UID: 2000}, "alice@example.com", "root"); err != nil {
+	if err := s.SetContact(t.Context(), mfa.Identity{Name: "alice", UID: 2000}, mfa.Email, "alice@example.com", "root"); err != nil {
 		t.Fatal(err)
 	}
 	if v, err := s.Show(t.Context(), mfa.Identity{Name: "alice", UID: 2000}); err != nil || v.EmailConfirmed != nil {
@@ -104,7 +104,7 @@ func TestSetEmailAgain(t *testing.T) {
 
 func TestShowState(t *testing.T) {
 	s := service(t)
-	if err := s.SetEmail(t.Context(), alice, "alice@example.com", "root"); err != nil {
+	if err := s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root"); err != nil {
 		t.Fatal(err)
 	}
 	until := now.Add(time.Minute)
@@ -128,7 +128,7 @@ func TestResetIsOneUsers(t *testing.T) {
 	s := service(t)
 	bob := mfa.Identity{Name: "bob", UID: 1001}
 	for _, id := range []mfa.Identity{alice, bob} {
-		if err := s.SetEmail(t.Context(), id, id.Name+"@example.com", "root"); err != nil {
+		if err := s.SetContact(t.Context(), id, mfa.Email, id.Name+"@example.com", "root"); err != nil {
 			t.Fatal(err)
 		}
 		err := s.Records.UpdateState(t.Context(), id.Name, func(st *mfa.State) error { st.UID, st.LockedHard = id.UID, true; return nil })
@@ -171,7 +171,7 @@ func TestNewBackupCodesNeedAMethod(t *testing.T) {
 	if err := s.Prefer(t.Context(), c, mfa.Email); !errors.Is(err, ErrNotEnrolled) {
 		t.Errorf("prefer with nothing: %v", err)
 	}
-	if err := s.SetEmail(t.Context(), alice, "alice@example.com", "root"); err != nil {
+	if err := s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root"); err != nil {
 		t.Fatal(err)
 	}
 	if codes, err := s.NewBackupCodes(t.Context(), c); err != nil || len(codes) != 1 {

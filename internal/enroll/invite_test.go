@@ -38,12 +38,12 @@ func TestInvite(t *testing.T) {
 	at := now
 	s.Now = func() time.Time { return at }
 	invite(t, s, ErrNotEnrolled, nil)
-	if err := s.SetEmail(t.Context(), alice, "alice@example.com", "root"); err != nil {
+	if err := s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root"); err != nil {
 		t.Fatal(err)
 	}
 	invite(t, s, nil, nil)
 	invite(t, s, ErrTooSoon, nil)
-	if err := s.SetEmail(t.Context(), alice, "alive@example.com", "root"); err != nil {
+	if err := s.SetContact(t.Context(), alice, mfa.Email, "alive@example.com", "root"); err != nil {
 		t.Fatal(err)
 	}
 	invite(t, s, nil, nil) // another address
@@ -68,7 +68,7 @@ func TestInviteThatIsNotDelivered(t *testing.T) {
 	s.Asker = challenge.New(challenge.Config{}, challenge.Deps{
 		Records: s.Records, Mail: mail, Audit: s.Audit, Log: slog.New(slog.DiscardHandler), Now: s.Now,
 	})
-	if err := s.SetEmail(t.Context(), alice, "alice@example.com", "root"); err != nil {
+	if err := s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root"); err != nil {
 		t.Fatal(err)
 	}
 	invite(t, s, nil, deliver.ErrPermanent)

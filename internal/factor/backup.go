@@ -55,7 +55,7 @@ func NewBackupSet(r io.Reader, n int) (codes []string, set mfa.BackupSet, err er
 	}
 	plain := make([]string, n)
 	for i := range plain {
-		if plain[i], err = newBackupCode(r); err != nil {
+		if plain[i], err = newSymbols(r, backupSymbols); err != nil {
 			return nil, mfa.BackupSet{}, fmt.Errorf("make backup codes: %w", err)
 		}
 		codes = append(codes, grouped(plain[i]))
@@ -111,13 +111,13 @@ func backupSetOf(r io.Reader, codes []string) (mfa.BackupSet, error) {
 	return set, nil
 }
 
-// newBackupCode returns one code without separators, uniform.
-func newBackupCode(r io.Reader) (string, error) {
+// newSymbols returns a code of n symbols without separators, uniform.
+func newSymbols(r io.Reader, n int) (string, error) {
 	// Bytes past the last whole multiple of the alphabet would favour its start.
 	const ceiling = 256 / len(backupAlphabet) * len(backupAlphabet)
-	code := make([]byte, 0, backupSymbols)
+	code := make([]byte, 0, n)
 	var b [1]byte
-	for len(code) < backupSymbols {
+	for len(code) < n {
 		if _, err := io.ReadFull(r, b[:]); err != nil {
 			return "", err
 		}
@@ -157,7 +157,8 @@ func MatchBackup(set mfa.BackupSet, answer string) (index int, ok bool, err erro
 	if err != nil {
 		return 0, false, fmt.Errorf("read backup codes: %w", err)
 	}
-	code, shaped := backupCode(answer)
+	code, shaped := symbols(answer, backupSymbols)
+	shaped = shaped || isForeign(code)
 	if !shaped {
 		return 0, false, nil
 	}
@@ -201,12 +202,12 @@ func decodeBackup(set mfa.BackupSet) (salt []byte, hashes [][]byte, err error) {
 	return salt, hashes, nil
 }
 
-// backupCode returns the code an answer means, without separators, and whether
-// it has the shape of one.
-func backupCode(answer string) (code string, shaped bool) {
+// symbols returns the code of n symbols that an answer means, without separators,
+// and whether it has the shape of one.
+func symbols(answer string, n int) (code string, shaped bool) {
 	code = strings.Map(backupSymbol, answer)
 	outside := func(r rune) bool { return !strings.ContainsRune(backupAlphabet, r) }
-	return code, len(code) == backupSymbols && !strings.ContainsFunc(code, outside) || isForeign(code)
+	return code, len(code) == n && !strings.ContainsFunc(code, outside)
 }
 
 // backupSymbol returns the symbol somebody meant who typed r, -1 if none.

@@ -72,14 +72,14 @@ func TestEveryBackupSetIsAnother(t *testing.T) {
 // symbols likelier: it is drawn again.
 func TestNewBackupCodeIsUniform(t *testing.T) {
 	draws := append([]byte{249, 250, 255, 0, 24, 25}, make([]byte, 8)...)
-	code, err := newBackupCode(bytes.NewReader(draws))
+	code, err := newSymbols(bytes.NewReader(draws), backupSymbols)
 	if want := "y2y2" + "22222222"; err != nil || code != want {
 		t.Errorf("code %q %v, want %q", code, err, want)
 	}
 	count := map[rune]int{}
 	const n = 2000
 	for range n {
-		code, err := newBackupCode(rand.Reader)
+		code, err := newSymbols(rand.Reader, backupSymbols)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,8 +225,8 @@ func FuzzMatchBackup(f *testing.F) {
 			t.Errorf("answer %q: %v %v, want %v", answer, ok, err, want)
 		}
 		// However a code is written, it is the same code.
-		if code, shaped := backupCode(answer); shaped {
-			if again, ok := backupCode(strings.ToUpper(grouped(code))); again != code || !ok {
+		if code, shaped := symbols(answer, backupSymbols); shaped {
+			if again, ok := symbols(strings.ToUpper(grouped(code)), backupSymbols); again != code || !ok {
 				t.Errorf("answer %q is %q, and again %q", answer, code, again)
 			}
 		}

@@ -9,6 +9,10 @@ type Config struct {
 	// Generation is how often everybody had to enroll anew. Older enrollments do
 	// not count.
 	Generation int
+	// FallbackToEmail: a text message that cannot be sent goes by email.
+	FallbackToEmail bool
+	// TextMessages says whether there are any, so that they can be set up.
+	TextMessages bool
 	// MailDomain is the domain of the addresses that accounts which do not exist
 	// seem to have.
 	MailDomain string
@@ -30,4 +34,5 @@ type PolicyConfig struct {
 	EnrollGrace      mfa.Duration `toml:"enroll_grace"`       // for so long from the first login on, enrolling can be put off
 	SelfContacts     bool         `toml:"self_contacts"`      // users may set addresses themselves
 	ReenrollAfterOff bool         `toml:"reenroll_after_off"` // after mode off, everybody enrolls anew
+	Rules            []Rule       `toml:"rule"`               // for whom some of this is different
 }

@@ -279,7 +279,7 @@ func noticesOfChanges(t *testing.T) {
 		}
 	}
 	told("another address", func() error {
-		return d.enrol.SetEmail(t.Context(), alice, "other@example.com", "root")
+		return d.enrol.SetContact(t.Context(), alice, mfa.Email, "other@example.com", "root")
 	}, "now go to o***r@example.com, by an administrator")
 	told("reset", func() error {
 		_, err := d.enrol.Reset(t.Context(), "alice", "root")
@@ -299,7 +299,11 @@ func noticesOfChanges(t *testing.T) {
 		}
 	}
 	told("an app", func() error {
-		v, err := d.enrol.Add(t.Context(), d.engine.Converse(alice, mfa.Origin{}, s), d.engine.Offer())
+		offer, err := d.engine.Offer(c)
+		if err != nil {
+			return err
+		}
+		v, err := d.enrol.Add(t.Context(), d.engine.Converse(alice, mfa.Origin{}, s), offer)
 		if v.Outcome != mfa.Accepted {
 			t.Errorf("outcome %v", v.Outcome)
 		}

@@ -10,8 +10,10 @@ package login
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"mfa/internal/audit"
@@ -42,6 +44,7 @@ type Deps struct {
 	Audit   *audit.Log
 	Log     *slog.Logger
 	Lookup  Lookup           // LookupNSS outside of tests
+	Groups  Groups           // NSSGroups outside of tests
 	Now     func() time.Time // the clock
 }
 
@@ -50,6 +53,8 @@ type Deps struct {
 type Engine struct {
 	cfg  Config
 	deps Deps
+
+	unknownGroups sync.Map // names of groups that were said not to exist
 }
 
 // New returns an Engine.
@@ -59,87 +64,91 @@ func New(cfg Config, deps Deps) *Engine { return &Engine{cfg: cfg, deps: deps} }
 // of a verdict that was nobody's choice (store, NSS, conversation); the verdict
 // is to be obeyed either way. When ctx ends the login ends, refused.
 func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Verdict, error) {
-	origin := OriginOf(req)
-	id, err := e.deps.Lookup(req.User)
-	acct := e.deps.Records.Account(id)
-	if err != nil {
-		acct = e.deps.Records.Nobody(req.User)
-	}
-	l := &attempt{Engine: e, Conversation: e.deps.Asker.Converse(acct, origin, p)}
+	acct, err := e.account(req.User)
+	l := e.attempt(e.deps.Asker.Converse(acct, OriginOf(req), p), firstFactors(req))
 	var v mfa.Verdict
-	if err != nil && !errors.Is(err, ErrNoAccount) {
-		v = mfa.Verdict{Outcome: mfa.Unavailable, Reason: "account look-up failed"}
-		l.Say(ctx, mfa.Failure, challenge.TextUnavailable)
+	if err != nil {
+		v, err = l.unavailable(ctx, "account look-up failed", err)
 	} else {
 		v, err = l.decide(ctx)
 	}
+	if v.Outcome == mfa.Accepted {
+		v = l.passwordChange(ctx, v)
+	} else {
+		l.TellOfFailures(ctx)
+	}
 	l.record(req, v, err)
 	return v, err
+}
+
+// account returns whom a name from outside means, which may be nobody. It is
+// nobody, too, when there is an error.
+func (e *Engine) account(name string) (*store.Account, error) {
+	id, err := e.deps.Lookup(name)
+	switch {
+	case err == nil:
+		return e.deps.Records.Account(id), nil
+	case errors.Is(err, ErrNoAccount):
+		err = nil
+	}
+	return e.deps.Records.Nobody(name), err
 }
 
 // An attempt is one login under way.
 type attempt struct {
 	*Engine
 	*challenge.Conversation
+	factors []string  // that were proven before we are asked
+	policy  policy    // that counts; nothing before findPolicy
+	passed  []matcher // for each rule before the one that counts: what did not match
+	gids    []uint32  // groups of the user; nil: not asked for yet
+	ownWish bool      // the user wants to change the password after the login
 }
 
+// attempt begins a login.
+func (e *Engine) attempt(c *challenge.Conversation, factors []string) *attempt {
+	return &attempt{Engine: e, Conversation: c, factors: factors}
+}
+
+// decide looks what there is to do, and does it.
 func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
-	if l.cfg.Policy.Mode == ModeOff {
-		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "policy.mode is off"}, nil
+	if err := l.findPolicy(); err != nil {
+		return l.unavailable(ctx, "policy look-up failed", err)
 	}
-	en, v, err := l.proveIfEnrolled(ctx)
-	if v.Outcome == mfa.MustEnroll {
-		return l.notEnrolled(ctx, en)
-	}
-	return v, err
-}
-
-// proveIfEnrolled asks for what the user has; MustEnroll says that it is nothing.
-func (l *attempt) proveIfEnrolled(ctx context.Context) (mfa.Enrollment, mfa.Verdict, error) {
-	refuse := func(v mfa.Verdict, err error) (mfa.Enrollment, mfa.Verdict, error) { return mfa.Enrollment{}, v, err }
-	st, err := l.Account.State(ctx)
+	p, err := l.look(ctx)
 	if err != nil {
-		return refuse(l.Failed(ctx, err))
+		return l.Failed(ctx, err)
 	}
-	if left, _, locked := st.Locked(l.deps.Now()); locked {
-		l.Say(ctx, mfa.Failure, challenge.TextLocked(left))
-		return refuse(mfa.Verdict{Outcome: mfa.Exhausted, Reason: "locked"}, nil)
+	switch p.do {
+	case toLetIn:
+		return mfa.Verdict{Outcome: mfa.Exempt, Reason: p.reason}, nil
+	case toHoldOff:
+		if v, err := l.Recover(ctx, p.state); v.Outcome != mfa.Accepted {
+			return v, err
+		}
+		return l.decide(ctx) // not locked any more
+	case toShutOut:
+		return l.shutOut(ctx)
+	case toAsk:
+		return l.prove(ctx, p.enrollment, p.methods)
+	case toSetUp:
+		return l.setUp(ctx, p)
 	}
-	en, err := l.enrollment(ctx)
-	if err != nil {
-		return refuse(l.Failed(ctx, err))
-	}
-	methods := l.usable(en)
-	if len(methods) == 0 {
-		return en, mfa.Verdict{Outcome: mfa.MustEnroll}, nil
-	}
-	v, err := l.prove(ctx, en, methods)
-	return en, v, err
+	l.Say(ctx, mfa.Failure, textNotEnrolled)
+	return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: p.reason}, nil
 }
 
-// Converse begins a conversation with the account id about its own enrollment.
-func (e *Engine) Converse(id mfa.Identity, origin mfa.Origin, p Prompter) *challenge.Conversation {
-	return e.deps.Asker.Converse(e.deps.Records.Account(id), origin, p)
+// unavailable is the verdict when nobody can say what to do: it refuses.
+func (l *attempt) unavailable(ctx context.Context, reason string, err error) (mfa.Verdict, error) {
+	l.Say(ctx, mfa.Failure, challenge.TextUnavailable)
+	return mfa.Verdict{Outcome: mfa.Unavailable, Reason: reason}, err
 }
 
-// Prove asks for a second factor that the account has, before anything of it is
-// changed. Who has none is asked for nothing. Only Accepted lets them go on.
-func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verdict, error) {
-	l := &attempt{Engine: e, Conversation: c}
-	_, v, err := l.proveIfEnrolled(ctx)
-	if v.Outcome == mfa.MustEnroll {
-		return mfa.Verdict{Outcome: mfa.Accepted, Reason: "has none"}, nil
-	}
-	return v, err
+// shutOut refuses somebody all of whose methods took too many wrong codes.
+func (l *attempt) shutOut(ctx context.Context) (mfa.Verdict, error) {
+	l.Say(ctx, mfa.Failure, textAllDisabled)
+	return mfa.Verdict{Outcome: mfa.Exhausted, Reason: disabled}, nil
 }
-
-// Offer is what users may set up themselves.
-func (e *Engine) Offer() mfa.EnrollOffer {
-	return mfa.EnrollOffer{Methods: e.cfg.Policy.Methods, SelfContacts: e.cfg.Policy.SelfContacts}
-}
-
-// MayOptOut says whether users may choose to have no second factor.
-func (e *Engine) MayOptOut() bool { return e.cfg.Policy.Mode == ModeOptional && e.cfg.Policy.OptOut }
 
 // enrollment returns what the user has set up; nothing, if it was for another
 // account of this name or before everybody had to enroll anew. Who is no account
@@ -166,29 +175,20 @@ func (l *attempt) enrollment(ctx context.Context) (mfa.Enrollment, error) {
 	return en, nil
 }
 
-// notEnrolled decides about a user who has no second factor.
-func (l *attempt) notEnrolled(ctx context.Context, en mfa.Enrollment) (mfa.Verdict, error) {
-	p := l.cfg.Policy
-	optional := p.Mode == ModeOptional
-	switch {
-	case l.Account.IsNobody():
-		l.Say(ctx, mfa.Failure, textNotEnrolled)
-		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: "no such account"}, nil
-	case optional && !p.OptOut:
-		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "not enrolled, and policy.mode is optional"}, nil
-	case optional && en.Skipped != nil:
-		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "the user chose to skip it"}, nil
-	case optional && !p.EnrollAtLogin:
-		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "not enrolled, policy.mode is optional, and policy.enroll_at_login is off"}, nil
-	case !p.EnrollAtLogin:
-		l.Say(ctx, mfa.Failure, textNotEnrolled)
-		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: "not enrolled, and policy.mode is required"}, nil
+// setUp leads a user to a second factor, after those they have that do not count
+// here.
+func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
+	if len(p.methods) > 0 {
+		if v, err := l.prove(ctx, p.enrollment, p.methods); v.Outcome != mfa.Accepted {
+			return v, err
+		}
 	}
 	grace, err := l.grace(ctx)
 	if err != nil {
 		return l.Failed(ctx, err)
 	}
-	offer := l.Offer()
+	optional := l.policy.Mode == ModeOptional
+	offer := l.offer()
 	offer.Skip, offer.Later = optional, grace
 	v, err := l.deps.Enroll.AtLogin(ctx, l.Conversation, offer)
 	if v.Outcome == mfa.NoConversation && (optional || grace > 0) {
@@ -201,53 +201,55 @@ func (l *attempt) notEnrolled(ctx context.Context, en mfa.Enrollment) (mfa.Verdi
 // grace returns for how long yet the user can put enrolling off, from the first
 // login that asked for it on.
 func (l *attempt) grace(ctx context.Context) (time.Duration, error) {
-	allowed := time.Duration(l.cfg.Policy.EnrollGrace)
-	if allowed == 0 || l.cfg.Policy.Mode != ModeRequired {
+	if l.graceLeft(mfa.State{}) == 0 {
 		return 0, nil
 	}
 	var left time.Duration
 	err := l.Account.Update(ctx, func(st *mfa.State) error {
-		now := l.deps.Now()
 		if st.EnrollSince == nil {
-			st.EnrollSince = &now
+			st.EnrollSince = new(l.deps.Now())
 		}
-		left = st.EnrollSince.Add(allowed).Sub(now)
+		left = l.graceLeft(*st)
 		return nil
 	})
-	return max(0, left), err
+	return left, err
 }
 
-// record writes the one audit line and the one log line of a login.
+// graceLeft returns for how long yet somebody of that state can put enrolling off.
+func (l *attempt) graceLeft(st mfa.State) time.Duration {
+	if l.policy.Mode != ModeRequired {
+		return 0
+	}
+	left := time.Duration(l.policy.EnrollGrace)
+	if st.EnrollSince != nil {
+		left = st.EnrollSince.Add(left).Sub(l.deps.Now())
+	}
+	return max(0, left)
+}
+
+// record writes the one audit line of a login.
 func (l *attempt) record(req mfa.Request, v mfa.Verdict, err error) {
 	ev := l.Event(audit.Login)
 	ev.Outcome, ev.Reason, ev.Method = v.Outcome.String(), v.Reason, string(v.Method)
-	attrs := []any{
-		"outcome", ev.Outcome, "reason", v.Reason, "method", v.Method, "user", ev.User,
-		"service", ev.Service, "address", ev.Address, "tty", req.TTY,
-	}
-	level := slog.LevelInfo
-	if v.Outcome != mfa.Accepted && v.Outcome != mfa.Exempt {
-		level = slog.LevelWarn
-	}
-	if err != nil {
-		attrs = append(attrs, "error", err)
-		if v.Outcome == mfa.Unavailable || v.Outcome == mfa.Broken {
-			level = slog.LevelError
-			ev.Reason += ": " + err.Error()
-		}
+	ev.Rule, ev.TTY = l.policy.Rule, req.TTY
+	if err != nil && (v.Outcome == mfa.Unavailable || v.Outcome == mfa.Broken) {
+		ev.Reason += ": " + err.Error()
 	}
 	l.deps.Audit.Record(ev)
-	l.deps.Log.Log(context.Background(), level, "login", attrs...)
 }
 
 // decoy is what somebody who is no account seems to have: always the same for a
 // name. Nothing is sent to the address, and nobody knows the secret.
 func (l *attempt) decoy() mfa.Enrollment {
 	id := l.Account.ID
-	if slices.Contains(l.cfg.Policy.Methods, mfa.Email) {
+	if slices.Contains(l.policy.Methods, mfa.Email) {
 		mac := l.deps.Key.MAC("decoy address", []byte(id.Name))
 		letter := func(b byte) string { return string(rune('a' + b%26)) }
 		return mfa.Enrollment{Email: &mfa.Address{Address: letter(mac[0]) + "x" + letter(mac[1]) + "@" + l.cfg.MailDomain}}
+	}
+	if l.cfg.TextMessages && slices.Contains(l.policy.Methods, mfa.SMS) {
+		mac := l.deps.Key.MAC("decoy number", []byte(id.Name))
+		return mfa.Enrollment{SMS: &mfa.Address{Address: fmt.Sprintf("+1789555%02d%02d", mac[0]%100, mac[1]%100)}}
 	}
 	return mfa.Enrollment{TOTP: &mfa.TOTPSecret{
 		Secret:    l.SealTOTP(id, l.deps.Key.MAC("decoy secret", []byte(id.Name))),

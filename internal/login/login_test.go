@@ -3,6 +3,7 @@ package login
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"mfa/internal/audit"
+	"mfa/internal/audit/audittest"
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
 	"mfa/internal/enroll"
@@ -33,11 +35,15 @@ type desk struct {
 	store  *storetest.Memory
 	log    *lockedBuffer
 	audit  string // path
+	groups *directory
 
 	mu    sync.Mutex // guards what follows
 	now   time.Time
 	mails []mfa.Message
 	fail  error         // what the carrier says
+	mute  error         // what it says to text messages
+	spent error         // what the ledger of text messages says
+	came  *sync.Cond    // a mail did
 	hold  chan struct{} // if not nil, the carrier says nothing until it is closed
 }
 
@@ -86,7 +92,8 @@ func minutes(n int) mfa.Duration { return mfa.Duration(n) * mfa.Duration(time.Mi
 // newDesk returns a desk with alice (uid 1000) enrolled and bob (1001) not.
 func newDesk(t *testing.T, change ...func(*settings)) *desk {
 	t.Helper()
-	d := &desk{t: t, store: &storetest.Memory{}, log: &lockedBuffer{}, now: start}
+	d := &desk{t: t, store: &storetest.Memory{}, log: &lockedBuffer{}, groups: newDirectory(), now: start}
+	d.came = sync.NewCond(&d.mu)
 	cfg := defaults()
 	for _, f := range change {
 		f(&cfg)
@@ -96,7 +103,8 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 		t.Fatal(err)
 	}
 	d.audit = filepath.Join(t.TempDir(), "audit.jsonl")
-	au, err := audit.Open(audit.Config{File: d.audit}, slog.New(slog.DiscardHandler))
+	log := slog.New(slog.NewTextHandler(d.log, nil))
+	au, err := audit.Open(audit.Config{File: d.audit}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,15 +114,16 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 		if err := au.Close(); err != nil {
 			t.Error(err)
 		}
+		audittest.Check(t, d.audit)
 	})
 	records, log := store.Records{S: d.store}, slog.New(slog.NewTextHandler(d.log, nil))
-	d.asker = challenge.New(cfg.asking, challenge.Deps{Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock})
+	d.asker = challenge.New(cfg.asking, challenge.Deps{Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d})
 	d.enrol = &enroll.Service{
 		Records: records, Asker: d.asker, Audit: au, Log: log, Now: d.clock,
 		TOTP: cfg.asking.TOTP, QR: cfg.asking.Prompt.QR, Host: cfg.asking.Host, BackupCodes: 3,
 	}
 	d.engine = New(cfg.policy, Deps{
-		Records: records, Asker: d.asker, Enroll: d.enrol, Key: key, Audit: au, Log: log, Lookup: lookup, Now: d.clock,
+		Records: records, Asker: d.asker, Enroll: d.enrol, Key: key, Audit: au, Log: log, Lookup: lookup, Groups: d.groups, Now: d.clock,
 	})
 	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com"}})
 	return d
@@ -162,8 +171,19 @@ func (d *desk) Send(_ context.Context, m mfa.Message) error {
 	if d.fail != nil {
 		return d.fail
 	}
+	if m.Carrier == mfa.SMS && d.mute != nil {
+		return d.mute
+	}
 	d.mails = append(d.mails, m)
+	d.came.Broadcast()
 	return nil
+}
+
+// Reserve makes the desk a ledger.
+func (d *desk) Reserve(context.Context, string, string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.spent
 }
 
 func (d *desk) mailCount() int {
@@ -172,19 +192,48 @@ func (d *desk) mailCount() int {
 	return len(d.mails)
 }
 
-// code returns the code in the newest mail.
+// code returns the code that was sent last, as soon as the carrier has it.
 func (d *desk) code() string {
 	d.t.Helper()
+	sent := d.audited(audit.Challenge) + d.audited(audit.FellBack) - d.audited(audit.SendFailed)
+	var codes []string
+	d.await(func() bool {
+		codes = d.mailed(`(?m)^(?:Your code: )?(\d{6,})(?:$| is your)`)
+		return len(codes) >= sent
+	})
+	if len(codes) == 0 {
+		d.t.Fatal("no code was sent")
+	}
+	return codes[len(codes)-1]
+}
+
+// mailed returns what pattern finds in the mails, oldest first. The caller holds mu.
+func (d *desk) mailed(pattern string) (found []string) {
+	for _, m := range d.mails {
+		if m := regexp.MustCompile(pattern).FindStringSubmatch(m.Text); m != nil {
+			found = append(found, m[1])
+		}
+	}
+	return found
+}
+
+// await waits until the carrier took what cond, called with mu held, wants.
+func (d *desk) await(cond func() bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.mails) == 0 {
-		d.t.Fatal("no mail")
+	for !cond() {
+		d.came.Wait()
 	}
-	m := regexp.MustCompile(`(?m)^Your code: (\d+)$`).FindStringSubmatch(d.mails[len(d.mails)-1].Text)
-	if m == nil {
-		d.t.Fatalf("no code in %q", d.mails[len(d.mails)-1].Text)
+}
+
+// audited returns how many lines of the audit file have that event.
+func (d *desk) audited(event string) int {
+	d.t.Helper()
+	text, err := os.ReadFile(d.audit)
+	if err != nil {
+		d.t.Fatal(err)
 	}
-	return m[1]
+	return strings.Count(string(text), fmt.Sprintf("%q:%q", "event", event))
 }
 
 func (d *desk) state(user string) mfa.State {
@@ -206,8 +255,8 @@ type step struct {
 
 // ends are the ends of prompts that programs wait for.
 var ends = []string{
-	challenge.EndCode, challenge.EndCodeOrMenu, challenge.EndBackup, challenge.EndChoice,
-	"Email address: ", "Press Enter when they are kept: ",
+	challenge.EndCode, challenge.EndCodeOrMenu, challenge.EndBackup, challenge.EndRecovery, challenge.EndChoice,
+	"Email address: ", "Phone number (like +17891234567): ", "Press Enter when they are kept: ",
 }
 
 // oneLine undoes the folding of long lines.

@@ -16,11 +16,11 @@ import (
 // fewBackupCodes left are told by mail.
 const fewBackupCodes = 2
 
-// usable returns the methods that policy allows and the user has, the preferred
-// one first. Backup codes come last: they are for the day the others fail.
-func (e *Engine) usable(en mfa.Enrollment) []mfa.Method {
+// usable returns the methods of allowed that the user has, the preferred one
+// first. Backup codes come last: they are for the day the others fail.
+func usable(en mfa.Enrollment, allowed []mfa.Method) []mfa.Method {
 	var ms []mfa.Method
-	for _, m := range e.cfg.Policy.Methods {
+	for _, m := range allowed {
 		if en.Has(m) {
 			ms = append(ms, m)
 		}
@@ -43,15 +43,21 @@ func rank(m, preferred mfa.Method) int {
 // there is a choice.
 func sends(m mfa.Method) bool { return m == mfa.Email || m == mfa.SMS }
 
-// prove asks for one of the methods until there is a decision. Methods is not
-// empty; its first is the one to begin with, unless that would send something
-// and the user has not said that it is the one they want.
-func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Verdict, error) {
-	method := methods[0]
+// firstMethod returns the one of methods to begin with: the first, unless that
+// would send something and the user has not said that it is the one they want.
+// Then it is "": they choose.
+func firstMethod(en mfa.Enrollment, methods []mfa.Method) mfa.Method {
 	several := len(methods) > 1 && methods[1] != mfa.Backup // backup codes are the way out, not a choice
-	if several && sends(method) && method != en.Preferred {
-		method = ""
+	if several && sends(methods[0]) && methods[0] != en.Preferred {
+		return ""
 	}
+	return methods[0]
+}
+
+// prove asks for one of the methods until there is a decision. Methods is not
+// empty.
+func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Verdict, error) {
+	method := firstMethod(en, methods)
 	for {
 		if method == "" {
 			var err error
@@ -75,7 +81,7 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 				q.End = challenge.EndCodeOrMenu
 			}
 		}
-		key, v, err := l.Pose(ctx, q)
+		key, v, err := l.pose(ctx, q)
 		if key == "" {
 			if v.Outcome == mfa.Accepted {
 				l.proven(ctx, en, method)
@@ -86,14 +92,36 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 	}
 }
 
+// pose is Pose, in which the user can choose to change the password afterwards.
+func (l *attempt) pose(ctx context.Context, q challenge.Question) (key string, v mfa.Verdict, err error) {
+	if l.mayChangePassword() {
+		q.Keys = append(q.Keys, challenge.KeyPassword)
+	}
+	for {
+		key, v, err := l.Pose(ctx, q)
+		if key != challenge.KeyPassword {
+			return key, v, err
+		}
+		l.ownWish, q.Text = true, textOwnWish+" Type the code."
+	}
+}
+
 // choose shows the methods. The choice can be remembered.
 func (l *attempt) choose(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Method, error) {
 	items := make([]string, len(methods))
 	for i, m := range methods {
 		items[i] = name(m, en)
 	}
-	i, starred, err := l.Choose(ctx, "How do you want to prove that it is you?", items,
-		"Put a * behind the number to be asked for it first from now on.")
+	title, key := "How do you want to prove that it is you?", ""
+	if l.mayChangePassword() {
+		key = challenge.KeyPassword
+	}
+	const star = "Put a * behind the number to be asked for it first from now on."
+	i, starred, keyed, err := l.ChooseOrKey(ctx, title, items, star, key, challenge.TextPasswordKey)
+	if keyed {
+		l.ownWish = true
+		i, starred, err = l.Choose(ctx, textOwnWish+"\n"+title, items, star)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -110,6 +138,8 @@ func name(m mfa.Method, en mfa.Enrollment) string {
 	switch m {
 	case mfa.Email:
 		return "Code by email to " + deliver.Mask(en.Email.Address)
+	case mfa.SMS:
+		return "Code by text message to " + deliver.Mask(en.SMS.Address)
 	case mfa.TOTP:
 		return "Code from your authenticator app"
 	case mfa.Backup:
@@ -123,8 +153,8 @@ func name(m mfa.Method, en mfa.Enrollment) string {
 // ends, if the method cannot be asked for.
 func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method) (challenge.Question, *mfa.Verdict, error) {
 	switch m {
-	case mfa.Email:
-		return l.SentCode(ctx, challenge.Target{Method: m, To: en.Email.Address})
+	case mfa.Email, mfa.SMS:
+		return l.SentCode(ctx, l.target(en, m))
 	case mfa.TOTP:
 		return l.TOTPCode("Type the code that your authenticator app shows.", false, func(ctx context.Context) (mfa.TOTPSecret, error) {
 			now, err := l.enrollment(ctx)
@@ -146,15 +176,30 @@ func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method)
 	return challenge.Question{}, &v, err
 }
 
+// target is where a code of the method m goes: email, or a text message, in whose
+// place email is if that is known.
+func (l *attempt) target(en mfa.Enrollment, m mfa.Method) challenge.Target {
+	to := challenge.Target{Method: m, To: en.Contact(m).Address}
+	if m == mfa.SMS && l.cfg.FallbackToEmail && en.Email != nil {
+		to.Fallback = en.Email.Address
+	}
+	return to
+}
+
 // errChanged: the method was taken away while its code was asked for.
 var errChanged = errors.New("the enrollment changed during the login")
 
 // proven does what follows a right code, none of which can undo the login.
 func (l *attempt) proven(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 	ctx = context.WithoutCancel(ctx)
+	if l.ownWish {
+		if err := l.revoke(ctx); err != nil {
+			l.deps.Log.Error("what earlier logins left is not revoked", "user", l.Account.ID.Name, "error", err)
+		}
+	}
 	switch m {
-	case mfa.Email:
-		l.confirm(ctx, *en.Email)
+	case mfa.Email, mfa.SMS:
+		l.confirm(ctx, en, l.Arrived())
 	case mfa.Backup:
 		l.backupUsed(ctx, en)
 	}
@@ -178,24 +223,28 @@ func (l *attempt) backupUsed(ctx context.Context, en mfa.Enrollment) {
 	}
 }
 
-// confirm notes that codes sent to the address arrive.
-func (l *attempt) confirm(ctx context.Context, to mfa.Address) {
-	if !to.Confirmed.IsZero() || l.Account.IsNobody() {
+// confirm notes that codes sent to where this one went arrive.
+func (l *attempt) confirm(ctx context.Context, en mfa.Enrollment, at challenge.Target) {
+	if a := en.Contact(at.Method); a == nil || !a.Confirmed.IsZero() || l.Account.IsNobody() {
 		return
 	}
-	now := l.deps.Now()
 	err := l.deps.Records.UpdateEnrollment(ctx, l.Account.ID.Name, func(en *mfa.Enrollment) error {
-		if en.UID == l.Account.ID.UID && en.Email != nil && en.Email.Address == to.Address {
-			en.Email.Confirmed = now.UTC().Truncate(time.Second)
+		a := en.Contact(at.Method)
+		if en.UID != l.Account.ID.UID || a == nil || a.Address != at.To {
+			return errChanged // who changed it wants another address confirmed
 		}
+		a.Confirmed = l.deps.Now().UTC().Truncate(time.Second)
 		return nil
 	})
+	if errors.Is(err, errChanged) {
+		return
+	}
 	if err != nil {
-		l.deps.Log.Error("address not marked as confirmed; the next login will try again", "user", l.Account.ID.Name, "error", err)
+		l.deps.Log.Error("confirmation not written", "user", l.Account.ID.Name, "error", err)
 		return
 	}
 	ev := l.Event(audit.Enrolled)
-	ev.Method, ev.To, ev.Reason = string(mfa.Email), deliver.Mask(to.Address), "address confirmed by a code"
+	ev.Method, ev.To, ev.Reason = string(at.Method), deliver.Mask(at.To), "confirmed by a code"
 	l.deps.Audit.Record(ev)
 }
 

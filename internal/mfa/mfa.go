@@ -143,18 +143,21 @@ type Enrollment struct {
 	Preferred  Method      `toml:"preferred,omitempty"` // offered first
 	Skipped    *time.Time  `toml:"skipped,omitempty"`   // when the user chose to have no second factor
 	Email      *Address    `toml:"email,omitempty"`
+	SMS        *Address    `toml:"sms,omitempty"` // its address is a number in E.164
 	TOTP       *TOTPSecret `toml:"totp,omitempty"`
 	Backup     *BackupSet  `toml:"backup,omitempty"`
 }
 
 // Enrolled says whether there is a method that can decide a login by itself.
-func (en Enrollment) Enrolled() bool { return en.Email != nil || en.TOTP != nil }
+func (en Enrollment) Enrolled() bool { return en.Email != nil || en.SMS != nil || en.TOTP != nil }
 
 // Has says whether a method is set up.
 func (en Enrollment) Has(m Method) bool {
 	switch m {
 	case Email:
 		return en.Email != nil
+	case SMS:
+		return en.SMS != nil
 	case TOTP:
 		return en.TOTP != nil
 	case Backup:
@@ -186,6 +189,27 @@ type BackupSet struct {
 	Hashes  []string `toml:"hashes"` // base64, one a code
 }
 
+// Contact returns where codes of a method are sent, or nil.
+func (en Enrollment) Contact(m Method) *Address {
+	switch m {
+	case Email:
+		return en.Email
+	case SMS:
+		return en.SMS
+	}
+	return nil
+}
+
+// SetContact makes a the one that codes of the method m, Email or SMS, are sent to.
+func (en *Enrollment) SetContact(m Method, a *Address) {
+	switch m {
+	case Email:
+		en.Email = a
+	case SMS:
+		en.SMS = a
+	}
+}
+
 // An Address is where codes are sent.
 type Address struct {
 	Address   string    `toml:"address"`
@@ -211,7 +235,31 @@ type State struct {
 	BackupUsed  []int         `json:"backup_used,omitempty"`  // indices of its codes that are spent
 	Enrolling   *Enrolling    `json:"enrolling,omitempty"`    // an enrollment that was begun and not confirmed
 	EnrollSince *time.Time    `json:"enroll_since,omitempty"` // when enrolling was asked for first
-	Invited     *Invitation   `json:"invited,omitempty"`      // the newest message about an address to confirm
+
+	MethodFailures     map[Method]int   `json:"method_failures,omitempty"`      // wrong codes of a method since its last right one
+	LockedBy           string           `json:"locked_by,omitempty"`            // the administrator who locked; empty: wrong codes did
+	Recovery           *Recovery        `json:"recovery,omitempty"`             // a code that ends the lock
+	LockMails          []time.Time      `json:"lock_mails,omitempty"`           // mails about locks of the last day
+	MustChangePassword bool             `json:"must_change_password,omitempty"` // the next accepted login demands it
+	Seen               []string         `json:"seen,omitempty"`                 // where right codes came from, newest last
+	Told               []AddressNoticed `json:"told,omitempty"`                 // addresses told of in the last day
+	Invited            *Invitation      `json:"invited,omitempty"`              // the newest message about an address to confirm
+}
+
+// A Recovery is a code that was mailed at a lock and ends it, once. The code itself
+// is not in it.
+type Recovery struct {
+	Nonce   []byte    `json:"nonce"`
+	MAC     []byte    `json:"mac"` // keyed hash of the code
+	Expires time.Time `json:"expires"`
+	Tries   int       `json:"tries,omitempty"` // wrong ones so far
+}
+
+// An AddressNoticed is an address from which wrong codes came, and when the user
+// was told so.
+type AddressNoticed struct {
+	Address string    `json:"address"`
+	At      time.Time `json:"at"`
 }
 
 // An Invitation is a message to an address that an administrator entered: that
@@ -242,30 +290,23 @@ type Enrolling struct {
 type PendingCode struct {
 	Origin  string    `json:"origin"`
 	Method  Method    `json:"method"`
-	To      string    `json:"to"`    // address or number it went to
-	Nonce   []byte    `json:"nonce"` // makes equal codes differ at rest
-	MAC     []byte    `json:"mac"`   // keyed hash of the code
+	To      string    `json:"to"`            // address or number it is for
+	Via     string    `json:"via,omitempty"` // address it went to because it could not go to To
+	Nonce   []byte    `json:"nonce"`         // makes equal codes differ at rest
+	MAC     []byte    `json:"mac"`           // keyed hash of the code
 	Sent    time.Time `json:"sent"`
 	Expires time.Time `json:"expires"`
 }
 
+// Same says whether q is the same code as p.
+func (p PendingCode) Same(q PendingCode) bool { return string(p.Nonce) == string(q.Nonce) }
+
 // A Message is one text to one person over one carrier.
 type Message struct {
 	ID      string // names the message in logs and audit
+	User    string // whose message it is, for the same
 	Carrier Method // Email or SMS
 	To      string // address or E.164 number
 	Subject string // email only
 	Text    string // plain text, lines end with \n
-}
-
-// Locked says whether logins are refused at the time now, and for how long yet;
-// hard means until an administrator unlocks, and then left is zero.
-func (s State) Locked(now time.Time) (left time.Duration, hard, locked bool) {
-	switch {
-	case s.LockedHard:
-		return 0, true, true
-	case s.LockedUntil != nil && now.Before(*s.LockedUntil):
-		return s.LockedUntil.Sub(now), false, true
-	}
-	return 0, false, false
 }

@@ -16,10 +16,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/audit"
 	"mfa/internal/challenge"
+	"mfa/internal/deliver"
 	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 )
 
 // maxBody bounds what a caller may send, in bytes.
@@ -31,6 +34,8 @@ const maxBody = 64 << 10
 //	GET  /v1/users               a stream; see stream.go
 //	GET  /v1/users/NAME
 //	PUT  /v1/users/NAME/email    {"address": "…", "silent": false}
+//	PUT  /v1/users/NAME/phone    {"address": "+…"}
+//	POST /v1/users/NAME/lock     {"for": "2h"}, or {} for until unlocked
 //	POST /v1/users/NAME/unlock
 //	POST /v1/users/NAME/reset
 //	POST /v1/users/NAME/confirm-resend
@@ -38,11 +43,13 @@ const maxBody = 64 << 10
 //	GET  /v1/backup              a stream; root only
 //	POST /v1/restore             a Restore; root only
 //	POST /v1/key/rotate          a stream of Resealed
+//	POST /v1/send-test           {"method": "email", "to": "…"}; see sendtest.go
+//	POST /v1/explain             {"user": "…", "service": "…", …}; see login.Visit
 //	POST /v1/self/VERB           a conversation; see self.go
 //
 // An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
-// 404 no such user or not enrolled, 409 not as things stand, 429 too soon,
-// 502 the relay would not, 500 ours.
+// 404 no such user or not enrolled, 409 not as things stand, 422 a record that does
+// not parse, 429 too soon, 502 the relay would not, 507 a full disk, 500 ours.
 type Control struct {
 	Engine     func() *login.Engine
 	Enroll     func() *enroll.Service
@@ -51,7 +58,10 @@ type Control struct {
 	AdminGroup func() string
 	Status     func(context.Context) Status
 	RotateKey  func(ctx context.Context, begin func(total int), fn func(user string, err error)) error
-	Log        *slog.Logger
+	// SendTest sends a test message once and returns every step of it.
+	SendTest func(ctx context.Context, method mfa.Method, to string) ([]deliver.Step, error)
+	Audit    *audit.Log
+	Log      *slog.Logger
 
 	room  room // of conversations
 	talks sync.WaitGroup
@@ -68,12 +78,16 @@ type Status struct {
 	Started   time.Time `json:"started"`
 	Mode      string    `json:"mode"`
 	Email     string    `json:"email"` // transport
+	SMS       string    `json:"sms"`   // provider; empty: no text messages
+	Texts     int       `json:"texts"` // sent within the last hour
+	MaxTexts  int       `json:"max_texts"`
 	Store     string    `json:"store"` // where
 	StoreOK   bool      `json:"store_ok"`
 	Problem   string    `json:"problem,omitempty"`
 	Users     int       `json:"users"`  // enrolled
 	Logins    int       `json:"logins"` // under way
 	MaxLogins int       `json:"max_logins"`
+	Audit     string    `json:"audit,omitempty"` // audit.file
 }
 
 // A fault is an error with an HTTP status.
@@ -87,23 +101,38 @@ func (f fault) Unwrap() error { return f.err }
 
 type credKey struct{}
 
-// Server returns the HTTP server; its owner gives it the listener and shuts it
-// down. Conversations, which no longer belong to it, end when ctx ends.
-func (s *Control) Server(ctx context.Context) *http.Server {
-	s.end = ctx
-	mux := http.NewServeMux()
+// A router takes routes: http.ServeMux, or the test that tries each as every
+// kind of peer.
+type router interface {
+	HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request))
+}
+
+// routes tells mux all that is served.
+func (s *Control) routes(mux router) {
 	mux.HandleFunc("GET /v1/status", s.admin(s.status))
 	mux.HandleFunc("GET /v1/users", s.streaming(s.actor, s.users))
 	mux.HandleFunc("GET /v1/users/{name}", s.admin(s.show))
-	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setEmail))
-	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
-	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
 	mux.HandleFunc("POST /v1/users/{name}/confirm-resend", s.admin(s.resend))
 	mux.HandleFunc("POST /v1/users/{name}/import", s.admin(s.takeOver))
 	mux.HandleFunc("GET /v1/backup", s.streaming(s.root, s.backup))
 	mux.HandleFunc("POST /v1/restore", s.admin(s.restore))
 	mux.HandleFunc("POST /v1/key/rotate", s.streaming(s.actor, s.rotateKey))
+	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setContact(mfa.Email)))
+	mux.HandleFunc("PUT /v1/users/{name}/phone", s.admin(s.setContact(mfa.SMS)))
+	mux.HandleFunc("POST /v1/users/{name}/lock", s.admin(s.lock))
+	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
+	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
+	mux.HandleFunc("POST /v1/send-test", s.admin(s.sendTest))
+	mux.HandleFunc("POST /v1/explain", s.admin(s.explain))
 	mux.HandleFunc("POST /v1/self/{verb}", s.self)
+}
+
+// Server returns the HTTP server; its owner gives it the listener and shuts it
+// down. Conversations, which no longer belong to it, end when ctx ends.
+func (s *Control) Server(ctx context.Context) *http.Server {
+	s.end = ctx
+	mux := http.NewServeMux()
+	s.routes(mux)
 	return &http.Server{
 		Handler:           http.MaxBytesHandler(mux, maxBody),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -130,6 +159,8 @@ func (s *Control) admin(h func(r *http.Request, actor string) (any, error)) http
 		var body any
 		if err == nil {
 			body, err = h(r, actor)
+		} else {
+			s.denied(r, actor, err)
 		}
 		code := http.StatusOK
 		if err != nil {
@@ -144,16 +175,35 @@ func (s *Control) admin(h func(r *http.Request, actor string) (any, error)) http
 	}
 }
 
+// ours is the status of an error that the caller is not to blame for.
+func ours(err error) int {
+	switch {
+	case errors.Is(err, store.ErrUnreadable):
+		return http.StatusUnprocessableEntity
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return http.StatusInsufficientStorage
+	}
+	return http.StatusInternalServerError
+}
+
+// denied writes down that actor wanted to administer.
+func (s *Control) denied(r *http.Request, actor string, why error) {
+	s.Audit.Record(audit.Event{
+		Time: time.Now(), Event: audit.Denied, Actor: actor, User: r.PathValue("name"),
+		Reason: r.Pattern + ": " + why.Error(),
+	})
+}
+
 // codeOf returns the HTTP status of an error. What is our own fault is logged.
 func (s *Control) codeOf(r *http.Request, err error) int {
 	if f, ok := errors.AsType[fault](err); ok {
 		return f.code
 	}
 	s.Log.Error("control request failed", "error", err, "method", r.Method, "path", r.URL.Path)
-	return http.StatusInternalServerError
+	return ours(err)
 }
 
-// actor names the caller, if they may administer.
+// actor names the caller. The error says why they may not administer.
 func (s *Control) actor(ctx context.Context) (string, error) {
 	cred, ok := ctx.Value(credKey{}).(*unix.Ucred)
 	if !ok {
@@ -165,20 +215,20 @@ func (s *Control) actor(ctx context.Context) (string, error) {
 	case cred.Uid == 0 && err != nil:
 		return "root", nil
 	case err != nil:
-		return "", fault{http.StatusForbidden, fmt.Errorf("look up uid %s: %w", uid, err)}
+		return "uid " + uid, fault{http.StatusForbidden, fmt.Errorf("look up uid %s: %w", uid, err)}
 	case cred.Uid == 0:
 		return u.Username, nil
 	}
 	group := s.AdminGroup()
 	member, err := inGroup(u, group)
 	if err != nil {
-		return "", fault{http.StatusForbidden, fmt.Errorf("look up the groups of %s: %w", u.Username, err)}
+		return u.Username, fault{http.StatusForbidden, fmt.Errorf("look up the groups of %s: %w", u.Username, err)}
 	}
 	if !member && group == "" {
-		return "", fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root may", u.Username)}
+		return u.Username, fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root may", u.Username)}
 	}
 	if !member {
-		return "", fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root and members of group %q may", u.Username, group)}
+		return u.Username, fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root and members of group %q may", u.Username, group)}
 	}
 	return u.Username, nil
 }
@@ -227,28 +277,31 @@ func (s *Control) show(r *http.Request, _ string) (any, error) {
 	return v, err
 }
 
-func (s *Control) setEmail(r *http.Request, actor string) (any, error) {
-	var in struct {
-		Address string `json:"address"`
-		Silent  bool   `json:"silent"` // tell nobody
-	}
-	if err := readBody(r, &in); err != nil {
-		return nil, err
-	}
-	id, err := s.account(r)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Enroll().SetEmail(r.Context(), id, in.Address, actor); err != nil {
-		if errors.Is(err, enroll.ErrInvalid) {
-			return nil, fault{http.StatusBadRequest, err}
+// setContact sets where codes of the method m go.
+func (s *Control) setContact(m mfa.Method) func(*http.Request, string) (any, error) {
+	return func(r *http.Request, actor string) (any, error) {
+		var in struct {
+			Address string `json:"address"`
+			Silent  bool   `json:"silent"` // tell nobody
 		}
-		return nil, err
+		if err := readBody(r, &in); err != nil {
+			return nil, err
+		}
+		id, err := s.account(r)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.Enroll().SetContact(r.Context(), id, m, in.Address, actor); err != nil {
+			if errors.Is(err, enroll.ErrInvalid) {
+				return nil, fault{http.StatusBadRequest, err}
+			}
+			return nil, err
+		}
+		if m == mfa.Email && !in.Silent {
+			s.invite(r, id, actor)
+		}
+		return s.Enroll().Show(r.Context(), id)
 	}
-	if !in.Silent {
-		s.invite(r, id, actor)
-	}
-	return s.Enroll().Show(r.Context(), id)
 }
 
 func (s *Control) unlock(r *http.Request, actor string) (any, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os/user"
@@ -13,6 +14,9 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"mfa/internal/audit"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
@@ -36,6 +40,7 @@ type PAM struct {
 	Logins    func() Loginer // asked for at each login, so that a reload counts from the next
 	MaxLogins int            // at once
 	Timeout   time.Duration  // of one login, hello to verdict
+	Audit     *audit.Log     // of logins that end before they begin
 	Log       *slog.Logger
 
 	room room
@@ -80,22 +85,27 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // that hears nothing would take the daemon for absent, and its administrator may
 // have said unavailable=ignore.
 func (s *PAM) serve(ctx context.Context, c *net.UnixConn) {
+	var req mfa.Request
+	var cred *unix.Ucred
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.Log.Error("login refused after a fault of ours; please report it",
 				"fault", fault, "stack", string(debug.Stack()))
+			s.refused(cred, req, mfa.Broken, "a fault of ours; the log has it")
 			s.done(c, mfa.Verdict{Outcome: mfa.Broken})
 		}
 	}()
 	cred, err := peer(c)
 	if err != nil {
 		s.Log.Error("connection refused", "error", err)
+		s.refused(cred, req, mfa.Broken, err.Error())
 		s.done(c, mfa.Verdict{Outcome: mfa.Broken})
 		return
 	}
 	if !s.room.enter(cred.Uid, s.MaxLogins) {
 		s.Log.Error("too many logins at once; raise server.max_logins if they are honest",
 			"max_logins", s.MaxLogins, "uid", cred.Uid)
+		s.refused(cred, req, mfa.Unavailable, "too many logins at once")
 		s.done(c, mfa.Verdict{Outcome: mfa.Unavailable})
 		return
 	}
@@ -105,7 +115,6 @@ func (s *PAM) serve(ctx context.Context, c *net.UnixConn) {
 	defer cancel()
 	_ = c.SetReadDeadline(time.Now().Add(helloTimeout))
 	f, err := wire.Read(c)
-	var req mfa.Request
 	if err == nil {
 		req, err = wire.DecodeHello(f)
 	}
@@ -114,6 +123,9 @@ func (s *PAM) serve(ctx context.Context, c *net.UnixConn) {
 	}
 	if err != nil {
 		s.Log.Warn("login refused before it began", "error", err, "uid", cred.Uid, "pid", cred.Pid)
+		if !errors.Is(err, io.EOF) { // else nobody asked for anything
+			s.refused(cred, req, mfa.Broken, err.Error())
+		}
 		s.done(c, mfa.Verdict{Outcome: mfa.Broken})
 		return
 	}
@@ -134,6 +146,19 @@ func (s *PAM) serve(ctx context.Context, c *net.UnixConn) {
 	s.done(c, verdict)
 }
 
+// refused writes the audit line of a login that no Loginer decided about.
+func (s *PAM) refused(cred *unix.Ucred, req mfa.Request, o mfa.Outcome, reason string) {
+	if cred != nil {
+		reason = fmt.Sprintf("%s (asked by uid %d, process %d)", reason, cred.Uid, cred.Pid)
+	}
+	ev := audit.Event{Time: time.Now(), Event: audit.Login, Outcome: o.String(), Reason: reason}
+	if req != (mfa.Request{}) { // else nobody said where from
+		origin := login.OriginOf(req)
+		ev.User, ev.Service, ev.Address, ev.Key, ev.TTY = req.User, origin.Service, origin.Address, origin.Key, req.TTY
+	}
+	s.Audit.Record(ev)
+}
+
 // authorize says whether uid may hold this login, and drops from req what uid
 // has no authority over. A caller that is not root (a screen locker) can only
 // ask for itself, from here.
@@ -142,6 +167,7 @@ func authorize(req mfa.Request, uid uint32) (mfa.Request, error) {
 	if uid == 0 {
 		return req, nil
 	}
+	req.RHost, req.RUser, req.SSHAuthInfo, req.SSHConnection = "", "", "", ""
 	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
 	if err != nil {
 		return req, fmt.Errorf("look up uid %d: %w", uid, err)
@@ -149,12 +175,14 @@ func authorize(req mfa.Request, uid uint32) (mfa.Request, error) {
 	if u.Username != req.User {
 		return req, fmt.Errorf("uid %d (%s) asks for user %q: only root may ask for others", uid, u.Username, req.User)
 	}
-	req.RHost, req.RUser, req.SSHAuthInfo, req.SSHConnection = "", "", "", ""
 	return req, nil
 }
 
 // Running returns how many logins are under way.
 func (s *PAM) Running() int { return s.room.taken() }
+
+// Refused returns how many logins found no room since the start.
+func (s *PAM) Refused() int { return s.room.turnedAway() }
 
 // done speaks the verdict. A module that is gone does not hear it: PAM has
 // refused already.

@@ -12,6 +12,7 @@ type room struct {
 	total   int
 	foreign int            // of total, those that are not root's
 	byUID   map[uint32]int // likewise, each
+	refused int            // so far
 }
 
 // enter counts uid in, if there is room for it among limit. A quarter of the
@@ -19,13 +20,11 @@ type room struct {
 func (r *room) enter(uid uint32, limit int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.total >= limit {
+	if r.total >= limit || uid != 0 && (r.foreign >= max(1, limit/4) || r.byUID[uid] >= perUser) {
+		r.refused++
 		return false
 	}
 	if uid != 0 {
-		if r.foreign >= max(1, limit/4) || r.byUID[uid] >= perUser {
-			return false
-		}
 		if r.byUID == nil {
 			r.byUID = map[uint32]int{}
 		}
@@ -46,6 +45,13 @@ func (r *room) leave(uid uint32) {
 			delete(r.byUID, uid)
 		}
 	}
+}
+
+// turnedAway returns how many found no room so far.
+func (r *room) turnedAway() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused
 }
 
 func (r *room) taken() int {

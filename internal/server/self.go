@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/enroll"
 	"mfa/internal/login"
@@ -80,19 +81,42 @@ func (s *Control) self(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	conv := newConversation(ctx, c.(*net.UnixConn))
 	defer conv.close()
-	v, err := s.manage(conv.ctx, cred.Uid, r.PathValue("verb"), mfa.Method(r.URL.Query().Get("method")), conv)
+	verb := r.PathValue("verb")
+	v, err := s.manage(conv.ctx, cred.Uid, verb, mfa.Method(r.URL.Query().Get("method")), conv)
+	s.managed(cred.Uid, verb, v, err)
 	if err != nil {
-		s.Log.Warn("self-service ended", "error", err, "uid", cred.Uid, "verb", r.PathValue("verb"))
+		s.Log.Warn("self-service ended", "error", err, "uid", cred.Uid, "verb", verb)
 	}
 	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
 	_ = wire.Write(c, wire.EncodeDone(v))
 }
 
+// managed writes the one audit line of a conversation.
+func (s *Control) managed(uid uint32, verb string, v mfa.Verdict, err error) {
+	ev := audit.Event{
+		Time: time.Now(), Event: audit.SelfService, UID: &uid, Service: selfOrigin.Service, Address: selfOrigin.Address,
+		Method: string(v.Method), Outcome: v.Outcome.String(), Reason: verb,
+	}
+	if u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err == nil {
+		ev.User, ev.Actor = u.Username, u.Username
+	}
+	switch {
+	case v.Reason != "":
+		ev.Reason += ": " + v.Reason
+	case err != nil:
+		ev.Reason += ": " + err.Error()
+	}
+	s.Audit.Record(ev)
+}
+
+// selfOrigin is where self-service comes from.
+var selfOrigin = mfa.Origin{Service: "mfactl", Address: "local"}
+
 // manage does one thing to the enrollment of uid.
 func (s *Control) manage(ctx context.Context, uid uint32, verb string, method mfa.Method, p mfa.Prompter) (mfa.Verdict, error) {
 	refuse := func(text string) (mfa.Verdict, error) {
 		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: text})
-		return mfa.Verdict{Outcome: mfa.MustEnroll}, nil
+		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: text}, nil
 	}
 	id, err := s.ownAccount(uid)
 	if err != nil {
@@ -100,22 +124,28 @@ func (s *Control) manage(ctx context.Context, uid uint32, verb string, method mf
 		return mfa.Verdict{Outcome: mfa.Unavailable}, err
 	}
 	engine, service := s.Engine(), s.Enroll()
+	c := engine.Converse(id, selfOrigin, p)
 	switch verb {
 	case SelfEnroll, SelfPrefer, SelfBackupCodes:
 	case SelfOptOut:
-		if !engine.MayOptOut() {
+		if may, err := engine.MayOptOut(c); err != nil {
+			return c.Failed(ctx, err)
+		} else if !may {
 			return refuse("A second factor is required here; only an administrator can change that.")
 		}
 	default:
 		return refuse("mfad does not know that.")
 	}
-	c := engine.Converse(id, mfa.Origin{Service: "mfactl", Address: "local"}, p)
 	if v, err := engine.Prove(ctx, c); v.Outcome != mfa.Accepted {
 		return v, err
 	}
 	switch verb {
 	case SelfEnroll:
-		return service.Add(ctx, c, engine.Offer())
+		offer, err := engine.Offer(c)
+		if err != nil {
+			return c.Failed(ctx, err)
+		}
+		return service.Add(ctx, c, offer)
 	case SelfPrefer:
 		err = service.Prefer(ctx, c, method)
 	case SelfOptOut:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/mail"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -47,14 +48,14 @@ func decodeEnrollment(place string, data []byte) (mfa.Enrollment, error) {
 	var e mfa.Enrollment
 	md, err := toml.Decode(string(data), &e)
 	if err != nil {
-		return mfa.Enrollment{}, fmt.Errorf("parse %q %s", place, withLine(data, err))
+		return mfa.Enrollment{}, unreadable{fmt.Errorf("parse %q %s", place, withLine(data, err))}
 	}
 	key, err := checkKeys(e.Version, md)
 	if err == nil {
 		key, err = checkValues(e)
 	}
 	if err != nil {
-		return mfa.Enrollment{}, fmt.Errorf("parse %q line %d: %w", place, lineOf(data, key), err)
+		return mfa.Enrollment{}, unreadable{fmt.Errorf("parse %q line %d: %w", place, lineOf(data, key), err)}
 	}
 	return e, nil
 }
@@ -89,8 +90,16 @@ func checkValues(e mfa.Enrollment) (toml.Key, error) {
 		key := toml.Key{"email", "address"}
 		return key, fmt.Errorf("%s %q is not an address like \"alice@example.com\"", key, e.Email.Address)
 	}
+	if e.SMS != nil && !isNumber.MatchString(e.SMS.Address) {
+		key := toml.Key{"sms", "address"}
+		return key, fmt.Errorf("%s %q is not a number like \"+17891234567\"", key, e.SMS.Address)
+	}
 	return nil, nil
 }
+
+// isNumber matches a number in E.164 (ITU-T E.164, 6.2.1). Whether there is one
+// like it was asked when it was entered.
+var isNumber = regexp.MustCompile(`^\+[1-9][0-9]{5,14}$`)
 
 // isAddress reports whether s is one bare address: RFC 5322 addr-spec without
 // comments or quoting, so that it can stand in a header as it is.

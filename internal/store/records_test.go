@@ -21,6 +21,7 @@ func enrolled() mfa.Enrollment {
 		Version: mfa.EnrollmentVersion,
 		UID:     1000,
 		Email:   &mfa.Address{Address: "alice@example.com", Confirmed: confirmed, AddedBy: "root"},
+		SMS:     &mfa.Address{Address: "+17891234567", Confirmed: confirmed, AddedBy: "root"},
 	}
 }
 
@@ -65,6 +66,11 @@ uid = 1000
 
 [email]
 address = "alice@example.com"
+confirmed = 2030-05-17T09:30:00Z
+added_by = "root"
+
+[sms]
+address = "+17891234567"
 confirmed = 2030-05-17T09:30:00Z
 added_by = "root"
 `
@@ -173,7 +179,9 @@ func TestBadEnrollment(t *testing.T) {
 		"uid = 1\nversion = 0\n":             `line 2: version 0 is not`,
 		"version = 1\nuid = 1\nuid = 2\n":    `line 3 (last key "uid"): Key 'uid' has already been defined`,
 		"version = 1\nuid = 1\n\nshell = 1":  `line 4: unknown key "shell"`,
-		"version = 1\nuid = 1\n[sms]\nx = 1": `line 3: unknown key "sms"`,
+		"version = 1\nuid = 1\n[fax]\nx = 1": `line 3: unknown key "fax"`,
+		"version = 1\nuid = 1\n[sms]\naddress = '+1 789'\n":                `line 4: sms.address "+1 789" is not a number like "+17891234567"`,
+		"version = 1\nuid = 1\n[sms]\naddress = '4155552671'\n":            `line 4: sms.address "4155552671" is not`,
 		"version = 1\nuid = 1\n[email]\naddress = 'a@b.c'\nconfirm = true": `line 5: unknown key "email.confirm"`,
 		"version = 1\nuid = 1\nemail = { address = 'a@b.c', x = 1 }":       `line 3: unknown key "email.x"`,
 		"version = 1\nUID = 1\nuid = 2":                                    `line 2: unknown key "UID"`,

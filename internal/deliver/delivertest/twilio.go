@@ -38,12 +38,22 @@ const (
 	TwilioCut                 // 201, and the connection ends within the body
 )
 
+// A TwilioFate is what a Twilio says when it is asked what became of a message.
+type TwilioFate struct {
+	Status  string       // "queued", "sent", "delivered", "undelivered", …
+	Code    int          // Twilio's error code; 0: none
+	Refusal *TwilioReply // said in place of the message; its Status is set
+}
+
 // TwilioOptions of a Twilio.
 type TwilioOptions struct {
 	AccountSID string // empty: one of zeros
 	User       string // of basic authentication: an API key; empty: AccountSID
 	Password   string // its secret, or the auth token; empty: "token"
 	Open       bool   // when the script is used up, take every message
+	// Fates answer the requests for a message taken, the n-th the n-th. At the end
+	// of the test they must be used up; beyond them, Open says "delivered".
+	Fates []TwilioFate
 }
 
 // A Text is a message that a Twilio took.
@@ -65,6 +75,8 @@ type Twilio struct {
 
 	mu          sync.Mutex // guards what follows
 	replies     []TwilioReply
+	fates       []TwilioFate
+	asked       []string // message SIDs
 	texts       []Text
 	requests    int
 	connections int
@@ -86,7 +98,7 @@ func NewTwilio(t testing.TB, opts TwilioOptions, replies ...TwilioReply) *Twilio
 	}
 	s := &Twilio{
 		AccountSID: opts.AccountSID, Password: opts.Password,
-		t: t, opts: opts, replies: replies, done: make(chan struct{}),
+		t: t, opts: opts, replies: replies, fates: opts.Fates, done: make(chan struct{}),
 	}
 	s.srv = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.srv.Config.ConnState = s.count
@@ -111,7 +123,14 @@ func (s *Twilio) Texts() []Text {
 	return slices.Clone(s.texts)
 }
 
-// Requests returns how many requests came, taken or not.
+// Asked returns of which messages it was asked what became of them, in order.
+func (s *Twilio) Asked() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.asked)
+}
+
+// Requests returns how many messages came, taken or not.
 func (s *Twilio) Requests() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,14 +149,17 @@ func (s *Twilio) Connections() int {
 func (s *Twilio) Finish() {
 	s.t.Helper()
 	s.mu.Lock()
-	left, again := len(s.replies), s.finished
-	s.replies, s.finished = nil, true
+	left, unsaid, again := len(s.replies), len(s.fates), s.finished
+	s.replies, s.fates, s.finished = nil, nil, true
 	s.mu.Unlock()
 	if again {
 		return
 	}
 	if left > 0 {
 		s.t.Errorf("scripted twilio: %d replies were never asked for", left)
+	}
+	if unsaid > 0 {
+		s.t.Errorf("scripted twilio: %d fates were never asked for", unsaid)
 	}
 	close(s.done)
 	s.srv.Close()
@@ -160,6 +182,10 @@ func (s *Twilio) next() TwilioReply {
 }
 
 func (s *Twilio) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		s.show(w, r)
+		return
+	}
 	reply := s.next()
 	form, refusal := s.read(r)
 	switch {
@@ -250,31 +276,77 @@ func refuse(w http.ResponseWriter, r TwilioReply) {
 func (s *Twilio) take(f url.Values) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sid := fmt.Sprintf("SM%032x", len(s.texts)+1)
-	s.texts = append(s.texts, Text{
-		SID: sid, To: f.Get("To"), From: f.Get("From"),
+	text := Text{
+		SID: fmt.Sprintf("SM%032x", len(s.texts)+1), To: f.Get("To"), From: f.Get("From"),
 		MessagingServiceSID: f.Get("MessagingServiceSid"), Body: f.Get("Body"),
-	})
-	orNull := func(v string) any {
-		if v == "" {
-			return nil
-		}
-		return v
 	}
-	uri := "/2010-04-01/Accounts/" + s.opts.AccountSID + "/Messages/" + sid
+	s.texts = append(s.texts, text)
+	return s.resource(text, TwilioFate{Status: "queued"})
+}
+
+// resource writes a Message resource.
+func (s *Twilio) resource(text Text, f TwilioFate) string {
+	uri := "/2010-04-01/Accounts/" + s.opts.AccountSID + "/Messages/" + text.SID
 	now := time.Now().UTC().Format(time.RFC1123Z)
 	data, err := json.Marshal(map[string]any{
-		"account_sid": s.opts.AccountSID, "api_version": "2010-04-01", "body": f.Get("Body"),
+		"account_sid": s.opts.AccountSID, "api_version": "2010-04-01", "body": text.Body,
 		"date_created": now, "date_sent": nil, "date_updated": now, "direction": "outbound-api",
-		"error_code": nil, "error_message": nil, "from": orNull(f.Get("From")),
-		"messaging_service_sid": orNull(f.Get("MessagingServiceSid")), "num_media": "0", "num_segments": "1",
-		"price": nil, "price_unit": "USD", "sid": sid, "status": "queued", "to": f.Get("To"),
+		"error_code": orNull(f.Code), "error_message": nil, "from": orNull(text.From),
+		"messaging_service_sid": orNull(text.MessagingServiceSID), "num_media": "0", "num_segments": "1",
+		"price": nil, "price_unit": "USD", "sid": text.SID, "status": f.Status, "to": text.To,
 		"subresource_uris": map[string]string{"media": uri + "/Media.json"}, "uri": uri + ".json",
 	})
 	if err != nil {
 		s.t.Errorf("scripted twilio: %v", err)
 	}
 	return string(data)
+}
+
+func orNull[T comparable](v T) any {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return v
+}
+
+// show answers what became of a message.
+func (s *Twilio) show(w http.ResponseWriter, r *http.Request) {
+	text, f := s.fateOf(r)
+	if f.Refusal != nil {
+		refuse(w, *f.Refusal)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json;charset=utf-8")
+	fmt.Fprint(w, s.resource(text, f))
+}
+
+// fateOf returns the message that r asks after and what to say of it.
+func (s *Twilio) fateOf(r *http.Request) (Text, TwilioFate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	path, _ := strings.CutPrefix(r.URL.Path, "/2010-04-01/Accounts/"+s.opts.AccountSID+"/Messages/")
+	sid, isJSON := strings.CutSuffix(path, ".json")
+	s.asked = append(s.asked, sid)
+	f := TwilioFate{Status: "delivered"}
+	switch {
+	case len(s.fates) > 0:
+		f, s.fates = s.fates[0], s.fates[1:]
+	case !s.opts.Open && !s.finished:
+		s.t.Errorf("scripted twilio: nothing to say of message %q", sid)
+	}
+	user, password, _ := r.BasicAuth()
+	i := slices.IndexFunc(s.texts, func(t Text) bool { return t.SID == sid })
+	switch {
+	case user != s.opts.User || password != s.opts.Password:
+		f.Refusal = &TwilioReply{Status: 401, Code: 20003, Message: "Authenticate"}
+	case i < 0 || !isJSON:
+		f.Refusal = &TwilioReply{Status: 404, Code: 20404, Message: "The requested resource " + r.URL.Path + " was not found"}
+	}
+	if f.Refusal != nil {
+		return Text{}, f
+	}
+	return s.texts[i], f
 }
 
 // hangUp ends the connection: with a reset when there is nothing to say, or in

@@ -66,6 +66,12 @@ func lockFolder(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// unlockFolder gives the folder back. Closing alone would leave the lock with a
+// child process between its fork and its exec.
+func unlockFolder(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+}
+
 // flock takes the lock without waiting.
 func flock(f *os.File) error {
 	for {

@@ -101,7 +101,7 @@ func (s *Store) release() error {
 		errs = append(errs, s.ledger.close())
 	}
 	if s.lock != nil {
-		errs = append(errs, s.lock.Truncate(0), s.lock.Close())
+		errs = append(errs, s.lock.Truncate(0), unlockFolder(s.lock))
 	}
 	return errors.Join(errs...)
 }

@@ -1,0 +1,130 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mfa/internal/mfa"
+	"mfa/internal/wire"
+)
+
+// freeAddress is one of 127.0.0.1 that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// scrape returns what Prometheus reads at listen.
+func (r *running) scrape(listen string) string {
+	r.t.Helper()
+	network, address := "tcp", listen
+	if path, ok := strings.CutPrefix(listen, unixPrefix); ok {
+		network, address = "unix", path
+	}
+	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, address)
+	}}
+	defer tr.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: tr, Timeout: patience}).Get("http://mfad/metrics")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		r.t.Fatalf("%s: %v, %s", resp.Status, err, text)
+	}
+	return string(text)
+}
+
+// What happens is counted, where Prometheus looks, and nobody is named.
+func TestMetrics(t *testing.T) {
+	dir := shortDir(t)
+	for name, listen := range map[string]string{"tcp": freeAddress(t), "unix": unixPrefix + filepath.Join(dir, "m", "s")} {
+		t.Run(name, func(t *testing.T) {
+			cfg := goodConfig(filepath.Join(dir, name))
+			cfg.Metrics.Listen = listen
+			r := run(t, cfg)
+			m := r.dial()
+			m.expect(wire.Prompt, "Code: ")
+			if text := r.scrape(listen); !strings.Contains(text, "\nmfa_conversations 1\n") {
+				t.Error("a login under way is not counted")
+			}
+			m.answer("wrong")
+			m.expect(wire.Prompt, "not right")
+			m.answer(code(t, cfg.Email.Outbox.Path, 1))
+			m.expect(wire.Done, "s")
+			other := r.knock(wire.EncodeHello(mfa.Request{
+				Service: "not-a-known-service", User: "no-such-user-here", RHost: "203.0.113.7", SSHConnection: "203.0.113.7 1 203.0.113.8 22",
+			}))
+			other.expect(wire.Prompt, "Code: ")
+			other.send(wire.Frame{Type: wire.NoAnswer, Payload: []byte{wire.ConvFailed}})
+			other.expect(wire.Done, "")
+
+			// The counter follows the mail, which is there as soon as it is sent.
+			text := r.scrape(listen)
+			for late := time.Now().Add(patience); !strings.Contains(text, "result=\"sent\"} 1\n") && time.Now().Before(late); {
+				text = r.scrape(listen)
+			}
+			for _, want := range []string{
+				`mfa_logins_total{method="email",outcome="accepted",service="sudo"} 1`,
+				`mfa_wrong_codes_total{method="email",service="sudo"} 1`,
+				`mfa_login_duration_seconds_count{outcome="accepted"} 1`,
+				`mfa_sends_total{carrier="email",result="sent"} 1`,
+				`mfa_send_attempts_total{carrier="email",result="taken"} 1`,
+				`mfa_store_errors_total{op="put"} 0`,
+				`mfa_build_info{version="` + mfa.Version + `"} 1`,
+				`mfa_config_last_reload_successful 1`,
+				`mfa_conversations_max 1024`,
+				`service="other"} 1`,
+			} {
+				if !strings.Contains(text, want+"\n") {
+					t.Errorf("no %s", want)
+				}
+			}
+			for _, secret := range []string{"no-such-user-here", "203.0.113.7", "example.com", "not-a-known-service", `"` + r.user + `"`} {
+				if strings.Contains(text, secret) {
+					t.Errorf("the metrics tell %s", secret)
+				}
+			}
+			r.Refused(errors.New("bad"))
+			if text := r.scrape(listen); !strings.Contains(text, "mfa_config_last_reload_successful 0\n") {
+				t.Error("a refused configuration does not show")
+			}
+		})
+	}
+}
+
+// Without metrics.listen nobody listens; an address that is taken is said at the
+// start.
+func TestMetricsAddressInUse(t *testing.T) {
+	cfg := goodConfig(shortDir(t))
+	cfg.Metrics.Listen = freeAddress(t)
+	r := run(t, cfg)
+	r.scrape(cfg.Metrics.Listen)
+	second := goodConfig(shortDir(t))
+	second.Metrics.Listen = cfg.Metrics.Listen
+	a, err := New(second, Options{Log: r.log.logger()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "serve metrics.listen") {
+		t.Errorf("run: %v", err)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+}

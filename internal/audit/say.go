@@ -1,0 +1,39 @@
+package audit
+
+import (
+	"log/slog"
+	"reflect"
+	"strings"
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// level is how loud the log says an event: who was kept out is a warning, and
+// that the daemon could not decide is an error.
+func level(ev Event) slog.Level {
+	if ev.Event != Login {
+		return slog.LevelInfo
+	}
+	switch ev.Outcome {
+	case mfa.Accepted.String(), mfa.Exempt.String():
+		return slog.LevelInfo
+	case mfa.Unavailable.String(), mfa.Broken.String():
+		return slog.LevelError
+	}
+	return slog.LevelWarn
+}
+
+// attrs are the fields of an event that are set, by their names in the file, but
+// the time, which the log has of its own.
+func attrs(ev Event) []any {
+	var as []any
+	for field, v := range reflect.ValueOf(ev).Fields() {
+		if v.IsZero() || v.Type() == reflect.TypeFor[time.Time]() {
+			continue
+		}
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		as = append(as, name, reflect.Indirect(v).Interface())
+	}
+	return as
+}

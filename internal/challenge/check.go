@@ -1,0 +1,124 @@
+package challenge
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"mfa/internal/audit"
+	"mfa/internal/mfa"
+)
+
+// commitTimeout bounds the write of an answer, which no disconnect stops.
+const commitTimeout = 10 * time.Second
+
+// A checked answer.
+type checked struct {
+	Result
+	wasLocked   bool   // not looked at
+	wasDisabled bool   // not looked at
+	disabled    bool   // wrong: the method proves nothing from now on
+	left        int    // wrong: how many more until the lock
+	lockText    string // locked: what is said of it
+	mustChange  bool   // right: a password change is due
+}
+
+// check counts an answer, looks at it, spends the code or locks the user, all in
+// one update that is durable when it returns. An answer that arrived is checked
+// even if the client is gone by now.
+func (c *Conversation) check(ctx context.Context, q Question, answer string) (checked, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	match, err := q.Match(ctx, answer)
+	if err != nil {
+		return checked{}, err
+	}
+	var res checked
+	err = c.Account.Update(ctx, func(st *mfa.State) error {
+		res = c.decide(st, q.Method, match)
+		return nil
+	})
+	if err != nil {
+		return res, err
+	}
+	if res.Result == Wrong && !res.wasLocked && !res.wasDisabled {
+		c.failed(ctx, q.Method, res)
+	}
+	c.mustChange = res.mustChange
+	if c.setup && res.Result == Right {
+		c.newly = q.Method
+	}
+	return res, nil
+}
+
+// decide is what check does to a state.
+func (c *Conversation) decide(st *mfa.State, m mfa.Method, match Match) (res checked) {
+	now := c.deps.Now()
+	if _, _, locked := st.Locked(now); locked {
+		return checked{wasLocked: true, lockText: TextLocked(*st, now)}
+	}
+	if !c.setup && st.Disabled(m) {
+		return checked{wasDisabled: true}
+	}
+	st.LockedUntil, st.LockedBy = nil, ""
+	switch res.Result = match(st, now); res.Result {
+	case Right:
+		c.succeed(st, m)
+		res.mustChange = st.MustChangePassword
+	case Wrong:
+		res.disabled = c.countMethod(st, m)
+		if res.left = c.cfg.Lockout.fail(st, now); res.left == 0 {
+			res.lockText = TextLocked(*st, now)
+		}
+	}
+	return res
+}
+
+// succeed forgets what a right code of the method makes good, and no more: the
+// wrong codes of another method stay counted.
+func (c *Conversation) succeed(st *mfa.State, m mfa.Method) {
+	st.Failures, st.Recovery = nil, nil
+	if !c.setup {
+		delete(st.MethodFailures, m)
+	}
+	st.Seen = see(st.Seen, c.Origin.Address)
+}
+
+// countMethod counts a wrong code of a method and says whether it was the last that
+// the method takes. A method that is being set up is not the one that was.
+func (c *Conversation) countMethod(st *mfa.State, m mfa.Method) (disabled bool) {
+	if c.setup {
+		return false
+	}
+	if st.MethodFailures == nil {
+		st.MethodFailures = map[mfa.Method]int{}
+	}
+	st.MethodFailures[m]++
+	return st.Disabled(m)
+}
+
+// failed writes down and tells of a wrong code that was counted.
+func (c *Conversation) failed(ctx context.Context, method mfa.Method, res checked) {
+	c.wrong++
+	ev := c.Event(audit.Failed)
+	ev.Method = string(method)
+	c.deps.Audit.Record(ev)
+	if res.left == 0 {
+		ev.Event = audit.Locked
+		c.deps.Audit.Record(ev)
+		c.deps.Log.Warn("second factor locked after wrong codes; mfactl unlock ends it", "user", c.Account.ID.Name,
+			"lock", res.lockText, "service", c.Origin.Service, "address", c.Origin.Address)
+		c.tellLocked(ctx)
+	}
+	if res.disabled {
+		ev.Event = audit.Disabled
+		c.deps.Audit.Record(ev)
+		c.deps.Log.Error("method disabled after too many wrong codes in a row; have the user set it up anew, or mfactl enroll or reset them",
+			"user", c.Account.ID.Name, "method", method, "address", c.Origin.Address)
+	}
+}
+
+// Enabled returns those of methods that st has not disabled.
+func Enabled(st mfa.State, methods []mfa.Method) []mfa.Method {
+	return slices.DeleteFunc(slices.Clone(methods), st.Disabled)
+}

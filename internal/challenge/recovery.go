@@ -1,0 +1,186 @@
+package challenge
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"mfa/internal/audit"
+	"mfa/internal/deliver"
+	"mfa/internal/factor"
+	"mfa/internal/mfa"
+	"mfa/internal/store"
+)
+
+const (
+	recoveryLifetime = 24 * time.Hour
+	maxRecoveryTries = 20 // wrong ones, in all conversations; then the code is void
+	maxLockMails     = 5  // a user and day
+)
+
+// tellLocked mails the user that they were locked, with a code that ends the lock.
+// The code is committed first and sent second, and only while the lock lasts. An
+// older one ends.
+func (c *Conversation) tellLocked(ctx context.Context) {
+	en, ok := c.mailbox(ctx)
+	if !ok || !c.cfg.Lockout.Notify && !c.cfg.Lockout.Recovery {
+		return
+	}
+	code, err := factor.NewRecoveryCode(rand.Reader)
+	if err != nil {
+		c.deps.Log.Error("user not told of the lock", "user", c.Account.ID.Name, "error", err)
+		return
+	}
+	var may bool
+	var lock mfa.State
+	err = c.Account.Update(ctx, func(st *mfa.State) error {
+		now := c.deps.Now()
+		_, _, locked := st.Locked(now)
+		st.LockMails = within(st.LockMails, now, mfa.Duration(24*time.Hour))
+		if may = locked && st.LockedBy == "" && len(st.LockMails) < maxLockMails; !may {
+			return nil
+		}
+		st.LockMails = append(st.LockMails, now)
+		if c.cfg.Lockout.Recovery {
+			r := factor.NewRecovery(c.deps.Key, c.Account.ID, code, now, recoveryLifetime)
+			st.Recovery = &r
+		}
+		lock = *st
+		return nil
+	})
+	switch {
+	case err != nil:
+		c.deps.Log.Error("user not told of the lock", "user", c.Account.ID.Name, "error", err)
+	case !may:
+		c.deps.Log.Warn("no more mails about locks today", "user", c.Account.ID.Name, "most", maxLockMails)
+	default:
+		c.lockTold = true
+		c.Notify(en, "Second factor locked", TextLocked(lock, c.deps.Now()), c.lockAdvice(code))
+	}
+}
+
+// lockAdvice is what the mail about a lock says below.
+func (c *Conversation) lockAdvice(code string) string {
+	const stranger = "If this was not you, somebody knows your password (or key): change it,\nand tell your administrator."
+	if !c.cfg.Lockout.Recovery {
+		return stranger
+	}
+	return fmt.Sprintf("Recovery code: %s\n\nIt ends the lock: log in again and type it where it is asked for. Your\n"+
+		"second factor is asked for after it. It works once, for %s.\nGive it to nobody.\n\n%s", code, Span(recoveryLifetime), stranger)
+}
+
+// mailbox returns the enrollment of who can be told by mail.
+func (c *Conversation) mailbox(ctx context.Context) (mfa.Enrollment, bool) {
+	if c.Account.IsNobody() {
+		return mfa.Enrollment{}, false
+	}
+	en, err := c.deps.Records.Enrollment(ctx, c.Account.ID.Name)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		c.deps.Log.Error("user not told by mail", "user", c.Account.ID.Name, "error", err)
+	}
+	return en, err == nil && en.UID == c.Account.ID.UID && en.Email != nil && !en.Email.Confirmed.IsZero()
+}
+
+// Recover is for a user whom st locks. If a code that ends the lock was mailed it is
+// asked for, and Accepted means that they are not locked any more; the second
+// factor is still to be proven. Else it tells of the lock.
+func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, error) {
+	locked := mfa.Verdict{Outcome: mfa.Exhausted, Reason: "locked"}
+	told := TextLocked(st, c.deps.Now())
+	en, ok := c.mailbox(ctx)
+	if !ok || !c.Recoverable(st) {
+		c.Say(ctx, mfa.Failure, told)
+		return locked, nil
+	}
+	text := fmt.Sprintf("%s\nA recovery code was sent to %s. It ends the lock.", told, deliver.Mask(en.Email.Address))
+	for range maxTries {
+		answer, err := c.Line(ctx, c.codeKind(), text+"\n"+EndRecovery)
+		switch {
+		case errors.Is(err, mfa.ErrPasswordTyped):
+			c.advise("the password was given in place of a recovery code; nothing was counted")
+			text = textWasPassword
+			continue
+		case err != nil && ctx.Err() == nil:
+			c.Say(ctx, mfa.Failure, told)
+			return locked, err
+		case err != nil:
+			return c.NoAnswer(ctx, "", err)
+		case answer == "":
+			c.Say(ctx, mfa.Failure, TextStopped)
+			return locked, nil
+		}
+		switch right, void, err := c.checkRecovery(ctx, answer); {
+		case err != nil:
+			return c.Failed(ctx, err)
+		case right:
+			return mfa.Verdict{Outcome: mfa.Accepted, Reason: "unlocked by the user"}, nil
+		case void:
+			c.Say(ctx, mfa.Failure, "That code is not right. "+told)
+			return locked, nil
+		}
+		text = "That code is not right. An empty line ends this login."
+	}
+	c.Say(ctx, mfa.Failure, TextStopped)
+	return locked, nil
+}
+
+// Recoverable says whether st has a code that ends its lock.
+func (c *Conversation) Recoverable(st mfa.State) bool {
+	now := c.deps.Now()
+	return c.cfg.Lockout.Recovery && st.LockedBy == "" &&
+		st.Recovery != nil && now.Before(st.Recovery.Expires) && st.Recovery.Tries < maxRecoveryTries
+}
+
+// checkRecovery counts an answer, looks at it and ends the lock, in one update that
+// is durable when it returns. Right means that there is no lock any more, void that
+// no code can end it.
+func (c *Conversation) checkRecovery(ctx context.Context, answer string) (right, void bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	var counted, used bool
+	err = c.Account.Update(ctx, func(st *mfa.State) error {
+		right, void, counted, used = false, false, false, false
+		now := c.deps.Now()
+		if _, _, locked := st.Locked(now); !locked {
+			right = true // it ended meanwhile
+			return nil
+		}
+		if !c.Recoverable(*st) {
+			void = true
+			return nil
+		}
+		right, counted = factor.RecoveryMatches(c.deps.Key, c.Account.ID, *st.Recovery, answer)
+		switch {
+		case right:
+			used = true
+			st.Unlock()
+			Revoke(st)
+			st.MustChangePassword = st.MustChangePassword || c.cfg.Lockout.ForcePasswordChange
+		case counted:
+			st.Recovery.Tries++
+			void = st.Recovery.Tries >= maxRecoveryTries
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return false, false, err
+	case used:
+		ev := c.Event(audit.Unlocked)
+		ev.Actor, ev.Reason = c.Account.ID.Name, "recovery code"
+		c.deps.Audit.Record(ev)
+	case counted:
+		c.deps.Audit.Record(c.Event(audit.RecoveryFailed))
+	}
+	return right, void, nil
+}
+
+// Revoke drops what earlier logins left for later ones: a password may have been in
+// other hands.
+func Revoke(st *mfa.State) { st.Enrolling = nil }
+
+// LongestCode is how long a code can be good that was sent, of either kind: so
+// long the key is needed with which its hash was made.
+func LongestCode(cfg CodeConfig) time.Duration { return max(cfg.lifetime(), recoveryLifetime) }

@@ -1,0 +1,151 @@
+package deliver
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// A Step is one thing that was done to hand a message over, for an administrator
+// who looks for what is wrong. Nothing in it is secret: no code, no password.
+type Step struct {
+	Name   string        // "resolve", "connect", "tls", "login", …, "accepted"
+	Detail string        // what was found or answered; one line
+	Took   time.Duration // since the step before; in JSON took_ms, milliseconds
+	Err    string        // why it failed; empty: it did not
+}
+
+// stepJSON is a Step as JSON has it.
+type stepJSON struct {
+	Name   string  `json:"name"`
+	Detail string  `json:"detail,omitempty"`
+	Took   float64 `json:"took_ms"`
+	Err    string  `json:"error,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (s Step) MarshalJSON() ([]byte, error) {
+	return json.Marshal(stepJSON{s.Name, s.Detail, float64(s.Took.Microseconds()) / 1000, s.Err})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Step) UnmarshalJSON(data []byte) error {
+	var in stepJSON
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	*s = Step{in.Name, in.Detail, time.Duration(in.Took * float64(time.Millisecond)), in.Err}
+	return nil
+}
+
+type stepsKey struct{}
+
+// WithSteps has every carrier that sends under the context returned tell fn each
+// step. Such a sending opens a connection of its own, so that every step is
+// there to be seen. fn is called from various goroutines, but by one at a time;
+// a resolver that outlives the sending may call it late.
+func WithSteps(ctx context.Context, fn func(Step)) context.Context {
+	return context.WithValue(ctx, stepsKey{}, &reporter{fn: fn, last: time.Now()})
+}
+
+// Test sends m with s once and returns every step and the error of Send. If the
+// error is not nil the last step has failed.
+func Test(ctx context.Context, s Sender, m mfa.Message) ([]Step, error) {
+	var mu sync.Mutex // guards steps
+	var steps []Step
+	err := s.Send(WithSteps(ctx, func(st Step) {
+		mu.Lock()
+		defer mu.Unlock()
+		steps = append(steps, st)
+	}), m)
+	mu.Lock()
+	defer mu.Unlock()
+	told := slices.Clone(steps)
+	if n := len(told); err != nil && (n == 0 || told[n-1].Err == "") {
+		told = append(told, Step{Name: "send", Err: err.Error()})
+	}
+	return told, err
+}
+
+// A reporter passes on the steps of one sending. A nil reporter is one whom
+// nobody listens to: its methods do nothing.
+type reporter struct {
+	fn func(Step)
+
+	mu   sync.Mutex // guards last, and keeps calls of fn apart
+	last time.Time  // end of the step before
+}
+
+// reporterOf returns who wants to know of the steps taken under ctx, nil if
+// nobody does.
+func reporterOf(ctx context.Context) *reporter {
+	r, _ := ctx.Value(stepsKey{}).(*reporter)
+	return r
+}
+
+// begin starts the clock of the first step anew.
+func (r *reporter) begin() {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = time.Now()
+}
+
+// done reports a step that is over, failed if err is not nil.
+func (r *reporter) done(name, detail string, err error) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	st := Step{Name: name, Detail: detail, Took: now.Sub(r.last)}
+	if err != nil {
+		st.Err = err.Error()
+	}
+	r.last = now
+	r.fn(st)
+}
+
+// describeTLS says how a connection is encrypted and by whose certificate.
+func describeTLS(state tls.ConnectionState, verified bool) string {
+	text := tls.VersionName(state.Version)
+	if len(state.PeerCertificates) > 0 {
+		text += ", " + describeCertificate(state.PeerCertificates[0])
+	}
+	if !verified {
+		text += ", not verified"
+	}
+	return text
+}
+
+// describeCertificate says whose certificate c is and how long it is valid.
+func describeCertificate(c *x509.Certificate) string {
+	names := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 {
+		names = append(names, c.Subject.CommonName)
+	}
+	return "certificate of " + ascii(strings.Join(names, ", "), fieldLimit) +
+		" until " + c.NotAfter.UTC().Format(time.DateOnly)
+}
+
+// maskUser returns who logs in somewhere, so that an administrator knows them
+// again.
+func maskUser(name string) string {
+	if strings.Contains(name, "@") {
+		return Mask(name)
+	}
+	return ascii(maskLocal(name), maskLimit)
+}

@@ -1,0 +1,205 @@
+package pamstack
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/msteinert/pam/v2"
+	"golang.org/x/sys/unix"
+)
+
+// stacks is how many random configurations are held against the real libpam.
+const stacks = 3000
+
+// within marks, in the environment, the run in a mount namespace of its own.
+const within = "MFA_PAMSTACK_WITHIN"
+
+// TestAgainstLibpam has the real libpam and Run walk the same random stacks of
+// pam_debug.so, which answers what its line says. It runs itself once more where
+// /etc/pam.d is its own.
+func TestAgainstLibpam(t *testing.T) {
+	if os.Getenv(within) != "" {
+		compareStacks(t)
+		return
+	}
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs root")
+		}
+		t.Skip("needs root, to have an /etc/pam.d of its own")
+	}
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestAgainstLibpam$", "-test.v")
+	cmd.Env = append(os.Environ(), within+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Logf("%s", out)
+}
+
+func compareStacks(t *testing.T) {
+	const dir = "/etc/pam.d"
+	if found, _ := filepath.Glob("/lib/*/security/pam_debug.so"); len(found) == 0 {
+		t.Fatal("there is no pam_debug.so (package libpam-modules): nothing to compare with")
+	}
+	if err := errors.Join(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+		unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755")); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[Code]int{}
+	for seed := range uint64(stacks) {
+		files := randomFiles(rand.New(rand.NewPCG(seed, 7)))
+		for _, name := range []string{"test", "a", "b", "c", "other"} {
+			text, there := files[name]
+			err := os.Remove(filepath.Join(dir, name))
+			if there {
+				err = os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644)
+			}
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
+		want, got := libpam(t), walked(t)
+		seen[want]++
+		if got != want {
+			t.Errorf("seed %d: Run says %v, libpam says %v\n%s", seed, got, want, show(files))
+		}
+	}
+	t.Log(seen)
+	if seen[Success] < stacks/20 || len(seen) < 10 {
+		t.Errorf("the stacks were too much alike to prove anything: %v", seen)
+	}
+}
+
+// libpam returns what pam_authenticate does for the service "test".
+func libpam(t *testing.T) Code {
+	t.Helper()
+	tx, err := pam.StartFunc("test", "root", func(pam.Style, string) (string, error) {
+		return "", errors.New("nobody is there")
+	})
+	if err != nil {
+		return codeOf(t, err)
+	}
+	defer func() { _ = tx.End() }()
+	return codeOf(t, tx.Authenticate(0))
+}
+
+func codeOf(t *testing.T, err error) Code {
+	t.Helper()
+	var code pam.Error
+	switch {
+	case err == nil:
+		return Success
+	case errors.As(err, &code):
+		return Code(code)
+	}
+	t.Fatal(err)
+	return 0
+}
+
+// walked returns what we think it does.
+func walked(t *testing.T) Code {
+	t.Helper()
+	s, err := Load(os.DirFS("/"), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Refused != "" {
+		return Abort
+	}
+	return Run(s.Stack(Auth), func(l Line) Code {
+		if l.Base() != "pam_debug.so" {
+			return ModuleUnknown // none other exists
+		}
+		code := Success
+		if word, ok := l.Arg("auth"); ok {
+			for i, name := range names {
+				if name == word {
+					code = Code(i)
+				}
+			}
+		}
+		return code
+	})
+}
+
+func show(files map[string]string) string {
+	var b strings.Builder
+	for name, text := range files {
+		fmt.Fprintf(&b, "--- %s\n%s\n", name, text)
+	}
+	return b.String()
+}
+
+// randomFiles makes a service "test", an "other" and files that they include.
+func randomFiles(r *rand.Rand) map[string]string {
+	files := map[string]string{}
+	for _, name := range []string{"test", "a", "b", "c", "other"} {
+		if (name != "test" || r.IntN(20) > 0) && (name != "c" || r.IntN(3) > 0) {
+			files[name] = randomFile(r, name)
+		}
+	}
+	return files
+}
+
+func randomFile(r *rand.Rand, name string) string {
+	var b strings.Builder
+	for range 1 + r.IntN(7) {
+		b.WriteString(randomLine(r, name))
+		b.WriteByte('\n')
+	}
+	text := b.String()
+	if r.IntN(30) == 0 {
+		text = strings.TrimSuffix(text, "\n")
+	}
+	return text
+}
+
+func pick(r *rand.Rand, words ...string) string { return words[r.IntN(len(words))] }
+
+func randomLine(r *rand.Rand, in string) string {
+	kind := pick(r, "auth", "auth", "auth", "auth", "AUTH", "-auth", "account", pick(r, "auth", "auth", "auth", "auht"))
+	deeper := map[string][]string{"test": {"a", "b", "c"}, "other": {"a", "b"}, "a": {"b", "c"}, "b": {"c", "none"}, "c": {"none", "none2"}}[in]
+	switch r.IntN(14) {
+	case 0:
+		switch in { // libpam follows some of Debian's @include without end, and dies
+		case "test", "other":
+			return "@include " + pick(r, "a", "b")
+		case "a":
+			return "@include b"
+		}
+	case 1:
+		return kind + " include " + pick(r, deeper...)
+	case 2, 3:
+		return kind + " substack " + pick(r, deeper...)
+	case 4:
+		return pick(r, "# nothing", "", "   ", "", "", pick(r, "auth", "auth required", "auth required pam_nothing.so"),
+			"-auth sufficient pam_nothing.so", "auth required pam_debug.so auth=ignore # and more \\",
+			"auth \\\n# within\n\n required \\\n pam_debug.so", "auth required pam_debug.so \\  ")
+	}
+	word := pick(r, "success", "success", "success", "success", "success", "success", "ignore", "ignore", "auth_err", "perm_denied", "ignore", "new_authtok_reqd",
+		"user_unknown", "authinfo_unavail", "maxtries", "abort", names[r.IntN(31)])
+	return fmt.Sprintf("%s %s pam_debug.so %s", kind, randomControl(r), pick(r, "auth="+word, "[auth="+word+"]", "x auth="+word))
+}
+
+func randomControl(r *rand.Rand) string {
+	if r.IntN(3) > 0 {
+		return pick(r, "required", "requisite", "sufficient", "optional", "Required")
+	}
+	var pairs []string
+	for range 1 + r.IntN(4) {
+		act := pick(r, "ok", "done", "bad", "die", "ignore", "reset", "1", "2", "3", "11", pick(r, "1", "ok", "ok", pick(r, "0", "x", "-1", "ok=", "")))
+		code := pick(r, "success", "default", "default", "auth_err", "ignore", "new_authtok_reqd", names[r.IntN(len(names))], pick(r, "success", "success", "default", pick(r, "succes", "", "SUCCESS")))
+		pairs = append(pairs, code+pick(r, "=", "=", "=", " = ", "= ")+act)
+	}
+	return "[" + strings.Join(pairs, pick(r, " ", " ", "  ", "\t", "")) + "]"
+}

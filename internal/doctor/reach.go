@@ -1,0 +1,140 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mfa/internal/deliver"
+)
+
+// reachTimeout bounds the look at one carrier.
+const reachTimeout = 10 * time.Second
+
+// mail goes as far towards sending as it can without a message.
+func (e *exam) mail(ctx context.Context) {
+	if !e.known {
+		return
+	}
+	where := "email (" + e.cfg.Email.Transport + ")"
+	host, _ := os.Hostname()
+	email, err := deliver.NewEmail(e.cfg.Email, deliver.EmailOptions{Host: host})
+	if err != nil {
+		return // config said so
+	}
+	defer func() { _ = email.Close() }()
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	if err := email.Probe(ctx); err != nil {
+		e.add(Finding{
+			Error, "mail", where, err.Error(), "Codes by email do not go out.",
+			"mend it, then see a message arrive: mfactl send-test email ADDRESS",
+		})
+		return
+	}
+	e.ok("mail", where, "would take a message")
+	if e.cfg.Email.Transport == deliver.TransportOutbox {
+		e.add(Finding{
+			Warning, "mail-outbox", where, "messages become files and go to nobody",
+			"Only who can read this machine's files gets a code.", `transport = "smtp" under [email]`,
+		})
+	}
+}
+
+// smsPlace is where text messages are handed over.
+type smsPlace struct {
+	Provider string `toml:"provider"`
+	Twilio   struct {
+		BaseURL string `toml:"base_url"`
+		Region  string `toml:"region"`
+		Edge    string `toml:"edge"`
+	} `toml:"twilio"`
+	HTTP struct {
+		URL string `toml:"url"`
+	} `toml:"http"`
+	Command struct {
+		Path string `toml:"path"`
+	} `toml:"command"`
+}
+
+// sms reaches for the gateway of text messages without sending one.
+func (e *exam) sms(ctx context.Context) {
+	p := e.extra.SMS
+	if p.Provider == "" {
+		return
+	}
+	where := "text messages (" + p.Provider + ")"
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	if err := p.reach(ctx); err != nil {
+		e.add(Finding{
+			Error, "sms", where, err.Error(), "Codes by text message do not go out.",
+			"mend it, then see a message arrive: mfactl send-test sms NUMBER",
+		})
+		return
+	}
+	e.ok("sms", where, "can be reached")
+}
+
+func (p smsPlace) reach(ctx context.Context) error {
+	switch p.Provider {
+	case deliver.ProviderCommand:
+		if err := unix.Access(p.Command.Path, unix.X_OK); err != nil {
+			return fmt.Errorf("run %q: %w", p.Command.Path, err)
+		}
+		return nil
+	case deliver.ProviderHTTP:
+		return dial(ctx, p.HTTP.URL)
+	case deliver.ProviderTwilio:
+		return dial(ctx, p.twilio())
+	}
+	return fmt.Errorf("sms.provider %q is unknown", p.Provider)
+}
+
+// twilio returns the address of Twilio's API, as its region and edge have it.
+func (p smsPlace) twilio() string {
+	host := "api."
+	if p.Twilio.Edge != "" {
+		host += p.Twilio.Edge + "."
+	}
+	if region := p.Twilio.Region; region != "" {
+		host += region + "."
+	} else if p.Twilio.Edge != "" {
+		host += "us1."
+	}
+	if p.Twilio.BaseURL != "" {
+		return p.Twilio.BaseURL
+	}
+	return "https://" + host + "twilio.com"
+}
+
+// dial connects to the host of a URL, and with https lets it prove itself.
+func dial(ctx context.Context, address string) error {
+	address, _, _ = strings.Cut(address, "{{") // a template begins
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return fmt.Errorf("reach %q: it names no host", address)
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	host := net.JoinHostPort(u.Hostname(), port)
+	var c net.Conn
+	if u.Scheme == "https" {
+		c, err = (&tls.Dialer{}).DialContext(ctx, "tcp", host)
+	} else {
+		c, err = (&net.Dialer{}).DialContext(ctx, "tcp", host)
+	}
+	if err != nil {
+		return fmt.Errorf("reach %q: %w", host, err)
+	}
+	return c.Close()
+}

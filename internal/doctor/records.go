@@ -1,0 +1,221 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"mfa/internal/login"
+	"mfa/internal/mfa"
+	"mfa/internal/store"
+	"mfa/internal/store/local"
+)
+
+// people are the enrollments by user.
+type people map[string]mfa.Enrollment
+
+// shown bounds how many files of one kind are named.
+const shown = 10
+
+// records reads every enrollment: those that do not parse keep their users out,
+// those under a name that is nobody's are passed over in silence.
+func (e *exam) records(context.Context) {
+	if !e.known || e.cfg.Store.Backend != "local" {
+		return
+	}
+	dir := filepath.Join(e.cfg.Store.Path, "users")
+	entries, err := os.ReadDir(e.path(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err != nil {
+		e.add(Finding{Error, "records", dir, err.Error(), "Who is enrolled cannot be told.", "make the folder readable"})
+		return
+	}
+	e.people = people{}
+	uids := e.uids()
+	wrong := 0
+	for _, entry := range entries {
+		f := e.record(dir, entry, uids)
+		if f == nil {
+			continue
+		}
+		if wrong++; wrong <= shown {
+			e.add(*f)
+		}
+	}
+	if wrong > shown {
+		e.add(Finding{Warning, "records", dir, fmt.Sprintf("%d more files like these", wrong-shown), "", "mfactl doctor, when those are mended"})
+	}
+	e.ok("records", dir, fmt.Sprintf("%d enrollments can be read", len(e.people)))
+}
+
+// record reads one file and returns what is wrong with it.
+func (e *exam) record(dir string, entry fs.DirEntry, uids map[string]uint32) *Finding {
+	place := filepath.Join(dir, entry.Name())
+	if !strings.HasSuffix(entry.Name(), ".toml") || strings.HasPrefix(entry.Name(), ".") {
+		return nil // what editors leave
+	}
+	name, ok := local.Owner(entry.Name())
+	if !ok {
+		return misnamed(place, entry.Name())
+	}
+	info, err := entry.Info()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is not a plain file")
+	}
+	if err == nil && info.Mode().Perm()&0o022 != 0 {
+		return &Finding{
+			Error, "record-mode", place, fmt.Sprintf("has mode %04o", info.Mode().Perm()),
+			"Others could change it; mfad therefore refuses " + name + ".", "chmod 0600 " + place,
+		}
+	}
+	var data []byte
+	if err == nil {
+		data, err = os.ReadFile(e.path(place))
+	}
+	var en mfa.Enrollment
+	if err == nil {
+		en, err = store.ParseEnrollment(place, data)
+	}
+	if err != nil {
+		return &Finding{
+			Error, "record-broken", place, err.Error(), "Until it is mended, " + name + " cannot log in.",
+			"edit the line; or start afresh: mfactl reset " + name,
+		}
+	}
+	e.people[name] = en
+	if uid, there := uids[name]; there && uid != en.UID {
+		return &Finding{
+			Warning, "record-uid", place, fmt.Sprintf("is for uid %d, but %s has uid %d", en.UID, name, uid),
+			"It belongs to an earlier account of this name and does not count.", "mfactl reset " + name,
+		}
+	}
+	return nil
+}
+
+// misnamed says what a file should be called, if that can be told.
+func misnamed(place, file string) *Finding {
+	f := &Finding{
+		Severity: Warning, ID: "record-name", Where: place, What: "is under a name that mfad passes over",
+		Why: "The user counts as not enrolled.", Mend: "remove it, or enroll the user with mfactl enroll",
+	}
+	if right, err := local.FileName(strings.TrimSuffix(file, ".toml")); err == nil && right != file {
+		f.Mend = fmt.Sprintf("mv %s %s", place, path.Join(path.Dir(place), right))
+	}
+	return f
+}
+
+// uids returns the accounts of /etc/passwd. Others are NSS's to know.
+func (e *exam) uids() map[string]uint32 {
+	found := map[string]uint32{}
+	eachLine(e.FS, "etc/passwd", func(fields []string) {
+		if len(fields) >= 3 {
+			if uid, err := strconv.ParseUint(fields[2], 10, 32); err == nil {
+				found[fields[0]] = uint32(uid)
+			}
+		}
+	})
+	return found
+}
+
+// administrators returns the members of the groups that may become root, and root.
+func (e *exam) administrators() []string {
+	found := []string{}
+	for _, group := range []string{"sudo", "wheel", "admin", e.cfg.Server.AdminGroup} {
+		if group == "" {
+			continue
+		}
+		for _, name := range members(e.FS, group) {
+			if !slices.Contains(found, name) {
+				found = append(found, name)
+			}
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// admins: an administrator without a second factor is the first to be kept out.
+func (e *exam) admins(context.Context) {
+	if e.people == nil || !e.asked() || e.cfg.Policy.Mode != login.ModeRequired {
+		return
+	}
+	for _, name := range e.administrators() {
+		if en, ok := e.people[name]; ok && en.Enrolled() {
+			continue
+		}
+		f := Finding{
+			Warning, "admin-not-enrolled", name, "is an administrator and has no second factor",
+			"At the next login they are led through setting one up, whoever it is that logs in.",
+			"mfactl enroll " + name + " --email ADDRESS; or as " + name + ": mfactl enroll",
+		}
+		if !e.cfg.Policy.EnrollAtLogin {
+			f.Severity, f.Why = Error, "They cannot log in: policy.enroll_at_login is off."
+		}
+		e.add(f)
+	}
+}
+
+// asked says whether any service that was looked at asks for a second factor.
+func (e *exam) asked() bool {
+	return slices.ContainsFunc(e.stacks, func(s Stack) bool { return s.Asks })
+}
+
+// breakGlass: there has to be a way in when codes do not come.
+func (e *exam) breakGlass(context.Context) {
+	if !e.asked() {
+		return
+	}
+	if way := e.glass(); way != "" {
+		e.ok("break-glass", "the way in when codes do not come", way)
+		return
+	}
+	e.add(Finding{
+		Warning, "break-glass", "the way in when codes do not come", "there is none",
+		"When mail does not go out, or mfad does not start, nobody can mend it.",
+		"leave /etc/pam.d/login without pam_mfa.so; or give an administrator backup codes (mfactl backup-codes)",
+	})
+}
+
+// glass names a way in, "" if there is none.
+func (e *exam) glass() string {
+	if e.cfg.Policy.Mode != login.ModeRequired {
+		return fmt.Sprintf("policy.mode is %q", e.cfg.Policy.Mode)
+	}
+	for _, rule := range e.extra.Policy.Rule {
+		if rule.Mode == login.ModeOff {
+			return strings.TrimSpace("a rule of mfa.toml asks for none: " + rule.Name + " " + strings.Join(rule.Users, ", "))
+		}
+	}
+	if exists(e.FS, "login") && !ExamineStack(e.FS, "login").Asks {
+		if name := e.hasPassword(); name != "" {
+			return "the console: /etc/pam.d/login asks for no second factor, and " + name + " has a password"
+		}
+	}
+	for _, name := range append(e.administrators(), "root") {
+		if en, ok := e.people[name]; ok && en.Has(mfa.Backup) && en.Enrolled() {
+			return name + " has backup codes"
+		}
+	}
+	return ""
+}
+
+// hasPassword returns root or an administrator who can log in by a password.
+func (e *exam) hasPassword() string {
+	wanted := append([]string{"root"}, e.administrators()...)
+	name := ""
+	eachLine(e.FS, "etc/shadow", func(fields []string) {
+		if len(fields) > 1 && name == "" && slices.Contains(wanted, fields[0]) && strings.HasPrefix(fields[1], "$") {
+			name = fields[0]
+		}
+	})
+	return name
+}

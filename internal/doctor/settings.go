@@ -1,0 +1,231 @@
+package doctor
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/BurntSushi/toml"
+
+	"mfa/internal/config"
+	"mfa/internal/deliver"
+)
+
+// extra is what is read of mfa.toml even if it does not pass as a whole: tables
+// that doctor looks at beside what config checks.
+type extra struct {
+	Policy struct {
+		Rule []struct {
+			Name  string   `toml:"name"`
+			Users []string `toml:"users"`
+			Mode  string   `toml:"mode"`
+		} `toml:"rule"`
+	} `toml:"policy"`
+	Lockout struct {
+		ForcePasswordChange bool `toml:"force_password_change"`
+	} `toml:"lockout"`
+	SMS smsPlace `toml:"sms"`
+}
+
+// config reads mfa.toml; if it is refused the defaults stand for the rest of the
+// examination.
+func (e *exam) config() {
+	e.cfg = config.Default()
+	cfg, err := config.Load(e.path(e.Config))
+	if data, rerr := os.ReadFile(e.path(e.Config)); rerr == nil {
+		_, _ = toml.Decode(string(data), &e.extra) // what is wrong with it Load says
+	}
+	if err != nil {
+		e.add(Finding{
+			Error, "config", e.Config, strings.ReplaceAll(err.Error(), "\n", "; "),
+			"mfad does not start with it; one that runs goes on with what it had.", "mfad --check --config " + e.Config,
+		})
+		return
+	}
+	e.cfg, e.known = cfg, true
+	e.ok("config", e.Config, "is understood")
+	host, _ := os.Hostname()
+	if !e.live() {
+		return
+	}
+	email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: host})
+	if err != nil {
+		e.add(Finding{Error, "config-email", e.Config, err.Error(), "mfad does not start with it.", "mfad --check --config " + e.Config})
+		return
+	}
+	_ = email.Close()
+}
+
+// daemon asks mfad how it is.
+func (e *exam) daemon(ctx context.Context) {
+	if !e.live() {
+		return
+	}
+	st, err := e.Status(ctx)
+	if err != nil {
+		e.add(Finding{
+			Error, "daemon", "mfad", fmt.Sprintf("does not answer: %v", err),
+			"Every login that needs a second factor is refused.", "systemctl start mfad.socket mfad.service; then journalctl -u mfad",
+		})
+		return
+	}
+	e.status = &st
+	e.ok("daemon", "mfad", fmt.Sprintf("runs as process %d, version %s", st.PID, st.Version))
+	if !st.StoreOK {
+		e.add(Finding{
+			Error, "store", "mfad", "cannot use its store: " + st.Problem,
+			"Every login that needs a second factor is refused.", "see journalctl -u mfad; make room on the disk, or mend the file it names",
+		})
+	}
+	if st.Version != e.Version {
+		e.add(Finding{
+			Warning, "daemon-version", "mfad", "is version " + st.Version + ", mfactl is " + e.Version,
+			"One of them may not understand the other.", "systemctl restart mfad",
+		})
+	}
+}
+
+// sockets looks at the two sockets and at their folders, as pam_mfa does.
+func (e *exam) sockets(context.Context) {
+	if !e.live() {
+		return
+	}
+	for _, path := range []string{e.cfg.Server.PAMSocket, e.cfg.Server.ControlSocket} {
+		if e.socket(path) {
+			e.ok("socket", path, "is there, in a folder that only root can change")
+		}
+	}
+}
+
+func (e *exam) socket(path string) bool {
+	dir := filepath.Dir(path)
+	info, err := os.Stat(dir)
+	if err != nil {
+		e.add(Finding{Error, "socket-folder", dir, fmt.Sprintf("cannot be looked at: %v", err), "Nobody reaches mfad.", "systemctl restart mfad.socket mfad.service"})
+		return false
+	}
+	if uid := ownerOf(info); uid != 0 {
+		e.add(Finding{
+			Error, "socket-folder", dir, fmt.Sprintf("belongs to uid %d", uid),
+			"That user could answer in mfad's place; pam_mfa therefore refuses every login.", "chown root " + dir,
+		})
+		return false
+	}
+	if perm := info.Mode().Perm(); perm&0o022 != 0 {
+		e.add(Finding{
+			Error, "socket-folder", dir, fmt.Sprintf("has mode %04o", perm),
+			"Others could answer in mfad's place; pam_mfa therefore refuses every login.", "chmod go-w " + dir,
+		})
+		return false
+	} else if perm&0o001 == 0 {
+		e.add(Finding{
+			Warning, "socket-folder", dir, fmt.Sprintf("has mode %04o", perm),
+			"Users cannot manage their own second factor, and screen lockers cannot ask.", "chmod 0755 " + dir,
+		})
+	}
+	info, err = os.Lstat(path)
+	switch {
+	case err != nil:
+		e.add(Finding{Error, "socket", path, "there is no socket", "Nobody reaches mfad.", "systemctl restart mfad.socket mfad.service"})
+	case info.Mode()&fs.ModeSocket == 0:
+		e.add(Finding{Error, "socket", path, "is not a socket", "Nobody reaches mfad.", "rm " + path + "; systemctl restart mfad.socket mfad.service"})
+	case info.Mode().Perm()&0o002 == 0:
+		e.add(Finding{
+			Warning, "socket", path, fmt.Sprintf("has mode %04o", info.Mode().Perm()),
+			"Only root reaches mfad: sudo and sshd do, users' own mfactl and screen lockers do not.", "chmod 0666 " + path,
+		})
+	default:
+		return true
+	}
+	return false
+}
+
+func ownerOf(info fs.FileInfo) uint32 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Uid
+	}
+	return 0
+}
+
+// daemonUID is whom mfad runs as; root if it does not answer.
+func (e *exam) daemonUID() uint32 {
+	if e.status == nil {
+		return 0
+	}
+	info, err := os.Stat(fmt.Sprintf("/proc/%d", e.status.PID))
+	if err != nil {
+		return 0
+	}
+	return ownerOf(info)
+}
+
+// storage looks at the folder of the store and at the key.
+func (e *exam) storage(context.Context) {
+	if !e.known {
+		return
+	}
+	dir := e.cfg.Store.Path
+	info, err := os.Stat(e.path(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		e.add(Finding{
+			Warning, "store-folder", dir, "is not there", "Nobody is enrolled; mfad makes it at its first start.", "systemctl start mfad",
+		})
+		return
+	}
+	if err != nil {
+		e.add(Finding{Error, "store-folder", dir, err.Error(), "mfad cannot read who is enrolled.", "make it a folder that mfad can read"})
+		return
+	}
+	if perm := info.Mode().Perm(); perm&0o077 != 0 {
+		sev, why := Warning, "Others can see who is enrolled."
+		if perm&0o022 != 0 {
+			sev, why = Error, "Others could make themselves a second factor; mfad refuses to start."
+		}
+		e.add(Finding{sev, "store-folder", dir, fmt.Sprintf("has mode %04o", perm), why, "chmod 0700 " + dir})
+	}
+	if uid := ownerOf(info); uid != 0 && uid != e.daemonUID() {
+		e.add(Finding{
+			Error, "store-folder", dir, fmt.Sprintf("belongs to uid %d, who is neither root nor mfad", uid),
+			"That user could make anybody a second factor.", fmt.Sprintf("chown -R %d %s", e.daemonUID(), dir),
+		})
+	}
+	e.key()
+}
+
+// key looks at the key file, if the key is a file.
+func (e *exam) key() {
+	path := e.cfg.Secrets.KeyFile
+	if !filepath.IsAbs(path) {
+		e.ok("key-file", path, "is not a file that can be looked at")
+		return
+	}
+	info, err := os.Lstat(e.path(path))
+	add := func(what, mend string) {
+		e.add(Finding{Error, "key-file", path, what, "With it, what is sealed in the store can be read; without it, nothing that is enrolled counts.", mend})
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		add("is not there", "restore it from a backup; for a store that was never used mfad makes one")
+	case err != nil:
+		add(err.Error(), "make it readable for mfad")
+	case !info.Mode().IsRegular():
+		add("is not a plain file", "put the file itself there")
+	case info.Mode().Perm()&0o077 != 0:
+		add(fmt.Sprintf("has mode %04o", info.Mode().Perm()), "chmod 0600 "+path)
+	case ownerOf(info) != 0 && ownerOf(info) != e.daemonUID():
+		add(fmt.Sprintf("belongs to uid %d, who is neither root nor mfad", ownerOf(info)), fmt.Sprintf("chown %d %s", e.daemonUID(), path))
+	default:
+		data, err := os.ReadFile(e.path(path))
+		if _, herr := hex.DecodeString(strings.TrimSpace(string(data))); err != nil || herr != nil {
+			add("holds no key", "restore it from a backup")
+			return
+		}
+		e.ok("key-file", path, "is there, for mfad alone")
+	}
+}

@@ -1,0 +1,255 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"mfa/internal/doctor/pamstack"
+)
+
+// A Stack is what doctor knows of one service's stacks.
+type Stack struct {
+	Name    string
+	Login   Login
+	Found   []Finding
+	Asks    bool // pam_mfa stands in the auth stack
+	Account bool // and in the account stack
+	// Factors says whether any first factor stands in the auth stack.
+	Factors bool
+	// Tolerant says whether a refusal of pam_mfa leaves the stack as it was before
+	// for libpam's next call: "default=ok" in place of required.
+	Tolerant bool
+	// Arguments of the pam_mfa lines: "socket=" and "timeout=", with their
+	// defaults.
+	Sockets  []string
+	Timeouts []int
+}
+
+// exists says whether there is a file for the service, below root.
+func exists(root fs.FS, service string) bool {
+	s, err := pamstack.Load(root, service)
+	return err == nil && s.File != ""
+}
+
+// ExamineStack walks the stacks of a service below root.
+func ExamineStack(root fs.FS, service string) Stack {
+	st := Stack{Name: service, Login: Login{Service: service}}
+	svc, err := pamstack.Load(root, service)
+	switch {
+	case err != nil:
+		st.fail("pam-unreadable", fmt.Sprintf("the stack cannot be read: %v", err), "", "")
+		return st
+	case svc.Refused != "":
+		st.fail("pam-unreadable", "libpam refuses every call: "+svc.Refused,
+			"Nobody can log in through this service.", "restore the file from a backup, or complete it")
+		return st
+	case svc.File == "":
+		st.add(Warning, "service-unknown", "there is no /etc/pam.d/"+service+"; PAM uses /etc/pam.d/other",
+			"What stands in the file other decides about this service, and about every other that has none.",
+			"check the name; see /etc/pam.d for those that exist")
+	}
+	st.lines(svc)
+	e := examination{Stack: &st, root: root, lines: svc.Stack(pamstack.Auth)}
+	e.run()
+	return st
+}
+
+func (st *Stack) add(s Severity, id, what, why, mend string) {
+	st.Found = append(st.Found, Finding{Severity: s, ID: id, Where: st.Name, What: what, Why: why, Mend: mend})
+}
+
+func (st *Stack) fail(id, what, why, mend string) {
+	st.Login.Goes = "cannot be told"
+	st.add(Error, id, what, why, mend)
+}
+
+// lines looks at single lines: those libpam cannot read, and our arguments.
+func (st *Stack) lines(svc *pamstack.Service) {
+	for _, kind := range []pamstack.Kind{pamstack.Auth, pamstack.Account} {
+		for _, l := range svc.Stack(kind) {
+			if l.Broken != "" {
+				st.add(Error, "pam-line", fmt.Sprintf("%s: %s", l.Place(), l.Broken),
+					"libpam puts a refusal in the place of this line.", "correct the line, or take it out")
+			}
+			if l.Unread != "" {
+				st.add(Error, "pam-control", fmt.Sprintf("%s: %q: %s", l.Place(), l.Control, l.Unread),
+					"libpam takes every answer of the module for a refusal.", "see pam.conf(5) for what may stand there")
+			}
+			if pamstack.RoleOf(l) == pamstack.Second {
+				st.ours(kind, l)
+			}
+		}
+	}
+}
+
+// ours looks at a line that names pam_mfa.
+func (st *Stack) ours(kind pamstack.Kind, l pamstack.Line) {
+	if kind == pamstack.Account {
+		st.Account = true
+	} else {
+		st.Asks = true
+	}
+	for _, arg := range l.Args {
+		if wrong := wrongArgument(arg); wrong != "" {
+			st.add(Error, "module-argument", fmt.Sprintf("%s: the argument %q %s", l.Place(), arg, wrong),
+				"pam_mfa refuses every login whose line it does not understand.",
+				"known are socket=/ABSOLUTE/PATH, timeout=SECONDS, unavailable=deny|ignore, exempt=ignore|success, debug")
+		}
+	}
+	if kind == pamstack.Account {
+		return
+	}
+	socket, timeout := "/run/mfa/pam.sock", 110
+	if v, ok := l.Arg("socket"); ok {
+		socket = v
+	}
+	if v, ok := l.Arg("timeout"); ok {
+		timeout, _ = strconv.Atoi(v)
+	}
+	st.Sockets, st.Timeouts = append(st.Sockets, socket), append(st.Timeouts, timeout)
+	if v, _ := l.Arg("unavailable"); v == "ignore" {
+		st.add(Warning, "fail-open", fmt.Sprintf("%s: unavailable=ignore", l.Place()),
+			"While mfad does not run, the first factor alone lets in. Who can stop mfad needs no second factor.",
+			"take unavailable=ignore out of the line")
+	}
+}
+
+// wrongArgument says what is wrong with an argument of pam_mfa, "" if nothing, as
+// pam_mfa.c would.
+func wrongArgument(arg string) string {
+	name, value, _ := strings.Cut(arg, "=")
+	switch {
+	case arg == "debug":
+	case name == "socket":
+		if !strings.HasPrefix(value, "/") || len(value) > 107 {
+			return "is not an absolute path below 108 bytes"
+		}
+	case name == "timeout":
+		if n, err := strconv.Atoi(value); err != nil || n < 1 || n > 3600 || strings.Trim(value, "0123456789") != "" {
+			return "is not within 1 and 3600 seconds"
+		}
+	case name == "unavailable":
+		if value != "deny" && value != "ignore" {
+			return "is neither deny nor ignore"
+		}
+	case name == "exempt":
+		if value != "ignore" && value != "success" {
+			return "is neither ignore nor success"
+		}
+	default:
+		return "is not known"
+	}
+	return ""
+}
+
+// An examination walks one auth stack.
+type examination struct {
+	*Stack
+	root  fs.FS
+	lines []pamstack.Line
+	ways  []pamstack.Way
+	good  []pamstack.Way // first factor right, second proven, let in
+}
+
+func (e *examination) run() {
+	for _, l := range e.lines {
+		e.Factors = e.Factors || pamstack.RoleOf(l) == pamstack.Factor
+	}
+	missing := missingModules(e.root)
+	ways, err := pamstack.Explore(e.lines, missing)
+	if errors.Is(err, pamstack.ErrTooComplex) {
+		e.fail("pam-complex", "the stack has too many ways through it to look at them all", "", "simplify it")
+		return
+	}
+	e.ways = ways
+	for _, w := range ways {
+		if w.In() && w.Asked > 0 && w.Second == pamstack.Success && e.firstDone(w) {
+			e.good = append(e.good, w)
+		}
+	}
+	e.describe()
+	if !e.Asks {
+		return
+	}
+	for _, l := range e.lines {
+		if pamstack.RoleOf(l) == pamstack.Second && missing != nil && missing(l) {
+			e.add(Error, "module-missing", fmt.Sprintf("%s: there is no %s", l.Place(), l.Module),
+				"Every login through this service is refused.", "install the package again, or take the line out")
+			return
+		}
+	}
+	e.Tolerant = e.isTolerant()
+	for _, check := range []func(){
+		e.refusals, e.bypass, e.replaced, e.openDoor, e.reached, e.exempt, e.before, e.twice,
+	} {
+		check()
+	}
+}
+
+// firstDone says whether a way proved a first factor, if there is one to prove.
+func (e *examination) firstDone(w pamstack.Way) bool { return w.First == pamstack.Right || !e.Factors }
+
+// sameCase says whether somebody who can go w could as well go one of the good
+// ways. If there is no good way, everybody is that somebody.
+func (e *examination) sameCase(w pamstack.Way) bool {
+	return len(e.good) == 0 || slices.ContainsFunc(e.good, w.SameCase)
+}
+
+// isTolerant: a refusal ends the stack in the code of the refusal, by "ok".
+func (e *examination) isTolerant() bool {
+	for _, l := range e.lines {
+		if pamstack.RoleOf(l) == pamstack.Second && !l.IsOK(pamstack.AuthErr) {
+			return false
+		}
+	}
+	return true
+}
+
+// missingModules returns what says that a module's file is not there, or nil if
+// there is no folder of modules below root to look in.
+func missingModules(root fs.FS) func(pamstack.Line) bool {
+	dirs := moduleFolders(root)
+	if len(dirs) == 0 {
+		return nil
+	}
+	return func(l pamstack.Line) bool {
+		if l.Module == "" || l.Broken != "" {
+			return false
+		}
+		return ModulePath(root, l.Module) == ""
+	}
+}
+
+// moduleFolders returns the folders where libpam of some distribution looks for
+// modules, as far as they are there.
+func moduleFolders(root fs.FS) []string {
+	var dirs []string
+	for _, pattern := range []string{
+		"lib/security", "lib64/security", "usr/lib/security", "usr/lib64/security",
+		"lib/*-linux-gnu*/security", "usr/lib/*-linux-gnu*/security",
+	} {
+		found, _ := fs.Glob(root, pattern)
+		dirs = append(dirs, found...)
+	}
+	return dirs
+}
+
+// ModulePath returns where a module that a line names lies below root, or "".
+func ModulePath(root fs.FS, module string) string {
+	if rest, absolute := strings.CutPrefix(module, "/"); absolute {
+		if _, err := fs.Stat(root, rest); err == nil {
+			return rest
+		}
+		return ""
+	}
+	for _, dir := range moduleFolders(root) {
+		if _, err := fs.Stat(root, dir+"/"+module); err == nil {
+			return dir + "/" + module
+		}
+	}
+	return ""
+}

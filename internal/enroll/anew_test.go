@@ -1,0 +1,59 @@
+package enroll
+
+import (
+	"testing"
+
+	"mfa/internal/mfa"
+)
+
+// What is set up anew forgets its wrong codes; the other methods keep theirs.
+func TestSetUpAnewForgetsWrongCodes(t *testing.T) {
+	for m, setUp := range map[mfa.Method]func(*Service) error{
+		mfa.Email: func(s *Service) error {
+			return s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root")
+		},
+		mfa.Backup: func(s *Service) error {
+			_, err := s.NewBackupCodes(t.Context(), s.byAdministrator(alice))
+			return err
+		},
+	} {
+		s := service(t)
+		if err := s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root"); err != nil {
+			t.Fatal(err)
+		}
+		acct := s.Records.Account(alice)
+		err := acct.Update(t.Context(), func(st *mfa.State) error {
+			st.MethodFailures = map[mfa.Method]int{mfa.Email: 100, mfa.Backup: 100, mfa.TOTP: 7}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := setUp(s); err != nil {
+			t.Fatal(err)
+		}
+		st, err := acct.State(t.Context())
+		if err != nil || len(st.MethodFailures) != 2 || st.MethodFailures[m] != 0 || st.MethodFailures[mfa.TOTP] != 7 {
+			t.Errorf("%s: %v %v", m, st.MethodFailures, err)
+		}
+	}
+}
+
+func TestShowTellsOfDisabledMethods(t *testing.T) {
+	s := service(t)
+	if err := s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root"); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Records.Account(alice).Update(t.Context(), func(st *mfa.State) error {
+		st.MethodFailures = map[mfa.Method]int{mfa.Email: 100, mfa.TOTP: 100, mfa.Backup: 99}
+		st.MustChangePassword = true
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := s.Show(t.Context(), alice)
+	if err != nil || len(v.Disabled) != 1 || v.Disabled[0] != mfa.Email || !v.MustChangePassword {
+		t.Errorf("%+v %v", v, err)
+	}
+}

@@ -1,0 +1,55 @@
+package factor
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"time"
+
+	"mfa/internal/mfa"
+	"mfa/internal/seal"
+)
+
+// A recovery code has 16 of 25 symbols: 74 bits.
+const recoverySymbols = 16
+
+// NewRecoveryCode returns a code like "k7mx-24wp-9hre-3cdf", uniform, with
+// randomness from r.
+func NewRecoveryCode(r io.Reader) (string, error) {
+	code, err := newSymbols(r, recoverySymbols)
+	if err != nil {
+		return "", fmt.Errorf("make recovery code: %w", err)
+	}
+	return grouped(code), nil
+}
+
+// NewRecovery returns what is kept of a recovery code made at the time now:
+// everything but the code.
+func NewRecovery(key *seal.Key, id mfa.Identity, code string, now time.Time, lifetime time.Duration) mfa.Recovery {
+	r := mfa.Recovery{Nonce: make([]byte, nonceSize), Expires: now.Add(lifetime)}
+	rand.Read(r.Nonce)
+	plain, _ := symbols(code, recoverySymbols)
+	r.MAC = key.MAC(recoveryPurpose, recoveryParts(id, r, plain)...)
+	return r
+}
+
+// RecoveryMatches says whether answer is the code that r keeps, for this user, in
+// constant time, and whether it has the shape of one at all: the shape is no
+// secret. It is read as loosely as a backup code. It does not look at r.Expires.
+func RecoveryMatches(key *seal.Key, id mfa.Identity, r mfa.Recovery, answer string) (right, shaped bool) {
+	plain, shaped := symbols(answer, recoverySymbols)
+	for _, mac := range key.MACs(recoveryPurpose, recoveryParts(id, r, plain)...) {
+		right = shaped && hmac.Equal(r.MAC, mac) || right
+	}
+	return right, shaped
+}
+
+const recoveryPurpose = "recovery code"
+
+// recoveryParts bind a code to its user.
+func recoveryParts(id mfa.Identity, r mfa.Recovery, plain string) [][]byte {
+	uid := binary.BigEndian.AppendUint32(nil, id.UID)
+	return [][]byte{[]byte(id.Name), uid, r.Nonce, []byte(plain)}
+}

@@ -1,0 +1,286 @@
+package login
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"mfa/internal/challenge"
+	"mfa/internal/mfa"
+)
+
+// A Visit is a login to explain.
+type Visit struct {
+	User        string `json:"user"`
+	Service     string `json:"service"`      // PAM_SERVICE
+	RHost       string `json:"rhost"`        // address, host name, or empty
+	Key         string `json:"key"`          // fingerprint of the SSH key that was proven, or empty
+	FirstFactor string `json:"first_factor"` // a word of FirstFactors; empty: publickey with a key, else password
+}
+
+// The words of Explanation.Result.
+const (
+	ResultLetIn       = "let_in"      // without a second factor
+	ResultAsk         = "ask"         // for a code
+	ResultEnroll      = "enroll"      // led to a second factor
+	ResultLocked      = "locked"      // refused for now
+	ResultDisabled    = "disabled"    // refused: every method took too many wrong codes
+	ResultKeepOut     = "keep_out"    // refused: not enrolled
+	ResultUnavailable = "unavailable" // refused: nobody can say
+)
+
+// An Explanation says what a login would come to, and why.
+type Explanation struct {
+	User         string   `json:"user"` // as NSS spells it; as given if there is no such account
+	UID          *uint32  `json:"uid,omitempty"`
+	Account      bool     `json:"account"` // whether there is one
+	Service      string   `json:"service"`
+	Address      string   `json:"address"` // "local": none
+	Key          string   `json:"key,omitempty"`
+	FirstFactors []string `json:"first_factors"`
+
+	Result string       `json:"result"`
+	Text   string       `json:"text"`   // the result, for people
+	PAM    string       `json:"pam"`    // what PAM returns in the end, if all goes well
+	Asks   []mfa.Method `json:"asks"`   // for one of these; the first to begin with
+	Offers []mfa.Method `json:"offers"` // enroll: what can be set up
+
+	Rule     string    `json:"rule"`   // that counts; "policy": none of them
+	Passed   []Passed  `json:"passed"` // the rules before it
+	Settings *Settings `json:"settings,omitempty"`
+
+	Enrolled    []mfa.Method `json:"enrolled"`
+	Preferred   mfa.Method   `json:"preferred,omitempty"`
+	Skipped     *time.Time   `json:"skipped,omitempty"` // when the user chose to have no second factor
+	Locked      bool         `json:"locked"`
+	LockedUntil *time.Time   `json:"locked_until,omitempty"` // absent while locked: until unlocked
+	Failures    int          `json:"failures"`               // wrong codes that count
+	Sessions    []string     `json:"sessions"`               // remembered, that stand in for a code
+	Problems    []string     `json:"problems"`               // what could not be read
+}
+
+// A Passed is a rule that does not match, and why.
+type Passed struct {
+	Rule string `json:"rule"`
+	Key  string `json:"key"` // of the rule, that does not match
+	Why  string `json:"why"`
+}
+
+// Settings are what counts for one login: those of the rule, and of [policy] for
+// the rest.
+type Settings struct {
+	Mode          string       `json:"mode"`
+	Methods       []mfa.Method `json:"methods"`
+	Remember      string       `json:"remember,omitempty"` // absent: as session.remember says
+	OptOut        bool         `json:"opt_out"`
+	EnrollAtLogin bool         `json:"enroll_at_login"`
+	EnrollGrace   mfa.Duration `json:"enroll_grace"`
+}
+
+// Explain says what a login would come to. It looks with the eyes of Login, but
+// asks nobody, sends nothing and writes nothing.
+func (e *Engine) Explain(ctx context.Context, v Visit) Explanation {
+	req, key := v.request()
+	origin := OriginOf(req)
+	origin.Key = key
+	acct, err := e.account(v.User)
+	l := e.attempt(e.deps.Asker.Converse(acct, origin, nil), firstFactors(req))
+	x := Explanation{
+		User: acct.ID.Name, Account: !acct.IsNobody(), Service: origin.Service, Address: origin.Address, Key: origin.Key,
+		FirstFactors: l.factors, Asks: []mfa.Method{}, Offers: []mfa.Method{}, Passed: []Passed{},
+		Enrolled: []mfa.Method{}, Sessions: []string{}, Problems: []string{},
+	}
+	if x.Account {
+		x.UID = &acct.ID.UID
+	}
+	if err != nil {
+		x.unavailable("account look-up failed", err)
+		return x
+	}
+	err = l.findPolicy()
+	for i, m := range l.passed {
+		r := l.cfg.Policy.Rules[i]
+		x.Passed = append(x.Passed, Passed{Rule: r.Label(i), Key: string(m), Why: l.why(r, m)})
+	}
+	if err != nil {
+		x.unavailable("policy look-up failed", err)
+		return x
+	}
+	x.Rule, x.Settings = l.policy.Rule, l.policy.settings()
+	st := x.facts(ctx, l)
+	p, err := l.look(ctx)
+	if err != nil {
+		x.unavailable("record or store unusable", err)
+		return x
+	}
+	x.result(l, p, st)
+	return x
+}
+
+// request is how a PAM application would tell of v. The key is known only by its
+// fingerprint, which is returned beside it.
+func (v Visit) request() (req mfa.Request, key string) {
+	first := v.FirstFactor
+	if first == "" && v.Key != "" {
+		first = "publickey"
+	}
+	req = mfa.Request{Service: v.Service, User: v.User, RHost: v.RHost}
+	if first != "" {
+		req.SSHAuthInfo = first + "\n"
+	}
+	return req, v.Key
+}
+
+func (x *Explanation) unavailable(reason string, err error) {
+	x.Result, x.PAM = ResultUnavailable, "PAM_AUTHINFO_UNAVAIL"
+	x.Text = "refused: " + reason
+	if problem := err.Error(); !slices.Contains(x.Problems, problem) {
+		x.Problems = append(x.Problems, problem)
+	}
+}
+
+// facts fills in what is known of the user, whether it counts or not.
+func (x *Explanation) facts(ctx context.Context, l *attempt) mfa.State {
+	st, err := l.Account.State(ctx)
+	if err != nil {
+		x.Problems = append(x.Problems, err.Error())
+	}
+	_, hard, locked := st.Locked(l.deps.Now())
+	if x.Locked, x.Failures = locked, len(st.Failures); locked && !hard {
+		x.LockedUntil = st.LockedUntil
+	}
+	if !x.Account {
+		return st // what they seem to have is nothing to tell
+	}
+	en, err := l.enrollment(ctx)
+	if err != nil && !slices.Contains(x.Problems, err.Error()) {
+		x.Problems = append(x.Problems, err.Error())
+	}
+	x.Enrolled = append(x.Enrolled, usable(en, allMethods)...)
+	x.Preferred, x.Skipped = en.Preferred, en.Skipped
+	return st
+}
+
+// result says what follows from p.
+func (x *Explanation) result(l *attempt, p plan, st mfa.State) {
+	x.Asks = append(x.Asks, p.methods...)
+	switch p.do {
+	case toLetIn:
+		x.Result, x.PAM = ResultLetIn, "PAM_IGNORE"
+		x.Asks = []mfa.Method{}
+		x.Text = "let in without a second factor: " + p.reason
+	case toHoldOff:
+		x.Result, x.PAM = ResultLocked, "PAM_MAXTRIES"
+		x.Text = "refused: " + l.lockText(p.state)
+	case toShutOut:
+		x.Result, x.PAM = ResultDisabled, "PAM_MAXTRIES"
+		x.Text = "refused: " + p.reason + ", until the user is enrolled anew"
+	case toAsk:
+		x.Result, x.PAM = ResultAsk, "PAM_SUCCESS"
+		x.Text = "a code is asked for: " + asked(p)
+	case toSetUp:
+		x.Result, x.PAM = ResultEnroll, "PAM_SUCCESS"
+		x.Offers = append(x.Offers, l.offer().Methods...)
+		x.Text = "led to a second factor"
+		if len(p.methods) > 0 {
+			x.Text = "a code is asked for that does not count here: " + asked(p) + "; then " + x.Text
+		}
+		if left := l.graceLeft(st); left > 0 {
+			x.Text += "; can put it off for " + challenge.Span(left) + ", and who cannot be asked is let in"
+		}
+		if l.policy.Mode == ModeOptional {
+			x.Text += "; can choose to have none, and who cannot be asked is let in"
+		}
+	default:
+		x.Result, x.PAM = ResultKeepOut, "PAM_PERM_DENIED"
+		x.Asks = []mfa.Method{}
+		x.Text = "refused: " + p.reason
+	}
+}
+
+// lockText says how long the lock that st has lasts yet, and what ends it.
+func (l *attempt) lockText(st mfa.State) string {
+	text := "locked until an administrator unlocks"
+	if left, hard, _ := st.Locked(l.deps.Now()); !hard {
+		text = "locked for " + challenge.Span(left)
+	}
+	if st.LockedBy != "" {
+		text += ", by " + st.LockedBy
+	}
+	if l.Recoverable(st) {
+		text += "; the recovery code that was mailed ends it"
+	}
+	return text
+}
+
+// asked says which methods are asked for, in which order.
+func asked(p plan) string {
+	first := firstMethod(p.enrollment, p.methods)
+	if first == "" {
+		return "a menu of " + list(p.methods, "and")
+	}
+	if len(p.methods) == 1 {
+		return string(first)
+	}
+	return fmt.Sprintf("%s, or with m %s", first, list(p.methods[1:], "or"))
+}
+
+// settings returns what is told of p.
+func (p policy) settings() *Settings {
+	return &Settings{
+		Mode: p.Mode, Methods: p.Methods, Remember: p.Remember, OptOut: p.OptOut,
+		EnrollAtLogin: p.EnrollAtLogin, EnrollGrace: p.EnrollGrace,
+	}
+}
+
+// why says for people why r does not match.
+func (l *attempt) why(r Rule, m matcher) string {
+	switch m {
+	case services:
+		return fmt.Sprintf("the service is %s, not %s", l.Origin.Service, list(r.Services, "or"))
+	case firstFactor:
+		return fmt.Sprintf("the first factor is %s, not %s", list(l.factors, "and"), r.FirstFactor)
+	case networks:
+		if _, err := netip.ParseAddr(l.Origin.Address); err != nil {
+			return fmt.Sprintf("%q is no IP address, and only those are in networks", l.Origin.Address)
+		}
+		return fmt.Sprintf("%s is not in %s", l.Origin.Address, list(r.Networks, "or"))
+	case users:
+		return fmt.Sprintf("the user is %s, not %s", l.Account.ID.Name, list(r.Users, "or"))
+	case groups:
+		return fmt.Sprintf("%s is not in group %s", l.Account.ID.Name, list(l.known(r.Groups), "or"))
+	}
+	return string(m)
+}
+
+// known marks those of the groups that NSS does not know.
+func (l *attempt) known(names []string) []string {
+	var marked []string
+	for _, name := range names {
+		if _, err := l.deps.Groups.ID(name); err != nil {
+			name += " (which does not exist)"
+		}
+		marked = append(marked, name)
+	}
+	return marked
+}
+
+// list joins the first few of words for people: a, b or c.
+func list[S any](words []S, last string) string {
+	const most = 4
+	var texts []string
+	for _, w := range words[:min(len(words), most)] {
+		texts = append(texts, fmt.Sprint(w))
+	}
+	if more := len(words) - most; more > 0 {
+		texts = append(texts, fmt.Sprintf("%d more", more))
+	}
+	end := len(texts) - 1
+	if end <= 0 {
+		return strings.Join(texts, "")
+	}
+	return strings.Join(texts[:end], ", ") + " " + last + " " + texts[end]
+}

@@ -1,0 +1,102 @@
+package login
+
+import (
+	"context"
+
+	"mfa/internal/challenge"
+	"mfa/internal/mfa"
+)
+
+// A deed is what a login comes to, as far as can be told before anybody is asked.
+type deed uint8
+
+// The deeds. The zero value is a refusal.
+const (
+	toKeepOut deed = iota // must enroll, but may not here
+	toLetIn               // nothing is asked
+	toHoldOff             // locked: refused for now, unless they recover
+	toShutOut             // every method is disabled: refused until enrolled anew
+	toAsk                 // for one of the methods
+	toSetUp               // led to a first method
+)
+
+// A plan is what there is to do in a login, and by what.
+type plan struct {
+	do         deed
+	reason     string         // unless it is to ask or to set up
+	state      mfa.State      // to hold off: which lock
+	enrollment mfa.Enrollment // what is set up
+	methods    []mfa.Method   // to ask for, also before it is to set up; the first to begin with
+	shut       bool           // there are methods, and each is disabled
+}
+
+// look says what there is to do. It changes nothing, and asks nobody.
+func (l *attempt) look(ctx context.Context) (plan, error) {
+	if l.policy.Mode == ModeOff {
+		return plan{do: toLetIn, reason: "mode is off"}, nil
+	}
+	return l.lookAtUser(ctx)
+}
+
+// lookAtUser is look for whoever is asked.
+func (l *attempt) lookAtUser(ctx context.Context) (plan, error) {
+	st, err := l.Account.State(ctx)
+	if err != nil {
+		return plan{}, err
+	}
+	if _, _, locked := st.Locked(l.deps.Now()); locked {
+		return plan{do: toHoldOff, reason: "locked", state: st}, nil
+	}
+	en, err := l.enrollment(ctx)
+	if err != nil {
+		return plan{}, err
+	}
+	if counting := usable(en, l.policy.Methods); len(counting) > 0 {
+		return askFor(en, challenge.Enabled(st, counting)), nil
+	}
+	p := l.lookAtNewcomer(en)
+	// Who has a second factor that does not count here proves it before they get
+	// another: else the weakest service would hand out the factors of the others.
+	if others := usable(en, allMethods); len(others) > 0 {
+		before := askFor(en, challenge.Enabled(st, others))
+		if before.do == toShutOut && p.do != toLetIn {
+			return before, nil
+		}
+		p.methods, p.shut = before.methods, before.do == toShutOut
+	}
+	p.enrollment = en
+	return p, nil
+}
+
+// askFor is the plan for who has methods, of which these are not disabled. None is
+// never taken for a user who has no second factor, for that would let the next
+// guesser set one up.
+func askFor(en mfa.Enrollment, enabled []mfa.Method) plan {
+	if len(enabled) == 0 {
+		return plan{do: toShutOut, reason: disabled, enrollment: en, shut: true}
+	}
+	return plan{do: toAsk, enrollment: en, methods: enabled}
+}
+
+const disabled = "every method is disabled after too many wrong codes"
+
+// allMethods are the methods that anybody can have.
+var allMethods = []mfa.Method{mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup}
+
+// lookAtNewcomer is look for who has no second factor that counts.
+func (l *attempt) lookAtNewcomer(en mfa.Enrollment) plan {
+	optional := l.policy.Mode == ModeOptional
+	switch {
+	case l.Account.IsNobody():
+		return plan{do: toKeepOut, reason: "no such account"}
+	case optional && !l.policy.OptOut:
+		return plan{do: toLetIn, reason: "not enrolled, and mode is optional"}
+	case optional && en.Skipped != nil:
+		return plan{do: toLetIn, reason: "the user chose to skip it"}
+	case optional && !l.policy.EnrollAtLogin:
+		return plan{do: toLetIn, reason: "not enrolled, mode is optional, and enroll_at_login is off"}
+	case !l.policy.EnrollAtLogin:
+		return plan{do: toKeepOut, reason: "not enrolled, mode is required, and enroll_at_login is off"}
+	}
+	return plan{do: toSetUp}
+}

@@ -1,0 +1,487 @@
+package login
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"mfa/internal/mfa"
+)
+
+// A directory is NSS as far as groups go. Alice is a contractor by a group within
+// the group, bob is staff.
+type directory struct {
+	ids     map[string]uint32
+	members map[string][]uint32
+	down    error
+	asked   int
+}
+
+func newDirectory() *directory {
+	return &directory{
+		ids:     map[string]uint32{"contractors": 70, "staff": 71, "empty": 72},
+		members: map[string][]uint32{"alice": {1000, 70, 75}, "bob": {71}},
+	}
+}
+
+func (g *directory) ID(name string) (uint32, error) {
+	g.asked++
+	if g.down != nil {
+		return 0, g.down
+	}
+	id, ok := g.ids[name]
+	if !ok {
+		return 0, ErrNoGroup
+	}
+	return id, nil
+}
+
+func (g *directory) Of(account string) ([]uint32, error) {
+	g.asked++
+	ids, ok := g.members[account]
+	if !ok {
+		return nil, fmt.Errorf("look up the groups of %q: gone", account)
+	}
+	return ids, g.down
+}
+
+// rules returns a change of settings that has these rules.
+func rules(rs ...Rule) func(*settings) {
+	return func(s *settings) { s.policy.Policy.Rules = rs }
+}
+
+// off is a rule that lets in who matches it.
+func off(r Rule) Rule {
+	r.Mode = new(ModeOff)
+	return r
+}
+
+func nets(texts ...string) (ps []netip.Prefix) {
+	for _, s := range texts {
+		p, err := ParseNetwork(s)
+		if err != nil {
+			panic(err)
+		}
+		ps = append(ps, p)
+	}
+	return ps
+}
+
+const keyInfo = "publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtleQ==\n"
+
+func TestMatchers(t *testing.T) {
+	base := mfa.Request{Service: "sshd", User: "alice", RHost: "192.0.2.1"}
+	with := func(change func(r *mfa.Request)) mfa.Request {
+		r := base
+		change(&r)
+		return r
+	}
+	for name, tc := range map[string]struct {
+		rule Rule
+		req  mfa.Request
+		want matcher // "": it matches
+	}{
+		"nothing named":              {Rule{}, base, ""},
+		"any factor":                 {Rule{FirstFactor: AnyFactor}, base, ""},
+		"user":                       {Rule{Users: []string{"bob", "alice"}}, base, ""},
+		"user by another spelling":   {Rule{Users: []string{"alice"}}, with(func(r *mfa.Request) { r.User = "ALICE" }), ""},
+		"another user":               {Rule{Users: []string{"bob", "ALICE"}}, base, users},
+		"group within a group":       {Rule{Groups: []string{"empty", "contractors"}}, base, ""},
+		"another group":              {Rule{Groups: []string{"staff"}}, base, groups},
+		"group that does not exist":  {Rule{Groups: []string{"gone"}}, base, groups},
+		"service":                    {Rule{Services: []string{"su", "sshd"}}, base, ""},
+		"another service":            {Rule{Services: []string{"sudo"}}, base, services},
+		"network":                    {Rule{Networks: nets("10.0.0.0/8", "192.0.2.0/24")}, base, ""},
+		"address":                    {Rule{Networks: nets("192.0.2.1")}, base, ""},
+		"another network":            {Rule{Networks: nets("10.0.0.0/8", "::/0")}, base, networks},
+		"mapped network":             {Rule{Networks: nets("::ffff:192.0.2.0/120")}, base, ""},
+		"mapped address":             {Rule{Networks: nets("192.0.2.0/24")}, with(func(r *mfa.Request) { r.RHost = "::ffff:192.0.2.9" }), ""},
+		"IPv6":                       {Rule{Networks: nets("2001:db8::/32")}, with(func(r *mfa.Request) { r.RHost = "2001:db8::9" }), ""},
+		"another IPv6":               {Rule{Networks: nets("2001:db8::/32", "0.0.0.0/0")}, with(func(r *mfa.Request) { r.RHost = "2001:db9::9" }), networks},
+		"IPv6 with a zone":           {Rule{Networks: nets("fe80::/10")}, with(func(r *mfa.Request) { r.RHost = "fe80::1%eth0" }), ""},
+		"host name":                  {Rule{Networks: nets("0.0.0.0/0", "::/0")}, with(func(r *mfa.Request) { r.RHost = "192.0.2.1.example.com" }), networks},
+		"no network":                 {Rule{Networks: nets("0.0.0.0/0", "::/0")}, with(func(r *mfa.Request) { r.RHost = "" }), networks},
+		"what sshd says of the peer": {Rule{Networks: nets("198.51.100.7")}, with(func(r *mfa.Request) { r.SSHConnection = "198.51.100.7 1 192.0.2.2 22" }), ""},
+		"key":                        {Rule{FirstFactor: "publickey"}, with(func(r *mfa.Request) { r.SSHAuthInfo = keyInfo }), ""},
+		"key in place of password":   {Rule{FirstFactor: "password"}, with(func(r *mfa.Request) { r.SSHAuthInfo = keyInfo }), firstFactor},
+		"password":                   {Rule{FirstFactor: "password"}, base, ""},
+		"password in place of key":   {Rule{FirstFactor: "publickey"}, base, firstFactor},
+		"the second of two":          {Rule{FirstFactor: "publickey"}, with(func(r *mfa.Request) { r.SSHAuthInfo = "password\n" + keyInfo }), ""},
+		"method with a device":       {Rule{FirstFactor: "keyboard-interactive"}, with(func(r *mfa.Request) { r.SSHAuthInfo = "keyboard-interactive/pam\n" }), ""},
+		"single sign-on":             {Rule{FirstFactor: "gssapi-with-mic"}, with(func(r *mfa.Request) { r.SSHAuthInfo = "gssapi-with-mic alice@EXAMPLE.COM\n" }), ""},
+		"key, as sudo tells it":      {Rule{FirstFactor: "publickey"}, with(func(r *mfa.Request) { r.Service, r.SSHAuthInfo = "sudo", keyInfo }), firstFactor},
+		"all of them": {
+			Rule{
+				Users: []string{"alice"}, Groups: []string{"contractors"}, Services: []string{"sshd"},
+				Networks: nets("192.0.2.0/24"), FirstFactor: "publickey",
+			},
+			with(func(r *mfa.Request) { r.SSHAuthInfo = keyInfo }), "",
+		},
+		"all but one": {
+			Rule{
+				Users: []string{"alice"}, Groups: []string{"contractors"}, Services: []string{"sshd"},
+				Networks: nets("192.0.2.0/24"), FirstFactor: "publickey",
+			},
+			base, firstFactor,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			acct, err := d.engine.account(tc.req.User)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := d.engine.attempt(d.asker.Converse(acct, OriginOf(tc.req), nil), firstFactors(tc.req))
+			if got, err := l.mismatch(tc.rule, "it"); err != nil || got != tc.want {
+				t.Errorf("mismatch %q, %v; want %q", got, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestFirstMatchingRuleWins(t *testing.T) {
+	d := newDesk(t, rules(
+		Rule{Name: "first", Users: []string{"bob"}, Mode: new(ModeRequired)},
+		off(Rule{Name: "second", Users: []string{"alice"}}),
+		Rule{Name: "third", Mode: new(ModeRequired)},
+	))
+	d.login(request("alice"), mfa.Exempt)
+	d.login(request("bob"), mfa.MustEnroll, step{want: "No second factor"})
+	d.login(request("nobody-here"), mfa.NoConversation, step{want: "sent", err: mfa.ErrNoConversation})
+	if got := auditRules(t, d); !slices.Equal(got, []string{"second", "first", "third"}) {
+		t.Errorf("the audit file has the rules %q", got)
+	}
+}
+
+// auditRules returns the field rule of each login in the audit file.
+func auditRules(t *testing.T, d *desk) (labels []string) {
+	t.Helper()
+	data, err := os.ReadFile(d.audit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		var ev struct{ Event, Rule string }
+		if err := json.Unmarshal([]byte(line), &ev); err != nil {
+			t.Fatal(err)
+		}
+		if ev.Event == "login" {
+			labels = append(labels, ev.Rule)
+		}
+	}
+	return labels
+}
+
+func TestUnmatchedFallsToPolicy(t *testing.T) {
+	d := newDesk(t, rules(off(Rule{Users: []string{"bob"}})))
+	d.login(request("alice"), mfa.Accepted, d.withCode())
+	d.login(request("bob"), mfa.Exempt)
+	if got := auditRules(t, d); !slices.Equal(got, []string{"policy", "policy.rule[1]"}) {
+		t.Errorf("the audit file has the rules %q", got)
+	}
+}
+
+// Each setting of a rule, seen in a login.
+func TestRuleSettings(t *testing.T) {
+	app := mfa.Enrollment{UID: 1001, TOTP: &mfa.TOTPSecret{}, Email: &mfa.Address{Address: "bob@example.com"}}
+	for name, tc := range map[string]struct {
+		policy func(*settings)
+		rule   Rule
+		en     *mfa.Enrollment
+		want   mfa.Outcome
+		steps  []step
+	}{
+		"mode": {nil, off(Rule{}), &app, mfa.Exempt, nil},
+		"methods": {
+			nil,
+			Rule{Methods: []mfa.Method{mfa.TOTP}},
+			&app, mfa.NoConversation,
+			[]step{{want: "authenticator app shows.\nCode: ", err: mfa.ErrNoConversation}},
+		},
+		"opt_out": {
+			func(s *settings) {
+				s.policy.Policy.Mode, s.policy.Policy.OptOut, s.policy.Policy.EnrollAtLogin = ModeOptional, true, true
+			},
+			Rule{OptOut: new(false)},
+			nil, mfa.Exempt, nil,
+		},
+		"enroll_at_login": {
+			func(s *settings) { s.policy.Policy.EnrollAtLogin = true },
+			Rule{EnrollAtLogin: new(false)},
+			nil,
+			mfa.MustEnroll,
+			[]step{{want: "No second factor"}},
+		},
+		"enroll_grace": {
+			func(s *settings) { s.policy.Policy.EnrollAtLogin = true },
+			Rule{EnrollGrace: new(minutes(60))},
+			nil,
+			mfa.Exempt,
+			[]step{{want: "Later", err: mfa.ErrNoConversation}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, func(s *settings) {
+				if tc.policy != nil {
+					tc.policy(s)
+				}
+				s.policy.Policy.Rules = []Rule{tc.rule}
+			})
+			if tc.en != nil {
+				d.enroll("bob", *tc.en)
+			}
+			d.login(request("bob"), tc.want, tc.steps...)
+		})
+	}
+}
+
+func TestRuleRemember(t *testing.T) {
+	d := newDesk(t, rules(Rule{Users: []string{"alice"}, Remember: new("never")}))
+	for name, want := range map[string]string{"alice": "never", "bob": ""} {
+		acct, err := d.engine.account(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := d.engine.attempt(d.asker.Converse(acct, mfa.Origin{}, nil), nil)
+		if err := l.findPolicy(); err != nil || l.policy.Remember != want {
+			t.Errorf("%s: %q %v, want %q", name, l.policy.Remember, err, want)
+		}
+	}
+}
+
+// A look-up that fails is never "not a member", and is made only if it matters.
+func TestGroupLookUpThatFailsDenies(t *testing.T) {
+	d := newDesk(t, rules(
+		off(Rule{Users: []string{"bob"}}),
+		Rule{Name: "contractors", Groups: []string{"contractors"}, Mode: new(ModeRequired)},
+		off(Rule{}),
+	))
+	d.groups.down = errors.New("ldap is down")
+	for _, name := range []string{"alice", "nobody-here"} {
+		d.login(request(name), mfa.Unavailable, step{want: "cannot be checked"})
+	}
+	if d.groups.asked != 2 {
+		t.Errorf("NSS was asked %d times", d.groups.asked)
+	}
+	d.login(request("bob"), mfa.Exempt)
+	if d.groups.asked != 2 {
+		t.Error("NSS was asked about a login that it does not matter for")
+	}
+	data, err := os.ReadFile(d.audit)
+	if want := `policy look-up failed: match rule \"contractors\": ldap is down`; err != nil || strings.Count(string(data), want) != 2 {
+		t.Errorf("the audit file does not say %q: %s", want, data)
+	}
+
+	d.groups.down = nil
+	delete(d.groups.members, "alice") // between the two look-ups
+	d.login(request("alice"), mfa.Unavailable, step{want: "cannot be checked"})
+	if n := d.mailCount(); n != 0 {
+		t.Errorf("%d mails", n)
+	}
+}
+
+func TestUnknownGroupIsSaidOnce(t *testing.T) {
+	d := newDesk(t, rules(off(Rule{Name: "typo", Groups: []string{"contactors"}})))
+	for range 3 {
+		d.login(request("bob"), mfa.MustEnroll, step{want: "No second factor"})
+	}
+	if n := strings.Count(d.log.String(), "group that does not exist"); n != 1 || !strings.Contains(d.log.String(), "contactors") {
+		t.Errorf("said %d times: %s", n, d.log)
+	}
+}
+
+// Who is no account falls under what the name typed would, but is in no group.
+func TestRulesForNobody(t *testing.T) {
+	d := newDesk(t, rules(
+		off(Rule{Users: []string{"deploy"}}),
+		off(Rule{Groups: []string{"staff"}}),
+		off(Rule{Networks: nets("198.51.100.0/24")}),
+	))
+	d.login(request("deploy"), mfa.Exempt)
+	d.login(request("nobody-here"), mfa.NoConversation, step{want: "sent", err: mfa.ErrNoConversation})
+	near := request("nobody-here")
+	near.RHost = "198.51.100.9"
+	d.login(near, mfa.Exempt)
+}
+
+// A rule that lets in needs nothing that can be broken.
+func TestBreakGlass(t *testing.T) {
+	glass := Rule{Name: "break-glass", Users: []string{"alice"}, Networks: nets("192.0.2.0/28"), FirstFactor: "publickey"}
+	d := newDesk(t, rules(off(glass)))
+	d.store.Fail(errors.New("disk on fire"))
+	d.groups.down = errors.New("ldap is down")
+	byKey := request("alice")
+	byKey.SSHAuthInfo = keyInfo
+	d.login(byKey, mfa.Exempt)
+	d.login(request("alice"), mfa.Unavailable, step{want: "cannot be checked"})
+	away := byKey
+	away.RHost = "203.0.113.1"
+	d.login(away, mfa.Unavailable, step{want: "cannot be checked"})
+	if got := auditRules(t, d); !slices.Equal(got, []string{"break-glass", "policy", "policy"}) {
+		t.Errorf("the audit file has the rules %q", got)
+	}
+}
+
+// A rule that does not count what the user has asks for it all the same, before
+// it hands out another second factor: else a stolen password would be enough for
+// one, and that one for every other service.
+func TestWhatDoesNotCountIsProvenBeforeMore(t *testing.T) {
+	for _, mode := range []string{ModeRequired, ModeOptional} {
+		d := newDesk(t, enrolling, rules(Rule{
+			Services: []string{"sshd"}, Methods: []mfa.Method{mfa.TOTP}, Mode: &mode, OptOut: new(true),
+		}))
+		d.login(request("alice"), mfa.Exhausted, wrong("sent to a***e"), wrong(""), wrong(""), step{want: "ends here"})
+		after, outcome := step{want: "Key: ", err: mfa.ErrNoConversation}, mfa.NoConversation
+		if mode == ModeOptional { // with Skip for now, which takes away what there is
+			after, outcome = step{want: "Choose one", err: mfa.ErrNoConversation}, mfa.Exempt
+		}
+		steps := []step{d.withCode(), {want: "A second factor is needed"}, after}
+		if mode == ModeOptional {
+			steps = slices.Delete(steps, 1, 2)
+		}
+		d.login(request("alice"), outcome, steps...)
+	}
+}
+
+func TestOwnEnrollmentFallsUnderRules(t *testing.T) {
+	d := newDesk(t, func(s *settings) { s.policy.Policy.Mode, s.policy.Policy.OptOut = ModeOptional, true },
+		rules(
+			Rule{Groups: []string{"contractors"}, Mode: new(ModeRequired), Methods: []mfa.Method{mfa.TOTP}},
+			off(Rule{Services: []string{"sshd"}}),
+		))
+	origin := mfa.Origin{Service: "mfactl", Address: "local"}
+	for name, tc := range map[string]struct {
+		may     bool
+		methods int
+	}{"alice": {false, 1}, "bob": {true, 3}} {
+		id, err := lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := d.engine.Converse(id, origin, nil)
+		may, err := d.engine.MayOptOut(c)
+		offer, oerr := d.engine.Offer(c)
+		if err != nil || oerr != nil || may != tc.may || len(offer.Methods) != tc.methods {
+			t.Errorf("%s: %v %+v, %v %v", name, may, offer, err, oerr)
+		}
+	}
+
+	// What a rule does not count is a second factor, and so is what nobody asks for.
+	alice, _ := lookup("alice")
+	s := &script{t: t, steps: []step{d.withCode()}}
+	if v, err := d.engine.Prove(t.Context(), d.engine.Converse(alice, origin, s)); v.Outcome != mfa.Accepted || len(s.steps) > 0 {
+		t.Errorf("%+v %v, left %v", v, err, s.steps)
+	}
+
+	d.groups.down = errors.New("ldap is down")
+	s = &script{t: t, steps: []step{{want: "cannot be checked"}}}
+	c := d.engine.Converse(alice, origin, s)
+	if v, err := d.engine.Prove(t.Context(), c); v.Outcome != mfa.Unavailable || err == nil {
+		t.Errorf("%+v %v", v, err)
+	}
+	if may, err := d.engine.MayOptOut(c); may || err == nil {
+		t.Errorf("may opt out: %v %v", may, err)
+	}
+	if offer, err := d.engine.Offer(c); len(offer.Methods) > 0 || err == nil {
+		t.Errorf("offer %+v %v", offer, err)
+	}
+}
+
+func TestPolicyIsOffForEverybody(t *testing.T) {
+	for name, tc := range map[string]struct {
+		policy PolicyConfig
+		want   bool
+	}{
+		"off":                  {PolicyConfig{Mode: ModeOff}, true},
+		"off by all rules":     {PolicyConfig{Mode: ModeOff, Rules: []Rule{off(Rule{}), {Remember: new("never")}}}, true},
+		"off but for some":     {PolicyConfig{Mode: ModeOff, Rules: []Rule{{Mode: new(ModeOptional)}}}, false},
+		"off for some by rule": {PolicyConfig{Mode: ModeRequired, Rules: []Rule{off(Rule{})}}, false},
+	} {
+		if got := tc.policy.Off(); got != tc.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestNSSGroups(t *testing.T) {
+	var nss NSSGroups
+	gid, err := nss.ID("root")
+	if err != nil || gid != 0 {
+		t.Errorf("group root: %d %v", gid, err)
+	}
+	gids, err := nss.Of("root")
+	if err != nil || !slices.Contains(gids, 0) {
+		t.Errorf("groups of root: %d %v", gids, err)
+	}
+	for _, name := range []string{"", "no-such-group-here", "root\x00x", " root"} {
+		if gid, err := nss.ID(name); !errors.Is(err, ErrNoGroup) {
+			t.Errorf("group %q: %d %v", name, gid, err)
+		}
+	}
+	if gids, err := nss.Of("no-such-account-here"); err == nil {
+		t.Errorf("groups of nobody: %d", gids)
+	}
+}
+
+// FuzzNetwork holds that what is accepted as a network is one, in one form, and
+// that it matches its own addresses and no text that is none.
+func FuzzNetwork(f *testing.F) {
+	for _, s := range []string{
+		"192.0.2.0/24", "192.0.2.1", "::/0", "2001:db8::/32", "::ffff:192.0.2.0/120", "::ffff:0.0.0.0/96",
+		"fe80::1%eth0", "192.0.2.1/24", "0.0.0.0/0", "example.com", "", "1.2.3.4/-1", "::ffff:1.2.3.4/95",
+	} {
+		f.Add(s, "192.0.2.9")
+		f.Add(s, "::ffff:192.0.2.9")
+	}
+	f.Fuzz(func(t *testing.T, network, address string) {
+		p, err := ParseNetwork(network)
+		if err != nil {
+			return
+		}
+		if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() || p.Addr().Zone() != "" {
+			t.Errorf("%q gave %v", network, p)
+		}
+		again, err := ParseNetwork(p.String())
+		if err != nil || again != p {
+			t.Errorf("%v reads back as %v, %v", p, again, err)
+		}
+		if own := p.Addr(); !inNetwork([]netip.Prefix{p}, own.String()) ||
+			own.Is4() && !inNetwork([]netip.Prefix{p}, "::ffff:"+own.String()) {
+			t.Errorf("%v does not match its own address", p)
+		}
+		if a, err := netip.ParseAddr(address); inNetwork([]netip.Prefix{p}, address) && (err != nil || a.Unmap().Is4() != p.Addr().Is4()) {
+			t.Errorf("%q matches %v", address, p)
+		}
+	})
+}
+
+// FuzzFirstFactors: whatever sshd's variable holds there is a first factor, and
+// none that only stands within a line.
+func FuzzFirstFactors(f *testing.F) {
+	f.Add(keyInfo)
+	f.Add("keyboard-interactive/pam\npassword\n")
+	f.Add("\n \n/\n")
+	f.Add("none publickey\n")
+	f.Fuzz(func(t *testing.T, info string) {
+		lines := map[string]bool{password: true}
+		for line := range strings.Lines(info) {
+			lines[strings.TrimSpace(line)] = true
+		}
+		words := firstFactors(mfa.Request{Service: "sshd", SSHAuthInfo: info})
+		if len(words) == 0 {
+			t.Error("no first factor")
+		}
+		for _, word := range words {
+			begins := func(line string) bool { return strings.HasPrefix(line, word) }
+			if word == "" || strings.Contains(word, " ") || !slices.ContainsFunc(slices.Collect(maps.Keys(lines)), begins) {
+				t.Errorf("%q has the first factor %q", info, word)
+			}
+		}
+	})
+}

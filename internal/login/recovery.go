@@ -1,0 +1,61 @@
+package login
+
+import (
+	"context"
+
+	"mfa/internal/challenge"
+	"mfa/internal/mfa"
+)
+
+// mayChangePassword says whether the password can be changed after this login: the
+// service is one that asks PAM's account part and then changes it.
+func (l *attempt) mayChangePassword() bool {
+	switch l.Origin.Service {
+	case "sshd", "login", "su", "su-l":
+		return true
+	}
+	return false
+}
+
+// passwordChange adds to an accepted login the demand that the password be changed,
+// if a recovery made it or the user chose it. We do not see whether it was
+// changed, so the demand of a recovery stands until a login that carries it was
+// accepted while the client was there.
+func (l *attempt) passwordChange(ctx context.Context, v mfa.Verdict) mfa.Verdict {
+	due := l.MustChangePassword()
+	if !due && !l.ownWish {
+		return v
+	}
+	v.ChangePassword = true
+	if due {
+		l.Say(ctx, mfa.Info, textChangePassword)
+	} else {
+		l.Say(ctx, mfa.Info, textChangeNow)
+	}
+	if !due || ctx.Err() != nil {
+		return v
+	}
+	err := l.Account.Update(context.WithoutCancel(ctx), func(st *mfa.State) error {
+		st.MustChangePassword = false
+		return nil
+	})
+	if err != nil {
+		l.deps.Log.Error("the next login demands a password change once more", "user", l.Account.ID.Name, "error", err)
+	}
+	return v
+}
+
+// revoke ends what lets later logins pass by what earlier ones left.
+func (l *attempt) revoke(ctx context.Context) error {
+	return l.Account.Update(context.WithoutCancel(ctx), func(st *mfa.State) error {
+		challenge.Revoke(st)
+		return nil
+	})
+}
+
+const (
+	textAllDisabled    = "Your second factor is disabled after 100 wrong codes in a row. Ask your administrator to enroll you anew."
+	textOwnWish        = "Your password is changed after this login."
+	textChangePassword = "You are required to change your password now."
+	textChangeNow      = "Please change your password now."
+)

@@ -1,0 +1,145 @@
+package login
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"mfa/internal/deliver"
+	"mfa/internal/mfa"
+)
+
+const phone = "+14155552671"
+
+// texting has alice get codes by text message.
+func texting(s *settings) {
+	s.policy.Policy.Methods = []mfa.Method{mfa.TOTP, mfa.SMS, mfa.Backup}
+	s.policy.TextMessages, s.policy.FallbackToEmail = true, true
+}
+
+// newTexting returns a desk where alice has a phone and, if not empty, an address.
+func newTexting(t *testing.T, address string, change ...func(*settings)) *desk {
+	d := newDesk(t, append(change, texting)...)
+	en := mfa.Enrollment{UID: 1000, SMS: &mfa.Address{Address: phone}}
+	if address != "" {
+		en.Email = &mfa.Address{Address: address}
+	}
+	d.enroll("alice", en)
+	return d
+}
+
+func (d *desk) contacts() (sms, email *mfa.Address) {
+	d.t.Helper()
+	en, err := d.engine.deps.Records.Enrollment(d.t.Context(), "alice")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return en.SMS, en.Email
+}
+
+var errNoMobile = errors.Join(errors.New("not a mobile number"), deliver.ErrNumber, deliver.ErrPermanent)
+
+func TestTextMessage(t *testing.T) {
+	t.Parallel()
+	d := newTexting(t, "alice@example.com")
+	d.login(request("alice"), mfa.Accepted, step{"sent to +1*******71.\nIt is good for 10 minutes", d.code, nil})
+	if m := d.mails[0]; len(d.mails) != 1 || m.Carrier != mfa.SMS || m.To != phone {
+		t.Errorf("sent %+v", d.mails)
+	}
+	if sms, email := d.contacts(); sms.Confirmed.IsZero() || !email.Confirmed.IsZero() {
+		t.Errorf("confirmed: %v, %v", sms, email)
+	}
+}
+
+func TestTextThatCannotBeSentGoesByEmail(t *testing.T) {
+	t.Parallel()
+	d := newTexting(t, "alice@example.com")
+	d.mute = errNoMobile
+	d.login(request("alice"), mfa.NoConversation,
+		step{"+1*******71 could not be sent. This number cannot get our text messages.\nThe code was sent by email to a***e@example.com.\nIt is good", nil, mfa.ErrNoConversation})
+	// Who comes back is told where it went, and it is the same code.
+	d.login(request("alice"), mfa.Accepted, step{"sent to a***e@example.com 1 second ago", d.code, nil})
+	if len(d.mails) != 1 || d.mails[0].Carrier != mfa.Email {
+		t.Errorf("sent %+v", d.mails)
+	}
+	if sms, email := d.contacts(); !sms.Confirmed.IsZero() || email.Confirmed.IsZero() {
+		t.Errorf("confirmed: %v, %v", sms, email)
+	}
+}
+
+func TestNoFallBackWhereItIsNotAllowed(t *testing.T) {
+	t.Parallel()
+	for name, d := range map[string]*desk{
+		"no address": newTexting(t, ""),
+		"turned off": newTexting(t, "alice@example.com", func(s *settings) { s.policy.FallbackToEmail = false }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			d.engine.cfg.FallbackToEmail = name == "no address"
+			d.mute = errNoMobile
+			d.login(request("alice"), mfa.Unavailable,
+				step{want: "The code could not be sent to +1*******71. This number cannot get"})
+			if st := d.state("alice"); d.mailCount() != 0 || len(st.Pending) != 0 || len(st.Failures) != 0 {
+				t.Errorf("%d mails, state %+v", d.mailCount(), st)
+			}
+		})
+	}
+}
+
+func TestLimitOnTexts(t *testing.T) {
+	t.Parallel()
+	reached := deliver.LimitError{Limit: deliver.LimitUser, Until: start.Add(2 * time.Hour)}
+	t.Run("falls back", func(t *testing.T) {
+		t.Parallel()
+		d := newTexting(t, "alice@example.com")
+		d.spent = reached
+		d.login(request("alice"), mfa.Accepted, step{"could not be sent. Too many were sent lately.\nThe code was sent by email", d.code, nil})
+		if len(d.mails) != 1 || d.mails[0].Carrier != mfa.Email {
+			t.Errorf("sent %+v", d.mails)
+		}
+	})
+	t.Run("keeps the code that is there", func(t *testing.T) {
+		t.Parallel()
+		d := newTexting(t, "")
+		d.login(request("alice"), mfa.Accepted,
+			step{"sent to +1*******71", func() string {
+				d.advance(time.Minute)
+				d.mu.Lock()
+				d.spent = reached
+				d.mu.Unlock()
+				return "r"
+			}, nil},
+			step{"No more text messages can be sent for now. The next can be sent in 119 minutes.", d.code, nil})
+	})
+	t.Run("sends nothing", func(t *testing.T) {
+		t.Parallel()
+		d := newTexting(t, "")
+		d.spent = reached
+		d.login(request("alice"), mfa.Exhausted, step{want: "No more text messages can be sent for now."})
+		if st := d.state("alice"); d.mailCount() != 0 || len(st.Sends) != 0 {
+			t.Errorf("%d messages, %+v", d.mailCount(), st)
+		}
+	})
+	t.Run("cannot be counted", func(t *testing.T) {
+		t.Parallel()
+		d := newTexting(t, "alice@example.com")
+		d.spent = errors.New("disk full")
+		d.login(request("alice"), mfa.Unavailable, step{want: "cannot be checked right now"})
+		if d.mailCount() != 0 {
+			t.Errorf("%d messages", d.mailCount())
+		}
+	})
+}
+
+// Where text messages are all there is, who is no account seems to have a phone.
+func TestNobodyIsAskedByText(t *testing.T) {
+	t.Parallel()
+	d := newTexting(t, "")
+	d.engine.cfg.Policy.Methods = []mfa.Method{mfa.SMS}
+	for range 2 {
+		d.login(request("nobody-here"), mfa.Exhausted,
+			wrong("sent to +1*******"), wrong("2 tries left"), wrong("One try left"), step{want: "ends here"})
+	}
+	if d.mailCount() != 0 {
+		t.Errorf("%d messages", d.mailCount())
+	}
+}

@@ -1,0 +1,29 @@
+package mfa
+
+import "time"
+
+// MaxMethodFailures is how many wrong codes of one method in a row disable it
+// until it is set up anew: NIST SP 800-63B-4, section 3.2.2.
+const MaxMethodFailures = 100
+
+// Disabled says whether the method took so many wrong codes that it proves nothing
+// any more.
+func (s State) Disabled(m Method) bool { return s.MethodFailures[m] >= MaxMethodFailures }
+
+// Locked says whether logins are refused at the time now, and for how long yet;
+// hard means until an administrator unlocks, and then left is zero.
+func (s State) Locked(now time.Time) (left time.Duration, hard, locked bool) {
+	switch {
+	case s.LockedHard:
+		return 0, true, true
+	case s.LockedUntil != nil && now.Before(*s.LockedUntil):
+		return s.LockedUntil.Sub(now), false, true
+	}
+	return 0, false, false
+}
+
+// Unlock ends a lock, with the wrong codes that led to it and the code that ends
+// it. What a method has against it stays.
+func (s *State) Unlock() {
+	s.Failures, s.LockedUntil, s.LockedHard, s.LockedBy, s.Recovery = nil, nil, false, "", nil
+}

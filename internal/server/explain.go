@@ -1,0 +1,44 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"mfa/internal/login"
+)
+
+// explain says what a login would come to. A user who does not exist is
+// explained too: that is what an attacker would see.
+func (s *Control) explain(r *http.Request, _ string) (any, error) {
+	var v login.Visit
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	err := dec.Decode(&v)
+	if err == nil {
+		err = checkVisit(v)
+	}
+	if err != nil {
+		return nil, fault{http.StatusBadRequest, fmt.Errorf("read request: %w", err)}
+	}
+	return s.Engine().Explain(r.Context(), v), nil
+}
+
+// checkVisit says what cannot be explained because it cannot be.
+func checkVisit(v login.Visit) error {
+	factors := slices.DeleteFunc(slices.Clone(login.FirstFactors), func(f string) bool { return f == login.AnyFactor })
+	switch {
+	case v.User == "" || v.Service == "":
+		return errors.New("user or service is missing")
+	case v.Key != "" && !strings.HasPrefix(v.Key, "SHA256:"):
+		return fmt.Errorf("key %q is not a fingerprint as ssh-keygen -l prints it: SHA256:…", v.Key)
+	case v.Key != "" && v.FirstFactor != "" && v.FirstFactor != "publickey":
+		return fmt.Errorf("the first factor is a key or %q, not both", v.FirstFactor)
+	case v.FirstFactor != "" && !slices.Contains(factors, v.FirstFactor):
+		return fmt.Errorf("first factor %q is none of %s", v.FirstFactor, strings.Join(factors, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,271 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mfa/internal/login"
+	"mfa/internal/mfa"
+	"mfa/internal/store"
+	"mfa/internal/wire"
+)
+
+// A way is a request that an administrator may make and nobody else.
+type way struct {
+	route, path, body string
+	code              int  // of the answer to an administrator
+	rootOnly          bool // members of the group may not
+}
+
+// adminWays tries each route of administrators, about the user nobody, who has a
+// second factor. A route that is new needs a line here, or one in selfRoutes.
+var adminWays = []way{
+	{"GET /v1/status", "/v1/status", "", 200, false},
+	{"GET /v1/users/{name}", "/v1/users/nobody", "", 200, false},
+	{"PUT /v1/users/{name}/email", "/v1/users/nobody/email", `{"address": "eve@example.com"}`, 200, false},
+	{"PUT /v1/users/{name}/phone", "/v1/users/nobody/phone", `{"address": "+17891234567"}`, 200, false},
+	{"POST /v1/users/{name}/lock", "/v1/users/nobody/lock", "{}", 200, false},
+	{"POST /v1/users/{name}/unlock", "/v1/users/nobody/unlock", "", 200, false},
+	{"POST /v1/explain", "/v1/explain", `{"user": "nobody", "service": "sshd"}`, 200, false},
+	{"POST /v1/send-test", "/v1/send-test", `{"method": "email", "to": "eve@example.com"}`, 200, false},
+	{"POST /v1/users/{name}/reset", "/v1/users/nobody/reset", "", 200, false},
+	{"GET /v1/users", "/v1/users", "", 200, false},
+	{"POST /v1/users/{name}/confirm-resend", "/v1/users/nobody/confirm-resend", "", 409, false}, // no address waits
+	{"POST /v1/users/{name}/import", "/v1/users/nobody/import", `{"uid": 65534}`, 400, false},   // of nothing
+	{"GET /v1/backup", "/v1/backup", "", 200, true},
+	{"POST /v1/restore", "/v1/restore", "{}", 400, true},
+	{"POST /v1/key/rotate", "/v1/key/rotate", "", 200, false},
+}
+
+// selfRoutes are open to everybody, about themselves, in a conversation.
+var selfRoutes = []string{"POST /v1/self/{verb}"}
+
+// Accounts that every Debian system has stand in for the kinds of peers.
+const (
+	memberUID  = 1     // daemon: of the group that may administer
+	otherUID   = 2     // bin: somebody else
+	unknownUID = 54321 // no account
+)
+
+// peerDesk serves the sockets of a Control on which nobody has a second factor
+// and the group daemon administers.
+func peerDesk(t *testing.T) (socket string, records store.Records) {
+	t.Helper()
+	s, records, _ := selfDesk(t, everything)
+	uids := map[string]uint32{"root": 0, "daemon": memberUID, "bin": otherUID, "nobody": nobodyUID}
+	s.Lookup = func(name string) (mfa.Identity, error) {
+		uid, ok := uids[name]
+		if !ok {
+			return mfa.Identity{}, login.ErrNoAccount
+		}
+		return mfa.Identity{Name: name, UID: uid}, nil
+	}
+	s.AdminGroup = func() string { return "daemon" }
+	s.Status = func(context.Context) Status { return Status{StoreOK: true} }
+	s.SendTest = fakeSendTest
+	s.RotateKey = func(context.Context, func(int), func(string, error)) error { return nil }
+	dir, err := os.MkdirTemp("", "peers") // t.TempDir is closed to other users
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	socket = filepath.Join(dir, "control.sock")
+	l, err := Listen(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := s.Server(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	t.Cleanup(func() {
+		_ = srv.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("serve: %v", err)
+		}
+		s.Wait()
+	})
+	return socket, records
+}
+
+// routeNames collects the patterns of routes.
+type routeNames []string
+
+func (r *routeNames) HandleFunc(pattern string, _ func(http.ResponseWriter, *http.Request)) {
+	*r = append(*r, pattern)
+}
+
+// TestEveryRouteIsTried fails when a route is served that nobody tries as every
+// kind of peer.
+func TestEveryRouteIsTried(t *testing.T) {
+	var served routeNames
+	(&Control{}).routes(&served)
+	tried := slices.Clone(selfRoutes)
+	for _, w := range adminWays {
+		tried = append(tried, w.route)
+	}
+	for _, route := range served {
+		if !slices.Contains(tried, route) {
+			t.Errorf("%s is served: add a line to adminWays", route)
+		}
+	}
+	for _, route := range tried {
+		if !slices.Contains(served, route) {
+			t.Errorf("%s is tried and not served", route)
+		}
+	}
+}
+
+// contents is all that a store holds.
+func contents(t *testing.T, records store.Records) string {
+	t.Helper()
+	keys, err := records.S.Keys(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, key := range keys {
+		it, err := records.S.Get(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%s = %s\n", key, it.Value)
+	}
+	return b.String()
+}
+
+// Root and members of the group may administer. Nobody else may anything: not
+// about others, not about themselves, and nothing changes.
+func TestWaysOfAdministrators(t *testing.T) {
+	for _, w := range adminWays {
+		t.Run(w.route, func(t *testing.T) {
+			t.Parallel()
+			method, _, _ := strings.Cut(w.route, " ")
+			for peer, uid := range map[string]uint32{"the user": nobodyUID, "another user": otherUID, "an unknown uid": unknownUID} {
+				socket, records := peerDesk(t)
+				before := contents(t, records)
+				if code, out := call(t, socket, uid, method, w.path, w.body); code != http.StatusForbidden {
+					t.Errorf("%s: %d %v, want 403", peer, code, out)
+				}
+				if after := contents(t, records); after != before {
+					t.Errorf("%s changed\n%sto\n%s", peer, before, after)
+				}
+			}
+			for peer, uid := range map[string]uint32{"root": 0, "a member of the group": memberUID} {
+				want := w.code
+				if w.rootOnly && uid != 0 {
+					want = http.StatusForbidden
+				}
+				socket, _ := peerDesk(t)
+				if code, out := call(t, socket, uid, method, w.path, w.body); code != want {
+					t.Errorf("%s: %d %v, want %d", peer, code, out, want)
+				}
+			}
+		})
+	}
+}
+
+// Whoever asks, self-service is about themselves: without the second factor that
+// nobody has, no peer changes anything of nobody's, and an unknown uid nothing
+// at all. Who is asked for a code is the user it is about.
+func TestSelfServiceAsEveryPeer(t *testing.T) {
+	for _, verb := range []string{SelfEnroll, SelfPrefer + "?method=totp", SelfOptOut, SelfBackupCodes, "reset"} {
+		t.Run(verb, func(t *testing.T) {
+			t.Parallel()
+			for peer, tc := range map[string]struct {
+				uid  uint32
+				asks bool // for nobody's code
+			}{
+				"root":                  {0, false},
+				"a member of the group": {memberUID, false},
+				"the user":              {nobodyUID, verb != "reset"},
+				"another user":          {otherUID, false},
+				"an unknown uid":        {unknownUID, false},
+			} {
+				socket, records := peerDesk(t)
+				before := contents(t, records)
+				code, out := call(t, socket, tc.uid, "CONVERSE", "/v1/self/"+verb, "")
+				said := fmt.Sprint(out)
+				if code != http.StatusSwitchingProtocols {
+					t.Errorf("%s: %d %s", peer, code, said)
+				}
+				if asks := strings.Contains(said, "authenticator app shows"); asks != tc.asks {
+					t.Errorf("%s: is asked for the user's code: %v, want %v: %s", peer, asks, tc.asks, said)
+				}
+				if tc.uid == unknownUID && !strings.Contains(said, "cannot be checked right now") {
+					t.Errorf("%s hears %s", peer, said)
+				}
+				after, err := records.S.Get(t.Context(), store.Users+"nobody")
+				if err != nil || !strings.Contains(before, string(after.Value)) {
+					t.Errorf("%s changed nobody's enrollment to %s, %v", peer, after.Value, err)
+				}
+				if tc.uid == unknownUID && contents(t, records) != before {
+					t.Errorf("%s changed %s", peer, contents(t, records))
+				}
+			}
+		})
+	}
+}
+
+// Self-service without the switch of protocols is no way around the proof.
+func TestSelfServiceWithoutConversation(t *testing.T) {
+	socket, records := peerDesk(t)
+	before := contents(t, records)
+	for _, uid := range []uint32{0, nobodyUID, otherUID, unknownUID} {
+		if code, out := call(t, socket, uid, "POST", "/v1/self/"+SelfOptOut, ""); code != http.StatusUpgradeRequired {
+			t.Errorf("uid %d: %d %v", uid, code, out)
+		}
+	}
+	if after := contents(t, records); after != before {
+		t.Errorf("changed to %s", after)
+	}
+}
+
+// converse holds a conversation up to its end or the first thing that is asked
+// for, and prints what was said: the caller goes away without an answer.
+func converse(socket, path string) error {
+	c, err := net.Dial("unix", socket)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	req, err := http.NewRequest(http.MethodPost, "http://mfad"+path, http.NoBody)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Connection", "Upgrade")
+	req.Header.Set("Upgrade", Upgrade)
+	if err := req.Write(c); err != nil {
+		return err
+	}
+	r := bufio.NewReader(c)
+	resp, err := http.ReadResponse(r, req)
+	if err != nil {
+		return err
+	}
+	fmt.Println(resp.StatusCode)
+	for resp.StatusCode == http.StatusSwitchingProtocols {
+		f, err := wire.Read(r)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%c %q\n", f.Type, f.Payload)
+		if f.Type == wire.Done || f.Type == wire.Prompt {
+			break
+		}
+	}
+	return nil
+}

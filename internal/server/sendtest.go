@@ -1,0 +1,67 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/mail"
+	"time"
+
+	"mfa/internal/deliver"
+	"mfa/internal/mfa"
+)
+
+// sendTestTimeout bounds a test message, below the time that mfactl and the
+// server itself give a request: a report of what hangs must still get through.
+const sendTestTimeout = 25 * time.Second
+
+// A SendTestReport is what POST /v1/send-test answers.
+type SendTestReport struct {
+	OK    bool           `json:"ok"`
+	To    string         `json:"to"` // as it was sent to
+	Steps []deliver.Step `json:"steps"`
+	Error string         `json:"error,omitempty"` // why it was not taken
+	Hint  string         `json:"hint,omitempty"`  // what to look at
+}
+
+func (s *Control) sendTest(r *http.Request, actor string) (any, error) {
+	var in struct {
+		Method mfa.Method `json:"method"`
+		To     string     `json:"to"`
+	}
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&in); err != nil {
+		return nil, fault{http.StatusBadRequest, fmt.Errorf("read request: %w", err)}
+	}
+	to, err := testRecipient(in.Method, in.To)
+	if err != nil {
+		return nil, fault{http.StatusBadRequest, err}
+	}
+	ctx, cancel := context.WithTimeoutCause(r.Context(), sendTestTimeout, fmt.Errorf("not done within %v", sendTestTimeout))
+	defer cancel()
+	steps, err := s.SendTest(ctx, in.Method, to)
+	s.Log.Info("test message", "actor", actor, "method", in.Method, "to", deliver.Mask(to), "error", err)
+	out := SendTestReport{OK: err == nil, To: to, Steps: steps}
+	if err != nil {
+		out.Error, out.Hint = err.Error(), deliver.Hint(err)
+	}
+	return out, nil
+}
+
+// testRecipient returns the one form of an address or number. Any country will
+// do: it is an administrator who asks, and sms.regions is about users.
+func testRecipient(method mfa.Method, to string) (string, error) {
+	switch method {
+	case mfa.Email:
+		a, err := mail.ParseAddress(to)
+		if err != nil || a.Address != to {
+			return "", fmt.Errorf("invalid email address %q: want one like alice@example.com", to)
+		}
+		return a.Address, nil
+	case mfa.SMS:
+		return deliver.ParsePhone(to, nil)
+	}
+	return "", fmt.Errorf("nothing is sent by %q: want %q or %q", method, mfa.Email, mfa.SMS)
+}

@@ -1,0 +1,315 @@
+package setup
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Folder is where what was there is kept, a folder a service, for root alone.
+const Folder = "/var/backups/mfa"
+
+// folder is Folder outside of tests.
+var folder = Folder
+
+// Names within the folder of a service.
+const (
+	manifestName = "manifest.json"
+	pendingName  = "pending" // there until a login was proven
+	guardName    = "guarded" // there once the guard watches
+	lockName     = "lock"
+)
+
+// A Backup is what was there before a service was set up.
+type Backup struct {
+	dir     string
+	Service string
+	Made    time.Time
+	files   []kept
+}
+
+// A kept is one file of a backup.
+type kept struct {
+	Path   string `json:"path"`
+	Before []byte `json:"before"` // nil: there was none
+	After  []byte `json:"after"`
+	Mode   uint32 `json:"mode,omitempty"`
+	UID    int    `json:"uid,omitempty"`
+	GID    int    `json:"gid,omitempty"`
+}
+
+// A manifest is a backup on the disk.
+type manifest struct {
+	Service string    `json:"service"`
+	Made    time.Time `json:"made"`
+	Files   []kept    `json:"files"`
+}
+
+// ErrNone means that there is no backup: the service is not set up, or was not by
+// us.
+var ErrNone = errors.New("mfactl setup has changed nothing there")
+
+// ErrTakenBack means that somebody else took the change back meanwhile.
+var ErrTakenBack = errors.New("it was taken back meanwhile")
+
+// Keep puts away what the changes will replace. It fails if there is a backup
+// already.
+func Keep(service string, changes []Change, now time.Time) (*Backup, error) {
+	b := &Backup{dir: filepath.Join(folder, service), Service: service, Made: now}
+	for _, c := range changes {
+		k := kept{Path: c.Path, Before: c.Before, After: c.After, Mode: 0o644}
+		info, err := os.Lstat(c.Path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && c.Before == nil:
+		case err != nil:
+			return nil, fmt.Errorf("keep %q: %w", c.Path, err)
+		case !info.Mode().IsRegular():
+			return nil, fmt.Errorf("keep %q: it is not a plain file", c.Path)
+		default:
+			st := info.Sys().(*syscall.Stat_t)
+			k.Mode, k.UID, k.GID = uint32(info.Mode().Perm()), int(st.Uid), int(st.Gid)
+		}
+		b.files = append(b.files, k)
+	}
+	if err := b.write(); err != nil {
+		return nil, fmt.Errorf("keep what is there in %q: %w", b.dir, err)
+	}
+	return b, nil
+}
+
+func (b *Backup) write() error {
+	if err := ownFolder(folder); err != nil {
+		return err
+	}
+	if err := os.Mkdir(b.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, err := os.Lstat(b.path(manifestName)); err == nil {
+		return errors.New("there is an earlier change; take that back first, with --undo")
+	}
+	_ = os.Remove(b.path(guardName))
+	if err := replace(b.path(pendingName), []byte(b.Made.Format(time.RFC3339)+"\n"), 0o600, 0, 0); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(manifest{b.Service, b.Made, b.files}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return replace(b.path(manifestName), data, 0o600, 0, 0)
+}
+
+// ownFolder makes a folder for root alone, and refuses one that others can change:
+// what is put back from it decides about logins.
+func ownFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if st := info.Sys().(*syscall.Stat_t); !info.IsDir() || st.Uid != 0 || info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("%q is not a folder that only root can change", dir)
+	}
+	return nil
+}
+
+func (b *Backup) path(name string) string { return filepath.Join(b.dir, name) }
+
+// Find returns the backup of a service, or an error wrapping ErrNone.
+func Find(service string) (*Backup, error) {
+	b := &Backup{dir: filepath.Join(folder, service)}
+	data, err := os.ReadFile(b.path(manifestName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("find the change of %q: %w", service, ErrNone)
+	}
+	if err == nil {
+		err = ownFolder(folder)
+	}
+	var m manifest
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the change of %q: %w", service, err)
+	}
+	b.Service, b.Made, b.files = m.Service, m.Made, m.Files
+	return b, nil
+}
+
+// Pending says whether nobody has proven a login yet.
+func (b *Backup) Pending() bool {
+	_, err := os.Lstat(b.path(pendingName))
+	return err == nil
+}
+
+// Apply writes the changes. If one cannot be written, those that were are taken
+// back, and the backup is gone.
+func (b *Backup) Apply() error {
+	for _, k := range b.files {
+		if err := replace(k.Path, k.After, fs.FileMode(k.Mode), k.UID, k.GID); err != nil {
+			_, back := b.Undo(true)
+			return errors.Join(fmt.Errorf("write %q: %w", k.Path, err), back)
+		}
+	}
+	return nil
+}
+
+// Confirm makes the change stay. The error wraps ErrTakenBack if it is too late.
+func (b *Backup) Confirm() error {
+	unlock, err := b.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := os.Remove(b.path(pendingName)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("confirm the change of %q: %w", b.Service, ErrTakenBack)
+	} else if err != nil {
+		return err
+	}
+	return syncFolder(b.dir)
+}
+
+// A Foreign error names files that somebody else changed since.
+type Foreign struct{ Paths []string }
+
+func (f Foreign) Error() string {
+	return fmt.Sprintf("changed by somebody else since: %q", f.Paths)
+}
+
+// Undo puts back what was there, bit by bit, and forgets the backup. If somebody
+// else changed a file since it fails with a Foreign and changes nothing, unless
+// force is given: then what they wrote is kept beside the backup, and kept says
+// where. Undoing twice is no error.
+func (b *Backup) Undo(force bool) (kept []string, err error) {
+	unlock, err := b.lock()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if _, err := os.Lstat(b.path(manifestName)); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	foreign, err := b.foreign()
+	if err != nil && !force {
+		return nil, err
+	}
+	if len(foreign) > 0 && !force {
+		return nil, Foreign{foreign}
+	}
+	for _, path := range foreign {
+		aside := b.path(filepath.Base(path) + ".found")
+		data, err := os.ReadFile(path)
+		if err == nil {
+			err = replace(aside, data, 0o600, 0, 0)
+		}
+		if err == nil {
+			kept = append(kept, aside)
+		}
+	}
+	var errs []error
+	for _, k := range b.files { // every one that can be, whatever becomes of the others
+		if err := k.putBack(); err != nil {
+			errs = append(errs, fmt.Errorf("put back %q: %w", k.Path, err))
+		}
+	}
+	if len(errs) > 0 {
+		return kept, errors.Join(errs...)
+	}
+	for _, name := range []string{manifestName, pendingName, guardName} {
+		if err := os.Remove(b.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return kept, err
+		}
+	}
+	return kept, syncFolder(b.dir)
+}
+
+// putBack puts one file back.
+func (k kept) putBack() error {
+	if k.Before != nil {
+		return replace(k.Path, k.Before, fs.FileMode(k.Mode), k.UID, k.GID)
+	}
+	if err := os.Remove(k.Path); isAbsent(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(k.Path))
+}
+
+// isAbsent says whether an error means that there is no such file, nor could be.
+func isAbsent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// foreign returns the files that are neither as they were nor as we wrote them.
+func (b *Backup) foreign() ([]string, error) {
+	var found []string
+	for _, k := range b.files {
+		data, err := os.ReadFile(k.Path)
+		if isAbsent(err) {
+			data, err = nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(data, k.After) && !bytes.Equal(data, k.Before) {
+			found = append(found, k.Path)
+		}
+	}
+	return found, nil
+}
+
+// lock waits for the lock of the backup and returns what gives it back.
+func (b *Backup) lock() (func(), error) {
+	f, err := os.OpenFile(b.path(lockName), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+// replace puts a file with that content at path, all of it or nothing, and synced.
+// Its temporary name begins with a dot: no PAM service and no file of sshd_config.d
+// has one.
+func replace(path string, data []byte, mode fs.FileMode, uid, gid int) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".mfa-setup-")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(mode), f.Chown(uid, gid), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return syncFolder(dir)
+}
+
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

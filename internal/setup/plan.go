@@ -1,0 +1,141 @@
+// Package setup switches the second factor on for one service, and back off: it
+// plans the change, keeps what was there, writes, and takes everything back unless
+// somebody proves that a login still works.
+//
+// What to know before trusting it: a plan is walked by package doctor before
+// anything is written, and one with an error in it is not a plan. Every file is
+// replaced whole or not at all. What was there is on the disk, synced, before the
+// first file changes, in a folder of root's alone. Taking back happens once,
+// under a lock, whoever gets to it first: the program that waits for the proof, or
+// the guard, a process of its own that outlives it.
+package setup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"mfa/internal/doctor"
+)
+
+// First factors of Options.First.
+const (
+	Password = "password" // PAM asks for it, by keyboard-interactive
+	Key      = "key"      // an SSH key; PAM asks for no password
+)
+
+// Services are those that can be set up.
+var Services = []string{"sshd", "sudo", "su", "login"}
+
+// Options say what is wanted.
+type Options struct {
+	Service string
+	First   string // Password or Key; Key for sshd only
+	Socket  string // server.pam_socket of mfa.toml
+	// OldSSHD says that sshd is from before 8.7 and knows keyboard-interactive by
+	// another name.
+	OldSSHD bool
+}
+
+// A Change is one file before and after.
+type Change struct {
+	Path   string // absolute
+	Before []byte // nil: there is no such file
+	After  []byte
+}
+
+// defaultSocket is where pam_mfa asks if its line does not say.
+const defaultSocket = "/run/mfa/pam.sock"
+
+// ErrAlready means that there is nothing to change.
+var ErrAlready = errors.New("is set up already")
+
+// Make plans the changes below root, and returns ErrAlready if there are none. The
+// error says why nothing can be planned that is sure to work.
+func Make(root fs.FS, o Options) ([]Change, error) {
+	if o.First == Key && o.Service != "sshd" {
+		return nil, fmt.Errorf("plan %q: only sshd knows keys", o.Service)
+	}
+	var changes []Change
+	pam, err := planPAM(root, o)
+	if err != nil {
+		return nil, fmt.Errorf("plan %q: %w", o.Service, err)
+	}
+	if pam != nil {
+		changes = append(changes, *pam)
+	}
+	if o.Service == "sshd" {
+		ssh, err := planSSHD(root, o)
+		if err != nil {
+			return nil, fmt.Errorf("plan sshd: %w", err)
+		}
+		if ssh != nil {
+			changes = append(changes, *ssh)
+		}
+	}
+	if len(changes) == 0 {
+		return nil, ErrAlready
+	}
+	return changes, nil
+}
+
+// read returns a file below root, nil if there is none.
+func read(root fs.FS, path string) ([]byte, error) {
+	data, err := fs.ReadFile(root, strings.TrimPrefix(path, "/"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil && data == nil {
+		data = []byte{}
+	}
+	return data, err
+}
+
+// problems returns what doctor calls an error, as one error.
+func problems(found []doctor.Finding) error {
+	var errs []error
+	for _, f := range found {
+		if f.Severity == doctor.Error {
+			errs = append(errs, fmt.Errorf("%s: %s", f.ID, f.What))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// changed is root with some files as they will be.
+type changed struct {
+	fs.FS
+	files map[string][]byte // by path below root
+}
+
+// ReadFile implements fs.ReadFileFS.
+func (c changed) ReadFile(name string) ([]byte, error) {
+	if data, ok := c.files[name]; ok {
+		return bytes.Clone(data), nil
+	}
+	return fs.ReadFile(c.FS, name)
+}
+
+// Stat implements fs.StatFS.
+func (c changed) Stat(name string) (fs.FileInfo, error) {
+	if data, ok := c.files[name]; ok {
+		return plainFile{name, int64(len(data))}, nil
+	}
+	return fs.Stat(c.FS, name)
+}
+
+// A plainFile is what Stat says of a file that will be.
+type plainFile struct {
+	name string
+	size int64
+}
+
+func (f plainFile) Name() string     { return f.name }
+func (f plainFile) Size() int64      { return f.size }
+func (plainFile) Mode() fs.FileMode  { return 0o644 }
+func (plainFile) ModTime() time.Time { return time.Time{} }
+func (plainFile) IsDir() bool        { return false }
+func (plainFile) Sys() any           { return nil }

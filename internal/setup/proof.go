@@ -1,0 +1,123 @@
+package setup
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"mfa/internal/audit"
+	"mfa/internal/mfa"
+)
+
+// A Proof watches the audit file for a login. Close it.
+type Proof struct {
+	service string
+	tail    tail
+}
+
+// Watch begins to watch the audit file for logins through a service. What is in it
+// already counts for nothing.
+func Watch(file, service string) (*Proof, error) {
+	p := &Proof{service: service, tail: tail{path: file}}
+	if err := p.tail.toEnd(); err != nil {
+		return nil, fmt.Errorf("read audit.file: %w", err)
+	}
+	return p, nil
+}
+
+// Close ends the watching.
+func (p *Proof) Close() { p.tail.close() }
+
+// Await waits for a login, not before since, whose second factor was accepted, and
+// returns it. A file that log rotation puts in its place is read too.
+func (p *Proof) Await(ctx context.Context, since time.Time) (audit.Event, error) {
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		lines, err := p.tail.next()
+		if err != nil {
+			return audit.Event{}, fmt.Errorf("read audit.file: %w", err)
+		}
+		for _, line := range lines {
+			var ev audit.Event
+			if json.Unmarshal(line, &ev) == nil && proves(ev, p.service, since) {
+				return ev, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return audit.Event{}, context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
+// proves says whether an event is a login that went through the second factor.
+func proves(ev audit.Event, service string, since time.Time) bool {
+	return ev.Event == audit.Login && ev.Service == service &&
+		ev.Outcome == mfa.Accepted.String() && !ev.Time.Before(since)
+}
+
+// A tail reads whole lines of a file that grows.
+type tail struct {
+	path string
+	f    *os.File
+	rest []byte // of a line that is not whole yet
+}
+
+func (t *tail) close() {
+	if t.f != nil {
+		_ = t.f.Close() // it was only read
+	}
+}
+
+// toEnd passes over what is there.
+func (t *tail) toEnd() error {
+	if err := t.follow(); err != nil || t.f == nil {
+		return err
+	}
+	_, err := t.f.Seek(0, io.SeekEnd)
+	return err
+}
+
+// next returns the lines that came since.
+func (t *tail) next() ([][]byte, error) {
+	if err := t.follow(); err != nil || t.f == nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(bufio.NewReader(t.f))
+	if err != nil {
+		return nil, err
+	}
+	lines := bytes.SplitAfter(append(t.rest, data...), []byte("\n"))
+	t.rest = lines[len(lines)-1]
+	return lines[:len(lines)-1], nil
+}
+
+// follow opens the file that is at the path, from its beginning.
+func (t *tail) follow() error {
+	there, err := os.Stat(t.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if t.f != nil {
+		here, err := t.f.Stat()
+		if err != nil || os.SameFile(here, there) {
+			return err
+		}
+		t.close()
+	}
+	t.f, err = os.Open(t.path)
+	t.rest = nil
+	return err
+}

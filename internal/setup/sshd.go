@@ -1,0 +1,69 @@
+package setup
+
+import (
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// Where the lines for sshd go: a file that it reads before others, or, if it reads
+// no such files first of all, its configuration itself.
+const (
+	sshdConfig = "/etc/ssh/sshd_config"
+	sshdDropIn = "/etc/ssh/sshd_config.d/00-mfa.conf"
+)
+
+const sshdHead = "# Written by \"mfactl setup sshd\"; \"mfactl setup sshd --undo\" takes it back.\n" +
+	"# Of two equal keywords sshd takes the first.\n"
+
+// sshdLines are what README.md tells to write.
+func sshdLines(o Options) string {
+	keyboard := "KbdInteractiveAuthentication yes\n"
+	if o.OldSSHD {
+		keyboard = "ChallengeResponseAuthentication yes\n"
+	}
+	text := sshdHead + "UsePAM yes\n" + keyboard + "PasswordAuthentication no\n"
+	if o.First == Key {
+		text += "PubkeyAuthentication yes\nAuthenticationMethods publickey,keyboard-interactive:pam\n"
+	}
+	return text
+}
+
+// planSSHD plans the change of sshd's configuration; nil if it is there already.
+func planSSHD(root fs.FS, o Options) (*Change, error) {
+	config, err := read(root, sshdConfig)
+	if err != nil {
+		return nil, err
+	}
+	path, lines := sshdDropIn, sshdLines(o)
+	if !includesFirst(string(config)) {
+		path = sshdConfig
+	}
+	old, err := read(root, path)
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasPrefix(string(old), lines) {
+		return nil, nil
+	}
+	after := lines
+	if path == sshdConfig {
+		after += "\n" + string(old)
+	}
+	return &Change{path, old, []byte(after)}, nil
+}
+
+// includesFirst says whether the files of sshd_config.d come before any setting.
+func includesFirst(config string) bool {
+	for line := range strings.Lines(config) {
+		words := strings.Fields(strings.Replace(line, "=", " ", 1))
+		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+			continue
+		}
+		return strings.EqualFold(words[0], "include") &&
+			slices.ContainsFunc(words[1:], func(w string) bool {
+				return w == "/etc/ssh/sshd_config.d/*.conf" || w == "sshd_config.d/*.conf"
+			})
+	}
+	return false
+}

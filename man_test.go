@@ -1,0 +1,114 @@
+package house
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"mfa/internal/audit/audittest"
+)
+
+const manuals = "packaging/man"
+
+func manual(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(manuals, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// ours are complaints about the machine that the test runs on, where the manuals
+// of the house are not installed.
+var ours = regexp.MustCompile(`referenced manual not found|^mandoc: outdated mandoc\.db`)
+
+func TestManualsAreClean(t *testing.T) {
+	mandoc, err := exec.LookPath("mandoc")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip("no mandoc; apt-get install mandoc")
+	}
+	names, err := filepath.Glob(filepath.Join(manuals, "*.[1-8]"))
+	if err != nil || len(names) < 4 {
+		t.Fatalf("manuals %q, %v", names, err)
+	}
+	known := map[string]bool{}
+	for _, name := range names {
+		known[filepath.Base(name)] = true
+	}
+	for _, name := range names {
+		out, err := exec.CommandContext(t.Context(), mandoc, "-Tlint", name).CombinedOutput()
+		if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(out)) {
+			if !ours.MatchString(line) {
+				t.Errorf("%s", line)
+			}
+		}
+		for _, m := range regexp.MustCompile(`(?m)^\.Xr ((?:mfa|pam_mfa)\S*) (\d)`).FindAllStringSubmatch(manual(t, filepath.Base(name)), -1) {
+			if !known[m[1]+"."+m[2]] {
+				t.Errorf("%s sends people to %s(%s), which there is not", name, m[1], m[2])
+			}
+		}
+	}
+}
+
+// mfad(8) has each flag of the daemon, and pam_mfa(8) each argument and PAM code
+// of the module.
+func TestManualsHaveEveryFlag(t *testing.T) {
+	for _, tc := range []struct{ source, pattern, manual, item string }{
+		{"mfad/main.go", `flags\.\w+\("([a-z-]+)"`, "mfad.8", ".It Fl -%"},
+		{"pam_mfa/pam_mfa.c", `value_of\(argument, "([a-z]+)"\)`, "pam_mfa.8", ".It Cm % Ns ="},
+		{"pam_mfa/pam_mfa.c", `strcmp\(argument, "([a-z]+)"\)`, "pam_mfa.8", ".It Cm %"},
+		{"pam_mfa/pam_mfa.c", `MEANS\("[^"]*", (PAM_[A-Z_]+)\)`, "pam_mfa.8", ".It Dv %"},
+	} {
+		source, err := os.ReadFile(tc.source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(tc.pattern).FindAllStringSubmatch(string(source), -1)
+		if len(found) == 0 {
+			t.Errorf("%s has no %s", tc.source, tc.pattern)
+		}
+		for _, m := range found {
+			if item := strings.ReplaceAll(tc.item, "%", m[1]); !strings.Contains(manual(t, tc.manual), "\n"+item) {
+				t.Errorf("%s has no line %s", tc.manual, item)
+			}
+		}
+	}
+}
+
+// mfactl(1) explains every event and field of the audit file.
+func TestManualHasEveryEvent(t *testing.T) {
+	s, err := audittest.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, about, _ := strings.Cut(manual(t, "mfactl.1"), ".Sh AUDIT EVENTS")
+	about, _, _ = strings.Cut(about, ".Sh FILES")
+	words := strings.Fields(about)
+	for _, event := range s.Properties["event"].Enum {
+		if !slices.Contains(words, event) {
+			t.Errorf("mfactl(1) does not explain the event %s", event)
+		}
+	}
+	for _, outcome := range s.Properties["outcome"].Enum {
+		if !slices.Contains(words, outcome) {
+			t.Errorf("mfactl(1) does not name the outcome %s", outcome)
+		}
+	}
+	for field := range s.Properties {
+		if !slices.Contains(words, field) {
+			t.Errorf("mfactl(1) does not name the field %s", field)
+		}
+	}
+}

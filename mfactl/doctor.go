@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"mfa/internal/config"
+	"mfa/internal/doctor"
+	"mfa/internal/mfa"
+	"mfa/internal/server"
+)
+
+func doctorCommand(c *client) *cobra.Command {
+	var asJSON bool
+	var root, path string
+	cmd := &cobra.Command{
+		Use:   "doctor [SERVICE...]",
+		Short: "Say what a login really goes through, what is wrong, and how to mend it",
+		Long: "Look at what PAM, sshd, mfad and this machine will really do with a login. Nothing\n" +
+			"is changed and nothing is sent. With SERVICE only the stacks of those services are\n" +
+			"looked at, else the usual ones and all that ask for a second factor.\n\n" +
+			"It fails if there is an error; warnings are no failure. Needs root.",
+		Example: "  mfactl doctor\n  mfactl doctor sshd sudo\n  mfactl doctor --json\n  mfactl doctor --root /mnt/image",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			host, err := hostAt(c, root, path)
+			if err != nil {
+				return err
+			}
+			r := doctor.Examine(cmd.Context(), host, args)
+			if err := cmd.Context().Err(); err != nil {
+				return exitError{code: exitFailed, err: errors.New("interrupted")}
+			}
+			if asJSON {
+				if err := printJSON(cmd.OutOrStdout(), r); err != nil {
+					return err
+				}
+			} else {
+				printReport(cmd.OutOrStdout(), r)
+			}
+			if r.Worst() == doctor.Error {
+				return exitError{code: exitFailed, err: fmt.Errorf("%d of what was looked at would fail", r.Count(doctor.Error))}
+			}
+			return nil
+		},
+	}
+	jsonFlag(cmd, &asJSON)
+	cmd.Flags().StringVar(&root, "root", "/", "look at the machine whose root folder is `DIR`")
+	cmd.Flags().StringVar(&path, "config", config.Path, "the configuration of mfad, a `FILE` below the root folder")
+	return cmd
+}
+
+// hostAt returns the machine whose root folder is root.
+func hostAt(c *client, root, path string) (doctor.Host, error) {
+	if os.Geteuid() != 0 {
+		return doctor.Host{}, exitError{
+			code: exitNotAllowed, err: errors.New("doctor reads files that only root may read"),
+			hint: "Try it as root, for example with sudo.",
+		}
+	}
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return doctor.Host{}, exitError{code: exitFailed, err: err}
+	}
+	files, err := doctor.Within(root)
+	if err != nil {
+		return doctor.Host{}, exitError{code: exitFailed, err: fmt.Errorf("look at the root folder: %w", err)}
+	}
+	h := doctor.Host{Root: root, FS: files, Config: path, Version: mfa.Version, SSHD: askSSHD(root)}
+	if root == "/" {
+		h.Run = runProgram
+		h.Status = func(ctx context.Context) (server.Status, error) {
+			var st server.Status
+			err := c.call(ctx, http.MethodGet, "/v1/status", nil, &st)
+			return st, err
+		}
+	}
+	return h, nil
+}
+
+// programTimeout bounds one run of a program that doctor asks.
+const programTimeout = 20 * time.Second
+
+// runProgram runs a program of this machine and returns what it wrote.
+func runProgram(ctx context.Context, name string, args ...string) (string, error) {
+	return runWithin(ctx, "/", name, args...)
+}
+
+// runWithin runs a program with another root folder. What it complained of is the
+// error.
+func runWithin(ctx context.Context, root, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, programTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	cmd.WaitDelay = time.Second
+	if root != "/" {
+		cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Chroot: root}, "/"
+	}
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	err := cmd.Run()
+	if said := strings.TrimSpace(complaint.String()); err != nil && said != "" {
+		err = errors.New(strings.ReplaceAll(said, "\n", "; "))
+	}
+	return out.String(), err
+}
+
+// askSSHD returns what asks sshd for its settings, nil if there is none.
+func askSSHD(root string) doctor.SSHD {
+	const sshd = "/usr/sbin/sshd"
+	if _, err := os.Stat(filepath.Join(root, sshd)); err != nil {
+		return nil
+	}
+	return func(ctx context.Context, connection string) (string, error) {
+		return runWithin(ctx, root, sshd, "-T", "-C", connection)
+	}
+}
+
+// printReport prints a report for people.
+func printReport(w io.Writer, r doctor.Report) {
+	paint := painter(w)
+	if len(r.Logins) > 0 {
+		fmt.Fprintln(w, "What a login goes through")
+		width := 0
+		for _, l := range r.Logins {
+			width = max(width, len(l.Service))
+		}
+		for _, l := range r.Logins {
+			fmt.Fprintf(w, "  %-*s  %s\n", width, l.Service, l.Goes)
+		}
+		fmt.Fprintln(w)
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintf(w, "%s  %s: %s\n", paint(f.Severity, fmt.Sprintf("%-7s", f.Severity)), f.Where, f.What)
+		if f.Severity == doctor.OK && f.Mend == "" {
+			continue
+		}
+		if f.Why != "" {
+			fmt.Fprintf(w, "         %s\n", f.Why)
+		}
+		if f.Mend != "" {
+			fmt.Fprintf(w, "         -> %s\n", f.Mend)
+		}
+	}
+	fmt.Fprintf(w, "\n%d errors, %d warnings, %d ok\n", r.Count(doctor.Error), r.Count(doctor.Warning), r.Count(doctor.OK))
+}
+
+// painter colours a text by its severity, on a terminal whose user wants colour
+// (https://no-color.org).
+func painter(w io.Writer) func(doctor.Severity, string) string {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return func(_ doctor.Severity, text string) string { return text }
+	}
+	colours := map[doctor.Severity]string{doctor.OK: "32", doctor.Warning: "33", doctor.Error: "31"}
+	return func(s doctor.Severity, text string) string { return "\x1b[" + colours[s] + "m" + text + "\x1b[0m" }
+}

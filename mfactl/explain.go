@@ -1,0 +1,160 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mfa/internal/login"
+	"mfa/internal/mfa"
+)
+
+func explainCommand(c *client) *cobra.Command {
+	var asJSON bool
+	var v login.Visit
+	cmd := &cobra.Command{
+		Use:   "explain USER",
+		Short: "Say what a login would come to, and why",
+		Long: `Say what a login would come to: which rule of the policy counts, why those
+before it do not match, what is asked, and what PAM returns. Nothing is sent or
+changed.`,
+		Example: "  mfactl explain alice --rhost 203.0.113.7\n" +
+			"  mfactl explain alice --service sudo\n" +
+			"  mfactl explain alice --rhost 203.0.113.7 --key SHA256:…",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			v.User = args[0]
+			var x login.Explanation
+			if err := c.call(cmd.Context(), http.MethodPost, "/v1/explain", v, &x); err != nil {
+				return err
+			}
+			if asJSON {
+				if err := printJSON(cmd.OutOrStdout(), x); err != nil {
+					return err
+				}
+			} else {
+				printRows(cmd.OutOrStdout(), explanationRows(x))
+			}
+			if !x.Account && x.Result != login.ResultUnavailable {
+				return exitError{
+					code: exitNotFound, err: fmt.Errorf("no account named %q on this machine", x.User),
+					hint: "This is what a login by that name would see; no code is sent, and none is right.",
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&v.Service, "service", "sshd", "PAM service: the name of a file in /etc/pam.d")
+	cmd.Flags().StringVar(&v.RHost, "rhost", "", "address that the login comes from; none: this machine itself")
+	cmd.Flags().StringVar(&v.Key, "key", "", "fingerprint of the SSH key, as ssh-keygen -l prints it")
+	cmd.Flags().StringVar(&v.FirstFactor, "first-factor", "", "what was proven before: password, publickey, gssapi-with-mic … (default password, or publickey with --key)")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// explanationRows begins with what somebody in a hurry wants to know.
+func explanationRows(x login.Explanation) [][2]any {
+	rows := [][2]any{
+		{"login", visitText(x)},
+		{"what happens", x.Text},
+		{"PAM", pamText(x)},
+	}
+	for _, p := range x.Problems {
+		rows = append(rows, [2]any{"problem", p})
+	}
+	for _, p := range x.Passed {
+		rows = append(rows, [2]any{"not rule " + p.Rule, p.Why})
+	}
+	switch {
+	case x.Settings == nil: // nobody could say
+	case x.Rule == "policy":
+		rows = append(rows, [2]any{"rule", "none: [policy] counts as it is"})
+	default:
+		rows = append(rows, [2]any{"rule", x.Rule})
+	}
+	if s := x.Settings; s != nil {
+		rows = append(rows, [2]any{"mode", s.Mode}, [2]any{"methods", methodText(s.Methods)})
+		if s.Remember != "" {
+			rows = append(rows, [2]any{"remember", s.Remember})
+		}
+		rows = append(rows, [2]any{"enrolling", fmt.Sprintf("at login %s, grace %s, opt-out %s",
+			yesNo(s.EnrollAtLogin), s.EnrollGrace, yesNo(s.OptOut))})
+	}
+	if !x.Account {
+		return rows
+	}
+	return append(rows, userRows(x)...)
+}
+
+// userRows tells of the user what counts or could.
+func userRows(x login.Explanation) [][2]any {
+	enrolled := methodText(x.Enrolled)
+	if x.Skipped != nil {
+		enrolled += "; chose to have none " + x.Skipped.Local().Format(time.DateTime)
+	}
+	locked := "no"
+	switch {
+	case x.Locked && x.LockedUntil != nil:
+		locked = "until " + x.LockedUntil.Local().Format(time.DateTime) + "; 'mfactl unlock " + x.User + "' ends it"
+	case x.Locked:
+		locked = "until unlocked; 'mfactl unlock " + x.User + "' ends it"
+	case x.Failures > 0:
+		locked = fmt.Sprintf("no; recent failures: %d", x.Failures)
+	}
+	sessions := "none"
+	if len(x.Sessions) > 0 {
+		sessions = strings.Join(x.Sessions, ", ")
+	}
+	return [][2]any{{"set up", enrolled}, {"locked", locked}, {"remembered", sessions}}
+}
+
+func visitText(x login.Explanation) string {
+	text := x.User
+	if x.UID != nil {
+		text += fmt.Sprintf(" (uid %d)", *x.UID)
+	}
+	text += " by " + x.Service
+	if x.Address == "local" {
+		text += " on this machine"
+	} else {
+		text += " from " + x.Address
+	}
+	text += ", after " + strings.Join(x.FirstFactors, " and ")
+	if x.Key != "" {
+		text += " " + x.Key
+	}
+	return text
+}
+
+func pamText(x login.Explanation) string {
+	switch x.Result {
+	case login.ResultAsk:
+		return x.PAM + " after a right code"
+	case login.ResultEnroll:
+		return x.PAM + " once it is set up"
+	case login.ResultLetIn:
+		return x.PAM + ", or PAM_SUCCESS with exempt=success"
+	}
+	return x.PAM
+}
+
+func methodText(ms []mfa.Method) string {
+	var words []string
+	for _, m := range ms {
+		words = append(words, string(m))
+	}
+	if words == nil {
+		return "nothing"
+	}
+	return strings.Join(words, ", ")
+}
+
+func yesNo(is bool) string {
+	if is {
+		return "yes"
+	}
+	return "no"
+}

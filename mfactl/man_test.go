@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// manualVerbs returns what mfactl(1) says of each verb: the item's text. An item
+// begins with .It Cm VERB, a flag is Fl -NAME; "" is what stands outside of items.
+func manualVerbs(t *testing.T) map[string]string {
+	t.Helper()
+	data, err := os.ReadFile("../packaging/man/mfactl.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{}
+	verb, verbs := "", false
+	for line := range strings.Lines(string(data)) {
+		switch {
+		case strings.HasPrefix(line, ".Sh "):
+			verb, verbs = "", strings.TrimSpace(line) == ".Sh VERBS"
+		case strings.HasPrefix(line, ".Ss "):
+			verb = ""
+		case verbs && strings.HasPrefix(line, ".It Cm "):
+			verb = words(line)
+		}
+		said[verb] += line
+	}
+	return said
+}
+
+// words returns what follows .It Cm up to the first argument or flag.
+func words(line string) string {
+	var ws []string
+	for _, w := range strings.Fields(line)[2:] {
+		if slices.Contains([]string{"Ar", "Fl", "Cm", "Op", "Oo", "Brq"}, w) {
+			break
+		}
+		ws = append(ws, w)
+	}
+	return strings.Join(ws, " ")
+}
+
+// TestManual guards mfactl(1) against drift: it has every verb with every flag,
+// and none that there is not. What is missing is printed as it can be pasted.
+func TestManual(t *testing.T) {
+	said := manualVerbs(t)
+	root := newRoot()
+	root.InitDefaultCompletionCmd("")
+	verbs := map[string]bool{"": true}
+	for _, cmd := range runnable(root) {
+		verb := strings.TrimPrefix(cmd.CommandPath(), "mfactl ")
+		verbs[verb] = true
+		text, ok := said[verb]
+		if !ok {
+			t.Errorf("%s is not in the manual:\n%s", verb, draft(cmd, verb))
+			continue
+		}
+		cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+			if f.Name != "help" && !f.Hidden && !strings.Contains(text, "Fl -"+f.Name) {
+				t.Errorf("%s --%s is not in the manual: Fl -%s, %s", verb, f.Name, f.Name, f.Usage)
+			}
+		})
+	}
+	root.PersistentFlags().VisitAll(func(f *pflag.Flag) {
+		if !strings.Contains(said[""], "Fl -"+f.Name) {
+			t.Errorf("--%s is not in the manual", f.Name)
+		}
+	})
+	for verb := range said {
+		if !verbs[verb] {
+			t.Errorf("%q is in the manual, and is no verb", verb)
+		}
+	}
+}
+
+// runnable returns the commands that do something, the help and those of cobra's
+// completion aside.
+func runnable(cmd *cobra.Command) []*cobra.Command {
+	var all []*cobra.Command
+	for _, sub := range cmd.Commands() {
+		switch {
+		case sub.Hidden || sub.Name() == "help":
+		case sub.HasSubCommands() && sub.Name() != "completion":
+			all = append(all, runnable(sub)...)
+		default:
+			all = append(all, sub)
+		}
+	}
+	return all
+}
+
+// draft is what the manual could say of a verb.
+func draft(cmd *cobra.Command, verb string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, ".It Cm %s", verb)
+	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+		name, _ := pflag.UnquoteUsage(f)
+		switch {
+		case f.Name == "help" || f.Hidden:
+		case f.Value.Type() == "bool":
+			fmt.Fprintf(&b, " Oo Fl -%s Oc", f.Name)
+		default:
+			fmt.Fprintf(&b, " Oo Fl -%s Ar %s Oc", f.Name, name)
+		}
+	})
+	about := cmd.Long
+	if about == "" {
+		about = cmd.Short + "."
+	}
+	fmt.Fprintf(&b, "\n%s\n", about)
+	return b.String()
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mfa/internal/deliver"
+	"mfa/internal/server"
+)
+
+func sendTestCommand(c *client) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "send-test email|sms ADDRESS",
+		Short: "Send a test message and show every step on its way",
+		Long: "Send a test message over the carrier that mfa.toml configures: one attempt, with\n" +
+			"every step from the name of the relay or gateway to its answer, over a connection\n" +
+			"opened for it. A text message costs what a text message costs.",
+		Example:   "  mfactl send-test email alice@example.com\n  mfactl send-test sms +17891234567 --json",
+		Args:      cobra.ExactArgs(2),
+		ValidArgs: []string{"email", "sms"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var report server.SendTestReport
+			in := map[string]string{"method": args[0], "to": args[1]}
+			if err := c.call(cmd.Context(), http.MethodPost, "/v1/send-test", in, &report); err != nil {
+				return err
+			}
+			if asJSON {
+				if err := printJSON(cmd.OutOrStdout(), report); err != nil {
+					return err
+				}
+			} else {
+				printSteps(cmd.OutOrStdout(), report)
+			}
+			if !report.OK {
+				return exitError{code: exitFailed, err: errors.New("not sent: " + report.Error), hint: report.Hint}
+			}
+			return nil
+		},
+	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// printSteps prints a line a step, for people.
+func printSteps(w io.Writer, report server.SendTestReport) {
+	for _, s := range report.Steps {
+		fmt.Fprintf(w, "%-9s  %s\n", s.Name, stepText(s))
+	}
+	if report.OK {
+		fmt.Fprintf(w, "The message for %s was taken. That is not yet the inbox: look there.\n", report.To)
+	}
+}
+
+// stepText says what a step found, whether it failed, and how long it took.
+func stepText(s deliver.Step) string {
+	text := s.Detail
+	if s.Err != "" && text != "" {
+		text += ": "
+	}
+	if s.Err != "" {
+		text += "failed: " + s.Err
+	}
+	if text == "" {
+		text = "yes"
+	}
+	return fmt.Sprintf("%s   %d ms", text, s.Took.Round(time.Millisecond).Milliseconds())
+}

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mfa/internal/config"
+	"mfa/internal/doctor"
+	"mfa/internal/setup"
+)
+
+// A switcher switches the second factor of one service on or off.
+type switcher struct {
+	*cobra.Command
+	client  *client
+	service string
+	path    string // of mfa.toml
+	first   string // first factor
+	yes     bool
+	within  time.Duration // for the proof; 0: none is asked for
+}
+
+func setupCommand(c *client) *cobra.Command {
+	s := &switcher{client: c}
+	var undo bool
+	var guard int
+	var until string
+	cmd := &cobra.Command{
+		Use:   "setup SERVICE [--undo]",
+		Short: "Switch the second factor on for sshd, sudo, su or login, and off again",
+		Long: "Switch the second factor on for one service: /etc/pam.d/SERVICE, and for sshd its\n" +
+			"configuration. The change is shown first, and tried out on what doctor knows. Keep\n" +
+			"your session open and log in in a second terminal: unless a login with a second\n" +
+			"factor has worked in time, everything is put back bit by bit. So it is when you\n" +
+			"press Ctrl-C, when this terminal goes away, and when mfactl is killed.\n\n" +
+			"With --undo everything is put back as it was before; without SERVICE, all that\n" +
+			"was ever switched on.",
+		Example:   "  mfactl setup sshd\n  mfactl setup sshd --first-factor key\n  mfactl setup sudo --confirm-within 5m\n  mfactl setup sshd --undo",
+		ValidArgs: setup.Services,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if undo && len(args) == 0 {
+				return nil
+			}
+			return cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if os.Geteuid() != 0 {
+				return exitError{code: exitNotAllowed, err: errors.New("only root can change how logins work"), hint: "Try it as root, for example with sudo."}
+			}
+			s.Command = cmd
+			if len(args) > 0 {
+				s.service = args[0]
+			}
+			switch {
+			case guard > 0:
+				return s.guard(cmd.Context(), guard, until)
+			case undo:
+				return s.undo(cmd.Context())
+			}
+			return s.run(cmd.Context())
+		},
+	}
+	cmd.Flags().BoolVar(&undo, "undo", false, "put back what was there before")
+	cmd.Flags().BoolVar(&s.yes, "yes", false, "do not ask before the change is made")
+	cmd.Flags().DurationVar(&s.within, "confirm-within", 2*time.Minute, "how long to wait for a login that proves it; 0: do not wait, the change stays")
+	cmd.Flags().StringVar(&s.first, "first-factor", setup.Password, "what comes before the second factor: password, or key for sshd")
+	cmd.Flags().StringVar(&s.path, "config", config.Path, "the configuration of mfad, a `FILE`")
+	cmd.Flags().IntVar(&guard, "guard", 0, "watch this process")
+	cmd.Flags().StringVar(&until, "until", "", "take the change back then")
+	_ = cmd.Flags().MarkHidden("guard") // both are there
+	_ = cmd.Flags().MarkHidden("until")
+	return cmd
+}
+
+// hinted is an error of a setup.
+func hinted(err error, hint string) error { return exitError{code: exitFailed, err: err, hint: hint} }
+
+func (s *switcher) run(ctx context.Context) error {
+	if s.first != setup.Password && s.first != setup.Key {
+		return exitError{code: exitUsage, err: fmt.Errorf("--first-factor is %q, not password or key", s.first)}
+	}
+	cfg, err := config.Load(s.path)
+	if err != nil {
+		return hinted(err, "Mend it first: mfad --check.")
+	}
+	host, err := hostAt(s.client, "/", s.path)
+	if err != nil {
+		return err
+	}
+	if b, err := setup.Find(s.service); err == nil && b.Pending() {
+		return hinted(fmt.Errorf("a change of %s waits for its proof since %s", s.service, b.Made.Local().Format(time.DateTime)),
+			"Wait for its end, or take it back: mfactl setup "+s.service+" --undo")
+	}
+	changes, err := setup.Make(host.FS, setup.Options{
+		Service: s.service, First: s.first, Socket: cfg.Server.PAMSocket, OldSSHD: s.isOldSSHD(ctx, host),
+	})
+	if errors.Is(err, setup.ErrAlready) {
+		s.Printf("The second factor is switched on for %s already. What a login goes through: %s\n",
+			s.service, doctor.ExamineStack(host.FS, s.service).Login.Goes)
+		return nil
+	}
+	if err != nil {
+		return hinted(err, "Nothing was changed.")
+	}
+	if err := ready(ctx, host); err != nil {
+		return hinted(err, "Mend that first; mfactl doctor says how. Nothing was changed.")
+	}
+	if !s.agreed(changes) {
+		return hinted(errors.New("nothing was changed"), "Answer y, or give --yes.")
+	}
+	return s.change(ctx, host, cfg, changes)
+}
+
+// needed are the findings of doctor with which no login could work after a change.
+var needed = []string{
+	"config", "config-email", "daemon", "store", "store-folder", "key-file", "socket", "socket-folder", "selinux", "disk",
+}
+
+// ready says why no login could work after a change. What a plan changes was
+// looked at before.
+func ready(ctx context.Context, host doctor.Host) error {
+	var errs []error
+	for _, f := range doctor.Examine(ctx, host, []string{"other"}).Findings {
+		if f.Severity == doctor.Error && slices.Contains(needed, f.ID) {
+			errs = append(errs, fmt.Errorf("%s: %s", f.Where, f.What))
+		}
+	}
+	if doctor.ModulePath(host.FS, "pam_mfa.so") == "" {
+		errs = append(errs, errors.New("pam_mfa.so is not where PAM looks for modules"))
+	}
+	return errors.Join(errs...)
+}
+
+// agreed shows the changes and asks for them.
+func (s *switcher) agreed(changes []setup.Change) bool {
+	s.Println("This is what changes:")
+	s.Println()
+	for _, c := range changes {
+		s.Println(c.Diff())
+	}
+	s.Printf("What is there now is kept in %s.\n", filepath.Join(setup.Folder, s.service))
+	if s.within > 0 {
+		s.Println("Keep this session open: it is your way back.")
+	}
+	return s.yes || confirm(s.Command, "Make these changes? [y/N] ")
+}
+
+// change makes the changes, and has them proven.
+func (s *switcher) change(ctx context.Context, host doctor.Host, cfg config.Config, changes []setup.Change) (err error) {
+	proof, err := setup.Watch(cfg.Audit.File, s.service)
+	if err != nil {
+		return hinted(err, "Nothing was changed.")
+	}
+	defer proof.Close()
+	b, err := setup.Keep(s.service, changes, time.Now())
+	if err != nil {
+		return hinted(err, "Nothing was changed.")
+	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		// The context may be what ended it; putting back is not bound to it.
+		if back := s.putBack(context.WithoutCancel(ctx), b, true); back != nil {
+			err = hinted(errors.Join(err, back), "Put it back by hand from "+filepath.Join(setup.Folder, s.service)+".")
+			return
+		}
+		err = hinted(fmt.Errorf("%w; everything is as it was", err), "")
+	}()
+	if s.within > 0 {
+		if err := s.startGuard(ctx, b); err != nil {
+			return err
+		}
+	}
+	since := time.Now()
+	if err := b.Apply(); err != nil {
+		return err
+	}
+	if err := s.tryOut(ctx, host, cfg); err != nil {
+		return err
+	}
+	if s.service == "sshd" {
+		s.reload(ctx)
+	}
+	return s.prove(ctx, proof, b, since)
+}
+
+// tryOut asks doctor and sshd what they make of the change.
+func (s *switcher) tryOut(ctx context.Context, host doctor.Host, cfg config.Config) error {
+	st := doctor.ExamineStack(host.FS, s.service)
+	found := st.Found
+	if s.service == "sshd" && host.SSHD != nil {
+		if _, err := runProgram(ctx, "/usr/sbin/sshd", "-t"); err != nil {
+			return fmt.Errorf("sshd does not take it: %w", err)
+		}
+		found = append(found, doctor.ExamineSSHD(ctx, host.FS, host.SSHD, st, time.Duration(cfg.Server.LoginTimeout))...)
+	}
+	var errs []error
+	for _, f := range found {
+		switch f.Severity {
+		case doctor.Error:
+			errs = append(errs, fmt.Errorf("%s: %s", f.Where, f.What))
+		case doctor.Warning:
+			s.Printf("Look at this: %s: %s\n  -> %s\n", f.Where, f.What, f.Mend)
+		case doctor.OK:
+		}
+	}
+	if len(errs) == 0 {
+		s.Printf("A login through %s now goes through: %s\n", s.service, st.Login.Goes)
+	}
+	return errors.Join(errs...)
+}
+
+// prove waits for a login, and makes the change stay.
+func (s *switcher) prove(ctx context.Context, proof *setup.Proof, b *setup.Backup, since time.Time) error {
+	undo := "mfactl setup " + s.service + " --undo"
+	if s.within <= 0 {
+		s.Printf("The change stays. To take it back: %s\n", undo)
+		return b.Confirm()
+	}
+	s.Printf("Now log in in a second terminal through %s, with your second factor. Unless somebody\n"+
+		"does within %s, everything is put back as it was.\n", s.service, s.within)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.within, fmt.Errorf("nobody proved a login within %s", s.within))
+	defer cancel()
+	ev, err := proof.Await(ctx, since)
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
+	if err != nil {
+		return err
+	}
+	if err := b.Confirm(); err != nil {
+		return err
+	}
+	s.Printf("%s logged in (%s, from %s). The change stays. To take it back: %s\n", ev.User, ev.Method, ev.Address, undo)
+	return nil
+}
+
+// undo takes the changes of one service back, or of all.
+func (s *switcher) undo(ctx context.Context) error {
+	services := []string{s.service}
+	if s.service == "" {
+		services = setup.Services
+	}
+	done := 0
+	for _, s.service = range services {
+		b, err := setup.Find(s.service)
+		if errors.Is(err, setup.ErrNone) {
+			continue
+		}
+		if err == nil {
+			err = s.putBack(ctx, b, false)
+		}
+		if foreign, ok := errors.AsType[setup.Foreign](err); ok {
+			return hinted(err, "What it was before is in "+filepath.Join(setup.Folder, s.service)+"/manifest.json.\nTake the lines with pam_mfa.so out of "+
+				strings.Join(foreign.Paths, " and ")+" by hand.")
+		}
+		if err != nil {
+			return hinted(err, "")
+		}
+		done++
+		s.Printf("%s is as it was before.\n", s.service)
+	}
+	if done == 0 {
+		s.Println("There is nothing to take back.")
+	}
+	return nil
+}
+
+// putBack puts back what was there, and tells sshd.
+func (s *switcher) putBack(ctx context.Context, b *setup.Backup, force bool) error {
+	paths := b.Paths()
+	kept, err := b.Undo(force)
+	for _, path := range kept {
+		s.Printf("Somebody else had changed a file meanwhile; what they wrote is in %s.\n", path)
+	}
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(p, "/etc/ssh/") }) {
+		s.reload(ctx)
+	}
+	return nil
+}
