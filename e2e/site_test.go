@@ -33,6 +33,7 @@ type site struct {
 	signal   func(syscall.Signal) error // to that daemon
 	stop     func(syscall.Signal) error // the same, and waits for its end
 	root     string                     // folder that sshd and ssh take for /; empty: /
+	network  string                     // network namespace of sshd and ssh; empty: the tests' own
 	sshdPort int
 	sshdLog  *record
 	sshdPID  int

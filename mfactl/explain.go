@@ -76,12 +76,9 @@ func explanationRows(x login.Explanation) [][2]any {
 		rows = append(rows, [2]any{"rule", x.Rule})
 	}
 	if s := x.Settings; s != nil {
-		rows = append(rows, [2]any{"mode", s.Mode}, [2]any{"methods", methodText(s.Methods)})
-		if s.Remember != "" {
-			rows = append(rows, [2]any{"remember", s.Remember})
-		}
-		rows = append(rows, [2]any{"enrolling", fmt.Sprintf("at login %s, grace %s, opt-out %s",
-			yesNo(s.EnrollAtLogin), s.EnrollGrace, yesNo(s.OptOut))})
+		rows = append(rows, [2]any{"mode", s.Mode}, [2]any{"methods", methodText(s.Methods)},
+			[2]any{"remember", s.Remember}, [2]any{"enrolling", fmt.Sprintf("at login %s, grace %s, opt-out %s",
+				yesNo(s.EnrollAtLogin), s.EnrollGrace, yesNo(s.OptOut))})
 	}
 	if !x.Account {
 		return rows

@@ -97,6 +97,7 @@ func newRoot() *cobra.Command {
 		sendTestCommand(c),
 		explainCommand(c),
 		auditCommand(c),
+		sessionsCommand(c),
 		doctorCommand(c),
 		setupCommand(c),
 		usersCommand(c),

@@ -27,6 +27,8 @@ import (
 //	exits CODE [-as USER] PROGRAM [ARG...]
 //	login USER [ANSWER...]       log in as a PAM module would; "the-code" is the one mailed last
 //	mails N                      wait for N mails, and put them all into $WORK/mails
+//	remember never|ask|always    set session.remember; the next start of the daemon takes it
+//	logind start|running|LOGIN...  run a systemd-logind of its own; show its logins; begin some
 //	json KEY=VALUE...            the output is one JSON object in which KEY is VALUE
 //	disk small|fill|free         the store has a disk of its own, which is full
 func TestScripts(t *testing.T) {
@@ -41,13 +43,15 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames: true,
 		Setup:              prepare,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"daemon": daemonCommand,
-			"relay":  relayCommand,
-			"exits":  exits,
-			"login":  loginCommand,
-			"json":   jsonCommand,
-			"disk":   diskCommand,
-			"mails":  mailsCommand,
+			"daemon":   daemonCommand,
+			"relay":    relayCommand,
+			"exits":    exits,
+			"login":    loginCommand,
+			"json":     jsonCommand,
+			"disk":     diskCommand,
+			"mails":    mailsCommand,
+			"remember": rememberCommand,
+			"logind":   logindCommand,
 		},
 	})
 }
@@ -72,6 +76,7 @@ func prepare(env *testscript.Env) error {
 		}
 	})
 	env.Values[daemonKey{}] = d
+	setupLogind(env)
 	env.Setenv("SOCKET", d.cfg.Server.ControlSocket)
 	env.Setenv("STORE", d.cfg.Store.Path)
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // or every child takes a second to end

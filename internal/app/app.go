@@ -55,6 +55,8 @@ type Options struct {
 	Notify    func(state string)  // sd_notify(3); nil: nobody listens
 	Watchdog  time.Duration       // how often Notify wants to hear of us; 0: never
 	Ready     func()              // called once the sockets are open; may be nil
+
+	sweepFirst time.Duration // how long after the start; 0: sweepFirst
 }
 
 // An App is the daemon.
@@ -128,6 +130,9 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	}
 	if opts.Notify == nil {
 		opts.Notify = func(string) {}
+	}
+	if opts.sweepFirst == 0 {
+		opts.sweepFirst = sweepFirst
 	}
 	a := &App{opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version), rotated: make(chan struct{}, 1)}
 	// A message is given up while there is time left to tell so in its login.
@@ -228,7 +233,7 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 		Regions: cfg.SMS.Regions,
 	}
 	s.engine = login.New(login.Config{
-		Policy: cfg.Policy, Generation: generation, MailDomain: mailDomain(cfg.Email.From, host),
+		Policy: cfg.Policy, Session: cfg.Session, Generation: generation, MailDomain: mailDomain(cfg.Email.From, host),
 		FallbackToEmail: cfg.SMS.FallbackToEmail, TextMessages: cfg.SMS.Provider != "",
 	}, login.Deps{
 		Records: a.records, Asker: s.asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,

@@ -60,6 +60,7 @@ func (a *App) Run(ctx context.Context) error {
 	watchCtx, endWatch := context.WithCancel(context.Background())
 	watching.Go(func() { a.watchdog(watchCtx) })
 	watching.Go(func() { a.forgetFormerKeys(watchCtx) })
+	watching.Go(func() { a.sweep(watchCtx) })
 
 	a.opts.Log.Info("ready", "version", mfa.Version, "pam_socket", cfg.Server.PAMSocket,
 		"control_socket", cfg.Server.ControlSocket, "store", cfg.Store.Path, "mode", cfg.Policy.Mode)

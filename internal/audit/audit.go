@@ -39,6 +39,8 @@ const (
 	Enrolled       = "enrollment.changed"    // a method was added, changed or confirmed
 	OptedOut       = "enrollment.opted_out"  // a user chose to have no second factor
 	ResetUser      = "enrollment.reset"      // everything of a user was cleared
+	Remembered     = "session.remembered"    // a login from here is not asked for a second factor for a time
+	Revoked        = "session.revoked"       // and is again, by Actor
 	ConfigLoad     = "config.loaded"         // the daemon took a configuration
 	ConfigError    = "config.refused"        // it refused one and kept the old
 	Disabled       = "factor.disabled"       // a method proves nothing more, after 100 wrong codes in a row

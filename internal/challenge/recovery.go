@@ -179,7 +179,10 @@ func (c *Conversation) checkRecovery(ctx context.Context, answer string) (right,
 
 // Revoke drops what earlier logins left for later ones: a password may have been in
 // other hands.
-func Revoke(st *mfa.State) { st.Enrolling = nil }
+func Revoke(st *mfa.State) {
+	st.Enrolling = nil
+	st.RevokeSessions()
+}
 
 // LongestCode is how long a code can be good that was sent, of either kind: so
 // long the key is needed with which its hash was made.

@@ -25,6 +25,7 @@ type Config struct {
 	Store   store.Config            `toml:"store"`
 	Secrets seal.Config             `toml:"secrets"`
 	Policy  login.PolicyConfig      `toml:"policy"`
+	Session login.SessionConfig     `toml:"session"`
 	Code    challenge.CodeConfig    `toml:"code"`
 	TOTP    challenge.TOTPConfig    `toml:"totp"`
 	Backup  enroll.BackupConfig     `toml:"backup"`

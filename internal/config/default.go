@@ -33,6 +33,10 @@ func Default() Config {
 			SelfContacts:     true,
 			ReenrollAfterOff: true,
 		},
+		Session: login.SessionConfig{
+			Remember: login.RememberNever, Lifetime: duration(90 * 24 * time.Hour),
+			Bind: []string{login.BindAddress, login.BindKey}, IPv4Prefix: 32, IPv6Prefix: 64,
+		},
 		Code: challenge.CodeConfig{
 			Digits:       6,
 			Lifetime:     duration(10 * time.Minute),

@@ -5,7 +5,6 @@ package config
 var laterKeys = []string{
 	"store.etcd.endpoints", "store.etcd.prefix", "store.etcd.username", "store.etcd.password_file",
 	"store.etcd.ca_file", "store.etcd.cert_file", "store.etcd.key_file", "store.etcd.timeout",
-	"session.remember", "session.lifetime", "session.bind", "session.ipv4_prefix", "session.ipv6_prefix",
 }
 
 // laterWords are the words that a later version adds to keys of this one.

@@ -29,7 +29,7 @@ var ruleRules = map[string]rule{
 
 	"mode":            rules["policy.mode"],
 	"methods":         rules["policy.methods"],
-	"remember":        word(nil, "never", "ask", "always"),
+	"remember":        word(nil, login.RememberNever, login.RememberAsk, login.RememberAlways),
 	"opt_out":         flag,
 	"enroll_at_login": flag,
 	"enroll_grace":    rules["policy.enroll_grace"],

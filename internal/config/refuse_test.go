@@ -21,7 +21,7 @@ var refusals = []struct{ name, document, want string }{
 	{"unknown key, quoted dot", `"code.digits" = 6`, `F:1: "code.digits": unknown key, did you mean "code.digits"?`},
 	{"unknown key, long", "[code]\n" + strings.Repeat("digits", 20) + " = 6", "F:2: code." + strings.Repeat("digits", 20) + ": unknown key; allowed: code.digits, code.lifetime, code.entry_timeout, code.resend_after, code.max_sends, code.send_window"},
 	{"unknown table, near one", "[email.smpt]\nhost = 'x'", `F:1: email.smpt: unknown table, did you mean "email.smtp"?`},
-	{"unknown table, near none", "\n[weather_of_today]\nrain = true", "F:2: weather_of_today: unknown table; allowed: server, store, secrets, policy, code, totp, backup, lockout, email, sms, prompt, audit, metrics, log"},
+	{"unknown table, near none", "\n[weather_of_today]\nrain = true", "F:2: weather_of_today: unknown table; allowed: server, store, secrets, policy, session, code, totp, backup, lockout, email, sms, prompt, audit, metrics, log"},
 	{"unknown table, in a table", "[log.weather_of_today]", "F:1: log.weather_of_today: unknown table; allowed: log.level"},
 	{"value in place of a table", "code = 6", "F:1: code: a whole number in place of a table; allowed: [code]"},
 	{"list of tables in place of a table", "[[code]]\ndigits = 6", "F:1: code: a list of tables in place of a table; allowed: [code]"},
@@ -38,7 +38,7 @@ var refusals = []struct{ name, document, want string }{
 	{"no quotes", "[code]\nlifetime = 10m", "F:2: this is not TOML: expected a top-level item to end with a newline, comment, or EOF, but got 'm' instead; allowed: [table] and key = value lines, with text and durations in quotes"},
 	{"no value", "[code]\n\nlifetime =\n", `F:3: this is not TOML: expected value but found '\n' instead; allowed: [table] and key = value lines, with text and durations in quotes`},
 	{"half a number", "[code]\ndigits = 0b\n", `F:2: this is not TOML: not a binary number: '0b\n'; allowed: [table] and key = value lines, with text and durations in quotes`},
-	{"key with control", "\"\u009b\" = 1", `F:1: "\u009b": unknown key; allowed: server, store, secrets, policy, code, totp, backup, lockout, email, sms, prompt, audit, metrics, log`},
+	{"key with control", "\"\u009b\" = 1", `F:1: "\u009b": unknown key; allowed: server, store, secrets, policy, session, code, totp, backup, lockout, email, sms, prompt, audit, metrics, log`},
 	{"not text", "\x00\x01", "F:1: this is not TOML: files cannot contain NULL bytes; probably using UTF-16; TOML files must be UTF-8; allowed: [table] and key = value lines, with text and durations in quotes"},
 	{"number too large", "[code]\ndigits = 99999999999999999999", "F:2: this is not TOML: 99999999999999999999 is out of range for int64; allowed: [table] and key = value lines, with text and durations in quotes"},
 
@@ -148,16 +148,16 @@ var refusals = []struct{ name, document, want string }{
 	{"unused transport", "[email]\ntransport = 'sendmail'\n[email.smtp]\nusername = 'x'", "F:4: email.smtp.password_file: not set, but email.smtp.username is; allowed: both or neither"},
 
 	// Later.
-	{"later, empty table", "[session]", "F:1: session: not available yet in this version"},
+	{"later, empty table", "[store.etcd]", "F:1: store.etcd: not available yet in this version"},
 	{"later, empty table in a table", "[store.etcd]", "F:1: store.etcd: not available yet in this version"},
 
 	// Several at once.
 	{
-		"all, by line", "[code]\ndigits = 5\n\n[weather]\n[log]\nlevel = 'x'\n[session]\nlifetime = '1d'",
+		"all, by line", "[code]\ndigits = 5\n\n[weather]\n[log]\nlevel = 'x'\n[store.etcd]\nprefix = '1d'",
 		"F:2: code.digits: 5 is out of range; allowed: 6 to 10\n" +
-			"F:4: weather: unknown table; allowed: server, store, secrets, policy, code, totp, backup, lockout, email, sms, prompt, audit, metrics, log\n" +
+			"F:4: weather: unknown table; allowed: server, store, secrets, policy, session, code, totp, backup, lockout, email, sms, prompt, audit, metrics, log\n" +
 			`F:6: log.level: "x" is unknown; allowed: "debug", "info", "warn" or "error"` + "\n" +
-			"F:8: session.lifetime: not available yet in this version",
+			"F:8: store.etcd.prefix: not available yet in this version",
 	},
 	{"all, on one line", "code = {max_sends = 0, digits = 5}", "F:1: code.digits: 5 is out of range; allowed: 6 to 10\nF:1: code.max_sends: 0 is out of range; allowed: 1 to 100"},
 	{"no comparison with what is wrong", "[code]\nentry_timeout = '20m'", `F:2: code.entry_timeout: "20m" is too long; allowed: "1s" to "10m"`},

@@ -40,13 +40,19 @@ var rules = map[string]rule{
 	"secrets.key_file": somePath,
 
 	"policy.mode":    word(nil, login.ModeOff, login.ModeOptional, login.ModeRequired),
-	"policy.methods": methods(laterWords["policy.methods"], mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup),
+	"policy.methods": some(laterWords["policy.methods"], mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup),
 
 	"policy.opt_out":            flag,
 	"policy.enroll_at_login":    flag,
 	"policy.enroll_grace":       span(0, 365*24*time.Hour),
 	"policy.self_contacts":      flag,
 	"policy.reenroll_after_off": flag,
+
+	"session.remember":    word(nil, login.RememberNever, login.RememberAsk, login.RememberAlways),
+	"session.lifetime":    span(time.Minute, 365*24*time.Hour),
+	"session.bind":        some(nil, login.BindAddress, login.BindKey),
+	"session.ipv4_prefix": count(8, 32),
+	"session.ipv6_prefix": count(32, 128),
 
 	"code.digits":        count(6, 10),
 	"code.lifetime":      span(time.Second, time.Hour),
@@ -191,8 +197,9 @@ func either[S ~string](words []S) string {
 	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
 }
 
-func methods(later []string, known ...mfa.Method) rule {
-	return newRule("a list of "+either(known), func(list []mfa.Method) string {
+// some allows some of the words known, each once.
+func some[S ~string](later []string, known ...S) rule {
+	return newRule("a list of "+either(known), func(list []S) string {
 		if len(list) == 0 {
 			return "the list is empty"
 		}

@@ -327,6 +327,7 @@ func (s *Service) commit(ctx context.Context, c *challenge.Conversation, what st
 	ev := c.Event(audit.Enrolled)
 	ev.Reason, ev.Actor = what, id.Name
 	s.Audit.Record(ev)
+	s.forget(ctx, id, id.Name)
 	c.Notify(before, "Second factor changed", what, adviceChanged)
 	return c.Account.Update(ctx, func(st *mfa.State) error {
 		st.Enrolling = nil
@@ -398,6 +399,7 @@ func (s *Service) NewBackupCodes(ctx context.Context, c *challenge.Conversation)
 	ev := c.Event(audit.Enrolled)
 	ev.Method, ev.Actor, ev.Reason = string(mfa.Backup), id.Name, "new backup codes"
 	s.Audit.Record(ev)
+	s.forget(ctx, id, id.Name)
 	if before.Backup != nil {
 		c.Notify(before, "New backup codes", "New backup codes were made; the old ones are void.", adviceChanged)
 	}

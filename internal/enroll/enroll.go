@@ -57,9 +57,10 @@ func (s *Service) SetContact(ctx context.Context, id mfa.Identity, m mfa.Method,
 	if err != nil {
 		return fmt.Errorf("%q: %w", entered, err)
 	}
-	var before mfa.Enrollment
+	var before, after mfa.Enrollment
 	err = s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
 		before = s.starting(en, id)
+		defer func() { after = *en }()
 		en.UID, en.Generation, en.Skipped = id.UID, s.Generation, nil
 		if old := en.Contact(m); old != nil && old.Address == address {
 			return nil // keeps its confirmation
@@ -77,6 +78,9 @@ func (s *Service) SetContact(ctx context.Context, id mfa.Identity, m mfa.Method,
 		Time: s.Now(), Event: audit.Enrolled, User: id.Name, UID: &id.UID,
 		Method: string(m), To: deliver.Mask(address), Actor: actor, Reason: "address entered",
 	})
+	if before.Fingerprint() != after.Fingerprint() {
+		s.forget(ctx, id, actor)
+	}
 	if old := before.Contact(m); before.Enrolled() && (old == nil || old.Address != address) {
 		s.byAdministrator(id).Notify(before, "Second factor changed",
 			fmt.Sprintf("%s now go to %s, by an administrator.", codesBy[m], deliver.Mask(address)), adviceAsk)
@@ -208,6 +212,7 @@ func (s *Service) OptOut(ctx context.Context, c *challenge.Conversation) error {
 	ev := c.Event(audit.OptedOut)
 	ev.Actor = id.Name
 	s.Audit.Record(ev)
+	s.forget(ctx, id, id.Name)
 	c.Notify(before, "Second factor removed", "Your second factor was removed, by your own choice.", adviceChanged)
 	return nil
 }

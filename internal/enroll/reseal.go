@@ -29,13 +29,17 @@ func (s *Service) Reseal(ctx context.Context, begin func(total int), fn func(use
 }
 
 // resealUser leaves alone what cannot be opened with any key: no key that is to
-// be forgotten could open it.
+// be forgotten could open it. Remembered sessions go on: what was proven for them
+// is still what is set up.
 func (s *Service) resealUser(ctx context.Context, name string) error {
 	id := mfa.Identity{Name: name}
+	var before, after string
 	err := s.Records.UpdateEnrollment(ctx, name, func(en *mfa.Enrollment) error {
+		before = en.Fingerprint()
 		if en.TOTP != nil {
 			en.TOTP.Secret = s.resealed(id, en.TOTP.Secret)
 		}
+		after = en.Fingerprint()
 		return nil
 	})
 	if err != nil {
@@ -44,6 +48,11 @@ func (s *Service) resealUser(ctx context.Context, name string) error {
 	return s.Records.UpdateState(ctx, name, func(st *mfa.State) error {
 		if st.Enrolling != nil && st.Enrolling.Secret != "" {
 			st.Enrolling.Secret = s.resealed(id, st.Enrolling.Secret)
+		}
+		for i := range st.Sessions {
+			if st.Sessions[i].Enrollment == before {
+				st.Sessions[i].Enrollment = after
+			}
 		}
 		return nil
 	})

@@ -2,9 +2,11 @@ package login
 
 import "mfa/internal/mfa"
 
-// Config is what an Engine is told: the table [policy] of mfa.toml.
+// Config is what an Engine is told: the tables [policy] and [session] of
+// mfa.toml.
 type Config struct {
-	Policy PolicyConfig
+	Policy  PolicyConfig
+	Session SessionConfig
 
 	// Generation is how often everybody had to enroll anew. Older enrollments do
 	// not count.

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -24,6 +25,7 @@ type Visit struct {
 // The words of Explanation.Result.
 const (
 	ResultLetIn       = "let_in"      // without a second factor
+	ResultRemembered  = "remembered"  // let in without a second factor, as one was proven there lately
 	ResultAsk         = "ask"         // for a code
 	ResultEnroll      = "enroll"      // led to a second factor
 	ResultLocked      = "locked"      // refused for now
@@ -74,7 +76,7 @@ type Passed struct {
 type Settings struct {
 	Mode          string       `json:"mode"`
 	Methods       []mfa.Method `json:"methods"`
-	Remember      string       `json:"remember,omitempty"` // absent: as session.remember says
+	Remember      string       `json:"remember"`
 	OptOut        bool         `json:"opt_out"`
 	EnrollAtLogin bool         `json:"enroll_at_login"`
 	EnrollGrace   mfa.Duration `json:"enroll_grace"`
@@ -109,7 +111,7 @@ func (e *Engine) Explain(ctx context.Context, v Visit) Explanation {
 		x.unavailable("policy look-up failed", err)
 		return x
 	}
-	x.Rule, x.Settings = l.policy.Rule, l.policy.settings()
+	x.Rule, x.Settings = l.policy.Rule, l.settings()
 	st := x.facts(ctx, l)
 	p, err := l.look(ctx)
 	if err != nil {
@@ -181,6 +183,11 @@ func (x *Explanation) result(l *attempt, p plan, st mfa.State) {
 	case toAsk:
 		x.Result, x.PAM = ResultAsk, "PAM_SUCCESS"
 		x.Text = "a code is asked for: " + asked(p)
+	case toRecall:
+		x.Result, x.PAM = ResultRemembered, "PAM_SUCCESS"
+		x.Asks, x.Sessions = []mfa.Method{}, append(x.Sessions, p.session.ID)
+		x.Text = fmt.Sprintf("let in without a code: remembered session %s, until %s", p.session.ID,
+			l.cfg.Session.expiry(p.session).Local().Format(time.DateTime))
 	case toSetUp:
 		x.Result, x.PAM = ResultEnroll, "PAM_SUCCESS"
 		x.Offers = append(x.Offers, l.offer().Methods...)
@@ -228,10 +235,11 @@ func asked(p plan) string {
 	return fmt.Sprintf("%s, or with m %s", first, list(p.methods[1:], "or"))
 }
 
-// settings returns what is told of p.
-func (p policy) settings() *Settings {
+// settings returns what is told of the policy that counts.
+func (l *attempt) settings() *Settings {
+	p := l.policy
 	return &Settings{
-		Mode: p.Mode, Methods: p.Methods, Remember: p.Remember, OptOut: p.OptOut,
+		Mode: p.Mode, Methods: p.Methods, Remember: cmp.Or(p.Remember, l.cfg.Session.Remember), OptOut: p.OptOut,
 		EnrollAtLogin: p.EnrollAtLogin, EnrollGrace: p.EnrollGrace,
 	}
 }

@@ -98,11 +98,12 @@ func (e *Engine) account(name string) (*store.Account, error) {
 type attempt struct {
 	*Engine
 	*challenge.Conversation
-	factors []string  // that were proven before we are asked
-	policy  policy    // that counts; nothing before findPolicy
-	passed  []matcher // for each rule before the one that counts: what did not match
-	gids    []uint32  // groups of the user; nil: not asked for yet
-	ownWish bool      // the user wants to change the password after the login
+	factors   []string  // that were proven before we are asked
+	policy    policy    // that counts; nothing before findPolicy
+	passed    []matcher // for each rule before the one that counts: what did not match
+	gids      []uint32  // groups of the user; nil: not asked for yet
+	recovered bool      // a recovery code ended the lock
+	ownWish   bool      // the user wants to change the password after the login
 }
 
 // attempt begins a login.
@@ -126,16 +127,30 @@ func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
 		if v, err := l.Recover(ctx, p.state); v.Outcome != mfa.Accepted {
 			return v, err
 		}
+		l.recovered = true
 		return l.decide(ctx) // not locked any more
 	case toShutOut:
 		return l.shutOut(ctx)
 	case toAsk:
-		return l.prove(ctx, p.enrollment, p.methods)
+		return l.ask(ctx, p)
+	case toRecall:
+		return l.recall(ctx, p)
 	case toSetUp:
 		return l.setUp(ctx, p)
 	}
 	l.Say(ctx, mfa.Failure, textNotEnrolled)
 	return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: p.reason}, nil
+}
+
+// ask asks for the second factor, and then whether to remember the login. Not if
+// the password is about to change, or a lock was ended: who knows who else knows
+// it.
+func (l *attempt) ask(ctx context.Context, p plan) (mfa.Verdict, error) {
+	v, err := l.prove(ctx, p.enrollment, p.methods)
+	if v.Outcome == mfa.Accepted && !l.recovered && !l.ownWish && !l.MustChangePassword() {
+		l.keep(ctx, p.enrollment, v.Method)
+	}
+	return v, err
 }
 
 // unavailable is the verdict when nobody can say what to do: it refuses.

@@ -257,6 +257,7 @@ type step struct {
 var ends = []string{
 	challenge.EndCode, challenge.EndCodeOrMenu, challenge.EndBackup, challenge.EndRecovery, challenge.EndChoice,
 	"Email address: ", "Phone number (like +17891234567): ", "Press Enter when they are kept: ",
+	"Remember this login for 90 days? [y/N]: ",
 }
 
 // oneLine undoes the folding of long lines.

@@ -17,6 +17,7 @@ const (
 	toHoldOff             // locked: refused for now, unless they recover
 	toShutOut             // every method is disabled: refused until enrolled anew
 	toAsk                 // for one of the methods
+	toRecall              // remembered: nothing is asked
 	toSetUp               // led to a first method
 )
 
@@ -24,9 +25,10 @@ const (
 type plan struct {
 	do         deed
 	reason     string         // unless it is to ask or to set up
-	state      mfa.State      // to hold off: which lock
+	state      mfa.State      // what is remembered of the user, to hold off and to ask
 	enrollment mfa.Enrollment // what is set up
 	methods    []mfa.Method   // to ask for, also before it is to set up; the first to begin with
+	session    mfa.Session    // to recall
 	shut       bool           // there are methods, and each is disabled
 }
 
@@ -35,10 +37,16 @@ func (l *attempt) look(ctx context.Context) (plan, error) {
 	if l.policy.Mode == ModeOff {
 		return plan{do: toLetIn, reason: "mode is off"}, nil
 	}
-	return l.lookAtUser(ctx)
+	p, err := l.lookAtUser(ctx)
+	if err == nil && p.do == toAsk {
+		if s, ok := l.remembered(p.state, p); ok {
+			p.do, p.session = toRecall, s
+		}
+	}
+	return p, err
 }
 
-// lookAtUser is look for whoever is asked.
+// lookAtUser is look for whoever is asked, whatever is remembered.
 func (l *attempt) lookAtUser(ctx context.Context) (plan, error) {
 	st, err := l.Account.State(ctx)
 	if err != nil {
@@ -52,7 +60,9 @@ func (l *attempt) lookAtUser(ctx context.Context) (plan, error) {
 		return plan{}, err
 	}
 	if counting := usable(en, l.policy.Methods); len(counting) > 0 {
-		return askFor(en, challenge.Enabled(st, counting)), nil
+		p := askFor(en, challenge.Enabled(st, counting))
+		p.state = st
+		return p, nil
 	}
 	p := l.lookAtNewcomer(en)
 	// Who has a second factor that does not count here proves it before they get

@@ -235,6 +235,7 @@ type State struct {
 	BackupUsed  []int         `json:"backup_used,omitempty"`  // indices of its codes that are spent
 	Enrolling   *Enrolling    `json:"enrolling,omitempty"`    // an enrollment that was begun and not confirmed
 	EnrollSince *time.Time    `json:"enroll_since,omitempty"` // when enrolling was asked for first
+	Sessions    []Session     `json:"sessions,omitempty"`     // logins that are remembered
 
 	MethodFailures     map[Method]int   `json:"method_failures,omitempty"`      // wrong codes of a method since its last right one
 	LockedBy           string           `json:"locked_by,omitempty"`            // the administrator who locked; empty: wrong codes did

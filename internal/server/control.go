@@ -45,6 +45,8 @@ const maxBody = 64 << 10
 //	POST /v1/key/rotate          a stream of Resealed
 //	POST /v1/send-test           {"method": "email", "to": "…"}; see sendtest.go
 //	POST /v1/explain             {"user": "…", "service": "…", …}; see login.Visit
+//	GET, DELETE /v1/sessions
+//	GET, DELETE /v1/users/NAME/sessions, DELETE /v1/users/NAME/sessions/ID
 //	POST /v1/self/VERB           a conversation; see self.go
 //
 // An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
@@ -124,6 +126,11 @@ func (s *Control) routes(mux router) {
 	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
 	mux.HandleFunc("POST /v1/send-test", s.admin(s.sendTest))
 	mux.HandleFunc("POST /v1/explain", s.admin(s.explain))
+	mux.HandleFunc("GET /v1/sessions", s.admin(s.allSessions))
+	mux.HandleFunc("DELETE /v1/sessions", s.admin(s.revokeAll))
+	mux.HandleFunc("GET /v1/users/{name}/sessions", s.own(s.sessions))
+	mux.HandleFunc("DELETE /v1/users/{name}/sessions", s.own(s.revoke))
+	mux.HandleFunc("DELETE /v1/users/{name}/sessions/{session}", s.own(s.revoke))
 	mux.HandleFunc("POST /v1/self/{verb}", s.self)
 }
 
@@ -154,14 +161,20 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 
 // admin lets root and members of server.admin_group through.
 func (s *Control) admin(h func(r *http.Request, actor string) (any, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+	return s.answer(func(r *http.Request) (any, error) {
 		actor, err := s.actor(r.Context())
-		var body any
-		if err == nil {
-			body, err = h(r, actor)
-		} else {
+		if err != nil {
 			s.denied(r, actor, err)
+			return nil, err
 		}
+		return h(r, actor)
+	})
+}
+
+// answer writes what h returns as JSON.
+func (s *Control) answer(h func(r *http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := h(r)
 		code := http.StatusOK
 		if err != nil {
 			code = s.codeOf(r, err)

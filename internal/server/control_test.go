@@ -65,6 +65,8 @@ func controlDesk(t *testing.T, adminGroup string) (path string, records store.Re
 			switch name {
 			case "alice":
 				return mfa.Identity{Name: "alice", UID: 1000}, nil
+			case "nobody":
+				return mfa.Identity{Name: "nobody", UID: nobodyUID}, nil
 			case "broken":
 				return mfa.Identity{}, errors.New("ldap is down")
 			}

@@ -38,6 +38,16 @@ func (r Records) Users(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
+// StateUsers returns the names of all users of whom something is remembered,
+// sorted.
+func (r Records) StateUsers(ctx context.Context) ([]string, error) {
+	names, err := r.S.Keys(ctx, States)
+	for i, key := range names {
+		names[i] = strings.TrimPrefix(key, States)
+	}
+	return names, err
+}
+
 // Enrollment returns the enrollment of user, or an error wrapping ErrNotFound.
 func (r Records) Enrollment(ctx context.Context, user string) (mfa.Enrollment, error) {
 	it, err := r.S.Get(ctx, Users+user)

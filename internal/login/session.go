@@ -1,0 +1,236 @@
+package login
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"mfa/internal/audit"
+	"mfa/internal/challenge"
+	"mfa/internal/mfa"
+)
+
+// Words of SessionConfig.Remember and SessionConfig.Bind.
+const (
+	RememberNever  = "never"  // everybody is asked each time
+	RememberAsk    = "ask"    // the person is asked, after a right code
+	RememberAlways = "always" // every login with a right code is remembered
+
+	BindAddress = "address" // the network the login comes from
+	BindKey     = "key"     // the SSH key that was the first factor, or that there was none
+)
+
+// SessionConfig is the table [session]: which logins are remembered, and what
+// the next one must have in common with them.
+type SessionConfig struct {
+	Remember   string       `toml:"remember"`
+	Lifetime   mfa.Duration `toml:"lifetime"`    // from the right code on; not prolonged by use
+	Bind       []string     `toml:"bind"`        // beside user and service
+	IPv4Prefix int          `toml:"ipv4_prefix"` // bits of an address that have to be the same
+	IPv6Prefix int          `toml:"ipv6_prefix"`
+}
+
+const (
+	// maxSessions is how many sessions a user has; the one that was not used for
+	// longest goes first.
+	maxSessions = 32
+	// clockSlack is how far the clocks of hosts that share a store may differ.
+	clockSlack = 5 * time.Minute
+)
+
+// place returns a session with nothing but what one from origin is bound to. It
+// is false if logins from there are never remembered: where the address counts
+// and is none (a host name is chosen by who owns the client's part of DNS, and an
+// application that says nothing of its client looks local), and where the key
+// alone counts and there is none.
+func (c SessionConfig) place(o mfa.Origin) (mfa.Session, bool) {
+	s := mfa.Session{Service: o.Service, Address: mfa.Any, Key: mfa.Any}
+	if slices.Contains(c.Bind, BindKey) {
+		s.Key = o.Key
+	}
+	if !slices.Contains(c.Bind, BindAddress) {
+		return s, s.Key != mfa.Any && s.Key != ""
+	}
+	network, ok := c.network(o.Address)
+	s.Address = network
+	return s, ok
+}
+
+// network returns the part of an IP address that counts, as "203.0.113.7/32".
+func (c SessionConfig) network(address string) (string, bool) {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return "", false
+	}
+	bits := c.IPv6Prefix
+	if a = a.Unmap(); a.Is4() {
+		bits = c.IPv4Prefix
+	}
+	p, err := a.WithZone("").Prefix(bits)
+	return p.String(), err == nil
+}
+
+// expiry is when a session ends: a lifetime that was shortened counts at once.
+func (c SessionConfig) expiry(s mfa.Session) time.Time {
+	if t := s.Created.Add(time.Duration(c.Lifetime)); t.Before(s.Expires) {
+		return t
+	}
+	return s.Expires
+}
+
+// ended returns why a session does not count at the time now for an enrollment
+// with that fingerprint; "" if it does.
+func (c SessionConfig) ended(s mfa.Session, fingerprint string, now time.Time) string {
+	switch {
+	case !now.Before(c.expiry(s)):
+		return "expired"
+	case now.Add(clockSlack).Before(s.LastUsed):
+		return "used at a time that has not come yet" // or a wrong clock would make it last for years
+	case s.Enrollment == "" || s.Enrollment != fingerprint:
+		return "the enrollment changed"
+	}
+	return ""
+}
+
+// remembered returns the session by which a login from origin, of somebody who
+// has set up en and could be asked for one of methods, needs no asking.
+func remembered(st mfa.State, c SessionConfig, o mfa.Origin, en mfa.Enrollment, methods []mfa.Method, now time.Time) (mfa.Session, bool) {
+	place, ok := c.place(o)
+	if !ok || len(st.Sessions) == 0 || st.MustChangePassword {
+		return mfa.Session{}, false
+	}
+	fingerprint := en.Fingerprint()
+	for _, s := range st.Sessions {
+		if s.SamePlace(place) && slices.Contains(methods, s.Method) && !st.Disabled(s.Method) && c.ended(s, fingerprint, now) == "" {
+			return s, true
+		}
+	}
+	return mfa.Session{}, false
+}
+
+// remember adds s to what is remembered, in the place of one of the same place,
+// and drops what is too old or too much.
+func remember(st *mfa.State, s mfa.Session) {
+	dropExpired(st, s.Created)
+	st.Sessions = slices.DeleteFunc(st.Sessions, s.SamePlace)
+	st.Sessions = append(st.Sessions, s)
+	if over := len(st.Sessions) - maxSessions; over > 0 {
+		slices.SortStableFunc(st.Sessions, func(a, b mfa.Session) int { return a.LastUsed.Compare(b.LastUsed) })
+		st.Sessions = st.Sessions[over:]
+	}
+}
+
+func dropExpired(st *mfa.State, now time.Time) {
+	st.Sessions = slices.DeleteFunc(st.Sessions, func(s mfa.Session) bool { return !now.Before(s.Expires) })
+	if len(st.Sessions) == 0 {
+		st.Sessions = nil
+	}
+}
+
+// rememberMode is what holds for this login. Of who is no account nothing is kept.
+func (l *attempt) rememberMode() string {
+	if l.Account.IsNobody() {
+		return RememberNever
+	}
+	return cmp.Or(l.policy.Remember, l.cfg.Session.Remember)
+}
+
+// remembered returns the session in st by which this login, of which p says what
+// it would be asked for, needs no asking.
+func (l *attempt) remembered(st mfa.State, p plan) (mfa.Session, bool) {
+	switch l.rememberMode() {
+	case RememberAsk, RememberAlways:
+		return remembered(st, l.cfg.Session, l.Origin, p.enrollment, p.methods, l.deps.Now())
+	}
+	return mfa.Session{}, false
+}
+
+// recall accepts a login that is remembered. That the session is still there, and
+// the user not locked, is looked at once more in the update that notes its use,
+// which is durable before the verdict. Else the user is asked.
+func (l *attempt) recall(ctx context.Context, p plan) (mfa.Verdict, error) {
+	var found mfa.Session
+	var ok bool
+	err := l.Account.Update(ctx, func(st *mfa.State) error {
+		now := l.deps.Now()
+		found, ok = l.remembered(*st, p)
+		if _, _, locked := st.Locked(now); locked {
+			ok = false
+		}
+		if !ok {
+			return nil
+		}
+		for i := range st.Sessions {
+			if s := &st.Sessions[i]; s.ID == found.ID && now.After(s.LastUsed) {
+				s.LastUsed = now.UTC().Truncate(time.Second)
+			}
+		}
+		dropExpired(st, now)
+		return nil
+	})
+	switch {
+	case err != nil:
+		return l.Failed(ctx, err)
+	case !ok:
+		return l.ask(ctx, p)
+	}
+	return mfa.Verdict{Outcome: mfa.Accepted, Reason: "remembered session " + found.ID}, nil
+}
+
+// keep remembers a login whose code was right, if it may be and the person wants
+// it. A backup code is for the day all else fails, which is often spent at a
+// machine of somebody else: it is never remembered. Nothing that happens here can
+// undo the login.
+func (l *attempt) keep(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
+	mode := l.rememberMode()
+	s, ok := l.cfg.Session.place(l.Origin)
+	switch {
+	case !ok || m == mfa.Backup:
+		return
+	case mode == RememberAsk && l.wantsToBeRemembered(ctx, s), mode == RememberAlways:
+	default:
+		return
+	}
+	now := l.deps.Now().UTC().Truncate(time.Second)
+	s.ID, s.Method, s.Enrollment = newSessionID(), m, en.Fingerprint()
+	s.Created, s.LastUsed, s.Expires = now, now, now.Add(time.Duration(l.cfg.Session.Lifetime))
+	err := l.Account.Update(ctx, func(st *mfa.State) error {
+		remember(st, s)
+		return nil
+	})
+	if err != nil {
+		l.deps.Log.Error("login not remembered", "user", l.Account.ID.Name, "error", err)
+		l.Say(ctx, mfa.Info, "This login could not be remembered.")
+		return
+	}
+	ev := l.Event(audit.Remembered)
+	ev.Method = string(m)
+	ev.Reason = fmt.Sprintf("session %s until %s, address %s", s.ID, s.Expires.Format(time.RFC3339), s.Address)
+	l.deps.Audit.Record(ev)
+}
+
+// newSessionID returns 50 bits of chance, in base32.
+func newSessionID() string { return strings.ToLower(rand.Text()[:10]) }
+
+// wantsToBeRemembered asks. Who does not answer does not want it.
+func (l *attempt) wantsToBeRemembered(ctx context.Context, s mfa.Session) bool {
+	answer, err := l.Line(ctx, mfa.Ask, textRemember(s, time.Duration(l.cfg.Session.Lifetime)))
+	return err == nil && (strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"))
+}
+
+// textRemember says what y means. Programs wait for its end.
+func textRemember(s mfa.Session, lifetime time.Duration) string {
+	what := "y: no code is asked for"
+	if s.Address != mfa.Any {
+		what += " from " + strings.TrimSuffix(strings.TrimSuffix(s.Address, "/32"), "/128")
+	}
+	if s.Key != mfa.Any && s.Key != "" {
+		what += " with this key"
+	}
+	return fmt.Sprintf("%s.\nRemember this login for %s? [y/N]: ", what, challenge.Span(lifetime))
+}

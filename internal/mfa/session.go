@@ -1,0 +1,68 @@
+package mfa
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// A Session is a login that is remembered: while it lasts, logins like it are
+// not asked for a second factor. Nothing of it is kept on the client; it is the
+// place that is known again. Address and Key may be Any.
+type Session struct {
+	ID         string    `json:"id"`
+	Service    string    `json:"service"`
+	Address    string    `json:"address"`       // network of the client, as "203.0.113.7/32"
+	Key        string    `json:"key,omitempty"` // fingerprint of the SSH key; empty: no key was used
+	Method     Method    `json:"method"`        // that was proven
+	Enrollment string    `json:"enrollment"`    // Fingerprint of what was set up then
+	Created    time.Time `json:"created"`
+	Expires    time.Time `json:"expires"`
+	LastUsed   time.Time `json:"last_used"`
+}
+
+// Any is an Address or a Key that a Session is not bound to.
+const Any = "any"
+
+// SamePlace says whether two sessions are of the same service, address and key.
+func (s Session) SamePlace(t Session) bool {
+	return s.Service == t.Service && s.Address == t.Address && s.Key == t.Key
+}
+
+// RevokeSessions ends all remembered sessions and returns how many there were.
+func (s *State) RevokeSessions() int {
+	n := len(s.Sessions)
+	s.Sessions = nil
+	return n
+}
+
+// RevokeSession ends one remembered session and says whether there was one of
+// that ID.
+func (s *State) RevokeSession(id string) bool {
+	n := len(s.Sessions)
+	s.Sessions = slices.DeleteFunc(s.Sessions, func(t Session) bool { return t.ID == id })
+	if len(s.Sessions) == 0 {
+		s.Sessions = nil
+	}
+	return len(s.Sessions) < n
+}
+
+// Fingerprint returns a word that stays the same as long as the account, the
+// methods set up and the backup codes do. Which method is preferred, and whether
+// an address was confirmed by now, makes no difference.
+func (en Enrollment) Fingerprint() string {
+	en.Version, en.Preferred = 0, ""
+	for _, a := range []**Address{&en.Email, &en.SMS} {
+		if *a != nil {
+			*a = &Address{Address: (*a).Address}
+		}
+	}
+	b, err := json.Marshal(en)
+	if err != nil {
+		return "" // cannot be; and no session has it
+	}
+	sum := sha256.Sum256(b)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}

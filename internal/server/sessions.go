@@ -1,0 +1,136 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"mfa/internal/login"
+	"mfa/internal/mfa"
+)
+
+// Sessions is what GET /v1/sessions and GET /v1/users/NAME/sessions answer.
+type Sessions struct {
+	Sessions   []login.SessionView `json:"sessions"`
+	Unreadable []string            `json:"unreadable,omitempty"` // users whose record cannot be read
+}
+
+// Revocation is what DELETE answers at the same places.
+type Revocation struct {
+	Revoked int      `json:"revoked"`          // sessions
+	UID     *uint32  `json:"uid,omitempty"`    // of the user that was named
+	Users   []string `json:"users,omitempty"`  // whose they were
+	Failed  []string `json:"failed,omitempty"` // users whose record cannot be read or written
+}
+
+func (s *Control) allSessions(r *http.Request, _ string) (any, error) {
+	all, unreadable, err := s.Engine().AllSessions(r.Context())
+	return Sessions{Sessions: notNil(all), Unreadable: unreadable}, err
+}
+
+func (s *Control) sessions(r *http.Request, id mfa.Identity, _ string) (any, error) {
+	all, err := s.Engine().Sessions(r.Context(), id)
+	return Sessions{Sessions: notNil(all)}, err
+}
+
+// notNil makes an empty list of none, in JSON.
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// revoke ends one session of a user, if the path names one, or all.
+func (s *Control) revoke(r *http.Request, id mfa.Identity, actor string) (any, error) {
+	session := strings.ToLower(r.PathValue("session"))
+	n, err := s.Asker().RevokeSessions(r.Context(), s.Enroll().Records.Account(id), session, actor, "")
+	switch {
+	case err != nil:
+		return nil, err
+	case n == 0 && session != "":
+		return nil, fault{http.StatusNotFound, fmt.Errorf("no remembered session %q of %s", session, id.Name)}
+	case n == 0:
+		return Revocation{UID: &id.UID}, nil
+	}
+	return Revocation{Revoked: n, UID: &id.UID, Users: []string{id.Name}}, nil
+}
+
+// revokers is how many users are done at once: the store takes many waiting
+// writes in one.
+const revokers = 32
+
+// revokeAll ends what is remembered of everybody. A record that fails keeps
+// nobody else's session alive.
+func (s *Control) revokeAll(r *http.Request, actor string) (any, error) {
+	all, failed, err := s.Engine().AllSessions(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex // guards out
+	out := Revocation{Failed: failed}
+	ids := make(chan mfa.Identity)
+	var workers sync.WaitGroup
+	for range revokers {
+		workers.Go(func() {
+			for id := range ids {
+				n, err := s.Asker().RevokeSessions(r.Context(), s.Enroll().Records.Account(id), "", actor, "of everybody")
+				mu.Lock()
+				if err != nil {
+					s.Log.Error("remembered sessions not revoked", "user", id.Name, "error", err)
+					out.Failed = append(out.Failed, id.Name)
+				} else if n > 0 {
+					out.Revoked, out.Users = out.Revoked+n, append(out.Users, id.Name)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for i, v := range all {
+		if i == 0 || all[i-1].User != v.User {
+			ids <- mfa.Identity{Name: v.User, UID: v.UID}
+		}
+	}
+	close(ids)
+	workers.Wait()
+	return out, nil
+}
+
+// own lets administrators through, and users to what is their own. Nobody has to
+// prove a second factor for that: to end one's sessions only means to be asked
+// again.
+func (s *Control) own(h func(r *http.Request, id mfa.Identity, actor string) (any, error)) http.HandlerFunc {
+	return s.answer(func(r *http.Request) (any, error) {
+		actor, err := s.actor(r.Context())
+		if err == nil {
+			id, err := s.account(r)
+			if err != nil {
+				return nil, err
+			}
+			return h(r, id, actor)
+		}
+		if id, ok := s.caller(r.Context()); ok && id.Name == r.PathValue("name") {
+			return h(r, id, id.Name)
+		}
+		s.denied(r, actor, err)
+		return nil, err
+	})
+}
+
+// caller is the account of who asks, if they have one.
+func (s *Control) caller(ctx context.Context) (mfa.Identity, bool) {
+	cred, ok := ctx.Value(credKey{}).(*unix.Ucred)
+	if !ok {
+		return mfa.Identity{}, false
+	}
+	id, err := s.ownAccount(cred.Uid)
+	if err != nil && !errors.Is(err, login.ErrNoAccount) {
+		s.Log.Error("caller not looked up", "uid", cred.Uid, "error", err)
+	}
+	return id, err == nil
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/user"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mfa/internal/login"
+	"mfa/internal/mfa"
+	"mfa/internal/server"
+)
+
+// allSessions is the resource of what is remembered of everybody.
+const allSessions = "/v1/sessions"
+
+func sessionsCommand(c *client) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sessions",
+		Short: "List and revoke remembered logins",
+		Long: "A remembered session lets logins from one place in without a second factor for\n" +
+			"a while. It is no login that runs: see --end-logins.",
+		Example: "  mfactl sessions list\n  mfactl sessions revoke alice",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(sessionsListCommand(c), sessionsRevokeCommand(c))
+	return cmd
+}
+
+func sessionsListCommand(c *client) *cobra.Command {
+	var all, asJSON bool
+	cmd := &cobra.Command{
+		Use:     "list [USER | --all]",
+		Short:   "Show the remembered logins of a user, or of everybody",
+		Long:    "Without USER, root sees the remembered logins of everybody, and others their own.",
+		Example: "  mfactl sessions list\n  mfactl sessions list alice --json",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := allOrUser(all, args); err != nil {
+				return err
+			}
+			path := allSessions
+			if !all && (len(args) > 0 || os.Geteuid() != 0) {
+				name, err := userOrSelf(args)
+				if err != nil {
+					return err
+				}
+				path = userPath(name, "/sessions")
+			}
+			var out server.Sessions
+			err := c.call(cmd.Context(), http.MethodGet, path, nil, &out)
+			switch {
+			case err != nil:
+				return err
+			case asJSON:
+				err = printJSON(cmd.OutOrStdout(), out)
+			default:
+				err = printSessions(cmd.OutOrStdout(), out.Sessions)
+			}
+			if err == nil && len(out.Unreadable) > 0 {
+				err = unreadable(out.Unreadable)
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "of everybody")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func allOrUser(all bool, args []string) error {
+	if all && len(args) > 0 {
+		return exitError{code: exitUsage, err: errors.New("--all is for everybody, USER for one"), hint: "Give one of them."}
+	}
+	return nil
+}
+
+// userOrSelf returns the user that args name, or else who runs mfactl.
+func userOrSelf(args []string) (string, error) {
+	if len(args) > 0 {
+		return args[0], nil
+	}
+	u, err := user.Current()
+	if err != nil {
+		return "", exitError{code: exitFailed, err: fmt.Errorf("look up who you are: %w", err)}
+	}
+	return u.Username, nil
+}
+
+func unreadable(users []string) error {
+	return exitError{
+		code: exitFailed,
+		err:  fmt.Errorf("records that cannot be read or written: %s", strings.Join(users, ", ")),
+		hint: "The log of mfad says why.",
+	}
+}
+
+func printSessions(w io.Writer, all []login.SessionView) error {
+	if len(all) == 0 {
+		fmt.Fprintln(w, "No login is remembered.")
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "USER\tSESSION\tSERVICE\tFROM\tKEY\tLAST USED\tGOOD UNTIL")
+	for _, s := range all {
+		until := s.Expires.Local().Format(time.DateTime)
+		if s.Ended != "" {
+			until = "ended: " + s.Ended
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.User, s.ID, s.Service, s.Address, shortKey(s.Key),
+			s.LastUsed.Local().Format(time.DateTime), until)
+	}
+	if err := t.Flush(); err != nil {
+		return exitError{code: exitFailed, err: fmt.Errorf("print: %w", err)}
+	}
+	return nil
+}
+
+// shortKey keeps lines short; --json has the whole fingerprint.
+func shortKey(key string) string {
+	const enough = len("SHA256:") + 12
+	switch {
+	case key == "":
+		return "none"
+	case key == mfa.Any || len(key) <= enough:
+		return key
+	}
+	return key[:enough] + "..."
+}
+
+func sessionsRevokeCommand(c *client) *cobra.Command {
+	var all, yes, endLogins bool
+	cmd := &cobra.Command{
+		Use:   "revoke [USER [SESSION] | --all]",
+		Short: "End remembered logins, so that the second factor is asked for again",
+		Long: "Without USER, your own. Logins that run already go on, unless --end-logins ends\n" +
+			"them: all of the user's that systemd-logind knows, but the one you type this in.",
+		Example: "  mfactl sessions revoke alice\n  mfactl sessions revoke alice k4w2mzq7xd\n" +
+			"  mfactl sessions revoke alice --end-logins\n  mfactl sessions revoke --all",
+		Args: cobra.MaximumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkRevoke(args, all, endLogins); err != nil {
+				return err
+			}
+			if all && !yes && !confirm(cmd, questionAll(endLogins)) {
+				return exitError{code: exitFailed, err: errors.New("nothing was changed"), hint: "Answer y, or give --yes."}
+			}
+			if !all && len(args) == 0 {
+				name, err := userOrSelf(nil)
+				if err != nil {
+					return err
+				}
+				args = []string{name}
+			}
+			out, err := c.revoke(cmd, args)
+			if !endLogins || len(args) > 0 && err != nil {
+				return err
+			}
+			return errors.Join(err, endRunning(cmd, args, out.UID))
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "of everybody")
+	cmd.Flags().BoolVar(&endLogins, "end-logins", false, "end the logins that run, too")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+func checkRevoke(args []string, all, endLogins bool) error {
+	if endLogins && len(args) == 2 {
+		return exitError{
+			code: exitUsage, err: errors.New("--end-logins is for all logins of a user, not for one session"),
+			hint: "Leave the session out, or --end-logins.",
+		}
+	}
+	return allOrUser(all, args)
+}
+
+func questionAll(endLogins bool) string {
+	if endLogins {
+		return "Revoke the remembered logins of everybody, and end all logins that run? [y/N] "
+	}
+	return "Revoke the remembered logins of everybody? [y/N] "
+}
+
+// revoke ends what args name: nobody is everybody, or a user, or one session.
+func (c *client) revoke(cmd *cobra.Command, args []string) (out server.Revocation, err error) {
+	path := allSessions
+	switch len(args) {
+	case 1:
+		path = userPath(args[0], "/sessions")
+	case 2:
+		path = userPath(args[0], "/sessions/"+url.PathEscape(args[1]))
+	}
+	if err := c.call(cmd.Context(), http.MethodDelete, path, nil, &out); err != nil {
+		return out, err
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), revokedText(out, args))
+	if len(out.Failed) > 0 {
+		return out, unreadable(out.Failed)
+	}
+	return out, nil
+}
+
+func revokedText(out server.Revocation, args []string) string {
+	switch {
+	case len(args) == 0:
+		return fmt.Sprintf("%s of %s revoked.", count(out.Revoked, "session"), count(len(out.Users), "user"))
+	case out.Revoked == 0:
+		return fmt.Sprintf("No login of %s was remembered.", args[0])
+	}
+	return fmt.Sprintf("%s of %s revoked.", count(out.Revoked, "session"), args[0])
+}
+
+// count says how many of something there are.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
