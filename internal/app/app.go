@@ -71,6 +71,9 @@ type App struct {
 	started time.Time
 	pam     *server.PAM
 
+	rotating sync.Mutex    // held while the key or its file changes
+	rotated  chan struct{} // has room for one word that it did
+
 	carrier *carrier
 	queue   *deliver.Queue
 
@@ -152,7 +155,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if opts.sweepFirst == 0 {
 		opts.sweepFirst = sweepFirst
 	}
-	a := &App{opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version)}
+	a := &App{opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version), rotated: make(chan struct{}, 1)}
 	// A message is given up while there is time left to tell so in its login.
 	sender := a.metrics.Sends(hurried{deliver.Retry(a.metrics.Attempts(a.carrier), retryBase, retryLimit)})
 	a.queue = deliver.NewQueue(sender, time.Duration(cfg.Server.LoginTimeout)*4/5)
@@ -212,6 +215,11 @@ func openKey(cfg seal.Config, s store.Store) (*seal.Key, error) {
 		return nil, err
 	case isNew:
 		_, err = s.Put(ctx, store.Item{Key: keyID, Value: []byte(key.ID())})
+		return key, err
+	case string(known.Value) != key.ID() && slices.Contains(key.IDs(), string(known.Value)):
+		// A change of the key was cut short between the file and this note of it.
+		known.Value = []byte(key.ID())
+		_, err = s.Put(ctx, known)
 		return key, err
 	case string(known.Value) != key.ID():
 		return nil, fmt.Errorf("secrets.key_file %q holds key %s, but the store was written with key %s: restore that key file from a backup",

@@ -25,6 +25,11 @@ func (a *Asker) OpenTOTP(id mfa.Identity, sealed string) ([]byte, error) {
 	return a.deps.Key.Open(sealed, id.Name, totpField)
 }
 
+// ResealTOTP returns a sealed secret that needs no former key.
+func (a *Asker) ResealTOTP(id mfa.Identity, sealed string) (string, error) {
+	return a.deps.Key.Reseal(sealed, id.Name, totpField)
+}
+
 // OpenTOTPWith is OpenTOTP for a secret that was sealed with another key.
 func (*Asker) OpenTOTPWith(key *seal.Key, id mfa.Identity, sealed string) ([]byte, error) {
 	return key.Open(sealed, id.Name, totpField)

@@ -22,18 +22,35 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 )
 
 // keySize is the size of the key in bytes.
 const keySize = 32
 
-// A Key is the daemon's secret. Its methods may be called from many goroutines.
+// A Key is the daemon's secret, and the secrets that it was before: what was
+// made with those is still known until they are forgotten. Its methods may be
+// called from many goroutines.
 type Key struct {
-	secret [keySize]byte
+	ring atomic.Pointer[ring]
 }
 
-// Load reads the key file: 64 hexadecimal digits and a newline. It refuses a
+// A ring is a secret and those it took the place of, newest first. It never
+// changes.
+type ring [][keySize]byte
+
+func newKey(r ring) *Key {
+	k := &Key{}
+	k.ring.Store(&r)
+	return k
+}
+
+// current returns the secret that new things are made with.
+func (k *Key) current() [keySize]byte { return (*k.ring.Load())[0] }
+
+// Load reads the key file: 64 hexadecimal digits and a newline, and likewise
+// those of former keys that are not forgotten yet. It refuses a
 // file that is not regular, belongs to someone else than root or the caller, or
 // is open to group or others. The error wraps fs.ErrNotExist if there is none.
 func Load(path string) (*Key, error) { return load(path, os.Geteuid()) }
@@ -104,8 +121,9 @@ func isCredential(mode fs.FileMode, st *syscall.Stat_t) bool {
 // Create makes a new key and writes it to path, durably and only if nothing is
 // there yet. The folder is made when missing, mode 0700.
 func Create(path string) (*Key, error) {
-	var k Key
-	rand.Read(k.secret[:])
+	var secret [keySize]byte
+	rand.Read(secret[:])
+	k := newKey(ring{secret})
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create secrets.key_file: %w", err)
@@ -127,7 +145,7 @@ func Create(path string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create secrets.key_file: %w", err)
 	}
-	return &k, nil
+	return k, nil
 }
 
 func syncDir(dir string) error {
@@ -140,8 +158,19 @@ func syncDir(dir string) error {
 
 // MAC returns a keyed hash (HMAC-SHA256, RFC 2104) of the parts, which cannot
 // be mistaken for a hash of other parts or for another purpose.
-func (k *Key) MAC(purpose string, parts ...[]byte) []byte {
-	sub, err := hkdf.Key(sha256.New, k.secret[:], nil, "mfa "+purpose, sha256.Size)
+func (k *Key) MAC(purpose string, parts ...[]byte) []byte { return mac(k.current(), purpose, parts) }
+
+// MACs returns the hash that MAC makes, and those it made before.
+func (k *Key) MACs(purpose string, parts ...[]byte) [][]byte {
+	var all [][]byte
+	for _, secret := range *k.ring.Load() {
+		all = append(all, mac(secret, purpose, parts))
+	}
+	return all
+}
+
+func mac(secret [keySize]byte, purpose string, parts [][]byte) []byte {
+	sub, err := hkdf.Key(sha256.New, secret[:], nil, "mfa "+purpose, sha256.Size)
 	if err != nil {
 		panic("seal: hkdf of 32 bytes: " + err.Error()) // only for lengths over 255 hashes
 	}
@@ -157,4 +186,15 @@ func (k *Key) MAC(purpose string, parts ...[]byte) []byte {
 
 // ID names the key without giving it away. The store remembers it, so that a
 // wrong key is noticed at start and not by the first user whose code fails.
-func (k *Key) ID() string { return hex.EncodeToString(k.MAC("key id")[:8]) }
+func (k *Key) ID() string { return idOf(k.current()) }
+
+// IDs returns the names of the key and of its former ones.
+func (k *Key) IDs() []string {
+	var all []string
+	for _, secret := range *k.ring.Load() {
+		all = append(all, idOf(secret))
+	}
+	return all
+}
+
+func idOf(secret [keySize]byte) string { return hex.EncodeToString(mac(secret, "key id", nil)[:8]) }

@@ -43,6 +43,7 @@ const maxBody = 64 << 10
 //	POST /v1/users/NAME/import   an Import
 //	GET  /v1/backup              a stream; root only
 //	POST /v1/restore             a Restore; root only
+//	POST /v1/key/rotate          a stream of Resealed
 //	POST /v1/send-test           {"method": "email", "to": "…"}; see sendtest.go
 //	POST /v1/explain             {"user": "…", "service": "…", …}; see login.Visit
 //	GET, DELETE /v1/sessions
@@ -59,6 +60,7 @@ type Control struct {
 	Lookup     login.Lookup
 	AdminGroup func() string
 	Status     func(context.Context) Status
+	RotateKey  func(ctx context.Context, begin func(total int), fn func(user string, err error)) error
 	// SendTest sends a test message once and returns every step of it.
 	SendTest func(ctx context.Context, method mfa.Method, to string) ([]deliver.Step, error)
 	Audit    *audit.Log
@@ -117,6 +119,7 @@ func (s *Control) routes(mux router) {
 	mux.HandleFunc("POST /v1/users/{name}/import", s.admin(s.takeOver))
 	mux.HandleFunc("GET /v1/backup", s.streaming(s.root, s.backup))
 	mux.HandleFunc("POST /v1/restore", s.admin(s.restore))
+	mux.HandleFunc("POST /v1/key/rotate", s.streaming(s.actor, s.rotateKey))
 	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setContact(mfa.Email)))
 	mux.HandleFunc("POST /v1/users/{name}/totp", s.admin(s.setApp))
 	mux.HandleFunc("PUT /v1/users/{name}/phone", s.admin(s.setContact(mfa.SMS)))

@@ -45,6 +45,7 @@ var adminWays = []way{
 	{"POST /v1/users/{name}/import", "/v1/users/nobody/import", `{"uid": 65534}`, 400, false},   // of nothing
 	{"GET /v1/backup", "/v1/backup", "", 200, true},
 	{"POST /v1/restore", "/v1/restore", "{}", 400, true},
+	{"POST /v1/key/rotate", "/v1/key/rotate", "", 200, false},
 	{"GET /v1/sessions", "/v1/sessions", "", 200, false},
 	{"DELETE /v1/sessions", "/v1/sessions", "", 200, false},
 }
@@ -81,6 +82,7 @@ func peerDesk(t *testing.T) (socket string, records store.Records) {
 	s.AdminGroup = func() string { return "daemon" }
 	s.Status = func(context.Context) Status { return Status{StoreOK: true} }
 	s.SendTest = fakeSendTest
+	s.RotateKey = func(context.Context, func(int), func(string, error)) error { return nil }
 	dir, err := os.MkdirTemp("", "peers") // t.TempDir is closed to other users
 	if err != nil {
 		t.Fatal(err)
