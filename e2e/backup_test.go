@@ -81,3 +81,18 @@ func TestPassphraseIsHiddenAndCanBeLeft(t *testing.T) {
 		t.Error("there is a backup")
 	}
 }
+
+// The key can be changed at any time: apps and codes that are under way work.
+func TestKeyIsChangedDuringALogin(t *testing.T) {
+	s, alice, p, clock := twoMethods(t)
+	c := s.begin(alice)
+	c.expect(t, codeOrMenu)
+	c.send("m")
+	c.pick(t, byEmail, "")
+	c.expect(t, codeOrMenu)
+	code := s.code(alice, 2)
+	expectSaid(t, s.mustControl("key", "rotate", "--yes"), "the secrets of 1 user are sealed with it")
+	c.send(code)
+	c.expectIn(t)
+	s.loginByApp(alice, p, clock)
+}

@@ -27,12 +27,13 @@ import (
 // A daemon is mfad within the test. Callers are processes of their own, so it
 // sees their real credentials.
 type daemon struct {
-	t    testing.TB
-	cfg  config.Config
-	log  *slog.Logger
-	app  *app.App // nil: it does not run
-	end  context.CancelFunc
-	done chan error // what Run said
+	t     testing.TB
+	cfg   config.Config
+	log   *slog.Logger
+	app   *app.App // nil: it does not run
+	end   context.CancelFunc
+	done  chan error // what Run said
+	typed []string   // mails whose code was typed
 }
 
 // newDaemon configures one with its sockets in run and all else in work.
@@ -139,12 +140,14 @@ func (d *daemon) login(w io.Writer, name string, answers []string) error {
 
 var codeLine = regexp.MustCompile(`(?m)^Your code: (\d+)$`)
 
-// lastCode waits for a mail with a code and returns the newest code.
+// lastCode waits for a mail with a code that was not typed yet and returns the
+// newest: mails arrive when they do, and an older one may be there before.
 func (d *daemon) lastCode() (string, error) {
 	for n := 1; ; n++ {
 		mails := delivertest.WaitMaildir(d.t, d.cfg.Email.Outbox.Path, n)
 		for _, mail := range slices.Backward(mails) {
-			if m := codeLine.FindStringSubmatch(mail.Text); m != nil {
+			if m := codeLine.FindStringSubmatch(mail.Text); m != nil && !slices.Contains(d.typed, mail.Raw) {
+				d.typed = append(d.typed, mail.Raw)
 				return m[1], nil
 			}
 		}

@@ -13,9 +13,9 @@ import (
 
 func enrollCommand(c *client) *cobra.Command {
 	var email, phone string
-	var silent bool
+	var silent, app bool
 	cmd := &cobra.Command{
-		Use:   "enroll [USER --email ADDRESS --phone NUMBER]",
+		Use:   "enroll [USER --email ADDRESS --phone NUMBER --totp]",
 		Short: "Set up a second factor: your own, or where a user's codes go",
 		Long: "Without USER, set up a second factor for yourself, as at a login: an\n" +
 			"authenticator app, codes by email or by text message. If you have one already,\n" +
@@ -23,22 +23,27 @@ func enrollCommand(c *client) *cobra.Command {
 			"With USER, for administrators: set up where the user's codes go. A mail to the\n" +
 			"address tells the user so. An address or a number counts as confirmed once the\n" +
 			"user has typed back a code that was sent there; 'mfactl confirm resend' repeats\n" +
-			"the mail.",
-		Example: "  mfactl enroll\n  mfactl enroll alice --email alice@example.com\n  mfactl enroll alice --phone +17891234567",
+			"the mail. With --totp, show the QR code and the key of a new authenticator app, to\n" +
+			"hand over; nobody can see them again.",
+		Example: "  mfactl enroll\n  mfactl enroll alice --email alice@example.com\n  mfactl enroll alice --phone +17891234567\n  mfactl enroll alice --totp",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				if email != "" || phone != "" {
-					return exitError{code: exitUsage, err: errors.New("--email and --phone are for another user"), hint: "Give the user, or leave them out."}
+				if email != "" || phone != "" || app {
+					return exitError{code: exitUsage, err: errors.New("--email, --phone and --totp are for another user"), hint: "Give the user, or leave them out."}
 				}
 				return c.converse(cmd, selfPath(server.SelfEnroll))
 			}
-			if email == "" && phone == "" {
-				return exitError{code: exitUsage, err: errors.New("nothing to enroll"), hint: "Give an address or a number: --email alice@example.com, --phone +17891234567."}
+			if email == "" && phone == "" && !app {
+				return exitError{code: exitUsage, err: errors.New("nothing to enroll"), hint: "Give an address or a number, or --totp: --email alice@example.com, --phone +17891234567."}
 			}
-			return c.enroll(cmd, args[0], email, phone, silent)
+			if err := c.enroll(cmd, args[0], email, phone, silent); err != nil || !app {
+				return err
+			}
+			return c.enrollApp(cmd, args[0])
 		},
 	}
+	cmd.Flags().BoolVar(&app, "totp", false, "set up a new authenticator app")
 	cmd.Flags().BoolVar(&silent, "no-message", false, "do not tell the user")
 	cmd.Flags().StringVar(&email, "email", "", "send codes to this `ADDRESS`")
 	cmd.Flags().StringVar(&phone, "phone", "", "send codes by text message to this `NUMBER`, with + and country code")
@@ -62,5 +67,18 @@ func (c *client) enroll(cmd *cobra.Command, user, email, phone string, silent bo
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s is enrolled; codes go to %s.\n", v.User, to)
 	}
+	return nil
+}
+
+// enrollApp sets up an app for another user and shows what it needs.
+func (c *client) enrollApp(cmd *cobra.Command, user string) error {
+	var out struct {
+		User string `json:"user"`
+		Text string `json:"text"`
+	}
+	if err := c.call(cmd.Context(), http.MethodPost, userPath(user, "/totp"), nil, &out); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "For %s:\n\n%s\n", out.User, out.Text)
 	return nil
 }

@@ -106,6 +106,7 @@ func newRoot() *cobra.Command {
 		backupCommand(c),
 		restoreCommand(c),
 		testCommand(),
+		keyCommand(c),
 	)
 	return root
 }

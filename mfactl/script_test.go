@@ -86,8 +86,12 @@ func prepare(env *testscript.Env) error {
 func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
 	d := ts.Value(daemonKey{}).(*daemon)
 	switch {
+	case neg && len(args) == 1 && args[0] == "start":
+		if err := d.start(); err == nil {
+			ts.Fatalf("the daemon started")
+		}
 	case neg || len(args) != 1:
-		ts.Fatalf("usage: daemon start|stop")
+		ts.Fatalf("usage: [!] daemon start, daemon stop")
 	case args[0] == "start":
 		ts.Check(d.start())
 	case args[0] == "stop":

@@ -28,8 +28,9 @@ func sessionsCommand(c *client) *cobra.Command {
 		Short: "List and revoke remembered logins",
 		Long: "A remembered session lets logins from one place in without a second factor for\n" +
 			"a while. It is no login that runs: see --end-logins.",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: "  mfactl sessions list\n  mfactl sessions revoke alice",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(sessionsListCommand(c), sessionsRevokeCommand(c))
 	return cmd

@@ -107,11 +107,12 @@ func (s *switcher) run(ctx context.Context) error {
 			s.service, doctor.ExamineStack(host.FS, s.service).Login.Goes)
 		return nil
 	}
-	if err != nil {
-		return hinted(err, "Nothing was changed.")
-	}
+	// A machine that is not ready is the better reason, if there are two.
 	if err := ready(ctx, host); err != nil {
 		return hinted(err, "Mend that first; mfactl doctor says how. Nothing was changed.")
+	}
+	if err != nil {
+		return hinted(err, "Nothing was changed.")
 	}
 	if !s.agreed(changes) {
 		return hinted(errors.New("nothing was changed"), "Answer y, or give --yes.")

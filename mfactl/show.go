@@ -59,7 +59,11 @@ func viewRows(v enroll.View) [][2]any {
 		rows = append(rows, [2]any{"phone", v.Phone}, [2]any{"phone confirmed", confirmed(v.PhoneConfirmed)})
 	}
 	if v.TOTP != nil {
-		rows = append(rows, [2]any{"authenticator app", "since " + v.TOTP.Local().Format(time.DateTime)})
+		since := "since " + v.TOTP.Local().Format(time.DateTime)
+		if v.TOTPUnconfirmed {
+			since = "not confirmed yet: the next login does"
+		}
+		rows = append(rows, [2]any{"authenticator app", since})
 	}
 	if v.BackupLeft != nil {
 		rows = append(rows, [2]any{"backup codes left", *v.BackupLeft})

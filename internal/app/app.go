@@ -16,9 +16,11 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"mfa/internal/audit"
@@ -69,6 +71,9 @@ type App struct {
 	started time.Time
 	pam     *server.PAM
 
+	rotating sync.Mutex    // held while the key or its file changes
+	rotated  chan struct{} // has room for one word that it did
+
 	carrier *carrier
 	queue   *deliver.Queue
 
@@ -98,10 +103,17 @@ func (s *settings) close() error {
 }
 
 // Check says what is wrong with a configuration beyond its text: files it names
-// that cannot be read. Nothing is made or opened for writing.
+// that cannot be read. Nothing is made or opened for writing. Secrets that only
+// the service can see (config.Config.Credentials) are not looked at.
 func Check(cfg config.Config) error {
-	if _, err := seal.Load(cfg.Secrets.KeyFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	unseen := cfg.Credentials()
+	if !slices.Contains(unseen, "secrets.key_file") {
+		if err := seal.Check(cfg.Secrets.KeyFile, daemonOf(cfg.Store)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if slices.ContainsFunc(unseen, func(key string) bool { return strings.HasPrefix(key, "email.") }) {
+		return nil
 	}
 	email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: hostname()})
 	if err != nil {
@@ -119,8 +131,21 @@ func newSMS(cfg deliver.SMSConfig, opts deliver.SMSOptions) (*deliver.SMS, error
 	return deliver.NewSMS(cfg, opts)
 }
 
+// daemonOf returns the uid of the daemon whose store that is: who checks its
+// configuration is mostly root, and the daemon is not.
+func daemonOf(cfg store.Config) int {
+	if info, err := os.Stat(cfg.Path); err == nil && os.Geteuid() == 0 {
+		return int(info.Sys().(*syscall.Stat_t).Uid)
+	}
+	return os.Geteuid()
+}
+
 // New opens everything the configuration names but the sockets. Close it.
 func New(cfg config.Config, opts Options) (_ *App, err error) {
+	if keys := cfg.Credentials(); len(keys) > 0 {
+		return nil, fmt.Errorf("%s: the value is a credential, but systemd passes none; "+
+			"add LoadCredential=NAME:FILE to mfad.service (systemctl edit mfad)", strings.Join(keys, ", "))
+	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -130,7 +155,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if opts.sweepFirst == 0 {
 		opts.sweepFirst = sweepFirst
 	}
-	a := &App{opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version)}
+	a := &App{opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version), rotated: make(chan struct{}, 1)}
 	// A message is given up while there is time left to tell so in its login.
 	sender := a.metrics.Sends(hurried{deliver.Retry(a.metrics.Attempts(a.carrier), retryBase, retryLimit)})
 	a.queue = deliver.NewQueue(sender, time.Duration(cfg.Server.LoginTimeout)*4/5)
@@ -145,6 +170,9 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	a.audit.Observe(a.metrics.Event)
 	if a.store, err = local.Open(cfg.Store.Path); err != nil {
 		return nil, err
+	}
+	if err = store.CheckFormat(context.Background(), a.store); err != nil {
+		return nil, fmt.Errorf("open store %q: %w", cfg.Store.Path, err)
 	}
 	a.records = store.Records{S: a.metrics.Store(a.store)}
 	if a.key, err = openKey(cfg.Secrets, a.store); err != nil {
@@ -188,6 +216,11 @@ func openKey(cfg seal.Config, s store.Store) (*seal.Key, error) {
 		return nil, err
 	case isNew:
 		_, err = s.Put(ctx, store.Item{Key: keyID, Value: []byte(key.ID())})
+		return key, err
+	case string(known.Value) != key.ID() && slices.Contains(key.IDs(), string(known.Value)):
+		// A change of the key was cut short between the file and this note of it.
+		known.Value = []byte(key.ID())
+		_, err = s.Put(ctx, known)
 		return key, err
 	case string(known.Value) != key.ID():
 		return nil, fmt.Errorf("secrets.key_file %q holds key %s, but the store was written with key %s: restore that key file from a backup",

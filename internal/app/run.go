@@ -59,6 +59,7 @@ func (a *App) Run(ctx context.Context) error {
 	var watching sync.WaitGroup
 	watchCtx, endWatch := context.WithCancel(context.Background())
 	watching.Go(func() { a.watchdog(watchCtx) })
+	watching.Go(func() { a.forgetFormerKeys(watchCtx) })
 	watching.Go(func() { a.sweep(watchCtx) })
 
 	a.opts.Log.Info("ready", "version", mfa.Version, "pam_socket", cfg.Server.PAMSocket,
@@ -130,6 +131,7 @@ func (a *App) control() *server.Control {
 		Lookup:     login.LookupNSS,
 		AdminGroup: func() string { return a.cur.Load().cfg.Server.AdminGroup },
 		Status:     a.status,
+		RotateKey:  a.rotateKey,
 		SendTest:   a.sendTest,
 		Audit:      a.audit,
 		Log:        a.opts.Log,

@@ -25,6 +25,11 @@ func (a *Asker) OpenTOTP(id mfa.Identity, sealed string) ([]byte, error) {
 	return a.deps.Key.Open(sealed, id.Name, totpField)
 }
 
+// ResealTOTP returns a sealed secret that needs no former key.
+func (a *Asker) ResealTOTP(id mfa.Identity, sealed string) (string, error) {
+	return a.deps.Key.Reseal(sealed, id.Name, totpField)
+}
+
 // OpenTOTPWith is OpenTOTP for a secret that was sealed with another key.
 func (*Asker) OpenTOTPWith(key *seal.Key, id mfa.Identity, sealed string) ([]byte, error) {
 	return key.Open(sealed, id.Name, totpField)
@@ -57,10 +62,19 @@ func (c *Conversation) TOTPCode(text string, isNew bool, current func(context.Co
 				last := st.TOTPStep
 				if isNew {
 					last = 0
+					c.NewApp(st, now, p.Period)
 				}
 				return c.spendTOTP(st, now, secret, last, answer, p)
 			}, nil
 		},
+	}
+}
+
+// NewApp drops a used step that lies ahead of the app's that is set up at the time
+// now: it is of a former app with a shorter period, and would keep this one out.
+func (a *Asker) NewApp(st *mfa.State, now time.Time, period time.Duration) {
+	if st.TOTPStep > otp.Step(now, period)+int64(a.cfg.TOTP.Skew) {
+		st.TOTPStep = 0
 	}
 }
 

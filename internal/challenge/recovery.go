@@ -183,3 +183,7 @@ func Revoke(st *mfa.State) {
 	st.Enrolling = nil
 	st.RevokeSessions()
 }
+
+// LongestCode is how long a code can be good that was sent, of either kind: so
+// long the key is needed with which its hash was made.
+func LongestCode(cfg CodeConfig) time.Duration { return max(cfg.lifetime(), recoveryLifetime) }

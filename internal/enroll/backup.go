@@ -140,6 +140,7 @@ func (s *Service) Restore(ctx context.Context, account *mfa.Identity, head Backu
 	if err != nil {
 		return "", err
 	}
+	s.forget(ctx, id, actor)
 	why := "restored from the backup of " + head.Made.Format(time.DateTime) + " UTC"
 	s.Audit.Record(audit.Event{Time: s.Now(), Event: audit.Enrolled, User: id.Name, UID: &id.UID, Actor: actor, Reason: why})
 	s.byAdministrator(id).Notify(live, "Second factor changed", "Your second factor was restored from a backup, by an administrator.", adviceAsk)

@@ -253,7 +253,7 @@ func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others
 		}
 	}
 	t := mfa.TOTPSecret{Secret: begun.Secret, Algorithm: cfg.Algorithm, Digits: cfg.Digits, Period: cfg.Period}
-	q := c.TOTPCode(s.totpSetup(c.Account.ID, secret), true, func(context.Context) (mfa.TOTPSecret, error) { return t, nil })
+	q := c.TOTPCode(s.totpSetup(c.Account.ID, secret)+"\n\nThen type the code that the app shows.", true, func(context.Context) (mfa.TOTPSecret, error) { return t, nil })
 	if others {
 		q.Text, q.Keys = q.Text+" m is for another method.", []string{"m"}
 	}
@@ -285,7 +285,7 @@ func (s *Service) totpSetup(id mfa.Identity, secret []byte) string {
 	if drawing, err := otp.QR(uri, s.QR); err == nil && drawing != "" {
 		b.WriteString(drawing + "\n")
 	}
-	fmt.Fprintf(&b, "%s\n\nKey: %s\n\nThen type the code that the app shows.", uri, otp.Groups(secret))
+	fmt.Fprintf(&b, "%s\n\nKey: %s", uri, otp.Groups(secret))
 	return b.String()
 }
 

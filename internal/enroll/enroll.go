@@ -169,8 +169,9 @@ type View struct {
 	Phone              string       `json:"phone,omitempty"`
 	PhoneConfirmed     *time.Time   `json:"phone_confirmed,omitempty"`
 	PhoneAddedBy       string       `json:"phone_added_by,omitempty"`
-	TOTP               *time.Time   `json:"totp,omitempty"`        // when the app was set up
-	BackupLeft         *int         `json:"backup_left,omitempty"` // codes that are not used
+	TOTP               *time.Time   `json:"totp,omitempty"`             // when the app was set up
+	TOTPUnconfirmed    bool         `json:"totp_unconfirmed,omitempty"` // no code of the app was ever typed
+	BackupLeft         *int         `json:"backup_left,omitempty"`      // codes that are not used
 	Preferred          mfa.Method   `json:"preferred,omitempty"`
 	Skipped            *time.Time   `json:"skipped,omitempty"`  // when the user chose to have no second factor
 	Outdated           bool         `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
@@ -259,7 +260,7 @@ func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) View {
 		Outdated: en.Generation < s.Generation,
 	}
 	if en.TOTP != nil {
-		v.TOTP = &en.TOTP.Confirmed
+		v.TOTP, v.TOTPUnconfirmed = &en.TOTP.Confirmed, en.TOTP.Confirmed.IsZero()
 	}
 	if st.UID != id.UID {
 		st = mfa.State{}

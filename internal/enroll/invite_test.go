@@ -43,6 +43,11 @@ func TestInvite(t *testing.T) {
 	}
 	invite(t, s, nil, nil)
 	invite(t, s, ErrTooSoon, nil)
+	if err := s.SetContact(t.Context(), alice, mfa.Email, "alive@example.com", "root"); err != nil {
+		t.Fatal(err)
+	}
+	invite(t, s, nil, nil) // another address
+	invite(t, s, ErrTooSoon, nil)
 	at = at.Add(inviteEvery)
 	invite(t, s, nil, nil)
 	at = at.Add(-time.Hour) // a clock that was wrong keeps nobody from it

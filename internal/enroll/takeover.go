@@ -89,6 +89,7 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 		return Taken{}, err
 	}
 	s.recordTaken(id, in, en, actor)
+	s.forget(ctx, id, actor)
 	// A step of a former app with shorter periods would keep this one out.
 	return out, acct.Update(ctx, func(st *mfa.State) error {
 		if st.TOTPStep > step+ahead {

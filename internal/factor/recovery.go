@@ -31,7 +31,7 @@ func NewRecovery(key *seal.Key, id mfa.Identity, code string, now time.Time, lif
 	r := mfa.Recovery{Nonce: make([]byte, nonceSize), Expires: now.Add(lifetime)}
 	rand.Read(r.Nonce)
 	plain, _ := symbols(code, recoverySymbols)
-	r.MAC = recoveryMAC(key, id, r, plain)
+	r.MAC = key.MAC(recoveryPurpose, recoveryParts(id, r, plain)...)
 	return r
 }
 
@@ -40,11 +40,16 @@ func NewRecovery(key *seal.Key, id mfa.Identity, code string, now time.Time, lif
 // secret. It is read as loosely as a backup code. It does not look at r.Expires.
 func RecoveryMatches(key *seal.Key, id mfa.Identity, r mfa.Recovery, answer string) (right, shaped bool) {
 	plain, shaped := symbols(answer, recoverySymbols)
-	return shaped && hmac.Equal(r.MAC, recoveryMAC(key, id, r, plain)), shaped
+	for _, mac := range key.MACs(recoveryPurpose, recoveryParts(id, r, plain)...) {
+		right = shaped && hmac.Equal(r.MAC, mac) || right
+	}
+	return right, shaped
 }
 
-// recoveryMAC binds a code to its user.
-func recoveryMAC(key *seal.Key, id mfa.Identity, r mfa.Recovery, plain string) []byte {
+const recoveryPurpose = "recovery code"
+
+// recoveryParts bind a code to its user.
+func recoveryParts(id mfa.Identity, r mfa.Recovery, plain string) [][]byte {
 	uid := binary.BigEndian.AppendUint32(nil, id.UID)
-	return key.MAC("recovery code", []byte(id.Name), uid, r.Nonce, []byte(plain))
+	return [][]byte{[]byte(id.Name), uid, r.Nonce, []byte(plain)}
 }

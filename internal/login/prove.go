@@ -200,6 +200,8 @@ func (l *attempt) proven(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 	switch m {
 	case mfa.Email, mfa.SMS:
 		l.confirm(ctx, en, l.Arrived())
+	case mfa.TOTP:
+		l.confirmApp(ctx, en)
 	case mfa.Backup:
 		l.backupUsed(ctx, en)
 	}
@@ -228,12 +230,36 @@ func (l *attempt) confirm(ctx context.Context, en mfa.Enrollment, at challenge.T
 	if a := en.Contact(at.Method); a == nil || !a.Confirmed.IsZero() || l.Account.IsNobody() {
 		return
 	}
-	err := l.deps.Records.UpdateEnrollment(ctx, l.Account.ID.Name, func(en *mfa.Enrollment) error {
-		a := en.Contact(at.Method)
-		if en.UID != l.Account.ID.UID || a == nil || a.Address != at.To {
-			return errChanged // who changed it wants another address confirmed
+	l.writeConfirmed(ctx, at.Method, deliver.Mask(at.To), func(en *mfa.Enrollment) *time.Time {
+		if a := en.Contact(at.Method); a != nil && a.Address == at.To {
+			return &a.Confirmed
 		}
-		a.Confirmed = l.deps.Now().UTC().Truncate(time.Second)
+		return nil
+	})
+}
+
+// confirmApp notes that the user has the app which an administrator set up.
+func (l *attempt) confirmApp(ctx context.Context, en mfa.Enrollment) {
+	if en.TOTP == nil || !en.TOTP.Confirmed.IsZero() || l.Account.IsNobody() {
+		return
+	}
+	l.writeConfirmed(ctx, mfa.TOTP, "", func(now *mfa.Enrollment) *time.Time {
+		if now.TOTP != nil && now.TOTP.Secret == en.TOTP.Secret {
+			return &now.TOTP.Confirmed
+		}
+		return nil
+	})
+}
+
+// writeConfirmed sets the time that find returns of the enrollment as it stands;
+// nil if who changed it wants something else confirmed.
+func (l *attempt) writeConfirmed(ctx context.Context, m mfa.Method, to string, find func(*mfa.Enrollment) *time.Time) {
+	err := l.deps.Records.UpdateEnrollment(ctx, l.Account.ID.Name, func(en *mfa.Enrollment) error {
+		at := find(en)
+		if en.UID != l.Account.ID.UID || at == nil {
+			return errChanged
+		}
+		*at = l.deps.Now().UTC().Truncate(time.Second)
 		return nil
 	})
 	if errors.Is(err, errChanged) {
@@ -244,7 +270,7 @@ func (l *attempt) confirm(ctx context.Context, en mfa.Enrollment, at challenge.T
 		return
 	}
 	ev := l.Event(audit.Enrolled)
-	ev.Method, ev.To, ev.Reason = string(at.Method), deliver.Mask(at.To), "confirmed by a code"
+	ev.Method, ev.To, ev.Reason = string(m), to, "confirmed by a code"
 	l.deps.Audit.Record(ev)
 }
 

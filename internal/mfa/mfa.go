@@ -173,7 +173,7 @@ type TOTPSecret struct {
 	Algorithm string    `toml:"algorithm"`
 	Digits    int       `toml:"digits"`
 	Period    Duration  `toml:"period"`
-	Confirmed time.Time `toml:"confirmed"`
+	Confirmed time.Time `toml:"confirmed,omitempty"` // zero: no code of it was ever typed
 }
 
 // A BackupSet is what is kept of backup codes that were made together:

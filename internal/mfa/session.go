@@ -59,6 +59,11 @@ func (en Enrollment) Fingerprint() string {
 			*a = &Address{Address: (*a).Address}
 		}
 	}
+	if en.TOTP != nil {
+		app := *en.TOTP
+		app.Confirmed = time.Time{}
+		en.TOTP = &app
+	}
 	b, err := json.Marshal(en)
 	if err != nil {
 		return "" // cannot be; and no session has it

@@ -27,33 +27,49 @@ var boxText = base64.RawURLEncoding.Strict()
 // and field gives plain back: a sealed text moved to another record is refused.
 // User is the canonical name; field says what the secret is, like "totp.secret".
 func (k *Key) Seal(plain []byte, user, field string) string {
-	aead := k.box()
-	box := make([]byte, aead.NonceSize(), aead.NonceSize()+len(plain)+aead.Overhead())
-	rand.Read(box)
-	return boxVersion + boxText.EncodeToString(aead.Seal(box, box, plain, boundTo(user, field)))
+	aead := box(k.current())
+	b := make([]byte, aead.NonceSize(), aead.NonceSize()+len(plain)+aead.Overhead())
+	rand.Read(b)
+	return boxVersion + boxText.EncodeToString(aead.Seal(b, b, plain, boundTo(user, field)))
 }
 
-// Open returns what Seal hid for the same user and field. Neither the plain nor
-// the sealed text is ever part of the error.
+// Open returns what Seal hid for the same user and field, with this key or a
+// former one. Neither the plain nor the sealed text is ever part of the error.
 func (k *Key) Open(sealed, user, field string) ([]byte, error) {
+	plain, _, err := k.open(sealed, user, field)
+	return plain, err
+}
+
+// Reseal returns a sealed text that needs no former key: the same one, if it
+// never needed one.
+func (k *Key) Reseal(sealed, user, field string) (string, error) {
+	plain, former, err := k.open(sealed, user, field)
+	if err != nil || !former {
+		return sealed, err
+	}
+	return k.Seal(plain, user, field), nil
+}
+
+// open is Open, and says whether it needed a former key.
+func (k *Key) open(sealed, user, field string) (plain []byte, former bool, err error) {
 	text, known := strings.CutPrefix(sealed, boxVersion)
-	box, err := boxText.DecodeString(text)
-	aead := k.box()
-	if !known || err != nil || len(box) < aead.NonceSize()+aead.Overhead() {
-		return nil, fmt.Errorf("open %s of %q: not a sealed secret: want %q and base64", field, user, boxVersion)
+	b, err := boxText.DecodeString(text)
+	if !known || err != nil || len(b) < chacha20poly1305.NonceSizeX+chacha20poly1305.Overhead {
+		return nil, false, fmt.Errorf("open %s of %q: not a sealed secret: want %q and base64", field, user, boxVersion)
 	}
-	nonce, hidden := box[:aead.NonceSize()], box[aead.NonceSize():]
-	plain, err := aead.Open(nil, nonce, hidden, boundTo(user, field))
-	if err != nil {
-		return nil, fmt.Errorf("open %s of %q: it was sealed with another key or for another user or field, "+
-			"or was changed since", field, user)
+	nonce, hidden := b[:chacha20poly1305.NonceSizeX], b[chacha20poly1305.NonceSizeX:]
+	for i, secret := range *k.ring.Load() {
+		if plain, err = box(secret).Open(nil, nonce, hidden, boundTo(user, field)); err == nil {
+			return plain, i > 0, nil
+		}
 	}
-	return plain, nil
+	return nil, false, fmt.Errorf("open %s of %q: it was sealed with another key or for another user or field, "+
+		"or was changed since", field, user)
 }
 
 // box returns the cipher of Seal and Open.
-func (k *Key) box() cipher.AEAD {
-	sub, err := hkdf.Key(sha256.New, k.secret[:], nil, boxInfo, chacha20poly1305.KeySize)
+func box(secret [keySize]byte) cipher.AEAD {
+	sub, err := hkdf.Key(sha256.New, secret[:], nil, boxInfo, chacha20poly1305.KeySize)
 	if err != nil {
 		panic("seal: hkdf of 32 bytes: " + err.Error()) // only for lengths over 255 hashes
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 func TestSealThenOpen(t *testing.T) {
-	k := &Key{secret: [keySize]byte{1}}
+	k := newKey(ring{{1}})
 	for _, plain := range []string{"", "x", "a secret of twenty b", strings.Repeat("long ", 1000)} {
 		sealed := k.Seal([]byte(plain), "alice", "totp.secret")
 		if !strings.HasPrefix(sealed, "v1.") || (len(plain) > 8 && strings.Contains(sealed, plain)) {
@@ -24,8 +24,8 @@ func TestSealThenOpen(t *testing.T) {
 }
 
 func TestOpenRefusesWhatWasNotSealedForIt(t *testing.T) {
-	k := &Key{secret: [keySize]byte{1}}
-	other := &Key{secret: [keySize]byte{2}}
+	k := newKey(ring{{1}})
+	other := newKey(ring{{2}})
 	const plain = "a secret of twenty b"
 	sealed := k.Seal([]byte(plain), "alice", "totp.secret")
 	for name, tc := range map[string]struct {
@@ -59,7 +59,7 @@ func TestOpenRefusesWhatWasNotSealedForIt(t *testing.T) {
 }
 
 func TestOpenRefusesEveryChangedByte(t *testing.T) {
-	k := &Key{secret: [keySize]byte{1}}
+	k := newKey(ring{{1}})
 	box, err := boxText.DecodeString(k.Seal([]byte("secret"), "alice", "f")[len(boxVersion):])
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func TestBoxInfoIsNoPurposeOfMAC(t *testing.T) {
 const keptBox = "v1.yIDkmsRUKOlS1-oGniYXPabDLiuZ7K_8sdsZKx6gRuD6adsQGpSaz8Gn4aBaRuo6dgtf6slUXJK64mPE"
 
 func TestOpenReadsWhatTheFirstVersionSealed(t *testing.T) {
-	k := &Key{secret: [keySize]byte{1}}
+	k := newKey(ring{{1}})
 	got, err := k.Open(keptBox, "alice", "totp.secret")
 	if err != nil || string(got) != "a secret of twenty b" {
 		t.Errorf("opened %q: %v", got, err)
@@ -93,7 +93,7 @@ func TestOpenReadsWhatTheFirstVersionSealed(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	k := &Key{secret: [keySize]byte{1}}
+	k := newKey(ring{{1}})
 	f.Add(keptBox, "alice")
 	f.Add(keptBox, "bob")
 	f.Add(keptBox[len(boxVersion):], "alice")
@@ -110,7 +110,7 @@ func FuzzOpen(f *testing.F) {
 }
 
 func BenchmarkOpen(b *testing.B) {
-	k := &Key{secret: [keySize]byte{1}}
+	k := newKey(ring{{1}})
 	sealed := k.Seal(make([]byte, 20), "alice", "totp.secret")
 	for b.Loop() {
 		if _, err := k.Open(sealed, "alice", "totp.secret"); err != nil {

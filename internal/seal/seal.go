@@ -21,22 +21,51 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync/atomic"
 	"syscall"
 )
 
 // keySize is the size of the key in bytes.
 const keySize = 32
 
-// A Key is the daemon's secret. Its methods may be called from many goroutines.
+// A Key is the daemon's secret, and the secrets that it was before: what was
+// made with those is still known until they are forgotten. Its methods may be
+// called from many goroutines.
 type Key struct {
-	secret [keySize]byte
+	ring atomic.Pointer[ring]
 }
 
-// Load reads the key file: 64 hexadecimal digits and a newline. It refuses a
+// A ring is a secret and those it took the place of, newest first. It never
+// changes.
+type ring [][keySize]byte
+
+func newKey(r ring) *Key {
+	k := &Key{}
+	k.ring.Store(&r)
+	return k
+}
+
+// current returns the secret that new things are made with.
+func (k *Key) current() [keySize]byte { return (*k.ring.Load())[0] }
+
+// Load reads the key file: 64 hexadecimal digits and a newline, and likewise
+// those of former keys that are not forgotten yet. It refuses a
 // file that is not regular, belongs to someone else than root or the caller, or
 // is open to group or others. The error wraps fs.ErrNotExist if there is none.
-func Load(path string) (*Key, error) {
+func Load(path string) (*Key, error) { return load(path, os.Geteuid()) }
+
+// Check says what Load would say to a process that runs as uid.
+func Check(path string, uid int) error {
+	_, err := load(path, uid)
+	return err
+}
+
+func load(path string, uid int) (*Key, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("read secrets.key_file: %w; run chown %s on it", err, chownTo(uid))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read secrets.key_file: %w", err)
 	}
@@ -45,7 +74,7 @@ func Load(path string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read secrets.key_file: %w", err)
 	}
-	if err := private(info); err != nil {
+	if err := private(info, uid); err != nil {
 		return nil, fmt.Errorf("read secrets.key_file %q: %w", path, err)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, 1024))
@@ -59,25 +88,42 @@ func Load(path string) (*Key, error) {
 	return k, nil
 }
 
-// private says whether only root and the caller can touch the file.
-func private(info fs.FileInfo) error {
+// private says whether only root and uid can touch the file.
+func private(info fs.FileInfo, uid int) error {
 	if !info.Mode().IsRegular() {
 		return errors.New("not a regular file")
 	}
-	if m := info.Mode().Perm(); m&0o077 != 0 {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if m := info.Mode().Perm(); m&0o077 != 0 && !(ok && isCredential(m, st)) {
 		return fmt.Errorf("mode %04o is open to others; run chmod 0600 on it", m)
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("belongs to uid %d; run chown root on it", st.Uid)
+	if ok && st.Uid != 0 && int(st.Uid) != uid {
+		return fmt.Errorf("belongs to uid %d; run chown %s on it", st.Uid, chownTo(uid))
 	}
 	return nil
+}
+
+// chownTo names a user to chown(1).
+func chownTo(uid int) string {
+	if uid != 0 {
+		return strconv.Itoa(uid)
+	}
+	return "root"
+}
+
+// isCredential tells a credential as systemd makes them where it can set ACLs:
+// root's, with one user beside root who may read it. The mode shows the ACL's mask
+// in place of the group's rights, and the group is root's (acl(5)).
+func isCredential(mode fs.FileMode, st *syscall.Stat_t) bool {
+	return mode == 0o440 && st.Uid == 0 && st.Gid == 0
 }
 
 // Create makes a new key and writes it to path, durably and only if nothing is
 // there yet. The folder is made when missing, mode 0700.
 func Create(path string) (*Key, error) {
-	var k Key
-	rand.Read(k.secret[:])
+	var secret [keySize]byte
+	rand.Read(secret[:])
+	k := newKey(ring{secret})
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create secrets.key_file: %w", err)
@@ -99,7 +145,7 @@ func Create(path string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create secrets.key_file: %w", err)
 	}
-	return &k, nil
+	return k, nil
 }
 
 func syncDir(dir string) error {
@@ -112,8 +158,19 @@ func syncDir(dir string) error {
 
 // MAC returns a keyed hash (HMAC-SHA256, RFC 2104) of the parts, which cannot
 // be mistaken for a hash of other parts or for another purpose.
-func (k *Key) MAC(purpose string, parts ...[]byte) []byte {
-	sub, err := hkdf.Key(sha256.New, k.secret[:], nil, "mfa "+purpose, sha256.Size)
+func (k *Key) MAC(purpose string, parts ...[]byte) []byte { return mac(k.current(), purpose, parts) }
+
+// MACs returns the hash that MAC makes, and those it made before.
+func (k *Key) MACs(purpose string, parts ...[]byte) [][]byte {
+	var all [][]byte
+	for _, secret := range *k.ring.Load() {
+		all = append(all, mac(secret, purpose, parts))
+	}
+	return all
+}
+
+func mac(secret [keySize]byte, purpose string, parts [][]byte) []byte {
+	sub, err := hkdf.Key(sha256.New, secret[:], nil, "mfa "+purpose, sha256.Size)
 	if err != nil {
 		panic("seal: hkdf of 32 bytes: " + err.Error()) // only for lengths over 255 hashes
 	}
@@ -129,4 +186,15 @@ func (k *Key) MAC(purpose string, parts ...[]byte) []byte {
 
 // ID names the key without giving it away. The store remembers it, so that a
 // wrong key is noticed at start and not by the first user whose code fails.
-func (k *Key) ID() string { return hex.EncodeToString(k.MAC("key id")[:8]) }
+func (k *Key) ID() string { return idOf(k.current()) }
+
+// IDs returns the names of the key and of its former ones.
+func (k *Key) IDs() []string {
+	var all []string
+	for _, secret := range *k.ring.Load() {
+		all = append(all, idOf(secret))
+	}
+	return all
+}
+
+func idOf(secret [keySize]byte) string { return hex.EncodeToString(mac(secret, "key id", nil)[:8]) }

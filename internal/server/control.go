@@ -35,6 +35,7 @@ const maxBody = 64 << 10
 //	GET  /v1/users/NAME
 //	PUT  /v1/users/NAME/email    {"address": "…", "silent": false}
 //	PUT  /v1/users/NAME/phone    {"address": "+…"}
+//	POST /v1/users/NAME/totp     a new app; the answer has its key
 //	POST /v1/users/NAME/lock     {"for": "2h"}, or {} for until unlocked
 //	POST /v1/users/NAME/unlock
 //	POST /v1/users/NAME/reset
@@ -42,6 +43,7 @@ const maxBody = 64 << 10
 //	POST /v1/users/NAME/import   an Import
 //	GET  /v1/backup              a stream; root only
 //	POST /v1/restore             a Restore; root only
+//	POST /v1/key/rotate          a stream of Resealed
 //	POST /v1/send-test           {"method": "email", "to": "…"}; see sendtest.go
 //	POST /v1/explain             {"user": "…", "service": "…", …}; see login.Visit
 //	GET, DELETE /v1/sessions
@@ -58,6 +60,7 @@ type Control struct {
 	Lookup     login.Lookup
 	AdminGroup func() string
 	Status     func(context.Context) Status
+	RotateKey  func(ctx context.Context, begin func(total int), fn func(user string, err error)) error
 	// SendTest sends a test message once and returns every step of it.
 	SendTest func(ctx context.Context, method mfa.Method, to string) ([]deliver.Step, error)
 	Audit    *audit.Log
@@ -116,7 +119,9 @@ func (s *Control) routes(mux router) {
 	mux.HandleFunc("POST /v1/users/{name}/import", s.admin(s.takeOver))
 	mux.HandleFunc("GET /v1/backup", s.streaming(s.root, s.backup))
 	mux.HandleFunc("POST /v1/restore", s.admin(s.restore))
+	mux.HandleFunc("POST /v1/key/rotate", s.streaming(s.actor, s.rotateKey))
 	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setContact(mfa.Email)))
+	mux.HandleFunc("POST /v1/users/{name}/totp", s.admin(s.setApp))
 	mux.HandleFunc("PUT /v1/users/{name}/phone", s.admin(s.setContact(mfa.SMS)))
 	mux.HandleFunc("POST /v1/users/{name}/lock", s.admin(s.lock))
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
@@ -312,6 +317,16 @@ func (s *Control) setContact(m mfa.Method) func(*http.Request, string) (any, err
 		}
 		return s.Enroll().Show(r.Context(), id)
 	}
+}
+
+// setApp gives a user a new authenticator app.
+func (s *Control) setApp(r *http.Request, actor string) (any, error) {
+	id, err := s.account(r)
+	if err != nil {
+		return nil, err
+	}
+	text, err := s.Enroll().SetApp(r.Context(), id, actor)
+	return map[string]string{"user": id.Name, "text": text}, err
 }
 
 func (s *Control) unlock(r *http.Request, actor string) (any, error) {

@@ -34,6 +34,7 @@ var adminWays = []way{
 	{"GET /v1/users/{name}", "/v1/users/nobody", "", 200, false},
 	{"PUT /v1/users/{name}/email", "/v1/users/nobody/email", `{"address": "eve@example.com"}`, 200, false},
 	{"PUT /v1/users/{name}/phone", "/v1/users/nobody/phone", `{"address": "+17891234567"}`, 200, false},
+	{"POST /v1/users/{name}/totp", "/v1/users/nobody/totp", "", 200, false},
 	{"POST /v1/users/{name}/lock", "/v1/users/nobody/lock", "{}", 200, false},
 	{"POST /v1/users/{name}/unlock", "/v1/users/nobody/unlock", "", 200, false},
 	{"POST /v1/explain", "/v1/explain", `{"user": "nobody", "service": "sshd"}`, 200, false},
@@ -44,6 +45,7 @@ var adminWays = []way{
 	{"POST /v1/users/{name}/import", "/v1/users/nobody/import", `{"uid": 65534}`, 400, false},   // of nothing
 	{"GET /v1/backup", "/v1/backup", "", 200, true},
 	{"POST /v1/restore", "/v1/restore", "{}", 400, true},
+	{"POST /v1/key/rotate", "/v1/key/rotate", "", 200, false},
 	{"GET /v1/sessions", "/v1/sessions", "", 200, false},
 	{"DELETE /v1/sessions", "/v1/sessions", "", 200, false},
 }
@@ -80,6 +82,7 @@ func peerDesk(t *testing.T) (socket string, records store.Records) {
 	s.AdminGroup = func() string { return "daemon" }
 	s.Status = func(context.Context) Status { return Status{StoreOK: true} }
 	s.SendTest = fakeSendTest
+	s.RotateKey = func(context.Context, func(int), func(string, error)) error { return nil }
 	dir, err := os.MkdirTemp("", "peers") // t.TempDir is closed to other users
 	if err != nil {
 		t.Fatal(err)

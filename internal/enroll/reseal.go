@@ -1,0 +1,68 @@
+package enroll
+
+import (
+	"context"
+	"errors"
+
+	"mfa/internal/mfa"
+)
+
+// Reseal seals all secrets anew that need a former key. It calls begin with the
+// number of users, and fn after each, with what stood in the way; it goes on after
+// that. The error says that not all was done, and is that of ctx if it ended.
+func (s *Service) Reseal(ctx context.Context, begin func(total int), fn func(user string, err error)) error {
+	names, err := s.names(ctx)
+	if err != nil {
+		return err
+	}
+	begin(len(names))
+	var errs []error
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := s.resealUser(ctx, name)
+		fn(name, err)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// resealUser leaves alone what cannot be opened with any key: no key that is to
+// be forgotten could open it. Remembered sessions go on: what was proven for them
+// is still what is set up.
+func (s *Service) resealUser(ctx context.Context, name string) error {
+	id := mfa.Identity{Name: name}
+	var before, after string
+	err := s.Records.UpdateEnrollment(ctx, name, func(en *mfa.Enrollment) error {
+		before = en.Fingerprint()
+		if en.TOTP != nil {
+			en.TOTP.Secret = s.resealed(id, en.TOTP.Secret)
+		}
+		after = en.Fingerprint()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.Records.UpdateState(ctx, name, func(st *mfa.State) error {
+		if st.Enrolling != nil && st.Enrolling.Secret != "" {
+			st.Enrolling.Secret = s.resealed(id, st.Enrolling.Secret)
+		}
+		for i := range st.Sessions {
+			if st.Sessions[i].Enrollment == before {
+				st.Sessions[i].Enrollment = after
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Service) resealed(id mfa.Identity, sealed string) string {
+	next, err := s.Asker.ResealTOTP(id, sealed)
+	if err != nil {
+		s.Log.Error("a secret cannot be opened; the user must set up the app anew", "user", id.Name, "error", err)
+		return sealed
+	}
+	return next
+}

@@ -1,0 +1,77 @@
+package enroll
+
+import (
+	"path/filepath"
+	"testing"
+
+	"mfa/internal/challenge"
+	"mfa/internal/mfa"
+	"mfa/internal/seal"
+)
+
+// remember gives alice a session that was proven by what she has.
+func remember(t *testing.T, s *Service) {
+	t.Helper()
+	en, _ := records(t, s)
+	setState(t, s, func(st *mfa.State) {
+		st.Sessions = []mfa.Session{{ID: "good", Enrollment: en.Fingerprint()}, {ID: "dead", Enrollment: "of former days"}}
+	})
+}
+
+// A new key changes how secrets are stored, and nothing for anybody.
+func TestResealKeepsSessions(t *testing.T) {
+	s := service(t)
+	path := filepath.Join(t.TempDir(), "key")
+	key, err := seal.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Asker = challenge.New(challenge.Config{}, challenge.Deps{Records: s.Records, Key: key, Audit: s.Audit, Log: s.Log, Now: s.Now})
+	takeOver(t, s, google(), TakenNew, TakenNew)
+	remember(t, s)
+	was, _ := records(t, s)
+	if err := key.Rotate(path); err != nil {
+		t.Fatal(err)
+	}
+	err = s.Reseal(t.Context(), func(int) {}, func(_ string, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	en, st := records(t, s)
+	newest, err := seal.Load(path)
+	if err == nil {
+		err = newest.Forget(path)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if secret, err := s.Asker.OpenTOTPWith(newest, alice, en.TOTP.Secret); err != nil || string(secret) != string(google().Secret) {
+		t.Errorf("secret %q, %v", secret, err)
+	}
+	if en.TOTP.Secret == was.TOTP.Secret || len(st.Sessions) != 2 || st.Sessions[0].Enrollment != en.Fingerprint() ||
+		st.Sessions[1].Enrollment != "of former days" {
+		t.Errorf("sessions %+v of %s", st.Sessions, en.Fingerprint())
+	}
+}
+
+// What was proven before counts no more when the enrollment becomes another.
+func TestTakeOverAndRestoreEndSessions(t *testing.T) {
+	s, in := service(t), google()
+	takeOver(t, s, in, TakenNew, TakenNew)
+	b := backup(t, s)
+	remember(t, s)
+	in.Secret, in.Replace = []byte("another-secret-of-hers"), true
+	takeOver(t, s, in, TakenReplaced, TakenReplaced)
+	if _, st := records(t, s); len(st.Sessions) != 0 {
+		t.Errorf("after another app: %+v", st.Sessions)
+	}
+	remember(t, s)
+	b.restore(t, s, RestoredReplaced)
+	if _, st := records(t, s); len(st.Sessions) != 0 {
+		t.Errorf("after a restore: %+v", st.Sessions)
+	}
+}

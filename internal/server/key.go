@@ -1,0 +1,40 @@
+package server
+
+import (
+	"context"
+	"net/http"
+)
+
+// A Resealed is a user whose secrets are sealed with the new key, or why not.
+type Resealed struct {
+	User    string `json:"user"`
+	Problem string `json:"problem,omitempty"`
+}
+
+// rotateKey changes the key. What is begun goes on when the caller goes away, and
+// ends with the daemon.
+func (s *Control) rotateKey(r *http.Request, actor string, out *stream) error {
+	s.talks.Add(1)
+	defer s.talks.Done()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	defer cancel()
+	defer context.AfterFunc(s.end, cancel)()
+	s.Log.Info("key is changed", "actor", actor)
+	var gone error // the caller no longer listens
+	begin := func(total int) { gone = out.begin(total) }
+	problems := 0
+	err := s.RotateKey(ctx, begin, func(user string, err error) {
+		line := Resealed{User: user}
+		if err != nil {
+			problems++
+			line.Problem = err.Error()
+		}
+		if gone == nil {
+			gone = out.item(line)
+		}
+	})
+	if problems > 0 {
+		return gone // they were told one by one
+	}
+	return err
+}
