@@ -5,6 +5,8 @@
 # make bench    speed, side by side with an empty PAM stack
 # make lint     vet, staticcheck, gofumpt and their like
 # make install  DESTDIR= PREFIX=
+# make packages deb and rpm for amd64 and arm64, into dist/
+# make packages-test  those packages on whole systems of Debian 12 and 13 (root)
 SHELL := /bin/bash
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
@@ -17,7 +19,7 @@ GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
 
-.PHONY: all build demo test e2e bench lint install deps clean
+.PHONY: all build demo test e2e bench lint install deps clean packages packages-deps packages-test
 
 all: build
 
@@ -40,8 +42,9 @@ demo:
 
 # The packages in order of cost; -p 1 for e2e's sake, which measures nothing but
 # wants its deadlines.
-test: deps build lint
-	$(GO) test -race ./...
+test: deps build lint packages packages-deps
+	$(GO) test -race $$($(GO) list ./... | grep -v /packaging/test)
+	$(PACKAGES_TEST)
 
 e2e: deps build
 	$(GO) test -count=1 -v ./e2e
@@ -67,9 +70,36 @@ install: build
 	install -D -m 0755 build/mfactl $(DESTDIR)$(PREFIX)/bin/mfactl
 	install -D -m 0644 build/pam_mfa.so $(DESTDIR)$(PAMDIR)/pam_mfa.so
 	install -D -m 0644 mfa.toml.example $(DESTDIR)/etc/mfa/mfa.toml.example
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 packaging/man/*.1
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 packaging/man/*.5
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/*.8
 	install -D -m 0644 packaging/systemd/mfad.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/mfad.socket
+	install -D -m 0644 packaging/systemd/mfa.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/mfa.conf
+	install -D -m 0644 packaging/systemd/mfa.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/mfa.conf
 	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|/usr/local|$(PREFIX)|' packaging/systemd/mfad.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/mfad.service
 
 clean:
 	rm -rf build dist
+
+# Packages: build.sh says how, packaging/test how they are tested.
+NFPM_VERSION := v2.45.2
+NFPM := $(TOOLS)/nfpm-$(NFPM_VERSION)
+
+packages: $(NFPM)
+	@e2e/install.sh gcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross libpam0g-dev make \
+		selinux-policy-dev checkpolicy semodule-utils
+	GO=$(GO) NFPM=$(abspath $(NFPM)) packaging/build.sh dist
+
+$(NFPM):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(abspath $(TOOLS)) $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	@mv $(TOOLS)/nfpm $@
+
+packages-deps:
+	@e2e/install.sh debootstrap systemd-container lintian rpm rpmlint qemu-user-static policycoreutils setools
+
+PACKAGES_TEST = $(GO) test -count=1 -timeout 15m ./packaging/test
+
+packages-test: packages packages-deps
+	$(PACKAGES_TEST) -v

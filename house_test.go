@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"internal/config", "internal/server"},
 	{"internal/login", "internal/enroll"},
 	{"internal/challenge", "internal/metrics"},
-	{"internal/factor", "internal/deliver", "internal/store", "internal/audit"},
+	{"internal/factor", "internal/foreign", "internal/deliver", "internal/store", "internal/audit"},
 	{"internal/otp", "internal/seal", "internal/wire"},
 	{"internal/mfa"},
 }

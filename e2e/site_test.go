@@ -169,7 +169,7 @@ func (s *site) mustControl(args ...string) string {
 func (s *site) newUser(name string) account {
 	s.t.Helper()
 	a := newAccount(s.t, name)
-	s.mustControl("enroll", a.name, "--email", a.email)
+	s.mustControl("enroll", a.name, "--email", a.email, "--no-message")
 	return a
 }
 

@@ -205,7 +205,7 @@ func (p *auditPrinter) line(text string) error {
 
 // readable is an event for people: when, what, who, from where, how, and why.
 func readable(ev audit.Event, color bool) string {
-	words := []string{ev.Time.Local().Format(time.DateTime), fmt.Sprintf("%-20s", ev.Event)}
+	words := []string{ev.Time.Local().Format(time.DateTime), fmt.Sprintf("%-20s", plain(ev.Event))}
 	add := func(before, text string) {
 		if text != "" {
 			words = append(words, before+plain(text))

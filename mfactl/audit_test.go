@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 func auditLine(user string) string {
@@ -140,10 +141,20 @@ func TestMoment(t *testing.T) {
 	}
 }
 
-// Colors are for a person who wants them.
-func TestNoColorElsewhere(t *testing.T) {
-	var b strings.Builder
-	if colorOn(&b) || paint(false, red, "x") != "x" || paint(true, red, "x") != "\x1b[31mx\x1b[0m" {
-		t.Error("colors where there is no terminal")
-	}
+// Whatever stands in the file, a line for people is one line that steers nothing.
+func FuzzAuditLine(f *testing.F) {
+	f.Add(auditLine("alice"))
+	f.Add(`{"event":"login","user":"\u001b[2J\n\u202e","reason":"\u0085","outcome":"\u009b"}`)
+	f.Add(`{"event":"\b"}`)
+	f.Fuzz(func(t *testing.T, line string) {
+		var out bytes.Buffer
+		p := auditPrinter{out: &out}
+		if err := p.line(line); err != nil {
+			t.Fatal(err)
+		}
+		text := strings.TrimSuffix(out.String(), "\n")
+		if strings.ContainsFunc(text, unicode.IsControl) || strings.ContainsRune(text, '\u202e') {
+			t.Errorf("%q is shown as %q", line, text)
+		}
+	})
 }

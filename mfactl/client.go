@@ -35,21 +35,29 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, "http://mfad"+path, body)
+	resp, err := c.do(ctx, method, path, body)
 	if err != nil {
-		return exitError{code: exitFailed, err: err}
-	}
-	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", c.socket)
-	}}
-	defer tr.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: tr}).Do(req)
-	if err != nil {
-		return c.unreachable(err)
+		return err
 	}
 	defer resp.Body.Close()
 	return decode(resp, out)
+}
+
+// do sends a request on a connection of its own.
+func (c *client) do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://mfad"+path, body)
+	if err != nil {
+		return nil, exitError{code: exitFailed, err: err}
+	}
+	tr := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", c.socket)
+	}}
+	resp, err := (&http.Client{Transport: tr}).Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	return resp, nil
 }
 
 // unreachable explains why there was no answer.
@@ -80,7 +88,7 @@ func decode(resp *http.Response, out any) error {
 		if err := json.NewDecoder(resp.Body).Decode(&fault); err != nil || fault.Error == "" {
 			fault.Error = "mfad answered " + resp.Status
 		}
-		e := exitError{code: exitFailed, err: errors.New(fault.Error)}
+		e := exitError{code: exitFailed, err: errors.New(fault.Error), status: resp.StatusCode}
 		switch resp.StatusCode {
 		case http.StatusBadRequest:
 			e.code = exitUsage
@@ -88,6 +96,10 @@ func decode(resp *http.Response, out any) error {
 			e.code, e.hint = exitNotAllowed, "Try it as root, for example with sudo."
 		case http.StatusNotFound:
 			e.code = exitNotFound
+		case http.StatusUnprocessableEntity:
+			e.hint = "Until it is mended this user is kept out. Mend it, or clear it with 'mfactl reset USER'."
+		case http.StatusInsufficientStorage:
+			e.hint = "The disk is full. Nothing was changed."
 		}
 		return e
 	}

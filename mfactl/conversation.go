@@ -8,11 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"mfa/internal/mfa"
 	"mfa/internal/server"
@@ -100,40 +97,4 @@ func talk(r io.Reader, w io.Writer, t *terminal) (mfa.Outcome, error) {
 			return mfa.Broken, fmt.Errorf("answer mfad: %w", err)
 		}
 	}
-}
-
-// A terminal is where the person sits.
-type terminal struct {
-	in   *bufio.Reader
-	file *os.File // of in, if it is a terminal
-	out  io.Writer
-	err  io.Writer
-}
-
-func newTerminal(cmd *cobra.Command) *terminal {
-	t := &terminal{in: bufio.NewReader(cmd.InOrStdin()), out: cmd.OutOrStdout(), err: cmd.ErrOrStderr()}
-	if f, ok := cmd.InOrStdin().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		t.file = f
-	}
-	return t
-}
-
-// show shows p and reads a line if p asks for one.
-func (t *terminal) show(p mfa.Prompt) (line string, asked bool, err error) {
-	switch p.Kind {
-	case mfa.Info:
-		fmt.Fprintln(t.out, p.Text)
-		return "", false, nil
-	case mfa.Failure:
-		fmt.Fprintln(t.err, p.Text)
-		return "", false, nil
-	}
-	fmt.Fprint(t.out, p.Text)
-	if p.Kind == mfa.AskHidden && t.file != nil {
-		b, err := term.ReadPassword(int(t.file.Fd()))
-		fmt.Fprintln(t.out)
-		return string(b), true, err
-	}
-	line, err = t.in.ReadString('\n')
-	return strings.TrimRight(line, "\r\n"), true, err
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -138,15 +139,17 @@ func (d *daemon) login(w io.Writer, name string, answers []string) error {
 
 var codeLine = regexp.MustCompile(`(?m)^Your code: (\d+)$`)
 
-// lastCode waits for a mail and returns the code in the newest.
+// lastCode waits for a mail with a code and returns the newest code.
 func (d *daemon) lastCode() (string, error) {
-	mails := delivertest.WaitMaildir(d.t, d.cfg.Email.Outbox.Path, 1)
-	last := mails[len(mails)-1]
-	m := codeLine.FindStringSubmatch(last.Text)
-	if m == nil {
-		return "", fmt.Errorf("no code in the mail %q", last.Raw)
+	for n := 1; ; n++ {
+		mails := delivertest.WaitMaildir(d.t, d.cfg.Email.Outbox.Path, n)
+		for _, mail := range slices.Backward(mails) {
+			if m := codeLine.FindStringSubmatch(mail.Text); m != nil {
+				return m[1], nil
+			}
+		}
+		n = len(mails)
 	}
-	return m[1], nil
 }
 
 // silentDaemon accepts at path and never answers.

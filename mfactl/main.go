@@ -28,9 +28,10 @@ const (
 
 // An exitError ends the program with a code. The hint says what to do.
 type exitError struct {
-	code int
-	err  error
-	hint string
+	code   int
+	err    error
+	hint   string
+	status int // of HTTP, if that is what mfad answered
 }
 
 func (e exitError) Error() string { return e.err.Error() }
@@ -44,9 +45,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	out, printed := checked(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if lost := printed(); err == nil && lost != nil {
+		err = exitError{code: exitFailed, err: fmt.Errorf("print: %w", lost)}
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -95,6 +100,12 @@ func newRoot() *cobra.Command {
 		sessionsCommand(c),
 		doctorCommand(c),
 		setupCommand(c),
+		usersCommand(c),
+		importCommand(c),
+		confirmCommand(c),
+		backupCommand(c),
+		restoreCommand(c),
+		testCommand(),
 	)
 	return root
 }

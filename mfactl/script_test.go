@@ -15,11 +15,9 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-)
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mfactl": main})
-}
+	"mfa/internal/deliver/delivertest"
+)
 
 // TestScripts runs the scripts of testdata, each with a daemon and a store of
 // its own. Beside what testscript has, a script can say
@@ -28,9 +26,11 @@ func TestMain(m *testing.M) {
 //	relay takes|STEP|gone        have mail go, from the next start, to a server that takes one, or refuses at STEP
 //	exits CODE [-as USER] PROGRAM [ARG...]
 //	login USER [ANSWER...]       log in as a PAM module would; "the-code" is the one mailed last
+//	mails N                      wait for N mails, and put them all into $WORK/mails
 //	remember never|ask|always    set session.remember; the next start of the daemon takes it
 //	logind start|running|LOGIN...  run a systemd-logind of its own; show its logins; begin some
 //	json KEY=VALUE...            the output is one JSON object in which KEY is VALUE
+//	disk small|fill|free         the store has a disk of its own, which is full
 func TestScripts(t *testing.T) {
 	if os.Geteuid() != 0 {
 		if os.Getenv("CI") == "true" {
@@ -48,6 +48,8 @@ func TestScripts(t *testing.T) {
 			"exits":    exits,
 			"login":    loginCommand,
 			"json":     jsonCommand,
+			"disk":     diskCommand,
+			"mails":    mailsCommand,
 			"remember": rememberCommand,
 			"logind":   logindCommand,
 		},
@@ -143,6 +145,25 @@ func loginCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	d := ts.Value(daemonKey{}).(*daemon)
 	ts.Check(d.login(ts.Stdout(), args[0], args[1:]))
+}
+
+// mailsCommand collects the mails in the outbox.
+func mailsCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: mails N")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	d := ts.Value(daemonKey{}).(*daemon)
+	var all strings.Builder
+	mails := delivertest.WaitMaildir(d.t, d.cfg.Email.Outbox.Path, n)
+	if len(mails) != n {
+		ts.Fatalf("%d mails, want %d", len(mails), n)
+	}
+	for _, m := range mails {
+		fmt.Fprintf(&all, "To: %s\nSubject: %s\n\n%s\n", m.Header.Get("To"), m.Header.Get("Subject"), m.Text)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("mails"), []byte(all.String()), 0o600))
 }
 
 // jsonCommand holds the last output to be one JSON object with certain values.

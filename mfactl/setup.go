@@ -80,8 +80,8 @@ func setupCommand(c *client) *cobra.Command {
 	return cmd
 }
 
-// failed is an error of a setup.
-func failed(err error, hint string) error { return exitError{code: exitFailed, err: err, hint: hint} }
+// hinted is an error of a setup.
+func hinted(err error, hint string) error { return exitError{code: exitFailed, err: err, hint: hint} }
 
 func (s *switcher) run(ctx context.Context) error {
 	if s.first != setup.Password && s.first != setup.Key {
@@ -89,14 +89,14 @@ func (s *switcher) run(ctx context.Context) error {
 	}
 	cfg, err := config.Load(s.path)
 	if err != nil {
-		return failed(err, "Mend it first: mfad --check.")
+		return hinted(err, "Mend it first: mfad --check.")
 	}
 	host, err := hostAt(s.client, "/", s.path)
 	if err != nil {
 		return err
 	}
 	if b, err := setup.Find(s.service); err == nil && b.Pending() {
-		return failed(fmt.Errorf("a change of %s waits for its proof since %s", s.service, b.Made.Local().Format(time.DateTime)),
+		return hinted(fmt.Errorf("a change of %s waits for its proof since %s", s.service, b.Made.Local().Format(time.DateTime)),
 			"Wait for its end, or take it back: mfactl setup "+s.service+" --undo")
 	}
 	changes, err := setup.Make(host.FS, setup.Options{
@@ -107,14 +107,15 @@ func (s *switcher) run(ctx context.Context) error {
 			s.service, doctor.ExamineStack(host.FS, s.service).Login.Goes)
 		return nil
 	}
-	if err != nil {
-		return failed(err, "Nothing was changed.")
-	}
+	// A machine that is not ready is the better reason, if there are two.
 	if err := ready(ctx, host); err != nil {
-		return failed(err, "Mend that first; mfactl doctor says how. Nothing was changed.")
+		return hinted(err, "Mend that first; mfactl doctor says how. Nothing was changed.")
+	}
+	if err != nil {
+		return hinted(err, "Nothing was changed.")
 	}
 	if !s.agreed(changes) {
-		return failed(errors.New("nothing was changed"), "Answer y, or give --yes.")
+		return hinted(errors.New("nothing was changed"), "Answer y, or give --yes.")
 	}
 	return s.change(ctx, host, cfg, changes)
 }
@@ -157,12 +158,12 @@ func (s *switcher) agreed(changes []setup.Change) bool {
 func (s *switcher) change(ctx context.Context, host doctor.Host, cfg config.Config, changes []setup.Change) (err error) {
 	proof, err := setup.Watch(cfg.Audit.File, s.service)
 	if err != nil {
-		return failed(err, "Nothing was changed.")
+		return hinted(err, "Nothing was changed.")
 	}
 	defer proof.Close()
 	b, err := setup.Keep(s.service, changes, time.Now())
 	if err != nil {
-		return failed(err, "Nothing was changed.")
+		return hinted(err, "Nothing was changed.")
 	}
 	defer func() {
 		if err == nil {
@@ -170,10 +171,10 @@ func (s *switcher) change(ctx context.Context, host doctor.Host, cfg config.Conf
 		}
 		// The context may be what ended it; putting back is not bound to it.
 		if back := s.putBack(context.WithoutCancel(ctx), b, true); back != nil {
-			err = failed(errors.Join(err, back), "Put it back by hand from "+filepath.Join(setup.Folder, s.service)+".")
+			err = hinted(errors.Join(err, back), "Put it back by hand from "+filepath.Join(setup.Folder, s.service)+".")
 			return
 		}
-		err = failed(fmt.Errorf("%w; everything is as it was", err), "")
+		err = hinted(fmt.Errorf("%w; everything is as it was", err), "")
 	}()
 	if s.within > 0 {
 		if err := s.startGuard(ctx, b); err != nil {
@@ -260,11 +261,11 @@ func (s *switcher) undo(ctx context.Context) error {
 			err = s.putBack(ctx, b, false)
 		}
 		if foreign, ok := errors.AsType[setup.Foreign](err); ok {
-			return failed(err, "What it was before is in "+filepath.Join(setup.Folder, s.service)+"/manifest.json.\nTake the lines with pam_mfa.so out of "+
+			return hinted(err, "What it was before is in "+filepath.Join(setup.Folder, s.service)+"/manifest.json.\nTake the lines with pam_mfa.so out of "+
 				strings.Join(foreign.Paths, " and ")+" by hand.")
 		}
 		if err != nil {
-			return failed(err, "")
+			return hinted(err, "")
 		}
 		done++
 		s.Printf("%s is as it was before.\n", s.service)

@@ -10,15 +10,19 @@ import (
 )
 
 func showCommand(c *client) *cobra.Command {
-	var asJSON bool
+	var asJSON, reveal bool
 	cmd := &cobra.Command{
 		Use:     "show USER",
 		Short:   "Show a user's enrollment and state",
-		Example: "  mfactl show alice\n  mfactl show alice --json",
+		Example: "  mfactl show alice\n  mfactl show alice --reveal\n  mfactl show alice --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var v enroll.View
-			if err := c.call(cmd.Context(), http.MethodGet, userPath(args[0], ""), nil, &v); err != nil {
+			path := userPath(args[0], "")
+			if reveal {
+				path += "?reveal=true"
+			}
+			if err := c.call(cmd.Context(), http.MethodGet, path, nil, &v); err != nil {
 				return err
 			}
 			if asJSON {
@@ -29,6 +33,7 @@ func showCommand(c *client) *cobra.Command {
 		},
 	}
 	jsonFlag(cmd, &asJSON)
+	cmd.Flags().BoolVar(&reveal, "reveal", false, "show addresses without masks")
 	return cmd
 }
 

@@ -59,6 +59,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	if *check {
 		fmt.Fprintf(stdout, "%s: good\n", *path)
+		for _, key := range cfg.Credentials() {
+			fmt.Fprintf(stdout, "%s was not looked at: only the service sees its credentials\n", key)
+		}
 		return 0
 	}
 	if err := serve(cfg, *path, stderr); err != nil {

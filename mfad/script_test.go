@@ -132,7 +132,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	mfad, err := exec.LookPath("mfad")
 	ts.Check(err)
 	env := []string{"GORACE=" + ts.Getenv("GORACE")}
-	for _, name := range []string{"WATCHDOG_USEC", "JOURNAL_STREAM"} {
+	for _, name := range []string{"WATCHDOG_USEC", "JOURNAL_STREAM", "CREDENTIALS_DIRECTORY"} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}

@@ -19,7 +19,13 @@ MODULE_LDFLAGS := -shared -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack \
                   -Wl,--version-script=$(MODULE_MAP)
 MODULE_DEFS    ?= -Wl,-z,defs
 
-$(MODULE_OUT): $(MODULE_SRC) $(MODULE_DIR)/relay.h $(MODULE_MAP) $(MODULE_DIR)/module.mk
+$(MODULE_OUT): $(MODULE_OUT).version $(MODULE_SRC) $(MODULE_DIR)/relay.h $(MODULE_MAP) $(MODULE_DIR)/module.mk
 	@mkdir -p $(@D)
 	$(CC) $(MODULE_CFLAGS) $(MODULE_FORTIFY) -DPAM_MFA_VERSION='"$(MODULE_VERSION)"' $(MODULE_EXTRA) \
 		$(MODULE_LDFLAGS) $(MODULE_DEFS) -o $@ $(MODULE_SRC) -lpam
+
+# The version stands in the file: with another one it is built anew.
+.PHONY: module-version
+$(MODULE_OUT).version: module-version
+	@mkdir -p $(@D)
+	@[ "$$(cat $@ 2>/dev/null)" = '$(MODULE_VERSION)' ] || echo '$(MODULE_VERSION)' >$@

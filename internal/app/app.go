@@ -16,9 +16,11 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"mfa/internal/audit"
@@ -98,10 +100,17 @@ func (s *settings) close() error {
 }
 
 // Check says what is wrong with a configuration beyond its text: files it names
-// that cannot be read. Nothing is made or opened for writing.
+// that cannot be read. Nothing is made or opened for writing. Secrets that only
+// the service can see (config.Config.Credentials) are not looked at.
 func Check(cfg config.Config) error {
-	if _, err := seal.Load(cfg.Secrets.KeyFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	unseen := cfg.Credentials()
+	if !slices.Contains(unseen, "secrets.key_file") {
+		if err := seal.Check(cfg.Secrets.KeyFile, daemonOf(cfg.Store)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if slices.ContainsFunc(unseen, func(key string) bool { return strings.HasPrefix(key, "email.") }) {
+		return nil
 	}
 	email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: hostname()})
 	if err != nil {
@@ -119,8 +128,21 @@ func newSMS(cfg deliver.SMSConfig, opts deliver.SMSOptions) (*deliver.SMS, error
 	return deliver.NewSMS(cfg, opts)
 }
 
+// daemonOf returns the uid of the daemon whose store that is: who checks its
+// configuration is mostly root, and the daemon is not.
+func daemonOf(cfg store.Config) int {
+	if info, err := os.Stat(cfg.Path); err == nil && os.Geteuid() == 0 {
+		return int(info.Sys().(*syscall.Stat_t).Uid)
+	}
+	return os.Geteuid()
+}
+
 // New opens everything the configuration names but the sockets. Close it.
 func New(cfg config.Config, opts Options) (_ *App, err error) {
+	if keys := cfg.Credentials(); len(keys) > 0 {
+		return nil, fmt.Errorf("%s: the value is a credential, but systemd passes none; "+
+			"add LoadCredential=NAME:FILE to mfad.service (systemctl edit mfad)", strings.Join(keys, ", "))
+	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -145,6 +167,9 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	a.audit.Observe(a.metrics.Event)
 	if a.store, err = local.Open(cfg.Store.Path); err != nil {
 		return nil, err
+	}
+	if err = store.CheckFormat(context.Background(), a.store); err != nil {
+		return nil, fmt.Errorf("open store %q: %w", cfg.Store.Path, err)
 	}
 	a.records = store.Records{S: a.metrics.Store(a.store)}
 	if a.key, err = openKey(cfg.Secrets, a.store); err != nil {

@@ -9,6 +9,7 @@ import (
 	"mfa/internal/factor"
 	"mfa/internal/mfa"
 	"mfa/internal/otp"
+	"mfa/internal/seal"
 )
 
 // The name of the secret within a user's record; the box is bound to it.
@@ -23,6 +24,14 @@ func (a *Asker) SealTOTP(id mfa.Identity, secret []byte) string {
 func (a *Asker) OpenTOTP(id mfa.Identity, sealed string) ([]byte, error) {
 	return a.deps.Key.Open(sealed, id.Name, totpField)
 }
+
+// OpenTOTPWith is OpenTOTP for a secret that was sealed with another key.
+func (*Asker) OpenTOTPWith(key *seal.Key, id mfa.Identity, sealed string) ([]byte, error) {
+	return key.Open(sealed, id.Name, totpField)
+}
+
+// KeyText returns the key under which secrets are sealed, for a backup.
+func (a *Asker) KeyText() string { return a.deps.Key.Text() }
 
 // TOTPCode asks for the code of an authenticator app. Current returns the
 // secret as it stands when an answer comes; it isNew while it is being set up,

@@ -123,9 +123,10 @@ func (c *Conversation) send(p mfa.PendingCode, code, fallback string, limit *del
 		Code: code, Host: c.cfg.Host, User: c.Account.ID.Name, Service: c.Origin.Service, Address: c.Origin.Address,
 		Sent: p.Sent, Lifetime: c.cfg.Code.lifetime(), To: p.To, Subject: c.cfg.MailSubject,
 	}
-	undelivered := func(err error) {
+	undelivered := func(err error) func() {
 		c.withdraw(p)
 		s.end(err)
+		return nil
 	}
 	byMail := func(cause error) {
 		n.To = fallback
@@ -136,32 +137,33 @@ func (c *Conversation) send(p mfa.PendingCode, code, fallback string, limit *del
 			return
 		}
 		s.turn(deliver.Mask(fallback), textWhyNoText(cause))
-		c.hand(n.Email(rand.Text()), p.Method, audit.FellBack, func(err error) {
+		c.hand(n.Email(rand.Text()), p.Method, audit.FellBack, func(err error) func() {
 			if err != nil {
-				undelivered(errors.Join(cause, err))
-				return
+				return undelivered(errors.Join(cause, err))
 			}
 			s.end(nil)
+			return nil
 		})
 	}
-	after := func(err error) {
+	after := func(err error) func() {
 		switch {
 		case err == nil:
 			s.end(nil)
+			return nil
 		case p.Method == mfa.SMS && fallback != "":
-			byMail(err)
-		default:
-			s.turn("", textWhyNoText(err))
-			undelivered(err)
+			return func() { byMail(err) }
 		}
-	}
-	if limit != nil {
-		after(*limit)
-		return s
+		s.turn("", textWhyNoText(err))
+		return undelivered(err)
 	}
 	m, err := c.message(n, p.Method)
+	if limit != nil {
+		err = *limit
+	}
 	if err != nil {
-		after(err)
+		if next := after(err); next != nil {
+			next()
+		}
 		return s
 	}
 	c.hand(m, p.Method, audit.Challenge, after)
@@ -177,20 +179,24 @@ func (c *Conversation) message(n deliver.CodeNotice, m mfa.Method) (mfa.Message,
 }
 
 // hand gives a message to the carrier, and writes down that it did, under the
-// name event, and what became of it.
-func (c *Conversation) hand(m mfa.Message, method mfa.Method, event string, after func(error)) {
+// name event, and what became of it. After takes that in before it is written
+// down, and returns what to do next, or nil.
+func (c *Conversation) hand(m mfa.Message, method mfa.Method, event string, after func(error) func()) {
 	ev := c.Event(event)
 	ev.Method, ev.To, ev.Message = string(method), deliver.Mask(m.To), m.ID
 	c.deps.Audit.Record(ev)
 	m.User = c.Account.ID.Name
 	c.deps.Mail.Send(m, func(receipt string, err error) {
+		next := after(err)
 		ev.Time, ev.Event, ev.Receipt = c.deps.Now(), audit.Sent, receipt
 		if err != nil {
 			ev.Event, ev.Reason = audit.SendFailed, err.Error()
 			c.deps.Log.Error("code not delivered", "user", c.Account.ID.Name, "to", ev.To, "error", err)
 		}
 		c.deps.Audit.Record(ev)
-		after(err)
+		if next != nil {
+			next()
+		}
 	})
 }
 

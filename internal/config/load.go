@@ -14,13 +14,21 @@ const maxSize = 1 << 20
 
 // Load reads the mfa.toml at path as Parse does. It refuses one that anybody
 // but root and the user who runs this could have written, and one that does not
-// exist: a daemon that guesses its policy is worse than none.
+// exist: a daemon that guesses its policy is worse than none. Within the service
+// systemd's credentials become paths; elsewhere Credentials tells of them.
 func Load(path string) (Config, error) {
 	data, err := read(path)
 	if err != nil {
 		return Config{}, err
 	}
-	return Parse(path, data)
+	c, err := Parse(path, data)
+	if err == nil {
+		err = c.resolve(os.Getenv(credentials))
+	}
+	if err != nil {
+		return Config{}, err
+	}
+	return c, nil
 }
 
 func read(path string) ([]byte, error) {

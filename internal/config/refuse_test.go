@@ -113,13 +113,13 @@ var refusals = []struct{ name, document, want string }{
 
 	// Text.
 	{"path relative", "[store]\npath = 'var/lib/mfa'", `F:2: store.path: not an absolute path; allowed: a path that begins with "/"`},
-	{"path empty", "[secrets]\nkey_file = ''", `F:2: secrets.key_file: empty; allowed: a path that begins with "/"`},
+	{"path empty", "[secrets]\nkey_file = ''", `F:2: secrets.key_file: empty; allowed: a path that begins with "/", or "credential:NAME"`},
 	{"path with control", "[audit]\nfile = \"/var/\\u0000\"", `F:2: audit.file: a control character in the path; allowed: a path that begins with "/", or ""`},
-	{"password for its file", "[email.smtp]\nusername = 'x'\npassword_file = 'hunter2'", `F:3: email.smtp.password_file: not an absolute path; allowed: a path that begins with "/", or ""`},
+	{"password for its file", "[email.smtp]\nusername = 'x'\npassword_file = 'hunter2'", `F:3: email.smtp.password_file: not an absolute path; allowed: a path that begins with "/", "credential:NAME", or ""`},
+	{"ca file", "[email.smtp]\nca_file = 'ca.pem'", `F:2: email.smtp.ca_file: not an absolute path; allowed: a path that begins with "/", "credential:NAME", or ""`},
 	{"metrics name", "[metrics]\nlisten = 'localhost:9402'", `F:2: metrics.listen: "localhost:9402" is no address and port; allowed: an address and a port like "127.0.0.1:9402" or "[::1]:9402", "unix:/PATH", or ""`},
 	{"metrics port", "[metrics]\nlisten = '127.0.0.1:0'", `F:2: metrics.listen: port 0 is no port; allowed: an address and a port like "127.0.0.1:9402" or "[::1]:9402", "unix:/PATH", or ""`},
 	{"metrics path", "[metrics]\nlisten = 'unix:metrics.sock'", `F:2: metrics.listen: not an absolute path; allowed: an address and a port like "127.0.0.1:9402" or "[::1]:9402", "unix:/PATH", or ""`},
-	{"ca file", "[email.smtp]\nca_file = 'ca.pem'", `F:2: email.smtp.ca_file: not an absolute path; allowed: a path that begins with "/", or ""`},
 	{"outbox path", "[email.outbox]\npath = 'out'", `F:2: email.outbox.path: not an absolute path; allowed: a path that begins with "/", or ""`},
 	{"sendmail path", "[email.sendmail]\npath = 'sendmail'", `F:2: email.sendmail.path: not an absolute path; allowed: a path that begins with "/"`},
 	{"socket relative", "[server]\npam_socket = 'pam.sock'", `F:2: server.pam_socket: not an absolute path; allowed: a path that begins with "/", of at most 107 bytes`},

@@ -37,7 +37,7 @@ var rules = map[string]rule{
 
 	"store.backend":    word(laterWords["store.backend"], "local"),
 	"store.path":       somePath,
-	"secrets.key_file": somePath,
+	"secrets.key_file": secretFile,
 
 	"policy.mode":    word(nil, login.ModeOff, login.ModeOptional, login.ModeRequired),
 	"policy.methods": some(laterWords["policy.methods"], mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup),
@@ -86,10 +86,10 @@ var rules = map[string]rule{
 	"email.smtp.host":          host,
 	"email.smtp.port":          count(1, 65535),
 	"email.smtp.tls":           word(nil, deliver.TLSNone, deliver.TLSOpportunistic, deliver.TLSStartTLS, deliver.TLSImplicit),
-	"email.smtp.ca_file":       optionalPath,
+	"email.smtp.ca_file":       optionalSecretFile,
 	"email.smtp.auth":          word(nil, deliver.AuthAuto, deliver.AuthNone, deliver.AuthPlain, deliver.AuthLogin, deliver.AuthCRAMMD5),
 	"email.smtp.username":      text(256),
-	"email.smtp.password_file": optionalPath,
+	"email.smtp.password_file": optionalSecretFile,
 	"email.smtp.timeout":       span(time.Second, 2*time.Minute),
 	"email.sendmail.path":      somePath,
 	"email.outbox.path":        optionalPath,
@@ -105,9 +105,9 @@ var rules = map[string]rule{
 	"sms.autofill_domain":     text(253),
 
 	"sms.twilio.account_sid":           text(64),
-	"sms.twilio.auth_token_file":       optionalPath,
+	"sms.twilio.auth_token_file":       optionalSecretFile,
 	"sms.twilio.api_key":               text(64),
-	"sms.twilio.api_secret_file":       optionalPath,
+	"sms.twilio.api_secret_file":       optionalSecretFile,
 	"sms.twilio.from":                  text(64),
 	"sms.twilio.messaging_service_sid": text(64),
 	"sms.twilio.region":                text(64),

@@ -71,7 +71,12 @@ func (t *exchangeTrace) report(hooks *httptrace.ClientTrace) {
 			t.rep.done(stepTLS, describeTLS(state, true), nil)
 		}
 	}
-	hooks.GotConn = func(httptrace.GotConnInfo) { t.begin(stepRequest) }
+	hooks.GotConn = func(httptrace.GotConnInfo) {
+		if t.req.URL.Scheme == "http" {
+			t.rep.done(stepTLS, "none: the address begins with http://", nil)
+		}
+		t.begin(stepRequest)
+	}
 	wrote := hooks.WroteRequest
 	hooks.WroteRequest = func(info httptrace.WroteRequestInfo) {
 		wrote(info)

@@ -31,3 +31,18 @@ func TestReceiptIsLeftAlone(t *testing.T) {
 		t.Errorf("receipt is %q", receipt)
 	}
 }
+
+// Whatever a relay says, its name for a message is one short word: it goes to
+// the audit log.
+func FuzzQueueID(f *testing.F) {
+	f.Add("2.0.0 Ok: queued as 4bXyZ1234zABC")
+	f.Add("OK id=1sXy12-000000001AB-0cDE")
+	f.Add("2.0.0 x Message accepted for delivery")
+	f.Fuzz(func(t *testing.T, said string) {
+		id := queueID(said)
+		odd := func(r rune) bool { return !isWord(r) && !strings.ContainsRune("_.-", r) }
+		if len(id) > 64 || strings.ContainsFunc(id, odd) {
+			t.Errorf("%q: %q", said, id)
+		}
+	})
+}

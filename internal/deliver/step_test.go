@@ -203,6 +203,12 @@ func TestStepsTakeNoKeptConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSteps(t, steps, "connect .*", "greeting .*", "tls .*", "login .*", "sender .*", "recipient .*", "data .*", "accepted .*")
+	pool := e.hop.(*relay).pool
+	pool.mu.Lock()
+	if n := len(pool.idle); n != 1 {
+		t.Errorf("%d connections are kept", n)
+	}
+	pool.mu.Unlock()
 	before := len(steps)
 	if err := e.Send(t.Context(), message("3")); err != nil || len(steps) != before {
 		t.Errorf("%v, %d steps more of a message that nobody asks about", err, len(steps)-before)
@@ -289,7 +295,7 @@ func TestStepsOfTwilio(t *testing.T) {
 	if err := s.Send(t.Context(), sms("123456")); err != nil {
 		t.Fatal(err)
 	}
-	opened := []string{`connect 127\.0\.0\.1:\d+`, `login basic, as A\*\*\*0`, `request POST http://127\.0\.0\.1:\d+, \d+ bytes`}
+	opened := []string{`connect 127\.0\.0\.1:\d+`, `tls none: the address begins with http://`, `login basic, as A\*\*\*0`, `request POST http://127\.0\.0\.1:\d+, \d+ bytes`}
 	steps, err := Test(WithReceipt(t.Context(), &receipt), s, sms("123456"))
 	if err != nil || receipt != srv.Texts()[1].SID {
 		t.Errorf("%v, receipt %q", err, receipt)

@@ -81,6 +81,47 @@ func TestWatchAsksUntilItIsOver(t *testing.T) {
 	}
 }
 
+// What is over makes room.
+func TestWatchGivesItsSlotsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &oracle{began: time.Now()}
+		w := newWatch(o, func(mfa.Message, string, error) { t.Error("told") }, slog.New(slog.DiscardHandler))
+		w.times = []time.Duration{time.Second}
+		for range 2 * maxWatched {
+			w.add(sms("123456"), "SM1")
+			time.Sleep(2 * time.Second)
+		}
+		w.close()
+		if len(o.asked) != 2*maxWatched {
+			t.Errorf("asked after %d messages, want %d", len(o.asked), 2*maxWatched)
+		}
+	})
+}
+
+// A namedGateway takes every message by the same name.
+type namedGateway string
+
+func (g namedGateway) text(context.Context, mfa.Message) (string, error) { return string(g), nil }
+
+func (namedGateway) close() {}
+
+func TestSMSCloseEndsTheAsking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &oracle{began: time.Now()}
+		s := &SMS{way: namedGateway("SM1"), watch: newWatch(o, nil, slog.New(slog.DiscardHandler))}
+		if err := s.Send(t.Context(), sms("123456")); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if len(o.asked) != 0 {
+			t.Errorf("asked at %v after Close", o.asked)
+		}
+	})
+}
+
 func TestWatchIsBoundedAndEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &oracle{began: time.Now()}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -225,15 +226,18 @@ func missingModules(root fs.FS) func(pamstack.Line) bool {
 }
 
 // moduleFolders returns the folders where libpam of some distribution looks for
-// modules, as far as they are there.
+// modules, as far as its own are there: others may lie in a folder that this
+// machine's libpam does not look into.
 func moduleFolders(root fs.FS) []string {
 	var dirs []string
 	for _, pattern := range []string{
 		"lib/security", "lib64/security", "usr/lib/security", "usr/lib64/security",
 		"lib/*-linux-gnu*/security", "usr/lib/*-linux-gnu*/security",
 	} {
-		found, _ := fs.Glob(root, pattern)
-		dirs = append(dirs, found...)
+		found, _ := fs.Glob(root, pattern+"/pam_unix.so")
+		for _, file := range found {
+			dirs = append(dirs, path.Dir(file))
+		}
 	}
 	return dirs
 }

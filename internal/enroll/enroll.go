@@ -183,6 +183,8 @@ type View struct {
 	Recoverable        bool         `json:"recoverable,omitempty"`          // a code that ends the lock was mailed
 	Disabled           []mfa.Method `json:"disabled,omitempty"`             // methods that took too many wrong codes
 	MustChangePassword bool         `json:"must_change_password,omitempty"` // the next login demands it
+	Problem            string       `json:"problem,omitempty"`              // the record cannot be read, and nothing below counts
+	Methods            []mfa.Method `json:"methods,omitempty"`              // set up
 }
 
 // enrollment returns that of id, or an error wrapping ErrNotEnrolled.
@@ -247,8 +249,13 @@ func (s *Service) Show(ctx context.Context, id mfa.Identity) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
+	return s.view(id, en, st), nil
+}
+
+// view returns what is shown of records.
+func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) View {
 	v := View{
-		User: id.Name, UID: id.UID, Preferred: en.Preferred, Skipped: en.Skipped,
+		User: id.Name, UID: id.UID, Methods: methods(en), Preferred: en.Preferred, Skipped: en.Skipped,
 		Outdated: en.Generation < s.Generation,
 	}
 	if en.TOTP != nil {
@@ -285,7 +292,7 @@ func (s *Service) Show(ctx context.Context, id mfa.Identity) (View, error) {
 			v.PendingCodes++
 		}
 	}
-	return v, nil
+	return v
 }
 
 // viewContact returns what is shown of where codes go.

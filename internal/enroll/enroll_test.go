@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
+	"mfa/internal/seal"
 	"mfa/internal/store"
 	"mfa/internal/store/storetest"
 )
@@ -36,11 +38,15 @@ func service(t *testing.T) *Service {
 		t.Fatal(err)
 	}
 	records, clock := store.Records{S: &storetest.Memory{}}, func() time.Time { return now }
+	key, err := seal.Create(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	mail := deliver.NewQueue(taken{}, time.Minute)
 	t.Cleanup(func() { mail.Close(context.Background()) })
 	return &Service{
 		Records: records, Audit: au, Log: log, Now: clock, BackupCodes: 1,
-		Asker: challenge.New(challenge.Config{}, challenge.Deps{Records: records, Mail: mail, Audit: au, Log: log, Now: clock}),
+		Asker: challenge.New(challenge.Config{}, challenge.Deps{Records: records, Key: key, Mail: mail, Audit: au, Log: log, Now: clock}),
 	}
 }
 

@@ -53,24 +53,62 @@ func NewBackupSet(r io.Reader, n int) (codes []string, set mfa.BackupSet, err er
 	if n < 1 || n > maxBackupCodes {
 		return nil, mfa.BackupSet{}, fmt.Errorf("make backup codes: %d are wanted: want 1 to %d", n, maxBackupCodes)
 	}
-	random := make([]byte, backupIDSize+backupSaltSize)
-	if _, err := io.ReadFull(r, random); err != nil {
+	plain := make([]string, n)
+	for i := range plain {
+		if plain[i], err = newSymbols(r, backupSymbols); err != nil {
+			return nil, mfa.BackupSet{}, fmt.Errorf("make backup codes: %w", err)
+		}
+		codes = append(codes, grouped(plain[i]))
+	}
+	if set, err = backupSetOf(r, plain); err != nil {
 		return nil, mfa.BackupSet{}, fmt.Errorf("make backup codes: %w", err)
 	}
+	return codes, set, nil
+}
+
+// ForeignBackupSet makes a set of codes that another program made: 1 to 100, of
+// 8 digits each. They are weaker than ours (27 bits), as they were before. It
+// costs what NewBackupSet costs.
+func ForeignBackupSet(r io.Reader, codes []string) (mfa.BackupSet, error) {
+	if len(codes) < 1 || len(codes) > maxBackupCodes {
+		return mfa.BackupSet{}, fmt.Errorf("take backup codes: %d are given: want 1 to %d", len(codes), maxBackupCodes)
+	}
+	for i, code := range codes {
+		if !isForeign(code) {
+			return mfa.BackupSet{}, fmt.Errorf("take backup codes: code %d has not %d digits", i+1, foreignDigits)
+		}
+	}
+	set, err := backupSetOf(r, codes)
+	if err != nil {
+		return mfa.BackupSet{}, fmt.Errorf("take backup codes: %w", err)
+	}
+	return set, nil
+}
+
+// foreignDigits is the length of the scratch codes of google-authenticator(1).
+const foreignDigits = 8
+
+// isForeign says whether a code without separators has the shape of a scratch
+// code of google-authenticator.
+func isForeign(code string) bool {
+	return len(code) == foreignDigits && strings.Trim(code, "0123456789") == ""
+}
+
+// backupSetOf returns what is kept of codes, which have no separators.
+func backupSetOf(r io.Reader, codes []string) (mfa.BackupSet, error) {
+	random := make([]byte, backupIDSize+backupSaltSize)
+	if _, err := io.ReadFull(r, random); err != nil {
+		return mfa.BackupSet{}, err
+	}
 	salt := random[backupIDSize:]
-	set = mfa.BackupSet{
+	set := mfa.BackupSet{
 		ID: hex.EncodeToString(random[:backupIDSize]), Salt: base64.RawStdEncoding.EncodeToString(salt),
 		Memory: backupMemory, Time: backupTime, Threads: backupThreads,
 	}
-	for range n {
-		code, err := newSymbols(r, backupSymbols)
-		if err != nil {
-			return nil, mfa.BackupSet{}, fmt.Errorf("make backup codes: %w", err)
-		}
-		codes = append(codes, grouped(code))
+	for _, code := range codes {
 		set.Hashes = append(set.Hashes, base64.RawStdEncoding.EncodeToString(backupHash(set, code, salt)))
 	}
-	return codes, set, nil
+	return set, nil
 }
 
 // newSymbols returns a code of n symbols without separators, uniform.
@@ -104,8 +142,8 @@ func grouped(code string) string {
 
 // MatchBackup says whether answer is a code of the set, and which. Either case
 // is taken; spaces, dashes and dots do not count; z, s, b, g, q and u, which no
-// code has, are read as 2, 5, 8, 9, 9 and v. The caller looks up whether that
-// index was used before.
+// code has, are read as 2, 5, 8, 9, 9 and v. Codes of ForeignBackupSet are taken
+// likewise. The caller looks up whether that index was used before.
 //
 // An answer that has not the shape of a code is refused at once: the shape is no
 // secret. Any other costs one Argon2id, about 20 ms and Memory KiB (19 MiB for a
@@ -120,6 +158,7 @@ func MatchBackup(set mfa.BackupSet, answer string) (index int, ok bool, err erro
 		return 0, false, fmt.Errorf("read backup codes: %w", err)
 	}
 	code, shaped := symbols(answer, backupSymbols)
+	shaped = shaped || isForeign(code)
 	if !shaped {
 		return 0, false, nil
 	}

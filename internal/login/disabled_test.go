@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/audit"
 	"mfa/internal/mfa"
 )
 
@@ -129,7 +130,7 @@ func TestTheHundredthWrongCodeDisables(t *testing.T) {
 		return d.code()
 	}
 	d.login(request("alice"), mfa.Exhausted, step{"sent", other, nil}, step{want: "This method is disabled"})
-	if n := d.audited("factor.disabled"); n != 1 {
+	if n := d.audited(audit.Disabled); n != 1 {
 		t.Errorf("%d events", n)
 	}
 	if !strings.Contains(d.log.String(), "method disabled") {

@@ -3,14 +3,12 @@ package login
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 )
@@ -42,31 +40,17 @@ func (d *desk) lock() {
 	}
 }
 
-var recoveryLine = regexp.MustCompile(`(?m)^Recovery code: (\S+)$`)
+const recoveryLine = `(?m)^Recovery code: (\S+)$`
 
 // recovery returns the recovery code mailed nth, as soon as it is.
 func (d *desk) recovery(n int) string {
 	d.t.Helper()
 	var codes []string
 	d.await(func() bool {
-		codes = nil
-		for _, m := range d.mails {
-			if m := recoveryLine.FindStringSubmatch(m.Text); m != nil {
-				codes = append(codes, m[1])
-			}
-		}
+		codes = d.mailed(recoveryLine)
 		return len(codes) >= n
 	})
 	return codes[n-1]
-}
-
-// await waits until the carrier took what cond, called with mu held, wants.
-func (d *desk) await(cond func() bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for !cond() {
-		d.came.Wait()
-	}
 }
 
 // told returns the mails so far with that in their subject.
@@ -79,16 +63,6 @@ func (d *desk) told(subject string) (found []mfa.Message) {
 		}
 	}
 	return found
-}
-
-// audited returns how many lines of the audit file have that event.
-func (d *desk) audited(event string) int {
-	d.t.Helper()
-	text, err := os.ReadFile(d.audit)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return strings.Count(string(text), fmt.Sprintf("%q:%q", "event", event))
 }
 
 // guessWrongly answers whatever is asked, and wrongly.
@@ -117,26 +91,13 @@ func TestRecoveryCodeUnlocksAndTheSecondFactorFollows(t *testing.T) {
 		step{"not right", say(" " + strings.ToUpper(code) + " "), nil},
 		wrong("was sent"),
 		step{want: "2 tries left", err: mfa.ErrNoConversation})
-	d.login(request("alice"), mfa.Accepted, step{"was sent", d.sentCode, nil})
+	d.login(request("alice"), mfa.Accepted, step{"was sent", d.code, nil})
 	if st := d.state("alice"); st.Recovery != nil || st.MustChangePassword || st.LockedUntil != nil {
 		t.Errorf("state %+v", st)
 	}
 	if strings.Contains(d.log.String(), code) {
 		t.Error("the log holds the code")
 	}
-}
-
-// sentCode returns the code in the newest mail that has one.
-func (d *desk) sentCode() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i := len(d.mails) - 1; i >= 0; i-- {
-		if m := regexp.MustCompile(`(?m)^Your code: (\d+)$`).FindStringSubmatch(d.mails[i].Text); m != nil {
-			return m[1]
-		}
-	}
-	d.t.Fatal("no code was mailed")
-	return ""
 }
 
 func TestLockedWithoutARecoveryCode(t *testing.T) {
@@ -193,7 +154,7 @@ func TestLockMailsByTheirKeys(t *testing.T) {
 			if len(m) != tc.mails {
 				t.Fatalf("mails %+v", m)
 			}
-			if tc.mails > 0 && recoveryLine.MatchString(m[0].Text) != tc.code {
+			if tc.mails > 0 && strings.Contains(m[0].Text, "Recovery code: ") != tc.code {
 				t.Errorf("mail %q", m[0].Text)
 			}
 			if has := d.state("alice").Recovery != nil; has != tc.code {
@@ -238,7 +199,7 @@ func TestARightCodeEndsTheRecoveryCode(t *testing.T) {
 	d.lock()
 	d.recovery(1)
 	d.advance(16 * time.Minute)
-	d.login(request("alice"), mfa.Accepted, step{"sent", d.sentCode, nil})
+	d.login(request("alice"), mfa.Accepted, step{"sent", d.code, nil})
 	if d.state("alice").Recovery != nil {
 		t.Error("it is kept")
 	}
@@ -260,7 +221,7 @@ func TestGuessesAtARecoveryCodeAreBounded(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if n := d.audited("recovery.failed"); n != 20 {
+	if n := d.audited(audit.RecoveryFailed); n != 20 {
 		t.Errorf("%d guesses were counted, want 20", n)
 	}
 	d.login(request("alice"), mfa.Exhausted, step{want: "locked"}) // and it is not asked for
@@ -291,7 +252,7 @@ func TestForcedPasswordChangeOutlivesTheConversation(t *testing.T) {
 	d.login(request("alice"), mfa.NoConversation,
 		step{"Recovery code: ", say(d.recovery(1)), nil}, step{want: "sent", err: errors.New("gone")})
 	for _, demanded := range []bool{true, false} {
-		steps := []step{{"sent", d.sentCode, nil}}
+		steps := []step{{"sent", d.code, nil}}
 		if demanded {
 			steps = append(steps, step{want: "required to change your password now"})
 		}
@@ -309,7 +270,7 @@ func TestSelfServiceLeavesTheDemand(t *testing.T) {
 	d.lock()
 	s := &script{t: t, steps: []step{
 		{"Recovery code: ", say(d.recovery(1)), nil},
-		{"sent", func() string { return d.sentCode() }, nil},
+		{"sent", d.code, nil},
 	}}
 	c := d.engine.Converse(mfa.Identity{Name: "alice", UID: 1000}, mfa.Origin{Service: "mfactl", Address: "local"}, s)
 	if v, err := d.engine.Prove(t.Context(), c); v.Outcome != mfa.Accepted || err != nil {

@@ -100,16 +100,16 @@ func TestRecoveryRevokes(t *testing.T) {
 		t.Fatalf("%d sessions before the recovery", n)
 	}
 	code := d.recovery(1)
-	d.login(request("alice"), mfa.Accepted, step{"It ends the lock", say(code), nil}, step{"sent to", d.sentCode, nil})
+	d.login(request("alice"), mfa.Accepted, step{"It ends the lock", say(code), nil}, step{"sent to", d.code, nil})
 	if st := d.state("alice"); st.Sessions != nil {
 		t.Errorf("after a recovery: %+v", st.Sessions)
 	}
-	d.login(request("alice"), mfa.Accepted, step{"sent to", d.sentCode, nil})
+	d.login(request("alice"), mfa.Accepted, step{"sent to", d.code, nil})
 	d.again()
 
 	t.Run("password changed by choice", func(t *testing.T) {
 		d.advance(time.Hour) // the codes of the lock are over
-		d.login(elsewhere, mfa.Accepted, step{"sent to", say("p"), nil}, step{"is changed after this login", d.sentCode, nil},
+		d.login(elsewhere, mfa.Accepted, step{"sent to", say("p"), nil}, step{"is changed after this login", d.code, nil},
 			step{want: "change your password now"})
 		if st := d.state("alice"); st.Sessions != nil {
 			t.Errorf("%+v", st.Sessions)

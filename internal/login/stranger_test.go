@@ -34,7 +34,7 @@ func TestNoticeOfANewAddress(t *testing.T) {
 	fail("2001:db8::2")
 	d.await(func() bool { return len(d.mails) == 8 })
 
-	d.login(from("192.0.2.7"), mfa.Accepted, wrong("sent"), step{"not right", d.sentCode, nil}) // a slip
+	d.login(from("192.0.2.7"), mfa.Accepted, wrong("sent"), step{"not right", d.code, nil}) // a slip
 	fail("192.0.2.7")
 	if n := len(d.told("Wrong code")); n != 2 {
 		t.Errorf("%d notices", n)

@@ -244,6 +244,7 @@ type State struct {
 	MustChangePassword bool             `json:"must_change_password,omitempty"` // the next accepted login demands it
 	Seen               []string         `json:"seen,omitempty"`                 // where right codes came from, newest last
 	Told               []AddressNoticed `json:"told,omitempty"`                 // addresses told of in the last day
+	Invited            *Invitation      `json:"invited,omitempty"`              // the newest message about an address to confirm
 }
 
 // A Recovery is a code that was mailed at a lock and ends it, once. The code itself
@@ -260,6 +261,13 @@ type Recovery struct {
 type AddressNoticed struct {
 	Address string    `json:"address"`
 	At      time.Time `json:"at"`
+}
+
+// An Invitation is a message to an address that an administrator entered: that
+// the next login confirms it.
+type Invitation struct {
+	To   string    `json:"to"`
+	Sent time.Time `json:"sent"`
 }
 
 // An EnrollOffer is what somebody who has no second factor may choose.

@@ -21,7 +21,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"strconv"
 	"syscall"
 )
 
@@ -36,8 +36,19 @@ type Key struct {
 // Load reads the key file: 64 hexadecimal digits and a newline. It refuses a
 // file that is not regular, belongs to someone else than root or the caller, or
 // is open to group or others. The error wraps fs.ErrNotExist if there is none.
-func Load(path string) (*Key, error) {
+func Load(path string) (*Key, error) { return load(path, os.Geteuid()) }
+
+// Check says what Load would say to a process that runs as uid.
+func Check(path string, uid int) error {
+	_, err := load(path, uid)
+	return err
+}
+
+func load(path string, uid int) (*Key, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("read secrets.key_file: %w; run chown %s on it", err, chownTo(uid))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read secrets.key_file: %w", err)
 	}
@@ -46,33 +57,48 @@ func Load(path string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read secrets.key_file: %w", err)
 	}
-	if err := private(info); err != nil {
+	if err := private(info, uid); err != nil {
 		return nil, fmt.Errorf("read secrets.key_file %q: %w", path, err)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, 1024))
 	if err != nil {
 		return nil, fmt.Errorf("read secrets.key_file: %w", err)
 	}
-	secret, err := hex.DecodeString(strings.TrimSuffix(string(text), "\n"))
-	if err != nil || len(secret) != keySize {
-		return nil, fmt.Errorf("read secrets.key_file %q: not a key: want %d hexadecimal digits and a newline; "+
-			"restore the file from a backup", path, 2*keySize)
+	k, err := Parse(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("read secrets.key_file %q: %w; restore the file from a backup", path, err)
 	}
-	return &Key{secret: [keySize]byte(secret)}, nil
+	return k, nil
 }
 
-// private says whether only root and the caller can touch the file.
-func private(info fs.FileInfo) error {
+// private says whether only root and uid can touch the file.
+func private(info fs.FileInfo, uid int) error {
 	if !info.Mode().IsRegular() {
 		return errors.New("not a regular file")
 	}
-	if m := info.Mode().Perm(); m&0o077 != 0 {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if m := info.Mode().Perm(); m&0o077 != 0 && !(ok && isCredential(m, st)) {
 		return fmt.Errorf("mode %04o is open to others; run chmod 0600 on it", m)
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("belongs to uid %d; run chown root on it", st.Uid)
+	if ok && st.Uid != 0 && int(st.Uid) != uid {
+		return fmt.Errorf("belongs to uid %d; run chown %s on it", st.Uid, chownTo(uid))
 	}
 	return nil
+}
+
+// chownTo names a user to chown(1).
+func chownTo(uid int) string {
+	if uid != 0 {
+		return strconv.Itoa(uid)
+	}
+	return "root"
+}
+
+// isCredential tells a credential as systemd makes them where it can set ACLs:
+// root's, with one user beside root who may read it. The mode shows the ACL's mask
+// in place of the group's rights, and the group is root's (acl(5)).
+func isCredential(mode fs.FileMode, st *syscall.Stat_t) bool {
+	return mode == 0o440 && st.Uid == 0 && st.Gid == 0
 }
 
 // Create makes a new key and writes it to path, durably and only if nothing is
@@ -89,7 +115,7 @@ func Create(path string) (*Key, error) {
 		return nil, fmt.Errorf("create secrets.key_file: %w", err)
 	}
 	defer os.Remove(tmp.Name())
-	_, err = io.WriteString(tmp, hex.EncodeToString(k.secret[:])+"\n")
+	_, err = io.WriteString(tmp, k.Text())
 	// A link fails if the name is taken; a rename would overwrite somebody's key.
 	err = errors.Join(err, tmp.Sync(), tmp.Close())
 	if err == nil {

@@ -22,6 +22,7 @@ import (
 	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 )
 
 // maxBody bounds what a caller may send, in bytes.
@@ -30,12 +31,17 @@ const maxBody = 64 << 10
 // Control serves the control socket: HTTP with JSON, one resource a user.
 //
 //	GET  /v1/status
+//	GET  /v1/users               a stream; see stream.go
 //	GET  /v1/users/NAME
-//	PUT  /v1/users/NAME/email    {"address": "…"}
+//	PUT  /v1/users/NAME/email    {"address": "…", "silent": false}
 //	PUT  /v1/users/NAME/phone    {"address": "+…"}
 //	POST /v1/users/NAME/lock     {"for": "2h"}, or {} for until unlocked
 //	POST /v1/users/NAME/unlock
 //	POST /v1/users/NAME/reset
+//	POST /v1/users/NAME/confirm-resend
+//	POST /v1/users/NAME/import   an Import
+//	GET  /v1/backup              a stream; root only
+//	POST /v1/restore             a Restore; root only
 //	POST /v1/send-test           {"method": "email", "to": "…"}; see sendtest.go
 //	POST /v1/explain             {"user": "…", "service": "…", …}; see login.Visit
 //	GET, DELETE /v1/sessions
@@ -43,7 +49,8 @@ const maxBody = 64 << 10
 //	POST /v1/self/VERB           a conversation; see self.go
 //
 // An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
-// 404 no such user or not enrolled, 500 ours.
+// 404 no such user or not enrolled, 409 not as things stand, 422 a record that does
+// not parse, 429 too soon, 502 the relay would not, 507 a full disk, 500 ours.
 type Control struct {
 	Engine     func() *login.Engine
 	Enroll     func() *enroll.Service
@@ -103,7 +110,12 @@ type router interface {
 // routes tells mux all that is served.
 func (s *Control) routes(mux router) {
 	mux.HandleFunc("GET /v1/status", s.admin(s.status))
+	mux.HandleFunc("GET /v1/users", s.streaming(s.actor, s.users))
 	mux.HandleFunc("GET /v1/users/{name}", s.admin(s.show))
+	mux.HandleFunc("POST /v1/users/{name}/confirm-resend", s.admin(s.resend))
+	mux.HandleFunc("POST /v1/users/{name}/import", s.admin(s.takeOver))
+	mux.HandleFunc("GET /v1/backup", s.streaming(s.root, s.backup))
+	mux.HandleFunc("POST /v1/restore", s.admin(s.restore))
 	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setContact(mfa.Email)))
 	mux.HandleFunc("PUT /v1/users/{name}/phone", s.admin(s.setContact(mfa.SMS)))
 	mux.HandleFunc("POST /v1/users/{name}/lock", s.admin(s.lock))
@@ -162,12 +174,7 @@ func (s *Control) answer(h func(r *http.Request) (any, error)) http.HandlerFunc 
 		body, err := h(r)
 		code := http.StatusOK
 		if err != nil {
-			code = http.StatusInternalServerError
-			if f, ok := errors.AsType[fault](err); ok {
-				code = f.code
-			} else {
-				s.Log.Error("control request failed", "error", err, "method", r.Method, "path", r.URL.Path)
-			}
+			code = s.codeOf(r, err)
 			body = map[string]string{"error": err.Error()}
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -178,12 +185,32 @@ func (s *Control) answer(h func(r *http.Request) (any, error)) http.HandlerFunc 
 	}
 }
 
+// ours is the status of an error that the caller is not to blame for.
+func ours(err error) int {
+	switch {
+	case errors.Is(err, store.ErrUnreadable):
+		return http.StatusUnprocessableEntity
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return http.StatusInsufficientStorage
+	}
+	return http.StatusInternalServerError
+}
+
 // denied writes down that actor wanted to administer.
 func (s *Control) denied(r *http.Request, actor string, why error) {
 	s.Audit.Record(audit.Event{
 		Time: time.Now(), Event: audit.Denied, Actor: actor, User: r.PathValue("name"),
 		Reason: r.Pattern + ": " + why.Error(),
 	})
+}
+
+// codeOf returns the HTTP status of an error. What is our own fault is logged.
+func (s *Control) codeOf(r *http.Request, err error) int {
+	if f, ok := errors.AsType[fault](err); ok {
+		return f.code
+	}
+	s.Log.Error("control request failed", "error", err, "method", r.Method, "path", r.URL.Path)
+	return ours(err)
 }
 
 // actor names the caller. The error says why they may not administer.
@@ -249,7 +276,11 @@ func (s *Control) show(r *http.Request, _ string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.Enroll().Show(r.Context(), id)
+	show := s.Enroll().Show
+	if reveals(r) {
+		show = s.Enroll().ShowRevealed
+	}
+	v, err := show(r.Context(), id)
 	if errors.Is(err, enroll.ErrNotEnrolled) {
 		return nil, fault{http.StatusNotFound, err}
 	}
@@ -261,11 +292,10 @@ func (s *Control) setContact(m mfa.Method) func(*http.Request, string) (any, err
 	return func(r *http.Request, actor string) (any, error) {
 		var in struct {
 			Address string `json:"address"`
+			Silent  bool   `json:"silent"` // tell nobody
 		}
-		dec := json.NewDecoder(r.Body)
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&in); err != nil {
-			return nil, fault{http.StatusBadRequest, fmt.Errorf("read request: %w", err)}
+		if err := readBody(r, &in); err != nil {
+			return nil, err
 		}
 		id, err := s.account(r)
 		if err != nil {
@@ -276,6 +306,9 @@ func (s *Control) setContact(m mfa.Method) func(*http.Request, string) (any, err
 				return nil, fault{http.StatusBadRequest, err}
 			}
 			return nil, err
+		}
+		if m == mfa.Email && !in.Silent {
+			s.invite(r, id, actor)
 		}
 		return s.Enroll().Show(r.Context(), id)
 	}

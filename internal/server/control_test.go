@@ -20,12 +20,24 @@ import (
 
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
+	"mfa/internal/deliver"
 	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/seal"
 	"mfa/internal/store"
 	"mfa/internal/store/storetest"
 )
+
+// A relay takes all mail but that to refused@.
+type relay struct{}
+
+func (relay) Send(_ context.Context, m mfa.Message) error {
+	if strings.HasPrefix(m.To, "refused@") {
+		return fmt.Errorf("no such mailbox: %w", deliver.ErrPermanent)
+	}
+	return nil
+}
 
 // controlDesk runs a control server over a store in memory.
 func controlDesk(t *testing.T, adminGroup string) (path string, records store.Records) {
@@ -36,7 +48,13 @@ func controlDesk(t *testing.T, adminGroup string) (path string, records store.Re
 	if err != nil {
 		t.Fatal(err)
 	}
-	asker := challenge.New(challenge.Config{}, challenge.Deps{Records: records, Audit: au, Log: log, Now: time.Now})
+	key, err := seal.Create(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mail := deliver.NewQueue(relay{}, time.Minute)
+	t.Cleanup(func() { mail.Close(context.Background()) })
+	asker := challenge.New(challenge.Config{}, challenge.Deps{Records: records, Key: key, Mail: mail, Audit: au, Log: log, Now: time.Now})
 	engine := login.New(login.Config{}, login.Deps{Records: records, Asker: asker, Audit: au, Log: log, Now: time.Now})
 	service := &enroll.Service{Records: records, Asker: asker, Audit: au, Log: log, Now: time.Now}
 	s := &Control{
@@ -129,6 +147,22 @@ func caller(call []string) int {
 // socket are those of the process that connects.
 func call(t *testing.T, socket string, uid uint32, method, path, body string) (int, map[string]any) {
 	t.Helper()
+	lines := callLines(t, socket, uid, method, path, body)
+	code, err := strconv.Atoi(lines[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := strings.Join(lines[1:], "\n")
+	var out map[string]any
+	if err := json.NewDecoder(strings.NewReader(rest)).Decode(&out); err != nil {
+		out = map[string]any{"error": rest}
+	}
+	return code, out
+}
+
+// callLines is call for an answer as it came: the status, and the lines.
+func callLines(t *testing.T, socket string, uid uint32, method, path, body string) []string {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
 	cmd.Env = []string{callEnv + "=" + strings.Join([]string{socket, method, path, body}, "\n"), "GORACE=atexit_sleep_ms=0"}
 	if uid != 0 {
@@ -138,16 +172,7 @@ func call(t *testing.T, socket string, uid uint32, method, path, body string) (i
 	if err != nil {
 		t.Fatalf("%s %s as uid %d: %v\n%s", method, path, uid, err, text)
 	}
-	first, rest, _ := strings.Cut(string(text), "\n")
-	code, err := strconv.Atoi(first)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out map[string]any
-	if err := json.Unmarshal([]byte(rest), &out); err != nil {
-		out = map[string]any{"error": rest}
-	}
-	return code, out
+	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 }
 
 func TestControlAsRoot(t *testing.T) {

@@ -151,11 +151,12 @@ func (s *PAM) refused(cred *unix.Ucred, req mfa.Request, o mfa.Outcome, reason s
 	if cred != nil {
 		reason = fmt.Sprintf("%s (asked by uid %d, process %d)", reason, cred.Uid, cred.Pid)
 	}
-	origin := login.OriginOf(req)
-	s.Audit.Record(audit.Event{
-		Time: time.Now(), Event: audit.Login, Outcome: o.String(), Reason: reason,
-		User: req.User, Service: origin.Service, Address: origin.Address, Key: origin.Key, TTY: req.TTY,
-	})
+	ev := audit.Event{Time: time.Now(), Event: audit.Login, Outcome: o.String(), Reason: reason}
+	if req != (mfa.Request{}) { // else nobody said where from
+		origin := login.OriginOf(req)
+		ev.User, ev.Service, ev.Address, ev.Key, ev.TTY = req.User, origin.Service, origin.Address, origin.Key, req.TTY
+	}
+	s.Audit.Record(ev)
 }
 
 // authorize says whether uid may hold this login, and drops from req what uid

@@ -42,7 +42,7 @@ func selfDesk(t *testing.T, policy login.PolicyConfig) (*Control, store.Records,
 	if err != nil {
 		t.Fatal(err)
 	}
-	mail := deliver.NewQueue(nil, time.Minute)
+	mail := deliver.NewQueue(relay{}, time.Minute)
 	t.Cleanup(func() { mail.Close(context.Background()) })
 	totp := challenge.TOTPConfig{Digits: 6, Period: mfa.Duration(30 * time.Second), Algorithm: "SHA1", Skew: 1}
 	asker := challenge.New(challenge.Config{

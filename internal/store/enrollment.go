@@ -48,14 +48,14 @@ func decodeEnrollment(place string, data []byte) (mfa.Enrollment, error) {
 	var e mfa.Enrollment
 	md, err := toml.Decode(string(data), &e)
 	if err != nil {
-		return mfa.Enrollment{}, fmt.Errorf("parse %q %s", place, withLine(data, err))
+		return mfa.Enrollment{}, unreadable{fmt.Errorf("parse %q %s", place, withLine(data, err))}
 	}
 	key, err := checkKeys(e.Version, md)
 	if err == nil {
 		key, err = checkValues(e)
 	}
 	if err != nil {
-		return mfa.Enrollment{}, fmt.Errorf("parse %q line %d: %w", place, lineOf(data, key), err)
+		return mfa.Enrollment{}, unreadable{fmt.Errorf("parse %q line %d: %w", place, lineOf(data, key), err)}
 	}
 	return e, nil
 }

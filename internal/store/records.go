@@ -165,10 +165,10 @@ func decodeState(place string, data []byte) (mfa.State, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&st); err != nil {
-		return mfa.State{}, fmt.Errorf("parse %q: %w", place, err)
+		return mfa.State{}, unreadable{fmt.Errorf("parse %q: %w", place, err)}
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return mfa.State{}, fmt.Errorf("parse %q: more than one value", place)
+		return mfa.State{}, unreadable{fmt.Errorf("parse %q: more than one value", place)}
 	}
 	return st, nil
 }

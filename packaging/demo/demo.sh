@@ -94,7 +94,7 @@ END
 		fi
 		sleep 0.1
 	done
-	"$root/build/mfactl" --socket "$control" enroll demo --email demo@example.com
+	"$root/build/mfactl" --socket "$control" enroll demo --email demo@example.com --no-message
 }
 
 # start_sshd starts sshd on the first free port from 2222 on and sets port.

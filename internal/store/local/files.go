@@ -90,7 +90,7 @@ func (f *files) get(user string) ([]byte, uint64, error) {
 		return nil, 0, store.ErrNotFound
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, explain(filepath.Join(f.dir, name), err)
 	}
 	return value, contentRev(value), nil
 }

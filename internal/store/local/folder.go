@@ -116,11 +116,13 @@ func samePlace(path string, opened os.FileInfo) error {
 	return nil
 }
 
-// explain adds to an error of a write what an administrator can do about it.
+// explain adds to an error what an administrator can do about it.
 func explain(path string, err error) error {
 	switch {
 	case errors.Is(err, unix.ENOSPC):
 		return fmt.Errorf("the file system of %q is full, make room on it: %w", path, err)
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w; if the file is root's alone, run chown --reference=%s %s", err, filepath.Dir(path), path)
 	case errors.Is(err, unix.EDQUOT):
 		return fmt.Errorf("the disk quota of %q is used up, raise it: %w", path, err)
 	}

@@ -1,0 +1,35 @@
+package app
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"mfa/internal/store"
+	"mfa/internal/store/local"
+)
+
+// After a downgrade nothing is decided by records that are half understood.
+func TestStoreOfANewerVersion(t *testing.T) {
+	cfg := goodConfig(shortDir(t))
+	if err := open(t, cfg); err != nil {
+		t.Fatal(err)
+	}
+	s, err := local.Open(cfg.Store.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = store.Update(context.Background(), s, "meta/format", func([]byte) ([]byte, error) {
+		return []byte("999"), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	err = open(t, cfg)
+	if err == nil || !strings.Contains(err.Error(), cfg.Store.Path) || !strings.Contains(err.Error(), "in format 999") {
+		t.Errorf("New: %v, want a word about format 999 of %s", err, cfg.Store.Path)
+	}
+}

@@ -1,0 +1,278 @@
+package enroll
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"mfa/internal/audit"
+	"mfa/internal/mfa"
+	"mfa/internal/otp"
+	"mfa/internal/seal"
+	"mfa/internal/store"
+)
+
+// BackupFormat names what Backup writes, and its version.
+const (
+	BackupFormat  = "mfa-backup"
+	BackupVersion = 1
+)
+
+// A BackupHeader says what a backup is of. It holds the key of the secrets.
+type BackupHeader struct {
+	Format     string    `json:"format"`
+	Version    int       `json:"version"`
+	Made       time.Time `json:"made"`
+	Host       string    `json:"host"`
+	MFA        string    `json:"mfa"` // version of mfad
+	Generation int       `json:"generation"`
+	Key        string    `json:"key"`
+}
+
+// Check says why this build cannot restore such a backup.
+func (h BackupHeader) Check() error {
+	switch {
+	case h.Format != BackupFormat:
+		return errors.New("not a backup of mfa")
+	case h.Version != BackupVersion:
+		return fmt.Errorf("a backup of version %d; this build reads version %d", h.Version, BackupVersion)
+	}
+	return nil
+}
+
+// Backup calls begin with the number of users to come, then head once, then fn
+// for each user. It may run while logins go on: each user is saved as of one
+// moment. A record that cannot be read is saved as its Problem.
+func (s *Service) Backup(ctx context.Context, begin func(total int) error, head func(BackupHeader) error, fn func(store.Saved) error) error {
+	names, err := s.names(ctx)
+	if err != nil {
+		return err
+	}
+	if err := begin(len(names)); err != nil {
+		return err
+	}
+	err = head(BackupHeader{
+		Format: BackupFormat, Version: BackupVersion, Made: s.Now().UTC().Truncate(time.Second), Host: s.Host,
+		MFA: mfa.Version, Generation: s.Generation, Key: s.Asker.KeyText(),
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		saved, err := s.Records.Saved(ctx, name)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			saved = store.Saved{User: name, Problem: err.Error()}
+		} else if _, _, err := saved.Parse(); err != nil {
+			saved.Problem = err.Error() // kept as it is, for whoever mends it
+		}
+		if err := fn(saved); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// What becomes of a user at a restore.
+const (
+	RestoredNew       = "new"
+	RestoredReplaced  = "replaced"
+	RestoredUnchanged = "unchanged"
+	RestoredOutdated  = "outdated" // the user had to enroll anew even then, so nothing is done
+)
+
+// Restore puts back the enrollment of a user as it was in a backup. What was
+// used, counted and locked since stays so: State only grows by what the backup
+// knows. Backup codes that were replaced since stay void. Messages and sessions
+// under way are not brought back. With dry nothing is changed, and the result is
+// what would become of the user. Account is who has the name now, nil if nobody
+// has: an account with another uid is another person, and gets nothing.
+func (s *Service) Restore(ctx context.Context, account *mfa.Identity, head BackupHeader, saved store.Saved, dry bool, actor string) (string, error) {
+	key, err := seal.Parse(head.Key)
+	if err := errors.Join(head.Check(), err); err != nil {
+		return "", fmt.Errorf("%w backup: %w", ErrInvalid, err)
+	}
+	en, st, err := saved.Parse()
+	if err != nil {
+		return "", fmt.Errorf("%w record: %w", ErrInvalid, err)
+	}
+	id := mfa.Identity{Name: saved.User, UID: en.UID}
+	if saved.Enrollment == "" {
+		id.UID = st.UID
+	}
+	switch {
+	case account != nil && account.UID != id.UID:
+		return "", fmt.Errorf("%w record: user %q had uid %d and has %d now", ErrInvalid, id.Name, id.UID, account.UID)
+	case saved.Enrollment != "" && en.Generation < head.Generation:
+		return RestoredOutdated, nil
+	case st.UID != id.UID:
+		st = mfa.State{UID: id.UID}
+	}
+	en.Generation = min(en.Generation, s.Generation)
+	live, err := s.liveEnrollment(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	r := &restoration{Service: s, id: id, key: key, saved: en}
+	next, result := live, RestoredUnchanged
+	if saved.Enrollment != "" {
+		next, result, err = r.enrollment(live)
+	}
+	if err != nil || dry {
+		return result, err
+	}
+	// What was used is stored before what it was used of.
+	err = s.Records.Account(id).Update(ctx, func(old *mfa.State) error { return r.state(old, st, live, next) })
+	if err != nil || result == RestoredUnchanged {
+		return result, err
+	}
+	err = s.Records.ReplaceEnrollment(ctx, id.Name, func(live mfa.Enrollment) (mfa.Enrollment, error) {
+		next, _, err := r.enrollment(current(live, id))
+		return next, err
+	})
+	if err != nil {
+		return "", err
+	}
+	why := "restored from the backup of " + head.Made.Format(time.DateTime) + " UTC"
+	s.Audit.Record(audit.Event{Time: s.Now(), Event: audit.Enrolled, User: id.Name, UID: &id.UID, Actor: actor, Reason: why})
+	s.byAdministrator(id).Notify(live, "Second factor changed", "Your second factor was restored from a backup, by an administrator.", adviceAsk)
+	return result, nil
+}
+
+// liveEnrollment returns what id has now; nothing, if that cannot be read: a
+// restore mends it.
+func (s *Service) liveEnrollment(ctx context.Context, id mfa.Identity) (live mfa.Enrollment, err error) {
+	now, err := s.Records.Saved(ctx, id.Name)
+	if err != nil {
+		return live, err
+	}
+	now.State = nil
+	live, _, err = now.Parse()
+	if err != nil {
+		return mfa.Enrollment{}, nil
+	}
+	return current(live, id), nil
+}
+
+// current is en if it is that of this account, else nothing.
+func current(en mfa.Enrollment, id mfa.Identity) mfa.Enrollment {
+	if en.UID != id.UID {
+		return mfa.Enrollment{}
+	}
+	return en
+}
+
+// A restoration is the restore of one user.
+type restoration struct {
+	*Service
+	id    mfa.Identity
+	key   *seal.Key      // of the backup
+	saved mfa.Enrollment // in it
+}
+
+// enrollment returns what the user has afterwards who has live now.
+func (r *restoration) enrollment(live mfa.Enrollment) (next mfa.Enrollment, result string, err error) {
+	next = r.saved
+	if live.Backup != nil {
+		next.Backup = live.Backup // the same set, or one that voided it
+	}
+	if r.saved.TOTP != nil {
+		if next.TOTP, err = r.app(live); err != nil {
+			return mfa.Enrollment{}, "", err
+		}
+	}
+	switch {
+	case sameRecord(next, live):
+		return next, RestoredUnchanged, nil
+	case sameRecord(live, mfa.Enrollment{}):
+		return next, RestoredNew, nil
+	}
+	return next, RestoredReplaced, nil
+}
+
+// app returns the saved app, sealed with our key.
+func (r *restoration) app(live mfa.Enrollment) (*mfa.TOTPSecret, error) {
+	t := *r.saved.TOTP
+	secret, err := r.Asker.OpenTOTPWith(r.key, r.id, t.Secret)
+	if err != nil {
+		return nil, err
+	}
+	if live.TOTP != nil {
+		if have, err := r.Asker.OpenTOTP(r.id, live.TOTP.Secret); err == nil && bytes.Equal(have, secret) {
+			t.Secret = live.TOTP.Secret // sealing it anew would look like a change
+			return &t, nil
+		}
+	}
+	t.Secret = r.Asker.SealTOTP(r.id, secret)
+	return &t, nil
+}
+
+// sameRecord says whether both would be written alike.
+func sameRecord(a, b mfa.Enrollment) bool {
+	a.Version, b.Version = 0, 0
+	x, errX := toml.Marshal(a)
+	y, errY := toml.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// state adds to old what the backup knows was used, counted or locked of what
+// the user has next. All it does not name stays as it is.
+func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enrollment) error {
+	old.Failures = slices.Concat(old.Failures, saved.Failures)
+	slices.SortFunc(old.Failures, time.Time.Compare)
+	old.Failures = slices.CompactFunc(old.Failures, time.Time.Equal)
+	old.LockedHard = old.LockedHard || saved.LockedHard
+	if l := saved.LockedUntil; l != nil && (old.LockedUntil == nil || l.After(*old.LockedUntil)) {
+		old.LockedUntil = l
+	}
+	if old.LockedBy == "" && (saved.LockedHard || old.LockedUntil == saved.LockedUntil) {
+		old.LockedBy = saved.LockedBy // no recovery code ends an administrator's lock
+	}
+	for m, n := range saved.MethodFailures {
+		if old.MethodFailures == nil {
+			old.MethodFailures = map[mfa.Method]int{}
+		}
+		old.MethodFailures[m] = max(old.MethodFailures[m], n)
+	}
+	old.MustChangePassword = old.MustChangePassword || saved.MustChangePassword
+	if e := saved.EnrollSince; e != nil && (old.EnrollSince == nil || e.Before(*old.EnrollSince)) {
+		old.EnrollSince = e
+	}
+	r.steps(old, saved, live, next)
+	if b := next.Backup; b != nil && saved.BackupID == b.ID {
+		if old.BackupID != b.ID {
+			old.BackupID, old.BackupUsed = b.ID, nil
+		}
+		used := slices.Concat(old.BackupUsed, saved.BackupUsed)
+		slices.Sort(used)
+		old.BackupUsed = slices.Compact(used)
+	}
+	return nil
+}
+
+// maxSkew is the largest totp.skew: no used step is further ahead.
+const maxSkew = 10
+
+// steps keeps used steps used. Of an app that comes back all codes up to now
+// count as used, since nobody knows which were after the backup.
+func (r *restoration) steps(old *mfa.State, saved mfa.State, live, next mfa.Enrollment) {
+	if next.TOTP == nil {
+		return
+	}
+	if live.TOTP != nil && live.TOTP.Secret == next.TOTP.Secret {
+		old.TOTPStep = max(old.TOTPStep, saved.TOTPStep)
+		return
+	}
+	now := otp.Step(r.Now(), time.Duration(next.TOTP.Period))
+	if old.TOTPStep > now+maxSkew {
+		old.TOTPStep = 0 // of an app with shorter periods
+	}
+	old.TOTPStep = max(old.TOTPStep, saved.TOTPStep, now)
+}

@@ -1,0 +1,205 @@
+package enroll
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"mfa/internal/mfa"
+	"mfa/internal/otp"
+	"mfa/internal/store"
+)
+
+// A keptBackup is one in memory.
+type keptBackup struct {
+	head  BackupHeader
+	users map[string]store.Saved
+}
+
+func backup(t *testing.T, s *Service) keptBackup {
+	t.Helper()
+	b := keptBackup{users: map[string]store.Saved{}}
+	err := s.Backup(t.Context(), func(int) error { return nil },
+		func(h BackupHeader) error { b.head = h; return nil },
+		func(u store.Saved) error { b.users[u.User] = u; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// restore ends the test unless alice is restored with that result.
+func (b keptBackup) restore(t *testing.T, s *Service, want string) {
+	t.Helper()
+	for _, dry := range []bool{true, false} {
+		got, err := s.Restore(t.Context(), &alice, b.head, b.users["alice"], dry, "root")
+		if err != nil || got != want {
+			t.Fatalf("Restore (dry %v) = %q, %v; want %q", dry, got, err, want)
+		}
+	}
+}
+
+func setState(t *testing.T, s *Service, set func(st *mfa.State)) {
+	t.Helper()
+	if err := s.Records.UpdateState(t.Context(), "alice", func(st *mfa.State) error { set(st); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// On another machine, with another key, all is as it was.
+func TestRestoreElsewhere(t *testing.T) {
+	s, elsewhere := service(t), service(t)
+	takeOver(t, s, google(), TakenNew, TakenNew)
+	setState(t, s, func(st *mfa.State) { st.BackupID, st.BackupUsed = "", nil })
+	en, _ := records(t, s)
+	setState(t, s, func(st *mfa.State) {
+		st.BackupID, st.BackupUsed, st.TOTPStep = en.Backup.ID, []int{1}, st.TOTPStep+3
+		st.Failures, st.LockedHard = []time.Time{now}, true
+	})
+	_, was := records(t, s)
+	backup(t, s).restore(t, elsewhere, RestoredNew)
+	en, st := records(t, elsewhere)
+	if secret, err := elsewhere.Asker.OpenTOTP(alice, en.TOTP.Secret); err != nil || string(secret) != string(google().Secret) {
+		t.Errorf("secret %q, %v", secret, err)
+	}
+	if st.TOTPStep != was.TOTPStep || !slices.Equal(st.BackupUsed, []int{1}) || !st.LockedHard || len(st.Failures) != 1 {
+		t.Errorf("state %+v, want %+v", st, was)
+	}
+	backup(t, s).restore(t, elsewhere, RestoredUnchanged)
+}
+
+// Whatever happened since the backup has happened.
+func TestRestoreRewindsNothing(t *testing.T) {
+	s := service(t)
+	takeOver(t, s, google(), TakenNew, TakenNew)
+	en, _ := records(t, s)
+	soon, later := now.Add(time.Minute), now.Add(time.Hour)
+	setState(t, s, func(st *mfa.State) {
+		st.Failures, st.LockedUntil = []time.Time{now.Add(-time.Minute)}, &soon
+		st.BackupID, st.BackupUsed = en.Backup.ID, []int{0}
+		st.EnrollSince, st.MustChangePassword = &now, true
+		st.MethodFailures = map[mfa.Method]int{mfa.TOTP: 7, mfa.Email: 1}
+	})
+	b := backup(t, s)
+	setState(t, s, func(st *mfa.State) {
+		st.Failures, st.LockedUntil = []time.Time{now}, &later
+		st.BackupUsed, st.TOTPStep = []int{1}, st.TOTPStep+7
+		st.Pending = []mfa.PendingCode{{Origin: "x"}}
+		st.Sends, st.EnrollSince = []time.Time{now}, &later
+		st.MethodFailures, st.MustChangePassword = map[mfa.Method]int{mfa.TOTP: 3, mfa.Email: 2}, false
+	})
+	_, before := records(t, s)
+	b.restore(t, s, RestoredUnchanged)
+	_, after := records(t, s)
+	want := before
+	want.Failures = []time.Time{now.Add(-time.Minute), now}
+	want.BackupUsed = []int{0, 1}
+	want.EnrollSince, want.MustChangePassword = &now, true
+	want.MethodFailures = map[mfa.Method]int{mfa.TOTP: 7, mfa.Email: 2}
+	if !reflect.DeepEqual(after, want) {
+		t.Errorf("state\n%+v\nwant\n%+v", after, want)
+	}
+
+	// An app that was replaced comes back, its codes up to now used; a set of
+	// backup codes that was replaced does not.
+	in := google()
+	in.Secret, in.LastStep, in.Replace = []byte("another-secret-of-hers"), 0, true
+	takeOver(t, s, in, TakenReplaced, TakenReplaced)
+	newer, _ := records(t, s)
+	setState(t, s, func(st *mfa.State) { st.TOTPStep, st.BackupID, st.BackupUsed = 0, newer.Backup.ID, []int{1} })
+	b.restore(t, s, RestoredReplaced)
+	en, st := records(t, s)
+	if secret, err := s.Asker.OpenTOTP(alice, en.TOTP.Secret); err != nil || string(secret) != string(google().Secret) {
+		t.Errorf("secret %q, %v", secret, err)
+	}
+	if en.Backup.ID != newer.Backup.ID || st.BackupID != newer.Backup.ID || !slices.Equal(st.BackupUsed, []int{1}) {
+		t.Errorf("set %s, used %v of %s; want set %s", en.Backup.ID, st.BackupUsed, st.BackupID, newer.Backup.ID)
+	}
+	if step := otp.Step(now, 30*time.Second); st.TOTPStep < step {
+		t.Errorf("used step %d, want %d or more", st.TOTPStep, step)
+	}
+
+	// After a reset, the used codes that the backup knows are used.
+	if _, err := s.Reset(t.Context(), "alice", "root"); err != nil {
+		t.Fatal(err)
+	}
+	b.restore(t, s, RestoredNew)
+	if _, st := records(t, s); !slices.Equal(st.BackupUsed, []int{0}) || st.Pending != nil {
+		t.Errorf("state %+v", st)
+	}
+}
+
+// Every part of a State is either brought together by restoration.state or on
+// purpose left as it is. Decide that for a new one, and write it down here.
+func TestRestoreKnowsAllOfState(t *testing.T) {
+	merged := []string{
+		"Failures", "LockedUntil", "LockedHard", "TOTPStep", "BackupID", "BackupUsed", "EnrollSince",
+		"LockedBy", "MethodFailures", "MustChangePassword",
+	}
+	left := []string{"UID", "Sends", "Pending", "Enrolling", "Invited", "Sessions", "Recovery", "LockMails", "Seen", "Told"}
+	for field := range reflect.TypeFor[mfa.State]().Fields() {
+		if !slices.Contains(merged, field.Name) && !slices.Contains(left, field.Name) {
+			t.Errorf("nobody decided what a restore does with State.%s", field.Name)
+		}
+	}
+}
+
+func TestRestoreOfWhoHadToEnrollAnew(t *testing.T) {
+	s := service(t)
+	takeOver(t, s, google(), TakenNew, TakenNew)
+	s.Generation = 2
+	b := backup(t, s)
+	b.restore(t, s, RestoredOutdated)
+	takeOver(t, s, google(), TakenNew, TakenNew)
+	b = backup(t, s)
+	elsewhere := service(t) // where policy was never off
+	b.restore(t, elsewhere, RestoredNew)
+	if en, _ := records(t, elsewhere); en.Generation != 0 {
+		t.Errorf("generation %d would outlive the next two times that everybody enrolls anew", en.Generation)
+	}
+}
+
+func TestRestoreRefuses(t *testing.T) {
+	s := service(t)
+	takeOver(t, s, google(), TakenNew, TakenNew)
+	b := backup(t, s)
+	for name, spoil := range map[string]func(h *BackupHeader, u *store.Saved, id *mfa.Identity){
+		"format":   func(h *BackupHeader, _ *store.Saved, _ *mfa.Identity) { h.Format = "tar" },
+		"version":  func(h *BackupHeader, _ *store.Saved, _ *mfa.Identity) { h.Version = 2 },
+		"key":      func(h *BackupHeader, _ *store.Saved, _ *mfa.Identity) { h.Key = "00" },
+		"record":   func(_ *BackupHeader, u *store.Saved, _ *mfa.Identity) { u.Enrollment = "version = 1" },
+		"state":    func(_ *BackupHeader, u *store.Saved, _ *mfa.Identity) { u.State = []byte(`{"later":1}`) },
+		"problem":  func(_ *BackupHeader, u *store.Saved, _ *mfa.Identity) { u.Problem = "could not be read" },
+		"identity": func(_ *BackupHeader, _ *store.Saved, id *mfa.Identity) { id.UID = 2000 },
+	} {
+		elsewhere := service(t)
+		head, user, id := b.head, b.users["alice"], alice
+		spoil(&head, &user, &id)
+		if result, err := elsewhere.Restore(t.Context(), &id, head, user, false, "root"); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %q, %v", name, result, err)
+		}
+		head.Key = elsewhere.Asker.KeyText()
+		if keys, err := elsewhere.Records.S.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
+			t.Errorf("%s: left %q, %v", name, keys, err)
+		}
+	}
+	head := b.head
+	head.Key = service(t).Asker.KeyText()
+	elsewhere := service(t)
+	if result, err := elsewhere.Restore(t.Context(), &alice, head, b.users["alice"], false, "root"); err == nil {
+		t.Errorf("another key: %q", result)
+	}
+}
+
+// An account that is gone gets its records back, for when it is made again.
+func TestRestoreOfNoAccount(t *testing.T) {
+	s, elsewhere := service(t), service(t)
+	takeOver(t, s, google(), TakenNew, TakenNew)
+	b := backup(t, s)
+	result, err := elsewhere.Restore(t.Context(), nil, b.head, b.users["alice"], false, "root")
+	if en, _ := records(t, elsewhere); err != nil || result != RestoredNew || en.UID != alice.UID {
+		t.Errorf("%q, %v, uid %d", result, err, en.UID)
+	}
+}

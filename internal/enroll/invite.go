@@ -1,0 +1,71 @@
+package enroll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"mfa/internal/deliver"
+	"mfa/internal/mfa"
+)
+
+var (
+	// ErrConfirmed means that no address of the user waits for its confirmation.
+	ErrConfirmed = errors.New("nothing is left to confirm")
+	// ErrTooSoon means that a message of the kind went there a moment ago.
+	ErrTooSoon = errors.New("sent a moment ago")
+)
+
+// inviteEvery is how often one address is told, at most.
+const inviteEvery = 5 * time.Minute
+
+// Invite tells the address that was entered for id, and is not confirmed yet,
+// that the next login confirms it. It returns while the message is under way,
+// with the masked address. It is stored before it is sent that it is, so the
+// bound holds across restarts; what could not be sent does not count.
+func (s *Service) Invite(ctx context.Context, id mfa.Identity, actor string) (to string, under *deliver.Sending, err error) {
+	en, err := s.enrollment(ctx, id)
+	if err != nil {
+		return "", nil, err
+	}
+	if en.Email == nil || !en.Email.Confirmed.IsZero() || en.Generation < s.Generation {
+		return "", nil, fmt.Errorf("user %q: %w", id.Name, ErrConfirmed)
+	}
+	acct := s.Records.Account(id)
+	sent := mfa.Invitation{To: en.Email.Address, Sent: s.Now().UTC().Truncate(time.Second)}
+	err = acct.Update(ctx, func(st *mfa.State) error {
+		if last := st.Invited; last != nil && last.To == sent.To && sent.Sent.Sub(last.Sent).Abs() < inviteEvery {
+			return fmt.Errorf("user %q: %w; next in %v", id.Name, ErrTooSoon, inviteEvery-sent.Sent.Sub(last.Sent).Abs())
+		}
+		st.Invited = &sent
+		return nil
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	under = s.Asker.Invite(id, sent.To, actor, func(err error) {
+		if err != nil {
+			s.uninvite(id, sent)
+		}
+	})
+	return deliver.Mask(sent.To), under, nil
+}
+
+// uninviteTimeout bounds the write after a message that was not delivered.
+const uninviteTimeout = 10 * time.Second
+
+// uninvite forgets a message that nobody got.
+func (s *Service) uninvite(id mfa.Identity, sent mfa.Invitation) {
+	ctx, cancel := context.WithTimeout(context.Background(), uninviteTimeout)
+	defer cancel()
+	err := s.Records.Account(id).Update(ctx, func(st *mfa.State) error {
+		if st.Invited != nil && st.Invited.To == sent.To && st.Invited.Sent.Equal(sent.Sent) {
+			st.Invited = nil
+		}
+		return nil
+	})
+	if err != nil {
+		s.Log.Error("confirmation that was not delivered counts as sent", "user", id.Name, "error", err)
+	}
+}

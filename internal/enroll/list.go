@@ -1,0 +1,113 @@
+package enroll
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"mfa/internal/mfa"
+	"mfa/internal/store"
+)
+
+// Each calls begin with the number of records to come, and then fn with what is
+// known of each user who has an enrollment or is locked, by name. NSS is not
+// asked: an account that is gone is listed until it is reset. A record that
+// cannot be read is a View with its Problem, so that one bad file hides nobody
+// else. Each ends at the first error of
+// begin or fn, which it returns.
+func (s *Service) Each(ctx context.Context, reveal bool, begin func(total int) error, fn func(View) error) error {
+	names, err := s.names(ctx)
+	if err != nil {
+		return err
+	}
+	if err := begin(len(names)); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		v, listed, err := s.row(ctx, name, reveal)
+		if err != nil {
+			v, listed = View{User: name, Problem: err.Error()}, true
+		}
+		if !listed {
+			continue
+		}
+		if err := fn(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// names returns the users of whom there is a record, sorted.
+func (s *Service) names(ctx context.Context) ([]string, error) {
+	var names []string
+	for _, space := range []string{store.Users, store.States} {
+		keys, err := s.Records.S.Keys(ctx, space)
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range keys {
+			names = append(names, strings.TrimPrefix(key, space))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// row returns what is known of a user, and whether they belong into a list.
+func (s *Service) row(ctx context.Context, name string, reveal bool) (v View, listed bool, err error) {
+	en, err := s.Records.Enrollment(ctx, name)
+	none := errors.Is(err, store.ErrNotFound)
+	if err != nil && !none {
+		return View{}, false, err
+	}
+	st, err := s.Records.State(ctx, name)
+	if err != nil {
+		return View{}, false, err
+	}
+	id := mfa.Identity{Name: name, UID: en.UID}
+	if none {
+		id.UID = st.UID
+	}
+	v = s.view(id, en, st)
+	if reveal {
+		v.reveal(en)
+	}
+	return v, !none || v.Locked, nil
+}
+
+// reveal takes the masks off.
+func (v *View) reveal(en mfa.Enrollment) {
+	if en.Email != nil {
+		v.Email = en.Email.Address
+	}
+}
+
+// ShowRevealed is Show without masks.
+func (s *Service) ShowRevealed(ctx context.Context, id mfa.Identity) (View, error) {
+	v, err := s.Show(ctx, id)
+	if err != nil {
+		return v, err
+	}
+	en, err := s.enrollment(ctx, id)
+	if err != nil {
+		return View{}, err
+	}
+	v.reveal(en)
+	return v, nil
+}
+
+// methods returns what is set up, in the order of the words for it.
+func methods(en mfa.Enrollment) []mfa.Method {
+	var ms []mfa.Method
+	for _, m := range []mfa.Method{mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup} {
+		if en.Has(m) {
+			ms = append(ms, m)
+		}
+	}
+	return ms
+}

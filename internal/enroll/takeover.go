@@ -1,0 +1,178 @@
+package enroll
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"mfa/internal/audit"
+	"mfa/internal/factor"
+	"mfa/internal/mfa"
+	"mfa/internal/otp"
+	"mfa/internal/store"
+)
+
+// A Takeover is what another program kept of a user's second factor, to be
+// taken over so that their app and their codes on paper go on working.
+type Takeover struct {
+	Source   string // the program, for audit and mail
+	Secret   []byte
+	Params   otp.Params
+	LastStep int64    // newest step that was used there
+	Codes    []string // that work once and are not used yet; 8 digits each
+	Replace  bool     // also in the place of an app that is set up
+	DryRun   bool     // change nothing, only say what would be
+}
+
+// What becomes of a part of a Takeover.
+const (
+	TakenNew       = "new"       // there was none
+	TakenReplaced  = "replaced"  // in the place of another
+	TakenUnchanged = "unchanged" // it was taken over before
+	TakenKept      = "kept"      // there is another, which stays
+)
+
+// A Taken says what became of a Takeover, or would.
+type Taken struct {
+	User  string `json:"user"`
+	App   string `json:"app"`
+	Codes string `json:"codes,omitempty"` // empty: there were none
+}
+
+// maxAhead is how far ahead a used step can be: a phone's clock may be wrong, but
+// a step far ahead would keep the app out until then.
+const maxAhead = time.Hour
+
+// TakeOver makes what another program kept part of the enrollment of id. Steps
+// that were used there stay used: that is committed before the app counts. An
+// app that is set up already stays, unless it is to be replaced. It may be called
+// again with the same app, which changes nothing but the newest used step.
+func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, actor string) (Taken, error) {
+	if err := in.check(); err != nil {
+		return Taken{}, err
+	}
+	step := otp.Step(s.Now(), in.Params.Period)
+	ahead := int64(maxAhead / in.Params.Period)
+	if in.LastStep > step+ahead {
+		return Taken{}, fmt.Errorf("%w newest used step: it is over %v in the future", ErrInvalid, maxAhead)
+	}
+	en, err := s.Records.Enrollment(ctx, id.Name)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Taken{}, err
+	}
+	s.starting(&en, id)
+	out := s.taken(en, id, in)
+	if in.DryRun || out.App == TakenKept {
+		return out, nil
+	}
+	var set *mfa.BackupSet
+	if out.Codes == TakenNew || out.Codes == TakenReplaced {
+		made, err := factor.ForeignBackupSet(rand.Reader, in.Codes)
+		if err != nil {
+			return Taken{}, fmt.Errorf("%w backup codes: %w", ErrInvalid, err)
+		}
+		set = &made
+	}
+	acct := s.Records.Account(id)
+	err = acct.Update(ctx, func(st *mfa.State) error {
+		st.TOTPStep = max(st.TOTPStep, in.LastStep)
+		return nil
+	})
+	if err != nil || out.App == TakenUnchanged {
+		return out, err
+	}
+	if err := s.putTaken(ctx, id, in, set, &out); err != nil {
+		return Taken{}, err
+	}
+	s.recordTaken(id, in, en, actor)
+	// A step of a former app with shorter periods would keep this one out.
+	return out, acct.Update(ctx, func(st *mfa.State) error {
+		if st.TOTPStep > step+ahead {
+			st.TOTPStep = in.LastStep
+		}
+		return nil
+	})
+}
+
+// putTaken writes the enrollment, unless it changed since it was looked at so
+// that something else would become of it.
+func (s *Service) putTaken(ctx context.Context, id mfa.Identity, in Takeover, set *mfa.BackupSet, out *Taken) error {
+	now := s.Now().UTC().Truncate(time.Second)
+	return s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
+		s.starting(en, id)
+		if again := s.taken(*en, id, in); again != *out {
+			return fmt.Errorf("the enrollment of %q changed meanwhile; try again", id.Name)
+		}
+		en.UID, en.Generation, en.Skipped = id.UID, s.Generation, nil
+		en.TOTP = &mfa.TOTPSecret{
+			Secret: s.Asker.SealTOTP(id, in.Secret), Algorithm: in.Params.Algorithm, Digits: in.Params.Digits,
+			Period: mfa.Duration(in.Params.Period), Confirmed: now,
+		}
+		if set != nil {
+			en.Backup = set
+		}
+		return nil
+	})
+}
+
+// taken says what becomes of in, for somebody who has en.
+func (s *Service) taken(en mfa.Enrollment, id mfa.Identity, in Takeover) Taken {
+	out := Taken{User: id.Name, App: TakenNew}
+	switch {
+	case en.TOTP != nil && s.isApp(*en.TOTP, id, in):
+		out.App = TakenUnchanged
+	case en.TOTP != nil && in.Replace:
+		out.App = TakenReplaced
+	case en.TOTP != nil:
+		out.App = TakenKept
+	}
+	switch {
+	case len(in.Codes) == 0:
+	case out.App == TakenUnchanged || out.App == TakenKept:
+		out.Codes = TakenKept
+	case en.Backup == nil:
+		out.Codes = TakenNew
+	case in.Replace:
+		out.Codes = TakenReplaced
+	default:
+		out.Codes = TakenKept
+	}
+	return out
+}
+
+// isApp says whether t is the very app of in.
+func (s *Service) isApp(t mfa.TOTPSecret, id mfa.Identity, in Takeover) bool {
+	secret, err := s.Asker.OpenTOTP(id, t.Secret)
+	p := otp.Params{Digits: t.Digits, Period: time.Duration(t.Period), Algorithm: t.Algorithm}
+	return err == nil && p == in.Params && subtle.ConstantTimeCompare(secret, in.Secret) == 1
+}
+
+func (s *Service) recordTaken(id mfa.Identity, in Takeover, before mfa.Enrollment, actor string) {
+	s.Audit.Record(audit.Event{
+		Time: s.Now(), Event: audit.Enrolled, User: id.Name, UID: &id.UID,
+		Method: string(mfa.TOTP), Actor: actor, Reason: "taken over from " + in.Source,
+	})
+	s.byAdministrator(id).Notify(before, "Second factor changed",
+		"Your authenticator app was taken over from "+in.Source+", by an administrator.", adviceAsk)
+}
+
+// Sources are the programs that Takeovers come from.
+var Sources = []string{"google-authenticator", "oath-toolkit"}
+
+// check says what is wrong with a Takeover by itself; its error wraps ErrInvalid.
+func (in Takeover) check() error {
+	if !slices.Contains(Sources, in.Source) {
+		return fmt.Errorf("%w source %q", ErrInvalid, in.Source)
+	}
+	if _, err := otp.Code(in.Secret, 0, in.Params); err != nil {
+		return fmt.Errorf("%w app: %w", ErrInvalid, err)
+	}
+	if in.LastStep < 0 {
+		return fmt.Errorf("%w newest used step: it is negative", ErrInvalid)
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package enroll
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"mfa/internal/factor"
+	"mfa/internal/mfa"
+	"mfa/internal/otp"
+)
+
+// google is what google-authenticator may have kept of alice.
+func google() Takeover {
+	return Takeover{
+		Source: "google-authenticator", Secret: []byte("12345678901234567890"),
+		Params:   otp.Params{Digits: 6, Period: 30 * time.Second, Algorithm: "SHA1"},
+		LastStep: otp.Step(now, 30*time.Second), Codes: []string{"12345678", "01234567"},
+	}
+}
+
+// takeOver ends the test unless it becomes of in what is wanted.
+func takeOver(t *testing.T, s *Service, in Takeover, app, codes string) {
+	t.Helper()
+	out, err := s.TakeOver(t.Context(), alice, in, "root")
+	if want := (Taken{User: "alice", App: app, Codes: codes}); err != nil || out != want {
+		t.Fatalf("TakeOver = %+v, %v; want %+v", out, err, want)
+	}
+}
+
+func records(t *testing.T, s *Service) (mfa.Enrollment, mfa.State) {
+	t.Helper()
+	en, err := s.Records.Enrollment(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := s.Records.State(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return en, st
+}
+
+func TestTakeOver(t *testing.T) {
+	s, in := service(t), google()
+	in.DryRun = true
+	takeOver(t, s, in, TakenNew, TakenNew)
+	if keys, err := s.Records.S.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
+		t.Fatalf("a dry run wrote %q, %v", keys, err)
+	}
+	in.DryRun = false
+	takeOver(t, s, in, TakenNew, TakenNew)
+	en, st := records(t, s)
+	if secret, err := s.Asker.OpenTOTP(alice, en.TOTP.Secret); err != nil || string(secret) != string(in.Secret) {
+		t.Errorf("secret %q, %v", secret, err)
+	}
+	if st.TOTPStep != in.LastStep || st.UID != alice.UID || en.UID != alice.UID {
+		t.Errorf("used step %d, uids %d and %d", st.TOTPStep, st.UID, en.UID)
+	}
+	for i, code := range in.Codes {
+		if index, ok, err := factor.MatchBackup(*en.Backup, code); err != nil || !ok || index != i {
+			t.Errorf("code %d: %d, %v, %v", i, index, ok, err)
+		}
+	}
+
+	// Again, with a newer step.
+	in.LastStep++
+	takeOver(t, s, in, TakenUnchanged, TakenKept)
+	again, st := records(t, s)
+	if st.TOTPStep != in.LastStep || again.Backup.ID != en.Backup.ID {
+		t.Errorf("used step %d, want %d", st.TOTPStep, in.LastStep)
+	}
+	in.LastStep -= 5
+	takeOver(t, s, in, TakenUnchanged, TakenKept)
+	if _, st = records(t, s); st.TOTPStep != in.LastStep+5 {
+		t.Errorf("a used step became good again: %d", st.TOTPStep)
+	}
+}
+
+func TestTakeOverReplacesOnlyWhenTold(t *testing.T) {
+	s, in := service(t), google()
+	takeOver(t, s, in, TakenNew, TakenNew)
+	first, _ := records(t, s)
+	in.Secret = []byte("another-secret-of-hers")
+	takeOver(t, s, in, TakenKept, TakenKept)
+	if en, _ := records(t, s); en.TOTP.Secret != first.TOTP.Secret || en.Backup.ID != first.Backup.ID {
+		t.Error("replaced unasked")
+	}
+	in.Replace = true
+	takeOver(t, s, in, TakenReplaced, TakenReplaced)
+	if en, _ := records(t, s); en.TOTP.Secret == first.TOTP.Secret || en.Backup.ID == first.Backup.ID {
+		t.Error("not replaced")
+	}
+	// Steps of 60 s are half as many: those of the former app are not in the way.
+	in.Params.Period, in.LastStep = time.Minute, 0
+	takeOver(t, s, in, TakenReplaced, TakenReplaced)
+	if _, st := records(t, s); st.TOTPStep != 0 {
+		t.Errorf("used step %d of a former app keeps the new one out", st.TOTPStep)
+	}
+}
+
+// What an account of the same name had is nobody's.
+func TestTakeOverForANewAccount(t *testing.T) {
+	s, in := service(t), google()
+	takeOver(t, s, in, TakenNew, TakenNew)
+	other := mfa.Identity{Name: "alice", UID: 2000}
+	out, err := s.TakeOver(t.Context(), other, in, "root")
+	if en, _ := records(t, s); err != nil || out.App != TakenNew || en.UID != 2000 {
+		t.Errorf("%+v, %v, uid %d", out, err, en.UID)
+	}
+}
+
+func TestTakeOverRefuses(t *testing.T) {
+	s := service(t)
+	for name, spoil := range map[string]func(*Takeover){
+		"source":  func(in *Takeover) { in.Source = "duo" },
+		"short":   func(in *Takeover) { in.Secret = []byte("123456789") },
+		"digits":  func(in *Takeover) { in.Params.Digits = 5 },
+		"period":  func(in *Takeover) { in.Params.Period = 0 },
+		"minus":   func(in *Takeover) { in.LastStep = -1 },
+		"future":  func(in *Takeover) { in.LastStep += 121 },
+		"letters": func(in *Takeover) { in.Codes = []string{"1234567a"} },
+		"many":    func(in *Takeover) { in.Codes = make([]string, 101) },
+	} {
+		in := google()
+		spoil(&in)
+		if out, err := s.TakeOver(t.Context(), alice, in, "root"); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %+v, %v", name, out, err)
+		}
+	}
+	if keys, err := s.Records.S.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
+		t.Errorf("left %q, %v", keys, err)
+	}
+}

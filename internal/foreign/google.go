@@ -1,0 +1,129 @@
+package foreign
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The options of google-authenticator that say nothing we would have to keep:
+// limits are [lockout]'s, the window is totp.skew's, and a grace period is a
+// remembered session's. They are those of pam_google_authenticator.c.
+var googleIgnored = []string{"RATE_LIMIT", "RESETTING_TIME_SKEW"}
+
+// The format fixes these.
+const (
+	googleDigits   = 6
+	googlePeriod   = 30
+	googleMaxStep  = 60 // largest STEP_SIZE, in seconds
+	scratchDigits  = 8
+	googleOptional = `" ` // an option begins like this
+)
+
+// GoogleAuthenticator reads a file as google-authenticator(1) writes it: the
+// secret, options, and codes that work once. A file for codes by counter (HOTP)
+// is refused: those apps count on their own, and we do not.
+func GoogleAuthenticator(text string) (App, error) {
+	first, rest, _ := strings.Cut(text, "\n")
+	secret, err := secretOf(strings.TrimRight(first, "\r"))
+	if err != nil {
+		return App{}, fmt.Errorf("line 1: %w", err)
+	}
+	g := googleFile{app: App{Secret: secret}, period: googlePeriod}
+	n := 1
+	for line := range strings.Lines(rest) {
+		n++
+		if err := g.line(strings.TrimRight(line, "\r\n")); err != nil {
+			return App{}, fmt.Errorf("line %d: %w", n, err)
+		}
+	}
+	if !g.totp {
+		return App{}, errors.New(`it has no line "TOTP_AUTH", so its codes do not go by time`)
+	}
+	g.app.Params.Digits, g.app.Params.Algorithm = googleDigits, "SHA1"
+	g.app.Params.Period = time.Duration(g.period) * time.Second
+	return g.app, g.app.check()
+}
+
+// A googleFile is what was read so far.
+type googleFile struct {
+	app    App
+	totp   bool
+	period int // seconds
+}
+
+func (g *googleFile) line(line string) error {
+	option, isOption := strings.CutPrefix(line, googleOptional)
+	switch {
+	case isOption:
+		name, value, _ := strings.Cut(option, " ")
+		return g.option(name, strings.TrimSpace(value))
+	case line == "":
+		return nil
+	case !isDigits(line, scratchDigits):
+		return fmt.Errorf("neither an option nor a code of %d digits", scratchDigits)
+	case len(g.app.Scratch) == maxScratch:
+		return fmt.Errorf("more than %d codes", maxScratch)
+	}
+	g.app.Scratch = append(g.app.Scratch, line)
+	return nil
+}
+
+func (g *googleFile) option(name, value string) error {
+	switch {
+	case name == "TOTP_AUTH":
+		g.totp = true
+	case name == "HOTP_COUNTER":
+		return errors.New("its codes go by a counter (HOTP_COUNTER), not by time")
+	case name == "DISALLOW_REUSE":
+		return g.used(value)
+	case name == "STEP_SIZE":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 1 || n > googleMaxStep {
+			return fmt.Errorf("STEP_SIZE is not 1 to %d", googleMaxStep)
+		}
+		g.period = n
+	case name == "TIME_SKEW":
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return errors.New("TIME_SKEW is not a number")
+		}
+		if n != 0 {
+			g.note(fmt.Sprintf("the app's clock was %d steps off", n))
+		}
+	case name == "WINDOW_SIZE":
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return errors.New("WINDOW_SIZE is not a number")
+		}
+		if n > 3 {
+			g.note(fmt.Sprintf("had a window of %d codes: totp.skew counts now", n))
+		}
+	case strings.HasPrefix(name, "LAST") && isDigits(name[len("LAST"):], 1):
+	case strings.HasPrefix(name, "GRACE_PERIOD"):
+	default:
+		for _, known := range googleIgnored {
+			if name == known {
+				return nil
+			}
+		}
+		return errors.New("an option that is not known")
+	}
+	return nil
+}
+
+// used reads the steps of codes that were used.
+func (g *googleFile) used(value string) error {
+	for _, word := range strings.Fields(value) {
+		step, err := strconv.ParseInt(word, 10, 64)
+		if err != nil || step < 0 {
+			return errors.New("DISALLOW_REUSE is not a list of numbers")
+		}
+		g.app.LastStep = max(g.app.LastStep, step)
+	}
+	return nil
+}
+
+func (g *googleFile) note(text string) { g.app.Notes = append(g.app.Notes, text) }

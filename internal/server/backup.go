@@ -1,0 +1,69 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"golang.org/x/sys/unix"
+
+	"mfa/internal/enroll"
+	"mfa/internal/login"
+	"mfa/internal/store"
+)
+
+// root lets root alone through: what is behind it holds every secret.
+func (s *Control) root(ctx context.Context) (string, error) {
+	cred, ok := ctx.Value(credKey{}).(*unix.Ucred)
+	if !ok || cred.Uid != 0 {
+		return "", fault{http.StatusForbidden, errors.New("only root may: it is about every secret that mfad has")}
+	}
+	return s.actor(ctx)
+}
+
+// backup streams an enroll.BackupHeader, and a store.Saved of each user.
+func (s *Control) backup(r *http.Request, actor string, out *stream) error {
+	s.Log.Info("backup", "actor", actor)
+	return s.Enroll().Backup(r.Context(), out.begin,
+		func(h enroll.BackupHeader) error { return out.item(h) },
+		func(u store.Saved) error { return out.item(u) })
+}
+
+// A Restore is the body of POST /v1/restore: one user of a backup.
+type Restore struct {
+	Header enroll.BackupHeader `json:"header"`
+	Saved  store.Saved         `json:"saved"`
+	DryRun bool                `json:"dry_run,omitempty"`
+}
+
+// Restored is its answer.
+type Restored struct {
+	User   string `json:"user"`
+	Result string `json:"result"` // one of enroll.Restored…
+}
+
+func (s *Control) restore(r *http.Request, _ string) (any, error) {
+	actor, err := s.root(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	var in Restore
+	if err := readBody(r, &in); err != nil {
+		return nil, err
+	}
+	id, err := s.Lookup(in.Saved.User)
+	account := &id
+	if errors.Is(err, login.ErrNoAccount) {
+		account = nil // it may be made after the restore
+	} else if err != nil {
+		return nil, err
+	} else if id.Name != in.Saved.User {
+		return nil, fault{http.StatusConflict, fmt.Errorf("user %q is called %q here", in.Saved.User, id.Name)}
+	}
+	result, err := s.Enroll().Restore(r.Context(), account, in.Header, in.Saved, in.DryRun, actor)
+	if errors.Is(err, enroll.ErrInvalid) {
+		return nil, fault{http.StatusBadRequest, err}
+	}
+	return Restored{User: in.Saved.User, Result: result}, err
+}

@@ -1,0 +1,63 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"mfa/internal/enroll"
+	"mfa/internal/mfa"
+)
+
+// inviteWait is how long an answer waits for the word of the relay. It is below
+// the time that a client waits for an answer.
+const inviteWait = 5 * time.Second
+
+// Resent is what POST /v1/users/NAME/confirm-resend answers.
+type Resent struct {
+	User     string `json:"user"`
+	To       string `json:"to"`        // masked
+	UnderWay bool   `json:"under_way"` // the relay has not taken it yet; the log tells how it ends
+}
+
+// resend sends the message about an address that waits for its confirmation.
+func (s *Control) resend(r *http.Request, actor string) (any, error) {
+	id, err := s.account(r)
+	if err != nil {
+		return nil, err
+	}
+	to, sending, err := s.Enroll().Invite(r.Context(), id, actor)
+	switch {
+	case errors.Is(err, enroll.ErrNotEnrolled):
+		return nil, fault{http.StatusNotFound, err}
+	case errors.Is(err, enroll.ErrConfirmed):
+		return nil, fault{http.StatusConflict, err}
+	case errors.Is(err, enroll.ErrTooSoon):
+		return nil, fault{http.StatusTooManyRequests, err}
+	case err != nil:
+		return nil, err
+	}
+	late := time.NewTimer(inviteWait)
+	defer late.Stop()
+	underWay := true
+	select {
+	case <-sending.Done():
+		underWay = false
+	case <-late.C:
+	case <-r.Context().Done():
+	}
+	if err := sending.Err(); err != nil {
+		return nil, fault{http.StatusBadGateway, fmt.Errorf("the message to %s could not be sent: %w", to, err)}
+	}
+	return Resent{User: id.Name, To: to, UnderWay: underWay}, nil
+}
+
+// invite sends the first such message. The address is entered, whatever becomes
+// of it.
+func (s *Control) invite(r *http.Request, id mfa.Identity, actor string) {
+	_, _, err := s.Enroll().Invite(r.Context(), id, actor)
+	if err != nil && !errors.Is(err, enroll.ErrConfirmed) && !errors.Is(err, enroll.ErrTooSoon) {
+		s.Log.Error("confirmation not sent", "user", id.Name, "error", err)
+	}
+}

@@ -1,0 +1,74 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// A Line is one line of an answer that is a stream: first one with Total, then
+// one with each Item, at last one with End, or with the Error that cut the
+// stream short. A stream that just stops is not whole.
+type Line struct {
+	Total *int            `json:"total,omitempty"` // how many items can come at most
+	Item  json.RawMessage `json:"item,omitempty"`
+	End   bool            `json:"end,omitempty"`
+	Error string          `json:"error,omitempty"`
+}
+
+// streamTimeout is how long a reader may keep one line waiting.
+const streamTimeout = 30 * time.Second
+
+// A stream is an answer in lines. It is used by one goroutine.
+type stream struct {
+	w     http.ResponseWriter
+	begun bool
+}
+
+func (s *stream) line(l Line) error {
+	if !s.begun {
+		s.w.Header().Set("Content-Type", "application/x-ndjson")
+		s.begun = true
+	}
+	if err := http.NewResponseController(s.w).SetWriteDeadline(time.Now().Add(streamTimeout)); err != nil {
+		return err
+	}
+	return json.NewEncoder(s.w).Encode(l)
+}
+
+// begin tells how many items can come.
+func (s *stream) begin(total int) error { return s.line(Line{Total: &total}) }
+
+// item sends one.
+func (s *stream) item(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return s.line(Line{Item: b})
+}
+
+// streaming answers with a stream whom may lets through.
+func (s *Control) streaming(may func(context.Context) (string, error), h func(r *http.Request, actor string, out *stream) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		out := &stream{w: w}
+		actor, err := may(r.Context())
+		if err == nil {
+			err = h(r, actor, out)
+		}
+		last := Line{End: true}
+		if err != nil {
+			last = Line{Error: err.Error()}
+			code := s.codeOf(r, err)
+			if !out.begun {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(code)
+				out.begun = true
+			}
+		}
+		if err := out.line(last); err != nil {
+			s.Log.Debug("control answer not delivered", "error", err)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"mfa/internal/mfa"
+)
+
+// A Saved is what was kept of one user at one moment, as it stood in the store.
+type Saved struct {
+	User       string          `json:"user"`
+	Enrollment string          `json:"enrollment,omitempty"` // TOML; empty: there was none
+	State      json.RawMessage `json:"state,omitempty"`
+	Problem    string          `json:"problem,omitempty"` // why it could not be read; the rest is as far as it could
+}
+
+// Saved returns the records of user, not parsed, so that one which is broken is
+// kept as it is. The state is that of this very enrollment: what was used of it
+// is never missing.
+func (r Records) Saved(ctx context.Context, user string) (Saved, error) {
+	for range updateTries {
+		en, err := r.get(ctx, Users+user)
+		if err != nil {
+			return Saved{}, err
+		}
+		st, err := r.get(ctx, States+user)
+		if err != nil {
+			return Saved{}, err
+		}
+		again, err := r.get(ctx, Users+user)
+		if err != nil {
+			return Saved{}, err
+		}
+		if again.Rev == en.Rev {
+			return Saved{User: user, Enrollment: string(en.Value), State: st.Value}, nil
+		}
+	}
+	return Saved{}, fmt.Errorf("save %q: %w %d times in a row", user, ErrConflict, updateTries)
+}
+
+// get returns the item, or an empty one if there is none.
+func (r Records) get(ctx context.Context, key string) (Item, error) {
+	it, err := r.S.Get(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		return Item{Key: key}, nil
+	}
+	return it, err
+}
+
+// Parse returns what the records mean; what was not there is zero.
+func (s Saved) Parse() (mfa.Enrollment, mfa.State, error) {
+	var en mfa.Enrollment
+	var st mfa.State
+	if s.Problem != "" {
+		return en, st, fmt.Errorf("the record of %q could not be read when it was saved: %s", s.User, s.Problem)
+	}
+	var err error
+	if s.Enrollment != "" {
+		en, err = decodeEnrollment("saved enrollment of "+s.User, []byte(s.Enrollment))
+	}
+	if err == nil && len(s.State) > 0 {
+		st, err = decodeState("saved state of "+s.User, s.State)
+	}
+	return en, st, err
+}
+
+// ReplaceEnrollment is UpdateEnrollment for what does not build upon what is
+// there: a record that does not parse is given to fn as the zero Enrollment, so
+// that it can be mended.
+func (r Records) ReplaceEnrollment(ctx context.Context, user string, fn func(live mfa.Enrollment) (mfa.Enrollment, error)) error {
+	key := Users + user
+	return Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
+		var live mfa.Enrollment
+		broken := false
+		if old != nil {
+			var err error
+			if live, err = decodeEnrollment(r.place(key), old); err != nil {
+				live, broken = mfa.Enrollment{}, true
+			}
+		}
+		before, err := encodeEnrollment(user, live)
+		if err != nil {
+			return nil, err
+		}
+		next, err := fn(live)
+		if err != nil {
+			return nil, err
+		}
+		after, err := encodeEnrollment(user, next)
+		if err == nil && !broken && bytes.Equal(before, after) {
+			return old, nil
+		}
+		return after, err
+	})
+}

@@ -1,0 +1,13 @@
+package store
+
+import "errors"
+
+// ErrUnreadable is wrapped by errors about a record that is there and does not
+// parse: somebody has to mend it, or to reset the user.
+var ErrUnreadable = errors.New("record cannot be read")
+
+// An unreadable is an error that wraps ErrUnreadable without saying so: its text
+// names the place already.
+type unreadable struct{ error }
+
+func (e unreadable) Unwrap() []error { return []error{e.error, ErrUnreadable} }

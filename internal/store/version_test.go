@@ -1,0 +1,43 @@
+package store_test
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"testing"
+
+	"mfa/internal/store"
+	"mfa/internal/store/storetest"
+)
+
+// A store says in which format it is, and one that is too new is left alone.
+func TestCheckFormat(t *testing.T) {
+	ctx := context.Background()
+	s := &storetest.Memory{}
+	for range 2 { // made, and found
+		if err := store.CheckFormat(ctx, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	it, err := s.Get(ctx, "meta/format")
+	if err != nil || string(it.Value) != strconv.Itoa(store.Format) {
+		t.Fatalf("the store says %q, %v", it.Value, err)
+	}
+	for value, want := range map[string]string{
+		strconv.Itoa(store.Format + 1): "a newer mfad has written the store, in format 2, and this one reads no more than format 1: install the newer version again",
+		"":                             "is not a format",
+		"0":                            "is not a format",
+		"one":                          "is not a format",
+	} {
+		it.Value = []byte(value)
+		if it, err = s.Put(ctx, it); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.CheckFormat(ctx, s); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("format %q: %v, want %s", value, err, want)
+		}
+		if now, err := s.Get(ctx, "meta/format"); err != nil || string(now.Value) != value {
+			t.Errorf("format %q became %q, %v", value, now.Value, err)
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// A person is an account with a home.
+type person struct {
+	name string
+	uid  uint32
+	home string
+}
+
+// people returns the accounts that NSS lists. Directory services often list
+// nobody; files of their users have to be named.
+func people(ctx context.Context) ([]person, error) {
+	out, err := exec.CommandContext(ctx, "getent", "passwd").Output()
+	if err != nil {
+		return nil, fmt.Errorf("list accounts with getent: %w", err)
+	}
+	return parsePasswd(string(out)), nil
+}
+
+// parsePasswd reads lines of passwd(5). Of two accounts with one home the first
+// has it: of root and toor, root. Lines that are none are passed over.
+func parsePasswd(text string) []person {
+	var all []person
+	homes := map[string]bool{}
+	for line := range strings.Lines(text) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), ":")
+		if len(f) != 7 {
+			continue
+		}
+		uid, err := strconv.ParseUint(f[2], 10, 32)
+		if err != nil || !filepath.IsAbs(f[5]) || homes[f[5]] {
+			continue
+		}
+		homes[f[5]] = true
+		all = append(all, person{f[0], uint32(uid), f[5]})
+	}
+	return all
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxPrivate bounds a file with secrets, in bytes.
+const maxPrivate = 64 << 10
+
+// A privateFile is a file with secrets that was read, and whose it is.
+type privateFile struct {
+	text  string
+	owner uint32
+}
+
+// readPrivate reads a file that only its owner can read: one of mine says yes
+// to, given its uid. Root reads what users wrote, so nothing on the way may be a
+// symbolic link, which could lead root to a file of somebody else (CVE-2024-47191);
+// it is opened once, and what is open is looked at, not its name.
+func readPrivate(path string, mine func(uid uint32) bool) (privateFile, error) {
+	f, err := openPlain(path)
+	if errors.Is(err, unix.ELOOP) {
+		return privateFile{}, fmt.Errorf("read %q: a symbolic link is on the way to it", path)
+	}
+	if err != nil {
+		return privateFile{}, &os.PathError{Op: "read", Path: path, Err: err}
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return privateFile{}, err
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	switch perm := info.Mode().Perm(); {
+	case !info.Mode().IsRegular():
+		return privateFile{}, fmt.Errorf("read %q: not a plain file", path)
+	case perm&0o077 != 0:
+		return privateFile{}, fmt.Errorf("read %q: mode %04o is open to others: run chmod go= on it", path, perm)
+	case !mine(st.Uid):
+		return privateFile{}, fmt.Errorf("read %q: it belongs to uid %d", path, st.Uid)
+	case st.Nlink != 1:
+		return privateFile{}, fmt.Errorf("read %q: the file has another name too (a hard link)", path)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxPrivate+1))
+	if err == nil && len(text) > maxPrivate {
+		err = fmt.Errorf("read %q: more than %d bytes", path, maxPrivate)
+	}
+	return privateFile{string(text), st.Uid}, err
+}
+
+// openFlags make an open that follows nothing, waits for no pipe and takes no
+// terminal.
+const openFlags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+
+// openPlain opens a file without following a symbolic link anywhere in its path.
+func openPlain(path string) (*os.File, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
+		Flags: openFlags, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) { // Linux before 5.6, or a sandbox that does not know the call
+		fd, err = openStepwise(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// openStepwise is openat2(2) with RESOLVE_NO_SYMLINKS for kernels without it:
+// folder by folder. The path is absolute and clean.
+func openStepwise(path string) (int, error) {
+	at, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	dir, name := filepath.Split(path)
+	for part := range strings.SplitSeq(strings.Trim(dir, "/"), "/") {
+		if part == "" {
+			continue
+		}
+		next, err := unix.Openat(at, part, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if errors.Is(err, unix.ENOTDIR) && isLink(at, part) {
+			err = unix.ELOOP
+		}
+		_ = unix.Close(at)
+		if err != nil {
+			return -1, err
+		}
+		at = next
+	}
+	defer func() { _ = unix.Close(at) }()
+	return unix.Openat(at, name, openFlags, 0)
+}
+
+// isLink says whether name in the folder at is a symbolic link.
+func isLink(at int, name string) bool {
+	var st unix.Stat_t
+	return unix.Fstatat(at, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK
+}
+
+// rootOrMe is for files that nobody but root and the caller may have written.
+func rootOrMe(uid uint32) bool { return uid == 0 || int(uid) == os.Geteuid() }

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Root reads what users wrote: no way of theirs leads it to another's file.
+func TestReadPrivateRefuses(t *testing.T) {
+	anybody := func(uint32) bool { return true }
+	for name, test := range map[string]struct {
+		make func(path string) error
+		want string
+	}{
+		"link": {func(path string) error { return os.Symlink("secret", path) }, "symbolic link"},
+		"pipe": {func(path string) error { return unix.Mkfifo(path, 0o600) }, "not a plain file"},
+		"dir":  {func(path string) error { return os.Mkdir(path, 0o700) }, "not a plain file"},
+		"open": {func(path string) error { return os.WriteFile(path, nil, 0o604) }, "mode 0604 is open to others"},
+		"big":  {func(path string) error { return os.WriteFile(path, make([]byte, maxPrivate+1), 0o600) }, "more than 65536 bytes"},
+		"hard": {func(path string) error { return os.Link(filepath.Join(filepath.Dir(path), "secret"), path) }, "hard link"},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "file")
+		if err := test.make(path); err != nil {
+			t.Fatal(err)
+		}
+		_, err := readPrivate(path, anybody)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %s", name, err, test.want)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "file")
+	if _, err := readPrivate(path, anybody); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readPrivate(path, func(uint32) bool { return false }); err == nil || !strings.Contains(err.Error(), "belongs to uid") {
+		t.Errorf("another's: %v", err)
+	}
+	if f, err := readPrivate(path, rootOrMe); err != nil || f.text != "x" || int(f.owner) != os.Geteuid() {
+		t.Errorf("read %+v, %v", f, err)
+	}
+}
+
+// Kernels without openat2(2) refuse the same.
+func TestOpenStepwise(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(os.MkdirAll(dir+"/a/b", 0o700), os.WriteFile(dir+"/a/b/file", nil, 0o600),
+		os.Symlink("a", dir+"/link"), os.Symlink("file", dir+"/a/b/last"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]error{
+		"/a/b/file": nil, "/link/b/file": unix.ELOOP, "/a/b/last": unix.ELOOP,
+		"/a/c/file": unix.ENOENT, "/a/b/file/x": unix.ENOTDIR,
+	} {
+		fd, err := openStepwise(dir + path)
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", path, err, want)
+		}
+		f, same := openPlain(dir + path)
+		if !errors.Is(same, want) {
+			t.Errorf("%s: openat2 says %v, want %v", path, same, want)
+		}
+		if err == nil && same == nil {
+			_ = errors.Join(unix.Close(fd), f.Close())
+		}
+	}
+}
+
+func TestParsePasswd(t *testing.T) {
+	text := "root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n" +
+		"odd:x:1:1\nminus:x:-1:1::/home/m:/bin/sh\nrelative:x:2:2::home:/bin/sh\n"
+	want := []person{{"root", 0, "/root"}, {"alice", 1000, "/home/alice"}}
+	if got := parsePasswd(text); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mfa/internal/enroll"
+	"mfa/internal/mfa"
+)
+
+// A userFilter says which users are meant. All that is set must hold.
+type userFilter struct {
+	locked, unconfirmed bool
+	method              string
+}
+
+func (f userFilter) wants(v enroll.View) bool {
+	switch {
+	case f.locked && !v.Locked,
+		f.unconfirmed && !unconfirmed(v),
+		f.method != "" && !slices.Contains(v.Methods, mfa.Method(f.method)):
+		return false
+	}
+	return true
+}
+
+// unconfirmed says whether there is an address from which no code came back yet.
+func unconfirmed(v enroll.View) bool { return v.Email != "" && v.EmailConfirmed == nil }
+
+func usersCommand(c *client) *cobra.Command {
+	var asJSON, reveal bool
+	var filter userFilter
+	cmd := &cobra.Command{
+		Use:   "users",
+		Short: "List all users who are enrolled or locked",
+		Long: "List all users who are enrolled or locked. With --json, a list of objects with\n" +
+			"the keys that 'show --json' has; a user whose record cannot be read has the\n" +
+			"key \"problem\", which says what is wrong.",
+		Example: "  mfactl users\n  mfactl users --locked\n  mfactl users --unconfirmed --reveal\n  mfactl users --method totp --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if filter.method != "" && !slices.Contains(methodNames, filter.method) {
+				return exitError{
+					code: exitUsage, err: fmt.Errorf("unknown method %q", filter.method),
+					hint: "The methods are " + strings.Join(methodNames, ", ") + ".",
+				}
+			}
+			all, err := c.users(cmd, reveal)
+			if err != nil {
+				return err
+			}
+			all = slices.DeleteFunc(all, func(v enroll.View) bool { return v.Problem == "" && !filter.wants(v) })
+			if asJSON {
+				err = printJSON(cmd.OutOrStdout(), all)
+			} else {
+				printUsers(cmd, all)
+			}
+			return errors.Join(err, broken(all))
+		},
+	}
+	jsonFlag(cmd, &asJSON)
+	cmd.Flags().BoolVar(&reveal, "reveal", false, "show addresses without masks")
+	cmd.Flags().BoolVar(&filter.locked, "locked", false, "only users who are locked")
+	cmd.Flags().BoolVar(&filter.unconfirmed, "unconfirmed", false, "only users with an address that is not confirmed")
+	cmd.Flags().StringVar(&filter.method, "method", "", "only users who have this `METHOD`: "+strings.Join(methodNames, ", "))
+	return cmd
+}
+
+// methodNames are the methods that a user can have.
+var methodNames = []string{"totp", "email", "sms", "backup"}
+
+// users returns what mfad knows of all users, and shows how far it is meanwhile.
+func (c *client) users(cmd *cobra.Command, reveal bool) ([]enroll.View, error) {
+	path := "/v1/users"
+	if reveal {
+		path += "?reveal=true"
+	}
+	all := []enroll.View{}
+	m := &meter{}
+	defer func() { m.end() }()
+	begin := func(total int) { m = newMeter(cmd, "reading users", total) }
+	err := c.stream(cmd.Context(), http.MethodGet, path, begin, func(line json.RawMessage) error {
+		m.step()
+		var v enroll.View
+		if err := json.Unmarshal(line, &v); err != nil {
+			return err
+		}
+		all = append(all, v)
+		return nil
+	})
+	return all, err
+}
+
+// broken is the error about records that cannot be read; nil if there are none.
+func broken(all []enroll.View) error {
+	n, first := 0, ""
+	for _, v := range all {
+		if v.Problem != "" {
+			if n++; n == 1 {
+				first = v.Problem
+			}
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return exitError{code: exitFailed, err: fmt.Errorf("%s cannot be read: %s", counted(n, "record"), first)}
+}
+
+// counted says how many there are of something.
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return strconv.Itoa(n) + " " + what
+}
+
+func printUsers(cmd *cobra.Command, all []enroll.View) {
+	g := newGrid("USER", "METHODS", "ADDRESS", "CONFIRMED", "FIRST", "LOCKED", "FAILURES")
+	for _, v := range all {
+		if v.Problem != "" {
+			g.row(v.User, "cannot be read", "", "", "", "", "")
+			continue
+		}
+		g.row(v.User, methodsCell(v), v.Email, confirmedCell(v), string(v.Preferred), lockedCell(v), strconv.Itoa(v.Failures))
+	}
+	if g.empty() {
+		fmt.Fprintln(cmd.OutOrStdout(), "No users.")
+		return
+	}
+	g.print(cmd)
+}
+
+func methodsCell(v enroll.View) string {
+	var names []string
+	for _, m := range v.Methods {
+		names = append(names, string(m))
+	}
+	switch {
+	case v.Outdated:
+		return "outdated"
+	case v.Skipped != nil:
+		return "none, by choice"
+	case len(names) == 0:
+		return "none"
+	}
+	return strings.Join(names, ",")
+}
+
+func confirmedCell(v enroll.View) string {
+	switch {
+	case v.Email == "":
+		return ""
+	case unconfirmed(v):
+		return "no"
+	}
+	return "yes"
+}
+
+func lockedCell(v enroll.View) string {
+	switch {
+	case v.Locked && v.LockedUntil != nil:
+		return "until " + v.LockedUntil.Local().Format(time.DateTime)
+	case v.Locked:
+		return "until unlocked"
+	}
+	return "no"
+}

@@ -1,0 +1,83 @@
+#!/bin/sh
+# A script of the package mfa. Installing and upgrading never touch a login: the
+# module is named in no file of /etc/pam.d by any of this.
+set -e
+
+# pam_lines prints, with file and number, the lines that send logins to the module.
+# A login whose module is missing fails.
+pam_lines() {
+	grep -Hn '^[^#]*pam_mfa\.so' /etc/pam.conf /etc/pam.d/* 2>/dev/null || true
+}
+
+# undo_setup takes back what mfactl setup and pam-auth-update have switched on.
+undo_setup() {
+	if mfactl setup --help >/dev/null 2>&1; then
+		for service in $(pam_lines | sed -n 's|^/etc/pam\.d/\([^:]*\):.*|\1|p' | sort -u); do
+			mfactl setup "$service" --undo --yes || true
+		done
+	fi
+	if command -v pam-auth-update >/dev/null && pam_lines | grep -q '^/etc/pam\.d/common-'; then
+		pam-auth-update --package --remove mfa || true
+	fi
+}
+
+# refuse_removal ends the script with an error while logins still need the module.
+refuse_removal() {
+	left=$(pam_lines)
+	[ -n "$left" ] || return 0
+	if [ "${MFA_REMOVE_ANYWAY:-}" = yes ]; then
+		echo "mfa: removed although these logins name pam_mfa.so and will fail:" >&2
+		echo "$left" >&2
+		return 0
+	fi
+	cat >&2 <<-EOF
+		mfa: not removed: these lines name pam_mfa.so, and without it their logins fail:
+
+		$left
+
+		Take them out ("mfactl setup SERVICE --undo", pam-auth-update, authselect, or an
+		editor) and remove mfa again. To remove it in any case: MFA_REMOVE_ANYWAY=yes in
+		the environment of the package manager.
+	EOF
+	exit 1
+}
+
+# booted tells whether systemd runs this machine.
+booted() { [ -d /run/systemd/system ]; }
+
+# prepare makes users and folders.
+prepare() {
+	systemd-sysusers mfa.conf
+	systemd-tmpfiles --create mfa.conf || true # no /run in an image that is being built
+}
+
+# restart gives the daemon's place to the new one, while the sockets keep logins
+# waiting. One whose configuration the new daemon refuses stays with the old one.
+restart() {
+	booted || return 0
+	systemctl daemon-reload
+	systemctl is-active --quiet mfad.service || return 0
+	if ! said=$(mfad --check 2>&1); then
+		echo "mfa: the new mfad refuses the configuration, so the old one goes on running:" >&2
+		echo "$said" >&2
+		return 0
+	fi
+	if ! systemctl restart mfad.service; then
+		echo "mfa: mfad did not start, and logins are refused until it does:" >&2
+		journalctl --no-pager --quiet -u mfad.service -n 5 -o cat >&2 || true
+	fi
+}
+
+# selinux_module loads or removes the policy module where SELinux is in use.
+selinux_module() {
+	if command -v selinuxenabled >/dev/null && command -v semodule >/dev/null && selinuxenabled; then
+		case $1 in
+		load)
+			semodule -i /usr/share/selinux/packages/mfa.pp ||
+				echo "mfa: the policy module does not fit; build it as /usr/share/doc/mfa/selinux.md says" >&2
+			restorecon -R /usr/sbin/mfad /run/mfa /var/lib/mfa /var/log/mfa /etc/mfa 2>/dev/null || true
+			;;
+		remove) semodule -r mfa || true ;;
+		esac
+	fi
+}
