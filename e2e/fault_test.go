@@ -56,7 +56,7 @@ func TestBadConfig(t *testing.T) {
 		"unknown key":       {"code.digit", "8", []string{"code.digit", "digits"}},
 		"value not allowed": {"code.digits", "99", []string{"code.digits", "6"}},
 		"wrong type":        {"code.lifetime", "600", []string{"code.lifetime"}},
-		"later version":     {"session.lifetime", `"1d"`, []string{"session.lifetime", "not available yet"}},
+		"later version":     {"store.etcd.prefix", `"/x"`, []string{"store.etcd.prefix", "not available yet"}},
 		"not TOML":          {"log.level", `"info`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
