@@ -489,3 +489,19 @@ func TestTextsByAnyGatewayAndAnyProgram(t *testing.T) {
 		})
 	}
 }
+
+func TestConfirmationByTextIsSentAgain(t *testing.T) {
+	s, tw := texting(t)
+	s.startDaemon()
+	alice := s.withPhone("alice")
+	s.mustControl("confirm", "resend", alice.name)
+	if texts := tw.Texts(); len(texts) != 1 || texts[0].To != number || !strings.Contains(texts[0].Body, "Your next login confirms it") || len(texts[0].Body) > 160 {
+		t.Errorf("sent %+v", texts)
+	}
+	if said := s.mustControl("users", "--unconfirmed", "--reveal"); !strings.Contains(said, number) {
+		t.Errorf("users says\n%s", said)
+	}
+	if said, code := s.control("confirm", "resend", alice.name); code != 1 || len(tw.Texts()) != 1 {
+		t.Errorf("at once again: exit %d, %d texts, %s", code, len(tw.Texts()), said)
+	}
+}

@@ -32,8 +32,11 @@ func (f userFilter) wants(v enroll.View) bool {
 	return true
 }
 
-// unconfirmed says whether there is an address from which no code came back yet.
-func unconfirmed(v enroll.View) bool { return v.Email != "" && v.EmailConfirmed == nil }
+// unconfirmed says whether there is an address or a number from which no code came
+// back yet.
+func unconfirmed(v enroll.View) bool {
+	return v.Email != "" && v.EmailConfirmed == nil || v.Phone != "" && v.PhoneConfirmed == nil
+}
 
 func usersCommand(c *client) *cobra.Command {
 	var asJSON, reveal bool
@@ -130,7 +133,7 @@ func printUsers(cmd *cobra.Command, all []enroll.View) {
 			g.row(v.User, "cannot be read", "", "", "", "", "")
 			continue
 		}
-		g.row(v.User, methodsCell(v), v.Email, confirmedCell(v), string(v.Preferred), lockedCell(v), strconv.Itoa(v.Failures))
+		g.row(v.User, methodsCell(v), contactsCell(v), confirmedCell(v), string(v.Preferred), lockedCell(v), strconv.Itoa(v.Failures))
 	}
 	if g.empty() {
 		fmt.Fprintln(cmd.OutOrStdout(), "No users.")
@@ -155,9 +158,17 @@ func methodsCell(v enroll.View) string {
 	return strings.Join(names, ",")
 }
 
+// contactsCell is where codes go.
+func contactsCell(v enroll.View) string {
+	if v.Email == "" || v.Phone == "" {
+		return v.Email + v.Phone
+	}
+	return v.Email + ", " + v.Phone
+}
+
 func confirmedCell(v enroll.View) string {
 	switch {
-	case v.Email == "":
+	case v.Email == "" && v.Phone == "":
 		return ""
 	case unconfirmed(v):
 		return "no"

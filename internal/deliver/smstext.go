@@ -70,6 +70,13 @@ func (n CodeNotice) SMS(id, template, autofillDomain string) (mfa.Message, error
 	return mfa.Message{ID: id, Carrier: mfa.SMS, To: n.To, Text: text}, nil
 }
 
+// InvitationSMS returns the text message, named id, that tells a number that codes
+// for logins on host will go there. It fits on one segment.
+func InvitationSMS(id, host, to string) mfa.Message {
+	return mfa.Message{ID: id, Carrier: mfa.SMS, To: to, Text: "Codes for your logins on " + gsmOnly(ascii(host, fieldLimit)) +
+		" will be sent to this number. Your next login confirms it."}
+}
+
 // renderSMS returns the text with as much of the host's name as fits. What does
 // not fit with minHost characters of it is left to the caller to judge.
 func renderSMS(text string, f smsFields, autofillDomain string) (string, error) {

@@ -20,8 +20,9 @@ var (
 // inviteEvery is how often one address is told, at most.
 const inviteEvery = 5 * time.Minute
 
-// Invite tells the address that was entered for id, and is not confirmed yet,
-// that the next login confirms it. It returns while the message is under way,
+// Invite tells the address, or the number, that was entered for id and is not
+// confirmed yet that the next login confirms it. A text message is counted like
+// any other; an error may wrap deliver.ErrLimit. It returns while the message is under way,
 // with the masked address. It is stored before it is sent that it is, so the
 // bound holds across restarts; what could not be sent does not count.
 func (s *Service) Invite(ctx context.Context, id mfa.Identity, actor string) (to string, under *deliver.Sending, err error) {
@@ -29,11 +30,12 @@ func (s *Service) Invite(ctx context.Context, id mfa.Identity, actor string) (to
 	if err != nil {
 		return "", nil, err
 	}
-	if en.Email == nil || !en.Email.Confirmed.IsZero() || en.Generation < s.Generation {
+	method, contact := unconfirmed(en)
+	if contact == nil || en.Generation < s.Generation {
 		return "", nil, fmt.Errorf("user %q: %w", id.Name, ErrConfirmed)
 	}
 	acct := s.Records.Account(id)
-	sent := mfa.Invitation{To: en.Email.Address, Sent: s.Now().UTC().Truncate(time.Second)}
+	sent := mfa.Invitation{To: contact.Address, Sent: s.Now().UTC().Truncate(time.Second)}
 	err = acct.Update(ctx, func(st *mfa.State) error {
 		if last := st.Invited; last != nil && last.To == sent.To && sent.Sent.Sub(last.Sent).Abs() < inviteEvery {
 			return fmt.Errorf("user %q: %w; next in %v", id.Name, ErrTooSoon, inviteEvery-sent.Sent.Sub(last.Sent).Abs())
@@ -44,12 +46,25 @@ func (s *Service) Invite(ctx context.Context, id mfa.Identity, actor string) (to
 	if err != nil {
 		return "", nil, err
 	}
-	under = s.Asker.Invite(id, sent.To, actor, func(err error) {
+	under, err = s.Asker.Invite(ctx, id, method, sent.To, actor, func(err error) {
 		if err != nil {
 			s.uninvite(id, sent)
 		}
 	})
-	return deliver.Mask(sent.To), under, nil
+	if err != nil {
+		s.uninvite(id, sent)
+	}
+	return deliver.Mask(sent.To), under, err
+}
+
+// unconfirmed returns where codes go that nobody ever typed back; nil if nowhere.
+func unconfirmed(en mfa.Enrollment) (mfa.Method, *mfa.Address) {
+	for _, m := range []mfa.Method{mfa.Email, mfa.SMS} {
+		if a := en.Contact(m); a != nil && a.Confirmed.IsZero() {
+			return m, a
+		}
+	}
+	return "", nil
 }
 
 // uninviteTimeout bounds the write after a message that was not delivered.

@@ -85,6 +85,9 @@ func (v *View) reveal(en mfa.Enrollment) {
 	if en.Email != nil {
 		v.Email = en.Email.Address
 	}
+	if en.SMS != nil {
+		v.Phone = en.SMS.Address
+	}
 }
 
 // ShowRevealed is Show without masks.

@@ -22,6 +22,9 @@ func OriginOf(req mfa.Request) mfa.Origin {
 	} else if a, ok := address(req.RHost); ok {
 		o.Address = a
 	} else if host := clean(strings.ToLower(req.RHost)); host != "" {
+		if _, is := address(host); is {
+			host = "?" + host // it was none before we cleaned it
+		}
 		o.Address = host
 	} else {
 		o.Address = local

@@ -20,6 +20,7 @@ func TestOriginOf(t *testing.T) {
 		"ipv6":                   {mfa.Request{RHost: "2001:DB8:0::1"}, mfa.Origin{Address: "2001:db8::1"}},
 		"zone":                   {mfa.Request{RHost: "fe80::1%eth0"}, mfa.Origin{Address: "fe80::1"}},
 		"host name":              {mfa.Request{RHost: "Laptop.Example.com"}, mfa.Origin{Address: "laptop.example.com"}},
+		"address once cleaned":   {mfa.Request{RHost: "192.0.2 .1"}, mfa.Origin{Address: "?192.0.2.1"}},
 		"nothing":                {mfa.Request{}, mfa.Origin{Address: "local"}},
 		"ssh beats rhost":        {mfa.Request{RHost: "evil.example", SSHConnection: "192.0.2.1 1 192.0.2.2 22"}, mfa.Origin{Address: "192.0.2.1"}},
 		"ssh with three words":   {mfa.Request{RHost: "192.0.2.9", SSHConnection: "192.0.2.1 1 192.0.2.2"}, mfa.Origin{Address: "192.0.2.9"}},

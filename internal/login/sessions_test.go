@@ -116,3 +116,18 @@ func TestRecoveryRevokes(t *testing.T) {
 		}
 	})
 }
+
+// Who is no account has nothing to be remembered by, and what could not be
+// fingerprinted never fits.
+func TestNobodyAndNothingAreNotRemembered(t *testing.T) {
+	d := newDesk(t, always)
+	l := d.engine.attempt(d.asker.Converse(d.engine.deps.Records.Nobody("ghost"), OriginOf(request("ghost")), nil), nil)
+	if mode := l.rememberMode(); mode != RememberNever {
+		t.Errorf("nobody: %q", mode)
+	}
+	s, _, _ := good()
+	s.Enrollment = ""
+	if why := bothBound.ended(s, "", start); why == "" {
+		t.Error("no fingerprint fits none")
+	}
+}

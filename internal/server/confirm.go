@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"mfa/internal/deliver"
 	"mfa/internal/enroll"
 	"mfa/internal/mfa"
 )
@@ -33,7 +34,7 @@ func (s *Control) resend(r *http.Request, actor string) (any, error) {
 		return nil, fault{http.StatusNotFound, err}
 	case errors.Is(err, enroll.ErrConfirmed):
 		return nil, fault{http.StatusConflict, err}
-	case errors.Is(err, enroll.ErrTooSoon):
+	case errors.Is(err, enroll.ErrTooSoon), errors.Is(err, deliver.ErrLimit):
 		return nil, fault{http.StatusTooManyRequests, err}
 	case err != nil:
 		return nil, err

@@ -31,5 +31,6 @@ for group in $ours; do
 	mkdir "$group/$name"
 	echo $$ >"$group/$name/cgroup.procs"
 done
-systemd-nspawn --quiet --register=no --keep-unit --private-network --machine="$name" \
+# From version 258 on systemd knows only the unified hierarchy.
+SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn --quiet --register=no --keep-unit --private-network --machine="$name" \
 	--console=pipe --boot --directory="$folder"

@@ -29,34 +29,62 @@ WantedBy=default.target
 func TestDebian(t *testing.T) {
 	old := dist(t, "amd64.deb")
 	next := nextVersion(t, old)
-	program := filepath.Join(t.TempDir(), "guest")
-	build := exec.Command("go", "build", "-o", program, "./guest")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if said, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
-	}
+	program := build(t, "./guest", "CGO_ENABLED=0")
 	for _, release := range []string{"bookworm", "trixie"} {
 		t.Run(release, func(t *testing.T) {
 			t.Parallel()
 			here := system(t, release)
-			install(t, here+"/mfa-test/guest", program, 0o755)
-			install(t, here+"/mfa-test/old.deb", old, 0o644)
+			furnish(t, here, program, old)
 			install(t, here+"/mfa-test/new.deb", next, 0o644)
-			write(t, here+"/mfa-test/old.version", version(t, old))
 			write(t, here+"/mfa-test/new.version", version(t, next))
-			write(t, here+"/etc/systemd/system/package-test.service", unit)
-			say(t, time.Minute, "systemctl", "--root="+here, "enable", "package-test.service")
-			for range 2 {
-				t.Log(say(t, 15*time.Minute, "./boot.sh", here))
-				if _, err := os.Stat(here + "/mfa-test/result"); err == nil {
-					break
-				}
-			}
-			t.Log(read(t, here+"/mfa-test/log"))
-			if result := read(t, here+"/mfa-test/result"); result != "ok" {
-				t.Error(result)
-			}
+			live(t, here)
 		})
+	}
+}
+
+// TestHosts lets every kind of program load the module, in Debian sid, whose sshd
+// is the newest there is.
+func TestHosts(t *testing.T) {
+	here := system(t, "sid", "vsftpd", "postgresql", "login", "util-linux")
+	furnish(t, here, build(t, "./guest", "CGO_ENABLED=0"), dist(t, "amd64.deb"))
+	install(t, here+"/mfa-test/threads", build(t, "./threads", "CGO_ENABLED=1"), 0o755)
+	live(t, here)
+}
+
+// build builds a program that runs within a system.
+func build(t *testing.T, folder, env string) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), filepath.Base(folder))
+	cmd := exec.Command("go", "build", "-o", program, folder)
+	cmd.Env = append(os.Environ(), env)
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	return program
+}
+
+// furnish puts the guest and the package into a system.
+func furnish(t *testing.T, here, program, deb string) {
+	t.Helper()
+	install(t, here+"/mfa-test/guest", program, 0o755)
+	install(t, here+"/mfa-test/old.deb", deb, 0o644)
+	write(t, here+"/mfa-test/old.version", version(t, deb))
+	write(t, here+"/etc/systemd/system/package-test.service", unit)
+	say(t, time.Minute, "systemctl", "--root="+here, "enable", "package-test.service")
+}
+
+// live boots a system until the guest is done with it, and wants all to be well.
+func live(t *testing.T, here string) {
+	t.Helper()
+	for range 2 {
+		t.Log(say(t, 15*time.Minute, "./boot.sh", here))
+		if _, err := os.Stat(here + "/mfa-test/result"); err == nil {
+			break
+		}
+	}
+	t.Log(read(t, here+"/mfa-test/log"))
+	if result := read(t, here+"/mfa-test/result"); result != "ok" {
+		t.Error(result)
 	}
 }
 

@@ -72,12 +72,13 @@ func attempt(t *testing.T, limit time.Duration, name string, args ...string) (st
 	return string(said), err
 }
 
-// system returns a copy of a Debian that the test may change.
-func system(t *testing.T, release string) string {
+// system returns a copy of a Debian, with more packages if they are named, that
+// the test may change.
+func system(t *testing.T, release string, more ...string) string {
 	t.Helper()
 	asRoot(t)
 	folder := filepath.Join(cache, release)
-	said, err := attempt(t, 15*time.Minute, "./root.sh", release, folder)
+	said, err := attempt(t, 15*time.Minute, "./root.sh", append([]string{release, folder}, more...)...)
 	if err != nil {
 		t.Log(said)
 	}

@@ -1,11 +1,13 @@
 #!/bin/sh
 # Makes the folder given: a small Debian of the release given, with systemd, sshd
-# and sudo, that systemd-nspawn can boot. Quick and silent when it is there;
+# and sudo, and more packages that are named, that systemd-nspawn can boot. Quick and silent when it is there;
 # otherwise it takes a minute or two and about 120 MB from the Debian mirror.
 set -eu
 
 release=${1:?the release}
 folder=${2:?the folder to make}
+shift 2
+more=$(for name; do printf ',%s' "$name"; done)
 [ ! -d "$folder" ] || exit 0
 
 # The mirror that this machine's apt uses.
@@ -16,7 +18,7 @@ rm -rf "$part"
 mkdir -p "$part"
 echo "fetching a Debian $release into $folder" >&2
 if ! debootstrap --variant=minbase \
-	--include=systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,sudo,libnss-systemd \
+	--include=systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,sudo,libnss-systemd"$more" \
 	"$release" "$part" "$mirror" >"$part.log" 2>&1; then
 	tail -n 20 "$part.log" >&2
 	exit 1
