@@ -33,7 +33,7 @@ var hosts = []step{
 // services are the PAM services that the steps use.
 var services = []string{"sshd", "sudo", "su", "login", "vsftpd", "postgresql", "threads"}
 
-func everywhere(m *memory) {
+func everywhere(*memory) {
 	for _, user := range people {
 		addUser(user)
 	}
