@@ -107,7 +107,6 @@ stage() {
 	stage_manual
 	stage_fail2ban
 	"stage_$format" "$docs"
-	find "$work/$arch-$format" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }
 
 # stage_manual takes whatever manual pages there are.
