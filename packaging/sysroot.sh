@@ -35,6 +35,11 @@ apt update
 for deb in "$part"/archives/*.deb; do
 	dpkg-deb -x "$deb" "$part/root"
 done
+# What points to the root of a machine points to this folder's.
+find "$part/root" -type l -lname '/*' | while IFS= read -r link; do
+	target=$part/root$(readlink "$link")
+	[ ! -e "$target" ] || ln -sfn "$(realpath --relative-to="$(dirname "$link")" "$target")" "$link"
+done
 echo "$packages" >"$part/root/.packages"
 mv "$part/root" "$folder"
 rm -rf "$part"

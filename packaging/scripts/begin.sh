@@ -9,6 +9,17 @@ pam_lines() {
 	grep -Hn '^[^#]*pam_mfa\.so' /etc/pam.conf /etc/pam.d/* 2>/dev/null || true
 }
 
+# by_hand prints those lines that undo_setup will not take out.
+by_hand() {
+	pam_lines | while IFS= read -r line; do
+		file=${line%%:*}
+		case $file in
+		/etc/pam.d/common-*) command -v pam-auth-update >/dev/null && continue ;;
+		esac
+		[ -e "/var/backups/mfa/${file##*/}/manifest.json" ] || echo "$line"
+	done
+}
+
 # undo_setup takes back what mfactl setup and pam-auth-update have switched on.
 undo_setup() {
 	if mfactl setup --help >/dev/null 2>&1; then
@@ -21,9 +32,10 @@ undo_setup() {
 	fi
 }
 
-# refuse_removal ends the script with an error while logins still need the module.
+# refuse_removal ends the script with an error while logins need the module by lines
+# that the command given prints.
 refuse_removal() {
-	left=$(pam_lines)
+	left=$("$1")
 	[ -n "$left" ] || return 0
 	if [ "${MFA_REMOVE_ANYWAY:-}" = yes ]; then
 		echo "mfa: removed although these logins name pam_mfa.so and will fail:" >&2

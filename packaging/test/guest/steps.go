@@ -135,27 +135,39 @@ func daemonPID() string {
 	return strings.TrimSpace(run("systemctl", "show", "-p", "MainPID", "--value", "mfad.service"))
 }
 
-// switchOn is what the administrator types.
-func switchOn(*memory) {
+// switchOn is what the administrator types: a setup that nobody proves takes itself
+// back, and one that is proven stays.
+func switchOn(m *memory) {
 	write("/etc/mfa/mfa.toml", config)
 	contains(run("mfad", "--check"), "good")
 	run("systemctl", "restart", "mfad.service")
-	stack := read("/etc/pam.d/sshd")
-	write(home+"pam.d-sshd", stack)
-	write("/etc/pam.d/sshd", strings.Replace(stack, "@include common-auth\n", "@include common-auth\nauth required pam_mfa.so\n", 1))
-	contains(read("/etc/pam.d/sshd"), "pam_mfa.so")
-	write("/etc/ssh/sshd_config.d/mfa.conf", "UsePAM yes\nKbdInteractiveAuthentication yes\nPasswordAuthentication no\n")
-	run("sshd", "-t")
-	run("systemctl", "reload", "ssh.service")
-	eventually("sshd listens", listens)
-}
+	run("mfactl", "enroll", "alice", "--no-message", "--email", "alice@example.com")
 
-// switchOff takes it back.
-func switchOff() {
-	write("/etc/pam.d/sshd", read(home+"pam.d-sshd"))
-	check(os.Remove("/etc/ssh/sshd_config.d/mfa.conf"))
-	run("systemctl", "reload", "ssh.service")
-	eventually("sshd listens", listens)
+	said, err := attempt("mfactl", "setup", "sshd", "--yes", "--confirm-within", "3s")
+	if err == nil {
+		failf("nobody proved it, and it stayed:\n%s", said)
+	}
+	same(m.Logins, hashes("/etc/pam.d", "/etc/pam.conf", "/etc/ssh", "/etc/nsswitch.conf", "/etc/security", "/usr/share/pam-configs"),
+		`^/usr/share/pam-configs/mfa$`)
+	eventually("the password alone lets in again", func() bool { return byPassword("alice") == nil })
+
+	type result struct {
+		said string
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		said, err := attempt("mfactl", "setup", "sshd", "--yes", "--confirm-within", "2m")
+		done <- result{said, err}
+	}()
+	eventually("logins ask for a code", func() bool {
+		return strings.Contains(read("/etc/pam.d/sshd"), "pam_mfa.so") && byPassword("alice") != nil
+	})
+	check(loginByEmail("alice"))
+	if r := <-done; r.err != nil {
+		failf("a login proved it, and setup says %v:\n%s", r.err, r.said)
+	}
+	contains(run("mfactl", "doctor", "sshd"), "sshd")
 }
 
 func byEmail(*memory) {
@@ -440,20 +452,21 @@ func (l *login) isAsked(answer string) bool {
 
 // refuseRemoval: nobody is locked out by a package that goes.
 func refuseRemoval(*memory) {
+	sudo := read("/etc/pam.d/sudo")
+	write("/etc/pam.d/sudo", sudo+"auth required pam_mfa.so\n")
 	said, err := attempt("dpkg", "-r", "mfa")
 	if err == nil {
 		failf("removed:\n%s", said)
 	}
-	contains(said, "/etc/pam.d/sshd:")
+	contains(said, "/etc/pam.d/sudo:")
 	contains(said, "auth required pam_mfa.so")
-	check(loginByEmail("alice"))
+	check(loginByEmail("alice")) // and nothing is switched off
 	run("systemctl", "is-active", "mfad.service", "mfad.socket")
-	switchOff()
-	check(byPassword("alice"))
+	write("/etc/pam.d/sudo", sudo)
 }
 
-// remove takes the package away while pam-auth-update has it switched on: the
-// package takes that back by itself.
+// remove takes the package away while mfactl setup and pam-auth-update have it
+// switched on: the package takes that back by itself.
 func remove(m *memory) {
 	if strings.Contains(read("/etc/pam.d/common-auth"), "mfa") {
 		failf("the profile was on")
