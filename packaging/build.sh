@@ -96,6 +96,9 @@ stage() {
 	install -m 0644 -D packaging/systemd/mfa.sysusers "$stage/usr/lib/sysusers.d/mfa.conf"
 	install -m 0644 -D packaging/systemd/mfa.tmpfiles "$stage/usr/lib/tmpfiles.d/mfa.conf"
 	put packaging/mfa.toml etc/mfa
+	put packaging/logrotate/mfa etc/logrotate.d
+	put packaging/metrics/{alerts.yml,grafana.json} $docs/metrics
+	put packaging/audit-schema.json $docs
 
 	put "$work/completions/mfactl" usr/share/bash-completion/completions
 	put "$work/completions/_mfactl" usr/share/zsh/vendor-completions
@@ -148,7 +151,7 @@ contents() {
 	(cd "$1" && find . -type f -printf '%P\n' | sort) | while read -r path; do
 		case $path in
 		etc/*) type='config|noreplace' ;;
-		usr/share/doc/*) type=doc ;;
+		usr/share/doc/* | usr/share/man/*) type=doc ;;
 		usr/share/licenses/*) type=license ;;
 		*) type=file ;;
 		esac

@@ -438,8 +438,16 @@ func lock(*memory) {
 		l.leave()
 	}
 	l := begin("dave")
+	l.expect("Recovery code")
+	l.send("")
 	l.out()
 	contains(run("mfactl", "show", "dave"), "locked")
+	run("mfactl", "unlock", "dave")
+	check(loginByEmail("dave"))
+
+	run("mfactl", "lock", "dave")
+	l = begin("dave")
+	l.out()
 	run("mfactl", "unlock", "dave")
 	check(loginByEmail("dave"))
 }
