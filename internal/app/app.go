@@ -112,15 +112,23 @@ func Check(cfg config.Config) error {
 			return err
 		}
 	}
-	if slices.ContainsFunc(unseen, func(key string) bool { return strings.HasPrefix(key, "email.") }) {
-		return nil
+	hidden := func(table string) bool {
+		return slices.ContainsFunc(unseen, func(key string) bool { return strings.HasPrefix(key, table) })
 	}
-	email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: hostname()})
-	if err != nil {
-		return err
+	var errs []error
+	if !hidden("email.") {
+		email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: hostname()})
+		if errs = append(errs, err); err == nil {
+			errs = append(errs, email.Close())
+		}
 	}
-	sms, err := newSMS(cfg.SMS, deliver.SMSOptions{})
-	return errors.Join(err, (&settings{email: email, sms: sms}).close())
+	if !hidden("sms.") {
+		sms, err := newSMS(cfg.SMS, deliver.SMSOptions{})
+		if errs = append(errs, err); err == nil && sms != nil {
+			errs = append(errs, sms.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // newSMS returns what carries text messages, nil if [sms] chose nobody.
