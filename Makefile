@@ -43,7 +43,7 @@ demo:
 # The packages in order of cost; -p 1 for e2e's sake, which measures nothing but
 # wants its deadlines.
 test: deps build lint packages packages-deps
-	$(GO) test -race $$($(GO) list ./... | grep -v /packaging/test)
+	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /packaging/test)
 	$(PACKAGES_TEST)
 
 e2e: deps build

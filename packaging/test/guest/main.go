@@ -55,6 +55,7 @@ var boots = [][]step{
 	{
 		{"log in after a reboot", afterReboot},
 		{"lock and unlock", lock},
+		{"end the logins that run", endLogins},
 		{"removing is refused while logins need the module", refuseRemoval},
 		{"pam-auth-update, and back by removing", remove},
 		{"purge", purge},

@@ -31,13 +31,16 @@ type login struct {
 }
 
 // begin starts to log in.
-func begin(user string) *login {
+func begin(user string) *login { return beginFor(user, enter) }
+
+// beginFor starts to log in for the sake of a deed.
+func beginFor(user string, deed func(string, ssh.AuthMethod) error) *login {
 	l := &login{
 		user:    user,
 		prompts: make(chan string), answers: make(chan string),
 		gone: make(chan struct{}), ended: make(chan error, 1),
 	}
-	go func() { l.ended <- enter(user, ssh.KeyboardInteractive(l.ask)) }()
+	go func() { l.ended <- deed(user, ssh.KeyboardInteractive(l.ask)) }()
 	return l
 }
 
@@ -65,23 +68,43 @@ func (l *login) ask(_, instruction string, questions []string, _ []bool) ([]stri
 
 // enter logs in and runs a program, to see that the session works.
 func enter(user string, method ssh.AuthMethod) error {
-	c, err := ssh.Dial("tcp", "127.0.0.1:22", &ssh.ClientConfig{
-		User: user, Auth: []ssh.AuthMethod{method}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: patience,
-	})
+	s, leave, err := session(user, method)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	s, err := c.NewSession()
-	if err != nil {
-		return err
-	}
-	defer s.Close()
+	defer leave()
 	who, err := s.Output("id -un")
 	if err == nil && strings.TrimSpace(string(who)) != user {
 		err = fmt.Errorf("logged in as %q", who)
 	}
 	return err
+}
+
+// stay logs in and remains; nil once somebody else ended that.
+func stay(user string, method ssh.AuthMethod) error {
+	s, leave, err := session(user, method)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := s.Run("echo here >/tmp/stays; sleep 600"); err == nil {
+		return fmt.Errorf("%s was left alone", user)
+	}
+	return nil
+}
+
+func session(user string, method ssh.AuthMethod) (s *ssh.Session, leave func(), err error) {
+	c, err := ssh.Dial("tcp", "127.0.0.1:22", &ssh.ClientConfig{
+		User: user, Auth: []ssh.AuthMethod{method}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: patience,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if s, err = c.NewSession(); err != nil {
+		_ = c.Close()
+		return nil, nil, err
+	}
+	return s, func() { _ = s.Close(); _ = c.Close() }, nil
 }
 
 // expect waits for a prompt that holds the text, and returns it.

@@ -427,6 +427,9 @@ func afterReboot(m *memory) {
 	check(loginByEmail("alice"))
 	loginByApp(m)
 	contains(run("mfactl", "status"), newVersion())
+	for _, field := range []string{`"MFA_USER":"alice"`, `"MFA_OUTCOME":"accepted"`, `"MFA_SERVICE":"sshd"`} {
+		contains(run("journalctl", "-u", "mfad.service", "MFA_EVENT=login", "-o", "json"), field)
+	}
 }
 
 func lock(*memory) {
@@ -450,6 +453,18 @@ func lock(*memory) {
 	l.out()
 	run("mfactl", "unlock", "dave")
 	check(loginByEmail("dave"))
+}
+
+// endLogins ends a login that runs, through the real logind.
+func endLogins(*memory) {
+	already := len(mails("erin@example.com"))
+	l := beginFor("erin", stay)
+	l.send(mailed("erin@example.com", l.expect("Code"), already))
+	eventually("erin is in", func() bool { _, err := os.Stat("/tmp/stays"); return err == nil })
+	contains(run("loginctl", "list-sessions"), "erin")
+	run("mfactl", "sessions", "revoke", "erin", "--end-logins", "--yes")
+	l.in() // stay says nil once it was ended
+	check(loginByEmail("erin"))
 }
 
 // isAsked sends an answer and tells whether another prompt comes.
