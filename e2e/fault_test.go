@@ -127,7 +127,7 @@ func TestBadRecord(t *testing.T) {
 	if said := s.expectDenied(alice); strings.Contains(said, "enroll") {
 		t.Errorf("a bad record counts as not enrolled: %q", said)
 	}
-	expectSaid(t, s.log.String()[from:], record, fmt.Sprintf("line %d", lines+1))
+	awaitText(t, s.log, from, fmt.Sprintf(`%s[^\n]*line %d`, quotedPattern(record), lines+1))
 	bob := s.newUser("bob")
 	s.login(bob, 1) // and harms nobody else
 
