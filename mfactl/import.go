@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"mfa/internal/enroll"
 	"mfa/internal/foreign"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/server"
 )
 
@@ -82,7 +82,7 @@ func importOathCommand(c *client) *cobra.Command {
 			if len(files) > 0 {
 				path = files[0]
 			}
-			found, err := oathFound(path)
+			found, err := oathFound(cmd.Context(), path)
 			if err != nil {
 				code := exitFailed
 				if errors.Is(err, fs.ErrNotExist) {
@@ -113,7 +113,7 @@ const googleFile = ".google_authenticator"
 func googleFound(ctx context.Context, files []string) ([]found, error) {
 	var all []found
 	for _, file := range files {
-		all = append(all, namedGoogle(file))
+		all = append(all, namedGoogle(ctx, file))
 	}
 	if len(files) > 0 {
 		return all, nil
@@ -138,22 +138,21 @@ func googleFound(ctx context.Context, files []string) ([]found, error) {
 }
 
 // namedGoogle reads one file, and finds out whose it is.
-func namedGoogle(path string) found {
+func namedGoogle(ctx context.Context, path string) found {
 	f := found{from: path}
 	file, err := readPrivate(path, func(uint32) bool { return true })
 	if err != nil {
 		return f.parsed(file, err)
 	}
-	u, err := user.LookupId(strconv.FormatUint(uint64(file.owner), 10))
+	id, err := nss.LookupUID(ctx, file.owner)
 	if file.owner == 0 && filepath.Base(path) != googleFile {
-		u, err = user.Lookup(filepath.Base(path))
+		id, err = nss.Lookup(ctx, filepath.Base(path))
 	}
 	if err != nil {
 		f.err = fmt.Errorf("whose it is: %w", err)
 		return f
 	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	f.user, f.uid = u.Username, uint32(uid)
+	f.user, f.uid = id.Name, id.UID
 	return f.parsed(file, err)
 }
 
@@ -166,7 +165,7 @@ func (f found) parsed(file privateFile, err error) found {
 }
 
 // oathFound reads a users.oath.
-func oathFound(path string) ([]found, error) {
+func oathFound(ctx context.Context, path string) ([]found, error) {
 	file, err := readPrivate(path, rootOrMe)
 	if err != nil {
 		return nil, err
@@ -175,20 +174,13 @@ func oathFound(path string) ([]found, error) {
 	for _, l := range foreign.Oath(file.text, time.Local) {
 		f := found{user: l.User, from: fmt.Sprintf("%s:%d", path, l.Line), app: l.App, err: l.Err}
 		if f.err == nil {
-			f.uid, f.err = uidOf(l.User)
+			var id mfa.Identity
+			id, f.err = nss.Lookup(ctx, l.User)
+			f.uid = id.UID
 		}
 		all = append(all, f)
 	}
 	return all, nil
-}
-
-func uidOf(name string) (uint32, error) {
-	u, err := user.Lookup(name)
-	if err != nil {
-		return 0, err
-	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	return uint32(uid), err
 }
 
 // An importer takes over what was found.

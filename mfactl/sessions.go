@@ -1,13 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
-	"os/user"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,6 +16,7 @@ import (
 
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/server"
 )
 
@@ -50,7 +51,7 @@ func sessionsListCommand(c *client) *cobra.Command {
 			}
 			path := allSessions
 			if !all && (len(args) > 0 || os.Geteuid() != 0) {
-				name, err := userOrSelf(args)
+				name, err := userOrSelf(cmd.Context(), args)
 				if err != nil {
 					return err
 				}
@@ -85,15 +86,15 @@ func allOrUser(all bool, args []string) error {
 }
 
 // userOrSelf returns the user that args name, or else who runs mfactl.
-func userOrSelf(args []string) (string, error) {
+func userOrSelf(ctx context.Context, args []string) (string, error) {
 	if len(args) > 0 {
 		return args[0], nil
 	}
-	u, err := user.Current()
+	id, err := nss.LookupUID(ctx, uint32(os.Getuid()))
 	if err != nil {
 		return "", exitError{code: exitFailed, err: fmt.Errorf("look up who you are: %w", err)}
 	}
-	return u.Username, nil
+	return id.Name, nil
 }
 
 func unreadable(users []string) error {
@@ -155,7 +156,7 @@ func sessionsRevokeCommand(c *client) *cobra.Command {
 				return exitError{code: exitFailed, err: errors.New("nothing was changed"), hint: "Answer y, or give --yes."}
 			}
 			if !all && len(args) == 0 {
-				name, err := userOrSelf(nil)
+				name, err := userOrSelf(cmd.Context(), nil)
 				if err != nil {
 					return err
 				}

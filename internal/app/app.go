@@ -31,6 +31,7 @@ import (
 	"mfa/internal/login"
 	"mfa/internal/metrics"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/seal"
 	"mfa/internal/server"
 	"mfa/internal/store"
@@ -270,7 +271,7 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 		FallbackToEmail: cfg.SMS.FallbackToEmail, TextMessages: cfg.SMS.Provider != "",
 	}, login.Deps{
 		Records: a.records, Asker: s.asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,
-		Lookup: login.LookupNSS, Groups: login.NSSGroups{}, Now: a.opts.Now,
+		Lookup: nss.Lookup, Groups: nss.Groups{}, Now: a.opts.Now,
 	})
 	return s, nil
 }

@@ -20,6 +20,7 @@ import (
 	"mfa/internal/deliver/delivertest"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/wire"
 )
 
@@ -105,7 +106,7 @@ func run(t *testing.T, cfg config.Config, change ...func(*Options)) *running {
 		t.Fatal(err)
 	}
 	r.user = me.Username
-	id, err := login.LookupNSS(r.user)
+	id, err := nss.Lookup(t.Context(), r.user)
 	if err == nil {
 		err = a.cur.Load().enroll.SetContact(t.Context(), id, mfa.Email, "me@example.com", "test")
 	}

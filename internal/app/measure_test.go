@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"mfa/internal/deliver"
-	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/wire"
 )
 
@@ -152,7 +152,7 @@ func TestSpendingIsMeasured(t *testing.T) {
 	const near, reached = `mfa_text_message_alerts_total{level="near"} `, `mfa_text_message_alerts_total{level="reached"} `
 	expect(0, near+"0", reached+"0")
 
-	id, err := login.LookupNSS(r.user)
+	id, err := nss.Lookup(t.Context(), r.user)
 	if err == nil {
 		err = r.cur.Load().enroll.SetContact(t.Context(), id, mfa.SMS, "+12025550123", "test")
 	}

@@ -10,8 +10,8 @@ import (
 
 	"mfa/internal/challenge"
 	"mfa/internal/enroll"
-	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/otp"
 	"mfa/internal/seal"
 	"mfa/internal/store"
@@ -20,7 +20,7 @@ import (
 // hasApp gives the user an app, and returns who they are.
 func (r *running) hasApp() mfa.Identity {
 	r.t.Helper()
-	id, err := login.LookupNSS(r.user)
+	id, err := nss.Lookup(r.t.Context(), r.user)
 	if err == nil {
 		_, err = r.cur.Load().enroll.TakeOver(r.t.Context(), id, enroll.Takeover{
 			Source: "google-authenticator", Secret: []byte("12345678901234567890"),

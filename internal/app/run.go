@@ -14,6 +14,7 @@ import (
 	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/server"
 )
 
@@ -128,7 +129,7 @@ func (a *App) control() *server.Control {
 		Engine:     func() *login.Engine { return a.cur.Load().engine },
 		Enroll:     func() *enroll.Service { return a.cur.Load().enroll },
 		Asker:      func() *challenge.Asker { return a.cur.Load().asker },
-		Lookup:     login.LookupNSS,
+		Lookup:     nss.Lookup,
 		AdminGroup: func() string { return a.cur.Load().cfg.Server.AdminGroup },
 		Status:     a.status,
 		RotateKey:  a.rotateKey,

@@ -260,7 +260,7 @@ func TestNoticesOfChanges(t *testing.T) { synctest.Test(t, noticesOfChanges) }
 
 func noticesOfChanges(t *testing.T) {
 	d := newDesk(t, enrolling)
-	alice, _ := lookup("alice")
+	alice, _ := lookup(t.Context(), "alice")
 	confirmed := mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com", Confirmed: start}}
 	d.enroll("alice", confirmed)
 	c := d.engine.Converse(alice, mfa.Origin{Service: "mfactl", Address: "local"}, promptFunc(nil))
@@ -299,7 +299,7 @@ func noticesOfChanges(t *testing.T) {
 		}
 	}
 	told("an app", func() error {
-		offer, err := d.engine.Offer(c)
+		offer, err := d.engine.Offer(t.Context(), c)
 		if err != nil {
 			return err
 		}

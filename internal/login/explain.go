@@ -88,7 +88,7 @@ func (e *Engine) Explain(ctx context.Context, v Visit) Explanation {
 	req, key := v.request()
 	origin := OriginOf(req)
 	origin.Key = key
-	acct, err := e.account(v.User)
+	acct, err := e.account(ctx, v.User)
 	l := e.attempt(e.deps.Asker.Converse(acct, origin, nil), firstFactors(req))
 	x := Explanation{
 		User: acct.ID.Name, Account: !acct.IsNobody(), Service: origin.Service, Address: origin.Address, Key: origin.Key,
@@ -102,10 +102,10 @@ func (e *Engine) Explain(ctx context.Context, v Visit) Explanation {
 		x.unavailable("account look-up failed", err)
 		return x
 	}
-	err = l.findPolicy()
+	err = l.findPolicy(ctx)
 	for i, m := range l.passed {
 		r := l.cfg.Policy.Rules[i]
-		x.Passed = append(x.Passed, Passed{Rule: r.Label(i), Key: string(m), Why: l.why(r, m)})
+		x.Passed = append(x.Passed, Passed{Rule: r.Label(i), Key: string(m), Why: l.why(ctx, r, m)})
 	}
 	if err != nil {
 		x.unavailable("policy look-up failed", err)
@@ -245,7 +245,7 @@ func (l *attempt) settings() *Settings {
 }
 
 // why says for people why r does not match.
-func (l *attempt) why(r Rule, m matcher) string {
+func (l *attempt) why(ctx context.Context, r Rule, m matcher) string {
 	switch m {
 	case services:
 		return fmt.Sprintf("the service is %s, not %s", l.Origin.Service, list(r.Services, "or"))
@@ -259,16 +259,16 @@ func (l *attempt) why(r Rule, m matcher) string {
 	case users:
 		return fmt.Sprintf("the user is %s, not %s", l.Account.ID.Name, list(r.Users, "or"))
 	case groups:
-		return fmt.Sprintf("%s is not in group %s", l.Account.ID.Name, list(l.known(r.Groups), "or"))
+		return fmt.Sprintf("%s is not in group %s", l.Account.ID.Name, list(l.known(ctx, r.Groups), "or"))
 	}
 	return string(m)
 }
 
 // known marks those of the groups that NSS does not know.
-func (l *attempt) known(names []string) []string {
+func (l *attempt) known(ctx context.Context, names []string) []string {
 	var marked []string
 	for _, name := range names {
-		if _, err := l.deps.Groups.ID(name); err != nil {
+		if _, err := l.deps.Groups.ID(ctx, name); err != nil {
 			name += " (which does not exist)"
 		}
 		marked = append(marked, name)

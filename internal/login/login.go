@@ -19,6 +19,7 @@ import (
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/seal"
 	"mfa/internal/store"
 )
@@ -43,8 +44,8 @@ type Deps struct {
 	Key     *seal.Key
 	Audit   *audit.Log
 	Log     *slog.Logger
-	Lookup  Lookup           // LookupNSS outside of tests
-	Groups  Groups           // NSSGroups outside of tests
+	Lookup  Lookup           // nss.Lookup outside of tests
+	Groups  Groups           // nss.Groups outside of tests
 	Now     func() time.Time // the clock
 }
 
@@ -64,7 +65,7 @@ func New(cfg Config, deps Deps) *Engine { return &Engine{cfg: cfg, deps: deps} }
 // of a verdict that was nobody's choice (store, NSS, conversation); the verdict
 // is to be obeyed either way. When ctx ends the login ends, refused.
 func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Verdict, error) {
-	acct, err := e.account(req.User)
+	acct, err := e.account(ctx, req.User)
 	l := e.attempt(e.deps.Asker.Converse(acct, OriginOf(req), p), firstFactors(req))
 	var v mfa.Verdict
 	if err != nil {
@@ -83,12 +84,12 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 
 // account returns whom a name from outside means, which may be nobody. It is
 // nobody, too, when there is an error.
-func (e *Engine) account(name string) (*store.Account, error) {
-	id, err := e.deps.Lookup(name)
+func (e *Engine) account(ctx context.Context, name string) (*store.Account, error) {
+	id, err := e.deps.Lookup(ctx, name)
 	switch {
 	case err == nil:
 		return e.deps.Records.Account(id), nil
-	case errors.Is(err, ErrNoAccount):
+	case errors.Is(err, nss.ErrNoAccount):
 		err = nil
 	}
 	return e.deps.Records.Nobody(name), err
@@ -113,7 +114,7 @@ func (e *Engine) attempt(c *challenge.Conversation, factors []string) *attempt {
 
 // decide looks what there is to do, and does it.
 func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
-	if err := l.findPolicy(); err != nil {
+	if err := l.findPolicy(ctx); err != nil {
 		return l.unavailable(ctx, "policy look-up failed", err)
 	}
 	p, err := l.look(ctx)

@@ -21,6 +21,7 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/enroll"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/seal"
 	"mfa/internal/store"
 	"mfa/internal/store/storetest"
@@ -129,7 +130,7 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 	return d
 }
 
-func lookup(name string) (mfa.Identity, error) {
+func lookup(_ context.Context, name string) (mfa.Identity, error) {
 	switch name {
 	case "alice", "ALICE":
 		return mfa.Identity{Name: "alice", UID: 1000}, nil
@@ -138,7 +139,7 @@ func lookup(name string) (mfa.Identity, error) {
 	case "broken":
 		return mfa.Identity{}, errors.New("ldap is down")
 	}
-	return mfa.Identity{}, ErrNoAccount
+	return mfa.Identity{}, nss.ErrNoAccount
 }
 
 func (d *desk) enroll(user string, en mfa.Enrollment) {

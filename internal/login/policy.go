@@ -1,6 +1,7 @@
 package login
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 )
 
 // A Rule is one table [[policy.rule]]: what is different for some logins. A login
@@ -146,11 +148,11 @@ func firstFactors(req mfa.Request) []string {
 }
 
 // findPolicy finds out what counts for this login. After an error nothing does.
-func (l *attempt) findPolicy() error {
+func (l *attempt) findPolicy(ctx context.Context) error {
 	l.policy, l.passed = policy{}, nil
 	found := policy{PolicyConfig: l.cfg.Policy, Rule: noRule}
 	for i, r := range l.cfg.Policy.Rules {
-		m, err := l.mismatch(r, r.Label(i))
+		m, err := l.mismatch(ctx, r, r.Label(i))
 		if err != nil {
 			return fmt.Errorf("match rule %q: %w", r.Label(i), err)
 		}
@@ -178,7 +180,7 @@ const (
 
 // mismatch returns the first matcher of r that this login does not match, or ""
 // if r matches. Groups come last: NSS is asked only if all depends on it.
-func (l *attempt) mismatch(r Rule, label string) (matcher, error) {
+func (l *attempt) mismatch(ctx context.Context, r Rule, label string) (matcher, error) {
 	switch {
 	case len(r.Services) > 0 && !slices.Contains(r.Services, l.Origin.Service):
 		return services, nil
@@ -191,7 +193,7 @@ func (l *attempt) mismatch(r Rule, label string) (matcher, error) {
 	case len(r.Groups) == 0:
 		return "", nil
 	}
-	is, err := l.inGroup(r.Groups, label)
+	is, err := l.inGroup(ctx, r.Groups, label)
 	if err != nil || is {
 		return "", err
 	}
@@ -216,10 +218,10 @@ func inNetwork(networks []netip.Prefix, address string) bool {
 // inGroup says whether the user is in one of the groups. Who is no account is in
 // none, but NSS is asked about the groups all the same, so that it fails for
 // them as for others.
-func (l *attempt) inGroup(names []string, label string) (bool, error) {
+func (l *attempt) inGroup(ctx context.Context, names []string, label string) (bool, error) {
 	for _, name := range names {
-		gid, err := l.deps.Groups.ID(name)
-		if errors.Is(err, ErrNoGroup) {
+		gid, err := l.deps.Groups.ID(ctx, name)
+		if errors.Is(err, nss.ErrNoGroup) {
 			l.warnOnce(label, name)
 			continue
 		}
@@ -230,7 +232,7 @@ func (l *attempt) inGroup(names []string, label string) (bool, error) {
 			continue
 		}
 		if l.gids == nil {
-			if l.gids, err = l.deps.Groups.Of(l.Account.ID.Name); err != nil {
+			if l.gids, err = l.deps.Groups.Of(ctx, l.Account.ID.Name); err != nil {
 				return false, err
 			}
 		}

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 )
 
 // A directory is NSS as far as groups go. Alice is a contractor by a group within
@@ -30,19 +32,19 @@ func newDirectory() *directory {
 	}
 }
 
-func (g *directory) ID(name string) (uint32, error) {
+func (g *directory) ID(_ context.Context, name string) (uint32, error) {
 	g.asked++
 	if g.down != nil {
 		return 0, g.down
 	}
 	id, ok := g.ids[name]
 	if !ok {
-		return 0, ErrNoGroup
+		return 0, nss.ErrNoGroup
 	}
 	return id, nil
 }
 
-func (g *directory) Of(account string) ([]uint32, error) {
+func (g *directory) Of(_ context.Context, account string) ([]uint32, error) {
 	g.asked++
 	ids, ok := g.members[account]
 	if !ok {
@@ -133,12 +135,12 @@ func TestMatchers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t)
-			acct, err := d.engine.account(tc.req.User)
+			acct, err := d.engine.account(t.Context(), tc.req.User)
 			if err != nil {
 				t.Fatal(err)
 			}
 			l := d.engine.attempt(d.asker.Converse(acct, OriginOf(tc.req), nil), firstFactors(tc.req))
-			if got, err := l.mismatch(tc.rule, "it"); err != nil || got != tc.want {
+			if got, err := l.mismatch(t.Context(), tc.rule, "it"); err != nil || got != tc.want {
 				t.Errorf("mismatch %q, %v; want %q", got, err, tc.want)
 			}
 		})
@@ -244,12 +246,12 @@ func TestRuleSettings(t *testing.T) {
 func TestRuleRemember(t *testing.T) {
 	d := newDesk(t, rules(Rule{Users: []string{"alice"}, Remember: new("never")}))
 	for name, want := range map[string]string{"alice": "never", "bob": ""} {
-		acct, err := d.engine.account(name)
+		acct, err := d.engine.account(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		l := d.engine.attempt(d.asker.Converse(acct, mfa.Origin{}, nil), nil)
-		if err := l.findPolicy(); err != nil || l.policy.Remember != want {
+		if err := l.findPolicy(t.Context()); err != nil || l.policy.Remember != want {
 			t.Errorf("%s: %q %v, want %q", name, l.policy.Remember, err, want)
 		}
 	}
@@ -360,20 +362,20 @@ func TestOwnEnrollmentFallsUnderRules(t *testing.T) {
 		may     bool
 		methods int
 	}{"alice": {false, 1}, "bob": {true, 3}} {
-		id, err := lookup(name)
+		id, err := lookup(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		c := d.engine.Converse(id, origin, nil)
-		may, err := d.engine.MayOptOut(c)
-		offer, oerr := d.engine.Offer(c)
+		may, err := d.engine.MayOptOut(t.Context(), c)
+		offer, oerr := d.engine.Offer(t.Context(), c)
 		if err != nil || oerr != nil || may != tc.may || len(offer.Methods) != tc.methods {
 			t.Errorf("%s: %v %+v, %v %v", name, may, offer, err, oerr)
 		}
 	}
 
 	// What a rule does not count is a second factor, and so is what nobody asks for.
-	alice, _ := lookup("alice")
+	alice, _ := lookup(t.Context(), "alice")
 	s := &script{t: t, steps: []step{d.withCode()}}
 	if v, err := d.engine.Prove(t.Context(), d.engine.Converse(alice, origin, s)); v.Outcome != mfa.Accepted || len(s.steps) > 0 {
 		t.Errorf("%+v %v, left %v", v, err, s.steps)
@@ -385,10 +387,10 @@ func TestOwnEnrollmentFallsUnderRules(t *testing.T) {
 	if v, err := d.engine.Prove(t.Context(), c); v.Outcome != mfa.Unavailable || err == nil {
 		t.Errorf("%+v %v", v, err)
 	}
-	if may, err := d.engine.MayOptOut(c); may || err == nil {
+	if may, err := d.engine.MayOptOut(t.Context(), c); may || err == nil {
 		t.Errorf("may opt out: %v %v", may, err)
 	}
-	if offer, err := d.engine.Offer(c); len(offer.Methods) > 0 || err == nil {
+	if offer, err := d.engine.Offer(t.Context(), c); len(offer.Methods) > 0 || err == nil {
 		t.Errorf("offer %+v %v", offer, err)
 	}
 }
@@ -406,26 +408,6 @@ func TestPolicyIsOffForEverybody(t *testing.T) {
 		if got := tc.policy.Off(); got != tc.want {
 			t.Errorf("%s: %v", name, got)
 		}
-	}
-}
-
-func TestNSSGroups(t *testing.T) {
-	var nss NSSGroups
-	gid, err := nss.ID("root")
-	if err != nil || gid != 0 {
-		t.Errorf("group root: %d %v", gid, err)
-	}
-	gids, err := nss.Of("root")
-	if err != nil || !slices.Contains(gids, 0) {
-		t.Errorf("groups of root: %d %v", gids, err)
-	}
-	for _, name := range []string{"", "no-such-group-here", "root\x00x", " root"} {
-		if gid, err := nss.ID(name); !errors.Is(err, ErrNoGroup) {
-			t.Errorf("group %q: %d %v", name, gid, err)
-		}
-	}
-	if gids, err := nss.Of("no-such-account-here"); err == nil {
-		t.Errorf("groups of nobody: %d", gids)
 	}
 }
 

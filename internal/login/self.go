@@ -18,16 +18,16 @@ func (e *Engine) Converse(id mfa.Identity, origin mfa.Origin, p Prompter) *chall
 }
 
 // own is an attempt to change one's own enrollment.
-func (e *Engine) own(c *challenge.Conversation) (*attempt, error) {
+func (e *Engine) own(ctx context.Context, c *challenge.Conversation) (*attempt, error) {
 	l := e.attempt(c, []string{password})
-	return l, l.findPolicy()
+	return l, l.findPolicy(ctx)
 }
 
 // Prove asks for a second factor that the account has, before anything of it is
 // changed, whoever policy asks at a login. Who has none is asked for nothing.
 // Only Accepted lets them go on.
 func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verdict, error) {
-	l, err := e.own(c)
+	l, err := e.own(ctx, c)
 	if err != nil {
 		return l.unavailable(ctx, "policy look-up failed", err)
 	}
@@ -50,8 +50,8 @@ func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verd
 
 // Offer is what the user may set up themselves. Its error is a look-up that
 // failed.
-func (e *Engine) Offer(c *challenge.Conversation) (mfa.EnrollOffer, error) {
-	l, err := e.own(c)
+func (e *Engine) Offer(ctx context.Context, c *challenge.Conversation) (mfa.EnrollOffer, error) {
+	l, err := e.own(ctx, c)
 	if err != nil {
 		return mfa.EnrollOffer{}, err
 	}
@@ -60,8 +60,8 @@ func (e *Engine) Offer(c *challenge.Conversation) (mfa.EnrollOffer, error) {
 
 // MayOptOut says whether the user may choose to have no second factor. Its error
 // is a look-up that failed.
-func (e *Engine) MayOptOut(c *challenge.Conversation) (bool, error) {
-	l, err := e.own(c)
+func (e *Engine) MayOptOut(ctx context.Context, c *challenge.Conversation) (bool, error) {
+	l, err := e.own(ctx, c)
 	return err == nil && l.policy.Mode == ModeOptional && l.policy.OptOut, err
 }
 

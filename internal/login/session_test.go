@@ -323,7 +323,7 @@ func (d *desk) recalling() (*attempt, plan) {
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	p := promptFunc(func(context.Context, mfa.Prompt) (string, error) { return "", mfa.ErrNoConversation })
 	l := d.engine.attempt(d.engine.Converse(mfa.Identity{Name: "alice", UID: 1000}, OriginOf(request("alice")), p), nil)
-	if err := l.findPolicy(); err != nil {
+	if err := l.findPolicy(d.t.Context()); err != nil {
 		d.t.Fatal(err)
 	}
 	todo, err := l.look(d.t.Context())

@@ -3,8 +3,6 @@ package login
 import (
 	"context"
 	"errors"
-	"os/user"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -59,20 +57,4 @@ func TestDisconnectEndsTheLoginAtOnce(t *testing.T) {
 			t.Errorf("state %+v", st)
 		}
 	})
-}
-
-func TestLookupNSS(t *testing.T) {
-	me, err := user.Current()
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, err := LookupNSS(me.Username)
-	if err != nil || id.Name != me.Username || strconv.Itoa(int(id.UID)) != me.Uid {
-		t.Errorf("%+v %v", id, err)
-	}
-	for _, name := range []string{"", " " + me.Username, me.Username + " ", "no-such-user", "../" + me.Username, me.Username + "\x00b"} {
-		if id, err := LookupNSS(name); !errors.Is(err, ErrNoAccount) {
-			t.Errorf("%q: %+v %v, want ErrNoAccount", name, id, err)
-		}
-	}
 }

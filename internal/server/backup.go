@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mfa/internal/enroll"
-	"mfa/internal/login"
+	"mfa/internal/nss"
 	"mfa/internal/store"
 )
 
@@ -52,9 +52,9 @@ func (s *Control) restore(r *http.Request, _ string) (any, error) {
 	if err := readBody(r, &in); err != nil {
 		return nil, err
 	}
-	id, err := s.Lookup(in.Saved.User)
+	id, err := s.Lookup(r.Context(), in.Saved.User)
 	account := &id
-	if errors.Is(err, login.ErrNoAccount) {
+	if errors.Is(err, nss.ErrNoAccount) {
 		account = nil // it may be made after the restore
 	} else if err != nil {
 		return nil, err

@@ -8,9 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os/user"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -22,6 +20,7 @@ import (
 	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/store"
 )
 
@@ -224,51 +223,50 @@ func (s *Control) actor(ctx context.Context) (string, error) {
 	if !ok {
 		return "", fault{http.StatusForbidden, errors.New("caller unknown")}
 	}
-	uid := strconv.FormatUint(uint64(cred.Uid), 10)
-	u, err := user.LookupId(uid)
+	id, err := nss.LookupUID(ctx, cred.Uid)
 	switch {
 	case cred.Uid == 0 && err != nil:
 		return "root", nil
 	case err != nil:
-		return "uid " + uid, fault{http.StatusForbidden, fmt.Errorf("look up uid %s: %w", uid, err)}
+		return fmt.Sprintf("uid %d", cred.Uid), fault{http.StatusForbidden, err}
 	case cred.Uid == 0:
-		return u.Username, nil
+		return id.Name, nil
 	}
 	group := s.AdminGroup()
-	member, err := inGroup(u, group)
+	member, err := inGroup(ctx, id.Name, group)
 	if err != nil {
-		return u.Username, fault{http.StatusForbidden, fmt.Errorf("look up the groups of %s: %w", u.Username, err)}
+		return id.Name, fault{http.StatusForbidden, err}
 	}
 	if !member && group == "" {
-		return u.Username, fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root may", u.Username)}
+		return id.Name, fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root may", id.Name)}
 	}
 	if !member {
-		return u.Username, fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root and members of group %q may", u.Username, group)}
+		return id.Name, fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root and members of group %q may", id.Name, group)}
 	}
-	return u.Username, nil
+	return id.Name, nil
 }
 
-// inGroup says whether u is a member of the group, by NSS. A group that does not
-// exist has no members.
-func inGroup(u *user.User, group string) (bool, error) {
+// inGroup says whether the account is a member of the group. A group that does
+// not exist has no members.
+func inGroup(ctx context.Context, account, group string) (bool, error) {
 	if group == "" {
 		return false, nil
 	}
-	g, err := user.LookupGroup(group)
-	if _, ok := errors.AsType[user.UnknownGroupError](err); ok {
+	gid, err := nss.Groups{}.ID(ctx, group)
+	if errors.Is(err, nss.ErrNoGroup) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	ids, err := u.GroupIds()
-	return slices.Contains(ids, g.Gid), err
+	gids, err := nss.Groups{}.Of(ctx, account)
+	return slices.Contains(gids, gid), err
 }
 
 // account returns the account the path names.
 func (s *Control) account(r *http.Request) (mfa.Identity, error) {
-	id, err := s.Lookup(r.PathValue("name"))
-	if errors.Is(err, login.ErrNoAccount) {
+	id, err := s.Lookup(r.Context(), r.PathValue("name"))
+	if errors.Is(err, nss.ErrNoAccount) {
 		return id, fault{http.StatusNotFound, fmt.Errorf("no account named %q on this machine", r.PathValue("name"))}
 	}
 	return id, err

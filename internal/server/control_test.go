@@ -24,6 +24,7 @@ import (
 	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/seal"
 	"mfa/internal/store"
 	"mfa/internal/store/storetest"
@@ -61,7 +62,7 @@ func controlDesk(t *testing.T, adminGroup string) (path string, records store.Re
 		Engine: func() *login.Engine { return engine },
 		Enroll: func() *enroll.Service { return service },
 		Asker:  func() *challenge.Asker { return asker },
-		Lookup: func(name string) (mfa.Identity, error) {
+		Lookup: func(_ context.Context, name string) (mfa.Identity, error) {
 			switch name {
 			case "alice":
 				return mfa.Identity{Name: "alice", UID: 1000}, nil
@@ -70,7 +71,7 @@ func controlDesk(t *testing.T, adminGroup string) (path string, records store.Re
 			case "broken":
 				return mfa.Identity{}, errors.New("ldap is down")
 			}
-			return mfa.Identity{}, login.ErrNoAccount
+			return mfa.Identity{}, nss.ErrNoAccount
 		},
 		AdminGroup: func() string { return adminGroup },
 		Status:     func(context.Context) Status { return Status{Version: "1", StoreOK: true} },

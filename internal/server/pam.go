@@ -7,9 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os/user"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"mfa/internal/audit"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/wire"
 )
 
@@ -119,7 +118,7 @@ func (s *PAM) serve(ctx context.Context, c *net.UnixConn) {
 		req, err = wire.DecodeHello(f)
 	}
 	if err == nil {
-		req, err = authorize(req, cred.Uid)
+		req, err = authorize(ctx, req, cred.Uid)
 	}
 	if err != nil {
 		s.Log.Warn("login refused before it began", "error", err, "uid", cred.Uid, "pid", cred.Pid)
@@ -162,18 +161,21 @@ func (s *PAM) refused(cred *unix.Ucred, req mfa.Request, o mfa.Outcome, reason s
 // authorize says whether uid may hold this login, and drops from req what uid
 // has no authority over. A caller that is not root (a screen locker) can only
 // ask for itself, from here.
-func authorize(req mfa.Request, uid uint32) (mfa.Request, error) {
+func authorize(ctx context.Context, req mfa.Request, uid uint32) (mfa.Request, error) {
 	req.UID = uid
 	if uid == 0 {
 		return req, nil
 	}
 	req.RHost, req.RUser, req.SSHAuthInfo, req.SSHConnection = "", "", "", ""
-	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
+	me, err := nss.LookupUID(ctx, uid)
 	if err != nil {
-		return req, fmt.Errorf("look up uid %d: %w", uid, err)
+		return req, err
 	}
-	if u.Username != req.User {
-		return req, fmt.Errorf("uid %d (%s) asks for user %q: only root may ask for others", uid, u.Username, req.User)
+	if req.User == me.Name {
+		return req, nil
+	}
+	if asked, err := nss.Lookup(ctx, req.User); err != nil || asked != me { // else another name of theirs
+		return req, fmt.Errorf("uid %d (%s) asks for user %q: only root may ask for others", uid, me.Name, req.User)
 	}
 	return req, nil
 }

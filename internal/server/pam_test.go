@@ -269,18 +269,18 @@ func TestOnlyRootAsksForOthers(t *testing.T) {
 		User: "root", RHost: "192.0.2.1", RUser: "x", Service: "kscreenlocker",
 		SSHAuthInfo: "publickey x AAAA", SSHConnection: "192.0.2.1 1 192.0.2.2 22",
 	}
-	if got, err := authorize(req, 0); err != nil || got != req {
+	if got, err := authorize(t.Context(), req, 0); err != nil || got != req {
 		t.Errorf("root: %+v %v", got, err)
 	}
-	if _, err := authorize(req, uid); err == nil || !strings.Contains(err.Error(), "only root may ask for others") {
+	if _, err := authorize(t.Context(), req, uid); err == nil || !strings.Contains(err.Error(), "only root may ask for others") {
 		t.Errorf("nobody for root: %v", err)
 	}
 	req.User = "nobody"
 	want := mfa.Request{User: "nobody", Service: "kscreenlocker", UID: uid}
-	if got, err := authorize(req, uid); err != nil || got != want {
+	if got, err := authorize(t.Context(), req, uid); err != nil || got != want {
 		t.Errorf("nobody for itself: %+v %v", got, err)
 	}
-	if _, err := authorize(req, 4000000000); err == nil {
+	if _, err := authorize(t.Context(), req, 4000000000); err == nil {
 		t.Error("a uid without an account may ask")
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/store"
 	"mfa/internal/wire"
 )
@@ -72,10 +72,10 @@ func peerDesk(t *testing.T) (socket string, records store.Records) {
 	t.Helper()
 	s, records, _ := selfDesk(t, everything)
 	uids := map[string]uint32{"root": 0, "daemon": memberUID, "bin": otherUID, "nobody": nobodyUID}
-	s.Lookup = func(name string) (mfa.Identity, error) {
+	s.Lookup = func(_ context.Context, name string) (mfa.Identity, error) {
 		uid, ok := uids[name]
 		if !ok {
-			return mfa.Identity{}, login.ErrNoAccount
+			return mfa.Identity{}, nss.ErrNoAccount
 		}
 		return mfa.Identity{Name: name, UID: uid}, nil
 	}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os/user"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,8 +13,8 @@ import (
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/enroll"
-	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/wire"
 )
 
@@ -83,7 +81,7 @@ func (s *Control) self(w http.ResponseWriter, r *http.Request) {
 	defer conv.close()
 	verb := r.PathValue("verb")
 	v, err := s.manage(conv.ctx, cred.Uid, verb, mfa.Method(r.URL.Query().Get("method")), conv)
-	s.managed(cred.Uid, verb, v, err)
+	s.managed(ctx, cred.Uid, verb, v, err)
 	if err != nil {
 		s.Log.Warn("self-service ended", "error", err, "uid", cred.Uid, "verb", verb)
 	}
@@ -92,13 +90,13 @@ func (s *Control) self(w http.ResponseWriter, r *http.Request) {
 }
 
 // managed writes the one audit line of a conversation.
-func (s *Control) managed(uid uint32, verb string, v mfa.Verdict, err error) {
+func (s *Control) managed(ctx context.Context, uid uint32, verb string, v mfa.Verdict, err error) {
 	ev := audit.Event{
 		Time: time.Now(), Event: audit.SelfService, UID: &uid, Service: selfOrigin.Service, Address: selfOrigin.Address,
 		Method: string(v.Method), Outcome: v.Outcome.String(), Reason: verb,
 	}
-	if u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err == nil {
-		ev.User, ev.Actor = u.Username, u.Username
+	if id, err := nss.LookupUID(ctx, uid); err == nil {
+		ev.User, ev.Actor = id.Name, id.Name
 	}
 	switch {
 	case v.Reason != "":
@@ -118,7 +116,7 @@ func (s *Control) manage(ctx context.Context, uid uint32, verb string, method mf
 		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: text})
 		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: text}, nil
 	}
-	id, err := s.ownAccount(uid)
+	id, err := nss.LookupUID(ctx, uid)
 	if err != nil {
 		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: challenge.TextUnavailable})
 		return mfa.Verdict{Outcome: mfa.Unavailable}, err
@@ -128,7 +126,7 @@ func (s *Control) manage(ctx context.Context, uid uint32, verb string, method mf
 	switch verb {
 	case SelfEnroll, SelfPrefer, SelfBackupCodes:
 	case SelfOptOut:
-		if may, err := engine.MayOptOut(c); err != nil {
+		if may, err := engine.MayOptOut(ctx, c); err != nil {
 			return c.Failed(ctx, err)
 		} else if !may {
 			return refuse("A second factor is required here; only an administrator can change that.")
@@ -141,7 +139,7 @@ func (s *Control) manage(ctx context.Context, uid uint32, verb string, method mf
 	}
 	switch verb {
 	case SelfEnroll:
-		offer, err := engine.Offer(c)
+		offer, err := engine.Offer(ctx, c)
 		if err != nil {
 			return c.Failed(ctx, err)
 		}
@@ -170,17 +168,4 @@ func (s *Control) showBackupCodes(ctx context.Context, service *enroll.Service, 
 		c.Say(ctx, mfa.Info, enroll.BackupText(codes))
 	}
 	return err
-}
-
-// ownAccount returns the account that uid is.
-func (s *Control) ownAccount(uid uint32) (mfa.Identity, error) {
-	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
-	if err != nil {
-		return mfa.Identity{}, fmt.Errorf("look up uid %d: %w", uid, err)
-	}
-	id, err := s.Lookup(u.Username)
-	if err == nil && id.UID != uid {
-		err = fmt.Errorf("look up uid %d: its name %q belongs to uid %d: %w", uid, u.Username, id.UID, login.ErrNoAccount)
-	}
-	return id, err
 }

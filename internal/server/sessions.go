@@ -12,6 +12,7 @@ import (
 
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 )
 
 // Sessions is what GET /v1/sessions and GET /v1/users/NAME/sessions answer.
@@ -128,8 +129,8 @@ func (s *Control) caller(ctx context.Context) (mfa.Identity, bool) {
 	if !ok {
 		return mfa.Identity{}, false
 	}
-	id, err := s.ownAccount(cred.Uid)
-	if err != nil && !errors.Is(err, login.ErrNoAccount) {
+	id, err := nss.LookupUID(ctx, cred.Uid)
+	if err != nil && !errors.Is(err, nss.ErrNoAccount) {
 		s.Log.Error("caller not looked up", "uid", cred.Uid, "error", err)
 	}
 	return id, err == nil

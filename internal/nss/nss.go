@@ -1,0 +1,131 @@
+// Package nss is the one place where accounts and groups are looked up, by the
+// system's NSS (nsswitch.conf(5)), through libc.
+//
+// What to know before trusting it: a look-up has three ends. There is an entry;
+// there is surely none (ErrNoAccount, ErrNoGroup); or nobody can say, which is
+// any other error and never counts as "none". An account goes by its uid and its
+// canonical name, the one that getpwuid(3) gives for the uid, however it was
+// spelled. A source that hangs keeps a look-up waiting no longer than Patience or
+// its context.
+package nss
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"mfa/internal/mfa"
+)
+
+var (
+	// ErrNoAccount means that there is surely no such account.
+	ErrNoAccount = errors.New("no such account")
+	// ErrNoGroup means that there is surely no such group.
+	ErrNoGroup = errors.New("no such group")
+	// ErrContradiction means that names and uids do not lead to each other: the
+	// uid of a name has another name, which belongs to another uid or to nobody.
+	ErrContradiction = errors.New("names and uids contradict each other, mend that in the directory or in /etc/passwd")
+)
+
+// maxName bounds a name, in bytes. No account has a longer one (LOGIN_NAME_MAX in
+// limits.h(0p) is 256 on Linux).
+const maxName = 256
+
+// isName says whether s can be looked up at all: libc would read it to the first
+// NUL only.
+func isName(s string) bool {
+	return s != "" && len(s) <= maxName && !strings.ContainsRune(s, 0)
+}
+
+// Lookup returns the account that a name from outside means: its uid, and its
+// canonical name, which need not be the name given. Of two names of one uid both
+// mean the same account.
+func Lookup(ctx context.Context, name string) (mfa.Identity, error) {
+	if !isName(name) {
+		return mfa.Identity{}, fmt.Errorf("look up user %q: %w", name, ErrNoAccount)
+	}
+	id, err := wait(ctx, "user "+name, func() (mfa.Identity, error) {
+		a, err := accountByName(name)
+		if err != nil {
+			return mfa.Identity{}, err
+		}
+		back, err := canonical(a.uid)
+		if errors.Is(err, ErrNoAccount) {
+			err = fmt.Errorf("its uid %d has no name: %w", a.uid, ErrContradiction)
+		}
+		return back, err
+	})
+	if err != nil {
+		return mfa.Identity{}, fmt.Errorf("look up user %q: %w", name, err)
+	}
+	return id, nil
+}
+
+// LookupUID returns the account of a uid, by its canonical name.
+func LookupUID(ctx context.Context, uid uint32) (mfa.Identity, error) {
+	id, err := wait(ctx, "uid "+strconv.FormatUint(uint64(uid), 10), func() (mfa.Identity, error) { return canonical(uid) })
+	if err != nil {
+		return mfa.Identity{}, fmt.Errorf("look up uid %d: %w", uid, err)
+	}
+	return id, nil
+}
+
+// canonical returns the account of uid. Its name must lead back to that uid:
+// else it is another account's, and whoever goes by the name would be taken for
+// that one.
+func canonical(uid uint32) (mfa.Identity, error) {
+	a, err := accountByUID(uid)
+	if err != nil {
+		return mfa.Identity{}, err
+	}
+	back, err := accountByName(a.name)
+	switch {
+	case errors.Is(err, ErrNoAccount):
+		return mfa.Identity{}, fmt.Errorf("uid %d has the name %q, which nobody has: %w", uid, a.name, ErrContradiction)
+	case err != nil:
+		return mfa.Identity{}, err
+	case back.uid != uid || a.uid != uid:
+		return mfa.Identity{}, fmt.Errorf("uid %d has the name %q, which is that of uid %d: %w", uid, a.name, back.uid, ErrContradiction)
+	}
+	return mfa.Identity{Name: a.name, UID: uid}, nil
+}
+
+// Groups is what NSS knows of groups. Groups within groups count where the source
+// of the groups resolves them, as the login itself does.
+type Groups struct{}
+
+// ID returns the number of the group of that name.
+func (Groups) ID(ctx context.Context, name string) (uint32, error) {
+	if !isName(name) {
+		return 0, fmt.Errorf("look up group %q: %w", name, ErrNoGroup)
+	}
+	gid, err := wait(ctx, "group "+name, func() (uint32, error) { return groupByName(name) })
+	if err != nil {
+		return 0, fmt.Errorf("look up group %q: %w", name, err)
+	}
+	return gid, nil
+}
+
+// Of returns the numbers of all groups that the account is in, the primary one
+// included.
+//
+// getgrouplist(3) leaves out what a source that does not answer would have said,
+// and reports nothing.
+func (Groups) Of(ctx context.Context, account string) ([]uint32, error) {
+	if !isName(account) {
+		return nil, fmt.Errorf("look up the groups of %q: %w", account, ErrNoAccount)
+	}
+	gids, err := wait(ctx, "groups of "+account, func() ([]uint32, error) {
+		a, err := accountByName(account)
+		if err != nil {
+			return nil, err
+		}
+		return groupsOf(a)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look up the groups of %q: %w", account, err)
+	}
+	return gids, nil
+}
