@@ -293,8 +293,9 @@ func TestChangePasswordFromTheMenu(t *testing.T) {
 }
 
 func TestNoticeOfWrongCodesFromANewAddress(t *testing.T) {
-	s, alice := ready(t)
-	s.login(alice, 1) // 127.0.0.1 is known from here on
+	s := fromHome(t)
+	alice := s.newUser("alice")
+	s.login(alice, 1) // home is known from here on
 	c := s.begin(alice)
 	c.expect(t, codeWanted)
 	c.send("000000x")
@@ -302,7 +303,7 @@ func TestNoticeOfWrongCodesFromANewAddress(t *testing.T) {
 	c.close()
 	eventually(t, "the login ends", func() bool { return len(s.events(alice, eventLogin)) == 2 })
 
-	stranger := []string{"BindAddress=127.0.0.2"}
+	stranger := []string{"BindAddress=" + next}
 	for range 2 { // one mail a day
 		c = s.ssh(alice, stranger...)
 		c.toCode(s, alice)
@@ -312,7 +313,7 @@ func TestNoticeOfWrongCodesFromANewAddress(t *testing.T) {
 		c.expect(t, codeWanted)
 		c.close()
 	}
-	s.awaitNotice(alice, 1, "Wrong code", "127.0.0.2", "sshd", hostName)
+	s.awaitNotice(alice, 1, "Wrong code", next, "sshd", hostName)
 	eventually(t, "the logins end", func() bool { return len(s.events(alice, eventLogin)) == 4 })
 	if told := s.notices(alice); len(told) != 1 {
 		t.Errorf("%d notices", len(told))

@@ -14,6 +14,27 @@ import (
 // rememberPrompt is how the question ends that "ask" asks.
 const rememberPrompt = `Remember this login for 90 days\? \[y/N\]: $`
 
+// Where logins come from that can be remembered: loopback is no place.
+const home, next = "203.0.113.7", "203.0.113.8"
+
+// comeFrom gives the site's sshd and ssh a network of their own, with addresses
+// from which ssh comes: the first, if it is not told otherwise.
+func (s *site) comeFrom(addresses ...string) {
+	s.t.Helper()
+	s.ownNetwork(addresses...)
+	s.from = addresses[0]
+}
+
+// fromHome is inProcess, with ssh coming from home.
+func fromHome(t *testing.T, settings ...string) *site {
+	t.Helper()
+	s, _ := daemonInProcess(t, settings...)
+	s.comeFrom(home, next)
+	s.stack("sshd", s.passwordThenCode()...)
+	s.sshd()
+	return s
+}
+
 // otherKey makes one more SSH key for a and returns its file.
 func (s *site) otherKey(a account) string {
 	s.t.Helper()
@@ -32,6 +53,7 @@ func (s *site) otherKey(a account) string {
 func byKey(t *testing.T, settings ...string) (*site, account, *clock) {
 	t.Helper()
 	s, clock := daemonInProcess(t, settings...)
+	s.comeFrom(home, next)
 	s.stack("sshd", s.codeOnly()...)
 	s.sshd("AuthenticationMethods publickey,keyboard-interactive:pam")
 	return s, s.newUser("alice"), clock
@@ -70,7 +92,7 @@ func TestRememberedByKeyAndAddress(t *testing.T) {
 		c := s.withKey(alice)
 		c.expect(t, codePrompt(alice))
 		c.send(s.code(alice, n))
-		expectSaid(t, c.expect(t, rememberPrompt), "from 127.0.0.1 with this key")
+		expectSaid(t, c.expect(t, rememberPrompt), "from "+home+" with this key")
 		c.send("y")
 		c.expectIn(t)
 	}
@@ -85,7 +107,7 @@ func TestRememberedByKeyAndAddress(t *testing.T) {
 		s.withKey(alice, "IdentityFile="+other).expectAsked(t, alice)
 	})
 	t.Run("another address", func(t *testing.T) {
-		s.withKey(alice, "BindAddress=127.0.0.2").expectAsked(t, alice)
+		s.withKey(alice, "BindAddress="+next).expectAsked(t, alice)
 	})
 	t.Run("another user", func(t *testing.T) {
 		s.withKey(bob).expectAsked(t, bob)
@@ -94,7 +116,7 @@ func TestRememberedByKeyAndAddress(t *testing.T) {
 
 	t.Run("listed and revoked", func(t *testing.T) {
 		all := s.sessionsOf(alice)
-		if len(all) != 1 || all[0]["service"] != "sshd" || all[0]["address"] != "127.0.0.1/32" ||
+		if len(all) != 1 || all[0]["service"] != "sshd" || all[0]["address"] != home+"/32" ||
 			!strings.HasPrefix(fmt.Sprint(all[0]["key"]), "SHA256:") || all[0]["method"] != "email" || all[0]["ended"] != nil {
 			t.Fatalf("listed: %v", all)
 		}
@@ -133,7 +155,7 @@ func TestRememberedByKeyAndAddress(t *testing.T) {
 }
 
 func TestOnlyYesIsRemembered(t *testing.T) {
-	s, _ := inProcess(t, `session.remember = "ask"`, "code.max_sends = 20", "lockout.failures = 3")
+	s := fromHome(t, `session.remember = "ask"`, "code.max_sends = 20", "lockout.failures = 3")
 	alice := s.newUser("alice")
 	for n, answer := range []string{"n", "", "sure", password, "YES"} {
 		c := s.begin(alice)
@@ -159,7 +181,7 @@ func TestOnlyYesIsRemembered(t *testing.T) {
 		c.expectOut(t)
 	})
 	t.Run("a lock comes first", func(t *testing.T) {
-		bad := s.ssh(alice, "BindAddress=127.0.0.2")
+		bad := s.ssh(alice, "BindAddress="+next)
 		bad.expect(t, `Password: $`)
 		bad.send(password)
 		code := s.code(alice, 6)
@@ -178,7 +200,7 @@ func TestOnlyYesIsRemembered(t *testing.T) {
 }
 
 func TestAlwaysAndNever(t *testing.T) {
-	s, _ := inProcess(t, `session.remember = "always"`)
+	s := fromHome(t, `session.remember = "always"`)
 	alice := s.newUser("alice")
 	s.login(alice, 1)
 	s.begin(alice).expectIn(t)
@@ -211,12 +233,12 @@ func TestLocalLoginsAreNotRemembered(t *testing.T) {
 }
 
 func TestOwnSessions(t *testing.T) {
-	s, _ := inProcess(t, `session.remember = "always"`)
+	s := fromHome(t, `session.remember = "always"`)
 	alice, bob := s.newUser("alice"), s.newUser("bob")
 	s.login(alice, 1)
 	s.login(bob, 1)
 	said := s.own(alice, "sessions", "list").expectStatus(t, 0)
-	expectSaid(t, said, alice.name, "sshd", "127.0.0.1/32")
+	expectSaid(t, said, alice.name, "sshd", home+"/32")
 	if strings.Contains(said, bob.name) {
 		t.Errorf("a user sees what is somebody else's: %q", said)
 	}
@@ -230,8 +252,41 @@ func TestOwnSessions(t *testing.T) {
 	s.begin(bob).expectAsked(t, bob)
 }
 
+// Everything that comes through a tunnel, a jump host or a local process comes
+// from loopback: the code is right, and nothing is remembered of it.
+func TestLoopbackIsNoPlace(t *testing.T) {
+	for name, loopback := range map[string]string{"IPv4": "127.0.0.1", "another": "127.0.0.9", "IPv6": "::1"} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := daemonInProcess(t, `session.remember = "always"`)
+			s.ownNetwork()
+			s.from = loopback
+			s.stack("sshd", s.passwordThenCode()...)
+			s.sshd("ListenAddress ::1")
+			to := "127.0.0.1"
+			if loopback == "::1" {
+				to = loopback
+			}
+			alice := s.newUser("alice")
+			for n := range 2 {
+				c := s.ssh(alice, "HostName="+to, fmt.Sprintf("HostKeyAlias=[127.0.0.1]:%d", s.sshdPort))
+				c.toCode(s, alice)
+				c.send(s.code(alice, n+1))
+				c.expectIn(t)
+			}
+			if all := s.sessionsOf(alice); len(all) != 0 {
+				t.Errorf("listed: %v", all)
+			}
+			said := s.mustControl("explain", alice.name, "--service=sshd", "--rhost="+loopback)
+			expectSaid(t, said, "not remembered", loopback, "no place")
+			if said := s.mustControl("explain", alice.name, "--service=sshd", "--rhost="+home); strings.Contains(said, "not remembered") {
+				t.Errorf("of a place: %q", said)
+			}
+		})
+	}
+}
+
 // ownNetwork gives the site's sshd and ssh a network of their own, with loopback
-// and some IPv6 addresses.
+// and some addresses.
 func (s *site) ownNetwork(addresses ...string) {
 	s.t.Helper()
 	holder := exec.Command("sleep", "infinity")
@@ -244,7 +299,7 @@ func (s *site) ownNetwork(addresses ...string) {
 	s.network = fmt.Sprintf("/proc/%d/ns/net", holder.Process.Pid)
 	commands := [][]string{{"link", "set", "lo", "up"}}
 	for _, a := range addresses {
-		commands = append(commands, []string{"-6", "addr", "add", a + "/128", "dev", "lo"})
+		commands = append(commands, []string{"addr", "add", a, "dev", "lo"})
 	}
 	for _, args := range commands {
 		if out, err := s.within(exec.Command("ip", args...)).CombinedOutput(); err != nil {

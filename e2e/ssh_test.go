@@ -68,6 +68,9 @@ func (s *site) sshCommand(a account, options ...string) *exec.Cmd {
 		"UserKnownHostsFile="+s.knownHosts(), "StrictHostKeyChecking=yes",
 		"PreferredAuthentications=keyboard-interactive", "NumberOfPasswordPrompts=1",
 		"IdentityAgent=none", "IdentitiesOnly=yes", "IdentityFile="+userKey)
+	if s.from != "" {
+		options = append(options, "BindAddress="+s.from)
+	}
 	for _, o := range options {
 		args = append(args, "-o", o)
 	}

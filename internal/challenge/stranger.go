@@ -2,7 +2,6 @@ package challenge
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -15,26 +14,33 @@ const (
 	noWhence = "local" // of logins over no network
 )
 
+// nowhere stands for all addresses that are no mfa.Place, where they have to be
+// told of.
+const nowhere = "nowhere"
+
 // neighbours returns the addresses that count as one: an IPv4 address alone, the
-// /64 of an IPv6 address, of which a host has as many as it likes (RFC 8981).
+// /64 of an IPv6 address, of which a host has as many as it likes (RFC 8981), and
+// nowhere for all that tell no place from another.
 func neighbours(address string) string {
-	a, err := netip.ParseAddr(address)
-	if err != nil || a.Is4() {
-		return address
+	a, ok := mfa.Place(address)
+	if !ok {
+		return nowhere
+	}
+	if a.Is4() {
+		return a.String()
 	}
 	p, err := a.Prefix(64)
 	if err != nil {
-		return address
+		return nowhere
 	}
 	return p.String()
 }
 
 // see puts an address at the end of those that right codes came from.
 func see(seen []string, address string) []string {
-	if address == noWhence {
+	if address = neighbours(address); address == nowhere {
 		return seen
 	}
-	address = neighbours(address)
 	if i := slices.Index(seen, address); i >= 0 {
 		seen = slices.Delete(seen, i, i+1)
 	}
@@ -43,7 +49,8 @@ func see(seen []string, address string) []string {
 }
 
 // TellOfFailures mails the user that wrong codes were typed in this conversation, if
-// it came from where no right code ever came from: once a day and address. It is
+// it came from where no right code ever came from: once a day and address, of which
+// those that are no mfa.Place are one. It is
 // called when the conversation ended in a refusal.
 func (c *Conversation) TellOfFailures(ctx context.Context) {
 	if c.wrong == 0 || c.lockTold || !c.cfg.Lockout.Notify || c.Origin.Address == noWhence {

@@ -182,7 +182,7 @@ func (x *Explanation) result(l *attempt, p plan, st mfa.State) {
 		x.Text = "refused: " + p.reason + ", until the user is enrolled anew"
 	case toAsk:
 		x.Result, x.PAM = ResultAsk, "PAM_SUCCESS"
-		x.Text = "a code is asked for: " + asked(p)
+		x.Text = "a code is asked for: " + asked(p) + l.notRemembered()
 	case toRecall:
 		x.Result, x.PAM = ResultRemembered, "PAM_SUCCESS"
 		x.Asks, x.Sessions = []mfa.Method{}, append(x.Sessions, p.session.ID)
@@ -206,6 +206,20 @@ func (x *Explanation) result(l *attempt, p plan, st mfa.State) {
 		x.Asks = []mfa.Method{}
 		x.Text = "refused: " + p.reason
 	}
+}
+
+// notRemembered says why a right code from here is not remembered, where others are.
+func (l *attempt) notRemembered() string {
+	if l.rememberMode() == RememberNever {
+		return ""
+	}
+	if _, ok := l.cfg.Session.place(l.Origin); ok {
+		return ""
+	}
+	if _, ok := mfa.Place(l.Origin.Address); !ok {
+		return fmt.Sprintf("; not remembered: %q is no place that only this user comes from", l.Origin.Address)
+	}
+	return "; not remembered: there is nothing that session.bind could bind it to"
 }
 
 // lockText says how long the lock that st has lasts yet, and what ends it.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -45,9 +44,7 @@ const (
 
 // place returns a session with nothing but what one from origin is bound to. It
 // is false if logins from there are never remembered: where the address counts
-// and is none (a host name is chosen by who owns the client's part of DNS, and an
-// application that says nothing of its client looks local), and where the key
-// alone counts and there is none.
+// and is no mfa.Place, and where the key alone counts and there is none.
 func (c SessionConfig) place(o mfa.Origin) (mfa.Session, bool) {
 	s := mfa.Session{Service: o.Service, Address: mfa.Any, Key: mfa.Any}
 	if slices.Contains(c.Bind, BindKey) {
@@ -61,17 +58,17 @@ func (c SessionConfig) place(o mfa.Origin) (mfa.Session, bool) {
 	return s, ok
 }
 
-// network returns the part of an IP address that counts, as "203.0.113.7/32".
+// network returns the part of an address that counts, as "203.0.113.7/32".
 func (c SessionConfig) network(address string) (string, bool) {
-	a, err := netip.ParseAddr(address)
-	if err != nil {
+	a, ok := mfa.Place(address)
+	if !ok {
 		return "", false
 	}
 	bits := c.IPv6Prefix
-	if a = a.Unmap(); a.Is4() {
+	if a.Is4() {
 		bits = c.IPv4Prefix
 	}
-	p, err := a.WithZone("").Prefix(bits)
+	p, err := a.Prefix(bits)
 	return p.String(), err == nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -51,6 +52,13 @@ func TestPlace(t *testing.T) {
 		"host name":            {bothBound, "laptop.example.com", "SHA256:A", ""},
 		"local":                {bothBound, "local", "", ""},
 		"nothing":              {bothBound, "", "", ""},
+		"loopback":             {bothBound, "127.0.0.2", "SHA256:A", ""},
+		"loopback alone":       {bound(BindAddress), "127.0.0.1", "SHA256:A", ""},
+		"ipv6 loopback":        {bothBound, "::1", "SHA256:A", ""},
+		"mapped loopback":      {bothBound, "::ffff:127.0.0.1", "SHA256:A", ""},
+		"link-local":           {bothBound, "fe80::1", "SHA256:A", ""},
+		"multicast":            {bothBound, "ff02::1", "SHA256:A", ""},
+		"unspecified":          {bothBound, "::", "SHA256:A", ""},
 		"no such prefix":       {prefixes(33, 64), "203.0.113.7", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,6 +89,9 @@ func FuzzPlace(f *testing.F) {
 		_, isB := address(b)
 		if okA && !isA || okB && !isB {
 			t.Errorf("%q or %q is taken for an address", a, b)
+		}
+		if p, err := netip.ParsePrefix(s.Address); okA && (err != nil || p.Addr().IsLoopback() || p.Addr().IsLinkLocalUnicast()) {
+			t.Errorf("%q is taken for a place", a)
 		}
 		if okA && okB && s.SamePlace(r) && !strings.Contains(s.Address, "/") {
 			t.Errorf("%q and %q are the same place %q", a, b, s.Address)
