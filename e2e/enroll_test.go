@@ -16,7 +16,11 @@ func TestEnrollByAppFromTheQRCodeAlone(t *testing.T) {
 		t.Errorf("a way around is offered: %q", menu)
 	}
 	screen := c.expect(t, codeWanted)
-	p := scan(t, screen)
+	if len(drawn(screen)) > 0 {
+		t.Errorf("a QR code that nobody asked for: %q", screen)
+	}
+	c.send("q")
+	p := scan(t, c.expect(t, codeWanted))
 	expectSaid(t, screen, "otpauth://totp/", inFours(p.secret))
 	at := clock.step(p.period)
 	c.send(p.code(t, at))
@@ -157,11 +161,11 @@ func TestDroppedConnectionAfterTheQRCodeResumes(t *testing.T) {
 	alice := newAccount(t, "alice")
 	c := s.begin(alice)
 	c.pick(t, offerApp, "")
-	p := scan(t, c.expect(t, codeWanted))
+	p := c.scan(t)
 	c.close()
 
 	c = s.begin(alice)
-	if again := scan(t, c.expect(t, codeWanted)); again != p {
+	if again := c.scan(t); again != p {
 		t.Error("another secret than the one that was scanned before")
 	}
 	c.send(p.code(t, clock.step(p.period)))

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 
 	"mfa/internal/mfa"
 )
@@ -83,8 +84,7 @@ func TestSixtyColumnsAndFewMessages(t *testing.T) {
 			}
 		}
 		c.pick(t, offerApp, "")
-		shown := c.expect(t, codeWanted)
-		p = scan(t, shown)
+		p = c.scan(t)
 		c.send("r")
 		c.expect(t, codeWanted)
 		c.send(p.code(t, clock.step(p.period)))
@@ -170,10 +170,38 @@ func TestQRCodeInASCIICrossesSSHD(t *testing.T) {
 	alice := newAccount(t, "alice")
 	c := s.begin(alice)
 	c.pick(t, offerApp, "")
+	c.expect(t, codeWanted)
+	c.send("q")
 	p := scan(t, halved(c.expect(t, codeWanted)))
 	c.send(p.code(t, clock.step(p.period)))
 	c.keep(t)
 	c.expectIn(t)
+}
+
+// The QR code is whole on a terminal of 24 lines, the prompt under it, whatever
+// the host is called.
+func TestQRCodeFitsOn24Lines(t *testing.T) {
+	const rows = 24
+	for _, host := range []string{"web1", "web1.internal.example.com", strings.Repeat("x", 52) + ".example.com"} {
+		t.Run(host, func(t *testing.T) {
+			ok(t, unix.Sethostname([]byte(host)))
+			defer unix.Sethostname([]byte(hostName))
+			s, clock := inProcess(t)
+			alice := newAccount(t, "alice")
+			c := s.begin(alice)
+			ok(t, pty.Setsize(c.file, &pty.Winsize{Rows: rows, Cols: 80}))
+			c.pick(t, offerApp, "")
+			if text := c.expect(t, codeWanted); strings.Count(text, "\n") >= rows {
+				t.Errorf("the text with the key has %d lines", strings.Count(text, "\n")+1)
+			}
+			c.send("q")
+			lines := strings.Split(c.expect(t, codeWanted), "\n")
+			p := scan(t, strings.Join(lines[max(0, len(lines)-rows):], "\n"))
+			c.send(p.code(t, clock.step(p.period)))
+			c.keep(t)
+			c.expectIn(t)
+		})
+	}
 }
 
 // halved draws a QR code of ## in half blocks.

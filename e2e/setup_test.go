@@ -218,11 +218,19 @@ func (c *clock) step(period time.Duration) time.Time {
 	return c.now()
 }
 
+// scan asks for the QR code at the prompt for an app's first code, and reads it.
+func (c *terminal) scan(t testing.TB) phone {
+	t.Helper()
+	c.expect(t, "Type q to see it as a QR code"+`[^\0]*`+codeWanted)
+	c.send("q")
+	return scan(t, c.expect(t, codeWanted))
+}
+
 // addApp sets up an authenticator app where a conversation offers it, from the QR
 // code alone.
 func (c *terminal) addApp(t testing.TB, clock *clock) phone {
 	t.Helper()
-	a := scan(t, c.expect(t, codeWanted))
+	a := c.scan(t)
 	c.send(a.code(t, clock.step(a.period)))
 	return a
 }

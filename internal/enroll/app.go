@@ -2,9 +2,12 @@ package enroll
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"mfa/internal/audit"
+	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 	"mfa/internal/otp"
 )
@@ -46,5 +49,67 @@ func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (te
 		s.byAdministrator(id).Notify(before, "Second factor changed",
 			"An authenticator app was set up for you, by an administrator.", adviceAsk)
 	}
-	return s.totpSetup(id, secret), nil
+	setup := s.appSetup(id, secret)
+	return strings.TrimRight(setup.text+"\n\n"+setup.drawing, "\n"), nil
+}
+
+// An appSetup is what an authenticator app is set up from.
+type appSetup struct {
+	text    string // the key, and the address that has it
+	drawing string // the address as a QR code; empty: prompt.qr is off
+}
+
+// appSetup returns what the app of id is set up from.
+func (s *Service) appSetup(id mfa.Identity, secret []byte) appSetup {
+	uri := s.appURI(id, secret)
+	drawing, err := otp.QR(uri, s.QR)
+	if err != nil { // too long; the key can be typed
+		drawing = ""
+	}
+	return appSetup{
+		text:    fmt.Sprintf("Add this key to your authenticator app.\n\nKey: %s\n\n%s", otp.Groups(secret), uri),
+		drawing: drawing,
+	}
+}
+
+// appURI names the account by the site that totp.issuer gives and the host, or by
+// the host alone; by less, if the QR code would not fit on a terminal of 24 lines.
+func (s *Service) appURI(id mfa.Identity, secret []byte) (uri string) {
+	p := otp.Params{Digits: s.TOTP.Digits, Period: time.Duration(s.TOTP.Period), Algorithm: s.TOTP.Algorithm}
+	short, _, _ := strings.Cut(s.Host, ".")
+	names := []struct{ issuer, account string }{{s.Host, id.Name}, {short, id.Name}, {"", id.Name + "@" + short}}
+	if site := s.TOTP.Issuer; site != "" {
+		names = []struct{ issuer, account string }{{site, id.Name + "@" + s.Host}, {site, id.Name + "@" + short}, {site, id.Name}}
+	}
+	for _, n := range names {
+		if uri = otp.URI(n.issuer, n.account, secret, p); len(uri) <= otp.ScreenText {
+			break
+		}
+	}
+	return uri
+}
+
+// keyDrawing is typed to see the QR code.
+const keyDrawing = "q"
+
+// poseApp shows what the app is set up from and waits for its first code. The QR
+// code comes only if it is asked for, alone: how high the terminal is nobody knows
+// here, and one that cannot show it would be flooded. The key is the one typed to
+// leave, "m" if there are others.
+func (s *Service) poseApp(ctx context.Context, c *challenge.Conversation, q challenge.Question, setup appSetup, others bool) (key string, v mfa.Verdict, err error) {
+	q.Text = setup.text + "\n"
+	if setup.drawing != "" {
+		q.Text, q.Keys = q.Text+"\nType q to see it as a QR code.", append(q.Keys, keyDrawing)
+	}
+	q.Text += "\nThen type the code that the app shows."
+	if others {
+		q.Text, q.Keys = q.Text+"\nType m for another method.", append(q.Keys, "m")
+	}
+	for {
+		key, v, err = c.Pose(ctx, q)
+		if key != keyDrawing {
+			return key, v, err
+		}
+		q.Text = "\n" + strings.TrimRight(setup.drawing, "\n") // ssh writes into the first line
+	}
 }

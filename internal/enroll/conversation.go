@@ -253,11 +253,8 @@ func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others
 		}
 	}
 	t := mfa.TOTPSecret{Secret: begun.Secret, Algorithm: cfg.Algorithm, Digits: cfg.Digits, Period: cfg.Period}
-	q := c.TOTPCode(s.totpSetup(c.Account.ID, secret)+"\n\nThen type the code that the app shows.", true, func(context.Context) (mfa.TOTPSecret, error) { return t, nil })
-	if others {
-		q.Text, q.Keys = q.Text+" m is for another method.", []string{"m"}
-	}
-	key, v, err := c.Pose(ctx, q)
+	q := c.TOTPCode("", true, func(context.Context) (mfa.TOTPSecret, error) { return t, nil })
+	key, v, err := s.poseApp(ctx, c, q, s.appSetup(c.Account.ID, secret), others)
 	switch {
 	case key == "m":
 		return s.other(ctx, c, mfa.Verdict{})
@@ -269,24 +266,6 @@ func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others
 		return c.Failed(ctx, err)
 	}
 	return v, nil
-}
-
-// totpSetup is what is read at the setup of an app: one message, because older
-// sshd glues messages to the prompt.
-func (s *Service) totpSetup(id mfa.Identity, secret []byte) string {
-	issuer := s.TOTP.Issuer
-	if issuer == "" {
-		issuer = s.Host
-	}
-	p := otp.Params{Digits: s.TOTP.Digits, Period: time.Duration(s.TOTP.Period), Algorithm: s.TOTP.Algorithm}
-	uri := otp.URI(issuer, id.Name+"@"+s.Host, secret, p)
-	var b strings.Builder
-	b.WriteString("Scan this with your authenticator app, or type the key into it.\n\n")
-	if drawing, err := otp.QR(uri, s.QR); err == nil && drawing != "" {
-		b.WriteString(drawing + "\n")
-	}
-	fmt.Fprintf(&b, "%s\n\nKey: %s", uri, otp.Groups(secret))
-	return b.String()
 }
 
 // begunWith returns what was begun of a method, the zero Enrolling if nothing.

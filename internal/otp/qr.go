@@ -19,8 +19,16 @@ const (
 // columns shows in half blocks.
 const maxModules = 60
 
+// screenModules is the highest drawing that a terminal of 24 lines shows in half
+// blocks, with one line left for a prompt.
+const screenModules = 2 * 23
+
+// ScreenText is how many bytes of text QR draws on a terminal of 24 lines, with a
+// line left for a prompt: version 6 of ISO/IEC 18004 in byte mode, level L.
+const ScreenText = 134
+
 // quietZone in modules (ISO/IEC 18004, section 9.1). Phones read a code with
-// half of it, so a code that would be too wide gets half.
+// half of it, so a code that would not fit on the screen gets half.
 const quietZone = 4
 
 // QR draws text, which must be ASCII, as a QR code for a terminal in one of the
@@ -59,7 +67,7 @@ func lightModules(text string) ([][]bool, error) {
 		return nil, fmt.Errorf("draw qr code: %d bytes are too many", len(text))
 	}
 	size, quiet := code.Bounds().Dx(), quietZone
-	if size+2*quiet > maxModules {
+	if size+2*quiet > screenModules {
 		quiet /= 2
 	}
 	full := size + 2*quiet

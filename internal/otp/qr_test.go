@@ -144,7 +144,7 @@ func TestQRFitsInSixtyColumns(t *testing.T) {
 	for _, secret := range []struct {
 		algorithm string
 		quiet     int
-	}{{"SHA1", 4}, {"SHA256", 4}, {"SHA512", 2}} {
+	}{{"SHA1", 2}, {"SHA256", 2}, {"SHA512", 2}} {
 		p := usual
 		p.Algorithm = secret.algorithm
 		drawing, err := QR(URI("Example Corporation.", "alice@host.example.com", rfcSecret(p.Algorithm), p), QRUTF8)
@@ -176,6 +176,28 @@ func TestQRFitsInSixtyColumns(t *testing.T) {
 				t.Errorf("%s: line %d is no quiet zone", p.Algorithm, i)
 			}
 		}
+	}
+}
+
+// With half of its quiet zone where the whole would not fit; the shorter the text,
+// the more of it.
+func TestQRFitsOnAScreenOf24Lines(t *testing.T) {
+	for bytes, quiet := range map[int]int{60: 4, 106: 4, 107: 2, ScreenText: 2} {
+		drawing, err := QR(strings.Repeat("x", bytes), QRUTF8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(drawing, "\n"); n > 23 {
+			t.Errorf("%d bytes take %d lines", bytes, n)
+		}
+		full := strings.Repeat("█", utf8.RuneCountInString(strings.SplitN(drawing, "\n", 2)[0])) + "\n"
+		if !strings.HasPrefix(drawing, strings.Repeat(full, quiet/2)) {
+			t.Errorf("%d bytes: the quiet zone is not %d modules high", bytes, quiet)
+		}
+	}
+	drawing, err := QR(strings.Repeat("x", ScreenText+1), QRUTF8)
+	if n := strings.Count(drawing, "\n"); err != nil || n <= 23 {
+		t.Errorf("%d bytes: %d lines, %v; ScreenText is too low", ScreenText+1, n, err)
 	}
 }
 
