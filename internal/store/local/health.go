@@ -3,13 +3,12 @@ package local
 import (
 	"fmt"
 	"sync"
-	"time"
 )
 
 // A health is how the last write went.
 type health struct {
 	mu  sync.Mutex // guards err
-	err error      // with the time of the failure; nil: it went well
+	err error      // nil: it went well
 }
 
 // wrote notes the outcome of a write.
@@ -18,7 +17,7 @@ func (h *health) wrote(err error) {
 	defer h.mu.Unlock()
 	h.err = nil
 	if err != nil {
-		h.err = fmt.Errorf("the last write failed, at %s: %w", time.Now().Format(time.DateTime), err)
+		h.err = fmt.Errorf("the last write failed: %w", err)
 	}
 }
 
