@@ -38,6 +38,7 @@ type site struct {
 	sshdPort int
 	sshdLog  *record
 	sshdPID  int
+	pid      int // of the daemon that runs
 
 	modulePath string // of pam_mfa.so
 }
@@ -107,6 +108,7 @@ func (s *site) startDaemon() {
 	cmd := exec.Command(artefact("mfad"), "--config", s.writeConfig())
 	cmd.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "NOTIFY_SOCKET=" + name}, s.env...)
 	s.log, s.stop = service(s.t, cmd)
+	s.pid = cmd.Process.Pid
 	s.signal = func(sig syscall.Signal) error { return cmd.Process.Signal(sig) }
 	ok(s.t, notify.SetReadDeadline(time.Now().Add(patience)))
 	buf := make([]byte, 4096)

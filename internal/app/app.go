@@ -198,6 +198,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	}
 	a.metrics.Running(func() (now, most, refused int) { return a.pam.Running(), cfg.Server.MaxLogins, a.pam.Refused() })
 	a.metrics.Spending(a.spending)
+	a.metrics.StoreHealth(func() error { return a.store.Check(context.Background()) })
 	a.setLevel(cfg)
 	a.audit.Record(audit.Event{Time: opts.Now(), Event: audit.ConfigLoad, Reason: "start"})
 	return a, nil
@@ -305,6 +306,11 @@ func (a *App) generation(p login.PolicyConfig) (int, error) {
 		}
 		return json.Marshal(now)
 	})
+	if errors.Is(err, syscall.EROFS) {
+		// Logins that need no write go on, so the policy counts without the note.
+		a.opts.Log.Error("policy not noted: until it is, nobody has to enroll anew because it was off", "error", err)
+		err = nil
+	}
 	return now.Generation, err
 }
 

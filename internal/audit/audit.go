@@ -14,6 +14,7 @@ package audit
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -79,20 +80,24 @@ type Log struct {
 }
 
 // Open opens the file named in cfg for appending, mode 0600, and makes its
-// folder when missing. With no file configured events go to the log only.
+// folder when missing. With no file configured events go to the log only, and so
+// they do on a disk that is mounted read-only, until it takes writes.
 func Open(cfg Config, log *slog.Logger) (*Log, error) {
 	l := &Log{path: cfg.File, log: log}
 	if l.path == "" {
 		return l, nil
 	}
-	if err := os.MkdirAll(filepath.Dir(l.path), 0o750); err != nil {
-		return nil, fmt.Errorf("open audit.file: %w", err)
+	err := os.MkdirAll(filepath.Dir(l.path), 0o750)
+	if err == nil {
+		l.f, err = l.open()
 	}
-	f, err := l.open()
+	if errors.Is(err, syscall.EROFS) {
+		log.Error("audit.file cannot be written; mount its disk writable again", "error", err)
+		return l, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open audit.file: %w", err)
 	}
-	l.f = f
 	return l, nil
 }
 

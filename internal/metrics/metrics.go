@@ -53,6 +53,7 @@ type Metrics struct {
 
 	running  atomic.Pointer[func() (now, most, refused int)]
 	spending atomic.Pointer[func() (sent, limit int, err error)]
+	store    atomic.Pointer[func() error]
 }
 
 // New returns metrics of the program of that version.
@@ -112,6 +113,12 @@ func (m *Metrics) registerReadings() {
 		}
 	}
 	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mfa_store_ok", Help: "1 if the store can be read and its last write went well, 0 if not."}, func() float64 {
+			if f := m.store.Load(); f != nil && (*f)() != nil {
+				return 0
+			}
+			return 1
+		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mfa_conversations", Help: "Logins under way."},
 			conversations(func(now, _, _ int) int { return now })),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mfa_conversations_max", Help: "server.max_logins."},
@@ -187,6 +194,9 @@ func (m *Metrics) Running(read func() (now, most, refused int)) { m.running.Stor
 // Spending has read called at each scrape: how many text messages count against
 // the limit of an hour, and the limit. With an error, neither is known.
 func (m *Metrics) Spending(read func() (sent, limit int, err error)) { m.spending.Store(&read) }
+
+// StoreHealth has check called at each scrape: why the store cannot be used.
+func (m *Metrics) StoreHealth(check func() error) { m.store.Store(&check) }
 
 // Levels of an alert about text messages.
 const near, reached = "near", "reached"

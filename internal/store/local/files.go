@@ -30,13 +30,14 @@ const temporary = ".new-"
 type files struct {
 	dir    string
 	opened os.FileInfo // of dir
+	health health
 
 	mu     sync.Mutex // guards closed, and all writing in dir
 	closed bool
 }
 
 // openFiles opens the folder dir, makes it when missing, and removes what a
-// write left that was cut short.
+// write left that was cut short, if the disk lets it.
 func openFiles(dir string) (*files, error) {
 	if err := makeFolder(dir); err != nil {
 		return nil, err
@@ -51,7 +52,7 @@ func openFiles(dir string) (*files, error) {
 	}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), temporary) {
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, syscall.EROFS) {
 				return nil, err
 			}
 		}
@@ -123,10 +124,22 @@ func (f *files) swap(ctx context.Context, user string, rev uint64, value []byte)
 	if err == nil {
 		err = syncFolder(f.dir)
 	}
+	f.health.wrote(err)
 	if err != nil {
 		return 0, explain(path, err)
 	}
 	return contentRev(value), nil
+}
+
+// probe writes a file and removes it.
+func (f *files) probe() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	name := filepath.Join(f.dir, temporary+"probe")
+	if err := replaceFile(name, []byte("probe\n")); err != nil {
+		return err
+	}
+	return errors.Join(os.Remove(name), syncFolder(f.dir))
 }
 
 func (f *files) names() ([]string, error) {

@@ -52,7 +52,11 @@ func checkOwner(path string, info os.FileInfo) error {
 // ends with the process, however that ends. The file stays, with the pid of its
 // holder in it for people to read.
 func lockFolder(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	name := filepath.Join(dir, "lock")
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if errors.Is(err, unix.EROFS) {
+		f, err = os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW, 0) // flock(2) asks for no more
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +125,8 @@ func explain(path string, err error) error {
 	switch {
 	case errors.Is(err, unix.ENOSPC):
 		return fmt.Errorf("the file system of %q is full, make room on it: %w", path, err)
+	case errors.Is(err, unix.EROFS):
+		return fmt.Errorf("the file system of %q takes no writes; see dmesg, mend the disk and mount it writable again: %w", path, err)
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		return fmt.Errorf("%w; if the file is root's alone, run chown --reference=%s %s", err, filepath.Dir(path), path)
 	case errors.Is(err, unix.EDQUOT):

@@ -12,6 +12,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
 
 	"mfa/internal/store"
 )
@@ -22,8 +23,11 @@ import (
 type ledger struct {
 	db     *bolt.DB
 	opened os.FileInfo
+	health health
 	wake   chan struct{} // something waits; closed by close
 	ended  chan struct{} // closed when the writing goroutine is gone
+
+	readOnly bool // nobody writes
 
 	mu      sync.Mutex // guards waiting and closed, and sends on wake
 	waiting []*request
@@ -77,12 +81,16 @@ func openLedger(path string) (*ledger, error) {
 		}
 		return nil, describeOpen(path, err)
 	}
-	l := &ledger{db: db, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	l := newLedger(db)
 	if err := l.prepare(); err != nil {
 		return nil, errors.Join(describeOpen(path, err), db.Close())
 	}
 	go l.write()
 	return l, nil
+}
+
+func newLedger(db *bolt.DB) *ledger {
+	return &ledger{db: db, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
 // checkWhole refuses a database of size bytes that has pages beyond its end:
@@ -101,6 +109,27 @@ func checkWhole(path string, size int64) error {
 	return errors.Join(err, db.Close())
 }
 
+// openToRead opens the database on a disk that takes no writes. Each write fails.
+func openToRead(path string) (*ledger, error) {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: options.Timeout})
+	if err != nil {
+		return nil, describeOpen(path, err)
+	}
+	l := newLedger(db)
+	if l.opened, err = os.Stat(path); err == nil {
+		err = checkOwner(path, l.opened)
+	}
+	if err == nil && !l.isPrepared() {
+		err = berrors.ErrBucketNotFound
+	}
+	if err != nil {
+		return nil, errors.Join(describeOpen(path, err), db.Close())
+	}
+	close(l.ended) // there is no writer
+	l.readOnly = true
+	return l, nil
+}
+
 // describeOpen says what stands in the way of opening the database.
 func describeOpen(path string, err error) error {
 	if errors.Is(err, berrors.ErrTimeout) {
@@ -117,8 +146,11 @@ func (l *ledger) prepare() (err error) {
 	if err := checkOwner(l.db.Path(), l.opened); err != nil {
 		return err
 	}
+	if l.isPrepared() {
+		return nil // a start writes nothing that is there
+	}
 	return l.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range []string{"state", "meta"} {
+		for _, name := range buckets {
 			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 				return err
 			}
@@ -127,11 +159,36 @@ func (l *ledger) prepare() (err error) {
 	})
 }
 
+// buckets are those of the database.
+var buckets = []string{"state", "meta"}
+
+// isPrepared says whether all buckets are there.
+func (l *ledger) isPrepared() bool {
+	return l.db.View(func(tx *bolt.Tx) error {
+		for _, name := range buckets {
+			if tx.Bucket([]byte(name)) == nil {
+				return berrors.ErrBucketNotFound
+			}
+		}
+		return nil
+	}) == nil
+}
+
+// probe writes and syncs a page, and changes nothing.
+func (l *ledger) probe() error {
+	return l.db.Update(func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte(buckets[0]))
+		return b.SetSequence(b.Sequence())
+	})
+}
+
 // close carries out what waits, ends the writer and closes the database.
 func (l *ledger) close() error {
 	l.mu.Lock()
-	l.closed = true
-	close(l.wake)
+	if !l.closed {
+		l.closed = true
+		close(l.wake)
+	}
 	l.mu.Unlock()
 	<-l.ended
 	return l.db.Close()
@@ -162,8 +219,11 @@ func (l *ledger) swap(ctx context.Context, r *request) error {
 func (l *ledger) enqueue(r *request) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	switch {
+	case l.closed:
 		return os.ErrClosed
+	case l.readOnly:
+		return explain(l.db.Path(), &os.PathError{Op: "write", Path: l.db.Path(), Err: unix.EROFS})
 	}
 	l.waiting = append(l.waiting, r)
 	select {
@@ -217,6 +277,9 @@ func (l *ledger) commit() {
 	})
 	if !begun { // then err says why, and those who wait must hear it
 		batch = l.take()
+	}
+	if !errors.Is(err, errUnchanged) {
+		l.health.wrote(err)
 	}
 	for _, r := range batch {
 		if err != nil && !errors.Is(err, errUnchanged) {

@@ -42,16 +42,22 @@ type space interface {
 
 // Store is the folder. It implements store.Store and store.Locator.
 type Store struct {
-	dir    string
-	lock   *os.File
-	files  *files
+	dir   string
+	lock  *os.File
+	close func() error // runs once
+
+	files *files
+
+	mu     sync.RWMutex // guards what follows
 	ledger *ledger
 	spaces map[string]space
-	close  func() error // runs once
+	closed bool
 }
 
 // Open opens the store in dir and makes what is missing of it. It fails if
-// another daemon has it open, and if anybody but the caller may write there.
+// another daemon has it open, and if anybody but the caller may write there. On a
+// disk that is mounted read-only it opens what is there: reads answer, writes fail
+// until the disk takes them again.
 func Open(dir string) (_ *Store, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
@@ -73,18 +79,55 @@ func Open(dir string) (_ *Store, err error) {
 	if s.files, err = openFiles(filepath.Join(dir, "users")); err != nil {
 		return nil, err
 	}
-	if s.ledger, err = openLedger(filepath.Join(dir, "state.db")); err != nil {
+	open := openLedger
+	if errors.Is(s.writable(), unix.EROFS) {
+		open = openToRead
+	}
+	if err := s.use(open); err != nil {
 		return nil, err
 	}
-	if err := syncFolder(dir); err != nil {
-		return nil, err
+	return s, syncFolder(dir)
+}
+
+// use opens the database and makes the spaces of it. The caller holds mu, or has
+// the store for itself.
+func (s *Store) use(open func(path string) (*ledger, error)) error {
+	l, err := open(filepath.Join(s.dir, "state.db"))
+	if err != nil {
+		return err
 	}
+	s.ledger = l
 	s.spaces = map[string]space{
 		store.Users:  s.files,
-		store.States: &bucket{s.ledger, []byte("state")},
-		store.Meta:   &bucket{s.ledger, []byte("meta")},
+		store.States: &bucket{l, []byte("state")},
+		store.Meta:   &bucket{l, []byte("meta")},
 	}
-	return s, nil
+	return nil
+}
+
+// revive opens the database for writing that was opened to be read, if the disk
+// takes writes again. A read that is under way may fail then.
+func (s *Store) revive() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ledger.readOnly || s.closed || s.writable() != nil {
+		return nil
+	}
+	if err := s.ledger.close(); err != nil {
+		return err
+	}
+	err := s.use(openLedger)
+	if err != nil {
+		err = errors.Join(err, s.use(openToRead))
+	}
+	return err
+}
+
+// isReadOnly says whether the database was opened to be read.
+func (s *Store) isReadOnly() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.ledger.readOnly
 }
 
 // Close waits for the writes under way and gives the folder back. Later calls
@@ -93,6 +136,9 @@ func (s *Store) Close() error { return s.close() }
 
 // release gives back what is open, the lock last.
 func (s *Store) release() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
 	var errs []error
 	if s.files != nil {
 		s.files.close()
@@ -101,7 +147,8 @@ func (s *Store) release() error {
 		errs = append(errs, s.ledger.close())
 	}
 	if s.lock != nil {
-		errs = append(errs, s.lock.Truncate(0), unlockFolder(s.lock))
+		_ = s.lock.Truncate(0) // a courtesy, as the pid is
+		errs = append(errs, unlockFolder(s.lock))
 	}
 	return errors.Join(errs...)
 }
@@ -123,7 +170,7 @@ func (s *Store) Get(ctx context.Context, key string) (store.Item, error) {
 // turn, nothing is written; once its turn has come Put waits for the outcome,
 // whatever becomes of ctx, so that its error is always the truth.
 func (s *Store) Put(ctx context.Context, it store.Item) (store.Item, error) {
-	sp, name, err := s.find(ctx, it.Key)
+	sp, name, err := s.findToWrite(ctx, it.Key)
 	if err != nil {
 		return store.Item{}, fmt.Errorf("put %q: %w", it.Key, err)
 	}
@@ -136,7 +183,7 @@ func (s *Store) Put(ctx context.Context, it store.Item) (store.Item, error) {
 
 // Delete implements store.Store. What Put says of ctx holds here too.
 func (s *Store) Delete(ctx context.Context, it store.Item) error {
-	sp, name, err := s.find(ctx, it.Key)
+	sp, name, err := s.findToWrite(ctx, it.Key)
 	if err != nil {
 		return fmt.Errorf("delete %q: %w", it.Key, err)
 	}
@@ -148,8 +195,11 @@ func (s *Store) Delete(ctx context.Context, it store.Item) error {
 
 // Keys implements store.Store.
 func (s *Store) Keys(ctx context.Context, prefix string) ([]string, error) {
+	s.mu.RLock()
+	spaces := s.spaces
+	s.mu.RUnlock()
 	var keys []string
-	for head, sp := range s.spaces {
+	for head, sp := range spaces {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("list %q: %w", prefix, err)
 		}
@@ -180,13 +230,27 @@ func (s *Store) Location(key string) string {
 	return sp.location(name)
 }
 
-// Check reports why the store could not be read or written now, if it can tell
-// without writing: the folder gone or replaced, a file system read-only or full.
+// Check reports why the store cannot be read or written: the folder gone or
+// replaced, a file system read-only or full, or a last write that failed. The last
+// write counts, not what the mount says: a disk that fails may still be mounted to
+// be written. After a write that failed Check writes, to see whether it goes again.
 func (s *Store) Check(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("check store: %w", err)
 	}
-	for _, check := range []func() error{s.files.present, s.ledger.present, s.room} {
+	if s.isReadOnly() {
+		if err := s.revive(); err != nil {
+			return fmt.Errorf("check store: %w", err)
+		}
+	}
+	s.mu.RLock()
+	l := s.ledger
+	s.mu.RUnlock()
+	for _, check := range []func() error{
+		s.files.present, l.present, s.room,
+		func() error { return s.files.health.check(s.files.probe) },
+		func() error { return l.health.check(l.probe) },
+	} {
 		if err := check(); err != nil {
 			return fmt.Errorf("check store: %w", err)
 		}
@@ -194,10 +258,18 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
+// writable reports whether the mount of the folder takes writes.
+func (s *Store) writable() error {
+	if err := unix.Access(s.dir, unix.W_OK); err != nil {
+		return explain(s.dir, &os.PathError{Op: "write", Path: s.dir, Err: err})
+	}
+	return nil
+}
+
 // room reports whether the file system takes writes.
 func (s *Store) room() error {
-	if err := unix.Access(s.dir, unix.W_OK); err != nil {
-		return &os.PathError{Op: "write", Path: s.dir, Err: err}
+	if err := s.writable(); err != nil {
+		return err
 	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(s.dir, &fs); err != nil {
@@ -209,13 +281,25 @@ func (s *Store) room() error {
 	return nil
 }
 
+// findToWrite is find for a write: a disk that takes writes again is written.
+func (s *Store) findToWrite(ctx context.Context, key string) (space, string, error) {
+	if s.isReadOnly() {
+		if err := s.revive(); err != nil {
+			return nil, "", err
+		}
+	}
+	return s.find(ctx, key)
+}
+
 // find returns the space and the name that key stands for.
 func (s *Store) find(ctx context.Context, key string) (space, string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, "", err
 	}
 	head, name, _ := strings.Cut(key, "/")
+	s.mu.RLock()
 	sp := s.spaces[head+"/"]
+	s.mu.RUnlock()
 	switch {
 	case sp == nil:
 		return nil, "", errors.New("no such key space")
