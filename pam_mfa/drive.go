@@ -50,7 +50,8 @@ const (
 	mustEnroll     outcome = C.RELAY_MUST_ENROLL
 	unavailable    outcome = C.RELAY_UNAVAILABLE
 	noConversation outcome = C.RELAY_NO_CONVERSATION
-	absent         outcome = C.RELAY_ABSENT
+	notAllowed     outcome = C.RELAY_NOT_ALLOWED
+	hungUp         outcome = C.RELAY_HUNG_UP
 )
 
 // maxFrames is how many frames the relay takes in one login, DONE included.

@@ -68,7 +68,7 @@ type expectation struct {
 
 var byLetter = map[byte]outcome{
 	's': accepted, 'x': exempt, 'w': wrongCode, 'm': exhausted,
-	'e': mustEnroll, 'u': unavailable, 'c': noConversation, 'b': broken,
+	'e': mustEnroll, 'u': unavailable, 'c': noConversation, 'b': broken, 'p': notAllowed,
 }
 
 // expect reads a stream by package wire's rules.
@@ -85,7 +85,7 @@ func expect(stream []byte, answers bool) expectation {
 			e.outcome = noConversation
 			return e
 		case err != nil && len(stream) == 0:
-			e.outcome = absent
+			e.outcome = hungUp
 			return e
 		case err != nil:
 			e.outcome = unavailable

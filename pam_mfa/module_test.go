@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/msteinert/pam/v2"
@@ -32,6 +33,7 @@ func TestOutcomes(t *testing.T) {
 		{mfa.WrongCode, nil, pam.ErrAuth, logNotice, "wrong code (PAM_AUTH_ERR)"},
 		{mfa.Exhausted, nil, pam.ErrMaxtries, logNotice, "(PAM_MAXTRIES)"},
 		{mfa.MustEnroll, nil, pam.ErrPermDenied, logNotice, "not enrolled (PAM_PERM_DENIED)"},
+		{mfa.NotAllowed, nil, pam.ErrPermDenied, logNotice, "this program may not ask for this user (PAM_PERM_DENIED)"},
 		{mfa.Unavailable, nil, pam.ErrAuthinfoUnavail, logNotice, "(PAM_AUTHINFO_UNAVAIL)"},
 		{mfa.Unavailable, []string{"unavailable=ignore"}, pam.ErrAuthinfoUnavail, logNotice, "(PAM_AUTHINFO_UNAVAIL)"},
 		{mfa.NoConversation, nil, pam.ErrConv, logNotice, "nobody answered (PAM_CONV_ERR)"},
@@ -186,15 +188,15 @@ func TestHello(t *testing.T) {
 func TestFieldsTooLong(t *testing.T) {
 	t.Parallel()
 	fits := strings.Repeat("x", wire.MaxField)
+	name := strings.Repeat("n", wire.MaxName)
 	for name, c := range map[string]struct {
 		options []string
 		says    string
 	}{
-		"one": {[]string{"-r", fits + "x"}, "field 3 of this login has 16385 bytes"},
-		"all": {
-			[]string{"-r", fits, "-t", fits, "-u", fits, "-E", "SSH_CONNECTION=" + fits, "-E", "SSH_AUTH_INFO_0=" + fits},
-			"more than 65536",
-		},
+		"SSH_CONNECTION": {[]string{"-E", "SSH_CONNECTION=" + fits + "x"}, "field 7 of this login has 16385 bytes"},
+		"rhost":          {[]string{"-r", name + "x"}, "field 3 of this login has 257 bytes, more than 256"},
+		"tty":            {[]string{"-t", name + "x"}, "field 4 of this login has 257 bytes, more than 256"},
+		"ruser":          {[]string{"-u", name + "x"}, "field 5 of this login has 257 bytes, more than 256"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -207,12 +209,12 @@ func TestFieldsTooLong(t *testing.T) {
 	}
 	s := newStack(t)
 	s.serve(t, func(p *peer) {
-		if got := p.hello().SSHConnection; got != fits {
-			t.Errorf("SSH_CONNECTION of %d bytes, want %d", len(got), len(fits))
+		if got := p.hello(); got.SSHConnection != fits || got.SSHAuthInfo != fits || got.RHost != name || got.TTY != name || got.RUser != name {
+			t.Errorf("HELLO %+v", got)
 		}
 		p.done(mfa.Accepted)
 	})
-	s.login(t, []string{"-E", "SSH_CONNECTION=" + fits}).wantAuth(t, success)
+	s.login(t, []string{"-E", "SSH_CONNECTION=" + fits, "-E", "SSH_AUTH_INFO_0=" + fits, "-r", name, "-t", name, "-u", name}).wantAuth(t, success)
 }
 
 // A name cannot pretend to be another part of a log line.
@@ -245,12 +247,15 @@ func TestUnavailable(t *testing.T) {
 			ln.SetUnlinkOnClose(false)
 			ln.Close()
 		}, true, false, "is mfad running?"},
-		{"closed without a word", func(t *testing.T, s *stack) {
-			s.serve(t, func(p *peer) { p.hello() })
-		}, true, false, "closed the connection without a word"},
-		{"reset without a word", func(t *testing.T, s *stack) {
-			s.serve(t, func(*peer) {})
-		}, true, false, "closed the connection without a word"},
+		{"died, and nobody listens", func(t *testing.T, s *stack) {
+			s.hangUp(t, 1, func(p *peer) { p.hello() })
+		}, true, false, "is mfad running?"},
+		{"closed without a word, each time", func(t *testing.T, s *stack) {
+			s.hangUp(t, 4, func(p *peer) { p.hello() })
+		}, false, false, "closed the connection without a word"},
+		{"reset without a word, each time", func(t *testing.T, s *stack) {
+			s.hangUp(t, 4, func(*peer) {})
+		}, false, false, "closed the connection without a word"},
 		{"closed after half a frame", func(t *testing.T, s *stack) {
 			s.serve(t, func(p *peer) { p.hello(); p.raw(partial) })
 		}, false, false, "mfad closed the connection"},
@@ -290,6 +295,35 @@ func TestUnavailable(t *testing.T) {
 			}
 		})
 	}
+}
+
+// hangUp plays one script so many times, and then nobody listens.
+func (s *stack) hangUp(t *testing.T, times int, play script) {
+	t.Helper()
+	ln := s.listen(t)
+	var served sync.WaitGroup
+	served.Go(func() {
+		for i := range times {
+			conn, err := ln.AcceptUnix()
+			if err != nil {
+				t.Errorf("script %d of %d was not used: %v", i+1, times, err)
+				return
+			}
+			if i == times-1 {
+				ln.Close()
+			}
+			playOn(t, conn, play)
+		}
+	})
+	t.Cleanup(served.Wait)
+}
+
+// A daemon that is replaced, while somebody keeps its socket, is asked again.
+func TestDaemonThatIsReplacedIsCalledAgain(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "unavailable=ignore")
+	s.serve(t, func(p *peer) { p.hello() }, func(*peer) {}, ends(mfa.WrongCode))
+	s.login(t, nil).wantAuth(t, pam.ErrAuth)
 }
 
 // fillQueue listens and takes no connection until no more fit.

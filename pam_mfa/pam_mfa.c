@@ -218,7 +218,10 @@ static struct meaning meaning_of(enum relay_outcome outcome, const struct option
 		return MEANS("refused, not enrolled", PAM_PERM_DENIED);
 	case RELAY_NO_CONVERSATION:
 		return MEANS("refused, nobody answered", PAM_CONV_ERR);
+	case RELAY_NOT_ALLOWED:
+		return MEANS("refused, this program may not ask for this user", PAM_PERM_DENIED);
 	case RELAY_UNAVAILABLE:
+	case RELAY_HUNG_UP:
 		return MEANS("refused, cannot be checked", PAM_AUTHINFO_UNAVAIL);
 	case RELAY_ABSENT:
 		return o->ignore_unavailable

@@ -148,7 +148,7 @@ static bool lost(struct conn *c, enum io how)
 	if (c->unanswered)
 		return end(c, RELAY_NO_CONVERSATION, "nobody answered the prompt, and %s", what);
 	if (how == IO_CLOSED && !c->heard)
-		return end(c, RELAY_ABSENT, "%s without a word", what);
+		return end(c, RELAY_HUNG_UP, "%s without a word", what);
 	return end(c, RELAY_UNAVAILABLE, "%s", what);
 }
 
@@ -193,16 +193,16 @@ static bool send_hello(struct conn *c, const struct relay_hello *hello)
 	bool sent;
 
 	for (int i = 0; i < RELAY_FIELDS; i++) {
+		bool by_sshd = i == RELAY_SSH_AUTH_INFO || i == RELAY_SSH_CONNECTION;
+		int most = by_sshd ? RELAY_MAX_FIELD : RELAY_MAX_NAME;
+
 		length[i] = hello->field[i] == NULL ? 0 : strlen(hello->field[i]);
-		if (length[i] > RELAY_MAX_FIELD)
+		if (length[i] > (size_t)most)
 			return end(c, RELAY_BROKEN, "field %d of this login has %zu bytes, more than %d",
-				   i + 1, length[i], RELAY_MAX_FIELD);
+				   i + 1, length[i], most);
 		if (length[i] > 0)
 			n += 3 + length[i];
 	}
-	if (1 + n > RELAY_MAX_FRAME)
-		return end(c, RELAY_BROKEN, "the fields of this login have %zu bytes, more than %d",
-			   n, RELAY_MAX_FRAME);
 
 	payload = p = malloc(n);
 	if (payload == NULL)
@@ -354,6 +354,7 @@ static bool done(struct conn *c, const char *payload, size_t n)
 	case 'e': outcome = RELAY_MUST_ENROLL; break;
 	case 'u': outcome = RELAY_UNAVAILABLE; break;
 	case 'c': outcome = RELAY_NO_CONVERSATION; break;
+	case 'p': outcome = RELAY_NOT_ALLOWED; break;
 	case 'b': outcome = RELAY_BROKEN; break;
 	default:
 		return end(c, RELAY_BROKEN, "mfad sent the unknown outcome %d", payload[0]);
@@ -422,9 +423,16 @@ void relay_run(const char *path, int seconds, const struct relay_hello *hello,
 	int fd;
 
 	*v = (struct relay_verdict){.outcome = RELAY_BROKEN};
-	fd = relay_connect(path, deadline, v);
-	if (fd < 0)
-		return;
-	relay_converse(fd, deadline, hello, talk, v);
-	close(fd);
+	for (int calls = 0; calls < RELAY_CALLS; calls++) {
+		if (calls > 0)
+			poll(NULL, 0, RELAY_CALL_AGAIN_MS);
+		fd = relay_connect(path, deadline, v);
+		if (fd < 0)
+			return;
+		relay_converse(fd, deadline, hello, talk, v);
+		close(fd);
+		if (v->outcome != RELAY_HUNG_UP)
+			return;
+	}
+	v->outcome = RELAY_UNAVAILABLE;
 }

@@ -26,9 +26,12 @@ enum {
 	RELAY_VERSION = 1,           /* of the protocol */
 	RELAY_MAX_FRAME = 64 << 10,  /* type and payload of one frame, bytes */
 	RELAY_MAX_ANSWER = 512,      /* one answer, bytes */
-	RELAY_MAX_FIELD = 16 << 10,  /* one field of HELLO, bytes */
+	RELAY_MAX_FIELD = 16 << 10,  /* a field of HELLO that sshd writes, bytes */
+	RELAY_MAX_NAME = 256,        /* any other field of HELLO, bytes */
 	RELAY_MAX_FRAMES = 64,       /* frames of the daemon in one login, DONE included */
 	RELAY_LAST_WORD_MS = 2000,   /* how long DONE is waited for when nobody answered */
+	RELAY_CALLS = 4,             /* how often a daemon is called that hangs up without a word */
+	RELAY_CALL_AGAIN_MS = 250,   /* the wait in between */
 };
 
 /* The fields of HELLO. A field's tag is its place here plus one. */
@@ -78,7 +81,9 @@ enum relay_outcome {
 	RELAY_MUST_ENROLL,     /* the daemon: must enroll but may not here */
 	RELAY_UNAVAILABLE,     /* the daemon cannot decide, does not answer, or died */
 	RELAY_NO_CONVERSATION, /* nobody answered */
-	RELAY_ABSENT,          /* nobody listens, or the daemon left without a word */
+	RELAY_NOT_ALLOWED,     /* the daemon: this program may not ask for this user */
+	RELAY_ABSENT,          /* nobody listens */
+	RELAY_HUNG_UP,         /* the daemon left without a word; relay_run calls again */
 };
 
 struct relay_verdict {
@@ -110,7 +115,12 @@ int relay_connect(const char *path, int64_t deadline, struct relay_verdict *v);
 void relay_converse(int fd, int64_t deadline, const struct relay_hello *hello,
 		    const struct relay_talk *talk, struct relay_verdict *v);
 
-/* Connects, holds the conversation and closes. */
+/*
+ * Connects, holds the conversation and closes. A daemon that hangs up without a
+ * word (it died, or is replaced) is called again: only if nobody listens then is
+ * it absent. So whoever can bring a daemon down opens no door by that where
+ * somebody (systemd) keeps the socket.
+ */
 void relay_run(const char *path, int seconds, const struct relay_hello *hello,
 	       const struct relay_talk *talk, struct relay_verdict *v);
 

@@ -16,12 +16,15 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
@@ -194,14 +197,37 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	a.take(next)
 	a.pam = &server.PAM{
 		Logins:    func() server.Loginer { return timedLogins{a.cur.Load().engine, a.metrics} },
-		MaxLogins: cfg.Server.MaxLogins, Timeout: time.Duration(cfg.Server.LoginTimeout), Audit: a.audit, Log: opts.Log,
+		MaxLogins: a.maxLogins(cfg.Server.MaxLogins), Timeout: time.Duration(cfg.Server.LoginTimeout),
+		Trusted: cfg.Server.TrustedUsers, Audit: a.audit, Log: opts.Log,
 	}
-	a.metrics.Running(func() (now, most, refused int) { return a.pam.Running(), cfg.Server.MaxLogins, a.pam.Refused() })
+	a.metrics.Running(func() (now, most, refused int) { return a.pam.Running(), a.pam.MaxLogins, a.pam.Refused() })
 	a.metrics.Spending(a.spending)
 	a.metrics.StoreHealth(func() error { return a.store.Check(context.Background()) })
 	a.setLevel(cfg)
 	a.audit.Record(audit.Event{Time: opts.Now(), Event: audit.ConfigLoad, Reason: "start"})
 	return a, nil
+}
+
+// spareFiles are the descriptors that are not the sockets': the store, the audit
+// file, connections to carriers, and look-ups of users.
+const spareFiles = 256
+
+// maxLogins returns how many logins there can be at once, given that want are
+// wished for: the descriptors of this process must last for them.
+func (a *App) maxLogins(want int) int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return want
+	}
+	most := want
+	for most > 1 && uint64(server.Descriptors(most)+spareFiles) > limit.Cur {
+		most = most * 7 / 8
+	}
+	if most < want {
+		a.opts.Log.Warn("server.max_logins is more than the open files of this process allow; raise LimitNOFILE= of mfad.service",
+			"max_logins", want, "logins", most, "files", limit.Cur)
+	}
+	return most
 }
 
 // keyID is where the store remembers which key its hashes were made with.
@@ -337,7 +363,7 @@ func (a *App) Reload(cfg config.Config) error {
 	defer a.reload.Unlock()
 	prev := a.cur.Load()
 	for key, changed := range map[string]bool{
-		"server":           cfg.Server != prev.cfg.Server,
+		"server":           !reflect.DeepEqual(cfg.Server, prev.cfg.Server),
 		"store":            cfg.Store != prev.cfg.Store,
 		"secrets.key_file": cfg.Secrets != prev.cfg.Secrets,
 		"audit.file":       cfg.Audit != prev.cfg.Audit,

@@ -53,7 +53,7 @@ func (a *App) Run(ctx context.Context) error {
 	var serving sync.WaitGroup
 	serving.Go(func() { failed <- a.pam.Serve(logins, pam) })
 	serving.Go(func() {
-		if err := ctl.Serve(control); !errors.Is(err, http.ErrServerClosed) {
+		if err := ctl.Serve(manage.Gate(control)); !errors.Is(err, http.ErrServerClosed) {
 			failed <- fmt.Errorf("serve the control socket: %w", err)
 		}
 	})
@@ -78,7 +78,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.opts.Notify("STOPPING=1")
 	a.opts.Log.Info("stopping", "logins", a.pam.Running())
 	err = errors.Join(err, pam.Close())
-	grace := time.AfterFunc(stopGrace, func() { endLogins(server.ErrStopping) })
+	grace := time.AfterFunc(stopGrace, func() { endLogins(mfa.ErrStopping) })
 	shut, cancel := context.WithTimeout(context.Background(), controlGrace)
 	defer cancel()
 	if ctl.Shutdown(shut) != nil {
@@ -86,7 +86,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	serving.Wait()
 	grace.Stop()
-	endLogins(server.ErrStopping)
+	endLogins(mfa.ErrStopping)
 	manage.Wait()
 	endWatch()
 	watching.Wait()
@@ -145,7 +145,7 @@ func (a *App) status(ctx context.Context) server.Status {
 		Version: mfa.Version, PID: os.Getpid(), Started: a.started, Mode: cfg.Policy.Mode,
 		Email: cfg.Email.Transport, Store: cfg.Store.Path, StoreOK: true,
 		SMS: cfg.SMS.Provider, MaxTexts: cfg.SMS.PerHour,
-		Logins: a.pam.Running(), MaxLogins: cfg.Server.MaxLogins,
+		Logins: a.pam.Running(), MaxLogins: a.pam.MaxLogins,
 		Audit: cfg.Audit.File,
 	}
 	users, err := a.records.Users(ctx)

@@ -5,7 +5,7 @@
 // What to know before trusting it: a line is in the file when Record returns,
 // but it is not synced; a file that was moved away by log rotation is opened
 // anew at the next line. No line ever holds a code, a secret or a password, and
-// what came from outside is escaped by JSON. Each event is in the log too, and
+// what came from outside is escaped by JSON and cut short. Each event is in the log too, and
 // so in the journal, where each field is MFA_FIELD. A line that cannot be written
 // is an error in the log: the decision stands. packaging/audit-schema.json says
 // what a line looks like; every file the tests make is held against it.
@@ -66,6 +66,7 @@ type Event struct {
 	Rule    string    `json:"rule,omitempty"`  // of the policy that decided; "policy": none of them
 	Actor   string    `json:"actor,omitempty"` // who administered
 	TTY     string    `json:"tty,omitempty"`   // of a login
+	Count   int       `json:"count,omitempty"` // so many refusals that are like this one; absent: one
 }
 
 // Log is the audit file. It may be used from many goroutines; a nil Log records
@@ -77,6 +78,9 @@ type Log struct {
 
 	mu sync.Mutex // guards f
 	f  *os.File   // nil: no file is configured, or it is not open just now
+
+	foldMu sync.Mutex // guards folds
+	folds  map[foldKey]*fold
 }
 
 // Open opens the file named in cfg for appending, mode 0600, and makes its
@@ -115,6 +119,7 @@ func (l *Log) Record(ev Event) {
 	if l == nil {
 		return
 	}
+	ev = bounded(ev)
 	line, err := json.Marshal(ev)
 	if err == nil {
 		err = l.append(append(line, '\n'))
@@ -162,8 +167,9 @@ func (l *Log) rotated() bool {
 	return err != nil || !os.SameFile(here, there)
 }
 
-// Close closes the file.
+// Close writes what was counted and not written yet, and closes the file.
 func (l *Log) Close() error {
+	l.unfoldAll()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.f == nil {

@@ -37,3 +37,18 @@ func attrs(ev Event) []any {
 	}
 	return as
 }
+
+// maxText bounds each text of a line, in bytes before they are escaped.
+const maxText = 1024
+
+// bounded returns ev with its texts cut to maxText.
+func bounded(ev Event) Event {
+	v := reflect.ValueOf(&ev).Elem()
+	for _, field := range v.Fields() {
+		if field.Kind() == reflect.String && field.Len() > maxText {
+			cut := strings.ToValidUTF8(field.String()[:maxText], "")
+			field.SetString(cut + "…")
+		}
+	}
+	return ev
+}

@@ -138,6 +138,8 @@ func (c *Conversation) NoAnswer(ctx context.Context, method mfa.Method, err erro
 	case errors.Is(err, errNoEntry), errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		c.Say(ctx, mfa.Failure, textTooSlow)
 		v.Reason = "nothing was typed in time"
+	case errors.Is(context.Cause(ctx), mfa.ErrStopping):
+		v.Outcome, v.Reason = mfa.Unavailable, "ended: the daemon is stopping"
 	case ctx.Err() != nil:
 		v.Reason = fmt.Sprintf("ended: %v", context.Cause(ctx))
 	case errors.Is(err, errTooMany):

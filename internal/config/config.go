@@ -43,6 +43,7 @@ type Server struct {
 	PAMSocket     string       `toml:"pam_socket"`
 	ControlSocket string       `toml:"control_socket"`
 	AdminGroup    string       `toml:"admin_group"`   // may administer; need not exist
+	TrustedUsers  []string     `toml:"trusted_users"` // accounts that may ask for others, as root may
 	MaxLogins     int          `toml:"max_logins"`    // at once
 	LoginTimeout  mfa.Duration `toml:"login_timeout"` // one login, hello to verdict
 }

@@ -21,6 +21,7 @@ func Default() Config {
 			PAMSocket:     "/run/mfa/pam.sock",
 			ControlSocket: "/run/mfa/control.sock",
 			AdminGroup:    "mfa-admin",
+			TrustedUsers:  []string{},
 			MaxLogins:     1024,
 			LoginTimeout:  duration(100 * time.Second), // below LoginGraceTime of sshd, 120 s
 		},

@@ -17,6 +17,7 @@ var others = map[string]string{
 	"server.pam_socket":                `"/run/x/pam.sock"`,
 	"server.control_socket":            `"/run/x/control.sock"`,
 	"server.admin_group":               `"wheel"`,
+	"server.trusted_users":             `["postgres"]`,
 	"server.max_logins":                `7`,
 	"server.login_timeout":             `"3m"`,
 	"store.path":                       `"/srv/mfa"`,

@@ -32,6 +32,7 @@ var rules = map[string]rule{
 	"server.pam_socket":     socket,
 	"server.control_socket": socket,
 	"server.admin_group":    group,
+	"server.trusted_users":  names("users"),
 	"server.max_logins":     count(1, 65536),
 	"server.login_timeout":  span(time.Second, 10*time.Minute),
 

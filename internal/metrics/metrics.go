@@ -163,7 +163,7 @@ func (m *Metrics) Event(ev audit.Event) {
 	m.events.WithLabelValues(ev.Event).Inc()
 	switch ev.Event {
 	case audit.Login:
-		m.logins.WithLabelValues(service(ev.Service), ev.Outcome, orNone(ev.Method)).Inc()
+		m.logins.WithLabelValues(service(ev.Service), ev.Outcome, orNone(ev.Method)).Add(float64(max(1, ev.Count)))
 	case audit.Failed:
 		m.wrongCodes.WithLabelValues(service(ev.Service), orNone(ev.Method)).Inc()
 	case audit.Locked:

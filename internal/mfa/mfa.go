@@ -60,6 +60,9 @@ var (
 	ErrPasswordTyped = errors.New("the password was given in place of a code")
 )
 
+// ErrStopping is the cause of a conversation that ended because the daemon stops.
+var ErrStopping = errors.New("the daemon is stopping")
+
 // An Outcome is how a login ended; the module turns it into a PAM code.
 type Outcome uint8
 
@@ -73,12 +76,13 @@ const (
 	MustEnroll                    // must enroll but may not here
 	Unavailable                   // store out of reach, or too many logins
 	NoConversation                // nobody answered
+	NotAllowed                    // the program that asks may not ask for this user
 )
 
 var outcomeNames = [...]string{
 	Broken: "broken", Accepted: "accepted", Exempt: "exempt", WrongCode: "wrong_code",
 	Exhausted: "exhausted", MustEnroll: "must_enroll", Unavailable: "unavailable",
-	NoConversation: "no_conversation",
+	NoConversation: "no_conversation", NotAllowed: "not_allowed",
 }
 
 // String returns the stable name used in logs and in the audit file.
@@ -104,6 +108,9 @@ type Verdict struct {
 	Method         Method // the method that decided, if one did
 	Reason         string // for logs and audit; never a secret
 }
+
+// Refuses says whether the verdict keeps somebody out.
+func (v Verdict) Refuses() bool { return v.Outcome != Accepted && v.Outcome != Exempt }
 
 // A Method is a kind of second factor, by the name it has in mfa.toml.
 type Method string

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -65,7 +66,10 @@ type Control struct {
 	Audit    *audit.Log
 	Log      *slog.Logger
 
-	room  room // of conversations
+	door  room      // of connections
+	room  room      // of conversations, which are among them
+	turns turnstile // of conversations
+	known guestList // uids that administer
 	talks sync.WaitGroup
 	end   context.Context // when it ends, conversations do
 }
@@ -103,6 +107,12 @@ func (f fault) Unwrap() error { return f.err }
 
 type credKey struct{}
 
+// credOf returns who asks, or nil if that is not known.
+func credOf(ctx context.Context) *unix.Ucred {
+	cred, _ := ctx.Value(credKey{}).(*unix.Ucred)
+	return cred
+}
+
 // A router takes routes: http.ServeMux, or the test that tries each as every
 // kind of peer.
 type router interface {
@@ -135,29 +145,67 @@ func (s *Control) routes(mux router) {
 	mux.HandleFunc("POST /v1/self/{verb}", s.self)
 }
 
-// Server returns the HTTP server; its owner gives it the listener and shuts it
-// down. Conversations, which no longer belong to it, end when ctx ends.
+// controlBounds are those of connections to the control socket.
+var controlBounds = bounds{root: 128, others: 256, perUID: 16}
+
+// controlPace is how often one uid may connect that is neither root nor known to
+// administer.
+var controlPace = pace{burst: 60, every: time.Second}
+
+// tooMany is said to who is turned away.
+const tooMany = `{"error": "too many connections; try again in a minute"}` + "\n"
+
+// Gate puts the bounds of the control socket on l.
+func (s *Control) Gate(l *net.UnixListener) *Gate {
+	return &Gate{
+		Listener: l, name: "control socket", bounds: controlBounds, pace: controlPace,
+		word: fmt.Appendf(nil, "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Type: application/json\r\n"+
+			"Content-Length: %d\r\n\r\n%s", len(tooMany), tooMany),
+		event: turnedAway, room: &s.door, known: &s.known, audit: s.Audit, log: s.Log,
+	}
+}
+
+// Server returns the HTTP server; its owner gives it a Gate and shuts it down.
+// Conversations, which no longer belong to it, end when ctx ends.
 func (s *Control) Server(ctx context.Context) *http.Server {
 	s.end = ctx
 	mux := http.NewServeMux()
 	s.routes(mux)
 	return &http.Server{
-		Handler:           http.MaxBytesHandler(mux, maxBody),
+		Handler:           s.oneEach(http.MaxBytesHandler(mux, maxBody)),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       30 * time.Second,
+		IdleTimeout:       5 * time.Second,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+		// What is wrong with a request anybody can cause, as often as they like.
+		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			cred, err := peer(c.(*net.UnixConn))
-			if err != nil {
-				s.Log.Error("control connection refused", "error", err)
-				return ctx
+			if v, ok := c.(*visitor); ok && v.cred != nil {
+				ctx = context.WithValue(ctx, credKey{}, v.cred)
 			}
-			return context.WithValue(ctx, credKey{}, cred)
+			return ctx
 		},
 	}
+}
+
+// oneEach gives who is neither root nor known to administer one request a
+// connection, so that the bounds on connections are bounds on requests.
+func (s *Control) oneEach(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cred := credOf(r.Context())
+		if cred == nil || cred.Uid != 0 && !s.known.has(cred.Uid, time.Now()) {
+			w.Header().Set("Connection", "close")
+		}
+		defer func() {
+			if fault := recover(); fault != nil {
+				s.Log.Error("control request ended by a fault of ours; please report it",
+					"fault", fault, "stack", string(debug.Stack()))
+				panic(http.ErrAbortHandler)
+			}
+		}()
+		h.ServeHTTP(w, r)
+	})
 }
 
 // admin lets root and members of server.admin_group through.
@@ -202,10 +250,19 @@ func ours(err error) int {
 
 // denied writes down that actor wanted to administer.
 func (s *Control) denied(r *http.Request, actor string, why error) {
-	s.Audit.Record(audit.Event{
-		Time: time.Now(), Event: audit.Denied, Actor: actor, User: r.PathValue("name"),
+	uid := uint32(nobody)
+	if cred := credOf(r.Context()); cred != nil {
+		uid = cred.Uid
+	}
+	s.Audit.Refuse(uid, "administer", audit.Event{
+		Time: time.Now(), Event: audit.Denied, Actor: actor, User: short(r.PathValue("name")),
 		Reason: r.Pattern + ": " + why.Error(),
 	})
+}
+
+// turnedAway says that a caller uid was refused before it said what it wants.
+func turnedAway(uid uint32, reason string) audit.Event {
+	return audit.Event{Time: time.Now(), Event: audit.Denied, Actor: fmt.Sprintf("uid %d", uid), Reason: reason}
 }
 
 // codeOf returns the HTTP status of an error. What is our own fault is logged.
@@ -219,8 +276,8 @@ func (s *Control) codeOf(r *http.Request, err error) int {
 
 // actor names the caller. The error says why they may not administer.
 func (s *Control) actor(ctx context.Context) (string, error) {
-	cred, ok := ctx.Value(credKey{}).(*unix.Ucred)
-	if !ok {
+	cred := credOf(ctx)
+	if cred == nil {
 		return "", fault{http.StatusForbidden, errors.New("caller unknown")}
 	}
 	id, err := nss.LookupUID(ctx, cred.Uid)
@@ -243,6 +300,7 @@ func (s *Control) actor(ctx context.Context) (string, error) {
 	if !member {
 		return id.Name, fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root and members of group %q may", id.Name, group)}
 	}
+	s.known.add(cred.Uid, time.Now())
 	return id.Name, nil
 }
 

@@ -93,7 +93,7 @@ func controlDesk(t *testing.T, adminGroup string) (path string, records store.Re
 	}
 	srv := s.Server(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(l) }()
+	go func() { done <- srv.Serve(s.Gate(l)) }()
 	t.Cleanup(func() {
 		_ = srv.Close()
 		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
@@ -115,6 +115,9 @@ func TestMain(m *testing.M) {
 
 // caller makes the request socket, method, path, body and prints the answer.
 func caller(call []string) int {
+	if call[1] == "MOB" {
+		return mob(call)
+	}
 	if call[1] == "CONVERSE" {
 		if err := converse(call[0], call[2]); err != nil {
 			fmt.Println(err)

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,11 +10,10 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"mfa/internal/audit"
 	"mfa/internal/login"
@@ -31,101 +32,84 @@ const (
 	writeTimeout = 10 * time.Second // a frame is small; who does not take it is gone
 )
 
-// ErrStopping is the cause of a login that ended because the daemon stops.
-var ErrStopping = errors.New("the daemon is stopping")
-
 // PAM serves the PAM socket.
 type PAM struct {
 	Logins    func() Loginer // asked for at each login, so that a reload counts from the next
-	MaxLogins int            // at once
+	MaxLogins int            // at once, of root's callers
 	Timeout   time.Duration  // of one login, hello to verdict
+	Trusted   []string       // accounts that may ask for others, as root may; see authorize
 	Audit     *audit.Log     // of logins that end before they begin
 	Log       *slog.Logger
 
-	room room
+	hello time.Duration // how long HELLO is waited for; 0: helloTimeout
+	room  room
+	known guestList // uids of Trusted
 }
+
+// loginPace is how often one uid that is not root may ask. A person who unlocks
+// a screen never comes so often.
+var loginPace = pace{burst: 20, every: 10 * time.Second}
 
 // Serve accepts until l is closed, and returns when the last login has ended.
 // Logins end early when ctx ends, with its cause.
 func (s *PAM) Serve(ctx context.Context, l *net.UnixListener) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	for {
-		c, err := l.AcceptUnix()
-		if errors.Is(err, net.ErrClosed) {
-			return nil
-		}
-		if err != nil {
-			// Out of descriptors, most likely: logins that end free some.
-			s.Log.Error("cannot accept a login", "error", err)
-			if !sleep(ctx, 50*time.Millisecond) {
-				return fmt.Errorf("accept on the PAM socket: %w", err)
+	var word bytes.Buffer
+	if err := wire.Write(&word, wire.EncodeDone(mfa.Verdict{Outcome: mfa.Unavailable})); err != nil {
+		return err
+	}
+	gate := &Gate{
+		Listener: l, name: "PAM socket (logins)", bounds: loginBounds(s.MaxLogins), pace: loginPace, word: word.Bytes(),
+		event: func(uid uint32, reason string) audit.Event {
+			return audit.Event{
+				Time: time.Now(), Event: audit.Login, Outcome: mfa.Unavailable.String(),
+				Reason: fmt.Sprintf("%s (asked by uid %d)", reason, uid),
 			}
-			continue
+		},
+		room: &s.room, known: &s.known, audit: s.Audit, log: s.Log,
+	}
+	for {
+		c, err := gate.Accept()
+		if err != nil {
+			return nil // closed
 		}
 		wg.Go(func() {
 			defer c.Close()
-			s.serve(ctx, c)
+			s.serve(ctx, c.(*visitor))
 		})
-	}
-}
-
-// sleep waits for d and says whether ctx still lasts.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 
 // serve holds one connection. Whatever happens it ends with a verdict: a module
 // that hears nothing would take the daemon for absent, and its administrator may
 // have said unavailable=ignore.
-func (s *PAM) serve(ctx context.Context, c *net.UnixConn) {
+func (s *PAM) serve(ctx context.Context, c *visitor) {
 	var req mfa.Request
-	var cred *unix.Ucred
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.Log.Error("login refused after a fault of ours; please report it",
 				"fault", fault, "stack", string(debug.Stack()))
-			s.refused(cred, req, mfa.Broken, "a fault of ours; the log has it")
-			s.done(c, mfa.Verdict{Outcome: mfa.Broken})
+			s.refuse(c, req, mfa.Broken, "a fault of ours; the log has it")
 		}
 	}()
-	cred, err := peer(c)
-	if err != nil {
-		s.Log.Error("connection refused", "error", err)
-		s.refused(cred, req, mfa.Broken, err.Error())
-		s.done(c, mfa.Verdict{Outcome: mfa.Broken})
-		return
-	}
-	if !s.room.enter(cred.Uid, s.MaxLogins) {
-		s.Log.Error("too many logins at once; raise server.max_logins if they are honest",
-			"max_logins", s.MaxLogins, "uid", cred.Uid)
-		s.refused(cred, req, mfa.Unavailable, "too many logins at once")
-		s.done(c, mfa.Verdict{Outcome: mfa.Unavailable})
-		return
-	}
-	defer s.room.leave(cred.Uid)
-
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	_ = c.SetReadDeadline(time.Now().Add(helloTimeout))
+	_ = c.SetReadDeadline(time.Now().Add(cmp.Or(s.hello, helloTimeout)))
 	f, err := wire.Read(c)
 	if err == nil {
 		req, err = wire.DecodeHello(f)
 	}
+	outcome := mfa.Broken
 	if err == nil {
-		req, err = authorize(ctx, req, cred.Uid)
+		req, outcome, err = s.authorize(ctx, req, c.cred.Uid)
 	}
-	if err != nil {
-		s.Log.Warn("login refused before it began", "error", err, "uid", cred.Uid, "pid", cred.Pid)
-		if !errors.Is(err, io.EOF) { // else nobody asked for anything
-			s.refused(cred, req, mfa.Broken, err.Error())
-		}
-		s.done(c, mfa.Verdict{Outcome: mfa.Broken})
+	switch {
+	case errors.Is(err, io.EOF): // nobody asked for anything
+		s.done(c, mfa.Verdict{Outcome: outcome})
+		return
+	case err != nil:
+		s.refuse(c, req, outcome, err.Error())
 		return
 	}
 	_ = c.SetReadDeadline(time.Time{})
@@ -133,7 +117,7 @@ func (s *PAM) serve(ctx context.Context, c *net.UnixConn) {
 	conv := newConversation(ctx, c)
 	defer conv.close()
 	verdict, err := s.Logins().Login(conv.ctx, req, conv)
-	if verdict.Outcome == mfa.NoConversation && errors.Is(context.Cause(conv.ctx), ErrStopping) {
+	if verdict.Refuses() && errors.Is(context.Cause(conv.ctx), mfa.ErrStopping) {
 		_, _ = conv.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: "The second factor service restarts. Please log in again."})
 		verdict.Outcome = mfa.Unavailable
 	}
@@ -145,39 +129,58 @@ func (s *PAM) serve(ctx context.Context, c *net.UnixConn) {
 	s.done(c, verdict)
 }
 
-// refused writes the audit line of a login that no Loginer decided about.
-func (s *PAM) refused(cred *unix.Ucred, req mfa.Request, o mfa.Outcome, reason string) {
-	if cred != nil {
-		reason = fmt.Sprintf("%s (asked by uid %d, process %d)", reason, cred.Uid, cred.Pid)
+// refuse ends a login that no Loginer decided about, and writes it down.
+func (s *PAM) refuse(c *visitor, req mfa.Request, o mfa.Outcome, reason string) {
+	defer s.done(c, mfa.Verdict{Outcome: o})
+	ev := audit.Event{
+		Time: time.Now(), Event: audit.Login, Outcome: o.String(),
+		Reason: fmt.Sprintf("%s (asked by uid %d, process %d)", reason, c.cred.Uid, c.cred.Pid),
 	}
-	ev := audit.Event{Time: time.Now(), Event: audit.Login, Outcome: o.String(), Reason: reason}
 	if req != (mfa.Request{}) { // else nobody said where from
 		origin := login.OriginOf(req)
-		ev.User, ev.Service, ev.Address, ev.Key, ev.TTY = req.User, origin.Service, origin.Address, origin.Key, req.TTY
+		ev.User, ev.Service, ev.Address, ev.Key, ev.TTY = short(req.User), short(origin.Service), origin.Address, origin.Key, short(req.TTY)
 	}
-	s.Audit.Record(ev)
+	s.Audit.Refuse(c.cred.Uid, o.String(), ev)
 }
 
-// authorize says whether uid may hold this login, and drops from req what uid
-// has no authority over. A caller that is not root (a screen locker) can only
-// ask for itself, from here.
-func authorize(ctx context.Context, req mfa.Request, uid uint32) (mfa.Request, error) {
+// short is the beginning of what a caller who is refused said of itself.
+func short(text string) string {
+	const most = 64
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
+// authorize says whether uid may hold this login, and drops from req what uid has
+// no authority over; or how the login ends. A caller that is not root (a screen
+// locker) can only ask for itself, from here; unless it is of server.trusted_users
+// (a database server that runs as its own user).
+func (s *PAM) authorize(ctx context.Context, req mfa.Request, uid uint32) (mfa.Request, mfa.Outcome, error) {
 	req.UID = uid
 	if uid == 0 {
-		return req, nil
+		return req, 0, nil
 	}
-	req.RHost, req.RUser, req.SSHAuthInfo, req.SSHConnection = "", "", "", ""
+	req.SSHAuthInfo, req.SSHConnection = "", "" // sshd is root
 	me, err := nss.LookupUID(ctx, uid)
-	if err != nil {
-		return req, err
+	switch {
+	case errors.Is(err, nss.ErrNoAccount):
+		return req, mfa.NotAllowed, err
+	case err != nil:
+		return req, mfa.Unavailable, err
+	case slices.Contains(s.Trusted, me.Name):
+		s.known.add(uid, time.Now())
+		return req, 0, nil
 	}
+	req.RHost, req.RUser = "", ""
 	if req.User == me.Name {
-		return req, nil
+		return req, 0, nil
 	}
 	if asked, err := nss.Lookup(ctx, req.User); err != nil || asked != me { // else another name of theirs
-		return req, fmt.Errorf("uid %d (%s) asks for user %q: only root may ask for others", uid, me.Name, req.User)
+		return req, mfa.NotAllowed, fmt.Errorf("uid %d (%s) asks for user %q: only root may ask for others, and server.trusted_users; "+
+			"if %s is a program that logs people in, add %q there", uid, me.Name, short(req.User), me.Name, me.Name)
 	}
-	return req, nil
+	return req, 0, nil
 }
 
 // Running returns how many logins are under way.
@@ -188,7 +191,7 @@ func (s *PAM) Refused() int { return s.room.turnedAway() }
 
 // done speaks the verdict. A module that is gone does not hear it: PAM has
 // refused already.
-func (s *PAM) done(c *net.UnixConn, v mfa.Verdict) {
+func (s *PAM) done(c *visitor, v mfa.Verdict) {
 	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err := wire.Write(c, wire.EncodeDone(v)); err != nil {
 		s.Log.Debug("verdict not delivered", "error", err, "outcome", v.Outcome)
@@ -199,7 +202,7 @@ func (s *PAM) done(c *net.UnixConn, v mfa.Verdict) {
 // reads, so that a module that goes away ends the login at once, whatever the
 // login is waiting for.
 type conversation struct {
-	c      *net.UnixConn
+	c      *visitor
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	frames chan wire.Frame // unbuffered: a frame nobody asked for breaks the protocol
@@ -209,7 +212,7 @@ type conversation struct {
 // errGone is the cause of a login whose module closed the connection.
 var errGone = errors.New("the client is gone")
 
-func newConversation(ctx context.Context, c *net.UnixConn) *conversation {
+func newConversation(ctx context.Context, c *visitor) *conversation {
 	v := &conversation{c: c, frames: make(chan wire.Frame, 1)}
 	v.ctx, v.cancel = context.WithCancelCause(ctx)
 	v.reader.Go(v.read)
@@ -218,7 +221,7 @@ func newConversation(ctx context.Context, c *net.UnixConn) *conversation {
 
 func (v *conversation) read() {
 	for {
-		f, err := wire.Read(v.c)
+		f, err := wire.ReadAnswer(v.c)
 		if err != nil {
 			if !errors.Is(err, wire.ErrFrame) {
 				err = errGone

@@ -198,38 +198,6 @@ func TestTooManyLoginsAreRefused(t *testing.T) {
 	expect(t, b, wire.Done, "s")
 }
 
-// One user who is not root can use up neither root's room nor another user's.
-func TestRoomOfOthersThanRoot(t *testing.T) {
-	s := &room{}
-	for range perUser {
-		if !s.enter(1000, 100) {
-			t.Fatal("refused within the bound")
-		}
-	}
-	if s.enter(1000, 100) {
-		t.Error("one user has more than its share")
-	}
-	n := perUser
-	for uid := uint32(2000); s.enter(uid, 100); uid++ {
-		n++
-	}
-	if n != 25 {
-		t.Errorf("%d logins of others than root, want a quarter", n)
-	}
-	for range 75 {
-		if !s.enter(0, 100) {
-			t.Fatal("root is refused")
-		}
-	}
-	if s.enter(0, 100) {
-		t.Error("more than max_logins")
-	}
-	s.leave(1000)
-	if !s.enter(1000, 100) || s.taken() != 100 {
-		t.Errorf("%d run", s.taken())
-	}
-}
-
 func TestStopEndsLoginsWithAWord(t *testing.T) {
 	path, _, stop := serve(t, func(ctx context.Context, _ mfa.Request, p login.Prompter) (mfa.Verdict, error) {
 		_, err := p.Prompt(ctx, mfa.Prompt{Kind: mfa.Ask, Text: "Code: "})
@@ -237,7 +205,7 @@ func TestStopEndsLoginsWithAWord(t *testing.T) {
 	})
 	c := dial(t, path, mfa.Request{})
 	expect(t, c, wire.Prompt, "Code: ")
-	stop(ErrStopping)
+	stop(mfa.ErrStopping)
 	expect(t, c, wire.Failure, "restarts")
 	expect(t, c, wire.Done, "u")
 }
@@ -269,19 +237,37 @@ func TestOnlyRootAsksForOthers(t *testing.T) {
 		User: "root", RHost: "192.0.2.1", RUser: "x", Service: "kscreenlocker",
 		SSHAuthInfo: "publickey x AAAA", SSHConnection: "192.0.2.1 1 192.0.2.2 22",
 	}
-	if got, err := authorize(t.Context(), req, 0); err != nil || got != req {
+	s := &PAM{}
+	if got, _, err := s.authorize(t.Context(), req, 0); err != nil || got != req {
 		t.Errorf("root: %+v %v", got, err)
 	}
-	if _, err := authorize(t.Context(), req, uid); err == nil || !strings.Contains(err.Error(), "only root may ask for others") {
+	if _, _, err := s.authorize(t.Context(), req, uid); err == nil || !strings.Contains(err.Error(), "only root may ask for others") {
 		t.Errorf("nobody for root: %v", err)
 	}
 	req.User = "nobody"
 	want := mfa.Request{User: "nobody", Service: "kscreenlocker", UID: uid}
-	if got, err := authorize(t.Context(), req, uid); err != nil || got != want {
+	if got, _, err := s.authorize(t.Context(), req, uid); err != nil || got != want {
 		t.Errorf("nobody for itself: %+v %v", got, err)
 	}
-	if _, err := authorize(t.Context(), req, 4000000000); err == nil {
+	s.Trusted = []string{"root", "nobody"}
+	if _, _, err := s.authorize(t.Context(), req, 4000000000); err == nil {
 		t.Error("a uid without an account may ask")
+	}
+}
+
+// A trusted program asks for anybody, from where it says; but it is no sshd.
+func TestTrustedUsersAskForOthers(t *testing.T) {
+	req := mfa.Request{
+		User: "alice", RHost: "192.0.2.1", RUser: "x", Service: "postgresql",
+		SSHAuthInfo: "publickey x AAAA", SSHConnection: "192.0.2.9 1 192.0.2.2 22",
+	}
+	s := &PAM{Trusted: []string{"postgres", "nobody"}}
+	want := mfa.Request{User: "alice", RHost: "192.0.2.1", RUser: "x", Service: "postgresql", UID: nobodyUID}
+	if got, _, err := s.authorize(t.Context(), req, nobodyUID); err != nil || got != want {
+		t.Errorf("%+v %v", got, err)
+	}
+	if _, _, err := s.authorize(t.Context(), req, otherUID); err == nil || !strings.Contains(err.Error(), "server.trusted_users") {
+		t.Errorf("bin: %v", err)
 	}
 }
 

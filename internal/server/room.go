@@ -1,49 +1,59 @@
 package server
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
-// perUser bounds what one uid that is not root can have open at once, so that no
-// user can use up what root's sshd needs.
-const perUser = 8
+// bounds say how many may be in at once: of root's callers, of all others
+// together, and of one uid among those. What is kept for root nobody else can
+// fill.
+type bounds struct{ root, others, perUID int }
+
+// loginBounds are those of the PAM socket, where max is server.max_logins.
+func loginBounds(max int) bounds { return bounds{root: max, others: quarter(max), perUID: 8} }
+
+func quarter(n int) int { return (n + 3) / 4 }
 
 // A room counts who is in. It may be used from many goroutines.
 type room struct {
-	mu      sync.Mutex // guards the counts below
-	total   int
-	foreign int            // of total, those that are not root's
-	byUID   map[uint32]int // likewise, each
+	mu      sync.Mutex     // guards the counts below
+	root    int            // of root
+	others  int            // of all others
+	byUID   map[uint32]int // of each of them
 	refused int            // so far
 }
 
-// enter counts uid in, if there is room for it among limit. A quarter of the
-// room is all that others than root can fill.
-func (r *room) enter(uid uint32, limit int) bool {
+// enter counts uid in, if there is room for it.
+func (r *room) enter(uid uint32, b bounds) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.total >= limit || uid != 0 && (r.foreign >= max(1, limit/4) || r.byUID[uid] >= perUser) {
+	if uid == 0 && r.root >= b.root || uid != 0 && (r.others >= b.others || r.byUID[uid] >= b.perUID) {
 		r.refused++
 		return false
 	}
-	if uid != 0 {
-		if r.byUID == nil {
-			r.byUID = map[uint32]int{}
-		}
-		r.foreign++
-		r.byUID[uid]++
+	if uid == 0 {
+		r.root++
+		return true
 	}
-	r.total++
+	if r.byUID == nil {
+		r.byUID = map[uint32]int{}
+	}
+	r.others++
+	r.byUID[uid]++
 	return true
 }
 
 func (r *room) leave(uid uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.total--
-	if uid != 0 {
-		r.foreign--
-		if r.byUID[uid]--; r.byUID[uid] == 0 {
-			delete(r.byUID, uid)
-		}
+	if uid == 0 {
+		r.root--
+		return
+	}
+	r.others--
+	if r.byUID[uid]--; r.byUID[uid] == 0 {
+		delete(r.byUID, uid)
 	}
 }
 
@@ -57,5 +67,99 @@ func (r *room) turnedAway() int {
 func (r *room) taken() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.total
+	return r.root + r.others
+}
+
+// A pace is how often one uid may come: burst times at once, then once every so
+// often.
+type pace struct {
+	burst int
+	every time.Duration
+}
+
+// maxPaced is how many uids a clock remembers. Those that find it full share one
+// pace: one user may have many uids (subuid(5)).
+const maxPaced = 1024
+
+// nobody is the uid that those share who are not known: no process has it.
+const nobody = 1<<32 - 1
+
+// A turnstile holds each uid to a pace. It may be used from many goroutines.
+type turnstile struct {
+	mu    sync.Mutex           // guards the fields below
+	due   map[uint32]time.Time // when all that a uid used up will be back
+	swept time.Time
+}
+
+// pass says whether uid may come at the time now, and counts it if so.
+func (s *turnstile) pass(uid uint32, p pace, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	due, known := s.due[uid]
+	if !known && len(s.due) >= maxPaced && !s.sweep(now) {
+		uid = nobody
+		due = s.due[uid]
+	}
+	if due.Before(now) {
+		due = now
+	}
+	if due = due.Add(p.every); due.Sub(now) > time.Duration(p.burst)*p.every {
+		return false
+	}
+	if s.due == nil {
+		s.due = map[uint32]time.Time{}
+	}
+	s.due[uid] = due
+	return true
+}
+
+// sweep forgets the uids that used up nothing, at most once a second, and says
+// whether that made room. The caller holds mu.
+func (s *turnstile) sweep(now time.Time) bool {
+	if now.Sub(s.swept) < time.Second {
+		return false
+	}
+	s.swept = now
+	for uid, due := range s.due {
+		if due.Before(now) {
+			delete(s.due, uid)
+		}
+	}
+	return len(s.due) < maxPaced
+}
+
+// maxKnown bounds how many uids are known at once, and knownFor for how long one
+// is without being seen again.
+const (
+	maxKnown = 64
+	knownFor = time.Minute
+)
+
+// A guestList has the uids that were found to be an administrator's or a trusted
+// program's: they are held to no pace. It may be used from many goroutines.
+type guestList struct {
+	mu    sync.Mutex // guards until
+	until map[uint32]time.Time
+}
+
+func (g *guestList) add(uid uint32, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.until == nil {
+		g.until = map[uint32]time.Time{}
+	}
+	for uid, until := range g.until {
+		if until.Before(now) {
+			delete(g.until, uid)
+		}
+	}
+	if len(g.until) < maxKnown {
+		g.until[uid] = now.Add(knownFor)
+	}
+}
+
+func (g *guestList) has(uid uint32, now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return now.Before(g.until[uid])
 }

@@ -98,7 +98,7 @@ func peerDesk(t *testing.T) (socket string, records store.Records) {
 	}
 	srv := s.Server(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(l) }()
+	go func() { done <- srv.Serve(s.Gate(l)) }()
 	t.Cleanup(func() {
 		_ = srv.Close()
 		if err := <-done; !errors.Is(err, http.ErrServerClosed) {

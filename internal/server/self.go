@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
@@ -31,16 +28,21 @@ const (
 	SelfBackupCodes = "backup-codes"
 )
 
-const (
-	maxSelf     = 64               // conversations at once
-	selfTimeout = 10 * time.Minute // of one
-)
+// selfTimeout bounds a conversation; code.entry_timeout each wait for an answer.
+const selfTimeout = 10 * time.Minute
+
+// selfBounds are those of conversations. Few users can keep nobody out: half of
+// the room is filled by 16 at least.
+var selfBounds = bounds{root: 16, others: 64, perUID: 2}
+
+// selfPace is how often one uid may begin a conversation.
+var selfPace = pace{burst: 20, every: 10 * time.Second}
 
 // self holds a conversation with any user about their own enrollment, and
 // nobody else's: who it is about is who connected.
 func (s *Control) self(w http.ResponseWriter, r *http.Request) {
-	cred, ok := r.Context().Value(credKey{}).(*unix.Ucred)
-	if !ok {
+	cred := credOf(r.Context())
+	if cred == nil {
 		http.Error(w, `{"error": "caller unknown"}`, http.StatusForbidden)
 		return
 	}
@@ -49,8 +51,14 @@ func (s *Control) self(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"error": "this is a conversation: use mfactl"}`, http.StatusUpgradeRequired)
 		return
 	}
-	if !s.room.enter(cred.Uid, maxSelf) {
-		http.Error(w, `{"error": "too many conversations at once; try again later"}`, http.StatusServiceUnavailable)
+	if cred.Uid != 0 && !s.turns.pass(cred.Uid, selfPace, time.Now()) {
+		s.Audit.Refuse(cred.Uid, "conversation pace", turnedAway(cred.Uid, "conversation: "+errTooFast.Error()))
+		http.Error(w, `{"error": "too many conversations within a short time; try again in a minute"}`, http.StatusTooManyRequests)
+		return
+	}
+	if !s.room.enter(cred.Uid, selfBounds) {
+		s.Audit.Refuse(cred.Uid, "conversation room", turnedAway(cred.Uid, "conversation: "+errCrowded.Error()))
+		http.Error(w, `{"error": "too many conversations at once; end one, or try again later"}`, http.StatusServiceUnavailable)
 		return
 	}
 	defer s.room.leave(cred.Uid)
@@ -77,7 +85,7 @@ func (s *Control) self(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(s.end, selfTimeout)
 	defer cancel()
-	conv := newConversation(ctx, c.(*net.UnixConn))
+	conv := newConversation(ctx, c.(*visitor))
 	defer conv.close()
 	verb := r.PathValue("verb")
 	v, err := s.manage(conv.ctx, cred.Uid, verb, mfa.Method(r.URL.Query().Get("method")), conv)

@@ -189,7 +189,7 @@ func TestSelfServiceSwitchesProtocols(t *testing.T) {
 	}
 	srv := s.Server(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(l) }()
+	go func() { done <- srv.Serve(s.Gate(l)) }()
 	t.Cleanup(func() {
 		_ = srv.Close()
 		<-done

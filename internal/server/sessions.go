@@ -8,8 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/nss"
@@ -125,13 +123,13 @@ func (s *Control) own(h func(r *http.Request, id mfa.Identity, actor string) (an
 
 // caller is the account of who asks, if they have one.
 func (s *Control) caller(ctx context.Context) (mfa.Identity, bool) {
-	cred, ok := ctx.Value(credKey{}).(*unix.Ucred)
-	if !ok {
+	cred := credOf(ctx)
+	if cred == nil {
 		return mfa.Identity{}, false
 	}
 	id, err := nss.LookupUID(ctx, cred.Uid)
 	if err != nil && !errors.Is(err, nss.ErrNoAccount) {
-		s.Log.Error("caller not looked up", "uid", cred.Uid, "error", err)
+		s.Log.Debug("caller not looked up", "uid", cred.Uid, "error", err)
 	}
 	return id, err == nil
 }

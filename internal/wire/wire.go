@@ -28,8 +28,10 @@ const (
 	MaxFrame = 64 << 10
 	// MaxAnswer bounds an answer, as PAM_MAX_RESP_SIZE of Linux-PAM does.
 	MaxAnswer = 512
-	// MaxField bounds one field of HELLO, in bytes.
+	// MaxField bounds a field of HELLO that sshd writes, in bytes.
 	MaxField = 16 << 10
+	// MaxName bounds any other: user names, terminals, services, hosts.
+	MaxName = 256
 )
 
 // The frame types. Upper-case letters, so that a trace can be read.
@@ -71,6 +73,7 @@ const (
 var letters = map[mfa.Outcome]byte{
 	mfa.Accepted: 's', mfa.Exempt: 'x', mfa.WrongCode: 'w', mfa.Exhausted: 'm',
 	mfa.MustEnroll: 'e', mfa.Unavailable: 'u', mfa.NoConversation: 'c', mfa.Broken: 'b',
+	mfa.NotAllowed: 'p',
 }
 
 // ErrFrame is wrapped by every error about a frame that breaks the protocol.
@@ -83,14 +86,19 @@ type Frame struct {
 }
 
 // Read reads one frame. It returns io.EOF only between frames.
-func Read(r io.Reader) (Frame, error) {
+func Read(r io.Reader) (Frame, error) { return read(r, MaxFrame) }
+
+// ReadAnswer reads one frame that is no longer than an answer may be.
+func ReadAnswer(r io.Reader) (Frame, error) { return read(r, 1+MaxAnswer) }
+
+func read(r io.Reader, most uint32) (Frame, error) {
 	var head [5]byte
 	if _, err := io.ReadFull(r, head[:4]); err != nil {
 		return Frame{}, err
 	}
 	n := binary.BigEndian.Uint32(head[:4])
-	if n < 1 || n > MaxFrame {
-		return Frame{}, fmt.Errorf("%w: length %d is not within 1 and %d", ErrFrame, n, MaxFrame)
+	if n < 1 || n > most {
+		return Frame{}, fmt.Errorf("%w: length %d is not within 1 and %d", ErrFrame, n, most)
 	}
 	body := make([]byte, n)
 	if _, err := io.ReadFull(r, body); err != nil {
@@ -140,6 +148,14 @@ func fields(req *mfa.Request) []*string {
 	}
 }
 
+// maxOf returns how long the field of a tag may be.
+func maxOf(tag byte) int {
+	if tag == tagSSHAuthInfo || tag == tagSSHConnection || tag > tagModule {
+		return MaxField
+	}
+	return MaxName
+}
+
 // DecodeHello reads a HELLO frame. The request's UID is left zero: it is the
 // caller's to fill in from the socket.
 func DecodeHello(f Frame) (mfa.Request, error) {
@@ -163,8 +179,8 @@ func DecodeHello(f Frame) (mfa.Request, error) {
 			return req, fmt.Errorf("%w: HELLO ends inside a field", ErrFrame)
 		}
 		tag, n := b[0], int(binary.BigEndian.Uint16(b[1:]))
-		if n > MaxField || n > len(b)-3 {
-			return req, fmt.Errorf("%w: HELLO field %d of %d bytes", ErrFrame, tag, n)
+		if n > maxOf(tag) || n > len(b)-3 {
+			return mfa.Request{}, fmt.Errorf("%w: HELLO field %d of %d bytes", ErrFrame, tag, n)
 		}
 		text := string(b[3 : 3+n])
 		b = b[3+n:]

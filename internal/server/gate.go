@@ -1,0 +1,141 @@
+package server
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mfa/internal/audit"
+)
+
+// A Gate is a listener that asks the kernel who is there before the first byte
+// is read, and lets in no more than there is room for: of one uid, of all that
+// are not root together, and of root. Who comes too often is turned away too;
+// root never is for that. To turn somebody away costs no goroutine, no memory
+// that stays and no line of its own in a log. Accept is called from one
+// goroutine; the connections it returns may be closed from any.
+type Gate struct {
+	net.Listener
+	name   string // for people
+	bounds bounds
+	pace   pace
+	word   []byte                                      // is said to who is turned away
+	event  func(uid uint32, reason string) audit.Event // that somebody was
+
+	room   *room
+	turns  turnstile
+	known  *guestList
+	audit  *audit.Log
+	log    *slog.Logger
+	warned time.Time // when it was last said that Accept fails
+}
+
+// A visitor is a connection that a Gate let in.
+type visitor struct {
+	net.Conn
+	cred  *unix.Ucred // nil: it came over TCP, and nobody knows
+	leave func()      // once
+}
+
+// Close implements net.Conn.
+func (v *visitor) Close() error {
+	defer v.leave()
+	return v.Conn.Close()
+}
+
+// CloseRead ends a reader of a Unix socket.
+func (v *visitor) CloseRead() error {
+	if c, ok := v.Conn.(*net.UnixConn); ok {
+		return c.CloseRead()
+	}
+	return v.Conn.Close()
+}
+
+// Accept returns the next connection that is let in; its type is *visitor. It
+// fails only when the Gate is closed.
+func (g *Gate) Accept() (net.Conn, error) {
+	for {
+		c, err := g.Listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil, err
+		}
+		if err != nil {
+			// Out of descriptors, most likely: connections that end free some.
+			if now := time.Now(); now.Sub(g.warned) > time.Minute {
+				g.log.Error("cannot accept connections", "socket", g.name, "error", err)
+				g.warned = now
+			}
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		if v := g.admit(c); v != nil {
+			return v, nil
+		}
+	}
+}
+
+var (
+	errCrowded = errors.New("too many logins at once")
+	errTooFast = errors.New("too many within a short time")
+)
+
+// admit counts c in, or turns it away and returns nil.
+func (g *Gate) admit(c net.Conn) *visitor {
+	uid := uint32(nobody)
+	var cred *unix.Ucred
+	if u, ok := c.(*net.UnixConn); ok {
+		var err error
+		if cred, err = peer(u); err != nil {
+			g.turnAway(c, uid, err)
+			return nil
+		}
+		uid = cred.Uid
+	}
+	b, now := g.bounds, time.Now()
+	switch known := uid != 0 && g.known.has(uid, now); {
+	case known:
+		b.perUID = max(b.perUID, b.others/2)
+	case uid != 0 && !g.turns.pass(uid, g.pace, now):
+		g.turnAway(c, uid, errTooFast)
+		return nil
+	}
+	if !g.room.enter(uid, b) {
+		g.turnAway(c, uid, errCrowded)
+		return nil
+	}
+	return &visitor{c, cred, sync.OnceFunc(func() { g.room.leave(uid) })}
+}
+
+// turnAway says the word and hangs up. Nothing was written before, so there is
+// room for it and nobody waits.
+func (g *Gate) turnAway(c net.Conn, uid uint32, why error) {
+	g.audit.Refuse(uid, g.name+why.Error(), g.event(uid, why.Error()+" on the "+g.name))
+	if g.word != nil {
+		_, _ = c.Write(g.word)
+	}
+	_ = c.Close()
+}
+
+// MetricsGate puts the bounds of metrics.listen on l, a Unix or a TCP socket. Who
+// connects over TCP is not known, so those that do share the bounds of one uid.
+func MetricsGate(l net.Listener, au *audit.Log, log *slog.Logger) *Gate {
+	return &Gate{
+		Listener: l, name: "metrics listener", bounds: bounds{root: 16, others: 32, perUID: 16},
+		pace: pace{burst: 60, every: time.Second}, event: turnedAway,
+		room: &room{}, known: &guestList{}, audit: au, log: log,
+	}
+}
+
+// Descriptors is how many file descriptors the sockets use at most, where max is
+// server.max_logins.
+func Descriptors(max int) int {
+	n := 0
+	for _, b := range []bounds{loginBounds(max), controlBounds, {root: 16, others: 32}} {
+		n += b.root + b.others
+	}
+	return n
+}
