@@ -23,7 +23,7 @@ var ruleRules = map[string]rule{
 	"name":         ruleName,
 	"users":        names("users"),
 	"groups":       names("groups"),
-	"services":     names("PAM services"),
+	"services":     services,
 	"networks":     newRule(`a list of networks like "192.0.2.0/24" or "2001:db8::/32", and addresses`, func([]netip.Prefix) string { return "" }),
 	"first_factor": word(nil, login.FirstFactors...),
 
@@ -43,6 +43,20 @@ var ruleName = newRule(`one line of 1 to 64 bytes, other than "policy"`, func(s 
 		return `"policy" is what logins are told to fall under that no rule is about`
 	case strings.ContainsFunc(s, unicode.IsControl):
 		return "a control character in the name"
+	}
+	return ""
+})
+
+// services allows what a login can match: package login takes no other name for a
+// service's.
+var services = newRule("a list of names of PAM services", func(list []string) string {
+	if wrong := names("").wrong(&list); wrong != "" {
+		return wrong
+	}
+	for _, s := range list {
+		if !login.IsPlain(s) {
+			return fmt.Sprintf("%q is not the name of a service", s)
+		}
 	}
 	return ""
 })

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"mfa/internal/mfa"
@@ -14,22 +15,46 @@ const local = "local"
 
 // OriginOf says where a request comes from. SSH_CONNECTION, which sshd writes
 // itself, is preferred over PAM_RHOST, which may be a host name that the
-// client's owner chose in DNS; it counts only if it parses strictly.
+// client's owner chose in DNS; it counts only if it parses strictly. What is no
+// plain name is escaped, so that nothing but itself is equal to it.
 func OriginOf(req mfa.Request) mfa.Origin {
-	o := mfa.Origin{Service: clean(req.Service), Key: keyFingerprint(req.SSHAuthInfo)}
+	o := mfa.Origin{Service: escaped(req.Service, ""), Key: keyFingerprint(req.SSHAuthInfo)}
 	if a, ok := sshClient(req.SSHConnection); ok {
 		o.Address = a
 	} else if a, ok := address(req.RHost); ok {
 		o.Address = a
-	} else if host := clean(strings.ToLower(req.RHost)); host != "" {
-		if _, is := address(host); is {
-			host = "?" + host // it was none before we cleaned it
-		}
-		o.Address = host
-	} else {
+	} else if req.RHost == "" {
 		o.Address = local
+	} else if o.Address = escaped(strings.ToLower(req.RHost), ":%"); o.Address == local {
+		o.Address = strconv.Quote(local) // a host of that name
 	}
 	return o
+}
+
+// maxPlain bounds a plain name, in bytes.
+const maxPlain = 128
+
+// IsPlain says whether a service has a plain name: letters, digits, and _ . - @ +.
+// Files in /etc/pam.d have such names. A name with anything else in it is no
+// service's that a rule could mean, however it looks.
+func IsPlain(service string) bool { return isPlain(service, "") }
+
+func isPlain(s, more string) bool {
+	odd := func(r rune) bool {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		return !letter && !strings.ContainsRune("_.-@+"+more, r)
+	}
+	return s != "" && len(s) <= maxPlain && !strings.ContainsFunc(s, odd)
+}
+
+// escaped returns a plain name as it is, where the characters of more are plain
+// too, and any other in quotes, as one printable word of ASCII without a bar. No
+// two names are escaped alike.
+func escaped(s, more string) string {
+	if isPlain(s, more) {
+		return s
+	}
+	return strings.NewReplacer(" ", `\x20`, "|", `\x7c`).Replace(strconv.QuoteToASCII(s))
 }
 
 // sshClient returns the client's address of SSH_CONNECTION: four words, address
@@ -78,14 +103,4 @@ func keyFingerprint(authInfo string) string {
 		}
 	}
 	return ""
-}
-
-// clean drops what could break a line or an origin's words apart.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r <= ' ' || r == '|' || r >= 0x7f {
-			return -1
-		}
-		return r
-	}, s)
 }

@@ -20,7 +20,9 @@ func TestOriginOf(t *testing.T) {
 		"ipv6":                   {mfa.Request{RHost: "2001:DB8:0::1"}, mfa.Origin{Address: "2001:db8::1"}},
 		"zone":                   {mfa.Request{RHost: "fe80::1%eth0"}, mfa.Origin{Address: "fe80::1"}},
 		"host name":              {mfa.Request{RHost: "Laptop.Example.com"}, mfa.Origin{Address: "laptop.example.com"}},
-		"address once cleaned":   {mfa.Request{RHost: "192.0.2 .1"}, mfa.Origin{Address: "?192.0.2.1"}},
+		"nearly an address":      {mfa.Request{RHost: "192.0.2 .1"}, mfa.Origin{Address: `"192.0.2\x20.1"`}},
+		"host named local":       {mfa.Request{RHost: "LOCAL"}, mfa.Origin{Address: `"local"`}},
+		"host with a zone":       {mfa.Request{RHost: "fe80::1%a b"}, mfa.Origin{Address: "fe80::1"}},
 		"nothing":                {mfa.Request{}, mfa.Origin{Address: "local"}},
 		"ssh beats rhost":        {mfa.Request{RHost: "evil.example", SSHConnection: "192.0.2.1 1 192.0.2.2 22"}, mfa.Origin{Address: "192.0.2.1"}},
 		"ssh with three words":   {mfa.Request{RHost: "192.0.2.9", SSHConnection: "192.0.2.1 1 192.0.2.2"}, mfa.Origin{Address: "192.0.2.9"}},
@@ -28,7 +30,7 @@ func TestOriginOf(t *testing.T) {
 		"ssh with a name":        {mfa.Request{RHost: "192.0.2.9", SSHConnection: "host 1 192.0.2.2 22"}, mfa.Origin{Address: "192.0.2.9"}},
 		"ssh with a bad port":    {mfa.Request{RHost: "192.0.2.9", SSHConnection: "192.0.2.1 99999 192.0.2.2 22"}, mfa.Origin{Address: "192.0.2.9"}},
 		"ssh with a bad server":  {mfa.Request{RHost: "192.0.2.9", SSHConnection: "192.0.2.1 1 x 22"}, mfa.Origin{Address: "192.0.2.9"}},
-		"words that break lines": {mfa.Request{Service: "ss|hd\n", RHost: "a b|c\x00"}, mfa.Origin{Service: "sshd", Address: "abc"}},
+		"words that break lines": {mfa.Request{Service: "ss|hd\n", RHost: "a b|c\x00"}, mfa.Origin{Service: `"ss\x7chd\n"`, Address: `"a\x20b\x7cc\x00"`}},
 		"key": {
 			mfa.Request{RHost: "192.0.2.1", SSHAuthInfo: "password\npublickey ssh-ed25519 " + key + "\n"},
 			mfa.Origin{Address: "192.0.2.1", Key: fingerprint},
@@ -37,6 +39,9 @@ func TestOriginOf(t *testing.T) {
 		"bad key": {mfa.Request{SSHAuthInfo: "publickey ssh-ed25519 ***\npublickey\n"}, mfa.Origin{Address: "local"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if tc.req.Service == "" {
+				tc.req.Service, tc.want.Service = "sshd", "sshd"
+			}
 			if got := OriginOf(tc.req); got != tc.want {
 				t.Errorf("got %+v, want %+v", got, tc.want)
 			}

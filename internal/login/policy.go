@@ -125,6 +125,30 @@ func put[T any](at, value *T) {
 	}
 }
 
+// oddService is the Rule of logins through a service whose name is not plain.
+const oddService = "name of the service"
+
+// strictest is what counts for a service that no rule can mean: whoever names one
+// so may be about to get around a rule. It is at least as strict as [policy] and
+// every rule; only where nobody is ever asked, nobody is here.
+func (p PolicyConfig) strictest() policy {
+	s := policy{PolicyConfig: p, Rule: oddService, Remember: RememberNever}
+	if !p.Off() {
+		s.Mode = ModeRequired
+	}
+	s.OptOut, s.EnrollGrace = false, 0
+	for _, r := range p.Rules {
+		s.EnrollAtLogin = s.EnrollAtLogin && (r.EnrollAtLogin == nil || *r.EnrollAtLogin)
+		common := slices.DeleteFunc(slices.Clone(s.Methods), func(m mfa.Method) bool {
+			return r.Methods != nil && !slices.Contains(r.Methods, m)
+		})
+		if slices.ContainsFunc(common, func(m mfa.Method) bool { return m != mfa.Backup }) {
+			s.Methods = common
+		}
+	}
+	return s
+}
+
 // firstFactors returns what was proven before we are asked, in sshd's words.
 // sshd tells it in SSH_AUTH_INFO_0, a line for each method that is complete:
 // its name, perhaps a slash and the device, perhaps a blank and details. Where
@@ -150,6 +174,10 @@ func firstFactors(req mfa.Request) []string {
 // findPolicy finds out what counts for this login. After an error nothing does.
 func (l *attempt) findPolicy(ctx context.Context) error {
 	l.policy, l.passed = policy{}, nil
+	if !IsPlain(l.Origin.Service) {
+		l.policy = l.cfg.Policy.strictest()
+		return nil
+	}
 	found := policy{PolicyConfig: l.cfg.Policy, Rule: noRule}
 	for i, r := range l.cfg.Policy.Rules {
 		m, err := l.mismatch(ctx, r, r.Label(i))

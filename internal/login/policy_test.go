@@ -250,7 +250,7 @@ func TestRuleRemember(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := d.engine.attempt(d.asker.Converse(acct, mfa.Origin{}, nil), nil)
+		l := d.engine.attempt(d.asker.Converse(acct, mfa.Origin{Service: "sshd"}, nil), nil)
 		if err := l.findPolicy(t.Context()); err != nil || l.policy.Remember != want {
 			t.Errorf("%s: %q %v, want %q", name, l.policy.Remember, err, want)
 		}
