@@ -145,7 +145,7 @@ func TestFail2ban(t *testing.T) {
 		"x rhost=" + otherAddress + " user=y",
 		"y\nNov 22 03:00:00 host sshd[1]: pam_mfa(sshd:auth): second factor refused, wrong code (PAM_AUTH_ERR) rhost=" + otherAddress + " user=z",
 		"pam_mfa(sshd:auth): second factor refused, wrong code (PAM_AUTH_ERR) rhost=" + otherAddress + " user=z",
-		otherAddress, "$(reboot)\x1b[2J", "a:b/../c", strings.Repeat("n", 300) + " rhost=" + otherAddress,
+		otherAddress, "$(reboot)\x1b[2J", "a:b/../c", strings.Repeat("n", 200) + " rhost=" + otherAddress,
 	} {
 		if s.sshAs(name, "000000") {
 			t.Errorf("%q is let in", name)
@@ -153,7 +153,25 @@ func TestFail2ban(t *testing.T) {
 		want++
 	}
 
-	ok(t, s.stopDaemon()) // cannot be checked
+	if s.sshAs(strings.Repeat("n", 300), "000000") { // no name at all
+		t.Error("300 bytes are let in as a name")
+	}
+
+	s.stack("sshd", s.passwordThenCode()...)
+	dave := s.newUser("dave")
+	c = s.ssh(dave) // the daemon stops, after a wrong code
+	c.toCode(s, dave)
+	c.send(wrong(s.code(dave, 1)))
+	c.expect(t, `not right[^\0]*Code[^\n]*: $`)
+	c2 := s.ssh(alice) // and before one
+	c2.toCode(s, alice)
+	ok(t, s.stopDaemon())
+	for _, c := range []*terminal{c, c2} {
+		c.send("")
+		c.expectOut(t)
+	}
+	s.stack("sshd", s.codeOnly()...)
+	// cannot be checked
 	if s.sshAs(alice.name, "000000") {
 		t.Error("let in without the daemon")
 	}
@@ -203,5 +221,51 @@ func TestFail2banJail(t *testing.T) {
 	out, err := exec.Command("timeout", "60", "fail2ban-client", "-d").CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "['start', 'mfa']") {
 		t.Errorf("the jail is not started: %v\n%s", err, out)
+	}
+}
+
+// The filter believes the fields that the journal itself writes, and no others: any
+// user can call a process sshd, and itself so in what it logs.
+func TestFail2banJournal(t *testing.T) {
+	const line = "pam_mfa(sshd:auth): second factor refused, wrong code (PAM_AUTH_ERR) rhost=192.0.2.1 user="
+	var export strings.Builder
+	entry := func(user string, fields ...string) {
+		fmt.Fprintf(&export, "__REALTIME_TIMESTAMP=%d\n_BOOT_ID=0123456789abcdef0123456789abcdef\n", 1_700_000_000_000_000+export.Len())
+		for _, f := range append(fields, "SYSLOG_IDENTIFIER=sshd", "PRIORITY=5", "MESSAGE="+line+user) {
+			fmt.Fprintln(&export, f)
+		}
+		fmt.Fprintln(&export)
+	}
+	entry("debian12", "_UID=0", "_COMM=sshd", "_SYSTEMD_UNIT=ssh.service", "_SYSTEMD_SLICE=system.slice")
+	entry("debian13", "_UID=0", "_COMM=sshd-session", "_SYSTEMD_UNIT=ssh.service", "_SYSTEMD_SLICE=system.slice")
+	entry("fedora", "_UID=0", "_COMM=sshd-session", "_SYSTEMD_UNIT=sshd.service", "_SYSTEMD_SLICE=system.slice")
+	entry("persocket", "_UID=0", "_COMM=sshd", "_SYSTEMD_UNIT=ssh@0-192.0.2.1:22-192.0.2.9:999.service", "_SYSTEMD_SLICE=system-ssh.slice")
+
+	entry("eve1", "_UID=1000", "_COMM=sshd", "_SYSTEMD_UNIT=session-1.scope", "_SYSTEMD_SLICE=user-1000.slice")
+	entry("eve2", "_UID=1000", "_COMM=sshd-session", "_SYSTEMD_UNIT=user@1000.service", "_SYSTEMD_USER_UNIT=ssh.service")
+	entry("eve3", "_UID=1000", "_COMM=sshd", "_SYSTEMD_UNIT=ssh.service", "_SYSTEMD_SLICE=system.slice") // a session without logind
+	entry("eve4", "_UID=1000", "_COMM=sshd", "_SYSTEMD_UNIT=session-1.scope", "UID=0", "SYSTEMD_UNIT=ssh.service", "UNIT=ssh.service")
+	entry("eve5", "_UID=0", "_COMM=sshd", "_SYSTEMD_UNIT=session-1.scope", "_SYSTEMD_SLICE=user-1000.slice") // a set-user-ID program by another name
+
+	dir := t.TempDir()
+	ok(t, os.WriteFile(dir+"/export", []byte(export.String()), 0o600))
+	out, err := exec.Command("/lib/systemd/systemd-journal-remote", "--output="+dir+"/x.journal", dir+"/export").CombinedOutput()
+	if err != nil {
+		t.Fatalf("systemd-journal-remote (see install.sh): %v\n%s", err, out)
+	}
+	filter, err := os.ReadFile(filepath.Join(moduleRoot(), "packaging/fail2ban/filter.d/mfa.conf"))
+	ok(t, err)
+	match := regexp.MustCompile(`(?m)^journalmatch = (.*)$`).FindSubmatch(filter)
+	if match == nil {
+		t.Fatal("the filter has no journalmatch")
+	}
+	out, err = exec.Command("journalctl", append([]string{"--file=" + dir + "/x.journal", "-q", "-o", "cat"}, strings.Fields(string(match[1]))...)...).CombinedOutput()
+	ok(t, err)
+	var users []string
+	for l := range strings.Lines(string(out)) {
+		users = append(users, strings.TrimPrefix(strings.TrimSpace(l), line))
+	}
+	if !slices.Equal(users, []string{"debian12", "debian13", "fedora", "persocket"}) {
+		t.Errorf("fail2ban reads the lines of %q\n%s", users, out)
 	}
 }
