@@ -28,15 +28,20 @@ die() {
 outside() {
 	[ "$(id -u)" -eq 0 ] || die "run as root (sudo make demo): a private sshd needs it"
 	can_separate
+	[ "${DEMO_BUILT-}" = yes ] || prepare
+	if [ "$separation" = private ]; then
+		exec unshare $namespaces --mount-proc --propagation private /bin/sh "$here/demo.sh" inside
+	fi
+	exec unshare $namespaces --propagation unchanged /bin/sh "$here/demo.sh" own_root
+}
+
+# prepare installs what is missing, and builds. DEMO_BUILT=yes says that it was done.
+prepare() {
 	say "what is missing is installed, and built"
 	"$root/e2e/install.sh" gcc libc6-dev libpam0g-dev make perl-base openssh-server openssh-client util-linux
 	gobin=$("$here/go.sh")
 	PATH=$gobin:$PATH make -s -C "$root" build
 	(cd "$root" && PATH=$gobin:$PATH CGO_ENABLED=0 go build -o build/demo-stage ./packaging/demo/stage)
-	if [ "$separation" = private ]; then
-		exec unshare $namespaces --mount-proc --propagation private /bin/sh "$here/demo.sh" inside
-	fi
-	exec unshare $namespaces --propagation unchanged /bin/sh "$here/demo.sh" own_root
 }
 
 namespaces="--mount --pid --ipc --fork --kill-child"
