@@ -1,6 +1,7 @@
 # make build    the three programs into build/
-# make demo     a real ssh login with a second factor, changing nothing here
-# make test     everything that is checked; installs what it needs
+# make demo     real ssh logins with a second factor, changing nothing here
+# make test     everything that is checked; installs what it needs, and names at the
+#               end what failed
 # make e2e      only the tests over real sshd, sudo and su (root)
 # make bench    speed, side by side with an empty PAM stack
 # make lint     vet, staticcheck, gofumpt and their like
@@ -40,11 +41,16 @@ deps:
 demo:
 	@packaging/demo/demo.sh
 
-# The packages in order of cost; -p 1 for e2e's sake, which measures nothing but
-# wants its deadlines.
-test: deps build lint packages packages-deps
-	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /packaging/test)
-	$(PACKAGES_TEST)
+# One part after another, on behind what failed; what did is named at the end
+# (e2e/parts says how). No e2e part has the machine to itself; -p 2 is a core each.
+test:
+	@CGO_ENABLED=0 $(GO) run ./e2e/parts \
+		'what the tests need!' '$(MAKE) --no-print-directory deps packages-deps' \
+		'build!' '$(MAKE) --no-print-directory build' \
+		'lint' '$(MAKE) --no-print-directory lint' \
+		'packages' '$(MAKE) --no-print-directory packages' \
+		'tests' '$(GO) test -json -race -timeout 20m $$($(GO) list ./... | grep -v /packaging/test)' \
+		'tests of the packages' '$(PACKAGES_TEST) -json'
 
 e2e: deps build
 	$(GO) test -count=1 -v ./e2e
@@ -87,7 +93,7 @@ NFPM_VERSION := v2.45.2
 NFPM := $(TOOLS)/nfpm-$(NFPM_VERSION)
 
 packages: $(NFPM)
-	@e2e/install.sh gcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross libpam0g-dev make \
+	@e2e/install.sh git gcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross libpam0g-dev make \
 		selinux-policy-dev checkpolicy semodule-utils
 	GO=$(GO) NFPM=$(abspath $(NFPM)) packaging/build.sh dist
 

@@ -40,7 +40,7 @@ compile() {
 	if foreign "$arch"; then
 		sys=$root/build/sysroot-$arch
 		packaging/sysroot.sh "$arch" "$sys" libpam0g libpam0g-dev libaudit1 libcap-ng0
-		flags="-L$sys/usr/lib/$(triplet "$arch") -Wl,-rpath-link,$sys/lib/$(triplet "$arch")"
+		flags="-L$sys/usr/lib/$(triplet "$arch") -Wl,-rpath-link,$sys/usr/lib/$(triplet "$arch")"
 	fi
 	mkdir -p "$to"
 	CGO_ENABLED=1 GOOS=linux GOARCH=$arch CC=$cc \

@@ -9,10 +9,10 @@ folder=${2:?the folder to make}
 shift 2
 packages=${*:?the packages to unpack}
 
-[ "$(cat "$folder/.packages" 2>/dev/null)" != "$packages" ] || exit 0
-
 # The release and the mirror of this machine.
 release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+stamp="$release, usr merged: $packages"
+[ "$(cat "$folder/.packages" 2>/dev/null)" != "$stamp" ] || exit 0
 mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' | grep '/debian/*$' | head -n 1)}
 
 part=$(realpath -m "$folder").part
@@ -35,11 +35,22 @@ apt update
 for deb in "$part"/archives/*.deb; do
 	dpkg-deb -x "$deb" "$part/root"
 done
+# Packages of Debian 12 hold libraries under lib, those of 13 under usr/lib. As on
+# every machine of both, one is a link to the other.
+for dir in "$part"/root/lib "$part"/root/lib64; do
+	merged=$part/root/usr/${dir##*/}
+	mkdir -p "$merged"
+	if [ -d "$dir" ] && [ ! -L "$dir" ]; then
+		cp -a "$dir/." "$merged"
+		rm -r "$dir"
+	fi
+	ln -sfn "usr/${dir##*/}" "$dir"
+done
 # What points to the root of a machine points to this folder's.
 find "$part/root" -type l -lname '/*' | while IFS= read -r link; do
 	target=$part/root$(readlink "$link")
 	[ ! -e "$target" ] || ln -sfn "$(realpath --relative-to="$(dirname "$link")" "$target")" "$link"
 done
-echo "$packages" >"$part/root/.packages"
+echo "$stamp" >"$part/root/.packages"
 mv "$part/root" "$folder"
 rm -rf "$part"

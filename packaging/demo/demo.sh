@@ -1,21 +1,21 @@
 #!/bin/sh
-# make demo: from a fresh Debian machine to a real ssh login with a second factor.
+# make demo: from a fresh Debian machine to real ssh logins with a second factor.
 #
 # Run as root. It installs what is missing, builds, and then works in mount and
 # process namespaces of its own, with private copies of /etc, /run and /var/log:
-# a user "demo" (password "demo"), mfad that writes its mails into a folder, and
-# Debian's sshd on a free port of 127.0.0.1. Nothing of the machine's own logins
-# changes, and all of it ends with this script.
+# users "demo" and "newcomer" (password "demo"), mfad that writes its mails into a
+# folder, and Debian's sshd on a free port of 127.0.0.1. Nothing of the machine's own
+# logins changes, and all of it ends with this script.
 #
-# On a terminal you log in yourself. Without one the script types the answers and
-# shows everything. It exits with 0 only if sshd let the login in.
+# What is seen is the program stage's: a menu on a terminal; without one every scene
+# is played, and the script exits with 0 only if each came to its good end.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=/run/mfa-demo
 control=$work/run/control.sock
-export outbox=$work/outbox
+outbox=$work/outbox
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -26,32 +26,106 @@ die() {
 
 # outside prepares the machine and goes on inside the namespaces.
 outside() {
-	[ "$(id -u)" -eq 0 ] || die "run as root: a private sshd needs it"
+	[ "$(id -u)" -eq 0 ] || die "run as root (sudo make demo): a private sshd needs it"
+	can_separate
+	[ "${DEMO_BUILT-}" = yes ] || prepare
+	if [ "$separation" = private ]; then
+		exec unshare $namespaces --mount-proc --propagation private /bin/sh "$here/demo.sh" inside
+	fi
+	exec unshare $namespaces --propagation unchanged /bin/sh "$here/demo.sh" own_root
+}
+
+# prepare installs what is missing, and builds. DEMO_BUILT=yes says that it was done.
+prepare() {
 	say "what is missing is installed, and built"
 	"$root/e2e/install.sh" gcc libc6-dev libpam0g-dev make perl-base openssh-server openssh-client util-linux
 	gobin=$("$here/go.sh")
 	PATH=$gobin:$PATH make -s -C "$root" build
-	exec unshare --mount --pid --ipc --fork --kill-child --mount-proc --propagation private \
-		/bin/sh "$here/demo.sh" inside
+	(cd "$root" && PATH=$gobin:$PATH CGO_ENABLED=0 go build -o build/demo-stage ./packaging/demo/stage)
+}
+
+namespaces="--mount --pid --ipc --fork --kill-child"
+
+# can_separate finds out how to have mounts and processes of our own, and sets
+# separation: "private" is the usual way, "chroot" that of a folder which is no mount
+# and can therefore not be cut off from the machine's mounts. Where there is none it
+# says what to do.
+can_separate() {
+	if said=$(unshare $namespaces --mount-proc --propagation private true 2>&1); then
+		separation=private
+		return
+	fi
+	if unshare $namespaces --propagation unchanged /bin/sh "$here/demo.sh" own_root_try 2>/dev/null; then
+		separation=chroot
+		return
+	fi
+	echo "demo: this place does not allow mounts and processes of one's own:" >&2
+	echo "  $said" >&2
+	if [ "$(stat -c %i /proc/. 2>/dev/null || echo 0)" != 1 ]; then
+		cat >&2 <<END
+There is no /proc here. In a chroot, first:
+  mount -t proc proc /proc
+END
+		exit 1
+	fi
+	cat >&2 <<END
+It needs root with the capability SYS_ADMIN, and a seccomp filter and an AppArmor
+profile that let it mount. In a container:
+  docker run --privileged ...      (podman likewise), or
+  docker run --cap-add SYS_ADMIN --security-opt seccomp=unconfined \\
+             --security-opt apparmor=unconfined ...
+  LXC, Incus: security.nesting=true. systemd-nspawn: --capability=all.
+On a plain Debian 12 or 13, a virtual machine too, root is enough.
+END
+	exit 1
+}
+
+# own_root goes on with a root that can be cut off. In a chroot "/" is no mount of its
+# own: it cannot be made private, and what is mounted below it could be seen by the
+# machine. But /proc is one: it is made private, covered, and "/" shown below it.
+own_root() {
+	mount --make-private /proc
+	mount -t tmpfs -o mode=0755 tmpfs /proc
+	mkdir /proc/root
+	mount --rbind / /proc/root
+	mount --make-rprivate /proc/root
+	mount -t proc proc /proc/root/proc
+	exec chroot /proc/root "$@"
 }
 
 # private_machine hides the folders that a login reads and writes behind copies.
 private_machine() {
 	mount -t tmpfs -o mode=0755 tmpfs /run
-	mkdir -p /run/sshd /run/lock "$work/run" "$work/home"
+	mkdir -p /run/sshd /run/lock "$work/run"
 	cp -a /etc "$work/etc"
 	mount --bind "$work/etc" /etc
 	mount -t tmpfs -o mode=0755 tmpfs /var/log
+	private_terminals
 }
 
-# demo_user makes the user, in the copy of /etc.
+# private_terminals gives a place without terminals its own, as a chroot is.
+private_terminals() {
+	[ ! -c /dev/pts/ptmx ] || return 0
+	mount -t tmpfs -o mode=0755 tmpfs /dev
+	mkdir /dev/pts /dev/shm
+	for node in null:3 zero:5 full:7 random:8 urandom:9; do
+		mknod -m 666 "/dev/${node%:*}" c 1 "${node#*:}"
+	done
+	mknod -m 666 /dev/tty c 5 0
+	mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts /dev/pts
+	ln -s pts/ptmx /dev/ptmx
+	ln -s /proc/self/fd /dev/fd
+}
+
+# demo_user makes a user with that uid, in the copy of /etc.
 demo_user() {
-	sed -i '/^demo:/d' /etc/passwd /etc/shadow /etc/group
+	sed -i "/^$1:/d" /etc/passwd /etc/shadow /etc/group
 	hash=$(perl -e 'print crypt("demo", q($6$mfademo$))')
-	echo "demo:x:64999:" >>/etc/group
-	echo "demo:x:64999:64999:demo:$work/home:/bin/sh" >>/etc/passwd
-	echo "demo:$hash:19000:0:99999:7:::" >>/etc/shadow
-	chown 64999:64999 "$work/home"
+	echo "$1:x:$2:" >>/etc/group
+	echo "$1:x:$2:$2:demo:$work/home/$1:/bin/sh" >>/etc/passwd
+	echo "$1:$hash:19000:0:99999:7:::" >>/etc/shadow
+	mkdir -p "$work/home/$1"
+	chown "$2:$2" "$work/home/$1"
 }
 
 # pam_stack asks for the password, then for the code.
@@ -65,7 +139,7 @@ session  required  pam_permit.so
 END
 }
 
-# start_mfad starts the daemon and enrolls the user.
+# start_mfad starts the daemon.
 start_mfad() {
 	cat >"$work/mfa.toml" <<END
 [server]
@@ -81,6 +155,8 @@ transport = "outbox"
 path = "$outbox"
 [audit]
 file = "$work/audit.jsonl"
+[lockout]
+failures = 3
 END
 	chmod 600 "$work/mfa.toml"
 	"$root/build/mfad" --config "$work/mfa.toml" 2>"$work/mfad.log" &
@@ -94,7 +170,6 @@ END
 		fi
 		sleep 0.1
 	done
-	"$root/build/mfactl" --socket "$control" enroll demo --email demo@example.com --no-message
 }
 
 # start_sshd starts sshd on the first free port from 2222 on and sets port.
@@ -125,60 +200,25 @@ END
 	die "sshd did not start"
 }
 
-# show_mail prints each mail as it arrives, in one piece, and then moves it to
-# cur, which in a maildir means that it was seen.
-show_mail() {
-	rule=$(printf -- '-%.0s' $(seq 55))
-	while sleep 0.1; do
-		for mail in "$outbox"/new/*; do
-			[ -f "$mail" ] || continue
-			text=$(tr -d '\r' <"$mail" | sed 's/^/| /; s/$/\r/')
-			printf '\n\n\r+-- a mail arrives %s\r\n%s\n+%s------------------\r\n\n' "$rule" "$text" "$rule"
-			mkdir -p "$outbox/cur"
-			mv "$mail" "$outbox/cur/"
-		done
-	done
-}
-
-# log_in runs a real ssh: for the person at the terminal, or with the answers of
-# askpass.sh.
-log_in() {
-	set -- -F none -p "$port" -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no \
-		-o LogLevel=ERROR -o PreferredAuthentications=keyboard-interactive demo@127.0.0.1
-	if [ -t 0 ] && [ -t 1 ]; then
-		say "log in: the password is \"demo\", the code comes by mail; leave with \"exit\""
-		echo "\$ ssh -p $port demo@127.0.0.1"
-		ssh "$@" || true
-	else
-		say "no terminal: the answers are typed for you"
-		echo "\$ ssh -p $port demo@127.0.0.1 id"
-		SSH_ASKPASS=$here/askpass.sh SSH_ASKPASS_REQUIRE=force \
-			ssh -o NumberOfPasswordPrompts=1 "$@" id </dev/null 2>&1 || true
-	fi
-}
-
 # inside runs in the namespaces, where it is process 1.
 inside() {
 	private_machine
-	demo_user
+	demo_user demo 64999
+	demo_user newcomer 64998
 	pam_stack
-	say "mfad runs, and the administrator enrolls the user"
+	say "mfad and a private sshd run"
 	start_mfad
 	start_sshd
-	show_mail &
-	log_in
-	say "what sshd says"
-	grep -E 'Accepted|Failed|PAM' "$work/sshd.log" || true
-	say "what mfad wrote into its audit file"
-	cat "$work/audit.jsonl" 2>/dev/null || true
-	if ! grep -q '^Accepted keyboard-interactive/pam for demo ' "$work/sshd.log"; then
-		die "the login was not let in"
+	if ! "$root/build/demo-stage" -port "$port" -outbox "$outbox" -mfactl "$root/build/mfactl" -control "$control" \
+		-sshd-log "$work/sshd.log"; then
+		die "not every login came to its good end"
 	fi
-	say "logged in with a second factor; nothing of this machine was changed"
+	say "nothing of this machine was changed"
 }
 
-if [ "${1-}" = inside ]; then
-	inside
-else
-	outside
-fi
+case ${1-} in
+inside) inside ;;
+own_root) own_root /bin/sh "$here/demo.sh" inside ;;
+own_root_try) own_root true ;;
+*) outside ;;
+esac

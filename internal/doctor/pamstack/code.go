@@ -3,8 +3,9 @@
 //
 // What to know before trusting it: it follows libpam's own reading
 // (pam_handlers.c) and its own walk (pam_dispatch.c), including what they do with
-// lines that are wrong, and a test holds both against the real libpam on random
-// stacks. What a module can answer is from its manual page; one that is not known
+// lines that are wrong. Releases read differently: the reading is that of the
+// libpam found in the given folder. A test holds all of it against the real libpam,
+// of Debian 12 and of Debian 13, on random stacks. What a module can answer is from its manual page; one that is not known
 // here is taken for a first factor that may say anything. Nothing is executed and
 // nothing outside of the given folder is read.
 package pamstack
@@ -55,8 +56,8 @@ func (c Code) String() string {
 }
 
 // An action says what a code does to a stack. Above zero it is a jump over so
-// many modules.
-type action int
+// many modules. Like libpam's it has 32 bits.
+type action int32
 
 const (
 	actIgnore action = -iota
@@ -69,9 +70,6 @@ const (
 )
 
 var actionNames = []string{"ignore", "ok", "done", "bad", "die", "reset"}
-
-// maxJump bounds what a jump can say; no stack is that long.
-const maxJump = 1 << 20
 
 // actions holds what each code does.
 type actions [codes]action
@@ -99,7 +97,7 @@ func (a *actions) fill(act action) {
 // controlActions returns what the control field of a line means, other than
 // include and substack. An error says why a bracketed one cannot be read: libpam
 // then takes every code for a failure.
-func controlActions(control string) (actions, error) {
+func controlActions(control string, ed edition) (actions, error) {
 	a := all(actUnset)
 	rest := actIgnore
 	switch strings.ToLower(control) {
@@ -112,7 +110,7 @@ func controlActions(control string) (actions, error) {
 	case "sufficient":
 		a[Success], a[NewAuthtokReqd] = actDone, actDone
 	default:
-		if err := a.parse(control); err != nil {
+		if err := a.parse(control, ed); err != nil {
 			return a, err
 		}
 		rest = actBad

@@ -14,12 +14,12 @@ func (e controlError) Error() string {
 
 // parse reads what stands within the brackets: "success=2 default=ignore". On an
 // error every code is a failure, as for libpam.
-func (a *actions) parse(text string) error {
+func (a *actions) parse(text string, ed edition) error {
 	for {
 		if text = trimSpace(text); text == "" {
 			return nil
 		}
-		if err := a.parsePair(&text); err != nil {
+		if err := a.parsePair(&text, ed); err != nil {
 			*a = allBad()
 			return err
 		}
@@ -28,7 +28,7 @@ func (a *actions) parse(text string) error {
 
 // parsePair takes one "code=action" off the text. Names match by their beginning,
 // so that no space is needed behind an action.
-func (a *actions) parsePair(text *string) error {
+func (a *actions) parsePair(text *string, ed edition) error {
 	code, rest, found := codes, *text, false
 	for i, name := range names {
 		if rest, found = strings.CutPrefix(*text, name); found {
@@ -46,7 +46,7 @@ func (a *actions) parsePair(text *string) error {
 	if !found {
 		return controlError{"=", *text}
 	}
-	act, rest, err := parseAction(trimSpace(rest))
+	act, rest, err := parseAction(trimSpace(rest), ed)
 	if err != nil {
 		return err
 	}
@@ -59,18 +59,15 @@ func (a *actions) parsePair(text *string) error {
 	return nil
 }
 
-func parseAction(text string) (action, string, error) {
+func parseAction(text string, ed edition) (action, string, error) {
 	for i, name := range actionNames {
 		if rest, ok := strings.CutPrefix(text, name); ok {
 			return -action(i), rest, nil
 		}
 	}
 	digits := len(text) - len(strings.TrimLeft(text, "0123456789"))
-	n := action(0)
-	for _, d := range text[:digits] {
-		n = min(n*10+action(d-'0'), maxJump)
-	}
-	if n == 0 {
+	n, err := ed.jump(text[:digits])
+	if err != nil || n == 0 {
 		return 0, "", controlError{"an action or a jump above 0", text}
 	}
 	return n, text[digits:], nil

@@ -6,17 +6,20 @@ import (
 	"testing/fstest"
 )
 
-// FuzzStack holds reading and exploring any file to ending, without a panic, and
+// FuzzStack holds, in both editions, reading and exploring any file to ending, without a panic, and
 // every way to what Run makes of it.
 func FuzzStack(f *testing.F) {
-	f.Add("auth required pam_unix.so\nauth required pam_mfa.so\n", "auth include test\n")
-	f.Add("@include other\nauth substack other\nauth [success=2 default=die] pam_unix.so\n", "auth sufficient pam_rootok.so")
-	f.Add("auth [success=9999999999 default=bad", "auth \\\n required [a\\]b] x")
-	f.Add("@include test", "@include other")
-	f.Fuzz(func(t *testing.T, test, other string) {
+	f.Add("auth required pam_unix.so\nauth required pam_mfa.so\n", "auth include test\n", true)
+	f.Add("@include other\nauth substack other\nauth [success=2 default=die] pam_unix.so\n", "auth sufficient pam_rootok.so", false)
+	f.Add("auth [success=9999999999 default=bad", "auth \\\n required [a\\]b] x", true)
+	f.Add("@include test", "@include other", false)
+	f.Fuzz(func(t *testing.T, test, other string, old bool) {
 		fsys := fstest.MapFS{
 			"etc/pam.d/test":  {Data: []byte(test)},
 			"etc/pam.d/other": {Data: []byte(other)},
+		}
+		if old {
+			fsys["usr/lib/libpam.so.0"] = &fstest.MapFile{Data: []byte("\x7fELF")}
 		}
 		s, err := Load(fsys, "test")
 		if err != nil {

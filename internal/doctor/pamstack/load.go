@@ -23,8 +23,8 @@ const (
 // folders are where libpam looks for a service, in this order.
 var folders = []string{"etc/pam.d", "usr/lib/pam.d", "usr/etc/pam.d"}
 
-// maxDepth bounds includes within includes, as PAM_SUBSTACK_MAX_LEVEL does;
-// maxLines and maxFile bound what we hold in memory.
+// maxDepth bounds substacks within substacks, and from 1.6.0 on every include within
+// an include, as PAM_SUBSTACK_MAX_LEVEL does; maxLines and maxFile bound what we hold in memory.
 const (
 	maxDepth = 16
 	maxLines = 5000
@@ -105,13 +105,14 @@ func Load(fsys fs.FS, name string) (*Service, error) {
 	}
 	name = strings.ToLower(name) // as pam_start(3) does
 	s := &Service{Name: name}
-	own := loader{fsys: fsys, stacks: map[Kind][]Line{}}
+	ed := editionOf(fsys)
+	own := loader{fsys: fsys, ed: ed, stacks: map[Kind][]Line{}}
 	file, whole, err := own.load(name, anyKind, 0, 0)
 	if err != nil {
 		return nil, err
 	}
 	s.File, s.stacks = file, own.stacks
-	other := loader{fsys: fsys, stacks: map[Kind][]Line{}}
+	other := loader{fsys: fsys, ed: ed, stacks: map[Kind][]Line{}}
 	otherFile, otherWhole := "", true
 	if (whole || file == "") && own.refused == "" {
 		if otherFile, otherWhole, err = other.load("other", anyKind, 0, 0); err != nil {
@@ -175,6 +176,7 @@ func shadowed(fsys fs.FS, before []string, name string) bool {
 // A loader collects the lines of one service.
 type loader struct {
 	fsys    fs.FS
+	ed      edition
 	stacks  map[Kind][]Line
 	count   int
 	refused string // why libpam gives the service up
@@ -191,7 +193,7 @@ func (l *loader) load(name string, only Kind, depth, level int) (file string, wh
 	if err != nil || file == "" {
 		return "", false, err
 	}
-	lines, whole := logicalLines(data)
+	lines, whole := l.ed.lines(data)
 	for _, line := range lines {
 		if err := l.add(file, line, only, depth, level); err != nil {
 			return "", false, err
@@ -274,7 +276,7 @@ func (l *loader) addTo(kind Kind, line Line, text string, depth int) error {
 		return l.include(name, kind, depth, line)
 	}
 	var err error
-	line.actions, err = controlActions(control)
+	line.actions, err = controlActions(control, l.ed)
 	switch {
 	case !ok:
 		line.actions = allBad()
@@ -292,7 +294,7 @@ func (l *loader) addTo(kind Kind, line Line, text string, depth int) error {
 // line that fails is added around it; for an @include, which is of no one kind,
 // libpam gives the whole service up.
 func (l *loader) include(name string, only Kind, depth int, line Line) error {
-	if name != "" && depth+1 < maxDepth {
+	if name != "" && !l.ed.tooDeep(depth+1, line.level) {
 		file, whole, err := l.load(name, only, depth+1, line.level)
 		if err != nil || file != "" && whole {
 			return err

@@ -89,9 +89,9 @@ func (w *walk) next(lines []Line, answer Code) {
 		if act == actDie {
 			here = lastOf(lines, here, line.level)
 		}
-	case act > 0:
+	case act != actIgnore:
 		var left action
-		if here, left = jump(lines, here, line.level, act); left > 0 {
+		if here, left = jump(lines, here, line.level, act); left != 0 {
 			w.saved = saved{negative, mustFail} // "bad jump in stack"
 		}
 	}

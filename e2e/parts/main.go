@@ -1,0 +1,186 @@
+// Parts runs what "make test" is made of, one part after another, goes on behind one
+// that failed, and says at the end what failed: the last screen names it.
+//
+//	parts NAME COMMAND [NAME COMMAND]...
+//
+// What to know before trusting it: commands are bash's. A line of theirs that is an
+// event of "go test -json" is taken in: shown are the lines that go test closes a
+// package with, and everything that a test said that did not pass; all other lines
+// pass through as they are. Where a name ends with "!" the parts behind it need it,
+// and are not run when it failed. The last line is "N passed, N failed, N skipped",
+// of tests, and of parts that failed without one. With CI=true a test that was
+// skipped has failed. The exit status is 0 only if nothing failed and a test ran.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	args := os.Args[1:]
+	if len(args) == 0 || len(args)%2 != 0 {
+		fmt.Fprintln(os.Stderr, "usage: parts NAME COMMAND [NAME COMMAND]...")
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	r := run{out: os.Stdout, strict: os.Getenv("CI") == "true"}
+	r.all(ctx, args)
+	status := r.sum()
+	stop()
+	os.Exit(status)
+}
+
+// A run goes through the parts.
+type run struct {
+	out     io.Writer
+	strict  bool // what was skipped has failed
+	passed  int
+	failed  []failure
+	skipped []failure
+	unrun   []string // parts that were not run
+}
+
+// A failure is what did not pass: a test of a package, or a part without one.
+type failure struct{ where, what string }
+
+// all runs the parts.
+func (r *run) all(ctx context.Context, args []string) {
+	for len(args) > 0 {
+		name, needed := strings.CutSuffix(args[0], "!")
+		command := args[1]
+		args = args[2:]
+		if r.part(ctx, name, command) || ctx.Err() == nil && !needed {
+			continue
+		}
+		for ; len(args) > 0; args = args[2:] {
+			r.unrun = append(r.unrun, strings.TrimSuffix(args[0], "!"))
+		}
+	}
+}
+
+// part runs one part and reports whether all is well.
+func (r *run) part(ctx context.Context, name, command string) bool {
+	_, _ = fmt.Fprintf(r.out, "\n== %s\n", name)
+	before, begin := len(r.failed), time.Now()
+	cmd := exec.CommandContext(ctx, "bash", "-c", command)
+	cmd.Stderr = os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err == nil {
+		r.read(out)
+		err = cmd.Wait()
+	}
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
+	if err != nil && len(r.failed) == before {
+		r.failed = append(r.failed, failure{name, fmt.Sprintf("%v (what it said is above)", err)})
+	}
+	_, _ = fmt.Fprintf(r.out, "== %s: %s\n", name, time.Since(begin).Round(time.Second))
+	return err == nil && len(r.failed) == before
+}
+
+// An event is one of "go test -json": go doc test2json.
+type event struct {
+	Action, Package, ImportPath, Test, Output string
+	Elapsed                                   float64
+}
+
+// read takes the output of a part until its end.
+func (r *run) read(out io.Reader) {
+	packages := map[string]*pkg{}
+	lines := bufio.NewReader(out)
+	for {
+		line, err := lines.ReadBytes('\n')
+		var e event
+		switch {
+		case len(line) == 0:
+		case !bytes.HasPrefix(line, []byte(`{`)) || json.Unmarshal(line, &e) != nil || e.Action == "":
+			_, _ = r.out.Write(line)
+		case e.Action == "build-output":
+			_, _ = io.WriteString(r.out, e.Output)
+		case e.Package != "":
+			if packages[e.Package] == nil {
+				packages[e.Package] = &pkg{name: e.Package, tests: map[string]*test{}}
+			}
+			r.take(packages[e.Package], e)
+		}
+		if err != nil {
+			break
+		}
+	}
+	for _, p := range packages {
+		if !p.ended { // go test itself was ended
+			r.endPackage(p, event{Action: "fail"})
+		}
+	}
+}
+
+// sum says what failed, ends with the closing line and returns the exit status.
+func (r *run) sum() int {
+	if r.strict {
+		for _, s := range r.skipped {
+			r.failed = append(r.failed, failure{s.where, s.what + " (skipped)"})
+		}
+		r.skipped = nil
+	}
+	r.list("skipped", r.skipped)
+	r.list("FAILED", r.failed)
+	if len(r.unrun) > 0 {
+		_, _ = fmt.Fprintf(r.out, "\nnot run: %s\n", strings.Join(r.unrun, ", "))
+	}
+	tail := ""
+	if len(r.skipped) > 0 {
+		tail = fmt.Sprintf(", %d skipped", len(r.skipped))
+	}
+	_, _ = fmt.Fprintf(r.out, "\n%d passed, %d failed%s\n", r.passed, len(r.failed), tail)
+	if len(r.failed) > 0 || len(r.unrun) > 0 || r.passed == 0 {
+		return 1
+	}
+	return 0
+}
+
+// most is how many names of one package are listed: all shall fit on a screen.
+const most = 12
+
+// list writes names, by package.
+func (r *run) list(title string, found []failure) {
+	if len(found) == 0 {
+		return
+	}
+	var order []string
+	byWhere := map[string][]string{}
+	for _, f := range found {
+		if byWhere[f.where] == nil {
+			order = append(order, f.where)
+		}
+		byWhere[f.where] = append(byWhere[f.where], f.what)
+	}
+	_, _ = fmt.Fprintf(r.out, "\n%s:\n", title)
+	for _, where := range order {
+		_, _ = fmt.Fprintf(r.out, "  %s\n", where)
+		for i, what := range byWhere[where] {
+			if i == most {
+				_, _ = fmt.Fprintf(r.out, "    and %d more\n", len(byWhere[where])-most)
+				break
+			}
+			_, _ = fmt.Fprintf(r.out, "    %s\n", what)
+		}
+	}
+}
