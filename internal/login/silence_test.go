@@ -30,7 +30,9 @@ func TestFarEnd(t *testing.T) {
 		{"messages are shown", 1, []mfa.Prompt{info, ask, failure}, mfa.WrongCode, []mfa.Prompt{info, ask, failure}},
 		{"silent: nothing to say", pamSilent, []mfa.Prompt{ask}, mfa.Accepted, []mfa.Prompt{ask}},
 		{
-			"silent: in the next prompt, once", pamSilent | 1, []mfa.Prompt{info, failure, ask, ask}, mfa.Accepted,
+			"silent: in the next prompt, once", pamSilent | 1,
+			[]mfa.Prompt{info, failure, ask, ask},
+			mfa.Accepted,
 			[]mfa.Prompt{{Kind: mfa.AskHidden, Text: "info\nfailure\nCode: "}, ask},
 		},
 		{"silent: at the end", pamSilent, []mfa.Prompt{ask, failure}, mfa.Exhausted, []mfa.Prompt{ask, enter("failure")}},
