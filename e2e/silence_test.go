@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -52,9 +53,9 @@ func TestSudoIsToldWhatItMustKnow(t *testing.T) {
 		c.expect(t, codeOrMenu)
 		c.send("m")
 		c.pick(t, byBackup, "")
-		c.expect(t, `Backup code: $`)
+		c.expect(t, backupPrompt)
 		c.send(codes[0])
-		c.expectTold(t, `9 backup codes are left`)
+		expectSaid(t, c.expectInAfter(t), "9 backup codes are left")
 	})
 	t.Run("the third wrong code", func(t *testing.T) {
 		c := s.sudo(alice)
@@ -105,4 +106,57 @@ func TestSilentProgramWithoutAnybody(t *testing.T) {
 	maySudo(t, bob)
 	c := s.as(bob, "sh", "-c", "echo "+password+" | sudo -S sh -c '"+greet+"'")
 	c.expectOut(t)
+}
+
+// shell is a login of a by ssh, for a shell. Sshd shows messages that come after the
+// last prompt twice there: once when the login succeeds, once more above the shell.
+func (s *site) shell(a account) *terminal {
+	s.t.Helper()
+	cmd := s.sshCommand(a, "RequestTTY=force")
+	cmd.Args = slices.Delete(cmd.Args, len(cmd.Args)-1, len(cmd.Args))
+	c := open(s.t, cmd)
+	c.expect(s.t, `Password: $`)
+	c.send(password)
+	return c
+}
+
+// expectOnce ends the test unless c was let in and wrote each of the words once.
+func (c *terminal) expectOnce(t *testing.T, words ...string) {
+	t.Helper()
+	c.send("echo let-in-e$((1+1))e; exit")
+	said := c.expectInAfter(t)
+	for _, w := range words {
+		if n := strings.Count(said, w); n != 1 {
+			t.Errorf("%q is said %d times: %q", w, n, said)
+		}
+	}
+}
+
+func TestASSHShellIsToldOnce(t *testing.T) {
+	for _, release := range []string{"12", "13"} {
+		t.Run(release, func(t *testing.T) {
+			s, clock := inProcess(t, `policy.mode = "optional"`, "policy.opt_out = true")
+			if release == "13" {
+				onDebian13(t, s)
+			}
+			alice, bob := newAccount(t, "alice"), newAccount(t, "bob")
+			c := s.shell(alice)
+			c.pick(t, offerApp, "")
+			c.addApp(t, clock)
+			codes := c.keep(t)
+			c.expectOnce(t, "Done: it works.")
+
+			c = s.shell(alice)
+			c.expect(t, codeOrMenu)
+			c.send("m")
+			c.pick(t, byBackup, "")
+			c.expect(t, backupPrompt)
+			c.send(codes[0])
+			c.expectOnce(t, "9 backup codes are left")
+
+			c = s.shell(bob)
+			c.pick(t, offerSkip, "")
+			c.expectOnce(t, "you are not asked again")
+		})
+	}
 }
