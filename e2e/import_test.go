@@ -77,7 +77,7 @@ func TestImportGoogleAuthenticator(t *testing.T) {
 	c.send(scratch[0]) // used with google-authenticator
 	c.expect(t, `not right[^\0]*`+backupPrompt)
 	c.send(scratch[1][:4] + " " + scratch[1][4:])
-	expectSaid(t, c.expectIn(t), fmt.Sprintf("%d backup codes are left", len(scratch)-2))
+	expectSaid(t, c.expectInAfter(t), fmt.Sprintf("%d backup codes are left", len(scratch)-2))
 
 	c = s.begin(alice)
 	c.expect(t, codeOrMenu)

@@ -58,6 +58,8 @@ func TestSudo(t *testing.T) {
 			c.expect(t, `not right[^\0]*Code[^\n]*: $`)
 		}
 		c.send(bad)
+		c.expect(t, `not right[^\0]*`+pressEnter)
+		c.send("")
 		c.expectOut(t)
 		s.expectFailures(alice, 3)
 	})

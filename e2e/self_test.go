@@ -146,7 +146,7 @@ func TestNewBackupCodesEndTheOldOnes(t *testing.T) {
 	c.send(old[0])
 	c.expect(t, `not right[^\0]*`+backupPrompt)
 	c.send(codes[0])
-	expectSaid(t, c.expectIn(t), "9 backup codes are left")
+	expectSaid(t, c.expectInAfter(t), "9 backup codes are left")
 }
 
 func TestOptOut(t *testing.T) {

@@ -24,7 +24,7 @@ const (
 	emailPrompt  = `Email address: $`
 	keptPrompt   = `Press Enter when they are kept: $`
 	codeWanted   = `Code: $`
-	codeOrMenu   = `Code \(r = resend, m = other method\): $`
+	codeOrMenu   = `Code \((?:r = resend, )?m = other method\): $` // of a code that is sent, or not
 	backupPrompt = `Backup code: $`
 )
 

@@ -130,9 +130,9 @@ func TestFirstLoginEnrollsAPhone(t *testing.T) {
 	c.expect(t, phonePrompt)
 	for _, wrong := range [][2]string{
 		{"4155552671", "Begin the number with + and the country code"},
-		{"+1-415-555-2671", "Leave out spaces, dashes and brackets"},
-		{"+1(415)5552671", "Leave out spaces, dashes and brackets"},
-		{"+1 415 555 2671", "Leave out spaces, dashes and brackets"},
+		{"+1-415-555-2671", "Leave out dashes, points and brackets"},
+		{"+1(415)5552671", "Leave out dashes, points and brackets"},
+		{"+1 415 555 26 71 99 9", "This number is too long"},
 		{"+1415555", "too short"},
 		{"+141555526711234567", "too long"},
 		{"+1800FLOWERS", "no letters"},

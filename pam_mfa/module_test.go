@@ -366,8 +366,9 @@ func TestUnavailableSilently(t *testing.T) {
 	t.Parallel()
 	got := newStack(t).login(t, []string{"-s"})
 	got.wantAuth(t, pam.ErrAuthinfoUnavail)
-	if said := got.named("conv"); len(said) != 0 {
-		t.Errorf("PAM_SILENT, and the user saw %v", said)
+	said := got.named("conv")
+	if len(said) != 1 || !strings.Contains(said[0].text, "Press Enter to go on: ") {
+		t.Errorf("PAM_SILENT, and the user saw %v; want one prompt", said)
 	}
 }
 

@@ -158,12 +158,6 @@ static int describe(struct login *in)
 
 /* The application's conversation, lent to the relay. */
 
-static void show(const struct login *in, int style, const char *text)
-{
-	if (!(in->flags & PAM_SILENT))
-		pam_prompt(in->pamh, style, NULL, "%s", text);
-}
-
 static void say(void *who, bool failure, const char *text)
 {
 	struct login *in = who;
@@ -171,7 +165,29 @@ static void say(void *who, bool failure, const char *text)
 	if (in->options.debug)
 		pam_syslog(in->pamh, LOG_DEBUG, "mfad says %zu bytes%s", strlen(text),
 			   failure ? ", an error" : "");
-	show(in, failure ? PAM_ERROR_MSG : PAM_TEXT_INFO, text);
+	if (!(in->flags & PAM_SILENT))
+		pam_prompt(in->pamh, failure ? PAM_ERROR_MSG : PAM_TEXT_INFO, NULL, "%s", text);
+}
+
+/*
+ * An application with PAM_SILENT (sudo) shows no messages, and its user would
+ * take the refusal for a wrong password: there the text is a prompt, and what is
+ * typed is thrown away.
+ */
+static void tell_unavailable(const struct login *in)
+{
+	static const char text[] = "The second factor cannot be checked right now. Please try again later.";
+	char *line = NULL;
+
+	if (!(in->flags & PAM_SILENT)) {
+		pam_prompt(in->pamh, PAM_ERROR_MSG, NULL, "%s", text);
+		return;
+	}
+	pam_prompt(in->pamh, PAM_PROMPT_ECHO_ON, &line, "%s\nPress Enter to go on: ", text);
+	if (line != NULL) {
+		explicit_bzero(line, strlen(line));
+		free(line);
+	}
 }
 
 static char *ask(void *who, bool echo, const char *text)
@@ -294,8 +310,7 @@ static int authenticate(struct login *in)
 	m = meaning_of(v.outcome, &in->options);
 	report(in, &v, &m);
 	if (m.code == PAM_AUTHINFO_UNAVAIL && !v.spoken)
-		show(in, PAM_ERROR_MSG,
-		     "The second factor cannot be checked right now. Please try again later.");
+		tell_unavailable(in);
 	return m.code;
 }
 

@@ -123,6 +123,16 @@ func (c *Conversation) Line(ctx context.Context, kind mfa.PromptKind, text strin
 	return answer, err
 }
 
+// Patience says how long the next prompt waits, for people: code.entry_timeout, or
+// what is left of the login.
+func (c *Conversation) Patience(ctx context.Context) string {
+	wait := time.Duration(c.cfg.Code.EntryTimeout)
+	if end, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(end))
+	}
+	return spanLeft(wait)
+}
+
 // codeKind is how a code is asked for.
 func (c *Conversation) codeKind() mfa.PromptKind {
 	if c.cfg.Prompt.Echo {

@@ -13,7 +13,8 @@ import (
 // How prompts end. Programs wait for these.
 const (
 	EndCode       = "Code: "
-	EndCodeOrMenu = "Code (r = resend, m = other method): "
+	EndCodeOrMenu = "Code (r = resend, m = other method): " // of a code that is sent
+	EndCodeMenu   = "Code (m = other method): "             // of one that is not
 	EndBackup     = "Backup code: "
 	EndRecovery   = "Recovery code: "
 )

@@ -54,7 +54,7 @@ func textGoodFor(lifetime time.Duration) string {
 
 func textCodeAlreadySent(masked string, ago, left time.Duration) string {
 	return fmt.Sprintf("A code was sent to %s %s ago.\nIt is still good for %s. Type r for a new one.",
-		masked, Span(ago), Span(left))
+		masked, Span(ago), spanLeft(left))
 }
 
 func textCodeResent(masked string) string {
@@ -141,21 +141,33 @@ func fold(text string) string {
 	return b.String()
 }
 
+// spanLeft says how long something lasts yet, rounded down, so that nobody counts on
+// time that is not there.
+func spanLeft(d time.Duration) string {
+	unit, _ := unitOf(d)
+	return Span(d.Truncate(unit))
+}
+
 // Span says a duration as people do, rounded up, so that nobody is told to come
 // back too early.
 func Span(d time.Duration) string {
-	unit, name := time.Second, "second"
-	switch {
-	case d > 48*time.Hour:
-		unit, name = 24*time.Hour, "day"
-	case d > 2*time.Hour:
-		unit, name = time.Hour, "hour"
-	case d > 90*time.Second:
-		unit, name = time.Minute, "minute"
-	}
+	unit, name := unitOf(d)
 	n := max(1, (d+unit-1)/unit)
 	if n == 1 {
 		return "1 " + name
 	}
 	return fmt.Sprintf("%d %ss", n, name)
+}
+
+// unitOf returns the unit in which people say a duration.
+func unitOf(d time.Duration) (unit time.Duration, name string) {
+	switch {
+	case d > 48*time.Hour:
+		return 24 * time.Hour, "day"
+	case d > 2*time.Hour:
+		return time.Hour, "hour"
+	case d > 90*time.Second:
+		return time.Minute, "minute"
+	}
+	return time.Second, "second"
 }

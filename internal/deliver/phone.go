@@ -18,9 +18,10 @@ const phoneExample = "+17891234567"
 const maxPhoneDigits = 15
 
 // ParsePhone returns the number that s stands for in its one canonical form,
-// E.164: a plus and digits, nothing between them. Numbers that no country gives out, premium-rate and shared-cost
-// numbers are refused, and if regions is not empty, numbers of any region but
-// those (ISO 3166-1 codes in capitals).
+// E.164: a plus and digits. White space in s does not count; anything else between
+// the digits is refused, as are numbers that no country gives out, premium-rate and
+// shared-cost numbers, and if regions is not empty, numbers of any region but those
+// (ISO 3166-1 codes in capitals).
 //
 // The error is one sentence for the person who typed s. It says what is wrong,
 // ends with an example and repeats nothing of s.
@@ -37,7 +38,7 @@ func ParsePhone(s string, regions []string) (e164 string, err error) {
 
 // phoneDigits returns s without its plus.
 func phoneDigits(s string) (digits, wrong string) {
-	s = strings.Trim(s, " \t\r\n")
+	s = strings.Join(strings.Fields(s), "") // written in groups, as people do
 	number, plus := strings.CutPrefix(s, "+")
 	switch {
 	case s == "":
@@ -49,8 +50,8 @@ func phoneDigits(s string) (digits, wrong string) {
 	case !plus:
 		return "", "Begin the number with + and the country code"
 	}
-	if strings.ContainsAny(number, " -./()") {
-		return "", "Leave out spaces, dashes and brackets"
+	if strings.ContainsAny(number, "-./()") {
+		return "", "Leave out dashes, points and brackets"
 	}
 	if strings.ContainsFunc(number, func(r rune) bool { return !isDigit(r) }) {
 		return "", "After the + there are digits only"

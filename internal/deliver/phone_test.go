@@ -7,14 +7,16 @@ import (
 
 func TestParsePhone(t *testing.T) {
 	for in, want := range map[string]string{
-		"+17891234567":     "+17891234567", // the documented example
-		"+14155552671":     "+14155552671",
-		"  +14155552671\n": "+14155552671",
-		"+4915112345678":   "+4915112345678",
-		"+4407911123456":   "+447911123456", // people write the trunk zero
-		"+390236618300":    "+390236618300", // and Italy keeps it
-		"+5511912345678":   "+5511912345678",
-		"+80012345678":     "+80012345678",
+		"+17891234567":                 "+17891234567", // the documented example
+		"+14155552671":                 "+14155552671",
+		"  +14155552671\n":             "+14155552671",
+		"+49 170 1234567":              "+491701234567",
+		"+ 1 415\u00a0555\u20092671\t": "+14155552671",
+		"+4915112345678":               "+4915112345678",
+		"+4407911123456":               "+447911123456", // people write the trunk zero
+		"+390236618300":                "+390236618300", // and Italy keeps it
+		"+5511912345678":               "+5511912345678",
+		"+80012345678":                 "+80012345678",
 	} {
 		if got, err := ParsePhone(in, nil); got != want || err != nil {
 			t.Errorf("%q: %q, %v, want %q", in, got, err, want)
@@ -36,9 +38,9 @@ func TestParsePhoneSaysWhatIsWrong(t *testing.T) {
 		{"+1800FLOWERS", "A number has digits only, no letters", nil},
 		{"alice@example.com", "A number has digits only, no letters", nil},
 		{"+14155552671 ext 5", "A number has digits only, no letters", nil},
-		{"+1 789-123-4567", "Leave out spaces, dashes and brackets", nil},
-		{"+1(415)5552671", "Leave out spaces, dashes and brackets", nil},
-		{"+1.415.555.2671", "Leave out spaces, dashes and brackets", nil},
+		{"+1 789-123-4567", "Leave out dashes, points and brackets", nil},
+		{"+1(415)5552671", "Leave out dashes, points and brackets", nil},
+		{"+1.415.555.2671", "Leave out dashes, points and brackets", nil},
 		{"+14155552671#5", "After the + there are digits only", nil},
 		{"++14155552671", "After the + there are digits only", nil},
 		{"+1415555267\x001", "After the + there are digits only", nil},

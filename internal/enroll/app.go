@@ -101,7 +101,7 @@ func (s *Service) poseApp(ctx context.Context, c *challenge.Conversation, q chal
 	if setup.drawing != "" {
 		q.Text, q.Keys = q.Text+"\nType q to see it as a QR code.", append(q.Keys, keyDrawing)
 	}
-	q.Text += "\nThen type the code that the app shows."
+	q.Text += fmt.Sprintf("\nThen type the code that the app shows. You have %s; if that is not enough, begin again from here, and this key stays.", c.Patience(ctx))
 	if others {
 		q.Text, q.Keys = q.Text+"\nType m for another method.", append(q.Keys, "m")
 	}

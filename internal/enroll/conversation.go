@@ -40,7 +40,7 @@ func (s *Service) AtLogin(ctx context.Context, c *challenge.Conversation, may mf
 	}
 	intro := "A second factor is needed for this account."
 	if may.Skip {
-		intro = "A second factor protects this account."
+		intro = "A second factor protects this account. If you skip it you are not asked again; mfactl enroll sets it up later."
 	}
 	return s.set(ctx, c, may, begun, intro)
 }
@@ -146,7 +146,6 @@ func (s *Service) skip(ctx context.Context, c *challenge.Conversation) (mfa.Verd
 	if err := s.OptOut(ctx, c); err != nil {
 		return c.Failed(ctx, err)
 	}
-	c.Say(ctx, mfa.Info, "You will not be asked again. To set it up later: mfactl enroll")
 	return mfa.Verdict{Outcome: mfa.Exempt, Reason: "the user chose to skip it"}, nil
 }
 
@@ -173,11 +172,17 @@ func (s *Service) setContact(ctx context.Context, c *challenge.Conversation, m m
 	if err != nil {
 		return c.Failed(ctx, err)
 	}
+	typed := false
 	for {
 		if to.To == "" {
-			if to.To, err = s.askContact(ctx, c, m); err != nil {
+			to.To, err = s.askContact(ctx, c, m, others)
+			switch {
+			case errors.Is(err, errOther):
+				return s.other(ctx, c, mfa.Verdict{})
+			case err != nil:
 				return c.NoAnswer(ctx, m, err)
 			}
+			typed = true
 			if err := s.begin(ctx, c, mfa.Enrolling{Method: m, To: to.To, Began: s.Now()}); err != nil {
 				return c.Failed(ctx, err)
 			}
@@ -189,6 +194,9 @@ func (s *Service) setContact(ctx context.Context, c *challenge.Conversation, m m
 		}
 		if end != nil {
 			return *end, err
+		}
+		if typed { // whole, or a slip could not be seen
+			q.Text += "\nYou typed " + to.To + "."
 		}
 		q.Text, q.Keys = q.Text+"\nType c to correct the "+whereto[m].what, []string{"c"}
 		if others {
@@ -222,12 +230,20 @@ var whereto = map[mfa.Method]struct{ what, end string }{
 	mfa.SMS:   {"number", endPhone},
 }
 
-func (s *Service) askContact(ctx context.Context, c *challenge.Conversation, m mfa.Method) (string, error) {
+// askContact has an address or a number typed. The error is errOther if the person
+// wants another method, if there are others.
+func (s *Service) askContact(ctx context.Context, c *challenge.Conversation, m mfa.Method, others bool) (string, error) {
 	text := "Where shall codes go?"
+	if others {
+		text += " Type m for another method."
+	}
 	for {
 		answer, err := c.Line(ctx, mfa.Ask, text+"\n"+whereto[m].end)
 		if err != nil {
 			return "", err
+		}
+		if others && strings.EqualFold(strings.TrimSpace(answer), "m") {
+			return "", errOther
 		}
 		address, err := s.parseContact(m, answer)
 		if err == nil {
@@ -331,7 +347,9 @@ func (s *Service) finish(ctx context.Context, c *challenge.Conversation, may mfa
 	if err != nil {
 		return c.Failed(ctx, err)
 	}
-	if _, err := c.Line(ctx, mfa.Ask, BackupText(codes)+"\n"+endKept); err != nil {
+	text := fmt.Sprintf("%s\nDone: it works. This screen waits %s; if it goes away, all of it is good, and the next login asks for it.\n%s",
+		BackupText(codes), c.Patience(ctx), endKept)
+	if _, err := c.Line(ctx, mfa.Ask, text); err != nil {
 		// They are set up and have proven it; the codes can be made anew.
 		s.Log.Warn("nobody confirmed to have kept the backup codes", "user", c.Account.ID.Name, "error", err)
 	}

@@ -14,8 +14,7 @@ func TestMethodFailuresAreCountedByMethod(t *testing.T) {
 	_, codes := withApp(d)
 	d.failTOTP(2)
 	d.login(request("bob"), mfa.Accepted,
-		step{"app shows", say("m"), nil}, step{"Backup code", say("2"), nil}, step{"backup codes", say(codes[0]), nil},
-		step{want: "backup codes are left"})
+		step{"app shows", say("m"), nil}, step{"Backup code", say("2"), nil}, step{"backup codes are left", say(codes[0]), nil})
 	if st := d.state("bob"); st.MethodFailures[mfa.TOTP] != 2 || len(st.Failures) != 0 {
 		t.Errorf("after success with another method: %+v", st)
 	}
@@ -73,12 +72,12 @@ func TestDisabledMethodIsSetUpAnew(t *testing.T) {
 		}
 	}
 	setUp := step{want: "What do you want to set up"}
-	add(mfa.WrongCode, step{"backup codes", say(codes[0]), nil}, step{want: "2 backup codes are left"}, setUp,
+	add(mfa.WrongCode, step{"2 backup codes are left", say(codes[0]), nil}, setUp,
 		wrong("type the code"), step{want: "not right", err: mfa.ErrNoConversation})
 	if st := d.state("bob"); !st.Disabled(mfa.TOTP) || st.MethodFailures[mfa.TOTP] != mfa.MaxMethodFailures {
 		t.Errorf("after a setup that was not completed: %+v", st.MethodFailures)
 	}
-	add(mfa.Accepted, step{"backup codes", say(codes[1]), nil}, step{want: "1 backup code is left"}, setUp,
+	add(mfa.Accepted, step{"1 backup code is left", say(codes[1]), nil}, setUp,
 		step{"type the code", a.shows(), nil}, step{want: "it works"})
 	d.advance(30 * time.Second)
 	d.login(request("bob"), mfa.Accepted, step{"app shows", a.shows(), nil})

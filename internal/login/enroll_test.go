@@ -138,9 +138,9 @@ func TestBackupCodeIsGoodOnce(t *testing.T) {
 	use := func(code, want string) {
 		t.Helper()
 		d.login(request("bob"), mfa.Accepted,
-			step{"Code (r = resend, m = other method): ", say("m"), nil},
+			step{"Code (m = other method): ", say("m"), nil},
 			step{"Backup code", say("2"), nil},
-			step{"backup codes", say(code), nil}, step{want: want})
+			step{want, say(code), nil})
 	}
 	use(strings.ToUpper(strings.ReplaceAll(codes[0], "-", " ")), "2 backup codes are left")
 	d.login(request("bob"), mfa.NoConversation,
@@ -152,7 +152,7 @@ func TestBackupCodeIsGoodOnce(t *testing.T) {
 func TestSkip(t *testing.T) {
 	optional := func(s *settings) { s.policy.Policy.Mode, s.policy.Policy.OptOut = ModeOptional, true }
 	d := newDesk(t, enrolling, optional)
-	d.login(request("bob"), mfa.Exempt, step{"Skip for now", say("3"), nil}, step{want: "mfactl enroll"})
+	d.login(request("bob"), mfa.Exempt, step{"mfactl enroll", say("3"), nil})
 	d.login(request("bob"), mfa.Exempt)
 	if _, err := d.enrol.Reset(t.Context(), "bob", "root"); err != nil {
 		t.Fatal(err)

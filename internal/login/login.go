@@ -66,7 +66,8 @@ func New(cfg Config, deps Deps) *Engine { return &Engine{cfg: cfg, deps: deps} }
 // is to be obeyed either way. When ctx ends the login ends, refused.
 func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Verdict, error) {
 	acct, err := e.account(ctx, req.User)
-	l := e.attempt(e.deps.Asker.Converse(acct, OriginOf(req), p), firstFactors(req))
+	far := farEndOf(req, p)
+	l := e.attempt(e.deps.Asker.Converse(acct, OriginOf(req), far), firstFactors(req))
 	var v mfa.Verdict
 	if err != nil {
 		v, err = l.unavailable(ctx, "account look-up failed", err)
@@ -79,6 +80,7 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 		l.TellOfFailures(ctx)
 	}
 	l.record(req, v, err)
+	far.finish(ctx, v)
 	return v, err
 }
 

@@ -256,7 +256,7 @@ type step struct {
 
 // ends are the ends of prompts that programs wait for.
 var ends = []string{
-	challenge.EndCode, challenge.EndCodeOrMenu, challenge.EndBackup, challenge.EndRecovery, challenge.EndChoice,
+	challenge.EndCode, challenge.EndCodeOrMenu, challenge.EndCodeMenu, challenge.EndBackup, challenge.EndRecovery, challenge.EndChoice,
 	"Email address: ", "Phone number (like +17891234567): ", "Press Enter when they are kept: ",
 	"Remember this login for 90 days? [y/N]: ",
 }

@@ -75,9 +75,12 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 		}
 		if len(methods) > 1 {
 			q.Keys = []string{"m"}
-			if method == mfa.Backup {
+			switch method {
+			case mfa.Backup:
 				q.Text += " m shows the other methods."
-			} else {
+			case mfa.TOTP:
+				q.End = challenge.EndCodeMenu
+			default:
 				q.End = challenge.EndCodeOrMenu
 			}
 		}
@@ -164,13 +167,20 @@ func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method)
 			return *now.TOTP, nil
 		}), nil, nil
 	case mfa.Backup:
-		return l.BackupCode(func(ctx context.Context) (mfa.BackupSet, error) {
+		q := l.BackupCode(func(ctx context.Context) (mfa.BackupSet, error) {
 			now, err := l.enrollment(ctx)
 			if err != nil || now.Backup == nil {
 				return mfa.BackupSet{}, errors.Join(err, errChanged)
 			}
 			return *now.Backup, nil
-		}), nil, nil
+		})
+		text, err := l.backupText(ctx, *en.Backup)
+		if err != nil {
+			v, err := l.Failed(ctx, err)
+			return q, &v, err
+		}
+		q.Text = text
+		return q, nil, nil
 	}
 	v, err := l.Failed(ctx, fmt.Errorf("no method %q", m))
 	return challenge.Question{}, &v, err
@@ -207,20 +217,42 @@ func (l *attempt) proven(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 	}
 }
 
-// backupUsed tells how many codes are left, by mail too when they are few.
+// backupText is what is said where a backup code is asked for. It tells how many are
+// left after it: what is said after the code, ssh shows twice.
+func (l *attempt) backupText(ctx context.Context, set mfa.BackupSet) (string, error) {
+	st, err := l.Account.State(ctx)
+	if err != nil {
+		return "", err
+	}
+	left := challenge.BackupLeft(st, set) - 1
+	text := "Type one of your backup codes. After it, " + textBackupLeft(left)
+	switch {
+	case left < 0:
+		return "All your backup codes are used.", nil
+	case left == 0:
+		text = "Type your last backup code."
+	}
+	if left <= fewBackupCodes {
+		text += " mfactl backup-codes makes new ones."
+	}
+	return text, nil
+}
+
+func textBackupLeft(n int) string {
+	if n == 1 {
+		return "1 backup code is left."
+	}
+	return fmt.Sprintf("%d backup codes are left.", n)
+}
+
+// backupUsed tells by mail when few codes are left.
 func (l *attempt) backupUsed(ctx context.Context, en mfa.Enrollment) {
 	st, err := l.Account.State(ctx)
 	if err != nil || en.Backup == nil {
 		return
 	}
-	left := challenge.BackupLeft(st, *en.Backup)
-	count := fmt.Sprintf("%d backup codes are left.", left)
-	if left == 1 {
-		count = "1 backup code is left."
-	}
-	l.Say(ctx, mfa.Info, count+" mfactl backup-codes makes new ones.")
-	if left <= fewBackupCodes {
-		l.Notify(en, "Few backup codes", "A backup code was used to log in. "+count,
+	if left := challenge.BackupLeft(st, *en.Backup); left <= fewBackupCodes {
+		l.Notify(en, "Few backup codes", "A backup code was used to log in. "+textBackupLeft(left),
 			"Make new ones with: mfactl backup-codes\nIf this was not you, tell your administrator at once.")
 	}
 }

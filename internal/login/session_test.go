@@ -284,7 +284,7 @@ func TestBackupCodesAreNotRemembered(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.login(request("alice"), mfa.Accepted, step{"sent to", say("m"), nil}, step{"Choice", say("2"), nil},
-		step{"backup codes", say(codes[0]), nil}, step{want: "2 backup codes are left"})
+		step{"2 backup codes are left", say(codes[0]), nil})
 	if st := d.state("alice"); st.Sessions != nil {
 		t.Errorf("%+v", st.Sessions)
 	}

@@ -1,0 +1,51 @@
+package login
+
+import (
+	"context"
+	"strings"
+
+	"mfa/internal/mfa"
+)
+
+// pamSilent is PAM_SILENT of pam_authenticate(3): the application shows no messages.
+const pamSilent = 0x8000
+
+// endEnter is how a prompt ends that only tells. Programs wait for it.
+const endEnter = "Press Enter to go on: "
+
+// A farEnd is the far end of a conversation whose application may show no
+// messages, as sudo: prompts alone get through to the person. What is said to it is
+// kept for the next prompt. It is used from one goroutine.
+type farEnd struct {
+	Prompter
+	silent bool     // PAM_SILENT
+	kept   []string // said, and not shown yet
+}
+
+// farEndOf returns the far end of the login that req asks for.
+func farEndOf(req mfa.Request, p Prompter) *farEnd {
+	return &farEnd{Prompter: p, silent: req.Flags&pamSilent != 0}
+}
+
+// Prompt shows what was kept together with what asks.
+func (f *farEnd) Prompt(ctx context.Context, p mfa.Prompt) (string, error) {
+	asks := p.Kind == mfa.Ask || p.Kind == mfa.AskHidden
+	if f.silent && !asks {
+		f.kept = append(f.kept, p.Text)
+		return "", nil
+	}
+	if len(f.kept) > 0 {
+		p.Text = strings.Join(append(f.kept, p.Text), "\n")
+		f.kept = nil
+	}
+	return f.Prompter.Prompt(ctx, p)
+}
+
+// finish shows what is still kept, in a prompt that wants nothing but Enter. The
+// answer changes nothing. Where nobody answers, nobody is asked once more.
+func (f *farEnd) finish(ctx context.Context, v mfa.Verdict) {
+	if len(f.kept) == 0 || v.Outcome == mfa.NoConversation || ctx.Err() != nil {
+		return
+	}
+	_, _ = f.Prompt(ctx, mfa.Prompt{Kind: mfa.Ask, Text: endEnter})
+}
