@@ -56,6 +56,7 @@ type Engine struct {
 	deps Deps
 
 	unknownGroups sync.Map // names of groups that were said not to exist
+	ruleUsers     sync.Map // names of users in rules, each to a ruleUser
 }
 
 // New returns an Engine.
@@ -73,6 +74,9 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 		v, err = l.unavailable(ctx, "account look-up failed", err)
 	} else {
 		v, err = l.decide(ctx)
+	}
+	if l.Account.IsNobody() && (v.Outcome == mfa.Accepted || v.Outcome == mfa.Exempt) {
+		v, err = l.unavailable(ctx, stranger, nil)
 	}
 	if v.Outcome == mfa.Accepted {
 		v = l.passwordChange(ctx, v)
@@ -134,6 +138,8 @@ func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
 		return l.decide(ctx) // not locked any more
 	case toShutOut:
 		return l.shutOut(ctx)
+	case toTurnAway:
+		return l.unavailable(ctx, p.reason, nil)
 	case toAsk:
 		return l.ask(ctx, p)
 	case toRecall:
