@@ -129,6 +129,10 @@ func TestMachine(t *testing.T) {
 		"record writable":    {func(m folder) { m.write(users+"dave.toml", 0o666, record(1001)) }, []string{"record-mode"}},
 		"record misnamed":    {func(m folder) { m.write(users+"Dave.toml", 0o600, record(1001)) }, []string{"record-name"}},
 		"record of another":  {func(m folder) { m.write(users+"carol.toml", 0o600, record(1001)) }, []string{"record-uid"}},
+		"record of an alias": {func(m folder) {
+			m.write("etc/passwd", 0o644, "root:x:0:0::/root:/bin/sh\ncarol:x:1000:1000::/home/carol:/bin/sh\ncarol.long:x:1000:1000::/home/carol:/bin/sh\n")
+			m.write(users+"carol.long.toml", 0o600, record(1000))
+		}, []string{"record-alias"}},
 		"what editors leave": {func(m folder) { m.write(users+".carol.toml.swp", 0o600, "x"); m.write(users+"carol.toml~", 0o600, "x") }, nil},
 		"admin not enrolled": {func(m folder) { m.remove(users + "carol.toml") }, []string{"admin-not-enrolled"}},
 		"admin kept out": {func(m folder) {

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -297,6 +298,7 @@ func (l *attempt) inGroup(ctx context.Context, names []string, label string) (bo
 	if len(names) == 0 {
 		return true, nil
 	}
+	var unsure error
 	for _, name := range names {
 		gid, err := l.deps.Groups.ID(ctx, name)
 		if errors.Is(err, nss.ErrNoGroup) {
@@ -317,8 +319,9 @@ func (l *attempt) inGroup(ctx context.Context, names []string, label string) (bo
 		if slices.Contains(l.gids, gid) {
 			return true, nil
 		}
+		unsure = cmp.Or(unsure, l.deps.Groups.Whole(ctx, l.Account.ID.Name, name))
 	}
-	return false, nil
+	return false, unsure
 }
 
 // warnOnce says that a group does not exist, once for each configuration.

@@ -23,6 +23,7 @@ type directory struct {
 	ids     map[string]uint32
 	members map[string][]uint32
 	down    error
+	hidden  error // what Whole says
 	asked   int
 }
 
@@ -53,6 +54,8 @@ func (g *directory) Of(_ context.Context, account string) ([]uint32, error) {
 	}
 	return ids, g.down
 }
+
+func (g *directory) Whole(context.Context, string, string) error { return g.hidden }
 
 // rules returns a change of settings that has these rules.
 func rules(rs ...Rule) func(*settings) {
@@ -282,10 +285,15 @@ func TestGroupLookUpThatFailsDenies(t *testing.T) {
 		t.Errorf("the audit file does not say %q: %s", want, data)
 	}
 
-	d.groups.down = nil
+	d.groups.down, d.groups.hidden = nil, errors.New("ldap is down for some")
+	d.login(request("alice"), mfa.NoConversation, step{want: "sent", err: mfa.ErrNoConversation}) // a member all the same
+	d.groups.members["alice"] = nil
+	d.login(request("alice"), mfa.Unavailable, step{want: "cannot be checked"})
+	d.groups.hidden = nil
+
 	delete(d.groups.members, "alice") // between the two look-ups
 	d.login(request("alice"), mfa.Unavailable, step{want: "cannot be checked"})
-	if n := d.mailCount(); n != 0 {
+	if n := d.mailCount(); n != 1 {
 		t.Errorf("%d mails", n)
 	}
 }
