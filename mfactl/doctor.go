@@ -20,6 +20,7 @@ import (
 	"mfa/internal/config"
 	"mfa/internal/doctor"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/server"
 )
 
@@ -80,7 +81,7 @@ func hostAt(c *client, root, path string) (doctor.Host, error) {
 	}
 	h := doctor.Host{Root: root, FS: files, Config: path, Version: mfa.Version, SSHD: askSSHD(root)}
 	if root == "/" {
-		h.Run = runProgram
+		h.Run, h.Account = runProgram, nss.LookupUID
 		h.Status = func(ctx context.Context) (server.Status, error) {
 			var st server.Status
 			err := c.call(ctx, http.MethodGet, "/v1/status", nil, &st)

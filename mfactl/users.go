@@ -133,13 +133,24 @@ func printUsers(cmd *cobra.Command, all []enroll.View) {
 			g.row(v.User, "cannot be read", "", "", "", "", "")
 			continue
 		}
-		g.row(v.User, methodsCell(v), contactsCell(v), confirmedCell(v), string(v.Preferred), lockedCell(v), strconv.Itoa(v.Failures))
+		g.row(userCell(v), methodsCell(v), contactsCell(v), confirmedCell(v), string(v.Preferred), lockedCell(v), strconv.Itoa(v.Failures))
 	}
 	if g.empty() {
 		fmt.Fprintln(cmd.OutOrStdout(), "No users.")
 		return
 	}
 	g.print(cmd)
+	if i := slices.IndexFunc(all, func(v enroll.View) bool { return v.Canonical != "" }); i >= 0 {
+		fmt.Fprintf(cmd.OutOrStdout(), "\nA record under another name of an account does not count: mfactl reset %s clears it.\n", all[i].Canonical)
+	}
+}
+
+// userCell is the name, and whose it is if the account has another.
+func userCell(v enroll.View) string {
+	if v.Canonical == "" {
+		return v.User
+	}
+	return fmt.Sprintf("%s (is %s)", v.User, v.Canonical)
 }
 
 func methodsCell(v enroll.View) string {

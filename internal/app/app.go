@@ -69,6 +69,7 @@ type App struct {
 	opts    Options
 	store   *local.Store
 	records store.Records
+	aliases *store.Aliases
 	key     *seal.Key
 	audit   *audit.Log
 	metrics *metrics.Metrics
@@ -187,6 +188,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 		return nil, fmt.Errorf("open store %q: %w", cfg.Store.Path, err)
 	}
 	a.records = store.Records{S: a.metrics.Store(a.store)}
+	a.aliases = &store.Aliases{Records: a.records, Now: a.opts.Now}
 	if a.key, err = openKey(cfg.Secrets, a.store); err != nil {
 		return nil, err
 	}
@@ -298,7 +300,7 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 		FallbackToEmail: cfg.SMS.FallbackToEmail, TextMessages: cfg.SMS.Provider != "",
 	}, login.Deps{
 		Records: a.records, Asker: s.asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,
-		Lookup: nss.Lookup, Groups: nss.Groups{}, Now: a.opts.Now,
+		Lookup: nss.Lookup, Groups: nss.Groups{}, Now: a.opts.Now, Aliases: a.aliases,
 	})
 	return s, nil
 }

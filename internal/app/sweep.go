@@ -26,6 +26,7 @@ func (a *App) sweep(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			a.opts.Log.Error("store not swept; it is tried again tomorrow", "error", err)
 		}
+		a.aliases.Forget()
 		a.opts.Log.Debug("swept", "records", swept)
 		timer.Reset(sweepEvery)
 	}

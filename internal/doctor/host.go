@@ -10,6 +10,7 @@ import (
 
 	"mfa/internal/config"
 	"mfa/internal/doctor/pamstack"
+	"mfa/internal/mfa"
 	"mfa/internal/server"
 )
 
@@ -24,6 +25,9 @@ type Host struct {
 	SSHD SSHD
 	// Status asks the daemon how it is; nil: the machine does not run.
 	Status func(context.Context) (server.Status, error)
+	// Account asks NSS for the account of a uid, as nss.LookupUID does; nil: what
+	// /etc/passwd says counts.
+	Account func(ctx context.Context, uid uint32) (mfa.Identity, error)
 	// Run runs a program of the machine and returns what it wrote; nil: the
 	// machine does not run.
 	Run func(ctx context.Context, name string, args ...string) (string, error)
@@ -59,7 +63,7 @@ func Examine(ctx context.Context, h Host, services []string) Report {
 	e.examineStacks(services)
 	e.sshd(ctx)
 	for _, check := range []func(context.Context){
-		e.module, e.sockets, e.storage, e.records, e.admins, e.breakGlass, e.pendingSetup,
+		e.module, e.sockets, e.storage, e.records, e.accounts, e.admins, e.breakGlass, e.pendingSetup,
 	} {
 		check(ctx)
 	}

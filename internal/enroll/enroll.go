@@ -186,6 +186,7 @@ type View struct {
 	MustChangePassword bool         `json:"must_change_password,omitempty"` // the next login demands it
 	Problem            string       `json:"problem,omitempty"`              // the record cannot be read, and nothing below counts
 	Methods            []mfa.Method `json:"methods,omitempty"`              // set up
+	Canonical          string       `json:"canonical,omitempty"`            // name of the account that has the uid, if another; the record does not count
 }
 
 // enrollment returns that of id, or an error wrapping ErrNotEnrolled.

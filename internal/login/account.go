@@ -18,7 +18,10 @@ type Groups interface {
 	// ID returns the number of the group of that name. Its error wraps
 	// nss.ErrNoGroup when there is surely none.
 	ID(ctx context.Context, name string) (uint32, error)
-	// Of returns the numbers of all groups that the account is in, the primary
+	// Of returns the numbers of the groups that the account is in, the primary
 	// one included. The caller changes nothing in them.
 	Of(ctx context.Context, account string) ([]uint32, error)
+	// Whole returns nil if Of can have left out no membership of the account in
+	// the group.
+	Whole(ctx context.Context, account, group string) error
 }

@@ -201,6 +201,9 @@ func (x *Explanation) result(l *attempt, p plan, st mfa.State) {
 		if l.policy.Mode == ModeOptional {
 			x.Text += "; can choose to have none, and who cannot be asked is let in"
 		}
+	case toTurnAway:
+		x.Result, x.PAM = ResultUnavailable, "PAM_AUTHINFO_UNAVAIL"
+		x.Text = "refused: " + p.reason
 	default:
 		x.Result, x.PAM = ResultKeepOut, "PAM_PERM_DENIED"
 		x.Asks = []mfa.Method{}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -47,6 +48,7 @@ type Deps struct {
 	Lookup  Lookup           // nss.Lookup outside of tests
 	Groups  Groups           // nss.Groups outside of tests
 	Now     func() time.Time // the clock
+	Aliases *store.Aliases   // outlives a reload; nil: one of the Engine's own
 }
 
 // An Engine decides logins. It keeps nothing between them but what is in the
@@ -56,10 +58,16 @@ type Engine struct {
 	deps Deps
 
 	unknownGroups sync.Map // names of groups that were said not to exist
+	ruleUsers     sync.Map // names of users in rules, each to a ruleUser
 }
 
 // New returns an Engine.
-func New(cfg Config, deps Deps) *Engine { return &Engine{cfg: cfg, deps: deps} }
+func New(cfg Config, deps Deps) *Engine {
+	if deps.Aliases == nil {
+		deps.Aliases = &store.Aliases{Records: deps.Records, Now: deps.Now}
+	}
+	return &Engine{cfg: cfg, deps: deps}
+}
 
 // Login holds one login over p and returns its verdict. The error is the cause
 // of a verdict that was nobody's choice (store, NSS, conversation); the verdict
@@ -73,6 +81,9 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 		v, err = l.unavailable(ctx, "account look-up failed", err)
 	} else {
 		v, err = l.decide(ctx)
+	}
+	if l.Account.IsNobody() && (v.Outcome == mfa.Accepted || v.Outcome == mfa.Exempt) {
+		v, err = l.unavailable(ctx, stranger, nil)
 	}
 	if v.Outcome == mfa.Accepted {
 		v = l.passwordChange(ctx, v)
@@ -134,6 +145,8 @@ func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
 		return l.decide(ctx) // not locked any more
 	case toShutOut:
 		return l.shutOut(ctx)
+	case toTurnAway:
+		return l.unavailable(ctx, p.reason, nil)
 	case toAsk:
 		return l.ask(ctx, p)
 	case toRecall:
@@ -178,19 +191,44 @@ func (l *attempt) enrollment(ctx context.Context) (mfa.Enrollment, error) {
 	en, err := l.deps.Records.Enrollment(ctx, l.Account.ID.Name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return mfa.Enrollment{}, nil
+		return mfa.Enrollment{}, l.newcomer(ctx)
 	case err != nil:
 		return mfa.Enrollment{}, err
 	case en.UID != l.Account.ID.UID:
 		l.deps.Log.Warn("enrollment belongs to another account of this name; enroll the user anew",
 			"user", l.Account.ID.Name, "uid", l.Account.ID.UID, "enrolled_uid", en.UID)
-		return mfa.Enrollment{}, nil
+		return mfa.Enrollment{}, l.newcomer(ctx)
 	case en.Generation < l.cfg.Generation:
 		l.deps.Log.Info("enrollment is from before policy.mode was off, and everybody enrolls anew",
 			"user", l.Account.ID.Name)
 		return mfa.Enrollment{}, nil
 	}
 	return en, nil
+}
+
+// newcomer returns nil if nothing is known of the account under any of its names.
+// Else it would be led to something new by whoever has its password.
+func (l *attempt) newcomer(ctx context.Context) error {
+	id := l.Account.ID
+	others, err := l.OtherNames(ctx, id)
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	return fmt.Errorf("uid %d is %q, but has a record under the name %s: mfactl reset %s clears it; then enroll the user anew",
+		id.UID, id.Name, list(quotedAll(others), "and"), id.Name)
+}
+
+func quotedAll(words []string) (all []string) {
+	for _, w := range words {
+		all = append(all, strconv.Quote(w))
+	}
+	return all
+}
+
+// OtherNames returns the names other than its own under which there is a record
+// of the account.
+func (e *Engine) OtherNames(ctx context.Context, id mfa.Identity) ([]string, error) {
+	return e.deps.Aliases.Of(ctx, id)
 }
 
 // setUp leads a user to a second factor, after those they have that do not count

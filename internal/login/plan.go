@@ -12,13 +12,14 @@ type deed uint8
 
 // The deeds. The zero value is a refusal.
 const (
-	toKeepOut deed = iota // must enroll, but may not here
-	toLetIn               // nothing is asked
-	toHoldOff             // locked: refused for now, unless they recover
-	toShutOut             // every method is disabled: refused until enrolled anew
-	toAsk                 // for one of the methods
-	toRecall              // remembered: nothing is asked
-	toSetUp               // led to a first method
+	toKeepOut  deed = iota // must enroll, but may not here
+	toLetIn                // nothing is asked
+	toHoldOff              // locked: refused for now, unless they recover
+	toShutOut              // every method is disabled: refused until enrolled anew
+	toAsk                  // for one of the methods
+	toRecall               // remembered: nothing is asked
+	toSetUp                // led to a first method
+	toTurnAway             // no account: refused, where others are let in
 )
 
 // A plan is what there is to do in a login, and by what.
@@ -34,6 +35,9 @@ type plan struct {
 
 // look says what there is to do. It changes nothing, and asks nobody.
 func (l *attempt) look(ctx context.Context) (plan, error) {
+	if l.policy.Mode == ModeOff && l.Account.IsNobody() {
+		return plan{do: toTurnAway, reason: stranger}, nil
+	}
 	if l.policy.Mode == ModeOff {
 		return plan{do: toLetIn, reason: "mode is off"}, nil
 	}
@@ -77,6 +81,10 @@ func (l *attempt) lookAtUser(ctx context.Context) (plan, error) {
 	p.enrollment = en
 	return p, nil
 }
+
+// stranger is why somebody is refused who has no account, where others need no
+// second factor. A directory that is down can make a member look like that.
+const stranger = "no such account, so nothing exempts it"
 
 // askFor is the plan for who has methods, of which these are not disabled. None is
 // never taken for a user who has no second factor, for that would let the next

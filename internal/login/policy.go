@@ -1,12 +1,14 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"mfa/internal/mfa"
 	"mfa/internal/nss"
@@ -18,7 +20,7 @@ import (
 // no other.
 type Rule struct {
 	Name        string         `toml:"name"`         // for messages; empty: its number
-	Users       []string       `toml:"users"`        // as NSS spells them
+	Users       []string       `toml:"users"`        // by any of the names that NSS knows
 	Groups      []string       `toml:"groups"`       // any of them, however nested
 	Services    []string       `toml:"services"`     // PAM_SERVICE
 	Networks    []netip.Prefix `toml:"networks"`     // that the login comes from
@@ -207,7 +209,7 @@ const (
 )
 
 // mismatch returns the first matcher of r that this login does not match, or ""
-// if r matches. Groups come last: NSS is asked only if all depends on it.
+// if r matches. Users and groups come last: NSS is asked only if all depends on it.
 func (l *attempt) mismatch(ctx context.Context, r Rule, label string) (matcher, error) {
 	switch {
 	case len(r.Services) > 0 && !slices.Contains(r.Services, l.Origin.Service):
@@ -216,16 +218,14 @@ func (l *attempt) mismatch(ctx context.Context, r Rule, label string) (matcher, 
 		return firstFactor, nil
 	case len(r.Networks) > 0 && !inNetwork(r.Networks, l.Origin.Address):
 		return networks, nil
-	case len(r.Users) > 0 && !slices.Contains(r.Users, l.Account.ID.Name):
-		return users, nil
-	case len(r.Groups) == 0:
-		return "", nil
 	}
-	is, err := l.inGroup(ctx, r.Groups, label)
-	if err != nil || is {
-		return "", err
+	if is, err := l.isUser(ctx, r.Users); err != nil || !is {
+		return users, err
 	}
-	return groups, nil
+	if is, err := l.inGroup(ctx, r.Groups, label); err != nil || !is {
+		return groups, err
+	}
+	return "", nil
 }
 
 func (l *attempt) provedFirst(want string) bool {
@@ -243,10 +243,62 @@ func inNetwork(networks []netip.Prefix, address string) bool {
 	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// inGroup says whether the user is in one of the groups. Who is no account is in
-// none, but NSS is asked about the groups all the same, so that it fails for
-// them as for others.
+// isUser says whether one of the names is the user's, however it is spelled; of no
+// names, each is. NSS is asked about them for who is no account too, so that it
+// fails for them as for others.
+func (l *attempt) isUser(ctx context.Context, names []string) (bool, error) {
+	if len(names) == 0 || slices.Contains(names, l.Account.ID.Name) {
+		return true, nil
+	}
+	for _, name := range names {
+		id, known, err := l.ruleUser(ctx, name)
+		if err != nil {
+			return false, err
+		}
+		if known && id.UID == l.Account.ID.UID && !l.Account.IsNobody() {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// A ruleUser is whom a name in a rule meant when NSS was asked last.
+type ruleUser struct {
+	id    mfa.Identity
+	known bool // else there was surely nobody
+	asked time.Time
+}
+
+// ruleUserFor is how long that counts: a rule of many users is looked at by every
+// login.
+const ruleUserFor = time.Minute
+
+// ruleUser returns whom a name in a rule means, if anybody.
+func (e *Engine) ruleUser(ctx context.Context, name string) (id mfa.Identity, known bool, err error) {
+	now := e.deps.Now()
+	if v, ok := e.ruleUsers.Load(name); ok {
+		u := v.(ruleUser)
+		if age := now.Sub(u.asked); age >= 0 && age < ruleUserFor {
+			return u.id, u.known, nil
+		}
+	}
+	id, err = e.deps.Lookup(ctx, name)
+	known = err == nil
+	if err != nil && !errors.Is(err, nss.ErrNoAccount) {
+		return id, false, err
+	}
+	e.ruleUsers.Store(name, ruleUser{id, known, now})
+	return id, known, nil
+}
+
+// inGroup says whether the user is in one of the groups; of no groups, everybody
+// is. Somebody who is no account is in none, but NSS is asked about the groups all
+// the same, so that it fails for them as for others.
 func (l *attempt) inGroup(ctx context.Context, names []string, label string) (bool, error) {
+	if len(names) == 0 {
+		return true, nil
+	}
+	var unsure error
 	for _, name := range names {
 		gid, err := l.deps.Groups.ID(ctx, name)
 		if errors.Is(err, nss.ErrNoGroup) {
@@ -267,8 +319,9 @@ func (l *attempt) inGroup(ctx context.Context, names []string, label string) (bo
 		if slices.Contains(l.gids, gid) {
 			return true, nil
 		}
+		unsure = cmp.Or(unsure, l.deps.Groups.Whole(ctx, l.Account.ID.Name, name))
 	}
-	return false, nil
+	return false, unsure
 }
 
 // warnOnce says that a group does not exist, once for each configuration.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"mfa/internal/mfa"
 	"mfa/internal/nss"
@@ -22,6 +23,7 @@ type directory struct {
 	ids     map[string]uint32
 	members map[string][]uint32
 	down    error
+	hidden  error // what Whole says
 	asked   int
 }
 
@@ -52,6 +54,8 @@ func (g *directory) Of(_ context.Context, account string) ([]uint32, error) {
 	}
 	return ids, g.down
 }
+
+func (g *directory) Whole(context.Context, string, string) error { return g.hidden }
 
 // rules returns a change of settings that has these rules.
 func rules(rs ...Rule) func(*settings) {
@@ -93,7 +97,8 @@ func TestMatchers(t *testing.T) {
 		"any factor":                 {Rule{FirstFactor: AnyFactor}, base, ""},
 		"user":                       {Rule{Users: []string{"bob", "alice"}}, base, ""},
 		"user by another spelling":   {Rule{Users: []string{"alice"}}, with(func(r *mfa.Request) { r.User = "ALICE" }), ""},
-		"another user":               {Rule{Users: []string{"bob", "ALICE"}}, base, users},
+		"another spelling of a rule": {Rule{Users: []string{"gone", "ALICE"}}, base, ""},
+		"another user":               {Rule{Users: []string{"bob", "gone"}}, base, users},
 		"group within a group":       {Rule{Groups: []string{"empty", "contractors"}}, base, ""},
 		"another group":              {Rule{Groups: []string{"staff"}}, base, groups},
 		"group that does not exist":  {Rule{Groups: []string{"gone"}}, base, groups},
@@ -280,10 +285,15 @@ func TestGroupLookUpThatFailsDenies(t *testing.T) {
 		t.Errorf("the audit file does not say %q: %s", want, data)
 	}
 
-	d.groups.down = nil
+	d.groups.down, d.groups.hidden = nil, errors.New("ldap is down for some")
+	d.login(request("alice"), mfa.NoConversation, step{want: "sent", err: mfa.ErrNoConversation}) // a member all the same
+	d.groups.members["alice"] = nil
+	d.login(request("alice"), mfa.Unavailable, step{want: "cannot be checked"})
+	d.groups.hidden = nil
+
 	delete(d.groups.members, "alice") // between the two look-ups
 	d.login(request("alice"), mfa.Unavailable, step{want: "cannot be checked"})
-	if n := d.mailCount(); n != 0 {
+	if n := d.mailCount(); n != 1 {
 		t.Errorf("%d mails", n)
 	}
 }
@@ -305,11 +315,92 @@ func TestRulesForNobody(t *testing.T) {
 		off(Rule{Groups: []string{"staff"}}),
 		off(Rule{Networks: nets("198.51.100.0/24")}),
 	))
-	d.login(request("deploy"), mfa.Exempt)
+	d.login(request("deploy"), mfa.Unavailable, step{want: "cannot be checked"})
 	d.login(request("nobody-here"), mfa.NoConversation, step{want: "sent", err: mfa.ErrNoConversation})
 	near := request("nobody-here")
 	near.RHost = "198.51.100.9"
-	d.login(near, mfa.Exempt)
+	d.login(near, mfa.Unavailable, step{want: "cannot be checked"})
+	if got := auditRules(t, d); !slices.Equal(got, []string{"policy.rule[1]", "policy", "policy.rule[3]"}) {
+		t.Errorf("the audit file has the rules %q", got)
+	}
+}
+
+// Somebody whom NSS does not know may be a member of a directory that is down.
+// What lets others in does not let them in.
+func TestStrangersAreNeverLetIn(t *testing.T) {
+	optional := func(change func(*PolicyConfig)) func(*settings) {
+		return func(s *settings) {
+			s.policy.Policy.Mode = ModeOptional
+			change(&s.policy.Policy)
+		}
+	}
+	for name, change := range map[string]func(*settings){
+		"off":              func(s *settings) { s.policy.Policy.Mode = ModeOff },
+		"optional":         optional(func(*PolicyConfig) {}),
+		"opt-out":          optional(func(p *PolicyConfig) { p.OptOut = true }),
+		"enroll at login":  optional(func(p *PolicyConfig) { p.OptOut, p.EnrollAtLogin = true, true }),
+		"nothing to ask":   optional(func(p *PolicyConfig) { p.Methods = []mfa.Method{mfa.Backup} }),
+		"grace":            func(s *settings) { s.policy.Policy.EnrollAtLogin, s.policy.Policy.EnrollGrace = true, minutes(60) },
+		"rule":             rules(off(Rule{})),
+		"rule by name":     rules(off(Rule{Users: []string{"bob", "ghost"}})),
+		"rule by network":  rules(off(Rule{Networks: nets("0.0.0.0/0")})),
+		"rule by service":  rules(off(Rule{Services: []string{"sshd"}})),
+		"rule by factor":   rules(off(Rule{FirstFactor: "password"})),
+		"rule to optional": rules(Rule{Mode: new(ModeOptional), OptOut: new(true)}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, change)
+			giveUp := promptFunc(func(_ context.Context, p mfa.Prompt) (string, error) {
+				if p.Kind == mfa.Ask || p.Kind == mfa.AskHidden {
+					return "", mfa.ErrNoConversation
+				}
+				return "", nil
+			})
+			v, _ := d.engine.Login(t.Context(), request("ghost"), giveUp)
+			switch v.Outcome {
+			case mfa.Unavailable, mfa.NoConversation, mfa.MustEnroll:
+			default:
+				t.Errorf("%+v", v)
+			}
+			x := d.engine.Explain(t.Context(), Visit{User: "ghost", Service: "sshd", RHost: "192.0.2.1"})
+			if x.Result == ResultLetIn || x.Result == ResultEnroll || x.Account || v.Outcome == mfa.Unavailable && (x.Result != ResultUnavailable || !strings.Contains(x.Text, "no such account")) {
+				t.Errorf("explained as %s, %s", x.Result, x.Text)
+			}
+		})
+	}
+}
+
+// A rule is about the account, whichever of its names it says. A name that cannot
+// be looked up is no "not the user".
+func TestRuleUsersAreLookedUp(t *testing.T) {
+	d := newDesk(t, rules(off(Rule{Name: "vip", Users: []string{"ghost", "ALICE"}})))
+	d.login(request("alice"), mfa.Exempt)
+	d.login(request("ALICE"), mfa.Exempt)
+	d.login(request("bob"), mfa.MustEnroll, step{want: "No second factor"})
+
+	asked := 0
+	d = newDesk(t, rules(off(Rule{Name: "vip", Users: []string{"ALICE"}})))
+	d.engine.deps.Lookup = func(ctx context.Context, name string) (mfa.Identity, error) {
+		if name == "ALICE" {
+			asked++
+		}
+		return lookup(ctx, name)
+	}
+	for range 3 {
+		d.login(request("bob"), mfa.MustEnroll, step{want: "No second factor"})
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times", asked)
+	}
+	d.advance(time.Minute)
+	d.login(request("bob"), mfa.MustEnroll, step{want: "No second factor"})
+	if asked != 2 {
+		t.Errorf("asked %d times, after a minute", asked)
+	}
+
+	d = newDesk(t, rules(off(Rule{Name: "vip", Users: []string{"broken"}}), off(Rule{})))
+	d.login(request("alice"), mfa.Unavailable, step{want: "cannot be checked"})
+	d.login(request("ghost"), mfa.Unavailable, step{want: "cannot be checked"})
 }
 
 // A rule that lets in needs nothing that can be broken.

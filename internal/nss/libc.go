@@ -90,33 +90,38 @@ type account struct {
 	uid, gid uint32
 }
 
-// errOf is the error of a look-up; none stands for no entry. NSS says that there
-// is no entry with 0 alone. What it passes on of a source that does not answer
-// may be any errno, ENOENT too: that of a socket that is gone. getpwnam(3), under
-// ERRORS, lists some that other systems take for "not found"; here none is.
-func errOf(e C.struct_entry, none error) error {
+// errOf is the error of a look-up for q; none stands for no entry. NSS says that
+// there is no entry with 0 alone. What it passes on of a source that does not
+// answer may be any errno, ENOENT too: that of a socket that is gone. getpwnam(3),
+// under ERRORS, lists some that other systems take for "not found"; here none is.
+func errOf(e C.struct_entry, q question, none error) error {
 	switch {
 	case e.err != 0:
 		return fmt.Errorf("NSS cannot say: %w", syscall.Errno(e.err))
-	case e.found == 0:
-		return none
+	case e.found != 0:
+		return nil
 	}
-	return nil
+	if err := q.noneBut(); err != nil {
+		return err
+	}
+	return none
 }
 
 func accountByName(name string) (account, error) {
 	cname := C.CString(name)
 	defer C.free(unsafe.Pointer(cname))
-	return accountOf(C.look(C.ACCOUNT_BY_NAME, cname, 0))
+	e := C.look(C.ACCOUNT_BY_NAME, cname, 0)
+	return accountOf(e, question{db: passwd, function: "getpwnam_r", name: name})
 }
 
 func accountByUID(uid uint32) (account, error) {
-	return accountOf(C.look(C.ACCOUNT_BY_UID, nil, C.uid_t(uid)))
+	e := C.look(C.ACCOUNT_BY_UID, nil, C.uid_t(uid))
+	return accountOf(e, question{db: passwd, function: "getpwuid_r", id: uid})
 }
 
-func accountOf(e C.struct_entry) (account, error) {
+func accountOf(e C.struct_entry, q question) (account, error) {
 	defer C.free(unsafe.Pointer(e.name))
-	if err := errOf(e, ErrNoAccount); err != nil {
+	if err := errOf(e, q, ErrNoAccount); err != nil {
 		return account{}, err
 	}
 	return account{C.GoString(e.name), uint32(e.uid), uint32(e.gid)}, nil
@@ -126,13 +131,14 @@ func groupByName(name string) (uint32, error) {
 	cname := C.CString(name)
 	defer C.free(unsafe.Pointer(cname))
 	e := C.look(C.GROUP_BY_NAME, cname, 0)
-	return uint32(e.gid), errOf(e, ErrNoGroup)
+	return uint32(e.gid), errOf(e, question{db: group, function: "getgrnam_r", name: name}, ErrNoGroup)
 }
 
 // maxGroups is how many groups one account can be in (NGROUPS_MAX in limits.h).
 const maxGroups = 65536
 
-// groupsOf asks getgrouplist(3).
+// groupsOf asks getgrouplist(3), which leaves out what a source that does not
+// answer would have said, and reports nothing: see Groups.Whole.
 func groupsOf(a account) ([]uint32, error) {
 	cname := C.CString(a.name)
 	defer C.free(unsafe.Pointer(cname))

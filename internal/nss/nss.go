@@ -51,11 +51,11 @@ func Lookup(ctx context.Context, name string) (mfa.Identity, error) {
 		if err != nil {
 			return mfa.Identity{}, err
 		}
-		back, err := canonical(a.uid)
+		id, err := canonical(a.uid, name)
 		if errors.Is(err, ErrNoAccount) {
 			err = fmt.Errorf("its uid %d has no name: %w", a.uid, ErrContradiction)
 		}
-		return back, err
+		return id, err
 	})
 	if err != nil {
 		return mfa.Identity{}, fmt.Errorf("look up user %q: %w", name, err)
@@ -65,22 +65,25 @@ func Lookup(ctx context.Context, name string) (mfa.Identity, error) {
 
 // LookupUID returns the account of a uid, by its canonical name.
 func LookupUID(ctx context.Context, uid uint32) (mfa.Identity, error) {
-	id, err := wait(ctx, "uid "+strconv.FormatUint(uint64(uid), 10), func() (mfa.Identity, error) { return canonical(uid) })
+	id, err := wait(ctx, "uid "+strconv.FormatUint(uint64(uid), 10), func() (mfa.Identity, error) { return canonical(uid, "") })
 	if err != nil {
 		return mfa.Identity{}, fmt.Errorf("look up uid %d: %w", uid, err)
 	}
 	return id, nil
 }
 
-// canonical returns the account of uid. Its name must lead back to that uid:
-// else it is another account's, and whoever goes by the name would be taken for
-// that one.
-func canonical(uid uint32) (mfa.Identity, error) {
+// canonical returns the account of uid. Its name must lead back to that uid, as
+// the name known does: else it is another account's, and whoever goes by the name
+// would be taken for that one.
+func canonical(uid uint32, known string) (mfa.Identity, error) {
 	a, err := accountByUID(uid)
 	if err != nil {
 		return mfa.Identity{}, err
 	}
-	back, err := accountByName(a.name)
+	back := a
+	if a.name != known {
+		back, err = accountByName(a.name)
+	}
 	switch {
 	case errors.Is(err, ErrNoAccount):
 		return mfa.Identity{}, fmt.Errorf("uid %d has the name %q, which nobody has: %w", uid, a.name, ErrContradiction)
@@ -108,11 +111,8 @@ func (Groups) ID(ctx context.Context, name string) (uint32, error) {
 	return gid, nil
 }
 
-// Of returns the numbers of all groups that the account is in, the primary one
-// included.
-//
-// getgrouplist(3) leaves out what a source that does not answer would have said,
-// and reports nothing.
+// Of returns the numbers of the groups that the account is in, the primary one
+// included. What a source that does not answer knows is not among them. The caller changes nothing in them.
 func (Groups) Of(ctx context.Context, account string) ([]uint32, error) {
 	if !isName(account) {
 		return nil, fmt.Errorf("look up the groups of %q: %w", account, ErrNoAccount)
@@ -128,4 +128,25 @@ func (Groups) Of(ctx context.Context, account string) ([]uint32, error) {
 		return nil, fmt.Errorf("look up the groups of %q: %w", account, err)
 	}
 	return gids, nil
+}
+
+// Whole returns nil if a source that does not answer can hide no membership of the
+// account in the group. What the files say of a group counts for it: a machine
+// may list a source that nobody ever set up, and its own groups work all the same.
+// Whose members a directory knows, of those nobody else can say.
+func (Groups) Whole(ctx context.Context, account, name string) error {
+	if !isName(account) || !isName(name) {
+		return fmt.Errorf("look up whether %q is in group %q: %w", account, name, ErrNoAccount)
+	}
+	_, err := wait(ctx, "membership of "+account+" in "+name, func() (struct{}, error) {
+		status, err := question{db: group, function: "getgrnam_r", name: name}.ask("files")
+		if err == nil && status == success {
+			return struct{}{}, nil
+		}
+		return struct{}{}, question{db: initgroups, function: "initgroups_dyn", name: account}.answered()
+	})
+	if err != nil {
+		return fmt.Errorf("look up whether %q is in group %q: %w", account, name, err)
+	}
+	return nil
 }

@@ -394,17 +394,28 @@ func (s *Control) unlock(r *http.Request, actor string) (any, error) {
 	return map[string]any{"user": id.Name, "was_locked": was}, err
 }
 
-// reset also takes the name of an account that is gone, to clear what it left.
+// reset clears what there is under any name of the account. It also takes a
+// name that has no account any more, or of which NSS cannot say, to clear what
+// stands under it.
 func (s *Control) reset(r *http.Request, actor string) (any, error) {
 	id, err := s.account(r)
 	gone := err != nil
 	if gone {
-		if f, ok := errors.AsType[fault](err); !ok || f.code != http.StatusNotFound {
-			return nil, err
-		}
 		id.Name = r.PathValue("name")
 	}
-	was, rerr := s.Enroll().Reset(r.Context(), id.Name, actor)
+	names := []string{id.Name}
+	if !gone {
+		others, err := s.Engine().OtherNames(r.Context(), id)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, others...)
+	}
+	was, rerr := false, error(nil)
+	for _, name := range names {
+		one, err := s.Enroll().Reset(r.Context(), name, actor)
+		was, rerr = was || one, errors.Join(rerr, err)
+	}
 	switch {
 	case rerr != nil:
 		return nil, rerr
