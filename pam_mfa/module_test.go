@@ -251,10 +251,10 @@ func TestUnavailable(t *testing.T) {
 			s.hangUp(t, 1, func(p *peer) { p.hello() })
 		}, true, false, "is mfad running?"},
 		{"closed without a word, each time", func(t *testing.T, s *stack) {
-			s.hangUp(t, 4, func(p *peer) { p.hello() })
+			s.hangUp(t, calls, func(p *peer) { p.hello() })
 		}, false, false, "closed the connection without a word"},
 		{"reset without a word, each time", func(t *testing.T, s *stack) {
-			s.hangUp(t, 4, func(*peer) {})
+			s.hangUp(t, calls, func(*peer) {})
 		}, false, false, "closed the connection without a word"},
 		{"closed after half a frame", func(t *testing.T, s *stack) {
 			s.serve(t, func(p *peer) { p.hello(); p.raw(partial) })
