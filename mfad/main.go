@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -35,6 +36,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	path := flags.String("config", config.Path, "read the configuration from `FILE`")
 	check := flags.Bool("check", false, "say whether the configuration is good, and exit")
+	newState := flags.Bool("new-state", false, "have the next start begin anew what logins spent and counted, and exit")
 	version := flags.Bool("version", false, "print the version, and exit")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -57,6 +59,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "mfad: %v\n", err)
 		return exitUsage
 	}
+	if *newState {
+		return beginAnew(cfg, stdout, stderr)
+	}
 	if *check {
 		fmt.Fprintf(stdout, "%s: good\n", *path)
 		for _, key := range cfg.Credentials() {
@@ -68,6 +73,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "mfad: %v\n", err)
 		return exitFailed
 	}
+	return 0
+}
+
+// beginAnew is mfad --new-state.
+func beginAnew(cfg config.Config, stdout, stderr io.Writer) int {
+	aside, err := app.NewState(cfg, time.Now())
+	if err != nil {
+		fmt.Fprintf(stderr, "mfad: %v\n", err)
+		return exitFailed
+	}
+	if aside != "" {
+		fmt.Fprintf(stdout, "What there was is now %s.\n", aside)
+	}
+	fmt.Fprint(stdout, "The next start of mfad begins anew. Codes of apps up to then count as used, and backup codes until\n"+
+		"they are made anew; codes that were sent are void, and so are remembered logins. Who was locked, and which\n"+
+		"methods were disabled, is not known any more: lock again whom you had locked. Now: systemctl start mfad\n")
 	return 0
 }
 

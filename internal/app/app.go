@@ -56,6 +56,7 @@ type Options struct {
 	Log       *slog.Logger
 	Level     *slog.LevelVar      // of Log; set from log.level at start and reload; may be nil
 	Now       func() time.Time    // nil: time.Now
+	Trusted   func() bool         // whether Now is known to be right; nil: what the kernel says
 	Listeners []*net.UnixListener // opened by systemd; those missing are made
 	Notify    func(state string)  // sd_notify(3); nil: nobody listens
 	Watchdog  time.Duration       // how often Notify wants to hear of us; 0: never
@@ -96,6 +97,8 @@ type settings struct {
 	email  *deliver.Email
 	sms    *deliver.SMS // nil: there are no text messages
 	ledger *deliver.Ledger
+
+	lengths mfa.Lengths // how long what is stored lasts
 }
 
 // close gives back the ways to send, once nobody is on them any more.
@@ -112,6 +115,9 @@ func (s *settings) close() error {
 // the service can see (config.Config.Credentials) are not looked at.
 func Check(cfg config.Config) error {
 	unseen := cfg.Credentials()
+	if err := local.CheckState(cfg.Store.Path); err != nil {
+		return err
+	}
 	if !slices.Contains(unseen, "secrets.key_file") {
 		if err := seal.Check(cfg.Secrets.KeyFile, daemonOf(cfg.Store)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -162,6 +168,9 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	if opts.Trusted == nil {
+		opts.Trusted = clockTrusted
+	}
 	if opts.Notify == nil {
 		opts.Notify = func(string) {}
 	}
@@ -181,17 +190,10 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.audit.Observe(a.metrics.Event)
-	if a.store, err = local.Open(cfg.Store.Path); err != nil {
+	if err = a.openStore(cfg); err != nil {
 		return nil, err
 	}
-	if err = store.CheckFormat(context.Background(), a.store); err != nil {
-		return nil, fmt.Errorf("open store %q: %w", cfg.Store.Path, err)
-	}
-	a.records = store.Records{S: a.metrics.Store(a.store)}
 	a.aliases = &store.Aliases{Records: a.records, Now: a.opts.Now}
-	if a.key, err = openKey(cfg.Secrets, a.store); err != nil {
-		return nil, err
-	}
 	next, err := a.build(cfg)
 	if err != nil {
 		return nil, err
@@ -232,41 +234,6 @@ func (a *App) maxLogins(want int) int {
 	return most
 }
 
-// keyID is where the store remembers which key its hashes were made with.
-const keyID = store.Meta + "key"
-
-// openKey reads the key, or makes one for a store that never had one.
-func openKey(cfg seal.Config, s store.Store) (*seal.Key, error) {
-	ctx := context.Background()
-	known, err := s.Get(ctx, keyID)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, err
-	}
-	isNew := err != nil
-	key, err := seal.Load(cfg.KeyFile)
-	if errors.Is(err, fs.ErrNotExist) && isNew {
-		key, err = seal.Create(cfg.KeyFile)
-	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w; the store was written with key %s: restore that key file from a backup", err, known.Value)
-	case err != nil:
-		return nil, err
-	case isNew:
-		_, err = s.Put(ctx, store.Item{Key: keyID, Value: []byte(key.ID())})
-		return key, err
-	case string(known.Value) != key.ID() && slices.Contains(key.IDs(), string(known.Value)):
-		// A change of the key was cut short between the file and this note of it.
-		known.Value = []byte(key.ID())
-		_, err = s.Put(ctx, known)
-		return key, err
-	case string(known.Value) != key.ID():
-		return nil, fmt.Errorf("secrets.key_file %q holds key %s, but the store was written with key %s: restore that key file from a backup",
-			cfg.KeyFile, key.ID(), known.Value)
-	}
-	return key, nil
-}
-
 // build makes what logins need under cfg.
 func (a *App) build(cfg config.Config) (*settings, error) {
 	host := hostname()
@@ -283,12 +250,15 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	s.asker = challenge.New(challenge.Config{
+	asking := challenge.Config{
 		Code: cfg.Code, TOTP: cfg.TOTP, Lockout: cfg.Lockout, Prompt: cfg.Prompt, Host: host, MailSubject: cfg.Email.Subject,
 		SMSTemplate: cfg.SMS.Template, AutofillDomain: cfg.SMS.AutofillDomain,
-	}, challenge.Deps{
+	}
+	s.lengths = asking.Lengths()
+	s.asker = challenge.New(asking, challenge.Deps{
 		Spending: s.ledger,
 		Records:  a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,
+		Trusted: a.opts.Trusted,
 	})
 	s.enroll = &enroll.Service{
 		Records: a.records, Asker: s.asker, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"mfa/internal/seal"
 	"mfa/internal/store"
 	"mfa/internal/store/local"
 )
@@ -15,7 +16,7 @@ func TestStoreOfANewerVersion(t *testing.T) {
 	if err := open(t, cfg); err != nil {
 		t.Fatal(err)
 	}
-	s, err := local.Open(cfg.Store.Path)
+	s, err := local.Open(cfg.Store.Path, func(string) (*seal.Key, error) { return seal.Load(cfg.Secrets.KeyFile) })
 	if err != nil {
 		t.Fatal(err)
 	}

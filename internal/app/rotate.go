@@ -17,6 +17,9 @@ func (a *App) rotateKey(ctx context.Context, begin func(total int), fn func(user
 		return err
 	}
 	a.noteRotated()
+	if err := a.store.Retag(ctx); err != nil {
+		return err
+	}
 	return a.cur.Load().enroll.Reseal(ctx, begin, fn)
 }
 
@@ -85,6 +88,9 @@ func (a *App) forgetFormer(ctx context.Context) error {
 	defer a.rotating.Unlock()
 	err := a.cur.Load().enroll.Reseal(ctx, func(int) {}, func(string, error) {})
 	if err != nil || len(a.rotated) > 0 { // a newer change waits for its time
+		return err
+	}
+	if err := a.store.Retag(ctx); err != nil {
 		return err
 	}
 	return a.key.Forget(a.cur.Load().cfg.Secrets.KeyFile)

@@ -31,6 +31,7 @@ type Deps struct {
 	Audit   *audit.Log
 	Log     *slog.Logger
 	Now     func() time.Time // the clock
+	Trusted func() bool      // whether Now is known to be right; nil: it is
 
 	Spending Spending // asked before each text message
 }

@@ -60,7 +60,7 @@ func (c *Conversation) decide(st *mfa.State, m mfa.Method, match Match) (res che
 	if !c.setup && st.Disabled(m) {
 		return checked{wasDisabled: true}
 	}
-	st.LockedUntil, st.LockedBy = nil, ""
+	st.LockedUntil, st.LockedBy, st.LockedFor = nil, "", 0
 	switch res.Result = match(st, now); res.Result {
 	case Right:
 		c.succeed(st, m)

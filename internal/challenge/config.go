@@ -59,3 +59,8 @@ type PromptConfig struct {
 }
 
 func (c CodeConfig) lifetime() time.Duration { return time.Duration(c.Lifetime) }
+
+// Lengths are how long what is stored lasts under this configuration.
+func (c Config) Lengths() mfa.Lengths {
+	return mfa.Lengths{Code: c.Code.lifetime(), Lock: time.Duration(c.Lockout.Duration)}
+}

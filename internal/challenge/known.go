@@ -59,16 +59,52 @@ func (c *Conversation) TOTPCode(text string, isNew bool, current func(context.Co
 				return nil, fmt.Errorf("use totp of %q: %w", c.Account.ID.Name, err)
 			}
 			return func(st *mfa.State, now time.Time) Result {
-				last := st.TOTPStep
 				if isNew {
-					last = 0
 					c.NewApp(st, now, p.Period)
+					return c.spendTOTP(st, now, secret, 0, answer, p)
+				}
+				last, ok := c.lastStep(st, t, now)
+				if !ok {
+					return Doubted
 				}
 				return c.spendTOTP(st, now, secret, last, answer, p)
 			}, nil
 		},
 	}
 }
+
+// noStep stands for no step at all, in the year 1970, where one is known to have
+// been used and which cannot be believed.
+const noStep = 1
+
+// lastStep returns the step of the newest code of t that counts as used. If what is
+// stored is of a time that has not come, the clock ran ahead when it was stored, or
+// is behind now: which of both has to be known before a code counts again, or used
+// ones could be used once more under a clock set back. It is not ok until then.
+func (c *Conversation) lastStep(st *mfa.State, t mfa.TOTPSecret, now time.Time) (last int64, ok bool) {
+	period := time.Duration(t.Period)
+	reach := int64(c.cfg.TOTP.Skew)
+	switch ahead := st.TOTPStep > otp.Step(now, period)+reach; {
+	case ahead && !c.trusted():
+		c.deps.Log.Error("an app's code is refused: the newest one that was used is of a time that has not come, and nothing "+
+			"says that the clock of this machine is right now; set it, and run mfactl unlock", "user", c.Account.ID.Name)
+		return 0, false
+	case ahead:
+		last = noStep
+	case st.TOTPStep == 0 && !t.Confirmed.IsZero() && st.Since == nil:
+		// A code of this app was used, and what is remembered of it is gone.
+		st.Since = &now
+	default:
+		last = st.TOTPStep
+	}
+	if st.Since != nil {
+		last = max(last, otp.Step(*st.Since, period)+reach)
+	}
+	return last, true
+}
+
+// trusted says whether this machine's clock is known to be right.
+func (c *Conversation) trusted() bool { return c.deps.Trusted == nil || c.deps.Trusted() }
 
 // NewApp drops a used step that lies ahead of the app's that is set up at the time
 // now: it is of a former app with a shorter period, and would keep this one out.
@@ -78,7 +114,8 @@ func (a *Asker) NewApp(st *mfa.State, now time.Time, period time.Duration) {
 	}
 }
 
-// spendTOTP accepts a step once and never an older one.
+// spendTOTP accepts a step once and never an older one. The step is kept as it was
+// accepted, even if a greater one was stored that cannot be believed.
 func (c *Conversation) spendTOTP(st *mfa.State, now time.Time, secret []byte, last int64, answer string, p otp.Params) Result {
 	step, res, err := factor.CheckTOTP(secret, answer, now, last, c.cfg.TOTP.Skew, p)
 	switch {
@@ -87,7 +124,7 @@ func (c *Conversation) spendTOTP(st *mfa.State, now time.Time, secret []byte, la
 	case res == otp.Spent:
 		return Spent
 	case res == otp.Right:
-		st.TOTPStep = max(step, st.TOTPStep)
+		st.TOTPStep = step
 		return Right
 	}
 	return Wrong
@@ -129,8 +166,17 @@ func (c *Conversation) matchBackup(ctx context.Context, set mfa.BackupSet, answe
 	}
 }
 
+// Forgotten says whether nobody knows which codes of a set are used: none of them
+// counts then.
+func Forgotten(st mfa.State, set mfa.BackupSet) bool {
+	return st.BackupID != set.ID && st.Since != nil && !set.Made.After(*st.Since)
+}
+
 // spendBackup uses a code up.
 func spendBackup(st *mfa.State, set mfa.BackupSet, index int) Result {
+	if Forgotten(*st, set) {
+		return Spent
+	}
 	if st.BackupID != set.ID {
 		st.BackupID, st.BackupUsed = set.ID, nil
 	}
@@ -143,6 +189,9 @@ func spendBackup(st *mfa.State, set mfa.BackupSet, index int) Result {
 
 // BackupLeft returns how many codes of a set are not used.
 func BackupLeft(st mfa.State, set mfa.BackupSet) int {
+	if Forgotten(st, set) {
+		return 0
+	}
 	if st.BackupID != set.ID {
 		return len(set.Hashes)
 	}

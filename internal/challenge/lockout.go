@@ -7,6 +7,8 @@ import (
 
 	"mfa/internal/audit"
 	"mfa/internal/mfa"
+	"mfa/internal/otp"
+	"mfa/internal/store"
 )
 
 // fail counts one wrong code at the time now. It returns how many more may
@@ -29,7 +31,7 @@ func (c LockoutConfig) lock(st *mfa.State, now time.Time) {
 		return
 	}
 	until := now.Add(time.Duration(c.Duration))
-	st.LockedUntil = &until
+	st.LockedUntil, st.LockedFor = &until, c.Duration
 }
 
 // within drops the times that are older than window.
@@ -41,24 +43,56 @@ func within(times []time.Time, now time.Time, window mfa.Duration) []time.Time {
 	return times[first:]
 }
 
-// Unlock ends a user's lock and forgets their failures. It says whether they
-// were locked. Actor is who did it, for the audit file.
+// Unlock ends a user's lock, forgets their failures, and ends all that was stored
+// by a clock that was wrong. A record that cannot be read begins anew. It says
+// whether they were locked. Actor is who did it, for the audit file.
 func (a *Asker) Unlock(ctx context.Context, user, actor string) (wasLocked bool, err error) {
-	err = a.deps.Records.UpdateState(ctx, user, func(st *mfa.State) error {
-		_, _, wasLocked = st.Locked(a.deps.Now())
-		if !wasLocked && st.LockedUntil == nil && len(st.Failures) == 0 {
+	id, period, err := a.whoseLock(ctx, user)
+	if err != nil {
+		return false, err
+	}
+	now := a.deps.Now()
+	stored, err := a.deps.Records.StoredState(ctx, user)
+	ahead := err == nil && len(stored.Ahead(now)) > 0
+	restarted, err := a.deps.Records.RestartState(ctx, id, now, func(st *mfa.State) error {
+		_, _, wasLocked = st.Locked(now)
+		late := st.TOTPStep > otp.Step(now, period)+int64(a.cfg.TOTP.Skew)
+		if !wasLocked && st.LockedUntil == nil && len(st.Failures) == 0 && !late && !ahead {
 			return errNothingToUnlock
 		}
 		st.Unlock()
+		st.Settle(now, a.cfg.Lengths())
+		if late {
+			st.TOTPStep = noStep
+		}
 		return nil
 	})
 	if errors.Is(err, errNothingToUnlock) {
 		return false, nil
 	}
 	if err == nil {
-		a.deps.Audit.Record(audit.Event{Time: a.deps.Now(), Event: audit.Unlocked, User: user, Actor: actor})
+		ev := audit.Event{Time: a.deps.Now(), Event: audit.Unlocked, User: user, Actor: actor}
+		if restarted {
+			ev.Reason = "the record could not be read and begins anew; what could have been used before counts as used"
+			a.deps.Log.Warn("what is remembered of a user begins anew: the record could not be read", "user", user, "actor", actor)
+		}
+		a.deps.Audit.Record(ev)
 	}
 	return wasLocked, err
+}
+
+// whoseLock returns whom a record is of, as far as their enrollment tells, and how
+// long a code of their app lasts.
+func (a *Asker) whoseLock(ctx context.Context, user string) (id mfa.Identity, period time.Duration, err error) {
+	id, period = mfa.Identity{Name: user}, time.Duration(a.cfg.TOTP.Period)
+	en, err := a.deps.Records.Enrollment(ctx, user)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnreadable) {
+		return id, max(period, time.Second), nil
+	}
+	if id.UID = en.UID; en.TOTP != nil {
+		period = time.Duration(en.TOTP.Period)
+	}
+	return id, max(period, time.Second), err
 }
 
 // Lock refuses a user's logins for so long, or until somebody unlocks if it is zero,

@@ -28,6 +28,7 @@ const (
 	Right                 // and spent
 	Expired               // right, but too late; not counted
 	Spent                 // right, but used before; not counted
+	Doubted               // not looked at: the clock may be wrong; not counted
 )
 
 // A Match looks at an answer within the update that counts it. It spends what it
@@ -129,6 +130,12 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 		case res.Result == Expired:
 			text = textExpired
 			continue
+		case res.Result == Doubted:
+			c.Say(ctx, mfa.Failure, textClock)
+			if slices.Contains(q.Keys, "m") {
+				return "m", mfa.Verdict{}, nil
+			}
+			return verdict(c.refusal(mfa.Unavailable), "the clock may be wrong")
 		case res.Result == Spent:
 			if idle++; idle == maxIdle {
 				return verdict(c.refusal(mfa.WrongCode), "codes that were used before")

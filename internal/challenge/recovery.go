@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	recoveryLifetime = 24 * time.Hour
+	recoveryLifetime = mfa.RecoveryLifetime
 	maxRecoveryTries = 20 // wrong ones, in all conversations; then the code is void
 	maxLockMails     = 5  // a user and day
 )

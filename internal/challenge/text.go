@@ -40,6 +40,7 @@ const (
 	textWrongLast   = textWrongCode + " " + TextStopped
 	textTOTP        = "Type the code that your authenticator app shows."
 	textTOTPSpent   = "That code was used already. Wait for the next one."
+	textClock       = "Codes of your app cannot be checked for now: the clock of this machine may be wrong. Tell your administrator."
 	textBackup      = "Type one of your backup codes."
 	textBackupSpent = "That backup code was used already. Type another one."
 )

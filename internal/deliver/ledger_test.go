@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"mfa/internal/deliver"
+	"mfa/internal/seal"
 	"mfa/internal/store"
 	"mfa/internal/store/local"
 	"mfa/internal/store/storetest"
@@ -56,7 +57,7 @@ func newLedger(s store.Store, limits deliver.LedgerLimits) (*deliver.Ledger, *cl
 
 func openStore(tb testing.TB, dir string) *local.Store {
 	tb.Helper()
-	s, err := local.Open(dir)
+	s, err := local.Open(dir, func(string) (*seal.Key, error) { return seal.Parse(strings.Repeat("5a", 32)) })
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -186,12 +186,12 @@ var (
 // at returns the number of the slot that t is in.
 func (w window) at(t time.Time) int64 { return t.Unix() / int64(w.slot/time.Second) }
 
-// live says whether slot s counts in slot now. A slot a little ahead does, as
-// clocks differ between hosts; one more than a window ahead was written by a
-// clock that was wrong, and would otherwise count until that time comes.
+// live says whether slot s counts in slot now. The next one does, as clocks differ
+// between hosts; one further ahead was written by a clock that was wrong, and would
+// otherwise count until long after that time comes.
 func (w window) live(s, now int64) bool {
 	slots := int64(w.length / w.slot)
-	return now-slots <= s && s <= now+slots
+	return now-slots <= s && s <= now+1
 }
 
 // end returns when slot s stops counting.

@@ -11,6 +11,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"mfa/internal/audit"
+	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 	"mfa/internal/otp"
 	"mfa/internal/seal"
@@ -231,7 +232,10 @@ func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enro
 	old.Failures = slices.CompactFunc(old.Failures, time.Time.Equal)
 	old.LockedHard = old.LockedHard || saved.LockedHard
 	if l := saved.LockedUntil; l != nil && (old.LockedUntil == nil || l.After(*old.LockedUntil)) {
-		old.LockedUntil = l
+		old.LockedUntil, old.LockedFor = l, saved.LockedFor
+	}
+	if t := saved.Since; t != nil && (old.Since == nil || t.After(*old.Since)) {
+		old.Since = t
 	}
 	if old.LockedBy == "" && (saved.LockedHard || old.LockedUntil == saved.LockedUntil) {
 		old.LockedBy = saved.LockedBy // no recovery code ends an administrator's lock
@@ -247,7 +251,7 @@ func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enro
 		old.EnrollSince = e
 	}
 	r.steps(old, saved, live, next)
-	if b := next.Backup; b != nil && saved.BackupID == b.ID {
+	if b := next.Backup; b != nil && saved.BackupID == b.ID && !challenge.Forgotten(*old, *b) {
 		if old.BackupID != b.ID {
 			old.BackupID, old.BackupUsed = b.ID, nil
 		}

@@ -138,7 +138,7 @@ func TestRestoreRewindsNothing(t *testing.T) {
 func TestRestoreKnowsAllOfState(t *testing.T) {
 	merged := []string{
 		"Failures", "LockedUntil", "LockedHard", "TOTPStep", "BackupID", "BackupUsed", "EnrollSince",
-		"LockedBy", "MethodFailures", "MustChangePassword",
+		"LockedBy", "LockedFor", "MethodFailures", "MustChangePassword", "Since",
 	}
 	left := []string{"UID", "Sends", "Pending", "Enrolling", "Invited", "Sessions", "Recovery", "LockMails", "Seen", "Told"}
 	for field := range reflect.TypeFor[mfa.State]().Fields() {

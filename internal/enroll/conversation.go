@@ -378,6 +378,7 @@ func (s *Service) NewBackupCodes(ctx context.Context, c *challenge.Conversation)
 	if err != nil {
 		return nil, err
 	}
+	set.Made = s.Now().UTC()
 	var before mfa.Enrollment
 	err = s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
 		if en.UID != id.UID || !en.Enrolled() {

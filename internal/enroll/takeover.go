@@ -75,11 +75,15 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 		if err != nil {
 			return Taken{}, fmt.Errorf("%w backup codes: %w", ErrInvalid, err)
 		}
+		made.Made = s.Now().UTC()
 		set = &made
 	}
 	acct := s.Records.Account(id)
 	err = acct.Update(ctx, func(st *mfa.State) error {
 		st.TOTPStep = max(st.TOTPStep, in.LastStep)
+		if out.App != TakenUnchanged {
+			st.TOTPStep = max(st.TOTPStep, 1) // known, and of 1970: nothing of it was used here
+		}
 		return nil
 	})
 	if err != nil || out.App == TakenUnchanged {

@@ -130,6 +130,9 @@ func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
 	if err := l.findPolicy(ctx); err != nil {
 		return l.unavailable(ctx, "policy look-up failed", err)
 	}
+	if err := l.Account.Settle(ctx); err != nil {
+		return l.Failed(ctx, err)
+	}
 	p, err := l.look(ctx)
 	if err != nil {
 		return l.Failed(ctx, err)

@@ -40,6 +40,7 @@ type desk struct {
 
 	mu    sync.Mutex // guards what follows
 	now   time.Time
+	doubt bool // nobody knows whether now is right
 	mails []mfa.Message
 	fail  error         // what the carrier says
 	mute  error         // what it says to text messages
@@ -117,8 +118,9 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 		}
 		audittest.Check(t, d.audit)
 	})
-	records, log := store.Records{S: d.store}, slog.New(slog.NewTextHandler(d.log, nil))
-	d.asker = challenge.New(cfg.asking, challenge.Deps{Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d})
+	believe := func(st *mfa.State) { st.Believe(d.clock(), cfg.asking.Lengths()) }
+	records, log := store.Records{S: d.store, Believe: believe}, slog.New(slog.NewTextHandler(d.log, nil))
+	d.asker = challenge.New(cfg.asking, challenge.Deps{Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d, Trusted: d.trusted})
 	d.enrol = &enroll.Service{
 		Records: records, Asker: d.asker, Audit: au, Log: log, Now: d.clock,
 		TOTP: cfg.asking.TOTP, QR: cfg.asking.Prompt.QR, Host: cfg.asking.Host, BackupCodes: 3,
@@ -154,6 +156,12 @@ func (d *desk) clock() time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.now
+}
+
+func (d *desk) trusted() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.doubt
 }
 
 func (d *desk) advance(by time.Duration) {

@@ -38,8 +38,7 @@ const (
 	// maxSessions is how many sessions a user has; the one that was not used for
 	// longest goes first.
 	maxSessions = 32
-	// clockSlack is how far the clocks of hosts that share a store may differ.
-	clockSlack = 5 * time.Minute
+	clockSlack  = mfa.ClockSlack
 )
 
 // place returns a session with nothing but what one from origin is bound to. It

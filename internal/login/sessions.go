@@ -133,7 +133,7 @@ func sweep(st *mfa.State, now time.Time) bool {
 		st.Enrolling = nil
 	}
 	if st.LockedUntil != nil && !now.Before(*st.LockedUntil) {
-		st.LockedUntil, st.LockedBy, st.Recovery = nil, "", nil
+		st.LockedUntil, st.LockedBy, st.Recovery, st.LockedFor = nil, "", nil, 0
 	}
 	st.LockMails = keepIf(st.LockMails, func(t time.Time) bool { return now.Before(t.Add(keepCodes)) })
 	st.Told = keepIf(st.Told, func(n mfa.AddressNoticed) bool { return now.Before(n.At.Add(keepCodes)) })

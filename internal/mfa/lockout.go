@@ -25,5 +25,5 @@ func (s State) Locked(now time.Time) (left time.Duration, hard, locked bool) {
 // Unlock ends a lock, with the wrong codes that led to it and the code that ends
 // it. What a method has against it stays.
 func (s *State) Unlock() {
-	s.Failures, s.LockedUntil, s.LockedHard, s.LockedBy, s.Recovery = nil, nil, false, "", nil
+	s.Failures, s.LockedUntil, s.LockedHard, s.LockedBy, s.Recovery, s.LockedFor = nil, nil, false, "", nil, 0
 }

@@ -194,6 +194,8 @@ type BackupSet struct {
 	Time    uint32   `toml:"time"`       // passes
 	Threads uint8    `toml:"threads"`
 	Hashes  []string `toml:"hashes"` // base64, one a code
+
+	Made time.Time `toml:"made,omitempty" json:",omitzero"` // zero: by a build that did not say
 }
 
 // Contact returns where codes of a method are sent, or nil.
@@ -252,6 +254,9 @@ type State struct {
 	Seen               []string         `json:"seen,omitempty"`                 // where right codes came from, newest last
 	Told               []AddressNoticed `json:"told,omitempty"`                 // addresses told of in the last day
 	Invited            *Invitation      `json:"invited,omitempty"`              // the newest message about an address to confirm
+
+	LockedFor Duration   `json:"locked_for,omitzero"` // how long LockedUntil was ahead when it was set
+	Since     *time.Time `json:"since,omitempty"`     // nothing is known of what was used before: all of it counts as used
 }
 
 // A Recovery is a code that was mailed at a lock and ends it, once. The code itself

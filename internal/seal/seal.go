@@ -17,6 +17,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -170,18 +171,28 @@ func (k *Key) MACs(purpose string, parts ...[]byte) [][]byte {
 }
 
 func mac(secret [keySize]byte, purpose string, parts [][]byte) []byte {
+	h := hmac.New(sha256.New, subKey(secret, purpose))
+	writeParts(h, parts)
+	return h.Sum(nil)
+}
+
+// subKey returns the key of its own that a purpose has.
+func subKey(secret [keySize]byte, purpose string) []byte {
 	sub, err := hkdf.Key(sha256.New, secret[:], nil, "mfa "+purpose, sha256.Size)
 	if err != nil {
 		panic("seal: hkdf of 32 bytes: " + err.Error()) // only for lengths over 255 hashes
 	}
-	h := hmac.New(sha256.New, sub)
+	return sub
+}
+
+// writeParts writes the parts, each behind its length.
+func writeParts(h hash.Hash, parts [][]byte) {
 	for _, p := range parts {
 		var n [8]byte
 		binary.BigEndian.PutUint64(n[:], uint64(len(p)))
 		h.Write(n[:])
 		h.Write(p)
 	}
-	return h.Sum(nil)
 }
 
 // ID names the key without giving it away. The store remembers it, so that a

@@ -11,7 +11,7 @@ import (
 )
 
 // maxLock is how long a lock with an end may last, as lockout.duration.
-const maxLock = 365 * 24 * time.Hour
+const maxLock = mfa.LongestLock
 
 // A LockRequest is what POST /v1/users/NAME/lock takes.
 type LockRequest struct {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 
@@ -36,9 +37,31 @@ func (a *Account) State(ctx context.Context) (mfa.State, error) {
 	}
 	st, err := a.records.State(ctx, a.ID.Name)
 	if err == nil && st.UID != a.ID.UID {
-		return mfa.State{UID: a.ID.UID}, nil
+		return a.records.unknown(a.ID.UID), nil
 	}
 	return st, err
+}
+
+// Settle stores what is believed of what is remembered, if that is less: a bound
+// that counts from now on would move on with every look at it.
+func (a *Account) Settle(ctx context.Context) error {
+	if a.nobody != nil || a.records.Believe == nil {
+		return nil
+	}
+	st, err := a.records.StoredState(ctx, a.ID.Name)
+	if err != nil || st.UID != a.ID.UID {
+		return err
+	}
+	before, err := encodeState(a.ID.Name, st, nil)
+	if err != nil {
+		return err
+	}
+	a.records.Believe(&st)
+	after, err := encodeState(a.ID.Name, st, nil)
+	if err != nil || bytes.Equal(before, after) {
+		return err
+	}
+	return a.Update(ctx, func(*mfa.State) error { return nil })
 }
 
 // decoyKey is overwritten in place of the state of nobody.
@@ -55,7 +78,7 @@ func (a *Account) Update(ctx context.Context, fn func(st *mfa.State) error) erro
 	}
 	return a.records.UpdateState(ctx, a.ID.Name, func(st *mfa.State) error {
 		if st.UID != a.ID.UID {
-			*st = mfa.State{UID: a.ID.UID}
+			*st = a.records.unknown(a.ID.UID)
 		}
 		return fn(st)
 	})

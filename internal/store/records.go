@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
+	"time"
 
 	"mfa/internal/mfa"
 )
@@ -24,7 +26,23 @@ type Locator interface {
 // states. Users go by their canonical name. A record that does not parse, or
 // that a newer build wrote, is an error naming its place, and never wraps
 // ErrNotFound. Records may be copied and used from many goroutines.
-type Records struct{ S Store }
+type Records struct {
+	S Store
+	// Believe makes of a State that was read what can be believed of it now, as
+	// mfa.State.Believe does; nil: all of it is believed.
+	Believe func(*mfa.State)
+	// Since is when the store was begun anew (Floor); nil: it never was.
+	Since *time.Time
+}
+
+// unknown is the State of somebody of whom nothing is remembered.
+func (r Records) unknown(uid uint32) mfa.State {
+	st := mfa.State{UID: uid, Since: r.Since}
+	if r.Believe != nil {
+		r.Believe(&st)
+	}
+	return st
+}
 
 // Users returns the names of all users with an enrollment, sorted.
 func (r Records) Users(ctx context.Context) ([]string, error) {
@@ -91,11 +109,22 @@ func (r Records) UpdateEnrollment(ctx context.Context, user string, fn func(*mfa
 	})
 }
 
-// State returns what is remembered of user: the zero State when nothing is.
+// State returns what is remembered of user, and believed: nothing but Since when
+// nothing is.
 func (r Records) State(ctx context.Context, user string) (mfa.State, error) {
+	st, err := r.StoredState(ctx, user)
+	if err == nil && r.Believe != nil {
+		r.Believe(&st)
+	}
+	return st, err
+}
+
+// StoredState returns what is remembered of user as it is stored, whatever clock it
+// was stored by.
+func (r Records) StoredState(ctx context.Context, user string) (mfa.State, error) {
 	it, err := r.S.Get(ctx, States+user)
 	if errors.Is(err, ErrNotFound) {
-		return mfa.State{}, nil
+		return mfa.State{Since: r.Since}, nil
 	}
 	if err != nil {
 		return mfa.State{}, err
@@ -110,17 +139,20 @@ func (r Records) State(ctx context.Context, user string) (mfa.State, error) {
 func (r Records) UpdateState(ctx context.Context, user string, fn func(*mfa.State) error) error {
 	key := States + user
 	return Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
-		var st mfa.State
+		st := r.unknown(0)
 		if old != nil {
 			var err error
 			if st, err = decodeState(r.place(key), old); err != nil {
 				return nil, err
 			}
+			if r.Believe != nil {
+				r.Believe(&st)
+			}
 		}
 		if err := fn(&st); err != nil {
 			return nil, err
 		}
-		return encodeState(user, st)
+		return encodeState(user, st, r.Since)
 	})
 }
 
@@ -128,11 +160,10 @@ func (r Records) UpdateState(ctx context.Context, user string, fn func(*mfa.Stat
 // parse. It is no error when there are none. The enrollment goes first: were
 // the work cut short, a code spent before would not become good again.
 func (r Records) ResetUser(ctx context.Context, user string) error {
-	remove := func([]byte) ([]byte, error) { return nil, nil }
-	if err := Update(ctx, r.S, Users+user, remove); err != nil {
+	if err := remove(ctx, r.S, Users+user); err != nil {
 		return err
 	}
-	return Update(ctx, r.S, States+user, remove)
+	return remove(ctx, r.S, States+user)
 }
 
 // place names key in a message about its content.
@@ -146,8 +177,15 @@ func (r Records) place(key string) string {
 // noState is how the zero State would be written.
 var noState, _ = json.Marshal(mfa.State{})
 
-// encodeState returns st as JSON, or nil if it remembers nothing.
-func encodeState(user string, st mfa.State) ([]byte, error) {
+// encodeState returns st as JSON, or nil if it remembers nothing but the floor of
+// the store.
+func encodeState(user string, st mfa.State, floor *time.Time) ([]byte, error) {
+	if st.Since != nil && floor != nil && st.Since.Equal(*floor) && st.UID == 0 {
+		bare := st
+		if bare.Since = nil; reflect.ValueOf(bare).IsZero() {
+			return nil, nil
+		}
+	}
 	b, err := json.Marshal(st)
 	if err != nil {
 		return nil, fmt.Errorf("encode state of %q: %w", user, err)

@@ -42,7 +42,8 @@ type Item struct {
 // Errors other than the two above mean that the store could not say: a caller
 // refuses, it does not assume absence.
 type Store interface {
-	// Get returns the item at key, or an error wrapping ErrNotFound.
+	// Get returns the item at key, or an error wrapping ErrNotFound. With one
+	// wrapping ErrUnreadable it returns Key and Rev, for Put and Delete.
 	Get(ctx context.Context, key string) (Item, error)
 	// Put writes it if the item stored at it.Key still has it.Rev (0: does not
 	// exist), and returns it with its new Rev, else an error wrapping

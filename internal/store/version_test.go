@@ -24,9 +24,11 @@ func TestCheckFormat(t *testing.T) {
 		t.Fatalf("the store says %q, %v", it.Value, err)
 	}
 	for value, want := range map[string]string{
-		strconv.Itoa(store.Format + 1): "a newer mfad has written the store, in format 2, and this one reads no more than format 1: install the newer version again",
+		strconv.Itoa(store.Format + 1): "a newer mfad has written the store, in format 3, and this one reads no more than format 2: install the newer version again",
 		"":                             "is not a format",
 		"0":                            "is not a format",
+		"+1":                           "is not a format",
+		"01":                           "is not a format",
 		"one":                          "is not a format",
 	} {
 		it.Value = []byte(value)

@@ -15,11 +15,11 @@ import (
 
 func TestSecondDaemonIsRefused(t *testing.T) {
 	s := newStore(t)
-	_, err := Open(s.dir)
+	_, err := Open(s.dir, aKey)
 	wantText(t, err, fmt.Sprintf("%q is in use by another daemon, process %d", s.dir, os.Getpid()))
 	// The refusal takes nothing from the first.
 	enroll(t, s, "alice", "x")
-	_, err = Open(s.dir)
+	_, err = Open(s.dir, aKey)
 	wantText(t, err, fmt.Sprintf("process %d", os.Getpid()))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -60,13 +60,13 @@ func TestOpenRefuses(t *testing.T) {
 			if err := errors.Join(os.Mkdir(dir, 0o700), test.make(dir)); err != nil {
 				t.Fatal(err)
 			}
-			s, err := Open(dir)
+			s, err := Open(dir, aKey)
 			wantText(t, err, test.want, dir)
 			if err == nil {
 				_ = s.Close()
 			}
 			// A refused Open holds no lock.
-			_, again := Open(dir)
+			_, again := Open(dir, aKey)
 			if again == nil || again.Error() != err.Error() {
 				t.Errorf("second Open: %v, first: %v", again, err)
 			}
@@ -80,7 +80,7 @@ func TestForeignFolderIsRefused(t *testing.T) {
 	if err := errors.Join(os.Chmod(dir, 0o700), os.Chown(dir, 12345, -1)); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Open(dir)
+	_, err := Open(dir, aKey)
 	wantText(t, err, "belongs to uid 12345", "chown 0 "+dir)
 }
 
@@ -99,7 +99,7 @@ func TestDatabaseCutShort(t *testing.T) {
 	if err := os.Truncate(path, 64<<10); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Open(s.dir)
+	_, err := Open(s.dir, aKey)
 	wantText(t, err, path, "cut short, 65536 of ")
 }
 
@@ -113,7 +113,7 @@ func TestDatabaseInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(dir)
+	_, err = Open(dir, aKey)
 	wantText(t, err, fmt.Sprintf("%q is in use by another program", path))
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

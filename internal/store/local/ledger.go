@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +13,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/seal"
 	"mfa/internal/store"
 )
 
@@ -22,6 +22,7 @@ import (
 // that 64 decisions cost one sync, and one decision alone waits for nothing.
 type ledger struct {
 	db     *bolt.DB
+	auth   *seal.Authenticator // vouches for every record
 	opened os.FileInfo
 	health health
 	wake   chan struct{} // something waits; closed by close
@@ -65,52 +66,54 @@ var options = bolt.Options{
 	Timeout:        time.Second,
 }
 
-// openLedger opens the database at path, or makes it, and starts its writer.
-func openLedger(path string) (*ledger, error) {
+// openLedger opens the database at path, or makes it if it is new, and starts its
+// writer. Key returns the key for a database that was written with the key of that
+// name.
+func openLedger(path string, isNew bool, key keyFunc) (*ledger, error) {
 	info, err := os.Stat(path)
 	missing := errors.Is(err, os.ErrNotExist)
+	if !isNew && (missing || err == nil && info.Size() == 0) {
+		return nil, describeOpen(path, errNoState)
+	}
 	if err == nil && info.Size() > 0 {
-		if err := checkWhole(path, info.Size()); err != nil {
+		if err := checkOwner(path, info); err != nil {
 			return nil, describeOpen(path, err)
+		}
+		if err := checkWhole(path); err != nil {
+			return nil, describeOpen(path, damaged(err))
 		}
 	}
 	db, err := bolt.Open(path, 0o600, &options)
-	if err != nil {
-		if missing { // a full disk may leave the beginning of a database
-			err = errors.Join(err, os.Remove(path))
+	if err == nil {
+		l := newLedger(db)
+		if err = l.prepare(isNew, key); err == nil {
+			go l.write()
+			return l, nil
 		}
-		return nil, describeOpen(path, err)
+		err = errors.Join(err, db.Close())
 	}
-	l := newLedger(db)
-	if err := l.prepare(); err != nil {
-		return nil, errors.Join(describeOpen(path, err), db.Close())
+	if missing { // a full disk may leave the beginning of a database
+		if gone := os.Remove(path); !errors.Is(gone, os.ErrNotExist) {
+			err = errors.Join(err, gone)
+		}
 	}
-	go l.write()
-	return l, nil
+	return nil, describeOpen(path, err)
 }
 
 func newLedger(db *bolt.DB) *ledger {
 	return &ledger{db: db, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
-// checkWhole refuses a database of size bytes that has pages beyond its end:
-// bbolt maps the file into memory, and reading such a page kills the process.
-func checkWhole(path string, size int64) error {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: options.Timeout})
-	if err != nil {
-		return err
-	}
-	err = db.View(func(tx *bolt.Tx) error {
-		if tx.Size() > size {
-			return fmt.Errorf("cut short, %d of %d bytes are left", size, tx.Size())
-		}
-		return nil
-	})
-	return errors.Join(err, db.Close())
+// damaged says what to do about a damaged database.
+func damaged(err error) error {
+	return fmt.Errorf("damaged: %w; restore a backup of it, or run mfad --new-state to begin anew", err)
 }
 
 // openToRead opens the database on a disk that takes no writes. Each write fails.
-func openToRead(path string) (*ledger, error) {
+func openToRead(path string, key keyFunc) (*ledger, error) {
+	if err := checkWhole(path); err != nil {
+		return nil, describeOpen(path, damaged(err))
+	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: options.Timeout})
 	if err != nil {
 		return nil, describeOpen(path, err)
@@ -119,10 +122,10 @@ func openToRead(path string) (*ledger, error) {
 	if l.opened, err = os.Stat(path); err == nil {
 		err = checkOwner(path, l.opened)
 	}
-	if err == nil && !l.isPrepared() {
-		err = berrors.ErrBucketNotFound
+	if err == nil {
+		err = db.View(func(tx *bolt.Tx) error { return l.admit(tx, false, key) })
 	}
-	if err != nil {
+	if !errors.Is(err, errUnchanged) {
 		return nil, errors.Join(describeOpen(path, err), db.Close())
 	}
 	close(l.ended) // there is no writer
@@ -138,46 +141,25 @@ func describeOpen(path string, err error) error {
 	return fmt.Errorf("open database %q: %w", path, explain(path, err))
 }
 
-// prepare checks the file and makes the buckets.
-func (l *ledger) prepare() (err error) {
+// prepare checks the file and what is in it, and makes what is missing.
+func (l *ledger) prepare(isNew bool, key keyFunc) (err error) {
 	if l.opened, err = os.Stat(l.db.Path()); err != nil {
 		return err
 	}
 	if err := checkOwner(l.db.Path(), l.opened); err != nil {
 		return err
 	}
-	if l.isPrepared() {
-		return nil // a start writes nothing that is there
+	err = l.db.Update(func(tx *bolt.Tx) error { return l.admit(tx, isNew, key) })
+	if errors.Is(err, errUnchanged) {
+		return nil
 	}
-	return l.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range buckets {
-			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// buckets are those of the database.
-var buckets = []string{"state", "meta"}
-
-// isPrepared says whether all buckets are there.
-func (l *ledger) isPrepared() bool {
-	return l.db.View(func(tx *bolt.Tx) error {
-		for _, name := range buckets {
-			if tx.Bucket([]byte(name)) == nil {
-				return berrors.ErrBucketNotFound
-			}
-		}
-		return nil
-	}) == nil
+	return err
 }
 
 // probe writes and syncs a page, and changes nothing.
 func (l *ledger) probe() error {
 	return l.db.Update(func(tx *bolt.Tx) error {
-		b := tx.Bucket([]byte(buckets[0]))
+		b := tx.Bucket(bucketNames[0])
 		return b.SetSequence(b.Sequence())
 	})
 }
@@ -273,7 +255,7 @@ func (l *ledger) commit() {
 	err := l.db.Update(func(tx *bolt.Tx) error {
 		begun = true
 		batch = l.take() // as late as can be, so that as many as can be share the sync
-		return applyAll(tx, batch)
+		return l.applyAll(tx, batch)
 	})
 	if !begun { // then err says why, and those who wait must hear it
 		batch = l.take()
@@ -290,14 +272,20 @@ func (l *ledger) commit() {
 }
 
 // applyAll carries out a batch within tx, or returns errUnchanged.
-func applyAll(tx *bolt.Tx, batch []*request) error {
+func (l *ledger) applyAll(tx *bolt.Tx, batch []*request) error {
+	sum, err := readSum(tx)
+	if err != nil {
+		return err
+	}
 	changed := false
 	for _, r := range batch {
 		b := tx.Bucket(r.bucket)
-		if r.err = r.check(b); r.err != nil {
+		was := b.Get([]byte(r.name))
+		if r.err = check(revOf(was), r.rev, r.value == nil); r.err != nil {
 			continue
 		}
-		if err := r.apply(b); err != nil {
+		sum.flip(r.bucket, r.name, was)
+		if err := l.apply(b, r, &sum); err != nil {
 			return err
 		}
 		changed = true
@@ -305,48 +293,21 @@ func applyAll(tx *bolt.Tx, batch []*request) error {
 	if !changed {
 		return errUnchanged
 	}
-	return nil
-}
-
-// check says whether the item may be written.
-func (r *request) check(b *bolt.Bucket) error {
-	_, have, err := unpack(b.Get([]byte(r.name)))
-	if err != nil {
-		return err
-	}
-	return check(have, r.rev, r.value == nil)
+	return l.writeSum(tx, sum)
 }
 
 // apply writes the item. Revisions come from the bucket's sequence, so an item
 // that is deleted and made again never has one it had before.
-func (r *request) apply(b *bolt.Bucket) (err error) {
+func (l *ledger) apply(b *bolt.Bucket, r *request, sum *sum) (err error) {
 	if r.value == nil {
 		return b.Delete([]byte(r.name))
 	}
 	if r.newRev, err = b.NextSequence(); err != nil {
 		return err
 	}
-	return b.Put([]byte(r.name), pack(r.newRev, r.value))
-}
-
-// revSize is the length of the revision before each value.
-const revSize = 8
-
-// pack returns what is stored for a value: its revision, big-endian, and itself.
-func pack(rev uint64, value []byte) []byte {
-	b := make([]byte, 0, revSize+len(value))
-	return append(binary.BigEndian.AppendUint64(b, rev), value...)
-}
-
-// unpack returns the value in what pack made, and its revision: zero for nil.
-func unpack(stored []byte) ([]byte, uint64, error) {
-	if stored == nil {
-		return nil, 0, nil
-	}
-	if len(stored) < revSize {
-		return nil, 0, fmt.Errorf("damaged: %d bytes are less than %d", len(stored), revSize)
-	}
-	return stored[revSize:], binary.BigEndian.Uint64(stored), nil
+	stored := l.pack(r.bucket, r.name, r.newRev, r.value)
+	sum.flip(r.bucket, r.name, stored)
+	return b.Put([]byte(r.name), stored)
 }
 
 // A bucket is one space of the ledger.
@@ -359,16 +320,18 @@ func (b *bucket) location(name string) string {
 	return fmt.Sprintf("%s:%s/%s", b.db.Path(), b.id, name)
 }
 
+// get returns the revision also of an item that cannot be trusted.
 func (b *bucket) get(name string) (value []byte, rev uint64, err error) {
 	err = b.db.View(func(tx *bolt.Tx) error {
-		stored, r, err := unpack(tx.Bucket(b.id).Get([]byte(name)))
-		if err != nil {
-			return err
-		}
-		if r == 0 {
+		stored := tx.Bucket(b.id).Get([]byte(name))
+		if rev = revOf(stored); rev == 0 {
 			return store.ErrNotFound
 		}
-		value, rev = append([]byte{}, stored...), r // stored ends with tx
+		trusted, _, err := b.unpack(b.id, name, stored)
+		if err != nil {
+			return fmt.Errorf("%s: %w", b.location(name), err)
+		}
+		value = append([]byte{}, trusted...) // trusted ends with tx
 		return nil
 	})
 	return value, rev, err
@@ -380,10 +343,13 @@ func (b *bucket) swap(ctx context.Context, name string, rev uint64, value []byte
 	return r.newRev, err
 }
 
+// names leaves out what the store itself keeps.
 func (b *bucket) names() (names []string, err error) {
 	err = b.db.View(func(tx *bolt.Tx) error {
 		return tx.Bucket(b.id).ForEach(func(name, _ []byte) error {
-			names = append(names, string(name))
+			if isTagged(b.id, string(name)) {
+				names = append(names, string(name))
+			}
 			return nil
 		})
 	})

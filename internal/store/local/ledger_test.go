@@ -185,25 +185,32 @@ func TestDamagedItem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Get(t.Context(), "state/alice")
-	wantText(t, err, "state/alice", "damaged")
-	if errors.Is(err, store.ErrNotFound) {
+	it, err := s.Get(t.Context(), "state/alice")
+	wantText(t, err, "state.db:state/alice", "not as mfad wrote it", "mfactl unlock alice")
+	if errors.Is(err, store.ErrNotFound) || !errors.Is(err, store.ErrUnreadable) {
 		t.Errorf("%v counts as not found", err)
 	}
-	_, err = s.Put(t.Context(), store.Item{Key: "state/alice"})
-	wantText(t, err, "damaged")
+	if _, err = s.Put(t.Context(), store.Item{Key: "state/alice"}); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("Put as if nothing were there: %v", err)
+	}
 	if _, err := s.Put(t.Context(), store.Item{Key: "state/bob"}); err != nil {
+		t.Error(err)
+	}
+	// Who means to can replace it.
+	it.Value = []byte("new")
+	if _, err := s.Put(t.Context(), it); err != nil {
 		t.Error(err)
 	}
 }
 
 func FuzzUnpack(f *testing.F) {
+	l := &ledger{auth: theKey.Authenticator(purpose)}
 	f.Add([]byte("short"))
-	f.Add(pack(7, []byte("value")))
+	f.Add(l.pack([]byte("state"), "alice", 7, []byte("value")))
 	f.Fuzz(func(t *testing.T, stored []byte) {
-		value, rev, err := unpack(stored)
-		if err == nil && stored != nil && !bytes.Equal(pack(rev, value), stored) {
-			t.Errorf("unpack(%q) = %q, %d", stored, value, rev)
+		value, _, err := l.unpack([]byte("state"), "alice", stored)
+		if err == nil && !bytes.Equal(l.pack([]byte("state"), "alice", revOf(stored), value), stored) {
+			t.Errorf("unpack(%q) = %q", stored, value)
 		}
 	})
 }

@@ -8,7 +8,9 @@
 // counts at once. A write is on the disk, synced, when it returns nil. If it
 // returns an error the old item stands, with one exception that no file system
 // lets us rule out: when a sync fails after the new content was put in place,
-// either may be there.
+// either may be there. Every record of the database carries a MAC over its name,
+// revision and value, and one more vouches for the set of them: what something
+// else changed is an error and never read.
 package local
 
 import (
@@ -23,6 +25,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/seal"
 	"mfa/internal/store"
 )
 
@@ -47,6 +50,7 @@ type Store struct {
 	close func() error // runs once
 
 	files *files
+	key   keyFunc
 
 	mu     sync.RWMutex // guards what follows
 	ledger *ledger
@@ -55,10 +59,13 @@ type Store struct {
 }
 
 // Open opens the store in dir and makes what is missing of it. It fails if
-// another daemon has it open, and if anybody but the caller may write there. On a
-// disk that is mounted read-only it opens what is there: reads answer, writes fail
-// until the disk takes them again.
-func Open(dir string) (_ *Store, err error) {
+// another daemon has it open, if anybody but the caller may write there, and if
+// there are enrollments and nothing that was remembered of logins, unless NewState
+// was called. On a disk that is mounted read-only it opens what is there: reads
+// answer, writes fail until the disk takes them again. Key returns the key that
+// vouches for what is stored: the one of that name (seal.Key.ID), or, if known is
+// empty, any one, for a new store.
+func Open(dir string, key func(known string) (*seal.Key, error)) (_ *Store, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -79,9 +86,10 @@ func Open(dir string) (_ *Store, err error) {
 	if s.files, err = openFiles(filepath.Join(dir, "users")); err != nil {
 		return nil, err
 	}
-	open := openLedger
+	s.key = key
+	open := s.openToWrite
 	if errors.Is(s.writable(), unix.EROFS) {
-		open = openToRead
+		open = s.openToRead
 	}
 	if err := s.use(open); err != nil {
 		return nil, err
@@ -92,7 +100,7 @@ func Open(dir string) (_ *Store, err error) {
 // use opens the database and makes the spaces of it. The caller holds mu, or has
 // the store for itself.
 func (s *Store) use(open func(path string) (*ledger, error)) error {
-	l, err := open(filepath.Join(s.dir, "state.db"))
+	l, err := open(filepath.Join(s.dir, stateFile))
 	if err != nil {
 		return err
 	}
@@ -103,6 +111,16 @@ func (s *Store) use(open func(path string) (*ledger, error)) error {
 		store.Meta:   &bucket{l, []byte("meta")},
 	}
 	return nil
+}
+
+func (s *Store) openToRead(path string) (*ledger, error) { return openToRead(path, s.key) }
+
+func (s *Store) openToWrite(path string) (*ledger, error) {
+	mayBeNew, err := s.mayBeNew()
+	if err != nil {
+		return nil, err
+	}
+	return openLedger(path, mayBeNew, s.key)
 }
 
 // revive opens the database for writing that was opened to be read, if the disk
@@ -116,9 +134,9 @@ func (s *Store) revive() error {
 	if err := s.ledger.close(); err != nil {
 		return err
 	}
-	err := s.use(openLedger)
+	err := s.use(s.openToWrite)
 	if err != nil {
-		err = errors.Join(err, s.use(openToRead))
+		err = errors.Join(err, s.use(s.openToRead))
 	}
 	return err
 }
@@ -161,7 +179,7 @@ func (s *Store) Get(ctx context.Context, key string) (store.Item, error) {
 	}
 	value, rev, err := sp.get(name)
 	if err != nil {
-		return store.Item{}, fmt.Errorf("get %q: %w", key, err)
+		return store.Item{Key: key, Rev: rev}, fmt.Errorf("get %q: %w", key, err)
 	}
 	return store.Item{Key: key, Value: value, Rev: rev}, nil
 }

@@ -2,11 +2,25 @@ package local
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"mfa/internal/seal"
 	"mfa/internal/store"
 	"mfa/internal/store/storetest"
 )
+
+// theKey vouches for what the tests store; a process of its own has the same.
+var theKey = func() *seal.Key {
+	k, err := seal.Parse(strings.Repeat("5a", 32) + "\n")
+	if err != nil {
+		panic(err)
+	}
+	return k
+}()
+
+// aKey is the key of every store of the tests.
+func aKey(string) (*seal.Key, error) { return theKey, nil }
 
 // newStore returns an empty store that ends with the test.
 func newStore(t testing.TB) *Store {
@@ -17,7 +31,7 @@ func newStore(t testing.TB) *Store {
 // openStore opens the store in dir until the test ends.
 func openStore(t testing.TB, dir string) *Store {
 	t.Helper()
-	s, err := Open(dir)
+	s, err := Open(dir, aKey)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func TestKilledDaemonLosesNothing(t *testing.T) {
 
 // putUntilKilled writes items and says which are written, without end.
 func putUntilKilled(t *testing.T, dir string) {
-	s, err := Open(dir)
+	s, err := Open(dir, aKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestFullDiskAtFirstStart(t *testing.T) {
 		if err := os.Truncate(filler, 48<<10); err != nil { // room for some pages, not for all
 			t.Fatal(err)
 		}
-		s, err := Open(dir)
+		s, err := Open(dir, aKey)
 		wantFull(t, err, filepath.Join(dir, "state.db"))
 		if s != nil {
 			t.Fatal("Open went through")

@@ -1,0 +1,276 @@
+package local
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"mfa/internal/seal"
+	"mfa/internal/store"
+)
+
+var (
+	bucketNames = [][]byte{[]byte("state"), []byte("meta")}
+	sumBucket   = []byte("sum") // so small that bbolt keeps it within the page that every commit writes
+	sumName     = []byte("sum")
+)
+
+// errNoState is the error of a store that has enrollments and remembers nothing.
+var errNoState = errors.New("there are enrollments, but nothing is there of what logins spent and counted: " +
+	"codes that were used, and locks, would be forgotten; restore a backup of state.db, or run mfad --new-state, " +
+	"after which all codes up to now count as used")
+
+// A keyFunc returns the key for a database that was written with the key of that
+// name; empty: with none.
+type keyFunc = func(known string) (*seal.Key, error)
+
+// admit refuses a database that is not as a daemon with this key left it, makes a
+// new one if that may be, and takes over one from before records had tags. It is
+// errUnchanged if there is nothing to do.
+func (l *ledger) admit(tx *bolt.Tx, mayBeNew bool, key keyFunc) error {
+	tagged := tx.Bucket(sumBucket) != nil
+	format, err := formatOf(tx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case format == 0 && !tagged && isEmpty(tx):
+		if !mayBeNew {
+			return errNoState
+		}
+	case format == 0, tagged != (format >= store.FormatTagged):
+		return damaged(errors.New("its format is lost"))
+	}
+	k, err := key(keyNameOf(tx, tagged))
+	if err != nil {
+		return err
+	}
+	l.auth = k.Authenticator(purpose)
+	if !tagged && !tx.Writable() {
+		return errors.New("it is of the build before, and a disk that takes no writes cannot take it over")
+	}
+	if !tagged {
+		return l.tagAll(tx)
+	}
+	if err := l.verify(tx); err != nil {
+		return err
+	}
+	return errUnchanged
+}
+
+// formatOf returns the format that the database is in, 0 if it says none. It is
+// read before anything else, as builds of all formats read it.
+func formatOf(tx *bolt.Tx) (int, error) {
+	b := tx.Bucket([]byte("meta"))
+	if b == nil {
+		return 0, nil
+	}
+	stored := b.Get([]byte(formatName))
+	if stored == nil {
+		return 0, nil
+	}
+	if len(stored) < revSize {
+		return 0, damaged(errors.New("it says no format"))
+	}
+	n, err := store.ParseFormat(stored[revSize:])
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// keyNameOf returns which key the database says it was written with, before
+// anything vouches for that.
+func keyNameOf(tx *bolt.Tx, tagged bool) string {
+	b := tx.Bucket([]byte("meta"))
+	if b == nil {
+		return ""
+	}
+	skip := revSize
+	if tagged {
+		skip = headLen
+	}
+	if stored := b.Get([]byte("key")); len(stored) >= skip {
+		return string(stored[skip:])
+	}
+	return ""
+}
+
+func isEmpty(tx *bolt.Tx) bool {
+	for _, name := range bucketNames {
+		if b := tx.Bucket(name); b != nil {
+			if first, _ := b.Cursor().First(); first != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// verify checks that the records there are are those that were there last.
+func (l *ledger) verify(tx *bolt.Tx) error {
+	want, err := readSum(tx)
+	if err != nil {
+		return err
+	}
+	stored := tx.Bucket(sumBucket).Get(sumName)
+	if ok, _ := l.auth.Verify(stored[len(want):], sumBucket, stored[:len(want)]); !ok {
+		return damaged(errSum)
+	}
+	var have sum
+	for _, name := range bucketNames {
+		b := tx.Bucket(name)
+		if b == nil {
+			return damaged(fmt.Errorf("the bucket %q is missing", name))
+		}
+		newest := uint64(0)
+		err := b.ForEach(func(k, v []byte) error {
+			newest = max(newest, revOf(v))
+			have.flip(name, string(k), v)
+			return nil
+		})
+		if err != nil || newest > b.Sequence() {
+			return damaged(errors.Join(err, errSum))
+		}
+	}
+	if have != want {
+		return damaged(errSum)
+	}
+	return nil
+}
+
+// tagAll gives every record of a database that has none its tag, once, and says
+// so in its format: from then on one without is refused.
+func (l *ledger) tagAll(tx *bolt.Tx) error {
+	var all sum
+	for _, name := range bucketNames {
+		b, err := tx.CreateBucketIfNotExists(name)
+		if err != nil {
+			return err
+		}
+		err = forEachSafely(b, func(k, v []byte) error {
+			if len(v) < revSize || !isTagged(name, string(k)) {
+				return nil
+			}
+			stored := l.pack(name, string(k), binary.BigEndian.Uint64(v), v[revSize:])
+			all.flip(name, string(k), stored)
+			return b.Put(k, stored)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	meta := tx.Bucket([]byte("meta"))
+	rev, err := meta.NextSequence()
+	if err != nil {
+		return err
+	}
+	stored := l.pack([]byte("meta"), formatName, rev, store.FormatText())
+	all.flip([]byte("meta"), formatName, stored)
+	if err := meta.Put([]byte(formatName), stored); err != nil {
+		return err
+	}
+	if _, err := tx.CreateBucketIfNotExists(sumBucket); err != nil {
+		return err
+	}
+	return l.writeSum(tx, all)
+}
+
+// forEachSafely calls fn, which may change what it is called with, for a copy of
+// each record.
+func forEachSafely(b *bolt.Bucket, fn func(k, v []byte) error) error {
+	var keys [][]byte
+	err := b.ForEach(func(k, _ []byte) error {
+		keys = append(keys, slices.Clone(k))
+		return nil
+	})
+	for _, k := range keys {
+		if err == nil {
+			err = fn(k, slices.Clone(b.Get(k)))
+		}
+	}
+	return err
+}
+
+// readSum returns the sum that stands in tx.
+func readSum(tx *bolt.Tx) (s sum, err error) {
+	b := tx.Bucket(sumBucket)
+	if b == nil {
+		return s, damaged(errSum)
+	}
+	stored := b.Get(sumName)
+	if len(stored) != len(s)+seal.TagSize {
+		return s, damaged(errSum)
+	}
+	copy(s[:], stored)
+	return s, nil
+}
+
+// writeSum makes s stand in tx.
+func (l *ledger) writeSum(tx *bolt.Tx, s sum) error {
+	tag := l.auth.Tag(sumBucket, s[:])
+	return tx.Bucket(sumBucket).Put(sumName, append(s[:], tag[:]...))
+}
+
+// retagBatch is how many records one transaction tags anew: logins wait for it.
+const retagBatch = 512
+
+// Retag makes the newest key vouch for every record that a former one vouches for.
+// After it the former ones may be forgotten. A record that none vouches for stays
+// as it is: an error when it is read.
+func (s *Store) Retag(ctx context.Context) error {
+	s.mu.RLock()
+	l := s.ledger
+	s.mu.RUnlock()
+	for _, name := range bucketNames {
+		var next []byte
+		for done := false; !done; {
+			if err := ctx.Err(); err != nil {
+				return fmt.Errorf("tag records anew: %w", err)
+			}
+			err := l.db.Update(func(tx *bolt.Tx) (err error) {
+				next, done, err = l.retag(tx, name, next)
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("tag records anew: %w", explain(l.db.Path(), err))
+			}
+		}
+	}
+	return nil
+}
+
+// retag tags a batch anew from the record at on, and returns where the next one
+// begins.
+func (l *ledger) retag(tx *bolt.Tx, bucket, at []byte) (next []byte, done bool, err error) {
+	all, err := readSum(tx)
+	if err != nil {
+		return nil, false, err
+	}
+	b := tx.Bucket(bucket)
+	type change struct{ name, stored []byte }
+	var changes []change
+	c := b.Cursor()
+	k, v := c.Seek(at)
+	for n := 0; k != nil && n < retagBatch; n++ {
+		value, isOld, err := l.unpack(bucket, string(k), v)
+		if err == nil && isOld {
+			stored := l.pack(bucket, string(k), revOf(v), value)
+			all.flip(bucket, string(k), v)
+			all.flip(bucket, string(k), stored)
+			changes = append(changes, change{slices.Clone(k), stored})
+		}
+		k, v = c.Next()
+	}
+	next = slices.Clone(k)
+	for _, ch := range changes {
+		if err := b.Put(ch.name, ch.stored); err != nil {
+			return nil, false, err
+		}
+	}
+	return next, next == nil, l.writeSum(tx, all)
+}

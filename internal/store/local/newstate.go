@@ -1,0 +1,158 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+)
+
+// stateFile is the database, and newStateFile the administrator's word that it is
+// to begin anew.
+const (
+	stateFile    = "state.db"
+	newStateFile = "new-state"
+)
+
+// NewState has the next Open of the store in dir begin a new database, and the
+// daemon that opens it count all that could have been used before as used
+// (Store.BeginsAnew). What is there is moved aside at the time now, to the place it
+// returns; empty, if nothing was there. It fails while a daemon has the store open.
+// All it makes belongs to the owner of dir.
+func NewState(dir string, now time.Time) (aside string, err error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", fmt.Errorf("begin anew: %w", err)
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return "", fmt.Errorf("begin anew: %w; stop it first: systemctl stop mfad.socket mfad.service", err)
+	}
+	defer func() { err = errors.Join(err, lock.Truncate(0), unlockFolder(lock)) }()
+	marker, err := os.OpenFile(filepath.Join(dir, newStateFile), os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("begin anew: %w", err)
+	}
+	err = errors.Join(give(lock, info), give(marker, info), marker.Sync(), marker.Close())
+	if err == nil {
+		aside, err = moveAside(filepath.Join(dir, stateFile), now)
+	}
+	if err == nil {
+		err = syncFolder(dir)
+	}
+	if err != nil {
+		return "", fmt.Errorf("begin anew: %w", err)
+	}
+	return aside, nil
+}
+
+// give makes the owner of the folder the owner of f, if it is not.
+func give(f *os.File, folder os.FileInfo) error {
+	st, ok := folder.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 {
+		return nil
+	}
+	return f.Chown(int(st.Uid), int(st.Gid))
+}
+
+// moveAside moves the file at path to a name that is free.
+func moveAside(path string, now time.Time) (aside string, err error) {
+	aside = path + ".until-" + now.UTC().Format("20060102-150405")
+	err = unix.Renameat2(unix.AT_FDCWD, path, unix.AT_FDCWD, aside, unix.RENAME_NOREPLACE)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "", nil
+	case err != nil:
+		return "", &os.PathError{Op: "rename", Path: path, Err: err}
+	}
+	return aside, nil
+}
+
+// BeginsAnew says whether NewState was called and Begun not yet.
+func (s *Store) BeginsAnew() (bool, error) {
+	_, err := os.Lstat(filepath.Join(s.dir, newStateFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Begun says that what NewState wants is done, and durable.
+func (s *Store) Begun() error {
+	if err := os.Remove(filepath.Join(s.dir, newStateFile)); err != nil {
+		return fmt.Errorf("begin anew: %w", err)
+	}
+	return syncFolder(s.dir)
+}
+
+// mayBeNew says whether the database may be a new one: where nobody is enrolled,
+// or an administrator said so.
+func (s *Store) mayBeNew() (bool, error) {
+	anew, err := s.BeginsAnew()
+	if anew || err != nil {
+		return anew, err
+	}
+	users, err := s.files.names()
+	return len(users) == 0, err
+}
+
+// CheckState says what keeps a daemon from opening the database of the store in
+// dir, if none has it open: a daemon looks for itself. Nothing is made or changed.
+func CheckState(dir string) error {
+	path := filepath.Join(dir, stateFile)
+	s := &Store{dir: dir, files: &files{dir: filepath.Join(dir, "users")}}
+	if inUse(dir) {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err == nil && info.Size() > 0 {
+		if err := checkWhole(path); err != nil {
+			return describeOpen(path, damaged(err))
+		}
+		if empty, err := holdsNothing(path); !empty || err != nil {
+			return err
+		}
+	}
+	entries, err := os.ReadDir(s.files.dir)
+	if anew, _ := s.BeginsAnew(); anew || err != nil {
+		return nil // nobody is enrolled where there is no folder
+	}
+	for _, e := range entries {
+		if _, ok := userName(e.Name()); ok {
+			return describeOpen(path, errNoState)
+		}
+	}
+	return nil
+}
+
+// holdsNothing says whether the database at path is one in which nothing was ever
+// written.
+func holdsNothing(path string) (empty bool, err error) {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: options.Timeout})
+	if err != nil {
+		return false, describeOpen(path, err)
+	}
+	err = db.View(func(tx *bolt.Tx) error {
+		empty = tx.Bucket(sumBucket) == nil && isEmpty(tx)
+		return nil
+	})
+	return empty, errors.Join(err, db.Close())
+}
+
+// inUse says whether a daemon has the store in dir open.
+func inUse(dir string) bool {
+	f, err := os.Open(filepath.Join(dir, "lock"))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
