@@ -37,9 +37,10 @@ type Deps struct {
 }
 
 // Spending counts the text messages that are about to be sent; deliver.Ledger
-// does. Its error wraps a deliver.LimitError if there may not be one more.
+// does. One that a stranger asks for leaves some for the user. Its error wraps a
+// deliver.LimitError if there may not be one more.
 type Spending interface {
-	Reserve(ctx context.Context, user, to string) error
+	Reserve(ctx context.Context, user, to string, stranger bool) error
 }
 
 // An Asker asks. It keeps nothing between conversations but what is in the

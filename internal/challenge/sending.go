@@ -110,10 +110,10 @@ func (s *sending) turn(address, reason string) {
 }
 
 // send hands the code to the carrier of its method, unless limit forbids that. If
-// it cannot be sent it goes to the email address fallback; if that is empty, or
-// fails too, the code is withdrawn, so that the next login sends another. To
-// nobody nothing is sent, which looks the same.
-func (c *Conversation) send(p mfa.PendingCode, code, fallback string, limit *deliver.LimitError) *sending {
+// it cannot be sent it goes to the email address that the target has for this; if
+// that is empty, or fails too, the code is withdrawn, so that the next login sends
+// another. To nobody nothing is sent, which looks the same.
+func (c *Conversation) send(p mfa.PendingCode, code string, to Target, limit *deliver.LimitError) *sending {
 	s := &sending{to: deliver.Mask(p.To)}
 	if c.Account.IsNobody() {
 		s.done = true
@@ -122,6 +122,10 @@ func (c *Conversation) send(p mfa.PendingCode, code, fallback string, limit *del
 	n := deliver.CodeNotice{
 		Code: code, Host: c.cfg.Host, User: c.Account.ID.Name, Service: c.Origin.Service, Address: c.Origin.Address,
 		Sent: p.Sent, Lifetime: c.cfg.Code.lifetime(), To: p.To, Subject: c.cfg.MailSubject,
+	}
+	fallback := to.Fallback
+	if limit != nil {
+		fallback = to.AtLimit
 	}
 	undelivered := func(err error) func() {
 		c.withdraw(p)

@@ -14,7 +14,8 @@ import (
 type Target struct {
 	Method   mfa.Method
 	To       string
-	Fallback string // email address for a text message that cannot be sent; empty: none
+	Fallback string // email address for a text message that no carrier takes; empty: none
+	AtLimit  string // email address for one that a limit of ours forbids; empty: none
 }
 
 // SentCode asks for a code that is sent to a target: a new one, or the one that
