@@ -71,6 +71,9 @@ type Conversation struct {
 	Account *store.Account
 	Origin  mfa.Origin
 
+	// Presence is what is known of whether anybody is there to answer.
+	Presence Presence
+
 	p          mfa.Prompter
 	wrong      int        // codes typed here that were wrong
 	prompts    int        // asked so far
@@ -80,6 +83,17 @@ type Conversation struct {
 	setup      bool       // what is asked for is not set up yet
 	newly      mfa.Method // what was proven in a setup
 }
+
+// A Presence says whether there is somebody to answer a prompt, as far as it can be
+// known beforehand. Where nobody is, nothing is sent to anybody.
+type Presence uint8
+
+// The presences.
+const (
+	Present  Presence = iota // a code is sent before the prompt is shown
+	Doubtful                 // it is sent once the prompt has stood for a moment: a client without a terminal answers at once
+	Absent                   // it is sent to who types r
+)
 
 // Converse begins a conversation over p.
 func (a *Asker) Converse(acct *store.Account, origin mfa.Origin, p mfa.Prompter) *Conversation {

@@ -40,6 +40,7 @@ type sending struct {
 	fellBack string     // masked address it goes to in place of to; empty: it does not
 	reason   string     // why, for the person
 	toldBack bool       // the person knows that it fell back
+	lost     bool       // a carrier took it and said later that it did not arrive
 }
 
 // told is what the first prompt says of it.
@@ -69,7 +70,7 @@ func (s *sending) news() string {
 		return ""
 	}
 	s.toldBack = true
-	return textFellBack(s.to, s.fellBack, s.reason)
+	return textFellBack(s.to, s.fellBack, s.reason, s.lost)
 }
 
 // failure is what to say if it was given up, and why.
@@ -82,7 +83,7 @@ func (s *sending) failure() (string, error) {
 	if s.err == nil {
 		return "", nil
 	}
-	return textSendFailed(s.to, s.reason), s.err
+	return textSendFailed(s.to, s.reason, s.lost), s.err
 }
 
 // underway says whether no carrier has taken it yet.
@@ -100,6 +101,13 @@ func (s *sending) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.done, s.err = true, err
+}
+
+// miss notes that what a carrier took did not arrive.
+func (s *sending) miss() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = true
 }
 
 // turn notes that the code goes to another address now, and why.
@@ -136,9 +144,12 @@ func (c *Conversation) send(p mfa.PendingCode, code string, to Target, limit *de
 		n.To = fallback
 		c.deps.Log.Warn("text message not sent; the code goes by email", "user", c.Account.ID.Name,
 			"to", s.to, "address", deliver.Mask(fallback), "error", cause)
-		if err := c.reroute(p, fallback); err != nil {
+		switch stands, err := c.reroute(p, fallback); {
+		case err != nil:
 			undelivered(errors.Join(cause, err))
 			return
+		case !stands:
+			return // used, or replaced by another
 		}
 		s.turn(deliver.Mask(fallback), textWhyNoText(cause))
 		c.hand(n.Email(rand.Text()), p.Method, audit.FellBack, func(err error) func() {
@@ -149,10 +160,21 @@ func (c *Conversation) send(p mfa.PendingCode, code string, to Target, limit *de
 			return nil
 		})
 	}
-	after := func(err error) func() {
+	m, err := c.message(n, p.Method)
+	var after func(err error) func()
+	lost := func(err error) {
+		s.miss()
+		if next := after(err); next != nil {
+			next()
+		}
+	}
+	after = func(err error) func() {
 		switch {
 		case err == nil:
 			s.end(nil)
+			if p.Method == mfa.SMS {
+				c.deps.Mail.Follow(m.ID, lost)
+			}
 			return nil
 		case p.Method == mfa.SMS && fallback != "":
 			return func() { byMail(err) }
@@ -160,7 +182,6 @@ func (c *Conversation) send(p mfa.PendingCode, code string, to Target, limit *de
 		s.turn("", textWhyNoText(err))
 		return undelivered(err)
 	}
-	m, err := c.message(n, p.Method)
 	if limit != nil {
 		err = *limit
 	}
@@ -204,16 +225,19 @@ func (c *Conversation) hand(m mfa.Message, method mfa.Method, event string, afte
 	})
 }
 
-// reroute notes that the code p goes to an email address in place of its own.
-func (c *Conversation) reroute(p mfa.PendingCode, address string) error {
+// reroute notes that the code p goes to an email address in place of its own, if it
+// still stands.
+func (c *Conversation) reroute(p mfa.PendingCode, address string) (stands bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
-	return c.Account.Update(ctx, func(st *mfa.State) error {
-		if i := slices.IndexFunc(st.Pending, p.Same); i >= 0 {
+	err = c.Account.Update(ctx, func(st *mfa.State) error {
+		i := slices.IndexFunc(st.Pending, p.Same)
+		if stands = i >= 0 && c.deps.Now().Before(st.Pending[i].Expires); stands {
 			st.Pending[i].Via = address
 		}
 		return nil
 	})
+	return stands, err
 }
 
 // withdraw removes a code that nobody will receive.
