@@ -10,8 +10,8 @@ import (
 	"mfa/internal/mfa"
 )
 
-// stranger is request from an address that the user was never seen at.
-func stranger(n int) mfa.Request {
+// fromAfar is request from an address that the user was never seen at.
+func fromAfar(n int) mfa.Request {
 	req := request("alice")
 	req.RHost = fmt.Sprintf("203.0.113.%d", n)
 	return req
@@ -22,7 +22,7 @@ func stranger(n int) mfa.Request {
 func TestWhatThePasswordAloneCanExhaust(t *testing.T) {
 	const strangers = 40
 	knock := func(d *desk, n int) {
-		_, _ = d.engine.Login(d.t.Context(), stranger(n), promptFunc(func(context.Context, mfa.Prompt) (string, error) {
+		_, _ = d.engine.Login(d.t.Context(), fromAfar(n), promptFunc(func(context.Context, mfa.Prompt) (string, error) {
 			return "", mfa.ErrNoConversation
 		}))
 	}
@@ -82,7 +82,7 @@ func TestWhatThePasswordAloneCanExhaust(t *testing.T) {
 			change: recovering,
 			attack: func(d *desk) {
 				for range 7 {
-					d.lockFrom(stranger(1))
+					d.lockFrom(fromAfar(1))
 					d.advance(16 * time.Minute)
 					d.login(request("alice"), mfa.Accepted, d.withCode())
 				}
@@ -92,32 +92,32 @@ func TestWhatThePasswordAloneCanExhaust(t *testing.T) {
 				if _, err := d.engine.Sweep(d.t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				d.lockFrom(stranger(1))
+				d.lockFrom(fromAfar(1))
 			},
 			then: func(d *desk) {
 				d.login(request("alice"), mfa.Accepted,
 					step{"locked for 15 minutes", say(d.recovery(5)), nil}, step{want: "sent", answer: d.code})
-				d.lockFrom(stranger(1)) // and there is a next one
+				d.lockFrom(fromAfar(1)) // and there is a next one
 				d.login(request("alice"), mfa.Accepted,
 					step{"locked for 15 minutes", say(d.recovery(6)), nil}, step{want: "sent", answer: d.code})
 			},
 		},
 		"a recovery code, once": {
 			change: recovering,
-			attack: func(d *desk) { d.lockFrom(stranger(1)) },
+			attack: func(d *desk) { d.lockFrom(fromAfar(1)) },
 			then: func(d *desk) {
 				used := d.recovery(1)
 				d.login(request("alice"), mfa.Accepted, step{"locked", say(used), nil}, step{want: "sent", answer: d.code})
-				d.lockFrom(stranger(1))
+				d.lockFrom(fromAfar(1))
 				d.login(request("alice"), mfa.Exhausted, step{"locked", say(used), nil}, step{"not right", say(""), nil}, step{want: "ends here"})
 			},
 		},
 		"the tries of a recovery code": {
 			change: recovering,
 			attack: func(d *desk) {
-				d.lockFrom(stranger(1))
+				d.lockFrom(fromAfar(1))
 				for n := range strangers {
-					_, _ = d.engine.Login(d.t.Context(), stranger(n), promptFunc(guessWrongly))
+					_, _ = d.engine.Login(d.t.Context(), fromAfar(n), promptFunc(guessWrongly))
 				}
 				if tries := d.state("alice").Recovery.Tries; tries != 15 {
 					t.Errorf("%d tries", tries)
@@ -146,7 +146,7 @@ func TestWhatThePasswordAloneCanExhaust(t *testing.T) {
 func TestStrangersAreSaidToTheLedger(t *testing.T) {
 	d := newTexting(t, "")
 	d.login(request("alice"), mfa.Accepted, d.withCode())
-	d.login(stranger(1), mfa.Accepted, d.withCode())
+	d.login(fromAfar(1), mfa.Accepted, d.withCode())
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	if want := []bool{false, true, false}; !slices.Equal(d.strange, want) {
 		t.Errorf("strangers: %v, want %v", d.strange, want)

@@ -7,9 +7,6 @@ import (
 	"mfa/internal/mfa"
 )
 
-// pamSilent is PAM_SILENT of pam_authenticate(3).
-const pamSilent = 0x8000
-
 // presence says whether anybody seems to be there. Who has typed a password within
 // this login is. Behind an SSH key there may be a robot: git, cron, a backup. An
 // application that wants silence and has no terminal has nobody to ask.
