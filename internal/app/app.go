@@ -128,7 +128,7 @@ func Check(cfg config.Config) error {
 	}
 	var errs []error
 	if !hidden("email.") {
-		email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: hostname()})
+		email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: fullName()})
 		if errs = append(errs, err); err == nil {
 			errs = append(errs, email.Close())
 		}
@@ -236,8 +236,9 @@ func (a *App) maxLogins(want int) int {
 
 // build makes what logins need under cfg.
 func (a *App) build(cfg config.Config) (*settings, error) {
-	host := hostname()
-	email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: host, Log: a.opts.Log, Now: a.opts.Now})
+	host, full := hostname(), fullName()
+	warnOfSender(a.opts.Log, cfg.Email, full)
+	email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: full, Log: a.opts.Log, Now: a.opts.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -266,7 +267,7 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 		Regions: cfg.SMS.Regions,
 	}
 	s.engine = login.New(login.Config{
-		Policy: cfg.Policy, Session: cfg.Session, Generation: generation, MailDomain: mailDomain(cfg.Email.From, host),
+		Policy: cfg.Policy, Session: cfg.Session, Generation: generation, MailDomain: mailDomain(cfg.Email.From, full),
 		FallbackToEmail: cfg.SMS.FallbackToEmail, TextMessages: cfg.SMS.Provider != "",
 	}, login.Deps{
 		Records: a.records, Asker: s.asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,
@@ -320,13 +321,6 @@ func mailDomain(from, host string) string {
 	return host
 }
 
-func hostname() string {
-	if name, err := os.Hostname(); err == nil && name != "" {
-		return name
-	}
-	return "localhost"
-}
-
 // Reload takes a new configuration for the logins that begin from now on. What
 // only a restart can change is kept, and said in the log. If it returns an
 // error nothing has changed.
@@ -367,6 +361,7 @@ func (a *App) undelivered(m mfa.Message, receipt string, err error) {
 		Time: a.opts.Now(), Event: audit.Undelivered, User: m.User, Method: string(m.Carrier),
 		To: to, Message: m.ID, Receipt: receipt, Reason: err.Error(),
 	})
+	a.queue.Lost(m.ID, err)
 }
 
 // ledger counts what is spent on text messages, in the store.

@@ -165,7 +165,7 @@ func TestSpendingIsMeasured(t *testing.T) {
 	m.expect(wire.Prompt, "A code was sent to +1")
 	expect(1, near+"0", reached+"0")
 	for i, want := range [][]string{{near + "0"}, {near + "0"}, {near + "1", reached + "0"}, {near + "1", reached + "1"}} {
-		if err := r.cur.Load().ledger.Reserve(t.Context(), fmt.Sprint("user", i), fmt.Sprintf("+1202555013%d", i)); err != nil {
+		if err := r.cur.Load().ledger.Reserve(t.Context(), fmt.Sprint("user", i), fmt.Sprintf("+1202555013%d", i), false); err != nil {
 			t.Fatal(err)
 		}
 		expect(2+i, want...)

@@ -21,7 +21,7 @@ func (a *App) sendTest(ctx context.Context, method mfa.Method, to string) ([]del
 	if cur.sms == nil {
 		return nil, errNoTexts
 	}
-	if err := cur.ledger.Reserve(ctx, testUser, to); err != nil {
+	if err := cur.ledger.Reserve(ctx, testUser, to, false); err != nil {
 		return nil, err
 	}
 	return deliver.Test(ctx, cur.sms, m)

@@ -37,9 +37,10 @@ type Deps struct {
 }
 
 // Spending counts the text messages that are about to be sent; deliver.Ledger
-// does. Its error wraps a deliver.LimitError if there may not be one more.
+// does. One that a stranger asks for leaves some for the user. Its error wraps a
+// deliver.LimitError if there may not be one more.
 type Spending interface {
-	Reserve(ctx context.Context, user, to string) error
+	Reserve(ctx context.Context, user, to string, stranger bool) error
 }
 
 // An Asker asks. It keeps nothing between conversations but what is in the
@@ -70,6 +71,9 @@ type Conversation struct {
 	Account *store.Account
 	Origin  mfa.Origin
 
+	// Presence is what is known of whether anybody is there to answer.
+	Presence Presence
+
 	p          mfa.Prompter
 	wrong      int        // codes typed here that were wrong
 	prompts    int        // asked so far
@@ -79,6 +83,17 @@ type Conversation struct {
 	setup      bool       // what is asked for is not set up yet
 	newly      mfa.Method // what was proven in a setup
 }
+
+// A Presence says whether there is somebody to answer a prompt, as far as it can be
+// known beforehand. Where nobody is, nothing is sent to anybody.
+type Presence uint8
+
+// The presences.
+const (
+	Present  Presence = iota // a code is sent before the prompt is shown
+	Doubtful                 // it is sent once the prompt has stood for a moment: a client without a terminal answers at once
+	Absent                   // it is sent to who types r
+)
 
 // Converse begins a conversation over p.
 func (a *Asker) Converse(acct *store.Account, origin mfa.Origin, p mfa.Prompter) *Conversation {

@@ -63,7 +63,7 @@ func (c *Conversation) decide(st *mfa.State, m mfa.Method, match Match) (res che
 	st.LockedUntil, st.LockedBy, st.LockedFor = nil, "", 0
 	switch res.Result = match(st, now); res.Result {
 	case Right:
-		c.succeed(st, m)
+		c.succeed(st, m, now)
 		res.mustChange = st.MustChangePassword
 	case Wrong:
 		res.disabled = c.countMethod(st, m)
@@ -76,8 +76,9 @@ func (c *Conversation) decide(st *mfa.State, m mfa.Method, match Match) (res che
 
 // succeed forgets what a right code of the method makes good, and no more: the
 // wrong codes of another method stay counted.
-func (c *Conversation) succeed(st *mfa.State, m mfa.Method) {
-	st.Failures, st.Recovery = nil, nil
+func (c *Conversation) succeed(st *mfa.State, m mfa.Method, now time.Time) {
+	st.Failures = nil
+	DropRecovery(st, now)
 	if !c.setup {
 		delete(st.MethodFailures, m)
 	}

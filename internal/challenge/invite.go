@@ -16,7 +16,7 @@ import (
 func (a *Asker) Invite(ctx context.Context, id mfa.Identity, method mfa.Method, to, actor string, after func(error)) (*deliver.Sending, error) {
 	m := a.invitation(id, to)
 	if method == mfa.SMS {
-		if err := a.deps.Spending.Reserve(ctx, id.Name, to); err != nil {
+		if err := a.deps.Spending.Reserve(ctx, id.Name, to, false); err != nil {
 			return nil, err
 		}
 		m = deliver.InvitationSMS(rand.Text(), a.cfg.Host, to)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"mfa/internal/deliver"
@@ -12,7 +13,7 @@ import (
 	"mfa/internal/mfa"
 )
 
-// maxPending bounds the codes kept of one user; the oldest go first.
+// maxPending bounds the codes kept of one user.
 const maxPending = 32
 
 // An issued code is one that the user has, or will have when it arrives.
@@ -59,7 +60,7 @@ func (c *Conversation) issue(ctx context.Context, to Target, again bool) (issued
 	if err != nil {
 		return issued{}, err
 	}
-	if limit != nil && to.Fallback == "" {
+	if limit != nil && to.AtLimit == "" {
 		return issued{limit: limit.Limit, limited: limit.Until.Sub(c.deps.Now())}, nil
 	}
 	var is issued
@@ -68,7 +69,7 @@ func (c *Conversation) issue(ctx context.Context, to Target, again bool) (issued
 		return nil
 	})
 	if err == nil && is.isNew {
-		is.sending = c.send(is.code, code, to.Fallback, limit)
+		is.sending = c.send(is.code, code, to, limit)
 	}
 	return is, err
 }
@@ -87,7 +88,7 @@ func (c *Conversation) reserve(ctx context.Context, to Target, again bool) (limi
 	if !c.arrange(&st, to, "", again).isNew {
 		return nil, nil
 	}
-	err = c.deps.Spending.Reserve(ctx, c.Account.ID.Name, to.To)
+	err = c.deps.Spending.Reserve(ctx, c.Account.ID.Name, to.To, len(st.Seen) > 0 && !c.apart(&st))
 	if reached, ok := errors.AsType[deliver.LimitError](err); ok {
 		c.deps.Log.Warn("a text message is not sent: a limit is reached", "user", c.Account.ID.Name,
 			"to", deliver.Mask(to.To), "limit", reached.Limit, "until", reached.Until, "address", c.Origin.Address)
@@ -111,23 +112,78 @@ func (c *Conversation) arrange(st *mfa.State, to Target, code string, again bool
 			return issued{code: old, tooSoon: wait}
 		}
 	}
-	if n := len(st.Sends); n >= cfg.MaxSends {
-		return issued{noneFor: st.Sends[n-cfg.MaxSends].Add(time.Duration(cfg.SendWindow)).Sub(now)}
+	if wait := c.noneFor(st, now); wait > 0 {
+		return issued{noneFor: wait}
 	}
 	p := factor.NewPending(c.deps.Key, c.Account.ID, c.Origin, to.Method, to.To, code, now, cfg.lifetime())
 	if i >= 0 {
 		st.Pending = slices.Delete(st.Pending, i, i+1)
 	}
+	st.Pending = makeRoom(st.Pending, st.Seen)
 	st.Pending = append(st.Pending, p)
-	st.Pending = st.Pending[max(0, len(st.Pending)-maxPending):]
-	st.Sends = append(st.Sends, now)
+	if c.apart(st) {
+		st.PlaceSends = append(st.PlaceSends, mfa.PlaceSend{Origin: p.Origin, At: now})
+	} else {
+		st.Sends = append(st.Sends, now)
+	}
 	return issued{code: p, isNew: true}
+}
+
+// apart says whether what is sent for this origin is counted by itself: it is where
+// the user was seen, or at no place, such as sudo on this machine. Somebody who has
+// the password only, and asks from elsewhere, must not use up what the user has.
+func (c *Conversation) apart(st *mfa.State) bool { return familiar(st.Seen, c.Origin.Address) }
+
+// familiar says whether an address is one of those seen, or no place at all.
+func familiar(seen []string, address string) bool {
+	place := neighbours(address)
+	return place == nowhere || slices.Contains(seen, place)
+}
+
+// noneFor returns how long no code may be sent for this origin, 0 if one may.
+// Elsewhere than where the user was seen there is one fewer in all.
+func (c *Conversation) noneFor(st *mfa.State, now time.Time) time.Duration {
+	times, most := st.Sends, c.cfg.Code.MaxSends
+	if c.apart(st) {
+		times = nil
+		for _, s := range st.PlaceSends {
+			if s.Origin == c.Origin.String() {
+				times = append(times, s.At)
+			}
+		}
+	} else if len(st.Seen) > 0 {
+		most = max(1, most-1)
+	}
+	if n := len(times); n >= most {
+		return times[n-most].Add(time.Duration(c.cfg.Code.SendWindow)).Sub(now)
+	}
+	return 0
+}
+
+// makeRoom drops codes until there is room for one more: the oldest first, those
+// from where the user was seen last.
+func makeRoom(pending []mfa.PendingCode, seen []string) []mfa.PendingCode {
+	for len(pending) >= maxPending {
+		i := slices.IndexFunc(pending, func(p mfa.PendingCode) bool { return !familiar(seen, addressOf(p.Origin)) })
+		pending = slices.Delete(pending, max(0, i), max(0, i)+1)
+	}
+	return pending
+}
+
+// addressOf returns the address of what mfa.Origin.String wrote.
+func addressOf(origin string) string {
+	_, rest, _ := strings.Cut(origin, "|")
+	address, _, _ := strings.Cut(rest, "|")
+	return address
 }
 
 // sweep forgets what is too old to matter. A code that expired is kept for
 // another lifetime, so that who types it late is told so.
 func sweep(st *mfa.State, now time.Time, cfg CodeConfig) {
 	st.Sends = within(st.Sends, now, cfg.SendWindow)
+	st.PlaceSends = slices.DeleteFunc(st.PlaceSends, func(s mfa.PlaceSend) bool {
+		return !s.At.After(now.Add(-time.Duration(cfg.SendWindow)))
+	})
 	st.Pending = slices.DeleteFunc(st.Pending, func(p mfa.PendingCode) bool {
 		return now.After(p.Expires.Add(cfg.lifetime()))
 	})

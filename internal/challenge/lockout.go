@@ -65,6 +65,7 @@ func (a *Asker) Unlock(ctx context.Context, user, actor string) (wasLocked bool,
 		if late {
 			st.TOTPStep = noStep
 		}
+		st.LockMails = nil // the next lock has a way out again
 		return nil
 	})
 	if errors.Is(err, errNothingToUnlock) {

@@ -53,6 +53,11 @@ type Question struct {
 	// Undelivered returns what to say when the code could not be sent, and why;
 	// nil: nothing was sent.
 	Undelivered func() (text string, err error)
+	// Meanwhile begins what happens while the first prompt stands, and end ends it;
+	// nil: nothing.
+	Meanwhile func(ctx context.Context) (end func())
+	// Unsent says whether no code was sent that could be typed; nil: one was.
+	Unsent func() bool
 	// Hint is what is said to an empty line.
 	Hint func() string
 }
@@ -75,7 +80,12 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 		if q.News != nil {
 			text = strings.TrimPrefix(q.News()+"\n"+text, "\n")
 		}
+		end := func() {}
+		if q.Meanwhile != nil {
+			end = q.Meanwhile(ctx)
+		}
 		answer, err := c.Line(ctx, c.codeKind(), text+"\n"+q.End)
+		end()
 		if errors.Is(err, mfa.ErrPasswordTyped) {
 			c.advise("the password was given in place of a code; nothing was counted")
 			if idle++; idle == maxIdle {
@@ -111,6 +121,12 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 				v, err := c.Failed(ctx, err)
 				return "", v, err
 			}
+			continue
+		case q.Unsent != nil && q.Unsent():
+			if idle++; idle == maxIdle {
+				return verdict(c.refusal(mfa.NoConversation), "only answers that are no attempt")
+			}
+			text = q.Hint()
 			continue
 		}
 

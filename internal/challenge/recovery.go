@@ -17,12 +17,13 @@ import (
 const (
 	recoveryLifetime = mfa.RecoveryLifetime
 	maxRecoveryTries = 20 // wrong ones, in all conversations; then the code is void
-	maxLockMails     = 5  // a user and day
+	homeTries        = 5  // the last of those, which are for places where the user was seen
+	maxLockMails     = 5  // a user and day; more for who uses the codes in them
 )
 
 // tellLocked mails the user that they were locked, with a code that ends the lock.
 // The code is committed first and sent second, and only while the lock lasts. An
-// older one ends.
+// older one ends, unless no mail may be sent any more today: then it stays good.
 func (c *Conversation) tellLocked(ctx context.Context) {
 	en, ok := c.mailbox(ctx)
 	if !ok || !c.cfg.Lockout.Notify && !c.cfg.Lockout.Recovery {
@@ -38,8 +39,7 @@ func (c *Conversation) tellLocked(ctx context.Context) {
 	err = c.Account.Update(ctx, func(st *mfa.State) error {
 		now := c.deps.Now()
 		_, _, locked := st.Locked(now)
-		st.LockMails = within(st.LockMails, now, mfa.Duration(24*time.Hour))
-		if may = locked && st.LockedBy == "" && len(st.LockMails) < maxLockMails; !may {
+		if may = locked && st.LockedBy == "" && mayMailLock(st, now); !may {
 			return nil
 		}
 		st.LockMails = append(st.LockMails, now)
@@ -54,10 +54,26 @@ func (c *Conversation) tellLocked(ctx context.Context) {
 	case err != nil:
 		c.deps.Log.Error("user not told of the lock", "user", c.Account.ID.Name, "error", err)
 	case !may:
-		c.deps.Log.Warn("no more mails about locks today", "user", c.Account.ID.Name, "most", maxLockMails)
+		c.deps.Log.Warn("no more mails about locks today; the last recovery code stays good", "user", c.Account.ID.Name, "most", maxLockMails)
 	default:
 		c.lockTold = true
 		c.Notify(en, "Second factor locked", TextLocked(lock, c.deps.Now()), c.lockAdvice(code))
+	}
+}
+
+// mayMailLock says whether one more mail about a lock may be sent today. It drops
+// from st those of former days.
+func mayMailLock(st *mfa.State, now time.Time) bool {
+	st.LockMails = within(st.LockMails, now, mfa.Duration(24*time.Hour))
+	return len(st.LockMails) < maxLockMails
+}
+
+// DropRecovery makes st forget a code that ended, or could have ended, a lock which
+// is over. It is kept for the next lock if there could be no other today: else
+// whoever locks a user again and again takes the way out from them.
+func DropRecovery(st *mfa.State, now time.Time) {
+	if st.Recovery != nil && (mayMailLock(st, now) || !now.Before(st.Recovery.Expires)) {
+		st.Recovery = nil
 	}
 }
 
@@ -130,7 +146,16 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 func (c *Conversation) Recoverable(st mfa.State) bool {
 	now := c.deps.Now()
 	return c.cfg.Lockout.Recovery && st.LockedBy == "" &&
-		st.Recovery != nil && now.Before(st.Recovery.Expires) && st.Recovery.Tries < maxRecoveryTries
+		st.Recovery != nil && now.Before(st.Recovery.Expires) && st.Recovery.Tries < c.recoveryTries(st)
+}
+
+// recoveryTries returns after how many wrong recovery codes none counts any more.
+// Strangers, who are asked for it too, cannot use up those of the user.
+func (c *Conversation) recoveryTries(st mfa.State) int {
+	if c.apart(&st) || len(st.Seen) == 0 {
+		return maxRecoveryTries
+	}
+	return maxRecoveryTries - homeTries
 }
 
 // checkRecovery counts an answer, looks at it and ends the lock, in one update that
@@ -156,11 +181,13 @@ func (c *Conversation) checkRecovery(ctx context.Context, answer string) (right,
 		case right:
 			used = true
 			st.Unlock()
+			// Who types them back is mailed more: there is a next way out for each.
+			st.LockMails = st.LockMails[:max(0, len(st.LockMails)-1)]
 			Revoke(st)
 			st.MustChangePassword = st.MustChangePassword || c.cfg.Lockout.ForcePasswordChange
 		case counted:
 			st.Recovery.Tries++
-			void = st.Recovery.Tries >= maxRecoveryTries
+			void = st.Recovery.Tries >= c.recoveryTries(*st)
 		}
 		return nil
 	})

@@ -40,6 +40,7 @@ type sending struct {
 	fellBack string     // masked address it goes to in place of to; empty: it does not
 	reason   string     // why, for the person
 	toldBack bool       // the person knows that it fell back
+	lost     bool       // a carrier took it and said later that it did not arrive
 }
 
 // told is what the first prompt says of it.
@@ -69,7 +70,7 @@ func (s *sending) news() string {
 		return ""
 	}
 	s.toldBack = true
-	return textFellBack(s.to, s.fellBack, s.reason)
+	return textFellBack(s.to, s.fellBack, s.reason, s.lost)
 }
 
 // failure is what to say if it was given up, and why.
@@ -82,7 +83,7 @@ func (s *sending) failure() (string, error) {
 	if s.err == nil {
 		return "", nil
 	}
-	return textSendFailed(s.to, s.reason), s.err
+	return textSendFailed(s.to, s.reason, s.lost), s.err
 }
 
 // underway says whether no carrier has taken it yet.
@@ -102,6 +103,13 @@ func (s *sending) end(err error) {
 	s.done, s.err = true, err
 }
 
+// miss notes that what a carrier took did not arrive.
+func (s *sending) miss() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = true
+}
+
 // turn notes that the code goes to another address now, and why.
 func (s *sending) turn(address, reason string) {
 	s.mu.Lock()
@@ -110,10 +118,10 @@ func (s *sending) turn(address, reason string) {
 }
 
 // send hands the code to the carrier of its method, unless limit forbids that. If
-// it cannot be sent it goes to the email address fallback; if that is empty, or
-// fails too, the code is withdrawn, so that the next login sends another. To
-// nobody nothing is sent, which looks the same.
-func (c *Conversation) send(p mfa.PendingCode, code, fallback string, limit *deliver.LimitError) *sending {
+// it cannot be sent it goes to the email address that the target has for this; if
+// that is empty, or fails too, the code is withdrawn, so that the next login sends
+// another. To nobody nothing is sent, which looks the same.
+func (c *Conversation) send(p mfa.PendingCode, code string, to Target, limit *deliver.LimitError) *sending {
 	s := &sending{to: deliver.Mask(p.To)}
 	if c.Account.IsNobody() {
 		s.done = true
@@ -122,6 +130,10 @@ func (c *Conversation) send(p mfa.PendingCode, code, fallback string, limit *del
 	n := deliver.CodeNotice{
 		Code: code, Host: c.cfg.Host, User: c.Account.ID.Name, Service: c.Origin.Service, Address: c.Origin.Address,
 		Sent: p.Sent, Lifetime: c.cfg.Code.lifetime(), To: p.To, Subject: c.cfg.MailSubject,
+	}
+	fallback := to.Fallback
+	if limit != nil {
+		fallback = to.AtLimit
 	}
 	undelivered := func(err error) func() {
 		c.withdraw(p)
@@ -132,9 +144,12 @@ func (c *Conversation) send(p mfa.PendingCode, code, fallback string, limit *del
 		n.To = fallback
 		c.deps.Log.Warn("text message not sent; the code goes by email", "user", c.Account.ID.Name,
 			"to", s.to, "address", deliver.Mask(fallback), "error", cause)
-		if err := c.reroute(p, fallback); err != nil {
+		switch stands, err := c.reroute(p, fallback); {
+		case err != nil:
 			undelivered(errors.Join(cause, err))
 			return
+		case !stands:
+			return // used, or replaced by another
 		}
 		s.turn(deliver.Mask(fallback), textWhyNoText(cause))
 		c.hand(n.Email(rand.Text()), p.Method, audit.FellBack, func(err error) func() {
@@ -145,10 +160,21 @@ func (c *Conversation) send(p mfa.PendingCode, code, fallback string, limit *del
 			return nil
 		})
 	}
-	after := func(err error) func() {
+	m, err := c.message(n, p.Method)
+	var after func(err error) func()
+	lost := func(err error) {
+		s.miss()
+		if next := after(err); next != nil {
+			next()
+		}
+	}
+	after = func(err error) func() {
 		switch {
 		case err == nil:
 			s.end(nil)
+			if p.Method == mfa.SMS {
+				c.deps.Mail.Follow(m.ID, lost)
+			}
 			return nil
 		case p.Method == mfa.SMS && fallback != "":
 			return func() { byMail(err) }
@@ -156,7 +182,6 @@ func (c *Conversation) send(p mfa.PendingCode, code, fallback string, limit *del
 		s.turn("", textWhyNoText(err))
 		return undelivered(err)
 	}
-	m, err := c.message(n, p.Method)
 	if limit != nil {
 		err = *limit
 	}
@@ -200,16 +225,19 @@ func (c *Conversation) hand(m mfa.Message, method mfa.Method, event string, afte
 	})
 }
 
-// reroute notes that the code p goes to an email address in place of its own.
-func (c *Conversation) reroute(p mfa.PendingCode, address string) error {
+// reroute notes that the code p goes to an email address in place of its own, if it
+// still stands.
+func (c *Conversation) reroute(p mfa.PendingCode, address string) (stands bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
-	return c.Account.Update(ctx, func(st *mfa.State) error {
-		if i := slices.IndexFunc(st.Pending, p.Same); i >= 0 {
+	err = c.Account.Update(ctx, func(st *mfa.State) error {
+		i := slices.IndexFunc(st.Pending, p.Same)
+		if stands = i >= 0 && c.deps.Now().Before(st.Pending[i].Expires); stands {
 			st.Pending[i].Via = address
 		}
 		return nil
 	})
+	return stands, err
 }
 
 // withdraw removes a code that nobody will receive.

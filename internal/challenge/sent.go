@@ -14,19 +14,28 @@ import (
 type Target struct {
 	Method   mfa.Method
 	To       string
-	Fallback string // email address for a text message that cannot be sent; empty: none
+	Fallback string // email address for a text message that no carrier takes; empty: none
+	AtLimit  string // email address for one that a limit of ours forbids; empty: none
 }
 
 // SentCode asks for a code that is sent to a target: a new one, or the one that
 // was sent to this origin before and is still good. If none may be sent for now
 // it tells, and returns the verdict in place of a question.
 func (c *Conversation) SentCode(ctx context.Context, to Target) (Question, *mfa.Verdict, error) {
+	held, err := c.unasked(ctx, to)
+	if err != nil {
+		v, err := c.Failed(ctx, err)
+		return Question{}, &v, err
+	}
+	if held {
+		return c.heldCode(to), nil, nil
+	}
 	cur, err := c.issue(ctx, to, false)
 	if err != nil {
 		v, err := c.Failed(ctx, err)
 		return Question{}, &v, err
 	}
-	q := Question{Method: to.Method, End: EndCode}
+	q := c.sentQuestion(to, &cur)
 	if why := cur.refused(); why != "" {
 		c.Say(ctx, mfa.Failure, why)
 		return q, &mfa.Verdict{Outcome: mfa.Exhausted, Method: to.Method, Reason: cur.reason()}, nil
@@ -38,6 +47,12 @@ func (c *Conversation) SentCode(ctx context.Context, to Target) (Question, *mfa.
 		now := c.deps.Now()
 		q.Text = textCodeAlreadySent(masked(cur.code), now.Sub(cur.code.Sent), cur.code.Expires.Sub(now))
 	}
+	return q, nil, nil
+}
+
+// sentQuestion asks for the code that cur is, and has no text yet.
+func (c *Conversation) sentQuestion(to Target, cur *issued) Question {
+	q := Question{Method: to.Method, End: EndCode}
 	q.Match = func(_ context.Context, answer string) (Match, error) {
 		return func(st *mfa.State, now time.Time) Result { return c.spend(st, now, to, answer) }, nil
 	}
@@ -49,7 +64,7 @@ func (c *Conversation) SentCode(ctx context.Context, to Target) (Question, *mfa.
 		if why := next.refused(); why != "" {
 			return why, nil
 		}
-		cur = next
+		*cur = next
 		pause(ctx, grace(to.Method))
 		return cur.sending.toldAgain(), nil
 	}
@@ -61,7 +76,7 @@ func (c *Conversation) SentCode(ctx context.Context, to Target) (Question, *mfa.
 		}
 		return textEmpty
 	}
-	return q, nil, nil
+	return q
 }
 
 // spend says what answer is to the code that was sent, and uses it up.

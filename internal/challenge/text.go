@@ -49,6 +49,14 @@ func textCodeSent(masked string, lifetime time.Duration) string {
 	return fmt.Sprintf("A code was sent to %s.\n%s", masked, textGoodFor(lifetime))
 }
 
+func textCodeFollows(masked string, lifetime time.Duration) string {
+	return fmt.Sprintf("A code is being sent to %s.\n%s", masked, textGoodFor(lifetime))
+}
+
+func textNotSentYet(masked string) string {
+	return fmt.Sprintf("No code was sent yet. Type r to have one sent to %s.", masked)
+}
+
 func textGoodFor(lifetime time.Duration) string {
 	return fmt.Sprintf("It is good for %s. Type r for a new one.", Span(lifetime))
 }
@@ -74,8 +82,13 @@ func textNoMoreTexts(wait time.Duration) string {
 	return fmt.Sprintf("No more text messages can be sent for now. The next can be sent in %s.", Span(wait))
 }
 
-func textFellBack(number, address, reason string) string {
-	return fmt.Sprintf("The text message to %s could not be sent. %s\nThe code was sent by email to %s.", number, reason, address)
+func textFellBack(number, address, reason string, lost bool) string {
+	what := "could not be sent."
+	if lost {
+		what = "did not arrive."
+	}
+	what = strings.TrimSpace(what + " " + reason)
+	return fmt.Sprintf("The text message to %s %s\nThe code was sent by email to %s.", number, what, address)
 }
 
 // textWhyNoText says why a message was not sent, as far as the person can do
@@ -87,8 +100,11 @@ func textWhyNoText(err error) string {
 	return deliver.NumberReason(err)
 }
 
-func textSendFailed(masked, reason string) string {
+func textSendFailed(masked, reason string, lost bool) string {
 	text := fmt.Sprintf("The code could not be sent to %s.", masked)
+	if lost {
+		text = fmt.Sprintf("The text message to %s did not arrive.", masked)
+	}
 	if reason != "" {
 		text += " " + reason
 	}

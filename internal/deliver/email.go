@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/mail"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"mfa/internal/mfa"
@@ -15,7 +16,7 @@ import (
 // attempt a message; wrap it with Retry for more.
 type Email struct {
 	from mail.Address
-	host string
+	host string // of Message-IDs: the domain of from
 	now  func() time.Time
 	hop  hop
 }
@@ -56,7 +57,8 @@ func NewEmail(cfg EmailConfig, opts EmailOptions) (*Email, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Email{from: from, host: opts.Host, now: opts.Now, hop: h}, nil
+	_, of, _ := strings.Cut(from.Address, "@")
+	return &Email{from: from, host: domain(of[strings.LastIndexByte(of, '@')+1:]), now: opts.Now, hop: h}, nil
 }
 
 func newHop(cfg EmailConfig, opts EmailOptions) (hop, error) {

@@ -68,6 +68,10 @@ func hintProgram(key string) string {
 	return "Look at " + key + ", and run the program by hand as mfad does: no shell, next to no environment."
 }
 
+// hintService says what a program of mfad does without.
+const hintService = " Under systemd it runs as the user mfa with a /tmp of its own, without devices and without /home:" +
+	" a modem needs DeviceAllow=, PrivateDevices=no and SupplementaryGroups=dialout in mfad.service (systemctl edit mfad; mfa.toml(5) has the lines)."
+
 // Hints when a gateway was not reached.
 const (
 	hintGatewayName    = "Is the host name right? Do the name servers in /etc/resolv.conf answer?"

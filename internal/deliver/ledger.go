@@ -87,7 +87,8 @@ type Ledger struct {
 }
 
 // Reserve counts one message to the number to (E.164) for user, before it is
-// sent. If a limit forbids it, nothing is counted and the error is a LimitError,
+// sent. A stranger, who asks from where the user was never seen, may not use up the
+// last quarter of what the user and the number have. If a limit forbids it, nothing is counted and the error is a LimitError,
 // which wraps ErrLimit. Any other error means that it could not be counted, and
 // the message must not be sent either. A message reserved and not sent stays
 // counted, as its carrier may have charged for it.
@@ -96,9 +97,9 @@ type Ledger struct {
 // before the first is written, so that a flood of refusals writes nothing. If
 // the last place is lost to somebody else in between, what was counted is given
 // back; should that fail it stays counted, on the side of too few messages.
-func (l *Ledger) Reserve(ctx context.Context, user, to string) error {
+func (l *Ledger) Reserve(ctx context.Context, user, to string, stranger bool) error {
 	now := l.now()
-	claims, err := l.claims(user, to, now)
+	claims, err := l.claims(user, to, stranger, now)
 	if err != nil {
 		return fmt.Errorf("reserve message to %q: %w", Mask(to), err)
 	}
@@ -163,7 +164,7 @@ type counter struct {
 }
 
 // claims returns what a message to the number to counts, narrowest first.
-func (l *Ledger) claims(user, to string, now time.Time) ([]claim, error) {
+func (l *Ledger) claims(user, to string, stranger bool, now time.Time) ([]claim, error) {
 	prefix, err := prefixOf(to)
 	if err != nil {
 		return nil, err
@@ -172,6 +173,9 @@ func (l *Ledger) claims(user, to string, now time.Time) ([]claim, error) {
 		return nil, errors.New("the ledger has no hash for numbers")
 	}
 	day := func(c counter) claim {
+		if stranger && c.max > 1 {
+			c.max -= (c.max + 3) / 4
+		}
 		return claim{dayKey(c.name), lastDay, lastDay.at(now), []counter{c}}
 	}
 	// JSON would replace what is not UTF-8, and the counter be lost.

@@ -72,7 +72,7 @@ func openStore(tb testing.TB, dir string) *local.Store {
 // reserve counts a message that there must be room for.
 func reserve(t *testing.T, l *deliver.Ledger, user, to string) {
 	t.Helper()
-	if err := l.Reserve(t.Context(), user, to); err != nil {
+	if err := l.Reserve(t.Context(), user, to, false); err != nil {
 		t.Fatalf("%s to %s: %v", user, to, err)
 	}
 }
@@ -80,7 +80,7 @@ func reserve(t *testing.T, l *deliver.Ledger, user, to string) {
 // refused asks for a message that limit must forbid, and returns until when.
 func refused(t *testing.T, l *deliver.Ledger, user, to, limit string) time.Time {
 	t.Helper()
-	err := l.Reserve(t.Context(), user, to)
+	err := l.Reserve(t.Context(), user, to, false)
 	var e deliver.LimitError
 	if !errors.Is(err, deliver.ErrLimit) || !errors.As(err, &e) || e.Limit != limit {
 		t.Fatalf("%s to %s: %v, want refused by %s", user, to, err, limit)
@@ -197,7 +197,7 @@ func TestLedgerSlides(t *testing.T) {
 			for i := range 600 {
 				clock.advance(rand.N(c.window / 20))
 				now := clock.now()
-				err := l.Reserve(t.Context(), c.user(i%90), c.to(i%90))
+				err := l.Reserve(t.Context(), c.user(i%90), c.to(i%90), false)
 				if err != nil && !errors.Is(err, deliver.ErrLimit) {
 					t.Fatal(err)
 				}
@@ -341,5 +341,28 @@ func TestLedgerUsage(t *testing.T) {
 	clock.advance(24 * time.Hour)
 	if u := usage(t, l); len(u.Users)+len(u.Numbers) != 0 {
 		t.Errorf("a day later: %+v", u)
+	}
+}
+
+// A stranger leaves the last quarter to the user, of the user's limit and of the
+// number's, and none of those that are shared by everybody.
+func TestStrangersLeaveSome(t *testing.T) {
+	for most, strangers := range map[int]int{1: 1, 2: 1, 3: 2, 4: 3, 10: 7} {
+		for limit, limits := range map[string]deliver.LedgerLimits{
+			deliver.LimitUser:   {UserPerDay: most},
+			deliver.LimitNumber: {NumberPerDay: most},
+		} {
+			l, _ := newLedger(&storetest.Memory{}, limits)
+			for n := range most {
+				err := l.Reserve(t.Context(), "alice", "+12025550100", true)
+				if n < strangers && err != nil || n >= strangers && !errors.Is(err, deliver.ErrLimit) {
+					t.Errorf("%s of %d: a stranger's message %d: %v", limit, most, n+1, err)
+				}
+			}
+			for range most - strangers {
+				reserve(t, l, "alice", "+12025550100")
+			}
+			refused(t, l, "alice", "+12025550100", limit)
+		}
 	}
 }

@@ -23,7 +23,7 @@ func TestLedgerDamagedRecord(t *testing.T) {
 			t.Fatal(err)
 		}
 		l, _ := newLedger(s, deliver.LedgerLimits{})
-		err := l.Reserve(t.Context(), "alice", "+12025550100")
+		err := l.Reserve(t.Context(), "alice", "+12025550100", false)
 		if err == nil || errors.Is(err, deliver.ErrLimit) || !strings.Contains(err.Error(), `"meta/spend"`) {
 			t.Errorf("record %q: %v", data, err)
 		}
@@ -41,13 +41,13 @@ func TestLedgerKeepsNoNumber(t *testing.T) {
 	s := &storetest.Memory{}
 	l, _ := newLedger(s, deliver.LedgerLimits{NumberPerDay: 1})
 	reserve(t, l, "alice", "+12025550143")
-	err := l.Reserve(t.Context(), "alice", "+12025550143")
+	err := l.Reserve(t.Context(), "alice", "+12025550143", false)
 	said := fmt.Sprint(content(t, s), err, usage(t, l))
 	if strings.Contains(said, "5550143") || strings.Contains(said, "550143") {
 		t.Errorf("the number is in %s", said)
 	}
 	l.Hash = nil
-	if err := l.Reserve(t.Context(), "bob", "+12025550144"); err == nil || errors.Is(err, deliver.ErrLimit) {
+	if err := l.Reserve(t.Context(), "bob", "+12025550144", false); err == nil || errors.Is(err, deliver.ErrLimit) {
 		t.Errorf("without a hash: %v", err)
 	}
 }
@@ -55,7 +55,7 @@ func TestLedgerKeepsNoNumber(t *testing.T) {
 func TestLedgerRefusesWhatIsNoNumber(t *testing.T) {
 	l, _ := newLedger(&storetest.Memory{}, deliver.LedgerLimits{})
 	for _, to := range []string{"", "+", "12025550100", "+1202", "+12025", "+1202555x100", "+1234567890123456", "+1 2025550100"} {
-		err := l.Reserve(t.Context(), "alice", to)
+		err := l.Reserve(t.Context(), "alice", to, false)
 		if err == nil || errors.Is(err, deliver.ErrLimit) || len(to) > 4 && strings.Contains(err.Error(), to) {
 			t.Errorf("%q: %v", to, err)
 		}
@@ -131,12 +131,12 @@ func FuzzLedgerRecord(f *testing.F) {
 		l, _ := newLedger(s, deliver.LedgerLimits{TotalPerHour: limit})
 		before, err := l.Usage(t.Context())
 		if err != nil {
-			if err := l.Reserve(t.Context(), "alice", "+12025550100"); err == nil {
+			if err := l.Reserve(t.Context(), "alice", "+12025550100", false); err == nil {
 				t.Error("counted in what cannot be read")
 			}
 			return
 		}
-		err = l.Reserve(t.Context(), "alice", "+12025550100")
+		err = l.Reserve(t.Context(), "alice", "+12025550100", false)
 		after := usage(t, l)
 		switch {
 		case err == nil && (before.Total.Used >= limit || after.Total.Used != before.Total.Used+1):

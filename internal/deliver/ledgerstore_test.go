@@ -27,7 +27,7 @@ func TestLedgerParallel(t *testing.T) {
 			for i := range 64 {
 				wg.Go(func() {
 					l := []*deliver.Ledger{one, two}[i%2]
-					err := l.Reserve(t.Context(), c.user(i), c.to(i))
+					err := l.Reserve(t.Context(), c.user(i), c.to(i), false)
 					switch {
 					case err == nil:
 						granted.Add(1)
@@ -111,7 +111,7 @@ func TestLedgerStoreFails(t *testing.T) {
 		}
 		return update(c, key, fn)
 	}
-	err := l.Reserve(ctx, "alice", "+12025550100")
+	err := l.Reserve(ctx, "alice", "+12025550100", false)
 	if !errors.Is(err, broken) || errors.Is(err, deliver.ErrLimit) {
 		t.Errorf("error is %v", err)
 	}
@@ -119,7 +119,7 @@ func TestLedgerStoreFails(t *testing.T) {
 		t.Errorf("the store holds %v", all)
 	}
 	s.Fail(broken)
-	if err := l.Reserve(t.Context(), "alice", "+12025550100"); !errors.Is(err, broken) {
+	if err := l.Reserve(t.Context(), "alice", "+12025550100", false); !errors.Is(err, broken) {
 		t.Errorf("error is %v", err)
 	}
 	if _, err := l.Usage(t.Context()); !errors.Is(err, broken) {
@@ -149,12 +149,12 @@ func TestLedgerTurnEndsWithContext(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			first = l.Reserve(t.Context(), "alice", number(1))
+			first = l.Reserve(t.Context(), "alice", number(1), false)
 		}()
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if err := l.Reserve(ctx, "bob", number(2)); !errors.Is(err, context.DeadlineExceeded) {
+		if err := l.Reserve(ctx, "bob", number(2), false); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error is %v", err)
 		}
 		close(stuck)
@@ -190,7 +190,7 @@ func TestLedgerFlood(t *testing.T) {
 		if i >= 1_000 {
 			name, to = user(i), staff(i)
 		}
-		err := l.Reserve(t.Context(), name, to)
+		err := l.Reserve(t.Context(), name, to, false)
 		switch {
 		case err == nil:
 			sent++
@@ -218,7 +218,7 @@ func benchmarkLedger(b *testing.B, users, parallel int) {
 			wg.Go(func() {
 				for range (n + goroutines - 1 - g) / goroutines {
 					i := int(next.Add(1))
-					if err := l.Reserve(b.Context(), user(i), staff(i)); err != nil {
+					if err := l.Reserve(b.Context(), user(i), staff(i), false); err != nil {
 						b.Error(err)
 					}
 				}

@@ -25,6 +25,25 @@ type Queue struct {
 	mu     sync.Mutex // guards closed, and wg against Add after Wait
 	closed bool
 	wg     sync.WaitGroup
+
+	followed sync.Map // message IDs, each with a func(error)
+}
+
+// followFor is how long a carrier may still say that a message did not arrive.
+const followFor = 11 * time.Minute
+
+// Follow has lost called, at most once, when the carrier that took the message
+// named id says, within about ten minutes, that it did not arrive.
+func (q *Queue) Follow(id string, lost func(error)) {
+	q.followed.Store(id, lost)
+	time.AfterFunc(followFor, func() { q.followed.Delete(id) })
+}
+
+// Lost tells who follows the message named id that it did not arrive.
+func (q *Queue) Lost(id string, err error) {
+	if lost, ok := q.followed.LoadAndDelete(id); ok {
+		lost.(func(error))(err)
+	}
 }
 
 // NewQueue returns a queue that gives each message the timeout, retries included.

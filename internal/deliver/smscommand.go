@@ -114,7 +114,7 @@ func (c *smsCommand) text(ctx context.Context, m mfa.Message) (receipt string, e
 			err = uncertainError{err}
 		}
 	}
-	return "", hinted(c.explain(err, words), hintProgram("sms.command.path"))
+	return "", hinted(c.explain(err, words), hintProgram("sms.command.path")+hintService)
 }
 
 // explain turns how the program ended into an error for the log. Only

@@ -76,6 +76,7 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	acct, err := e.account(ctx, req.User)
 	far := farEndOf(req, p)
 	l := e.attempt(e.deps.Asker.Converse(acct, OriginOf(req), far), firstFactors(req))
+	l.Presence = presence(req)
 	var v mfa.Verdict
 	if err != nil {
 		v, err = l.unavailable(ctx, "account look-up failed", err)

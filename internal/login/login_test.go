@@ -42,11 +42,14 @@ type desk struct {
 	now   time.Time
 	doubt bool // nobody knows whether now is right
 	mails []mfa.Message
-	fail  error         // what the carrier says
-	mute  error         // what it says to text messages
-	spent error         // what the ledger of text messages says
-	came  *sync.Cond    // a mail did
-	hold  chan struct{} // if not nil, the carrier says nothing until it is closed
+	fail  error // what the carrier says
+	mute  error // what it says to text messages
+	spent error // what the ledger of text messages says
+
+	strange    []bool        // of those who wanted a text message, who was a stranger
+	remembered string        // what a test wants to know later
+	came       *sync.Cond    // a mail did
+	hold       chan struct{} // if not nil, the carrier says nothing until it is closed
 }
 
 // lockedBuffer collects a log.
@@ -189,9 +192,10 @@ func (d *desk) Send(_ context.Context, m mfa.Message) error {
 }
 
 // Reserve makes the desk a ledger.
-func (d *desk) Reserve(context.Context, string, string) error {
+func (d *desk) Reserve(_ context.Context, _, _ string, stranger bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.strange = append(d.strange, stranger)
 	return d.spent
 }
 

@@ -65,7 +65,7 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 				return l.NoAnswer(ctx, "", err)
 			}
 		}
-		q, end, err := l.question(ctx, en, method)
+		q, end, err := l.question(ctx, en, method, slices.Contains(methods, mfa.Email))
 		if end != nil && end.Outcome == mfa.Exhausted && len(methods) > 1 {
 			method = "" // nothing more is sent for now; the others are open
 			continue
@@ -153,11 +153,12 @@ func name(m mfa.Method, en mfa.Enrollment) string {
 
 // question is how a method is asked for, by what is set up when the answer comes:
 // a set of codes that was replaced a moment ago is dead. Or it is how the login
-// ends, if the method cannot be asked for.
-func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method) (challenge.Question, *mfa.Verdict, error) {
+// ends, if the method cannot be asked for. EmailCounts says whether a code by email
+// proves anything here.
+func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method, emailCounts bool) (challenge.Question, *mfa.Verdict, error) {
 	switch m {
 	case mfa.Email, mfa.SMS:
-		return l.SentCode(ctx, l.target(en, m))
+		return l.SentCode(ctx, l.target(en, m, emailCounts))
 	case mfa.TOTP:
 		return l.TOTPCode("Type the code that your authenticator app shows.", false, func(ctx context.Context) (mfa.TOTPSecret, error) {
 			now, err := l.enrollment(ctx)
@@ -187,13 +188,27 @@ func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method)
 }
 
 // target is where a code of the method m goes: email, or a text message, in whose
-// place email is if that is known.
-func (l *attempt) target(en mfa.Enrollment, m mfa.Method) challenge.Target {
+// place email is. A carrier that fails is nobody's choice, so then any address will
+// do that is the user's for sure. A limit of ours can be used up on purpose, so then
+// it is email only where email would have done in the first place.
+func (l *attempt) target(en mfa.Enrollment, m mfa.Method, emailCounts bool) challenge.Target {
 	to := challenge.Target{Method: m, To: en.Contact(m).Address}
-	if m == mfa.SMS && l.cfg.FallbackToEmail && en.Email != nil {
+	if m != mfa.SMS || !l.cfg.FallbackToEmail || en.Email == nil {
+		return to
+	}
+	if emailCounts {
+		to.Fallback, to.AtLimit = en.Email.Address, en.Email.Address
+	} else if l.vouched(*en.Email) {
 		to.Fallback = en.Email.Address
 	}
 	return to
+}
+
+// vouched says whether an address is the user's for sure: a code that was sent
+// there was typed back, or somebody else than the user entered it, which only
+// administrators can.
+func (l *attempt) vouched(a mfa.Address) bool {
+	return !a.Confirmed.IsZero() || a.AddedBy != l.Account.ID.Name
 }
 
 // errChanged: the method was taken away while its code was asked for.

@@ -27,11 +27,14 @@ func newRecovering(t *testing.T, change ...func(*settings)) *desk {
 }
 
 // lock types wrong codes until alice is locked.
-func (d *desk) lock() {
+func (d *desk) lock() { d.lockFrom(request("alice")) }
+
+// lockFrom is lock by logins that are all the same.
+func (d *desk) lockFrom(req mfa.Request) {
 	d.t.Helper()
 	for {
 		s := promptFunc(guessWrongly)
-		if _, err := d.engine.Login(d.t.Context(), request("alice"), s); err != nil {
+		if _, err := d.engine.Login(d.t.Context(), req, s); err != nil {
 			d.t.Fatal(err)
 		}
 		if _, _, locked := d.state("alice").Locked(d.clock()); locked {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 )
 
@@ -128,12 +129,14 @@ func sweep(st *mfa.State, now time.Time) bool {
 	st.Sessions = keepIf(st.Sessions, func(s mfa.Session) bool { return now.Before(s.Expires) })
 	st.Pending = keepIf(st.Pending, func(p mfa.PendingCode) bool { return now.Before(p.Expires.Add(keepCodes)) })
 	st.Sends = keepIf(st.Sends, func(t time.Time) bool { return now.Before(t.Add(keepCodes)) })
+	st.PlaceSends = keepIf(st.PlaceSends, func(s mfa.PlaceSend) bool { return now.Before(s.At.Add(keepCodes)) })
 	st.Failures = keepIf(st.Failures, func(t time.Time) bool { return now.Before(t.Add(keepFailures)) })
 	if st.Enrolling != nil && now.After(st.Enrolling.Began.Add(keepCodes)) {
 		st.Enrolling = nil
 	}
 	if st.LockedUntil != nil && !now.Before(*st.LockedUntil) {
-		st.LockedUntil, st.LockedBy, st.Recovery, st.LockedFor = nil, "", nil, 0
+		st.LockedUntil, st.LockedBy, st.LockedFor = nil, "", 0
+		challenge.DropRecovery(st, now)
 	}
 	st.LockMails = keepIf(st.LockMails, func(t time.Time) bool { return now.Before(t.Add(keepCodes)) })
 	st.Told = keepIf(st.Told, func(n mfa.AddressNoticed) bool { return now.Before(n.At.Add(keepCodes)) })

@@ -88,9 +88,13 @@ func TestNoFallBackWhereItIsNotAllowed(t *testing.T) {
 func TestLimitOnTexts(t *testing.T) {
 	t.Parallel()
 	reached := deliver.LimitError{Limit: deliver.LimitUser, Until: start.Add(2 * time.Hour)}
-	t.Run("falls back", func(t *testing.T) {
+	t.Run("falls back where email counts", func(t *testing.T) {
 		t.Parallel()
 		d := newTexting(t, "alice@example.com")
+		d.engine.cfg.Policy.Methods = []mfa.Method{mfa.SMS, mfa.Email}
+		d.enroll("alice", mfa.Enrollment{
+			UID: 1000, Preferred: mfa.SMS, SMS: &mfa.Address{Address: phone}, Email: &mfa.Address{Address: "alice@example.com"},
+		})
 		d.spent = reached
 		d.login(request("alice"), mfa.Accepted, step{"could not be sent. Too many were sent lately.\nThe code was sent by email", d.code, nil})
 		if len(d.mails) != 1 || d.mails[0].Carrier != mfa.Email {
@@ -128,6 +132,63 @@ func TestLimitOnTexts(t *testing.T) {
 			t.Errorf("%d messages", d.mailCount())
 		}
 	})
+}
+
+// Whose address an address is, where a code goes that no text can carry.
+func TestWhereCodesFallBackTo(t *testing.T) {
+	t.Parallel()
+	confirmed := mfa.Address{Address: "alice@example.com", AddedBy: "alice", Confirmed: start}
+	byAdmin := mfa.Address{Address: "alice@example.com", AddedBy: "root"}
+	byHand := mfa.Address{Address: "alice@example.com"} // in the file, which is the administrator's
+	typed := mfa.Address{Address: "alice@example.com", AddedBy: "alice"}
+	limits := []string{deliver.LimitUser, deliver.LimitNumber, deliver.LimitPrefix, deliver.LimitTotal}
+	for name, c := range map[string]struct {
+		email         mfa.Address
+		counts        bool
+		carrier, late bool // where a code goes when a carrier fails, and when a limit is reached
+	}{
+		"confirmed":                      {confirmed, false, true, false},
+		"by an administrator":            {byAdmin, false, true, false},
+		"in the file":                    {byHand, false, true, false},
+		"typed":                          {typed, false, false, false},
+		"confirmed, and counts":          {confirmed, true, true, true},
+		"by an administrator and counts": {byAdmin, true, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			begin := func() *desk {
+				d := newTexting(t, "")
+				d.engine.cfg.Policy.Methods = []mfa.Method{mfa.SMS}
+				if c.counts {
+					d.engine.cfg.Policy.Methods = []mfa.Method{mfa.SMS, mfa.Email}
+				}
+				d.enroll("alice", mfa.Enrollment{UID: 1000, Preferred: mfa.SMS, SMS: &mfa.Address{Address: phone}, Email: &c.email})
+				return d
+			}
+			d := begin()
+			d.mute = errNoMobile
+			if c.carrier {
+				d.login(request("alice"), mfa.Accepted, step{"sent by email to a***e@example.com", d.code, nil})
+			} else {
+				d.login(request("alice"), mfa.Unavailable, step{want: "could not be sent"})
+			}
+			for _, limit := range limits {
+				d := begin()
+				d.spent = deliver.LimitError{Limit: limit, Until: start.Add(2 * time.Hour)}
+				switch {
+				case c.late:
+					d.login(request("alice"), mfa.Accepted, step{"sent by email to a***e@example.com", d.code, nil})
+				case c.counts:
+					d.login(request("alice"), mfa.NoConversation, step{want: "No more text messages"}, step{"How do you want", nil, mfa.ErrNoConversation})
+				default:
+					d.login(request("alice"), mfa.Exhausted, step{want: "No more text messages can be sent for now. The next can be sent in 120 minutes."})
+				}
+				if st := d.state("alice"); !c.late && (d.mailCount() != 0 || len(st.Sends) != 0 || len(st.Failures) != 0) {
+					t.Errorf("%s: %d messages, %+v", limit, d.mailCount(), st)
+				}
+			}
+		})
+	}
 }
 
 // Where text messages are all there is, who is no account seems to have a phone.

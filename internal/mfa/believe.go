@@ -36,6 +36,14 @@ func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 	s.Failures = b.past(s.Failures)
 	s.Sends = b.past(s.Sends)
 	s.LockMails = b.past(s.LockMails)
+	s.PlaceSends = slices.DeleteFunc(slices.Clone(s.PlaceSends), func(p PlaceSend) bool {
+		late := b.late(p.At)
+		b.changed = b.changed || late
+		return late
+	})
+	if len(s.PlaceSends) == 0 {
+		s.PlaceSends = nil
+	}
 	// What was done once is not to be done again: it was done by now.
 	s.Told = slices.Clone(s.Told)
 	for i := range s.Told {
@@ -133,6 +141,7 @@ func (s State) Ahead(now time.Time) []string {
 	}
 	add("wrong codes", slices.ContainsFunc(s.Failures, late))
 	add("codes sent", slices.ContainsFunc(s.Sends, late) ||
+		slices.ContainsFunc(s.PlaceSends, func(p PlaceSend) bool { return late(p.At) }) ||
 		slices.ContainsFunc(s.Pending, func(p PendingCode) bool { return late(p.Sent) }))
 	add("mails", slices.ContainsFunc(s.LockMails, late) ||
 		slices.ContainsFunc(s.Told, func(n AddressNoticed) bool { return late(n.At) }) || s.Invited != nil && late(s.Invited.Sent))

@@ -237,7 +237,8 @@ type State struct {
 	Failures    []time.Time   `json:"failures,omitempty"`     // oldest first, within the lockout window
 	LockedUntil *time.Time    `json:"locked_until,omitempty"` // nil: not locked
 	LockedHard  bool          `json:"locked_hard,omitempty"`  // locked until an administrator unlocks
-	Sends       []time.Time   `json:"sends,omitempty"`        // codes sent within the send window, oldest first
+	Sends       []time.Time   `json:"sends,omitempty"`        // codes sent within the send window, oldest first; PlaceSends apart
+	PlaceSends  []PlaceSend   `json:"place_sends,omitempty"`  // the same, asked from where strangers cannot ask; see there
 	Pending     []PendingCode `json:"pending,omitempty"`      // codes sent and not yet used, one an origin
 	TOTPStep    int64         `json:"totp_step,omitempty"`    // step of the newest code accepted
 	BackupID    string        `json:"backup_id,omitempty"`    // the set that BackupUsed speaks of
@@ -266,6 +267,14 @@ type Recovery struct {
 	MAC     []byte    `json:"mac"` // keyed hash of the code
 	Expires time.Time `json:"expires"`
 	Tries   int       `json:"tries,omitempty"` // wrong ones so far
+}
+
+// A PlaceSend is one code sent for an origin at a place that the user was seen at,
+// or at no place. Such origins are counted each by itself, so that nobody who asks
+// from elsewhere uses up what they have.
+type PlaceSend struct {
+	Origin string    `json:"origin"`
+	At     time.Time `json:"at"`
 }
 
 // An AddressNoticed is an address from which wrong codes came, and when the user
