@@ -79,6 +79,14 @@ install: build
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 packaging/man/*.1
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 packaging/man/*.5
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/*.8
+	install -D -m 0644 packaging/logrotate/mfa $(DESTDIR)/etc/logrotate.d/mfa
+	install -D -m 0644 packaging/fail2ban/filter.d/mfa.conf $(DESTDIR)/etc/fail2ban/filter.d/mfa.conf
+	install -D -m 0644 packaging/fail2ban/jail.d/mfa.conf $(DESTDIR)/etc/fail2ban/jail.d/mfa.conf
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	build/mfactl completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/mfactl
+	build/mfactl completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mfactl
+	build/mfactl completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mfactl.fish
 	install -D -m 0644 packaging/systemd/mfad.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/mfad.socket
 	install -D -m 0644 packaging/systemd/mfa.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/mfa.conf
 	install -D -m 0644 packaging/systemd/mfa.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/mfa.conf

@@ -18,7 +18,7 @@ func confirmCommand(c *client) *cobra.Command {
 		Long: "An address that an administrator entered is confirmed by the first code that\n" +
 			"is sent there at a login and typed back. A message tells the user so.",
 		Example: "  mfactl confirm resend alice\n  mfactl users --unconfirmed",
-		Args:    cobra.NoArgs,
+		Args:    noVerb,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(resendCommand(c))

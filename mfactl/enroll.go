@@ -66,8 +66,19 @@ func (c *client) enroll(cmd *cobra.Command, user, email, phone string, silent bo
 			to = v.Phone
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s is enrolled; codes go to %s.\n", v.User, to)
+		if way.path == "/phone" {
+			c.warnOfNoProvider(cmd)
+		}
 	}
 	return nil
+}
+
+// warnOfNoProvider says that text messages go to nobody, where it is so.
+func (c *client) warnOfNoProvider(cmd *cobra.Command) {
+	var st server.Status
+	if err := c.call(cmd.Context(), http.MethodGet, "/v1/status", nil, &st); err == nil && st.SMS == "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), "mfactl: text messages have no provider, so no code goes to the number yet: set provider under [sms] in mfa.toml.")
+	}
 }
 
 // enrollApp sets up an app for another user and shows what it needs.

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"mfa/internal/doctor"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 )
@@ -31,12 +35,20 @@ changed.`,
 			if err := c.call(cmd.Context(), http.MethodPost, "/v1/explain", v, &x); err != nil {
 				return err
 			}
+			sshd := refusedBySSHD(cmd.Context(), v, x)
 			if asJSON {
-				if err := printJSON(cmd.OutOrStdout(), x); err != nil {
+				if err := printJSON(cmd.OutOrStdout(), struct {
+					login.Explanation
+					SSHD string `json:"sshd,omitempty"` // what keeps a program out all the same
+				}{x, sshd}); err != nil {
 					return err
 				}
 			} else {
-				printRows(cmd.OutOrStdout(), explanationRows(x))
+				rows := explanationRows(x)
+				if sshd != "" {
+					rows = slices.Insert(rows, 2, [2]any{"but sshd", sshd})
+				}
+				printRows(cmd.OutOrStdout(), rows)
 			}
 			if !x.Account && x.Result != login.ResultUnavailable {
 				return exitError{
@@ -53,6 +65,25 @@ changed.`,
 	cmd.Flags().StringVar(&v.FirstFactor, "first-factor", "", "what was proven before: password, publickey, gssapi-with-mic … (default password, or publickey with --key)")
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// refusedBySSHD says why sshd keeps out a program that the policy lets in, "" if it
+// does not, or cannot be asked: only root can ask it.
+func refusedBySSHD(ctx context.Context, v login.Visit, x login.Explanation) string {
+	sshd := askSSHD("/")
+	if x.Result != login.ResultLetIn || v.Service != "sshd" || os.Geteuid() != 0 || sshd == nil {
+		return ""
+	}
+	text, err := sshd(ctx, doctor.Connection(v.User, v.RHost))
+	if err != nil {
+		return "cannot be asked: " + err.Error()
+	}
+	methods := doctor.Refuses(text)
+	if methods == "" {
+		return ""
+	}
+	return "asks for keyboard-interactive all the same (AuthenticationMethods " + methods + "), and refuses a program that cannot answer " +
+		"(BatchMode). In /etc/ssh/sshd_config: Match User " + v.User + ", and below it AuthenticationMethods publickey"
 }
 
 // explanationRows begins with what somebody in a hurry wants to know.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -30,7 +31,7 @@ func importCommand(c *client) *cobra.Command {
 			"Without --yes it only shows what would happen. An app that is set up already\n" +
 			"stays, unless --replace is given.",
 		Example: "  mfactl import google-authenticator\n  mfactl import oath --yes",
-		Args:    cobra.NoArgs,
+		Args:    noVerb,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(importGoogleCommand(c), importOathCommand(c))
@@ -166,7 +167,7 @@ func (f found) parsed(file privateFile, err error) found {
 
 // oathFound reads a users.oath.
 func oathFound(ctx context.Context, path string) ([]found, error) {
-	file, err := readPrivate(path, rootOrMe)
+	file, err := readPrivateUpTo(math.MaxInt64-1, path, rootOrMe) // every user is in it
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ func keyCommand(c *client) *cobra.Command {
 		Use:     "key",
 		Short:   "Look after the key that protects what is stored",
 		Example: "  mfactl key rotate",
-		Args:    cobra.NoArgs,
+		Args:    noVerb,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(rotateCommand(c))

@@ -78,7 +78,7 @@ func newRoot() *cobra.Command {
 		Version:       mfa.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          noVerb,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetHelpCommand(helpCommand(root))
@@ -86,6 +86,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&c.socket, "socket", defaultSocket, "control socket of mfad")
 	root.AddCommand(
 		statusCommand(c),
+		reloadCommand(c),
 		enrollCommand(c),
 		showCommand(c),
 		lockCommand(c),
@@ -108,7 +109,22 @@ func newRoot() *cobra.Command {
 		testCommand(),
 		keyCommand(c),
 	)
+	complete(root)
 	return root
+}
+
+// noVerb refuses what is no verb, and says which ones may be meant.
+func noVerb(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2
+	meant := cmd.SuggestionsFor(args[0])
+	if len(meant) == 0 {
+		return err
+	}
+	return exitError{code: exitUsage, err: err, hint: "Did you mean " + strings.Join(meant, " or ") + "?"}
 }
 
 // helpCommand is cobra's, but a verb that does not exist is an error.
@@ -119,7 +135,7 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return fmt.Errorf("unknown command %q for %q", strings.Join(args, " "), root.Name())
+				return noVerb(root, []string{strings.Join(args, " ")})
 			}
 			cmd.InitDefaultHelpFlag() // to show them in the text
 			cmd.InitDefaultVersionFlag()

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxPrivate bounds a file with secrets, in bytes.
+// maxPrivate bounds a file with secrets of one user, in bytes.
 const maxPrivate = 64 << 10
 
 // A privateFile is a file with secrets that was read, and whose it is.
@@ -26,6 +26,11 @@ type privateFile struct {
 // symbolic link, which could lead root to a file of somebody else (CVE-2024-47191);
 // it is opened once, and what is open is looked at, not its name.
 func readPrivate(path string, mine func(uid uint32) bool) (privateFile, error) {
+	return readPrivateUpTo(maxPrivate, path, mine)
+}
+
+// readPrivateUpTo is readPrivate with a bound of its own.
+func readPrivateUpTo(most int64, path string, mine func(uid uint32) bool) (privateFile, error) {
 	f, err := openPlain(path)
 	if errors.Is(err, unix.ELOOP) {
 		return privateFile{}, fmt.Errorf("read %q: a symbolic link is on the way to it", path)
@@ -49,9 +54,9 @@ func readPrivate(path string, mine func(uid uint32) bool) (privateFile, error) {
 	case st.Nlink != 1:
 		return privateFile{}, fmt.Errorf("read %q: the file has another name too (a hard link)", path)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxPrivate+1))
-	if err == nil && len(text) > maxPrivate {
-		err = fmt.Errorf("read %q: more than %d bytes", path, maxPrivate)
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("read %q: more than %d bytes", path, most)
 	}
 	return privateFile{string(text), st.Uid}, err
 }

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -45,6 +47,7 @@ func restoreCommand(c *client) *cobra.Command {
 					return errNotConfirmed
 				}
 			}
+			defer b.sayStrangers(cmd)
 			return (&bulk{what: "restoring users", done: "restored"}).run(cmd, b.names(), func(ctx context.Context, user string) error {
 				result, err := c.restore(ctx, b, user, false)
 				if err == nil && (result == enroll.RestoredOutdated || result == enroll.RestoredUnchanged) {
@@ -66,6 +69,17 @@ type openedBackup struct {
 	header enroll.BackupHeader
 	users  []store.Saved
 	index  map[string]int // of users, by name
+
+	strangers []string // who have no account here, as far as they were tried
+}
+
+// sayStrangers names the users of the backup who have no account here.
+func (b *openedBackup) sayStrangers(cmd *cobra.Command) {
+	slices.Sort(b.strangers)
+	if names := slices.Compact(b.strangers); len(names) > 0 {
+		fmt.Fprintf(cmd.OutOrStdout(), "%6d  have no account here, and their records wait for one: %s\n", len(names), strings.Join(names, ", "))
+	}
+	b.strangers = nil
 }
 
 func (b *openedBackup) names() []string {
@@ -140,6 +154,9 @@ func (c *client) restore(ctx context.Context, b *openedBackup, user string, dry 
 	in := server.Restore{Header: b.header, Saved: b.users[b.index[user]], DryRun: dry}
 	var out server.Restored
 	err := c.call(ctx, http.MethodPost, "/v1/restore", in, &out)
+	if err == nil && out.NoAccount {
+		b.strangers = append(b.strangers, user)
+	}
 	return out.Result, err
 }
 
@@ -179,5 +196,6 @@ func (c *client) tryRestore(cmd *cobra.Command, b *openedBackup) error {
 	for _, p := range problems {
 		fmt.Fprintln(out, p)
 	}
+	b.sayStrangers(cmd)
 	return nil
 }

@@ -30,7 +30,7 @@ func sessionsCommand(c *client) *cobra.Command {
 		Long: "A remembered session lets logins from one place in without a second factor for\n" +
 			"a while. It is no login that runs: see --end-logins.",
 		Example: "  mfactl sessions list\n  mfactl sessions revoke alice",
-		Args:    cobra.NoArgs,
+		Args:    noVerb,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(sessionsListCommand(c), sessionsRevokeCommand(c))

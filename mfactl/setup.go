@@ -24,6 +24,8 @@ type switcher struct {
 	service string
 	path    string // of mfa.toml
 	first   string // first factor
+	user    string // whose login proves it; "": anybody's
+	warned  []doctor.Finding
 	yes     bool
 	within  time.Duration // for the proof; 0: none is asked for
 }
@@ -41,15 +43,19 @@ func setupCommand(c *client) *cobra.Command {
 			"your session open and log in in a second terminal: unless a login with a second\n" +
 			"factor has worked in time, everything is put back bit by bit. So it is when you\n" +
 			"press Ctrl-C, when this terminal goes away, and when mfactl is killed.\n\n" +
+			"The login that proves it is yours: that of whoever became root, or of --user.\n\n" +
+			"Before the second factor of ssh comes a password; or a key, with --first-factor\n" +
+			"key; or with --first-factor both a key for those who have one, and a password for\n" +
+			"the others.\n\n" +
 			"With --undo everything is put back as it was before; without SERVICE, all that\n" +
 			"was ever switched on.",
-		Example:   "  mfactl setup sshd\n  mfactl setup sshd --first-factor key\n  mfactl setup sudo --confirm-within 5m\n  mfactl setup sshd --undo",
+		Example:   "  mfactl setup sshd\n  mfactl setup sshd --first-factor key\n  mfactl setup sshd --first-factor both --user alice\n  mfactl setup sudo --confirm-within 5m\n  mfactl setup sshd --undo",
 		ValidArgs: setup.Services,
-		Args: func(cmd *cobra.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
 			if undo && len(args) == 0 {
 				return nil
 			}
-			return cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)(cmd, args)
+			return knownService(args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if os.Geteuid() != 0 {
@@ -71,7 +77,8 @@ func setupCommand(c *client) *cobra.Command {
 	cmd.Flags().BoolVar(&undo, "undo", false, "put back what was there before")
 	cmd.Flags().BoolVar(&s.yes, "yes", false, "do not ask before the change is made")
 	cmd.Flags().DurationVar(&s.within, "confirm-within", 2*time.Minute, "how long to wait for a login that proves it; 0: do not wait, the change stays")
-	cmd.Flags().StringVar(&s.first, "first-factor", setup.Password, "what comes before the second factor: password, or key for sshd")
+	cmd.Flags().StringVar(&s.first, "first-factor", setup.Password, "what comes before the second factor: password; for sshd also key, or both")
+	cmd.Flags().StringVar(&s.user, "user", "", "`USER` whose login proves it (default: who runs this)")
 	cmd.Flags().StringVar(&s.path, "config", config.Path, "the configuration of mfad, a `FILE`")
 	cmd.Flags().IntVar(&guard, "guard", 0, "watch this process")
 	cmd.Flags().StringVar(&until, "until", "", "take the change back then")
@@ -84,8 +91,11 @@ func setupCommand(c *client) *cobra.Command {
 func hinted(err error, hint string) error { return exitError{code: exitFailed, err: err, hint: hint} }
 
 func (s *switcher) run(ctx context.Context) error {
-	if s.first != setup.Password && s.first != setup.Key {
-		return exitError{code: exitUsage, err: fmt.Errorf("--first-factor is %q, not password or key", s.first)}
+	if !slices.Contains(setup.FirstFactors, s.first) {
+		return exitError{code: exitUsage, err: fmt.Errorf("--first-factor is %q, not password or key or both", s.first)}
+	}
+	if err := s.prover(ctx); err != nil {
+		return err
 	}
 	cfg, err := config.Load(s.path)
 	if err != nil {
@@ -99,9 +109,8 @@ func (s *switcher) run(ctx context.Context) error {
 		return hinted(fmt.Errorf("a change of %s waits for its proof since %s", s.service, b.Made.Local().Format(time.DateTime)),
 			"Wait for its end, or take it back: mfactl setup "+s.service+" --undo")
 	}
-	changes, err := setup.Make(host.FS, setup.Options{
-		Service: s.service, First: s.first, Socket: cfg.Server.PAMSocket, OldSSHD: s.isOldSSHD(ctx, host),
-	})
+	opts := setup.Options{Service: s.service, First: s.first, Socket: cfg.Server.PAMSocket, OldSSHD: s.isOldSSHD(ctx, host)}
+	changes, err := setup.Make(host.FS, opts)
 	if errors.Is(err, setup.ErrAlready) {
 		s.Printf("The second factor is switched on for %s already. What a login goes through: %s\n",
 			s.service, doctor.ExamineStack(host.FS, s.service).Login.Goes)
@@ -114,6 +123,7 @@ func (s *switcher) run(ctx context.Context) error {
 	if err != nil {
 		return hinted(err, "Nothing was changed.")
 	}
+	s.foresee(ctx, host, cfg, opts, changes)
 	if !s.agreed(changes) {
 		return hinted(errors.New("nothing was changed"), "Answer y, or give --yes.")
 	}
@@ -123,6 +133,7 @@ func (s *switcher) run(ctx context.Context) error {
 // needed are the findings of doctor with which no login could work after a change.
 var needed = []string{
 	"config", "config-email", "daemon", "store", "store-folder", "key-file", "socket", "socket-folder", "selinux", "disk",
+	"module-missing", "module-file",
 }
 
 // ready says why no login could work after a change. What a plan changes was
@@ -133,9 +144,6 @@ func ready(ctx context.Context, host doctor.Host) error {
 		if f.Severity == doctor.Error && slices.Contains(needed, f.ID) {
 			errs = append(errs, fmt.Errorf("%s: %s", f.Where, f.What))
 		}
-	}
-	if doctor.ModulePath(host.FS, "pam_mfa.so") == "" {
-		errs = append(errs, errors.New("pam_mfa.so is not where PAM looks for modules"))
 	}
 	return errors.Join(errs...)
 }
@@ -151,12 +159,19 @@ func (s *switcher) agreed(changes []setup.Change) bool {
 	if s.within > 0 {
 		s.Println("Keep this session open: it is your way back.")
 	}
+	for _, f := range s.warned {
+		s.Printf("Look at this: %s: %s\n  -> %s\n", f.Where, f.What, f.Mend)
+	}
+	if s.service == "sshd" && s.first != setup.Both && !s.yes {
+		s.Println("A host can have both, a key and a code for who has a key, a password and a code for\n" +
+			"the others: mfactl setup sshd --first-factor both")
+	}
 	return s.yes || confirm(s.Command, "Make these changes? [y/N] ")
 }
 
 // change makes the changes, and has them proven.
 func (s *switcher) change(ctx context.Context, host doctor.Host, cfg config.Config, changes []setup.Change) (err error) {
-	proof, err := setup.Watch(cfg.Audit.File, s.service)
+	proof, err := setup.Watch(cfg.Audit.File, s.service, s.user)
 	if err != nil {
 		return hinted(err, "Nothing was changed.")
 	}
@@ -210,6 +225,9 @@ func (s *switcher) tryOut(ctx context.Context, host doctor.Host, cfg config.Conf
 		case doctor.Error:
 			errs = append(errs, fmt.Errorf("%s: %s", f.Where, f.What))
 		case doctor.Warning:
+			if slices.Contains(s.warned, f) {
+				continue // it was said before the question
+			}
 			s.Printf("Look at this: %s: %s\n  -> %s\n", f.Where, f.What, f.Mend)
 		case doctor.OK:
 		}
@@ -227,8 +245,12 @@ func (s *switcher) prove(ctx context.Context, proof *setup.Proof, b *setup.Backu
 		s.Printf("The change stays. To take it back: %s\n", undo)
 		return b.Confirm()
 	}
-	s.Printf("Now log in in a second terminal through %s, with your second factor. Unless somebody\n"+
-		"does within %s, everything is put back as it was.\n", s.service, s.within)
+	who := s.user
+	if who == "" {
+		who = "anybody"
+	}
+	s.Printf("Now log in in a second terminal through %s as %s, with the second factor. Unless that\n"+
+		"works within %s, everything is put back as it was.\n", s.service, who, s.within)
 	ctx, cancel := context.WithTimeoutCause(ctx, s.within, fmt.Errorf("nobody proved a login within %s", s.within))
 	defer cancel()
 	ev, err := proof.Await(ctx, since)

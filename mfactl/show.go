@@ -13,7 +13,7 @@ func showCommand(c *client) *cobra.Command {
 	var asJSON, reveal bool
 	cmd := &cobra.Command{
 		Use:     "show USER",
-		Short:   "Show a user's enrollment and state",
+		Short:   "Show a user's enrollment and state; anybody may see their own",
 		Example: "  mfactl show alice\n  mfactl show alice --reveal\n  mfactl show alice --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

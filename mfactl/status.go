@@ -50,7 +50,7 @@ func printStatus(cmd *cobra.Command, st server.Status) {
 	if st.SMS != "" {
 		texts = fmt.Sprintf("%s; %d sent within the hour, of %s", st.SMS, st.Texts, limit(st.MaxTexts))
 	}
-	printRows(cmd.OutOrStdout(), [][2]any{
+	rows := [][2]any{
 		{"version", st.Version},
 		{"process", st.PID},
 		{"running since", st.Started.Local().Format(time.DateTime)},
@@ -61,7 +61,11 @@ func printStatus(cmd *cobra.Command, st server.Status) {
 		{"store health", store},
 		{"enrolled users", st.Users},
 		{"logins under way", st.Logins},
-	})
+	}
+	for _, key := range st.Restart {
+		rows = append(rows, [2]any{"waits for a restart", key + ": systemctl restart mfad"})
+	}
+	printRows(cmd.OutOrStdout(), rows)
 }
 
 // limit says how many may be; 0 is any number.

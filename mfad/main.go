@@ -20,6 +20,7 @@ import (
 
 	"mfa/internal/app"
 	"mfa/internal/config"
+	"mfa/internal/doctor"
 	"mfa/internal/mfa"
 )
 
@@ -35,8 +36,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("mfad", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	path := flags.String("config", config.Path, "read the configuration from `FILE`")
-	check := flags.Bool("check", false, "say whether the configuration is good, and exit")
 	newState := flags.Bool("new-state", false, "have the next start begin anew what logins spent and counted, and exit")
+	checks := flags.Bool("check", false, "say whether the configuration is good, and exit")
 	version := flags.Bool("version", false, "print the version, and exit")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -52,9 +53,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	cfg, err := config.Load(*path)
-	if err == nil && *check {
-		err = app.Check(cfg)
-	}
 	if err != nil {
 		fmt.Fprintf(stderr, "mfad: %v\n", err)
 		return exitUsage
@@ -62,12 +60,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if *newState {
 		return beginAnew(cfg, stdout, stderr)
 	}
-	if *check {
-		fmt.Fprintf(stdout, "%s: good\n", *path)
-		for _, key := range cfg.Credentials() {
-			fmt.Fprintf(stdout, "%s was not looked at: only the service sees its credentials\n", key)
-		}
-		return 0
+	if *checks {
+		return check(cfg, *path, stdout, stderr)
 	}
 	if err := serve(cfg, *path, stderr); err != nil {
 		fmt.Fprintf(stderr, "mfad: %v\n", err)
@@ -99,7 +93,10 @@ func serve(cfg config.Config, path string, stderr io.Writer) error {
 	level := new(slog.LevelVar)
 	log := app.NewLog(stderr, level)
 
-	opts := app.Options{Log: log, Level: level, Notify: notify(log)}
+	opts := app.Options{
+		Log: log, Level: level, Notify: notify(log), ChangesPassword: new(doctor.Accounts).ChangesPassword,
+		Load: func() (config.Config, error) { return config.Load(path) }, File: path,
+	}
 	var err error
 	if opts.Listeners, err = inherited(); err != nil {
 		return err
@@ -118,7 +115,7 @@ func serve(cfg config.Config, path string, stderr io.Writer) error {
 	go func() {
 		defer close(reloading)
 		for range hangups {
-			reload(a, path, log)
+			_, _ = a.LoadAndReload() // it says in the log what came of it
 		}
 	}()
 	err = a.Run(ctx)
@@ -127,20 +124,6 @@ func serve(cfg config.Config, path string, stderr io.Writer) error {
 	close(hangups)
 	<-reloading
 	return errors.Join(err, a.Close())
-}
-
-func reload(a *app.App, path string, log *slog.Logger) {
-	cfg, err := config.Load(path)
-	if err == nil {
-		err = a.Reload(cfg)
-	} else {
-		a.Refused(err)
-	}
-	if err != nil {
-		log.Error("configuration refused; the old one stays in force", "error", err)
-		return
-	}
-	log.Info("configuration reloaded", "file", path)
 }
 
 // notify returns a function that speaks to systemd, if it is there to listen.

@@ -43,6 +43,7 @@ struct options {
 	int timeout; /* seconds */
 	bool ignore_unavailable;
 	bool exempt_succeeds;
+	bool only_key; /* proven=publickey: say whether sshd had a key, and ask nothing */
 	bool debug;
 };
 
@@ -101,6 +102,8 @@ static bool read_argument(const char *argument, struct options *o)
 		return read_seconds(value, &o->timeout);
 	if ((value = value_of(argument, "unavailable")) != NULL)
 		return read_choice(value, "ignore", "deny", &o->ignore_unavailable);
+	if ((value = value_of(argument, "proven")) != NULL)
+		return o->only_key = strcmp(value, "publickey") == 0;
 	if ((value = value_of(argument, "exempt")) != NULL)
 		return read_choice(value, "success", "ignore", &o->exempt_succeeds);
 	return false;
@@ -114,7 +117,7 @@ static bool read_arguments(pam_handle_t *pamh, int argc, const char **argv, stru
 			continue;
 		pam_syslog(pamh, LOG_ERR,
 			   "bad argument \"%s\": known are socket=/ABSOLUTE/PATH (below 108 bytes), "
-			   "timeout=1..%d, unavailable=deny|ignore, exempt=ignore|success, debug",
+			   "timeout=1..%d, unavailable=deny|ignore, exempt=ignore|success, proven=publickey, debug",
 			   argv[i], MAX_TIMEOUT);
 		return false;
 	}
@@ -314,6 +317,27 @@ static int authenticate(struct login *in)
 	return m.code;
 }
 
+/*
+ * Whether sshd had a key before it asked PAM. It names each method that succeeded
+ * on a line of its own, with details behind it (sshd_config(5), ExposeAuthInfo).
+ */
+static bool had_key(pam_handle_t *pamh)
+{
+	static const char method[] = "publickey";
+	const char *service = item(pamh, PAM_SERVICE);
+	const char *line = pam_getenv(pamh, "SSH_AUTH_INFO_0");
+
+	if (service == NULL || strcmp(service, "sshd") != 0)
+		return false;
+	for (; line != NULL; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, method, sizeof(method) - 1) == 0 &&
+		    strchr(" /\n", line[sizeof(method) - 1]) != NULL) /* or its end */
+			return true;
+	}
+	return false;
+}
+
 /* The entry points. */
 
 EXPORTED int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
@@ -323,6 +347,8 @@ EXPORTED int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const 
 
 	if (!read_arguments(pamh, argc, argv, &in.options))
 		return code;
+	if (in.options.only_key)
+		return had_key(pamh) ? PAM_SUCCESS : PAM_IGNORE;
 	code = describe(&in);
 	return code == PAM_SUCCESS ? authenticate(&in) : code;
 }

@@ -16,7 +16,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -61,6 +60,13 @@ type Options struct {
 	Notify    func(state string)  // sd_notify(3); nil: nobody listens
 	Watchdog  time.Duration       // how often Notify wants to hear of us; 0: never
 	Ready     func()              // called once the sockets are open; may be nil
+	// Load reads the configuration anew, for a reload that mfactl asks for; nil:
+	// it cannot be asked for.
+	Load func() (config.Config, error)
+	File string // that Load reads
+	// ChangesPassword says whether the PAM stack of a service can carry the demand
+	// for a new password; nil: every one can.
+	ChangesPassword func(service string) bool
 
 	sweepFirst time.Duration // how long after the start; 0: sweepFirst
 }
@@ -99,6 +105,7 @@ type settings struct {
 	ledger *deliver.Ledger
 
 	lengths mfa.Lengths // how long what is stored lasts
+	waiting []string    // keys that a restart would change
 }
 
 // close gives back the ways to send, once nobody is on them any more.
@@ -272,6 +279,7 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 	}, login.Deps{
 		Records: a.records, Asker: s.asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,
 		Lookup: nss.Lookup, Groups: nss.Groups{}, Now: a.opts.Now, Aliases: a.aliases,
+		ChangesPassword: a.opts.ChangesPassword,
 	})
 	return s, nil
 }
@@ -328,28 +336,61 @@ func (a *App) Reload(cfg config.Config) error {
 	a.reload.Lock()
 	defer a.reload.Unlock()
 	prev := a.cur.Load()
-	for key, changed := range map[string]bool{
-		"server":           !reflect.DeepEqual(cfg.Server, prev.cfg.Server),
-		"store":            cfg.Store != prev.cfg.Store,
-		"secrets.key_file": cfg.Secrets != prev.cfg.Secrets,
-		"audit.file":       cfg.Audit != prev.cfg.Audit,
-		"metrics.listen":   cfg.Metrics != prev.cfg.Metrics,
-	} {
-		if changed {
-			a.opts.Log.Warn("a restart is needed for a changed setting; until then the old one stands", "key", key)
-		}
+	waiting := config.NeedRestart(prev.cfg.Fixed(), cfg.Fixed())
+	for _, key := range tables(waiting) {
+		a.opts.Log.Warn("a restart is needed for a changed setting; until then the old one stands", "key", key)
 	}
-	cfg.Server, cfg.Store, cfg.Secrets, cfg.Audit = prev.cfg.Server, prev.cfg.Store, prev.cfg.Secrets, prev.cfg.Audit
-	cfg.Metrics = prev.cfg.Metrics
-	next, err := a.build(cfg)
+	next, err := a.build(cfg.KeepFixed(prev.cfg))
 	if err != nil {
 		a.Refused(err)
 		return err
 	}
+	next.waiting = waiting
 	a.take(next)
 	a.setLevel(cfg)
 	a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigLoad})
 	return nil
+}
+
+// tables returns keys with those of one large table as one.
+func tables(keys []string) []string {
+	var found []string
+	for _, key := range keys {
+		if table, _, _ := strings.Cut(key, "."); table == "server" || table == "store" {
+			key = table
+		}
+		if !slices.Contains(found, key) {
+			found = append(found, key)
+		}
+	}
+	return found
+}
+
+// LoadAndReload reads the configuration and takes it, and returns the keys that wait
+// for a restart. The log says what came of it, and so does systemctl status.
+func (a *App) LoadAndReload() (waiting []string, err error) {
+	if a.opts.Load == nil {
+		return nil, errors.New("this daemon has no configuration that it could read again")
+	}
+	cfg, err := a.opts.Load()
+	if err != nil {
+		a.Refused(err)
+	} else {
+		err = a.Reload(cfg)
+	}
+	if err != nil {
+		a.opts.Log.Error("configuration refused; the old one stays in force", "error", err)
+		a.opts.Notify("STATUS=The configuration was refused, and the one before counts: " + strings.ReplaceAll(err.Error(), "\n", "; "))
+		return nil, err
+	}
+	waiting = a.cur.Load().waiting
+	a.opts.Log.Info("configuration reloaded", "file", a.opts.File)
+	status := "STATUS="
+	if len(waiting) > 0 {
+		status += "Wait for a restart: " + strings.Join(waiting, ", ")
+	}
+	a.opts.Notify(status)
+	return waiting, nil
 }
 
 // undelivered tells the administrator of a text message that was taken and did not

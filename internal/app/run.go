@@ -133,6 +133,7 @@ func (a *App) control() *server.Control {
 		AdminGroup: func() string { return a.cur.Load().cfg.Server.AdminGroup },
 		Status:     a.status,
 		RotateKey:  a.rotateKey,
+		Reload:     a.LoadAndReload,
 		SendTest:   a.sendTest,
 		Audit:      a.audit,
 		Log:        a.opts.Log,
@@ -146,7 +147,7 @@ func (a *App) status(ctx context.Context) server.Status {
 		Email: cfg.Email.Transport, Store: cfg.Store.Path, StoreOK: true,
 		SMS: cfg.SMS.Provider, MaxTexts: cfg.SMS.PerHour,
 		Logins: a.pam.Running(), MaxLogins: a.pam.MaxLogins,
-		Audit: cfg.Audit.File,
+		Audit: cfg.Audit.File, Fixed: cfg.Fixed(), Restart: a.cur.Load().waiting,
 	}
 	users, err := a.records.Users(ctx)
 	st.Users = len(users)

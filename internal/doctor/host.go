@@ -1,11 +1,11 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"mfa/internal/config"
@@ -63,7 +63,8 @@ func Examine(ctx context.Context, h Host, services []string) Report {
 	e.examineStacks(services)
 	e.sshd(ctx)
 	for _, check := range []func(context.Context){
-		e.module, e.sockets, e.storage, e.records, e.accounts, e.admins, e.breakGlass, e.pendingSetup,
+		e.module, e.sockets, e.storage, e.records, e.carriers, e.accounts, e.admins, e.breakGlass, e.pendingSetup, e.sudoers,
+		e.unprivileged,
 	} {
 		check(ctx)
 	}
@@ -124,7 +125,7 @@ func (e *exam) services() []string {
 		e.add(Finding{Error, "pam-unreadable", "/etc/pam.d", err.Error(), "What PAM does cannot be told.", "make the folder readable"})
 	}
 	for _, name := range all {
-		if !slices.Contains(found, name) && !slices.Contains([]string{"other"}, name) && ExamineStack(e.FS, name).Asks && e.isService(name) {
+		if !slices.Contains(found, name) && !slices.Contains([]string{"other"}, name) && ExamineStack(e.FS, name).Asks && isService(name) {
 			found = append(found, name)
 		}
 	}
@@ -132,8 +133,8 @@ func (e *exam) services() []string {
 }
 
 // isService leaves out files that only others include.
-func (e *exam) isService(name string) bool {
-	return !bytes.HasPrefix([]byte(name), []byte("common-")) && !slices.Contains([]string{
+func isService(name string) bool {
+	return !strings.HasPrefix(name, "common-") && !slices.Contains([]string{
 		"system-auth", "password-auth", "postlogin", "base-auth", "system-local-login", "system-login", "system-remote-login",
 	}, name)
 }
@@ -162,8 +163,8 @@ func (e *exam) fits(st Stack) {
 	}
 	if e.extra.Lockout.ForcePasswordChange && !st.Account {
 		e.add(Finding{
-			Warning, "account-missing", st.Name, "lockout.force_password_change is on, but pam_mfa is not in the account stack",
-			"Nobody is made to change a password.", "account  required   pam_mfa.so",
+			Error, "account-missing", st.Name, "lockout.force_password_change is on, but no account line calls pam_mfa",
+			"Nobody is made to change a password.", accountLine + ", above the other account lines of /etc/pam.d/" + st.Name,
 		})
 	}
 }
@@ -179,6 +180,7 @@ func (e *exam) sshd(ctx context.Context) {
 			return
 		}
 		found := ExamineSSHD(ctx, e.FS, e.SSHD, st, time.Duration(e.cfg.Server.LoginTimeout))
+		found = append(found, e.robots(ctx)...)
 		e.add(found...)
 		if !slices.ContainsFunc(found, func(f Finding) bool { return f.Severity != OK }) {
 			e.ok("sshd", "sshd", "its settings let a code be asked for, and nobody past it")

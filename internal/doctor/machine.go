@@ -31,6 +31,13 @@ func ModuleVersion(file []byte) string {
 
 // module looks at the files that the stacks name as pam_mfa.
 func (e *exam) module(context.Context) {
+	said := slices.ContainsFunc(e.Findings, func(f Finding) bool { return f.ID == "module-missing" })
+	if !said && len(moduleFolders(e.FS)) > 0 && ModulePath(e.FS, "pam_mfa.so") == "" {
+		e.add(Finding{
+			Error, "module-missing", "PAM", "pam_mfa.so is not where PAM looks for modules",
+			"Every login through a service that names it is refused.", "install the package again",
+		})
+	}
 	var seen []string
 	for _, st := range e.stacks {
 		svc, err := pamstack.Load(e.FS, st.Name)
@@ -133,7 +140,7 @@ func (e *exam) disk(context.Context) {
 
 // fail2ban: says whether addresses are banned by what is in the log.
 func (e *exam) fail2ban(ctx context.Context) {
-	if _, err := fs.Stat(e.FS, "etc/fail2ban"); err != nil {
+	if !e.hasProgram("fail2ban-client") { // not etc/fail2ban: our package has files there
 		e.ok("fail2ban", "fail2ban", "is not installed; mfad locks by itself")
 		return
 	}
@@ -160,6 +167,14 @@ func (e *exam) fail2ban(ctx context.Context) {
 		return
 	}
 	e.ok("fail2ban", "fail2ban", "bans by "+strings.Join(jails, ", "))
+}
+
+// hasProgram says whether a program is where a system has its programs.
+func (e *exam) hasProgram(name string) bool {
+	return slices.ContainsFunc([]string{"usr/bin/", "usr/sbin/", "usr/local/bin/", "usr/local/sbin/", "bin/", "sbin/"}, func(dir string) bool {
+		_, err := fs.Stat(e.FS, dir+name)
+		return err == nil
+	})
 }
 
 // confinement: SELinux and AppArmor may keep sshd from the socket.

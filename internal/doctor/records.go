@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"mfa/internal/login"
 	"mfa/internal/mfa"
@@ -92,6 +93,12 @@ func (e *exam) record(dir string, entry fs.DirEntry, uids map[string]uint32) *Fi
 		}
 	}
 	e.people[name] = en
+	if at := newest(en); at.After(time.Now().Add(clockSlack)) {
+		return &Finding{
+			Warning, "record-future", place, "is from " + at.Format(time.DateTime) + ", which is yet to come",
+			"The clock of this machine was wrong then, or is now.", "timedatectl; then mfactl unlock " + name + " ends what else was remembered of that time",
+		}
+	}
 	if uid, there := uids[name]; there && uid != en.UID {
 		return &Finding{
 			Warning, "record-uid", place, fmt.Sprintf("is for uid %d, but %s has uid %d", en.UID, name, uid),
@@ -99,6 +106,31 @@ func (e *exam) record(dir string, entry fs.DirEntry, uids map[string]uint32) *Fi
 		}
 	}
 	return nil
+}
+
+// clockSlack is by how much clocks may differ.
+const clockSlack = 10 * time.Minute
+
+// newest returns the last time that an enrollment speaks of.
+func newest(en mfa.Enrollment) time.Time {
+	var last time.Time
+	see := func(at time.Time) {
+		if at.After(last) {
+			last = at
+		}
+	}
+	for _, m := range []mfa.Method{mfa.Email, mfa.SMS} {
+		if c := en.Contact(m); c != nil {
+			see(c.Confirmed)
+		}
+	}
+	if en.TOTP != nil {
+		see(en.TOTP.Confirmed)
+	}
+	if en.Skipped != nil {
+		see(*en.Skipped)
+	}
+	return last
 }
 
 // misnamed says what a file should be called, if that can be told.

@@ -22,11 +22,17 @@ import (
 type extra struct {
 	Policy struct {
 		Rule []struct {
-			Name  string   `toml:"name"`
-			Users []string `toml:"users"`
-			Mode  string   `toml:"mode"`
+			Name        string   `toml:"name"`
+			Users       []string `toml:"users"`
+			Groups      []string `toml:"groups"`
+			Services    []string `toml:"services"`
+			FirstFactor string   `toml:"first_factor"`
+			Mode        string   `toml:"mode"`
 		} `toml:"rule"`
 	} `toml:"policy"`
+	Server struct {
+		TrustedUsers []string `toml:"trusted_users"`
+	} `toml:"server"`
 	Lockout struct {
 		ForcePasswordChange bool `toml:"force_password_change"`
 	} `toml:"lockout"`
@@ -71,11 +77,20 @@ func (e *exam) daemon(ctx context.Context) {
 	if err != nil {
 		e.add(Finding{
 			Error, "daemon", "mfad", fmt.Sprintf("does not answer: %v", err),
-			"Every login that needs a second factor is refused.", "systemctl start mfad.socket mfad.service; then journalctl -u mfad",
+			"Every login that needs a second factor is refused.",
+			"mfad --check; systemctl reset-failed mfad.socket mfad.service; systemctl start mfad.socket mfad.service; journalctl -u mfad",
 		})
 		return
 	}
 	e.status = &st
+	if e.known {
+		for _, key := range config.NeedRestart(st.Fixed, e.cfg.Fixed()) {
+			e.add(Finding{
+				Warning, "restart-needed", e.Config, key + " is not what mfad runs with",
+				"A reload does not change it.", "systemctl restart mfad",
+			})
+		}
+	}
 	e.ok("daemon", "mfad", fmt.Sprintf("runs as process %d, version %s", st.PID, st.Version))
 	if !st.StoreOK {
 		e.add(Finding{
@@ -153,16 +168,18 @@ func ownerOf(info fs.FileInfo) uint32 {
 	return 0
 }
 
-// daemonUID is whom mfad runs as; root if it does not answer.
+// daemonUser is the account that the package makes for mfad (sysusers.d(5)).
+const daemonUser = "mfa"
+
+// daemonUID is whom mfad runs as: the owner of its process, and while it does not
+// run the account of the package; root if there is none.
 func (e *exam) daemonUID() uint32 {
-	if e.status == nil {
-		return 0
+	if e.status != nil {
+		if info, err := os.Stat(fmt.Sprintf("/proc/%d", e.status.PID)); err == nil {
+			return ownerOf(info)
+		}
 	}
-	info, err := os.Stat(fmt.Sprintf("/proc/%d", e.status.PID))
-	if err != nil {
-		return 0
-	}
-	return ownerOf(info)
+	return e.uids()[daemonUser]
 }
 
 // storage looks at the folder of the store and at the key.

@@ -18,9 +18,12 @@ type Stack struct {
 	Login   Login
 	Found   []Finding
 	Asks    bool // pam_mfa stands in the auth stack
-	Account bool // and in the account stack
+	Account bool // and the account stack hands on its demand for a new password
 	// Factors says whether any first factor stands in the auth stack.
 	Factors bool
+	// ByKey says whether the stack asks for no other first factor of who comes by a
+	// key: "proven=publickey".
+	ByKey bool
 	// Tolerant says whether a refusal of pam_mfa leaves the stack as it was before
 	// for libpam's next call: "default=ok" in place of required.
 	Tolerant bool
@@ -54,6 +57,7 @@ func ExamineStack(root fs.FS, service string) Stack {
 			"check the name; see /etc/pam.d for those that exist")
 	}
 	st.lines(svc)
+	st.Account = ChangesPassword(root, service)
 	e := examination{Stack: &st, root: root, lines: svc.Stack(pamstack.Auth)}
 	e.run()
 	return st
@@ -89,16 +93,12 @@ func (st *Stack) lines(svc *pamstack.Service) {
 
 // ours looks at a line that names pam_mfa.
 func (st *Stack) ours(kind pamstack.Kind, l pamstack.Line) {
-	if kind == pamstack.Account {
-		st.Account = true
-	} else {
-		st.Asks = true
-	}
+	st.Asks = st.Asks || kind == pamstack.Auth
 	for _, arg := range l.Args {
 		if wrong := wrongArgument(arg); wrong != "" {
 			st.add(Error, "module-argument", fmt.Sprintf("%s: the argument %q %s", l.Place(), arg, wrong),
 				"pam_mfa refuses every login whose line it does not understand.",
-				"known are socket=/ABSOLUTE/PATH, timeout=SECONDS, unavailable=deny|ignore, exempt=ignore|success, debug")
+				"known are socket=/ABSOLUTE/PATH, timeout=SECONDS, unavailable=deny|ignore, exempt=ignore|success, proven=publickey, debug")
 		}
 	}
 	if kind == pamstack.Account {
@@ -137,6 +137,10 @@ func wrongArgument(arg string) string {
 		if value != "deny" && value != "ignore" {
 			return "is neither deny nor ignore"
 		}
+	case name == "proven":
+		if value != "publickey" {
+			return "is not publickey"
+		}
 	case name == "exempt":
 		if value != "ignore" && value != "success" {
 			return "is neither ignore nor success"
@@ -158,7 +162,11 @@ type examination struct {
 
 func (e *examination) run() {
 	for _, l := range e.lines {
-		e.Factors = e.Factors || pamstack.RoleOf(l) == pamstack.Factor
+		if isKeyLine(l) {
+			e.ByKey = true
+		} else {
+			e.Factors = e.Factors || pamstack.RoleOf(l) == pamstack.Factor
+		}
 	}
 	missing := missingModules(e.root)
 	ways, err := pamstack.Explore(e.lines, missing)
@@ -191,8 +199,16 @@ func (e *examination) run() {
 	}
 }
 
+// isKeyLine says whether a line is our module asking whether sshd had a key.
+func isKeyLine(l pamstack.Line) bool {
+	_, key := l.Arg("proven")
+	return key && l.Base() == "pam_mfa.so"
+}
+
 // firstDone says whether a way proved a first factor, if there is one to prove.
-func (e *examination) firstDone(w pamstack.Way) bool { return w.First == pamstack.Right || !e.Factors }
+func (e *examination) firstDone(w pamstack.Way) bool {
+	return w.First == pamstack.Right || !e.Factors && !e.ByKey
+}
 
 // sameCase says whether somebody who can go w could as well go one of the good
 // ways. If there is no good way, everybody is that somebody.

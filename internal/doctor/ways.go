@@ -16,7 +16,7 @@ func (e *examination) describe() {
 	case len(e.good) > 0 && factors == "":
 		e.Login.Goes = "second factor (pam_mfa)"
 	case len(e.good) > 0:
-		e.Login.Goes = factors + ", then second factor (pam_mfa)"
+		e.Login.Goes = e.inOrder()
 	case !slices.ContainsFunc(e.ways, pamstack.Way.In):
 		e.Login.Goes = "nobody gets in"
 	case e.Asks:
@@ -32,6 +32,42 @@ func (e *examination) describe() {
 			e.Login.Goes += "; not asked: " + strings.Join(exempt, "; ")
 		}
 	}
+}
+
+// inOrder says which factors are asked for, in the order in which the good ways
+// come to them.
+func (e *examination) inOrder() string {
+	const second = "second factor (pam_mfa)"
+	var before, after []pamstack.Way
+	for _, w := range e.good {
+		if e.secondFirst(w) {
+			after = append(after, w)
+		} else {
+			before = append(before, w)
+		}
+	}
+	var said []string
+	if factors := e.factorsOf(before); factors != "" {
+		said = append(said, factors+", then "+second)
+	}
+	if factors := e.factorsOf(after); factors != "" {
+		said = append(said, second+", then "+factors)
+	}
+	return strings.Join(said, "; or ")
+}
+
+// secondFirst says whether a way comes to pam_mfa before any first factor that was
+// right.
+func (e *examination) secondFirst(w pamstack.Way) bool {
+	for _, s := range w.Steps {
+		switch role := pamstack.RoleOf(s.Line); {
+		case role == pamstack.Second:
+			return true
+		case role == pamstack.Factor && s.Answer == pamstack.Success:
+			return false
+		}
+	}
+	return false
 }
 
 // factorsOf names the first factors with which somebody gets in.
@@ -54,6 +90,9 @@ func (e *examination) factorsOf(ways []pamstack.Way) string {
 
 func factorName(l pamstack.Line) string {
 	name := strings.TrimSuffix(l.Base(), ".so")
+	if isKeyLine(l) {
+		return "SSH key"
+	}
 	switch name {
 	case "pam_unix", "pam_sss", "pam_ldap", "pam_krb5", "pam_winbind":
 		return "password (" + name + ")"

@@ -49,6 +49,9 @@ type Deps struct {
 	Groups  Groups           // nss.Groups outside of tests
 	Now     func() time.Time // the clock
 	Aliases *store.Aliases   // outlives a reload; nil: one of the Engine's own
+	// ChangesPassword says whether the PAM stack of a service can carry the demand
+	// for a new password; nil: every one can.
+	ChangesPassword func(service string) bool
 }
 
 // An Engine decides logins. It keeps nothing between them but what is in the

@@ -8,13 +8,19 @@ import (
 )
 
 // mayChangePassword says whether the password can be changed after this login: the
-// service is one that asks PAM's account part and then changes it.
+// service is one that asks PAM's account part and then changes it, and its account
+// part asks us.
 func (l *attempt) mayChangePassword() bool {
 	switch l.Origin.Service {
 	case "sshd", "login", "su", "su-l":
-		return true
+		return l.carriesDemand()
 	}
 	return false
+}
+
+// carriesDemand says whether a demand for a new password reaches the application.
+func (l *attempt) carriesDemand() bool {
+	return l.deps.ChangesPassword == nil || l.deps.ChangesPassword(l.Origin.Service)
 }
 
 // passwordChange adds to an accepted login the demand that the password be changed,
@@ -24,6 +30,11 @@ func (l *attempt) mayChangePassword() bool {
 func (l *attempt) passwordChange(ctx context.Context, v mfa.Verdict) mfa.Verdict {
 	due := l.MustChangePassword()
 	if !due && !l.ownWish {
+		return v
+	}
+	if !l.carriesDemand() {
+		l.deps.Log.Warn("the password is not changed: no account line of the service calls pam_mfa (mfactl doctor)",
+			"user", l.Account.ID.Name, "service", l.Origin.Service)
 		return v
 	}
 	v.ChangePassword = true

@@ -41,6 +41,8 @@ type Restore struct {
 type Restored struct {
 	User   string `json:"user"`
 	Result string `json:"result"` // one of enroll.Restored…
+	// NoAccount says that no account has that name here, now.
+	NoAccount bool `json:"no_account,omitempty"`
 }
 
 func (s *Control) restore(r *http.Request, _ string) (any, error) {
@@ -65,5 +67,5 @@ func (s *Control) restore(r *http.Request, _ string) (any, error) {
 	if errors.Is(err, enroll.ErrInvalid) {
 		return nil, fault{http.StatusBadRequest, err}
 	}
-	return Restored{User: in.Saved.User, Result: result}, err
+	return Restored{User: in.Saved.User, Result: result, NoAccount: account == nil}, err
 }

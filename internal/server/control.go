@@ -45,6 +45,7 @@ const maxBody = 64 << 10
 //	POST /v1/restore             a Restore; root only
 //	POST /v1/key/rotate          a stream of Resealed
 //	POST /v1/send-test           {"method": "email", "to": "…"}; see sendtest.go
+//	POST /v1/reload              the answer has the keys that wait for a restart
 //	POST /v1/explain             {"user": "…", "service": "…", …}; see login.Visit
 //	GET, DELETE /v1/sessions
 //	GET, DELETE /v1/users/NAME/sessions, DELETE /v1/users/NAME/sessions/ID
@@ -60,6 +61,7 @@ type Control struct {
 	Lookup     login.Lookup
 	AdminGroup func() string
 	Status     func(context.Context) Status
+	Reload     func() (waiting []string, err error)
 	RotateKey  func(ctx context.Context, begin func(total int), fn func(user string, err error)) error
 	// SendTest sends a test message once and returns every step of it.
 	SendTest func(ctx context.Context, method mfa.Method, to string) ([]deliver.Step, error)
@@ -94,6 +96,10 @@ type Status struct {
 	Logins    int       `json:"logins"` // under way
 	MaxLogins int       `json:"max_logins"`
 	Audit     string    `json:"audit,omitempty"` // audit.file
+	// Fixed are the settings that only a restart changes, as they count.
+	Fixed map[string]string `json:"fixed,omitempty"`
+	// Restart are those of them that the configuration taken last has otherwise.
+	Restart []string `json:"restart,omitempty"`
 }
 
 // A fault is an error with an HTTP status.
@@ -123,7 +129,7 @@ type router interface {
 func (s *Control) routes(mux router) {
 	mux.HandleFunc("GET /v1/status", s.admin(s.status))
 	mux.HandleFunc("GET /v1/users", s.streaming(s.actor, s.users))
-	mux.HandleFunc("GET /v1/users/{name}", s.admin(s.show))
+	mux.HandleFunc("GET /v1/users/{name}", s.own(s.show))
 	mux.HandleFunc("POST /v1/users/{name}/confirm-resend", s.admin(s.resend))
 	mux.HandleFunc("POST /v1/users/{name}/import", s.admin(s.takeOver))
 	mux.HandleFunc("GET /v1/backup", s.streaming(s.root, s.backup))
@@ -136,6 +142,7 @@ func (s *Control) routes(mux router) {
 	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
 	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
 	mux.HandleFunc("POST /v1/send-test", s.admin(s.sendTest))
+	mux.HandleFunc("POST /v1/reload", s.admin(s.reload))
 	mux.HandleFunc("POST /v1/explain", s.admin(s.explain))
 	mux.HandleFunc("GET /v1/sessions", s.admin(s.allSessions))
 	mux.HandleFunc("DELETE /v1/sessions", s.admin(s.revokeAll))
@@ -332,13 +339,15 @@ func (s *Control) account(r *http.Request) (mfa.Identity, error) {
 
 func (s *Control) status(r *http.Request, _ string) (any, error) { return s.Status(r.Context()), nil }
 
-func (s *Control) show(r *http.Request, _ string) (any, error) {
-	id, err := s.account(r)
-	if err != nil {
-		return nil, err
-	}
+// show tells a user of themselves, too; addresses without masks are for
+// administrators, for a terminal that was left open is nobody's proof.
+func (s *Control) show(r *http.Request, id mfa.Identity, _ string) (any, error) {
 	show := s.Enroll().Show
 	if reveals(r) {
+		if actor, err := s.actor(r.Context()); err != nil {
+			s.denied(r, actor, err)
+			return nil, err
+		}
 		show = s.Enroll().ShowRevealed
 	}
 	v, err := show(r.Context(), id)
@@ -423,4 +432,22 @@ func (s *Control) reset(r *http.Request, actor string) (any, error) {
 		return nil, err
 	}
 	return map[string]any{"user": id.Name, "was_enrolled": was}, nil
+}
+
+// A Reloaded is what POST /v1/reload answers.
+type Reloaded struct {
+	Restart []string `json:"restart"` // keys that wait for a restart
+}
+
+// reload takes the configuration as it is now. One that is refused is 409: the one
+// before counts.
+func (s *Control) reload(*http.Request, string) (any, error) {
+	if s.Reload == nil {
+		return nil, fault{http.StatusConflict, errors.New("nothing can be read again here")}
+	}
+	waiting, err := s.Reload()
+	if err != nil {
+		return nil, fault{http.StatusConflict, err}
+	}
+	return Reloaded{waiting}, nil
 }

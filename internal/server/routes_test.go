@@ -31,12 +31,12 @@ type way struct {
 // second factor. A route that is new needs a line here, or one in selfRoutes.
 var adminWays = []way{
 	{"GET /v1/status", "/v1/status", "", 200, false},
-	{"GET /v1/users/{name}", "/v1/users/nobody", "", 200, false},
 	{"PUT /v1/users/{name}/email", "/v1/users/nobody/email", `{"address": "eve@example.com"}`, 200, false},
 	{"PUT /v1/users/{name}/phone", "/v1/users/nobody/phone", `{"address": "+17891234567"}`, 200, false},
 	{"POST /v1/users/{name}/totp", "/v1/users/nobody/totp", "", 200, false},
 	{"POST /v1/users/{name}/lock", "/v1/users/nobody/lock", "{}", 200, false},
 	{"POST /v1/users/{name}/unlock", "/v1/users/nobody/unlock", "", 200, false},
+	{"POST /v1/reload", "/v1/reload", "", 409, false},
 	{"POST /v1/explain", "/v1/explain", `{"user": "nobody", "service": "sshd"}`, 200, false},
 	{"POST /v1/send-test", "/v1/send-test", `{"method": "email", "to": "eve@example.com"}`, 200, false},
 	{"POST /v1/users/{name}/reset", "/v1/users/nobody/reset", "", 200, false},
@@ -53,6 +53,7 @@ var adminWays = []way{
 // ownRoutes are open to administrators, and to everybody about themselves; see
 // TestWhoMayRevoke.
 var ownRoutes = []string{
+	"GET /v1/users/{name}",
 	"GET /v1/users/{name}/sessions", "DELETE /v1/users/{name}/sessions", "DELETE /v1/users/{name}/sessions/{session}",
 }
 

@@ -20,8 +20,9 @@ func planPAM(root fs.FS, o Options) (*Change, error) {
 		if err := problems(before.Found); err != nil {
 			return nil, fmt.Errorf("pam_mfa.so stands there already, and not as it should; mend it or take it out first: %w", err)
 		}
-		if (o.First == Key) == before.Factors {
-			return nil, fmt.Errorf("pam_mfa.so stands there already, for another first factor than %s; take it out first", o.First)
+		if have := firstOf(before); have != o.First {
+			return nil, fmt.Errorf("pam_mfa.so stands there already, for another first factor than %s: it is %s; "+
+				"take that back first: mfactl setup %s --undo", o.First, have, o.Service)
 		}
 		return nil, nil
 	}
@@ -43,6 +44,9 @@ func planPAM(root fs.FS, o Options) (*Change, error) {
 	var why error
 	for _, write := range f.ways(o) {
 		after, err := write()
+		if err == nil {
+			after, err = withAccount(root, after, ourModule(o))
+		}
 		if err != nil {
 			why = err
 			continue
@@ -54,6 +58,17 @@ func planPAM(root fs.FS, o Options) (*Change, error) {
 		why = errors.Join(err, errors.New("the stack would go: "+st.Login.Goes))
 	}
 	return nil, fmt.Errorf("no way of writing pam_mfa.so into %s works; write it by hand: %w", path, why)
+}
+
+// firstOf returns the first factor that a stack with pam_mfa asks for.
+func firstOf(st doctor.Stack) string {
+	switch {
+	case st.ByKey:
+		return Both
+	case st.Factors:
+		return Password
+	}
+	return Key
 }
 
 // vendored returns the file that the distribution has for a service, outside of
@@ -83,7 +98,7 @@ func newPAMFile(root fs.FS, text string) (*pamFile, error) {
 		if strings.HasSuffix(strings.TrimRight(line, " \t\n"), `\`) {
 			return nil, fmt.Errorf("line %d goes on in the next one", i+1)
 		}
-		brings, err := f.alone(line)
+		brings, err := alone(root, line, pamstack.Auth)
 		if err != nil {
 			return nil, err
 		}
@@ -97,21 +112,47 @@ func newPAMFile(root fs.FS, text string) (*pamFile, error) {
 	return f, nil
 }
 
-// alone returns what one line brings to the auth stack.
-func (f *pamFile) alone(line string) ([]pamstack.Line, error) {
+// alone returns what one line brings to a stack.
+func alone(root fs.FS, line string, kind pamstack.Kind) ([]pamstack.Line, error) {
 	const name = "mfa-setup-line"
-	svc, err := pamstack.Load(changed{f.root, map[string][]byte{"etc/pam.d/" + name: []byte(line)}}, name)
-	if err != nil || svc.FromOther(pamstack.Auth) {
+	svc, err := pamstack.Load(changed{root, map[string][]byte{"etc/pam.d/" + name: []byte(line)}}, name)
+	if err != nil || svc.FromOther(kind) {
 		return nil, err
 	}
-	return svc.Stack(pamstack.Auth), nil
+	return svc.Stack(kind), nil
+}
+
+// withAccount returns the text of a file with our line above its other account
+// lines, where nothing can end the stack before it: through it a new password is
+// demanded. A file without any stays as it is, for a line of ours would take the
+// place of those of "other".
+func withAccount(root fs.FS, text, ours string) (string, error) {
+	lines := strings.SplitAfter(text, "\n")
+	for i, line := range lines {
+		brings, err := alone(root, line, pamstack.Account)
+		if err != nil {
+			return "", err
+		}
+		if len(brings) > 0 {
+			return strings.Join(slices.Insert(lines, i, "account  required   "+ours+"\n"), ""), nil
+		}
+	}
+	return text, nil
+}
+
+// ourModule is our module as a line names it.
+func ourModule(o Options) string {
+	if o.Socket != defaultSocket {
+		return "pam_mfa.so socket=" + o.Socket
+	}
+	return "pam_mfa.so"
 }
 
 // ways returns the ways of writing our line, the plainest first.
 func (f *pamFile) ways(o Options) []func() (string, error) {
-	ours := "pam_mfa.so"
-	if o.Socket != defaultSocket {
-		ours += " socket=" + o.Socket
+	ours := ourModule(o)
+	if o.First == Both {
+		return f.waysOfBoth(ours)
 	}
 	if o.First == Key {
 		return []func() (string, error){func() (string, error) {
@@ -140,6 +181,35 @@ func (f *pamFile) ways(o Options) []func() (string, error) {
 				"# written so that a wrong password ends it.",
 			}
 			return f.replace(slices.Concat(head, taken, []string{line, "auth     required   pam_permit.so"})...), nil
+		},
+	}
+}
+
+// waysOfBoth returns the ways of writing that who comes by a key is asked for no
+// password. How many lines are jumped over must not change with another file, so
+// that what an include brought stands in this one.
+func (f *pamFile) waysOfBoth(ours string) []func() (string, error) {
+	write := func(own []string) string {
+		return f.replace(slices.Concat([]string{
+			"# Who proved a key to sshd is not asked for a password: the line jumps to pam_mfa.so.",
+			fmt.Sprintf("auth     [success=%d default=ignore]   pam_mfa.so proven=publickey", len(own)),
+		}, own, []string{"auth     required   " + ours + " exempt=success"})...)
+	}
+	return []func() (string, error){
+		func() (string, error) {
+			own := f.brings
+			if len(own) != 1 {
+				return "", errors.New("the first factor is in another file")
+			}
+			own[0].Control = "requisite"
+			return write([]string{rendered(own[0])}), nil
+		},
+		func() (string, error) {
+			taken, err := takenOver(f.brings)
+			if err != nil {
+				return "", err
+			}
+			return write(taken), nil
 		},
 	}
 }

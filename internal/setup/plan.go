@@ -25,7 +25,11 @@ import (
 const (
 	Password = "password" // PAM asks for it, by keyboard-interactive
 	Key      = "key"      // an SSH key; PAM asks for no password
+	Both     = "both"     // a key for those who have one, a password for the others
 )
+
+// FirstFactors are all that Options.First may be.
+var FirstFactors = []string{Password, Key, Both}
 
 // Services are those that can be set up.
 var Services = []string{"sshd", "sudo", "su", "login"}
@@ -33,7 +37,7 @@ var Services = []string{"sshd", "sudo", "su", "login"}
 // Options say what is wanted.
 type Options struct {
 	Service string
-	First   string // Password or Key; Key for sshd only
+	First   string // Password, Key or Both; the last two for sshd only
 	Socket  string // server.pam_socket of mfa.toml
 	// OldSSHD says that sshd is from before 8.7 and knows keyboard-interactive by
 	// another name.
@@ -56,7 +60,7 @@ var ErrAlready = errors.New("is set up already")
 // Make plans the changes below root, and returns ErrAlready if there are none. The
 // error says why nothing can be planned that is sure to work.
 func Make(root fs.FS, o Options) ([]Change, error) {
-	if o.First == Key && o.Service != "sshd" {
+	if o.First != Password && o.Service != "sshd" {
 		return nil, fmt.Errorf("plan %q: only sshd knows keys", o.Service)
 	}
 	var changes []Change
@@ -103,6 +107,15 @@ func problems(found []doctor.Finding) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Changed returns root as it will be after the changes.
+func Changed(root fs.FS, changes []Change) fs.FS {
+	files := map[string][]byte{}
+	for _, c := range changes {
+		files[strings.TrimPrefix(c.Path, "/")] = c.After
+	}
+	return changed{root, files}
 }
 
 // changed is root with some files as they will be.

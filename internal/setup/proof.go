@@ -19,13 +19,14 @@ import (
 // A Proof watches the audit file for a login. Close it.
 type Proof struct {
 	service string
+	user    string
 	tail    tail
 }
 
-// Watch begins to watch the audit file for logins through a service. What is in it
-// already counts for nothing.
-func Watch(file, service string) (*Proof, error) {
-	p := &Proof{service: service, tail: tail{path: file}}
+// Watch begins to watch the audit file for logins of a user through a service; ""
+// is any user. What is in it already counts for nothing.
+func Watch(file, service, user string) (*Proof, error) {
+	p := &Proof{service: service, user: user, tail: tail{path: file}}
 	if err := p.tail.toEnd(); err != nil {
 		return nil, fmt.Errorf("read audit.file: %w", err)
 	}
@@ -47,7 +48,7 @@ func (p *Proof) Await(ctx context.Context, since time.Time) (audit.Event, error)
 		}
 		for _, line := range lines {
 			var ev audit.Event
-			if json.Unmarshal(line, &ev) == nil && proves(ev, p.service, since) {
+			if json.Unmarshal(line, &ev) == nil && p.proves(ev, since) {
 				return ev, nil
 			}
 		}
@@ -60,8 +61,8 @@ func (p *Proof) Await(ctx context.Context, since time.Time) (audit.Event, error)
 }
 
 // proves says whether an event is a login that went through the second factor.
-func proves(ev audit.Event, service string, since time.Time) bool {
-	return ev.Event == audit.Login && ev.Service == service &&
+func (p *Proof) proves(ev audit.Event, since time.Time) bool {
+	return ev.Event == audit.Login && ev.Service == p.service && (p.user == "" || ev.User == p.user) &&
 		ev.Outcome == mfa.Accepted.String() && !ev.Time.Before(since)
 }
 

@@ -23,10 +23,29 @@ func sshdLines(o Options) string {
 		keyboard = "ChallengeResponseAuthentication yes\n"
 	}
 	text := sshdHead + "UsePAM yes\n" + keyboard + "PasswordAuthentication no\n"
-	if o.First == Key {
-		text += "PubkeyAuthentication yes\nAuthenticationMethods publickey,keyboard-interactive:pam\n"
+	if methods := authenticationMethods[o.First]; methods != "" {
+		text += "PubkeyAuthentication yes\nAuthenticationMethods " + methods + "\n"
 	}
 	return text
+}
+
+// authenticationMethods are what sshd asks for, by first factor; none: any method
+// does, a key alone too.
+var authenticationMethods = map[string]string{
+	Key:  "publickey,keyboard-interactive:pam",
+	Both: "publickey,keyboard-interactive:pam keyboard-interactive:pam",
+}
+
+// SSHDSettings returns the settings that setup writes, each as sshd takes it behind
+// -o: so that sshd can be asked beforehand what it will do.
+func SSHDSettings(o Options) []string {
+	var settings []string
+	for line := range strings.Lines(sshdLines(o)) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok && key != "#" {
+			settings = append(settings, key+"="+value)
+		}
+	}
+	return settings
 }
 
 // planSSHD plans the change of sshd's configuration; nil if it is there already.

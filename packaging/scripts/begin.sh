@@ -57,6 +57,17 @@ refuse_removal() {
 # booted tells whether systemd runs this machine.
 booted() { [ -d /run/systemd/system ]; }
 
+# next_step says what to do after the package came.
+next_step() {
+	cat <<-EOF
+		mfa: installed; no login has changed. Next, as root:
+		  1. say in /etc/mfa/mfa.toml how mail is sent, and try it: mfactl send-test email YOU@EXAMPLE.COM
+		  2. set up your own second factor: mfactl enroll
+		  3. switch it on, with a way back: mfactl setup sshd
+		mfactl doctor says what is missing.
+	EOF
+}
+
 # prepare makes users and folders.
 prepare() {
 	systemd-sysusers mfa.conf
@@ -69,7 +80,9 @@ restart() {
 	booted || return 0
 	systemctl daemon-reload
 	systemctl is-active --quiet mfad.service || return 0
-	if ! said=$(mfad --check 2>&1); then
+	# 2: it would not start. 1: it says what to mend, and starts.
+	said=$(mfad --check 2>&1) && status=0 || status=$?
+	if [ "$status" -eq 2 ]; then
 		echo "mfa: the new mfad refuses the configuration, so the old one goes on running:" >&2
 		echo "$said" >&2
 		return 0

@@ -16,6 +16,7 @@ configure)
 			systemctl daemon-reload
 			deb-systemd-invoke start mfad.socket mfad.service || true
 		fi
+		next_step
 	else
 		restart
 	fi

@@ -5,6 +5,7 @@ if [ "$1" -gt 1 ]; then
 	restart
 	exit 0
 fi
+next_step
 systemctl --no-reload preset mfad.socket mfad.service || true
 if booted; then
 	systemctl daemon-reload

@@ -4,7 +4,8 @@ remove)
 	rm -rf /run/mfa
 	;;
 purge)
-	rm -rf /run/mfa /etc/mfa /var/lib/mfa /var/log/mfa
+	# The backups hold what mfactl setup replaced; it was put back at the removal.
+	rm -rf /run/mfa /etc/mfa /var/lib/mfa /var/log/mfa /var/backups/mfa
 	if command -v deb-systemd-helper >/dev/null; then
 		deb-systemd-helper purge mfad.socket mfad.service >/dev/null || true
 		deb-systemd-helper unmask mfad.socket mfad.service >/dev/null || true

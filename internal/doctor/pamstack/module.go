@@ -109,6 +109,9 @@ var modules = map[string]module{
 func moduleOf(l Line) module {
 	base := l.Base()
 	if base == ours {
+		if _, key := l.Arg("proven"); key {
+			return module{Factor, []Code{Success, Ignore}} // it asks nothing: sshd had a key
+		}
 		return secondOf(l)
 	}
 	name := strings.TrimSuffix(base, ".so")

@@ -1,0 +1,52 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+)
+
+// Fixed returns the keys that only a restart of the daemon changes, with their
+// values as text.
+func (c Config) Fixed() map[string]string {
+	fixed := map[string]string{}
+	for table, value := range map[string]any{
+		"server": c.Server, "store": c.Store, "secrets": c.Secrets, "audit": c.Audit, "metrics": c.Metrics,
+	} {
+		flatten(fixed, table, reflect.ValueOf(value))
+	}
+	return fixed
+}
+
+// KeepFixed returns c with the keys of Fixed as they are in running.
+func (c Config) KeepFixed(running Config) Config {
+	c.Server, c.Store, c.Secrets, c.Audit, c.Metrics = running.Server, running.Store, running.Secrets, running.Audit, running.Metrics
+	return c
+}
+
+// flatten adds the keys of a table, by the names that mfa.toml has for them.
+func flatten(into map[string]string, key string, v reflect.Value) {
+	if v.Kind() != reflect.Struct {
+		into[key] = fmt.Sprint(v.Interface())
+		return
+	}
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Tag.Get("toml"); name != "" {
+			flatten(into, key+"."+name, v.Field(i))
+		}
+	}
+}
+
+// NeedRestart returns the keys that differ between what runs and what is wanted,
+// sorted. Both are from Fixed; a key that the one that runs does not know is left
+// out.
+func NeedRestart(running, wanted map[string]string) []string {
+	var keys []string
+	for key, value := range wanted {
+		if have, known := running[key]; known && have != value {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}

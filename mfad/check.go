@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"mfa/internal/app"
+	"mfa/internal/config"
+	"mfa/internal/doctor"
+	"mfa/internal/server"
+)
+
+// check says whether the configuration is good, and returns the exit code: a
+// configuration that would be taken, but promises what PAM cannot keep, is no good
+// either.
+func check(cfg config.Config, path string, stdout, stderr io.Writer) int {
+	if err := app.Check(cfg); err != nil {
+		fmt.Fprintf(stderr, "mfad: %v\n", err)
+		return exitUsage
+	}
+	if err := doctor.Promises(os.DirFS("/"), cfg); err != nil {
+		fmt.Fprintf(stderr, "mfad: %v\n", err)
+		return exitFailed
+	}
+	fmt.Fprintf(stdout, "%s: good\n", path)
+	for _, key := range cfg.Credentials() {
+		fmt.Fprintf(stdout, "%s was not looked at: only the service sees its credentials\n", key)
+	}
+	for _, key := range config.NeedRestart(running(cfg.Server.ControlSocket), cfg.Fixed()) {
+		fmt.Fprintf(stdout, "%s is not what runs: a reload does not change it, systemctl restart mfad does\n", key)
+	}
+	return 0
+}
+
+// askTimeout bounds the question to the daemon that runs.
+const askTimeout = 5 * time.Second
+
+// running returns the fixed keys of the daemon that runs, nothing if it does not
+// say.
+func running(socket string) map[string]string {
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	for _, path := range []string{socket, config.Default().Server.ControlSocket} {
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		}}}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://mfad/v1/status", nil)
+		if err != nil {
+			return nil
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			continue // none, or not at this socket
+		}
+		defer resp.Body.Close()
+		var st server.Status
+		if resp.StatusCode == http.StatusOK && json.NewDecoder(resp.Body).Decode(&st) == nil {
+			return st.Fixed
+		}
+	}
+	return nil
+}
