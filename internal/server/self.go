@@ -131,13 +131,13 @@ func (s *Control) manage(ctx context.Context, uid uint32, verb string, method mf
 	c := s.Engine().Converse(id, selfOrigin(uid), p)
 	ctx, done := c.Begin(ctx)
 	defer done()
-	v, err := c.Repeat(ctx, func(ctx context.Context) (mfa.Verdict, error) { return s.manageOnce(ctx, c, verb, method) })
+	v, err := c.Repeat(ctx, func(ctx context.Context) (mfa.Verdict, error) { return s.manageOnce(ctx, c, p, verb, method) })
 	return c.Close(ctx, v, err)
 }
 
-func (s *Control) manageOnce(ctx context.Context, c *challenge.Conversation, verb string, method mfa.Method) (mfa.Verdict, error) {
+func (s *Control) manageOnce(ctx context.Context, c *challenge.Conversation, p mfa.Prompter, verb string, method mfa.Method) (mfa.Verdict, error) {
 	refuse := func(text string) (mfa.Verdict, error) {
-		c.Say(ctx, mfa.Failure, text)
+		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: text})
 		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: text}, nil
 	}
 	engine, service := s.Engine(), s.Enroll()
