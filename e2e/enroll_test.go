@@ -306,9 +306,24 @@ func TestOffAndOnAgain(t *testing.T) {
 					s.login(alice, 2)
 					return
 				}
-				s.enrollByEmail(alice, 2)
+				thief := s.begin(alice) // the old factor is not worth nothing
+				thief.expect(t, codePrompt(alice))
+				thief.send(wrong(s.code(alice, 2)))
+				thief.expect(t, "not right")
+				thief.close()
+
+				c := s.begin(alice)
+				c.expect(t, codePrompt(alice))
+				c.send(s.code(alice, 2))
+				c.pick(t, offerEmail, "") // and then everything is set up anew
+				c.expect(t, emailPrompt)
+				c.send(alice.email)
+				c.expect(t, codePrompt(alice))
+				c.send(s.code(alice, 3))
+				c.keep(t)
+				c.expectIn(t)
 				take(s) // on before, on now
-				s.login(alice, 3)
+				s.login(alice, 4)
 			})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -93,7 +94,8 @@ func talk(r io.Reader, w io.Writer, t *terminal) (mfa.Outcome, error) {
 		if err != nil || len(line) > wire.MaxAnswer {
 			answer = wire.Frame{Type: wire.NoAnswer, Payload: []byte{wire.ConvFailed}}
 		}
-		if err := wire.Write(w, answer); err != nil {
+		// Where mfad has ended the conversation meanwhile, its last words are there to be read.
+		if err := wire.Write(w, answer); err != nil && !errors.Is(err, syscall.EPIPE) {
 			return mfa.Broken, fmt.Errorf("answer mfad: %w", err)
 		}
 	}

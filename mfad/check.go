@@ -29,6 +29,9 @@ func check(cfg config.Config, path string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	fmt.Fprintf(stdout, "%s: good\n", path)
+	if text := app.Census(cfg); text != "" {
+		fmt.Fprintln(stdout, text)
+	}
 	for _, key := range cfg.Credentials() {
 		fmt.Fprintf(stdout, "%s was not looked at: only the service sees its credentials\n", key)
 	}

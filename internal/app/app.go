@@ -86,6 +86,8 @@ type App struct {
 	rotating sync.Mutex    // held while the key or its file changes
 	rotated  chan struct{} // has room for one word that it did
 
+	live *challenge.Live
+
 	carrier *carrier
 	queue   *deliver.Queue
 
@@ -100,6 +102,7 @@ type settings struct {
 	asker  *challenge.Asker
 	enroll *enroll.Service
 	engine *login.Engine
+	login  login.Config // of engine
 	email  *deliver.Email
 	sms    *deliver.SMS // nil: there are no text messages
 	ledger *deliver.Ledger
@@ -184,7 +187,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if opts.sweepFirst == 0 {
 		opts.sweepFirst = sweepFirst
 	}
-	a := &App{opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version), rotated: make(chan struct{}, 1)}
+	a := &App{live: challenge.NewLive(), opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version), rotated: make(chan struct{}, 1)}
 	// A message is given up while there is time left to tell so in its login.
 	sender := a.metrics.Sends(hurried{deliver.Retry(a.metrics.Attempts(a.carrier), retryBase, retryLimit)})
 	a.queue = deliver.NewQueue(sender, time.Duration(cfg.Server.LoginTimeout)*4/5)
@@ -264,8 +267,8 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 	}
 	s.lengths = asking.Lengths()
 	s.asker = challenge.New(asking, challenge.Deps{
-		Spending: s.ledger,
-		Records:  a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,
+		Spending: s.ledger, Live: a.live,
+		Records: a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,
 		Trusted: a.opts.Trusted,
 	})
 	s.enroll = &enroll.Service{
@@ -273,10 +276,11 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 		TOTP: cfg.TOTP, QR: cfg.Prompt.QR, Host: host, BackupCodes: cfg.Backup.Codes, Generation: generation,
 		Regions: cfg.SMS.Regions,
 	}
-	s.engine = login.New(login.Config{
+	s.login = login.Config{
 		Policy: cfg.Policy, Session: cfg.Session, Generation: generation, MailDomain: mailDomain(cfg.Email.From, full),
 		FallbackToEmail: cfg.SMS.FallbackToEmail, TextMessages: cfg.SMS.Provider != "",
-	}, login.Deps{
+	}
+	s.engine = login.New(s.login, login.Deps{
 		Records: a.records, Asker: s.asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,
 		Lookup: nss.Lookup, Groups: nss.Groups{}, Now: a.opts.Now, Aliases: a.aliases,
 		ChangesPassword: a.opts.ChangesPassword,
@@ -349,6 +353,7 @@ func (a *App) Reload(cfg config.Config) error {
 	a.take(next)
 	a.setLevel(cfg)
 	a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigLoad})
+	a.tellOfPolicy(prev, next)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"mfa/internal/deliver"
 	"mfa/internal/login"
+	"mfa/internal/mfa"
 	"mfa/internal/wire"
 )
 
@@ -130,4 +131,39 @@ func auditText(t *testing.T, r *running) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// A policy that lets people in by the first factor alone says how many; one that leaves
+// it as it was says nothing.
+func TestReloadSaysWhomThePolicyLetsIn(t *testing.T) {
+	r := run(t, goodConfig(shortDir(t)))
+	for _, step := range []struct {
+		change func(p *login.PolicyConfig)
+		want   string // in the log; empty: nothing
+	}{
+		{func(p *login.PolicyConfig) { p.EnrollGrace = 1 }, ""},
+		{func(p *login.PolicyConfig) { p.Mode = login.ModeOff }, "of 1 users with a record 1 get in by the first factor alone"},
+		{func(p *login.PolicyConfig) { p.ReenrollAfterOff = true }, "0 get in by the first factor alone, and 1 have a second factor but none that counts (they prove"},
+		{func(p *login.PolicyConfig) { p.Mode, p.OptOut = login.ModeOptional, false }, `no_record="let in by the first factor alone"`},
+		{
+			func(p *login.PolicyConfig) {
+				p.ReenrollAfterOff, p.Methods, p.EnrollAtLogin = false, []mfa.Method{mfa.TOTP}, false
+			},
+			"(1 of them are kept out)",
+		},
+		{func(p *login.PolicyConfig) {
+			p.Rules = []login.Rule{{Users: []string{r.user}, Mode: new(login.ModeOff)}}
+		}, "1 get in by the first factor alone"},
+	} {
+		before := len(r.log.String())
+		next := r.cfg
+		step.change(&next.Policy)
+		if err := r.Reload(next); err != nil {
+			t.Fatal(err)
+		}
+		said := r.log.String()[before:]
+		if (step.want != "") != strings.Contains(said, "the policy changes who") || !strings.Contains(said, step.want) {
+			t.Errorf("want %q in the log: %s", step.want, said)
+		}
+	}
 }

@@ -38,6 +38,7 @@ const (
 	Locked         = "lockout.locked"        // the second factor of a user was locked
 	Unlocked       = "lockout.unlocked"      // and unlocked, by Actor
 	Enrolled       = "enrollment.changed"    // a method was added, changed or confirmed
+	Begun          = "enrollment.begun"      // setting up a method was begun; what was begun before is void
 	OptedOut       = "enrollment.opted_out"  // a user chose to have no second factor
 	ResetUser      = "enrollment.reset"      // everything of a user was cleared
 	Remembered     = "session.remembered"    // a login from here is not asked for a second factor for a time

@@ -34,6 +34,7 @@ type Deps struct {
 	Trusted func() bool      // whether Now is known to be right; nil: it is
 
 	Spending Spending // asked before each text message
+	Live     *Live    // nil: one of its own
 }
 
 // Spending counts the text messages that are about to be sent; deliver.Ledger
@@ -48,6 +49,7 @@ type Spending interface {
 type Asker struct {
 	cfg    Config
 	deps   Deps
+	live   *Live
 	argons chan struct{} // room for as many Argon2id at once
 }
 
@@ -56,7 +58,11 @@ const maxArgons = 2
 
 // New returns an Asker.
 func New(cfg Config, deps Deps) *Asker {
-	return &Asker{cfg: cfg, deps: deps, argons: make(chan struct{}, maxArgons)}
+	live := deps.Live
+	if live == nil {
+		live = NewLive()
+	}
+	return &Asker{cfg: cfg, deps: deps, live: live, argons: make(chan struct{}, maxArgons)}
 }
 
 const (
@@ -75,13 +81,16 @@ type Conversation struct {
 	Presence Presence
 
 	p          mfa.Prompter
-	wrong      int        // codes typed here that were wrong
-	prompts    int        // asked so far
-	arrived    Target     // the way of the last code that was sent and typed back
-	lockTold   bool       // a mail about a lock went out
-	mustChange bool       // at the right code, a password change was due
-	setup      bool       // what is asked for is not set up yet
-	newly      mfa.Method // what was proven in a setup
+	wrong      int    // codes typed here that were wrong
+	prompts    int    // asked so far
+	arrived    Target // the way of the last code that was sent and typed back
+	lockTold   bool   // a mail about a lock went out
+	mustChange bool   // at the right code, a password change was due
+	setup      bool   // what is asked for is not set up yet
+	building   string // ID of the setup, once it has begun
+	seen       *seen  // what it builds upon; nil: an administrator's
+	news       string // to be said at the next prompt
+	unanswered error  // of a prompt: nobody is let in any more
 }
 
 // A Presence says whether there is somebody to answer a prompt, as far as it can be
@@ -99,14 +108,6 @@ const (
 func (a *Asker) Converse(acct *store.Account, origin mfa.Origin, p mfa.Prompter) *Conversation {
 	return &Conversation{Asker: a, Account: acct, Origin: origin, p: p}
 }
-
-// SettingUp says that from here on codes prove methods that are being set up, so
-// that one which is disabled can be set up anew.
-func (c *Conversation) SettingUp() { c.setup = true }
-
-// Enable makes st forget what the method that was proven in a setup had against it,
-// now that it is set up anew.
-func (c *Conversation) Enable(st *mfa.State) { delete(st.MethodFailures, c.newly) }
 
 // MustChangePassword says whether the right code given here found a demand to
 // change the password standing.
@@ -130,11 +131,17 @@ func (c *Conversation) Line(ctx context.Context, kind mfa.PromptKind, text strin
 	if c.prompts++; c.prompts > maxPrompts {
 		return "", errTooMany
 	}
+	if c.news != "" {
+		text, c.news = c.news+"\n"+text, ""
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(c.cfg.Code.EntryTimeout), errNoEntry)
 	defer cancel()
 	answer, err := c.p.Prompt(ctx, mfa.Prompt{Kind: kind, Text: fold(text)})
 	if err != nil && errors.Is(context.Cause(ctx), errNoEntry) {
-		return "", errNoEntry
+		err = errNoEntry
+	}
+	if err != nil && !errors.Is(err, mfa.ErrPasswordTyped) {
+		c.unanswered = err
 	}
 	return answer, err
 }
@@ -160,12 +167,13 @@ func (c *Conversation) codeKind() mfa.PromptKind {
 // NoAnswer is the verdict on a prompt that got no answer, which it tells.
 func (c *Conversation) NoAnswer(ctx context.Context, method mfa.Method, err error) (mfa.Verdict, error) {
 	v := mfa.Verdict{Outcome: c.refusal(mfa.NoConversation), Reason: "no answer", Method: method}
+	if _, ended := errors.AsType[mfa.Ended](context.Cause(ctx)); ended {
+		return v, err // Close says why
+	}
 	switch {
 	case errors.Is(err, errNoEntry), errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		c.Say(ctx, mfa.Failure, textTooSlow)
 		v.Reason = "nothing was typed in time"
-	case errors.Is(context.Cause(ctx), mfa.ErrStopping):
-		v.Outcome, v.Reason = mfa.Unavailable, "ended: the daemon is stopping"
 	case ctx.Err() != nil:
 		v.Reason = fmt.Sprintf("ended: %v", context.Cause(ctx))
 	case errors.Is(err, errTooMany):
@@ -188,9 +196,15 @@ func (c *Conversation) refusal(o mfa.Outcome) mfa.Outcome {
 }
 
 // Failed is the verdict on a record or store that cannot be used, which it
-// tells. That is never "not enrolled".
+// tells. That is never "not enrolled". ErrChanged and ErrVoid it hands on: who
+// began the conversation knows what to do.
 func (c *Conversation) Failed(ctx context.Context, err error) (mfa.Verdict, error) {
-	c.Say(ctx, mfa.Failure, TextUnavailable)
+	if errors.Is(err, ErrChanged) || errors.Is(err, ErrVoid) {
+		return mfa.Verdict{Outcome: mfa.Unavailable, Reason: err.Error()}, err
+	}
+	if _, ended := errors.AsType[mfa.Ended](context.Cause(ctx)); !ended {
+		c.Say(ctx, mfa.Failure, TextUnavailable)
+	}
 	return mfa.Verdict{Outcome: mfa.Unavailable, Reason: "record or store unusable"}, err
 }
 

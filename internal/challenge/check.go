@@ -1,6 +1,7 @@
 package challenge
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -35,6 +36,11 @@ func (c *Conversation) check(ctx context.Context, q Question, answer string) (ch
 	}
 	var res checked
 	err = c.Account.Update(ctx, func(st *mfa.State) error {
+		if _, _, locked := st.Locked(c.deps.Now()); !locked { // else that is told
+			if err := cmp.Or(c.CheckState(*st), c.checkSetup(*st)); err != nil {
+				return err
+			}
+		}
 		res = c.decide(st, q.Method, match)
 		return nil
 	})
@@ -45,9 +51,6 @@ func (c *Conversation) check(ctx context.Context, q Question, answer string) (ch
 		c.failed(ctx, q.Method, res)
 	}
 	c.mustChange = res.mustChange
-	if c.setup && res.Result == Right {
-		c.newly = q.Method
-	}
 	return res, nil
 }
 
@@ -109,6 +112,7 @@ func (c *Conversation) failed(ctx context.Context, method mfa.Method, res checke
 		c.deps.Audit.Record(ev)
 		c.deps.Log.Warn("second factor locked after wrong codes; mfactl unlock ends it", "user", c.Account.ID.Name,
 			"lock", res.lockText, "service", c.Origin.Service, "address", c.Origin.Address)
+		c.live.end(c.Account.ID.Name, c, ended(res.lockText, "locked by wrong codes elsewhere"))
 		c.tellLocked(ctx)
 	}
 	if res.disabled {

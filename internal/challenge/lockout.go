@@ -97,18 +97,24 @@ func (a *Asker) whoseLock(ctx context.Context, user string) (id mfa.Identity, pe
 }
 
 // Lock refuses a user's logins for so long, or until somebody unlocks if it is zero,
-// in the place of a lock that there is. No code ends it. Actor is who did it.
+// in the place of a lock that there is, and ends their conversations under way. No
+// code ends the lock. Actor is who did it.
 func (a *Asker) Lock(ctx context.Context, id mfa.Identity, length time.Duration, actor string) (until *time.Time, err error) {
+	defer a.Hold(id.Name)()
+	var text string
 	err = a.deps.Records.Account(id).Update(ctx, func(st *mfa.State) error {
+		now := a.deps.Now()
 		st.Unlock()
-		LockoutConfig{Duration: mfa.Duration(length)}.lock(st, a.deps.Now())
+		LockoutConfig{Duration: mfa.Duration(length)}.lock(st, now)
 		st.LockedBy = actor
-		until = st.LockedUntil
+		st.NewEpoch(now)
+		until, text = st.LockedUntil, TextLocked(*st, now)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	a.Drop(id.Name, text, "locked by "+actor)
 	ev := audit.Event{Time: a.deps.Now(), Event: audit.Locked, User: id.Name, UID: &id.UID, Actor: actor, Reason: "until unlocked"}
 	if until != nil {
 		ev.Reason = "for " + mfa.Duration(length).String()

@@ -184,6 +184,7 @@ func (c *Conversation) checkRecovery(ctx context.Context, answer string) (right,
 			// Who types them back is mailed more: there is a next way out for each.
 			st.LockMails = st.LockMails[:max(0, len(st.LockMails)-1)]
 			Revoke(st)
+			st.NewEpoch(now)
 			st.MustChangePassword = st.MustChangePassword || c.cfg.Lockout.ForcePasswordChange
 		case counted:
 			st.Recovery.Tries++
@@ -195,6 +196,7 @@ func (c *Conversation) checkRecovery(ctx context.Context, answer string) (right,
 	case err != nil:
 		return false, false, err
 	case used:
+		c.live.end(c.Account.ID.Name, c, ended(textRecovered, "unlocked by a recovery code elsewhere"))
 		ev := c.Event(audit.Unlocked)
 		ev.Actor, ev.Reason = c.Account.ID.Name, "recovery code"
 		c.deps.Audit.Record(ev)

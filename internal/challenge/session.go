@@ -32,20 +32,30 @@ func (a *Asker) RevokeSessions(ctx context.Context, acct *store.Account, id, act
 	if err != nil {
 		return 0, err
 	}
+	if id != "" {
+		a.revoked(acct.ID, "session "+id, actor, reason)
+	} else {
+		a.Revoked(acct.ID, n, actor, reason)
+	}
+	return n, nil
+}
+
+// Revoked writes down that n remembered sessions were ended.
+func (a *Asker) Revoked(id mfa.Identity, n int, actor, reason string) {
 	what := fmt.Sprintf("%d sessions", n)
 	if n == 1 {
 		what = "1 session"
 	}
-	if id != "" {
-		what = "session " + id
-	}
+	a.revoked(id, what, actor, reason)
+}
+
+func (a *Asker) revoked(id mfa.Identity, what, actor, reason string) {
 	if reason != "" {
 		what += ": " + reason
 	}
 	a.deps.Audit.Record(audit.Event{
-		Time: a.deps.Now(), Event: audit.Revoked, User: acct.ID.Name, UID: &acct.ID.UID, Actor: actor, Reason: what,
+		Time: a.deps.Now(), Event: audit.Revoked, User: id.Name, UID: &id.UID, Actor: actor, Reason: what,
 	})
-	return n, nil
 }
 
 var errNothingToRevoke = errors.New("nothing to revoke")

@@ -57,3 +57,25 @@ func TestShowTellsOfDisabledMethods(t *testing.T) {
 		t.Errorf("%+v %v", v, err)
 	}
 }
+
+// An app that is taken over in the place of one which took too many wrong codes proves
+// something again; so do the backup codes that come with it.
+func TestTakeOverForgetsWrongCodes(t *testing.T) {
+	s := service(t)
+	takeOver(t, s, google(), TakenNew, TakenNew)
+	acct := s.Records.Account(alice)
+	err := acct.Update(t.Context(), func(st *mfa.State) error {
+		st.MethodFailures = map[mfa.Method]int{mfa.TOTP: mfa.MaxMethodFailures, mfa.Backup: mfa.MaxMethodFailures, mfa.Email: 7}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := google()
+	in.Secret, in.Replace = []byte("another-secret-of-hers"), true
+	takeOver(t, s, in, TakenReplaced, TakenReplaced)
+	st, err := acct.State(t.Context())
+	if err != nil || st.Disabled(mfa.TOTP) || st.Disabled(mfa.Backup) || st.MethodFailures[mfa.Email] != 7 {
+		t.Errorf("%v %v", st.MethodFailures, err)
+	}
+}

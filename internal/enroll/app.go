@@ -20,34 +20,19 @@ func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (te
 	t := mfa.TOTPSecret{
 		Secret: s.Asker.SealTOTP(id, secret), Algorithm: s.TOTP.Algorithm, Digits: s.TOTP.Digits, Period: s.TOTP.Period,
 	}
-	acct := s.Records.Account(id)
-	err = acct.Update(ctx, func(st *mfa.State) error {
-		s.Asker.NewApp(st, s.Now(), time.Duration(t.Period))
-		st.RevokeSessions()
-		return nil
+	_, _, err = s.change(ctx, s.byAdministrator(id), change{
+		edit: func(en *mfa.Enrollment) error {
+			s.count(en, id)
+			en.TOTP = &t
+			return nil
+		},
+		anew:    mfa.TOTP,
+		use:     func(st *mfa.State) { s.Asker.NewApp(st, s.Now(), time.Duration(t.Period)) },
+		event:   audit.Event{Event: audit.Enrolled, Method: string(mfa.TOTP), Actor: actor, Reason: "app entered"},
+		subject: subjectChanged, what: "An authenticator app was set up for you, by an administrator.", advice: adviceAsk,
 	})
 	if err != nil {
 		return "", err
-	}
-	var before mfa.Enrollment
-	err = s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
-		before = s.starting(en, id)
-		en.UID, en.Generation, en.Skipped, en.TOTP = id.UID, s.Generation, nil, &t
-		return nil
-	})
-	if err == nil {
-		err = enable(ctx, acct, mfa.TOTP)
-	}
-	if err != nil {
-		return "", err
-	}
-	s.Audit.Record(audit.Event{
-		Time: s.Now(), Event: audit.Enrolled, User: id.Name, UID: &id.UID,
-		Method: string(mfa.TOTP), Actor: actor, Reason: "app entered",
-	})
-	if before.Enrolled() {
-		s.byAdministrator(id).Notify(before, "Second factor changed",
-			"An authenticator app was set up for you, by an administrator.", adviceAsk)
 	}
 	setup := s.appSetup(id, secret)
 	return strings.TrimRight(setup.text+"\n\n"+setup.drawing, "\n"), nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -71,8 +72,10 @@ func (s *Service) Backup(ctx context.Context, begin func(total int) error, head 
 		}
 		if err != nil {
 			saved = store.Saved{User: name, Problem: err.Error()}
-		} else if _, _, err := saved.Parse(); err != nil {
+		} else if en, st, err := saved.Parse(); err != nil {
 			saved.Problem = err.Error() // kept as it is, for whoever mends it
+		} else if en.Version == 0 && reflect.DeepEqual(st, mfa.State{UID: st.UID, Epoch: st.Epoch}) {
+			continue // of whom nothing is known but that there was something
 		}
 		if err := fn(saved); err != nil {
 			return err
@@ -117,6 +120,7 @@ func (s *Service) Restore(ctx context.Context, account *mfa.Identity, head Backu
 		st = mfa.State{UID: id.UID}
 	}
 	en.Generation = min(en.Generation, s.Generation)
+	defer s.Asker.Hold(id.Name)()
 	live, err := s.liveEnrollment(ctx, id)
 	if err != nil {
 		return "", err
@@ -130,7 +134,10 @@ func (s *Service) Restore(ctx context.Context, account *mfa.Identity, head Backu
 		return result, err
 	}
 	// What was used is stored before what it was used of.
-	err = s.Records.Account(id).Update(ctx, func(old *mfa.State) error { return r.state(old, st, live, next) })
+	err = s.Records.Account(id).Update(ctx, func(old *mfa.State) error {
+		old.NewEpoch(s.Now())
+		return r.state(old, st, live, next)
+	})
 	if err != nil || result == RestoredUnchanged {
 		return result, err
 	}

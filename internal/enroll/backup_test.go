@@ -94,6 +94,7 @@ func TestRestoreRewindsNothing(t *testing.T) {
 	b.restore(t, s, RestoredUnchanged)
 	_, after := records(t, s)
 	want := before
+	want.Epoch++
 	want.Failures = []time.Time{now.Add(-time.Minute), now}
 	want.BackupUsed = []int{0, 1}
 	want.EnrollSince, want.MustChangePassword = &now, true
@@ -138,7 +139,7 @@ func TestRestoreRewindsNothing(t *testing.T) {
 func TestRestoreKnowsAllOfState(t *testing.T) {
 	merged := []string{
 		"Failures", "LockedUntil", "LockedHard", "TOTPStep", "BackupID", "BackupUsed", "EnrollSince",
-		"LockedBy", "LockedFor", "MethodFailures", "MustChangePassword", "Since",
+		"LockedBy", "LockedFor", "MethodFailures", "MustChangePassword", "Since", "Epoch",
 	}
 	left := []string{"UID", "Sends", "PlaceSends", "Pending", "Enrolling", "Invited", "Sessions", "Recovery", "LockMails", "Seen", "Told"}
 	for field := range reflect.TypeFor[mfa.State]().Fields() {

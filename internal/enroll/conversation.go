@@ -34,15 +34,18 @@ const (
 // picks up what an earlier connection began. Nothing counts before a code of the
 // new method was typed back; then the verdict is Accepted.
 func (s *Service) AtLogin(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error) {
-	begun, err := s.begun(ctx, c, may)
+	begun, err := s.begun(ctx, c)
 	if err != nil {
 		return c.Failed(ctx, err)
+	}
+	if !slices.Contains(s.choices(may), begun.Method) {
+		begun.Method = ""
 	}
 	intro := "A second factor is needed for this account."
 	if may.Skip {
 		intro = "A second factor protects this account. If you skip it you are not asked again; mfactl enroll sets it up later."
 	}
-	return s.set(ctx, c, may, begun, intro)
+	return s.set(ctx, c, may, begun.Method, intro)
 }
 
 // Add sets up one more method, or another in the place of one, for somebody who
@@ -53,9 +56,8 @@ func (s *Service) Add(ctx context.Context, c *challenge.Conversation, may mfa.En
 
 // set has a method chosen and set up, until one is.
 func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer, method mfa.Method, intro string) (mfa.Verdict, error) {
-	c.SettingUp()
 	choices := s.choices(may)
-	others := len(choices) > 1 || may.Skip || may.Later > 0
+	others := len(choices) > 1 || may.Skip || may.NotNow || may.Later > 0
 	if len(choices) == 0 {
 		c.Say(ctx, mfa.Failure, "Nothing can be set up here. Ask your administrator to enroll you.")
 		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: "no method can be set up by the user"}, nil
@@ -73,16 +75,22 @@ func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.En
 		case skip:
 			return s.skip(ctx, c)
 		case later:
+			if err := c.Unchanged(ctx); err != nil {
+				return c.Failed(ctx, err)
+			}
 			return mfa.Verdict{Outcome: mfa.Exempt, Reason: "the user put enrolling off"}, nil
 		case mfa.Email, mfa.SMS:
 			v, err = s.setContact(ctx, c, method, others)
 		case mfa.TOTP:
 			v, err = s.setTOTP(ctx, c, others)
 		}
-		if v.Outcome == mfa.Accepted {
+		switch {
+		case v.Outcome == mfa.Accepted:
 			return s.finish(ctx, c, may, v)
-		}
-		if !errors.Is(err, errOther) {
+		case errors.Is(err, challenge.ErrVoid):
+			c.Say(ctx, mfa.Failure, textVoid)
+			return mfa.Verdict{Outcome: mfa.MustEnroll, Method: method, Reason: err.Error()}, nil
+		case !errors.Is(err, errOther):
 			return v, err
 		}
 		if v.Outcome == mfa.Exhausted && !others {
@@ -98,7 +106,7 @@ var errOther = errors.New("another method")
 // other forgets what was begun, for the sake of another method. V is the verdict
 // if there is none.
 func (s *Service) other(ctx context.Context, c *challenge.Conversation, v mfa.Verdict) (mfa.Verdict, error) {
-	if err := s.begin(ctx, c, mfa.Enrolling{}); err != nil {
+	if err := s.drop(ctx, c); err != nil {
 		return c.Failed(ctx, err)
 	}
 	return v, errOther
@@ -130,6 +138,9 @@ func (s *Service) choose(ctx context.Context, c *challenge.Conversation, may mfa
 	if may.Later > 0 {
 		items, all = append(items, fmt.Sprintf("Later (within %s)", challenge.Span(may.Later))), append(all, later)
 	}
+	if may.NotNow {
+		items, all = append(items, "Not now"), append(all, later)
+	}
 	if may.Skip {
 		items, all = append(items, "Skip for now"), append(all, skip)
 	}
@@ -147,22 +158,6 @@ func (s *Service) skip(ctx context.Context, c *challenge.Conversation) (mfa.Verd
 		return c.Failed(ctx, err)
 	}
 	return mfa.Verdict{Outcome: mfa.Exempt, Reason: "the user chose to skip it"}, nil
-}
-
-// resumeWithin is how long a setup that was begun is picked up again.
-const resumeWithin = time.Hour
-
-// begun returns the method whose setup an earlier connection began, if its time
-// is not up and it is still offered.
-func (s *Service) begun(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Method, error) {
-	st, err := c.Account.State(ctx)
-	if err != nil || st.Enrolling == nil || s.Now().Sub(st.Enrolling.Began) > resumeWithin {
-		return "", err
-	}
-	if !slices.Contains(s.choices(may), st.Enrolling.Method) {
-		return "", nil
-	}
-	return st.Enrolling.Method, nil
 }
 
 // setContact has an address or a number entered, or finds the one that was, sends
@@ -183,7 +178,7 @@ func (s *Service) setContact(ctx context.Context, c *challenge.Conversation, m m
 				return c.NoAnswer(ctx, m, err)
 			}
 			typed = true
-			if err := s.begin(ctx, c, mfa.Enrolling{Method: m, To: to.To, Began: s.Now()}); err != nil {
+			if to, err = s.begin(ctx, c, mfa.Enrolling{Method: m, To: to.To}); err != nil {
 				return c.Failed(ctx, err)
 			}
 		}
@@ -214,7 +209,7 @@ func (s *Service) setContact(ctx context.Context, c *challenge.Conversation, m m
 			return v, err
 		}
 		now := s.Now().UTC().Truncate(time.Second)
-		err = s.commit(ctx, c, fmt.Sprintf("%s now go to %s.", codesBy[m], deliver.Mask(to.To)), func(en *mfa.Enrollment) {
+		err = s.commit(ctx, c, to, fmt.Sprintf("%s now go to %s.", codesBy[m], deliver.Mask(to.To)), func(en *mfa.Enrollment) {
 			en.SetContact(m, &mfa.Address{Address: to.To, Confirmed: now, AddedBy: c.Account.ID.Name})
 		})
 		if err != nil {
@@ -259,77 +254,66 @@ func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others
 	if err != nil {
 		return c.Failed(ctx, err)
 	}
-	cfg := s.TOTP
-	secret, err := s.Asker.OpenTOTP(c.Account.ID, begun.Secret)
+	id, cfg := c.Account.ID, s.TOTP
+	again := ""
+	secret, err := s.Asker.OpenTOTP(id, begun.Secret)
 	if begun.Secret == "" || err != nil {
 		secret = otp.NewSecret(cfg.Algorithm)
-		begun = mfa.Enrolling{Method: mfa.TOTP, Secret: s.Asker.SealTOTP(c.Account.ID, secret), Began: s.Now()}
-		if err := s.begin(ctx, c, begun); err != nil {
+		if begun, err = s.begin(ctx, c, mfa.Enrolling{Method: mfa.TOTP, Secret: s.Asker.SealTOTP(id, secret)}); err != nil {
 			return c.Failed(ctx, err)
 		}
+	} else {
+		again = fmt.Sprintf("This key was begun with %s ago from here. If that was not you, type n: another is made.", s.Asker.Age(begun.Began))
 	}
 	t := mfa.TOTPSecret{Secret: begun.Secret, Algorithm: cfg.Algorithm, Digits: cfg.Digits, Period: cfg.Period}
-	q := c.TOTPCode("", true, func(context.Context) (mfa.TOTPSecret, error) { return t, nil })
-	key, v, err := s.poseApp(ctx, c, q, s.appSetup(c.Account.ID, secret), others)
+	q, setup := c.TOTPCode("", true, func(context.Context) (mfa.TOTPSecret, error) { return t, nil }), s.appSetup(id, secret)
+	if again != "" {
+		q.Keys, setup.text = []string{"n"}, setup.text+"\n\n"+again
+	}
+	key, v, err := s.poseApp(ctx, c, q, setup, others)
 	switch {
 	case key == "m":
 		return s.other(ctx, c, mfa.Verdict{})
+	case key == "n":
+		if err := s.drop(ctx, c); err != nil {
+			return c.Failed(ctx, err)
+		}
+		return s.setTOTP(ctx, c, others)
 	case v.Outcome != mfa.Accepted:
 		return v, err
 	}
+	t.Secret = s.Asker.SealTOTP(id, secret) // the key may have changed meanwhile
 	t.Confirmed = s.Now().UTC().Truncate(time.Second)
-	if err := s.commit(ctx, c, "An authenticator app was added.", func(en *mfa.Enrollment) { en.TOTP = &t }); err != nil {
+	if err := s.commit(ctx, c, begun, "An authenticator app was added.", func(en *mfa.Enrollment) { en.TOTP = &t }); err != nil {
 		return c.Failed(ctx, err)
 	}
 	return v, nil
 }
 
-// begunWith returns what was begun of a method, the zero Enrolling if nothing.
-func (s *Service) begunWith(ctx context.Context, c *challenge.Conversation, m mfa.Method) (mfa.Enrolling, error) {
-	st, err := c.Account.State(ctx)
-	if err != nil || st.Enrolling == nil || st.Enrolling.Method != m || s.Now().Sub(st.Enrolling.Began) > resumeWithin {
-		return mfa.Enrolling{}, err
-	}
-	return *st.Enrolling, nil
-}
-
-// begin remembers what is being set up; the zero Enrolling forgets it.
-func (s *Service) begin(ctx context.Context, c *challenge.Conversation, what mfa.Enrolling) error {
-	return c.Account.Update(ctx, func(st *mfa.State) error {
-		st.Enrolling = &what
-		if what.Method == "" {
-			st.Enrolling = nil
-		}
-		return nil
-	})
-}
-
 // commit makes a method part of the enrollment, now that it is proven, and tells
-// the address that was confirmed before.
-func (s *Service) commit(ctx context.Context, c *challenge.Conversation, what string, change func(*mfa.Enrollment)) error {
-	ctx = context.WithoutCancel(ctx) // the code is spent
+// the address that was confirmed before, with where it was begun.
+func (s *Service) commit(ctx context.Context, c *challenge.Conversation, begun mfa.Enrolling, what string, edit func(*mfa.Enrollment)) error {
 	id := c.Account.ID
-	var before mfa.Enrollment
-	err := s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
-		before = s.starting(en, id)
-		en.UID, en.Generation, en.Skipped = id.UID, s.Generation, nil
-		change(en)
-		return nil
+	what += fmt.Sprintf(" It was begun %s before, over %s.", s.Asker.Age(begun.Began), begun.From())
+	_, _, err := s.change(ctx, c, change{
+		edit: func(en *mfa.Enrollment) error {
+			s.count(en, id)
+			edit(en)
+			return nil
+		},
+		anew: begun.Method,
+		tidy: func(st *mfa.State) {
+			if st.Enrolling != nil && st.Enrolling.ID == begun.ID {
+				st.Enrolling = nil
+			}
+		},
+		event:   audit.Event{Event: audit.Enrolled, Method: string(begun.Method), Actor: id.Name, Reason: what},
+		subject: subjectChanged, what: what, advice: adviceChanged,
 	})
-	if err != nil {
-		return err
-	}
-	ev := c.Event(audit.Enrolled)
-	ev.Reason, ev.Actor = what, id.Name
-	s.Audit.Record(ev)
-	s.forget(ctx, id, id.Name)
-	c.Notify(before, "Second factor changed", what, adviceChanged)
-	return c.Account.Update(ctx, func(st *mfa.State) error {
-		st.Enrolling = nil
-		c.Enable(st)
-		return nil
-	})
+	return err
 }
+
+const textVoid = "Setting this up was begun anew from another place or window, so this one is void. If you did not do that, tell your administrator."
 
 const adviceChanged = "If this was not you, tell your administrator at once: somebody can log\nin as you."
 
@@ -379,25 +363,20 @@ func (s *Service) NewBackupCodes(ctx context.Context, c *challenge.Conversation)
 		return nil, err
 	}
 	set.Made = s.Now().UTC()
-	var before mfa.Enrollment
-	err = s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
-		if en.UID != id.UID || !en.Enrolled() {
-			return fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
-		}
-		before = *en
-		en.Backup = &set
-		return nil
+	before, _, err := s.change(ctx, c, change{
+		edit: func(en *mfa.Enrollment) error {
+			if en.UID != id.UID || !en.Enrolled() {
+				return fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
+			}
+			en.Backup = &set
+			return nil
+		},
+		anew:  mfa.Backup,
+		event: audit.Event{Event: audit.Enrolled, Method: string(mfa.Backup), Actor: id.Name, Reason: "new backup codes"},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := enable(ctx, c.Account, mfa.Backup); err != nil {
-		return nil, err
-	}
-	ev := c.Event(audit.Enrolled)
-	ev.Method, ev.Actor, ev.Reason = string(mfa.Backup), id.Name, "new backup codes"
-	s.Audit.Record(ev)
-	s.forget(ctx, id, id.Name)
 	if before.Backup != nil {
 		c.Notify(before, "New backup codes", "New backup codes were made; the old ones are void.", adviceChanged)
 	}

@@ -57,51 +57,24 @@ func (s *Service) SetContact(ctx context.Context, id mfa.Identity, m mfa.Method,
 	if err != nil {
 		return fmt.Errorf("%q: %w", entered, err)
 	}
-	var before, after mfa.Enrollment
-	err = s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
-		before = s.starting(en, id)
-		defer func() { after = *en }()
-		en.UID, en.Generation, en.Skipped = id.UID, s.Generation, nil
-		if old := en.Contact(m); old != nil && old.Address == address {
-			return nil // keeps its confirmation
-		}
-		en.SetContact(m, &mfa.Address{Address: address, AddedBy: actor})
-		return nil
+	_, _, err = s.change(ctx, s.byAdministrator(id), change{
+		edit: func(en *mfa.Enrollment) error {
+			s.count(en, id)
+			if old := en.Contact(m); old == nil || old.Address != address { // else it keeps its confirmation
+				en.SetContact(m, &mfa.Address{Address: address, AddedBy: actor})
+			}
+			return nil
+		},
+		anew:    m,
+		event:   audit.Event{Event: audit.Enrolled, Method: string(m), To: deliver.Mask(address), Actor: actor, Reason: "address entered"},
+		subject: subjectChanged, advice: adviceAsk,
+		what: fmt.Sprintf("%s now go to %s, by an administrator.", codesBy[m], deliver.Mask(address)),
 	})
-	if err != nil {
-		return err
-	}
-	if err := enable(ctx, s.Records.Account(id), m); err != nil {
-		return err
-	}
-	s.Audit.Record(audit.Event{
-		Time: s.Now(), Event: audit.Enrolled, User: id.Name, UID: &id.UID,
-		Method: string(m), To: deliver.Mask(address), Actor: actor, Reason: "address entered",
-	})
-	if before.Fingerprint() != after.Fingerprint() {
-		s.forget(ctx, id, actor)
-	}
-	if old := before.Contact(m); before.Enrolled() && (old == nil || old.Address != address) {
-		s.byAdministrator(id).Notify(before, "Second factor changed",
-			fmt.Sprintf("%s now go to %s, by an administrator.", codesBy[m], deliver.Mask(address)), adviceAsk)
-	}
-	return nil
+	return err
 }
 
 // codesBy names codes of a method at the head of a sentence.
 var codesBy = map[mfa.Method]string{mfa.Email: "Codes by email", mfa.SMS: "Codes by text message"}
-
-// enable forgets what a method that was set up anew had against it.
-func enable(ctx context.Context, acct *store.Account, m mfa.Method) error {
-	st, err := acct.State(ctx)
-	if err != nil || st.MethodFailures[m] == 0 {
-		return err
-	}
-	return acct.Update(ctx, func(st *mfa.State) error {
-		delete(st.MethodFailures, m)
-		return nil
-	})
-}
 
 // starting empties what does not count any more: an enrollment of a former
 // account of the name, or from before everybody had to enroll anew. It returns
@@ -113,7 +86,11 @@ func (s *Service) starting(en *mfa.Enrollment, id mfa.Identity) mfa.Enrollment {
 	return *en
 }
 
-const adviceAsk = "If that surprises you, ask your administrator."
+const (
+	subjectChanged = "Second factor changed"
+	subjectRemoved = "Second factor removed"
+	adviceAsk      = "If that surprises you, ask your administrator."
+)
 
 // byAdministrator is a conversation in which nobody is asked.
 func (s *Service) byAdministrator(id mfa.Identity) *challenge.Conversation {
@@ -145,16 +122,19 @@ func (e invalid) Error() string { return string(e) }
 
 func (e invalid) Is(target error) bool { return target == ErrInvalid }
 
-// Reset clears the enrollment and the state of user: failures, lock, codes. It
+// Reset clears the enrollment and the state of user: failures, lock, codes, and ends
+// their conversations under way. It
 // says whether there was an enrollment. A record that does not parse is cleared too.
 func (s *Service) Reset(ctx context.Context, user, actor string) (wasEnrolled bool, err error) {
+	defer s.Asker.Hold(user)()
 	before, err := s.Records.Enrollment(ctx, user)
 	wasEnrolled = !errors.Is(err, store.ErrNotFound)
-	if err := s.Records.ResetUser(ctx, user); err != nil {
+	if err := s.Records.ResetUser(ctx, user, s.Now()); err != nil {
 		return false, err
 	}
+	s.Asker.Drop(user, "Your second factor was reset by an administrator. Please log in again.", "reset by "+actor)
 	s.Audit.Record(audit.Event{Time: s.Now(), Event: audit.ResetUser, User: user, Actor: actor})
-	s.byAdministrator(mfa.Identity{Name: user, UID: before.UID}).Notify(before, "Second factor removed",
+	s.byAdministrator(mfa.Identity{Name: user, UID: before.UID}).Notify(before, subjectRemoved,
 		"Your second factor was reset by an administrator.", adviceAsk)
 	return wasEnrolled, nil
 }
@@ -202,43 +182,64 @@ func (s *Service) enrollment(ctx context.Context, id mfa.Identity) (mfa.Enrollme
 // up. Whether that counts is policy's. It is told by mail where mail went.
 func (s *Service) OptOut(ctx context.Context, c *challenge.Conversation) error {
 	id, now := c.Account.ID, s.Now().UTC().Truncate(time.Second)
-	var before mfa.Enrollment
-	err := s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
-		before = s.starting(en, id)
-		*en = mfa.Enrollment{UID: id.UID, Generation: s.Generation, Skipped: &now}
-		return nil
+	_, _, err := s.change(ctx, c, change{
+		edit: func(en *mfa.Enrollment) error {
+			*en = mfa.Enrollment{UID: id.UID, Generation: s.Generation, Skipped: &now}
+			return nil
+		},
+		tidy:    func(st *mfa.State) { st.Enrolling = nil },
+		event:   audit.Event{Event: audit.OptedOut, Actor: id.Name},
+		subject: subjectRemoved, what: "Your second factor was removed, by your own choice.", advice: adviceChanged,
 	})
-	if err != nil {
-		return err
-	}
-	ev := c.Event(audit.OptedOut)
-	ev.Actor = id.Name
-	s.Audit.Record(ev)
-	s.forget(ctx, id, id.Name)
-	c.Notify(before, "Second factor removed", "Your second factor was removed, by your own choice.", adviceChanged)
-	return nil
+	return err
 }
 
 // Prefer makes m, which the user must have, the method that is offered first.
 func (s *Service) Prefer(ctx context.Context, c *challenge.Conversation, m mfa.Method) error {
 	id := c.Account.ID
-	err := s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
-		if en.UID != id.UID || !en.Enrolled() {
-			return fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
-		}
-		if !en.Has(m) {
-			return fmt.Errorf("%w method %q: it is not set up", ErrInvalid, m)
-		}
-		en.Preferred = m
-		return nil
+	_, _, err := s.change(ctx, c, change{
+		edit: func(en *mfa.Enrollment) error {
+			if en.UID != id.UID || !en.Enrolled() {
+				return fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
+			}
+			if !en.Has(m) {
+				return fmt.Errorf("%w method %q: it is not set up", ErrInvalid, m)
+			}
+			en.Preferred = m
+			return nil
+		},
+		minor: true,
+		event: audit.Event{Event: audit.Enrolled, Method: string(m), Actor: id.Name, Reason: "preferred method"},
 	})
-	if err != nil {
-		return err
+	return err
+}
+
+// Confirm notes that the user has what codes of m are for: the address, or the app with
+// that sealed secret. If it is not there any more, nothing is noted.
+func (s *Service) Confirm(ctx context.Context, c *challenge.Conversation, m mfa.Method, of string) error {
+	now, to := s.Now().UTC().Truncate(time.Second), ""
+	if m != mfa.TOTP {
+		to = deliver.Mask(of)
 	}
-	ev := c.Event(audit.Enrolled)
-	ev.Method, ev.Actor, ev.Reason = string(m), id.Name, "preferred method"
-	s.Audit.Record(ev)
-	return nil
+	_, _, err := s.change(ctx, c, change{
+		minor: true,
+		edit: func(en *mfa.Enrollment) error {
+			switch a := en.Contact(m); {
+			case a != nil && a.Address == of:
+				a.Confirmed = now
+			case m == mfa.TOTP && en.TOTP != nil && en.TOTP.Secret == of:
+				en.TOTP.Confirmed = now
+			default:
+				return challenge.ErrChanged
+			}
+			return nil
+		},
+		event: audit.Event{Event: audit.Enrolled, Method: string(m), To: to, Reason: "confirmed by a code"},
+	})
+	if errors.Is(err, challenge.ErrChanged) {
+		return nil
+	}
+	return err
 }
 
 // Show returns what is known of id, or an error wrapping ErrNotEnrolled.

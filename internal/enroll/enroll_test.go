@@ -140,7 +140,7 @@ func TestResetIsOneUsers(t *testing.T) {
 		t.Fatalf("%v %v", was, err)
 	}
 	keys, err := s.Records.S.Keys(t.Context(), "")
-	if err != nil || strings.Join(keys, " ") != "state/bob users/bob" {
+	if err != nil || strings.Join(keys, " ") != "state/alice state/bob users/bob" {
 		t.Errorf("left: %q %v", keys, err)
 	}
 	if was, err := s.Reset(t.Context(), "alice", "root"); err != nil || was {

@@ -78,50 +78,48 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 		made.Made = s.Now().UTC()
 		set = &made
 	}
-	acct := s.Records.Account(id)
-	err = acct.Update(ctx, func(st *mfa.State) error {
+	used := func(st *mfa.State) {
 		st.TOTPStep = max(st.TOTPStep, in.LastStep)
 		if out.App != TakenUnchanged {
 			st.TOTPStep = max(st.TOTPStep, 1) // known, and of 1970: nothing of it was used here
 		}
-		return nil
-	})
-	if err != nil || out.App == TakenUnchanged {
-		return out, err
 	}
-	if err := s.putTaken(ctx, id, in, set, &out); err != nil {
-		return Taken{}, err
+	if out.App == TakenUnchanged {
+		return out, s.Records.Account(id).Update(ctx, func(st *mfa.State) error {
+			used(st)
+			return nil
+		})
 	}
-	s.recordTaken(id, in, en, actor)
-	s.forget(ctx, id, actor)
-	// A step of a former app with shorter periods would keep this one out.
-	return out, acct.Update(ctx, func(st *mfa.State) error {
-		if st.TOTPStep > step+ahead {
-			st.TOTPStep = in.LastStep
-		}
-		return nil
-	})
-}
-
-// putTaken writes the enrollment, unless it changed since it was looked at so
-// that something else would become of it.
-func (s *Service) putTaken(ctx context.Context, id mfa.Identity, in Takeover, set *mfa.BackupSet, out *Taken) error {
 	now := s.Now().UTC().Truncate(time.Second)
-	return s.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
-		s.starting(en, id)
-		if again := s.taken(*en, id, in); again != *out {
-			return fmt.Errorf("the enrollment of %q changed meanwhile; try again", id.Name)
-		}
-		en.UID, en.Generation, en.Skipped = id.UID, s.Generation, nil
-		en.TOTP = &mfa.TOTPSecret{
-			Secret: s.Asker.SealTOTP(id, in.Secret), Algorithm: in.Params.Algorithm, Digits: in.Params.Digits,
-			Period: mfa.Duration(in.Params.Period), Confirmed: now,
-		}
-		if set != nil {
-			en.Backup = set
-		}
-		return nil
+	_, _, err = s.change(ctx, s.byAdministrator(id), change{
+		edit: func(en *mfa.Enrollment) error {
+			if again := s.taken(*en, id, in); again != out {
+				return fmt.Errorf("the enrollment of %q changed meanwhile; try again", id.Name)
+			}
+			s.count(en, id)
+			en.TOTP = &mfa.TOTPSecret{
+				Secret: s.Asker.SealTOTP(id, in.Secret), Algorithm: in.Params.Algorithm, Digits: in.Params.Digits,
+				Period: mfa.Duration(in.Params.Period), Confirmed: now,
+			}
+			if set != nil {
+				en.Backup = set
+			}
+			return nil
+		},
+		anew: mfa.TOTP,
+		use:  used,
+		tidy: func(st *mfa.State) {
+			if st.TOTPStep > step+ahead { // of a former app with shorter periods
+				st.TOTPStep = in.LastStep
+			}
+			if set != nil {
+				delete(st.MethodFailures, mfa.Backup)
+			}
+		},
+		event:   audit.Event{Event: audit.Enrolled, Method: string(mfa.TOTP), Actor: actor, Reason: "taken over from " + in.Source},
+		subject: subjectChanged, what: "Your authenticator app was taken over from " + in.Source + ", by an administrator.", advice: adviceAsk,
 	})
+	return out, err
 }
 
 // taken says what becomes of in, for somebody who has en.
@@ -154,15 +152,6 @@ func (s *Service) isApp(t mfa.TOTPSecret, id mfa.Identity, in Takeover) bool {
 	secret, err := s.Asker.OpenTOTP(id, t.Secret)
 	p := otp.Params{Digits: t.Digits, Period: time.Duration(t.Period), Algorithm: t.Algorithm}
 	return err == nil && p == in.Params && subtle.ConstantTimeCompare(secret, in.Secret) == 1
-}
-
-func (s *Service) recordTaken(id mfa.Identity, in Takeover, before mfa.Enrollment, actor string) {
-	s.Audit.Record(audit.Event{
-		Time: s.Now(), Event: audit.Enrolled, User: id.Name, UID: &id.UID,
-		Method: string(mfa.TOTP), Actor: actor, Reason: "taken over from " + in.Source,
-	})
-	s.byAdministrator(id).Notify(before, "Second factor changed",
-		"Your authenticator app was taken over from "+in.Source+", by an administrator.", adviceAsk)
 }
 
 // Sources are the programs that Takeovers come from.

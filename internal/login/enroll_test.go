@@ -157,7 +157,7 @@ func TestSkip(t *testing.T) {
 	if _, err := d.enrol.Reset(t.Context(), "bob", "root"); err != nil {
 		t.Fatal(err)
 	}
-	d.login(request("bob"), mfa.Exempt, step{want: "Skip for now", err: mfa.ErrNoConversation})
+	d.login(request("bob"), mfa.NoConversation, step{want: "Skip for now", err: mfa.ErrNoConversation})
 }
 
 // A choice to skip counts only while policy leaves it to the user.
@@ -171,7 +171,7 @@ func TestGrace(t *testing.T) {
 	d := newDesk(t, enrolling, func(s *settings) { s.policy.Policy.EnrollGrace = mfa.Duration(48 * time.Hour) })
 	d.login(request("bob"), mfa.Exempt, step{"Later (within 48 hours)", say("3"), nil})
 	d.advance(47 * time.Hour)
-	d.login(request("bob"), mfa.Exempt, step{want: "Later (within 60 minutes)", err: mfa.ErrNoConversation})
+	d.login(request("bob"), mfa.NoConversation, step{want: "Later (within 60 minutes)", err: mfa.ErrNoConversation})
 	d.advance(time.Hour)
 	d.login(request("bob"), mfa.NoConversation, step{want: "  2  Codes by email\nChoice", err: mfa.ErrNoConversation})
 }
@@ -184,11 +184,40 @@ func TestOnlyAdministratorsSetAddresses(t *testing.T) {
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 }
 
+// Who set something up before everybody had to enroll anew proves that, and then sets
+// up everything anew.
 func TestOlderGenerationEnrollsAnew(t *testing.T) {
 	d := newDesk(t, enrolling, func(s *settings) { s.policy.Generation = 1 })
-	d.login(request("alice"), mfa.NoConversation, step{want: "is needed", err: mfa.ErrNoConversation})
-	d.enroll("alice", mfa.Enrollment{UID: 1000, Generation: 1, Email: &mfa.Address{Address: "alice@example.com"}})
-	d.login(request("alice"), mfa.Accepted, d.withCode())
+	d.enrol.Generation = 1
+	d.login(request("alice"), mfa.Exhausted, wrong("sent to a***e"), wrong(""), wrong(""), step{want: "ends here"})
+	d.login(request("alice"), mfa.NoConversation, d.withCode(), step{want: "is needed", err: mfa.ErrNoConversation})
+	if en := d.enrollment("alice"); en.Generation != 0 || en.Email == nil {
+		t.Errorf("before anything new was set up: %+v", en)
+	}
+	a := &app{d: d}
+	s := &script{t: t, steps: []step{
+		d.withCode(), {"is needed", say("1"), nil}, {"type the code", a.shows(), nil}, {"Backup codes", say(""), nil},
+	}}
+	s.read = func(text string) {
+		if strings.Contains(text, "Key: ") {
+			a.scan(text)
+		}
+	}
+	if v, err := d.engine.Login(t.Context(), request("alice"), s); v.Outcome != mfa.Accepted {
+		t.Fatalf("%+v %v", v, err)
+	}
+	if en := d.enrollment("alice"); en.Generation != 1 || en.Email != nil || en.TOTP == nil {
+		t.Errorf("afterwards: %+v", en)
+	}
+}
+
+// Where an older factor is disabled, nobody enrolls anew in its place.
+func TestOlderGenerationThatIsDisabledIsRefused(t *testing.T) {
+	d := newDesk(t, enrolling, func(s *settings) { s.policy.Generation = 1 })
+	d.update("alice", func(st *mfa.State) {
+		st.UID, st.MethodFailures = 1000, map[mfa.Method]int{mfa.Email: mfa.MaxMethodFailures}
+	})
+	d.login(request("alice"), mfa.Exhausted, step{want: "Ask your administrator"})
 }
 
 // Guesses at a confirmation code count: or anybody's address could be confirmed.
@@ -303,7 +332,7 @@ func noticesOfChanges(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		v, err := d.enrol.Add(t.Context(), d.engine.Converse(alice, mfa.Origin{}, s), offer)
+		v, err := d.enrol.Add(t.Context(), d.engine.Converse(alice, mfa.Origin{Service: "mfactl", Address: local}, s), offer)
 		if v.Outcome != mfa.Accepted {
 			t.Errorf("outcome %v", v.Outcome)
 		}
@@ -350,4 +379,14 @@ func TestNothingIsSentBeforeAChoice(t *testing.T) {
 	if n := d.mailCount(); n != 0 || len(d.state("bob").Sends) != 0 {
 		t.Errorf("%d mails before a choice", n)
 	}
+}
+
+// enrollment returns the record of user.
+func (d *desk) enrollment(user string) mfa.Enrollment {
+	d.t.Helper()
+	en, err := d.engine.deps.Records.Enrollment(d.t.Context(), user)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return en
 }

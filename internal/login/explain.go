@@ -182,7 +182,11 @@ func (x *Explanation) result(l *attempt, p plan, st mfa.State) {
 		x.Text = "refused: " + p.reason + ", until the user is enrolled anew"
 	case toAsk:
 		x.Result, x.PAM = ResultAsk, "PAM_SUCCESS"
-		x.Text = "a code is asked for: " + asked(p) + l.notRemembered()
+		x.Text = "a code is asked for: " + asked(p)
+		if len(l.counting(p.enrollment)) == 0 {
+			x.Text = "a code is asked for that does not count here, as they have no other: " + asked(p)
+		}
+		x.Text += l.notRemembered()
 	case toRecall:
 		x.Result, x.PAM = ResultRemembered, "PAM_SUCCESS"
 		x.Asks, x.Sessions = []mfa.Method{}, append(x.Sessions, p.session.ID)
@@ -196,10 +200,13 @@ func (x *Explanation) result(l *attempt, p plan, st mfa.State) {
 			x.Text = "a code is asked for that does not count here: " + asked(p) + "; then " + x.Text
 		}
 		if left := l.graceLeft(st); left > 0 {
-			x.Text += "; can put it off for " + challenge.Span(left) + ", and who cannot be asked is let in"
+			x.Text += "; can put it off for " + challenge.Span(left) + ", but has to be asked"
 		}
-		if l.policy.Mode == ModeOptional {
-			x.Text += "; can choose to have none, and who cannot be asked is let in"
+		switch {
+		case l.policy.Mode == ModeOptional && len(p.methods) > 0:
+			x.Text += "; can put it off"
+		case l.policy.Mode == ModeOptional:
+			x.Text += "; can choose to have none, but has to be asked"
 		}
 	case toTurnAway:
 		x.Result, x.PAM = ResultUnavailable, "PAM_AUTHINFO_UNAVAIL"

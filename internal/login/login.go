@@ -32,6 +32,9 @@ type Prompter = mfa.Prompter
 type Enroller interface {
 	// Prefer makes m, which the user has, the method that is offered first.
 	Prefer(ctx context.Context, c *challenge.Conversation, m mfa.Method) error
+	// Confirm notes that the user has what codes of m go to: that address, or the app
+	// with that sealed secret.
+	Confirm(ctx context.Context, c *challenge.Conversation, m mfa.Method, of string) error
 	// AtLogin leads somebody who has no second factor to one. Its verdict is
 	// Accepted once they have proven what they set up.
 	AtLogin(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error)
@@ -80,6 +83,8 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	far := farEndOf(req, p)
 	l := e.attempt(e.deps.Asker.Converse(acct, OriginOf(req), far), firstFactors(req))
 	l.Presence = presence(req)
+	ctx, done := l.Begin(ctx)
+	defer done()
 	var v mfa.Verdict
 	if err != nil {
 		v, err = l.unavailable(ctx, "account look-up failed", err)
@@ -89,13 +94,14 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	if l.Account.IsNobody() && (v.Outcome == mfa.Accepted || v.Outcome == mfa.Exempt) {
 		v, err = l.unavailable(ctx, stranger, nil)
 	}
+	v, err = l.Close(ctx, v, err)
 	if v.Outcome == mfa.Accepted {
 		v = l.passwordChange(ctx, v)
 	} else {
 		l.TellOfFailures(ctx)
 	}
-	l.record(req, v, err)
-	far.finish(ctx, v)
+	v = far.finish(ctx, v)
+	l.write(req, v, err)
 	return v, err
 }
 
@@ -129,13 +135,20 @@ func (e *Engine) attempt(c *challenge.Conversation, factors []string) *attempt {
 	return &attempt{Engine: e, Conversation: c, factors: factors}
 }
 
-// decide looks what there is to do, and does it.
+// decide looks what there is to do, and does it; anew, a few times, when the user
+// turns out to have changed meanwhile.
 func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
+	return l.Repeat(ctx, l.decideOnce)
+}
+
+func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
 	if err := l.findPolicy(ctx); err != nil {
 		return l.unavailable(ctx, "policy look-up failed", err)
 	}
-	if err := l.Account.Settle(ctx); err != nil {
-		return l.Failed(ctx, err)
+	if l.policy.Mode != ModeOff { // a way in that needs no store stays one
+		if err := l.Account.Settle(ctx); err != nil {
+			return l.Failed(ctx, err)
+		}
 	}
 	p, err := l.look(ctx)
 	if err != nil {
@@ -149,7 +162,7 @@ func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
 			return v, err
 		}
 		l.recovered = true
-		return l.decide(ctx) // not locked any more
+		return l.decideOnce(ctx) // not locked any more
 	case toShutOut:
 		return l.shutOut(ctx)
 	case toTurnAway:
@@ -188,29 +201,51 @@ func (l *attempt) shutOut(ctx context.Context) (mfa.Verdict, error) {
 	return mfa.Verdict{Outcome: mfa.Exhausted, Reason: disabled}, nil
 }
 
-// enrollment returns what the user has set up; nothing, if it was for another
-// account of this name or before everybody had to enroll anew. Who is no account
-// has an address too, so that they are asked like others.
-func (l *attempt) enrollment(ctx context.Context) (mfa.Enrollment, error) {
+// record returns what is stored of the user's enrollment, whosever it is.
+func (l *attempt) record(ctx context.Context) (mfa.Enrollment, error) {
 	if l.Account.IsNobody() {
-		return l.decoy(), nil
+		return mfa.Enrollment{}, nil
 	}
 	en, err := l.deps.Records.Enrollment(ctx, l.Account.ID.Name)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return mfa.Enrollment{}, l.newcomer(ctx)
-	case err != nil:
+	if errors.Is(err, store.ErrNotFound) {
+		return mfa.Enrollment{}, nil
+	}
+	return en, err
+}
+
+// enrollment returns what the user has set up; nothing, if it was for another
+// account of this name. Who is no account has an address too, so that they are asked
+// like others.
+func (l *attempt) enrollment(ctx context.Context) (mfa.Enrollment, error) {
+	en, err := l.record(ctx)
+	if err != nil {
 		return mfa.Enrollment{}, err
+	}
+	return l.theirs(ctx, en)
+}
+
+// theirs is the record en if it is of this very account.
+func (l *attempt) theirs(ctx context.Context, en mfa.Enrollment) (mfa.Enrollment, error) {
+	switch {
+	case l.Account.IsNobody():
+		return l.decoy(), nil
+	case en.Version == 0: // there is none
+		return mfa.Enrollment{}, l.newcomer(ctx)
 	case en.UID != l.Account.ID.UID:
 		l.deps.Log.Warn("enrollment belongs to another account of this name; enroll the user anew",
 			"user", l.Account.ID.Name, "uid", l.Account.ID.UID, "enrolled_uid", en.UID)
 		return mfa.Enrollment{}, l.newcomer(ctx)
-	case en.Generation < l.cfg.Generation:
-		l.deps.Log.Info("enrollment is from before policy.mode was off, and everybody enrolls anew",
-			"user", l.Account.ID.Name)
-		return mfa.Enrollment{}, nil
 	}
 	return en, nil
+}
+
+// counting returns the methods that count here. None does that was set up before
+// everybody had to enroll anew.
+func (l *attempt) counting(en mfa.Enrollment) []mfa.Method {
+	if en.Generation < l.cfg.Generation && !l.Account.IsNobody() {
+		return nil
+	}
+	return usable(en, l.policy.Methods)
 }
 
 // newcomer returns nil if nothing is known of the account under any of its names.
@@ -241,9 +276,11 @@ func (e *Engine) OtherNames(ctx context.Context, id mfa.Identity) ([]string, err
 // setUp leads a user to a second factor, after those they have that do not count
 // here.
 func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
+	var proven mfa.Verdict
 	if len(p.methods) > 0 {
-		if v, err := l.prove(ctx, p.enrollment, p.methods); v.Outcome != mfa.Accepted {
-			return v, err
+		var err error
+		if proven, err = l.prove(ctx, p.enrollment, p.methods); proven.Outcome != mfa.Accepted {
+			return proven, err
 		}
 	}
 	grace, err := l.grace(ctx)
@@ -252,11 +289,11 @@ func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
 	}
 	optional := l.policy.Mode == ModeOptional
 	offer := l.offer()
-	offer.Skip, offer.Later = optional, grace
+	offer.Skip, offer.NotNow, offer.Later = optional && proven.Method == "", optional && proven.Method != "", grace
 	v, err := l.deps.Enroll.AtLogin(ctx, l.Conversation, offer)
-	if v.Outcome == mfa.NoConversation && (optional || grace > 0) {
-		// Who need not enroll yet need not be able to answer.
-		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "not enrolled, need not be yet, and cannot be asked"}, nil
+	if v.Outcome == mfa.Exempt && proven.Method != "" {
+		proven.Reason += " of a method that does not count here; another was put off"
+		return proven, nil
 	}
 	return v, err
 }
@@ -290,8 +327,8 @@ func (l *attempt) graceLeft(st mfa.State) time.Duration {
 	return max(0, left)
 }
 
-// record writes the one audit line of a login.
-func (l *attempt) record(req mfa.Request, v mfa.Verdict, err error) {
+// write writes the one audit line of a login.
+func (l *attempt) write(req mfa.Request, v mfa.Verdict, err error) {
 	ev := l.Event(audit.Login)
 	ev.Outcome, ev.Reason, ev.Method = v.Outcome.String(), v.Reason, string(v.Method)
 	ev.Rule, ev.TTY = l.policy.Rule, req.TTY

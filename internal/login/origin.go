@@ -18,7 +18,7 @@ const local = "local"
 // client's owner chose in DNS; it counts only if it parses strictly. What is no
 // plain name is escaped, so that nothing but itself is equal to it.
 func OriginOf(req mfa.Request) mfa.Origin {
-	o := mfa.Origin{Service: escaped(req.Service, ""), Key: keyFingerprint(req.SSHAuthInfo)}
+	o := mfa.Origin{Service: escaped(req.Service, ""), Key: keyFingerprint(req.SSHAuthInfo), UID: req.UID}
 	if a, ok := sshClient(req.SSHConnection); ok {
 		o.Address = a
 	} else if a, ok := address(req.RHost); ok {

@@ -30,7 +30,6 @@ type plan struct {
 	enrollment mfa.Enrollment // what is set up
 	methods    []mfa.Method   // to ask for, also before it is to set up; the first to begin with
 	session    mfa.Session    // to recall
-	shut       bool           // there are methods, and each is disabled
 }
 
 // look says what there is to do. It changes nothing, and asks nobody.
@@ -59,26 +58,17 @@ func (l *attempt) lookAtUser(ctx context.Context) (plan, error) {
 	if _, _, locked := st.Locked(l.deps.Now()); locked {
 		return plan{do: toHoldOff, reason: "locked", state: st}, nil
 	}
-	en, err := l.enrollment(ctx)
+	record, err := l.record(ctx)
 	if err != nil {
 		return plan{}, err
 	}
-	if counting := usable(en, l.policy.Methods); len(counting) > 0 {
-		p := askFor(en, challenge.Enabled(st, counting))
-		p.state = st
-		return p, nil
+	l.See(st, record)
+	en, err := l.theirs(ctx, record)
+	if err != nil {
+		return plan{}, err
 	}
-	p := l.lookAtNewcomer(en)
-	// Who has a second factor that does not count here proves it before they get
-	// another: else the weakest service would hand out the factors of the others.
-	if others := usable(en, allMethods); len(others) > 0 {
-		before := askFor(en, challenge.Enabled(st, others))
-		if before.do == toShutOut && p.do != toLetIn {
-			return before, nil
-		}
-		p.methods, p.shut = before.methods, before.do == toShutOut
-	}
-	p.enrollment = en
+	p := l.lookAtMethods(en, st)
+	p.state, p.enrollment = st, en
 	return p, nil
 }
 
@@ -86,14 +76,34 @@ func (l *attempt) lookAtUser(ctx context.Context) (plan, error) {
 // second factor. A directory that is down can make a member look like that.
 const stranger = "no such account, so nothing exempts it"
 
+// lookAtMethods is look for somebody who has en. Who has a second factor that does not
+// count here is asked for it all the same: it is never worth nothing. Where they are
+// led to another they prove it before: else the weakest service would hand out the
+// factors of the others, and whoever comes first after a change of policy those of all.
+func (l *attempt) lookAtMethods(en mfa.Enrollment, st mfa.State) plan {
+	if counting := l.counting(en); len(counting) > 0 {
+		return askFor(challenge.Enabled(st, counting))
+	}
+	p, others := l.lookAtNewcomer(en), usable(en, allMethods)
+	if len(others) == 0 {
+		return p
+	}
+	before := askFor(challenge.Enabled(st, others))
+	if before.do == toShutOut || p.do == toLetIn {
+		return before
+	}
+	p.methods = before.methods
+	return p
+}
+
 // askFor is the plan for who has methods, of which these are not disabled. None is
 // never taken for a user who has no second factor, for that would let the next
 // guesser set one up.
-func askFor(en mfa.Enrollment, enabled []mfa.Method) plan {
+func askFor(enabled []mfa.Method) plan {
 	if len(enabled) == 0 {
-		return plan{do: toShutOut, reason: disabled, enrollment: en, shut: true}
+		return plan{do: toShutOut, reason: disabled}
 	}
-	return plan{do: toAsk, enrollment: en, methods: enabled}
+	return plan{do: toAsk, methods: enabled}
 }
 
 const disabled = "every method is disabled after too many wrong codes"

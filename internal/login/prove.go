@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
-	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
@@ -274,51 +272,25 @@ func (l *attempt) backupUsed(ctx context.Context, en mfa.Enrollment) {
 
 // confirm notes that codes sent to where this one went arrive.
 func (l *attempt) confirm(ctx context.Context, en mfa.Enrollment, at challenge.Target) {
-	if a := en.Contact(at.Method); a == nil || !a.Confirmed.IsZero() || l.Account.IsNobody() {
-		return
+	if a := en.Contact(at.Method); a != nil && a.Confirmed.IsZero() {
+		l.noteConfirmed(ctx, at.Method, at.To)
 	}
-	l.writeConfirmed(ctx, at.Method, deliver.Mask(at.To), func(en *mfa.Enrollment) *time.Time {
-		if a := en.Contact(at.Method); a != nil && a.Address == at.To {
-			return &a.Confirmed
-		}
-		return nil
-	})
 }
 
 // confirmApp notes that the user has the app which an administrator set up.
 func (l *attempt) confirmApp(ctx context.Context, en mfa.Enrollment) {
-	if en.TOTP == nil || !en.TOTP.Confirmed.IsZero() || l.Account.IsNobody() {
-		return
+	if en.TOTP != nil && en.TOTP.Confirmed.IsZero() {
+		l.noteConfirmed(ctx, mfa.TOTP, en.TOTP.Secret)
 	}
-	l.writeConfirmed(ctx, mfa.TOTP, "", func(now *mfa.Enrollment) *time.Time {
-		if now.TOTP != nil && now.TOTP.Secret == en.TOTP.Secret {
-			return &now.TOTP.Confirmed
-		}
-		return nil
-	})
 }
 
-// writeConfirmed sets the time that find returns of the enrollment as it stands;
-// nil if who changed it wants something else confirmed.
-func (l *attempt) writeConfirmed(ctx context.Context, m mfa.Method, to string, find func(*mfa.Enrollment) *time.Time) {
-	err := l.deps.Records.UpdateEnrollment(ctx, l.Account.ID.Name, func(en *mfa.Enrollment) error {
-		at := find(en)
-		if en.UID != l.Account.ID.UID || at == nil {
-			return errChanged
-		}
-		*at = l.deps.Now().UTC().Truncate(time.Second)
-		return nil
-	})
-	if errors.Is(err, errChanged) {
+func (l *attempt) noteConfirmed(ctx context.Context, m mfa.Method, of string) {
+	if l.Account.IsNobody() {
 		return
 	}
-	if err != nil {
+	if err := l.deps.Enroll.Confirm(ctx, l.Conversation, m, of); err != nil {
 		l.deps.Log.Error("confirmation not written", "user", l.Account.ID.Name, "error", err)
-		return
 	}
-	ev := l.Event(audit.Enrolled)
-	ev.Method, ev.To, ev.Reason = string(m), to, "confirmed by a code"
-	l.deps.Audit.Record(ev)
 }
 
 const textNotEnrolled = "No second factor is set up for this account, and one is required. Ask your administrator to enroll you."

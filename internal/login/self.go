@@ -40,7 +40,7 @@ func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verd
 			return v, err
 		}
 		return e.Prove(ctx, c) // not locked any more
-	case p.shut:
+	case p.do == toShutOut:
 		return l.shutOut(ctx)
 	case len(p.methods) > 0:
 		return l.prove(ctx, p.enrollment, p.methods)

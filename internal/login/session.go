@@ -154,11 +154,10 @@ func (l *attempt) recall(ctx context.Context, p plan) (mfa.Verdict, error) {
 	var ok bool
 	err := l.Account.Update(ctx, func(st *mfa.State) error {
 		now := l.deps.Now()
-		found, ok = l.remembered(*st, p)
-		if _, _, locked := st.Locked(now); locked {
-			ok = false
+		if err := l.CheckState(*st); err != nil {
+			return err
 		}
-		if !ok {
+		if found, ok = l.remembered(*st, p); !ok {
 			return nil
 		}
 		for i := range st.Sessions {
@@ -196,6 +195,9 @@ func (l *attempt) keep(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 	s.ID, s.Method, s.Enrollment = newSessionID(), m, en.Fingerprint()
 	s.Created, s.LastUsed, s.Expires = now, now, now.Add(time.Duration(l.cfg.Session.Lifetime))
 	err := l.Account.Update(ctx, func(st *mfa.State) error {
+		if err := l.CheckState(*st); err != nil {
+			return err
+		}
 		remember(st, s)
 		return nil
 	})

@@ -65,8 +65,11 @@ func (e *Engine) views(ctx context.Context, id mfa.Identity, st mfa.State) []Ses
 			User: id.Name, UID: id.UID, ID: s.ID, Service: s.Service, Address: s.Address, Key: s.Key, Method: s.Method,
 			Created: s.Created, Expires: e.cfg.Session.expiry(s), LastUsed: s.LastUsed,
 		}
-		if v.Ended = e.cfg.Session.ended(s, fingerprint, now); err != nil {
+		switch v.Ended = e.cfg.Session.ended(s, fingerprint, now); {
+		case err != nil:
 			v.Ended = "the enrollment cannot be read"
+		case en.Generation < e.cfg.Generation:
+			v.Ended = "the user must enroll anew"
 		}
 		all = append(all, v)
 	}
@@ -140,6 +143,9 @@ func sweep(st *mfa.State, now time.Time) bool {
 	}
 	st.LockMails = keepIf(st.LockMails, func(t time.Time) bool { return now.Before(t.Add(keepCodes)) })
 	st.Told = keepIf(st.Told, func(n mfa.AddressNoticed) bool { return now.Before(n.At.Add(keepCodes)) })
+	if old := now.Sub(time.Unix(0, st.Epoch)).Abs() > keepCodes; old && reflect.DeepEqual(*st, mfa.State{UID: st.UID, Epoch: st.Epoch}) {
+		st.Epoch = 0 // no conversation lasts so long
+	}
 	if reflect.DeepEqual(*st, mfa.State{UID: st.UID}) {
 		*st = mfa.State{}
 	}

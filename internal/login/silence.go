@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"mfa/internal/mfa"
@@ -41,11 +42,16 @@ func (f *farEnd) Prompt(ctx context.Context, p mfa.Prompt) (string, error) {
 	return f.Prompter.Prompt(ctx, p)
 }
 
-// finish shows what is still kept, in a prompt that wants nothing but Enter. The
-// answer changes nothing. Where nobody answers, nobody is asked once more.
-func (f *farEnd) finish(ctx context.Context, v mfa.Verdict) {
+// finish shows what is still kept, in a prompt that wants nothing but Enter, and
+// returns the verdict. What is answered changes nothing; but no answer lets nobody in,
+// as the module has it. Where nobody answers, nobody is asked once more.
+func (f *farEnd) finish(ctx context.Context, v mfa.Verdict) mfa.Verdict {
 	if len(f.kept) == 0 || v.Outcome == mfa.NoConversation || ctx.Err() != nil {
-		return
+		return v
 	}
-	_, _ = f.Prompt(ctx, mfa.Prompt{Kind: mfa.Ask, Text: endEnter})
+	_, err := f.Prompt(ctx, mfa.Prompt{Kind: mfa.Ask, Text: endEnter})
+	if err != nil && !errors.Is(err, mfa.ErrPasswordTyped) && !v.Refuses() {
+		return mfa.Verdict{Outcome: mfa.NoConversation, Method: v.Method, Reason: v.Reason + ", but the last prompt got no answer"}
+	}
+	return v
 }

@@ -11,6 +11,8 @@ package mfa
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -60,8 +62,25 @@ var (
 	ErrPasswordTyped = errors.New("the password was given in place of a code")
 )
 
+// An Ended is the cause of a conversation that was ended from outside, whatever was
+// answered in it: as the cause of its context, it is the verdict.
+type Ended struct {
+	Outcome Outcome // a refusal
+	Text    string  // for the person; empty: nobody is there to read it
+	Err     error   // why
+}
+
+// Error says why.
+func (e Ended) Error() string { return e.Err.Error() }
+
+// Unwrap returns why.
+func (e Ended) Unwrap() error { return e.Err }
+
 // ErrStopping is the cause of a conversation that ended because the daemon stops.
-var ErrStopping = errors.New("the daemon is stopping")
+var ErrStopping error = Ended{
+	Outcome: Unavailable, Text: "The second factor service restarts. Please log in again.",
+	Err: errors.New("the daemon is stopping"),
+}
 
 // An Outcome is how a login ended; the module turns it into a PAM code.
 type Outcome uint8
@@ -136,10 +155,17 @@ type Origin struct {
 	Service string
 	Address string // IP address in its shortest form, host name, or "local"
 	Key     string // SHA256:… of the SSH key that was the first factor, or empty
+	UID     uint32 // of whoever asks, if that is not root: what they say of the service is their word alone
 }
 
 // String returns the origin as one word, the same for equal origins only.
-func (o Origin) String() string { return o.Service + "|" + o.Address + "|" + o.Key }
+func (o Origin) String() string {
+	word := o.Service + "|" + o.Address + "|" + o.Key
+	if o.UID != 0 {
+		word += "|" + strconv.FormatUint(uint64(o.UID), 10)
+	}
+	return word
+}
 
 // An Enrollment is what an administrator or the user set up: users/NAME.toml.
 // It changes by people's decisions, never by a login's counters.
@@ -234,6 +260,7 @@ const EnrollmentVersion = 1
 // changes only by compare-and-swap.
 type State struct {
 	UID         uint32        `json:"uid"`
+	Epoch       int64         `json:"epoch,omitempty"`        // another one whenever what conversations saw of the user stops to count
 	Failures    []time.Time   `json:"failures,omitempty"`     // oldest first, within the lockout window
 	LockedUntil *time.Time    `json:"locked_until,omitempty"` // nil: not locked
 	LockedHard  bool          `json:"locked_hard,omitempty"`  // locked until an administrator unlocks
@@ -296,17 +323,34 @@ type EnrollOffer struct {
 	Methods      []Method
 	Skip         bool          // to have none, and not be asked again
 	Later        time.Duration // if over zero: to be asked again, for so long yet
+	NotNow       bool          // to be asked again, by whoever has proven a second factor that does not count
 	SelfContacts bool          // to say themselves where codes go
 }
 
 // An Enrolling is a method that a user has begun to set up. It is no part of the
-// enrollment before it is confirmed, and survives a dropped connection.
+// enrollment before it is confirmed, and survives a dropped connection. It belongs to
+// the origin that began it: there is one of a user at a time, and the next one voids it.
 type Enrolling struct {
+	ID     string    `json:"id,omitempty"`     // another one for each
+	Origin string    `json:"origin,omitempty"` // that began it; empty: an older version wrote it, and nobody goes on with it
 	Method Method    `json:"method"`
 	To     string    `json:"to,omitempty"`     // address
 	Secret string    `json:"secret,omitempty"` // sealed
 	Began  time.Time `json:"began"`
 }
+
+// From says for people where it was begun.
+func (e Enrolling) From() string {
+	words := strings.Split(e.Origin, "|")
+	if len(words) < 3 {
+		return "an unknown place"
+	}
+	return words[0] + " from " + words[1]
+}
+
+// NewEpoch makes that conversations under way, which saw the user as they were until
+// the time now, change nothing any more and let nobody in.
+func (s *State) NewEpoch(now time.Time) { s.Epoch = max(s.Epoch+1, now.UnixNano()) }
 
 // A PendingCode is a code that was sent. The code itself is not in it.
 type PendingCode struct {

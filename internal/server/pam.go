@@ -116,15 +116,17 @@ func (s *PAM) serve(ctx context.Context, c *visitor) {
 
 	conv := newConversation(ctx, c)
 	defer conv.close()
-	verdict, err := s.Logins().Login(conv.ctx, req, conv)
-	if verdict.Refuses() && errors.Is(context.Cause(conv.ctx), mfa.ErrStopping) {
-		_, _ = conv.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: "The second factor service restarts. Please log in again."})
-		verdict.Outcome = mfa.Unavailable
+	verdict, _ := s.Logins().Login(conv.ctx, req, conv)
+	cause := context.Cause(conv.ctx)
+	if ended, ok := errors.AsType[mfa.Ended](cause); ok && verdict.Refuses() && verdict.Outcome != ended.Outcome {
+		// A Loginer that did not ask why its login ended.
+		if verdict.Outcome = ended.Outcome; ended.Text != "" {
+			_, _ = conv.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: ended.Text})
+		}
 	}
-	if errors.Is(err, wire.ErrFrame) {
+	if errors.Is(cause, wire.ErrFrame) {
 		s.Log.Error("module broke the protocol; do module and daemon have the same version?",
-			"error", err, "module", req.Module, "daemon", mfa.Version)
-		verdict.Outcome = mfa.Broken
+			"error", cause, "module", req.Module, "daemon", mfa.Version)
 	}
 	s.done(c, verdict)
 }
@@ -224,18 +226,25 @@ func (v *conversation) read() {
 		f, err := wire.ReadAnswer(v.c)
 		if err != nil {
 			if !errors.Is(err, wire.ErrFrame) {
-				err = errGone
+				v.cancel(errGone)
+				return
 			}
-			v.cancel(err)
+			_ = v.broken(err)
 			return
 		}
 		select {
 		case v.frames <- f:
 		default:
-			v.cancel(fmt.Errorf("%w: two answers to one prompt", wire.ErrFrame))
+			_ = v.broken(fmt.Errorf("%w: two answers to one prompt", wire.ErrFrame))
 			return
 		}
 	}
+}
+
+// broken ends the login, as the other end does not keep to the protocol.
+func (v *conversation) broken(err error) error {
+	v.cancel(mfa.Ended{Outcome: mfa.Broken, Err: err})
+	return err
 }
 
 // close ends the reader and waits for it. The verdict can still be written.
@@ -249,7 +258,7 @@ func (v *conversation) close() {
 func (v *conversation) Prompt(ctx context.Context, p mfa.Prompt) (string, error) {
 	asks := p.Kind == mfa.Ask || p.Kind == mfa.AskHidden
 	if asks && len(v.frames) > 0 {
-		return "", fmt.Errorf("%w: an answer before its prompt", wire.ErrFrame)
+		return "", v.broken(fmt.Errorf("%w: an answer before its prompt", wire.ErrFrame))
 	}
 	p.Text = strings.Map(printable, p.Text)
 	_ = v.c.SetWriteDeadline(time.Now().Add(writeTimeout))
@@ -262,6 +271,9 @@ func (v *conversation) Prompt(ctx context.Context, p mfa.Prompt) (string, error)
 	select {
 	case f := <-v.frames:
 		answer, err := wire.DecodeAnswer(f)
+		if errors.Is(err, wire.ErrFrame) {
+			return "", v.broken(err)
+		}
 		return strings.TrimSpace(strings.Map(printable, answer)), err
 	case <-ctx.Done():
 		return "", fmt.Errorf("prompt: %w", context.Cause(ctx))

@@ -100,7 +100,7 @@ func (s *Control) self(w http.ResponseWriter, r *http.Request) {
 // managed writes the one audit line of a conversation.
 func (s *Control) managed(ctx context.Context, uid uint32, verb string, v mfa.Verdict, err error) {
 	ev := audit.Event{
-		Time: time.Now(), Event: audit.SelfService, UID: &uid, Service: selfOrigin.Service, Address: selfOrigin.Address,
+		Time: time.Now(), Event: audit.SelfService, UID: &uid, Service: selfOrigin(uid).Service, Address: selfOrigin(uid).Address,
 		Method: string(v.Method), Outcome: v.Outcome.String(), Reason: verb,
 	}
 	if id, err := nss.LookupUID(ctx, uid); err == nil {
@@ -115,22 +115,32 @@ func (s *Control) managed(ctx context.Context, uid uint32, verb string, v mfa.Ve
 	s.Audit.Record(ev)
 }
 
-// selfOrigin is where self-service comes from.
-var selfOrigin = mfa.Origin{Service: "mfactl", Address: "local"}
+// selfOrigin is where self-service of uid comes from.
+func selfOrigin(uid uint32) mfa.Origin {
+	return mfa.Origin{Service: "mfactl", Address: "local", UID: uid}
+}
 
-// manage does one thing to the enrollment of uid.
+// manage does one thing to the enrollment of uid; from the beginning, a few times, when
+// another changed it meanwhile.
 func (s *Control) manage(ctx context.Context, uid uint32, verb string, method mfa.Method, p mfa.Prompter) (mfa.Verdict, error) {
-	refuse := func(text string) (mfa.Verdict, error) {
-		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: text})
-		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: text}, nil
-	}
 	id, err := nss.LookupUID(ctx, uid)
 	if err != nil {
 		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: challenge.TextUnavailable})
 		return mfa.Verdict{Outcome: mfa.Unavailable}, err
 	}
+	c := s.Engine().Converse(id, selfOrigin(uid), p)
+	ctx, done := c.Begin(ctx)
+	defer done()
+	v, err := c.Repeat(ctx, func(ctx context.Context) (mfa.Verdict, error) { return s.manageOnce(ctx, c, p, verb, method) })
+	return c.Close(ctx, v, err)
+}
+
+func (s *Control) manageOnce(ctx context.Context, c *challenge.Conversation, p mfa.Prompter, verb string, method mfa.Method) (mfa.Verdict, error) {
+	refuse := func(text string) (mfa.Verdict, error) {
+		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: text})
+		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: text}, nil
+	}
 	engine, service := s.Engine(), s.Enroll()
-	c := engine.Converse(id, selfOrigin, p)
 	switch verb {
 	case SelfEnroll, SelfPrefer, SelfBackupCodes:
 	case SelfOptOut:
@@ -145,6 +155,7 @@ func (s *Control) manage(ctx context.Context, uid uint32, verb string, method mf
 	if v, err := engine.Prove(ctx, c); v.Outcome != mfa.Accepted {
 		return v, err
 	}
+	var err error
 	switch verb {
 	case SelfEnroll:
 		offer, err := engine.Offer(ctx, c)

@@ -48,6 +48,12 @@ func notNil[T any](list []T) []T {
 // revoke ends one session of a user, if the path names one, or all.
 func (s *Control) revoke(r *http.Request, id mfa.Identity, actor string) (any, error) {
 	session := strings.ToLower(r.PathValue("session"))
+	if _, err := s.actor(r.Context()); err == nil && session == "" {
+		// Not for users: a program of theirs could end every login of theirs.
+		if err := s.interrupt(r.Context(), id, actor); err != nil {
+			return nil, err
+		}
+	}
 	n, err := s.Asker().RevokeSessions(r.Context(), s.Enroll().Records.Account(id), session, actor, "")
 	switch {
 	case err != nil:
@@ -58,6 +64,12 @@ func (s *Control) revoke(r *http.Request, id mfa.Identity, actor string) (any, e
 		return Revocation{UID: &id.UID}, nil
 	}
 	return Revocation{Revoked: n, UID: &id.UID, Users: []string{id.Name}}, nil
+}
+
+// interrupt ends the conversations of a user under way.
+func (s *Control) interrupt(ctx context.Context, id mfa.Identity, actor string) error {
+	return s.Asker().Interrupt(ctx, s.Enroll().Records.Account(id),
+		"An administrator ended this login. Please log in again.", "revoked by "+actor)
 }
 
 // revokers is how many users are done at once: the store takes many waiting
@@ -97,6 +109,12 @@ func (s *Control) revokeAll(r *http.Request, actor string) (any, error) {
 	}
 	close(ids)
 	workers.Wait()
+	for _, id := range s.Asker().Talking() {
+		if err := s.interrupt(r.Context(), id, actor); err != nil {
+			s.Log.Error("logins under way not ended", "user", id.Name, "error", err)
+			out.Failed = append(out.Failed, id.Name)
+		}
+	}
 	return out, nil
 }
 

@@ -37,7 +37,9 @@ func (a *Account) State(ctx context.Context) (mfa.State, error) {
 	}
 	st, err := a.records.State(ctx, a.ID.Name)
 	if err == nil && st.UID != a.ID.UID {
-		return a.records.unknown(a.ID.UID), nil
+		former := st.Epoch
+		st = a.records.unknown(a.ID.UID)
+		st.Epoch = former
 	}
 	return st, err
 }
@@ -78,7 +80,9 @@ func (a *Account) Update(ctx context.Context, fn func(st *mfa.State) error) erro
 	}
 	return a.records.UpdateState(ctx, a.ID.Name, func(st *mfa.State) error {
 		if st.UID != a.ID.UID {
+			former := st.Epoch
 			*st = a.records.unknown(a.ID.UID)
+			st.Epoch = former
 		}
 		return fn(st)
 	})

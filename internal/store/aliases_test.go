@@ -49,7 +49,7 @@ func TestAliases(t *testing.T) {
 	// A record that went, or is another account's by now, counts no more at once.
 	enroll("jd.longer", 8003)
 	expect(jd, "jd.long")
-	if err := records.ResetUser(ctx, "jd.long"); err != nil {
+	if err := records.ResetUser(ctx, "jd.long", now); err != nil {
 		t.Fatal(err)
 	}
 	expect(jd)

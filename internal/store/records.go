@@ -158,12 +158,24 @@ func (r Records) UpdateState(ctx context.Context, user string, fn func(*mfa.Stat
 
 // ResetUser deletes the enrollment and the state of user, even if they do not
 // parse. It is no error when there are none. The enrollment goes first: were
-// the work cut short, a code spent before would not become good again.
-func (r Records) ResetUser(ctx context.Context, user string) error {
+// the work cut short, a code spent before would not become good again. Of the state
+// a new epoch is left, so that what was seen before the time now is not built upon.
+func (r Records) ResetUser(ctx context.Context, user string, now time.Time) error {
 	if err := remove(ctx, r.S, Users+user); err != nil {
 		return err
 	}
-	return remove(ctx, r.S, States+user)
+	former, err := r.StoredState(ctx, user)
+	if err != nil && !errors.Is(err, ErrUnreadable) {
+		return err
+	}
+	if err := remove(ctx, r.S, States+user); err != nil {
+		return err
+	}
+	return r.UpdateState(ctx, user, func(st *mfa.State) error {
+		st.Epoch = former.Epoch
+		st.NewEpoch(now)
+		return nil
+	})
 }
 
 // place names key in a message about its content.

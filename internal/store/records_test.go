@@ -308,7 +308,7 @@ func TestRecordsOfAStoreOutOfReach(t *testing.T) {
 		err, stateErr, usersErr,
 		r.UpdateEnrollment(t.Context(), "alice", become(enrolled())),
 		r.UpdateState(t.Context(), "alice", func(*mfa.State) error { return nil }),
-		r.ResetUser(t.Context(), "alice"),
+		r.ResetUser(t.Context(), "alice", time.Unix(1, 0)),
 	} {
 		if !errors.Is(err, away) {
 			t.Errorf("call %d: %v", i, err)
@@ -324,13 +324,17 @@ func TestResetUser(t *testing.T) {
 	put(t, r, "users/bob", "x")
 	put(t, r, "state/bob", "x")
 	for range 2 { // a second time there is nothing left to do
-		if err := r.ResetUser(t.Context(), "alice"); err != nil {
+		if err := r.ResetUser(t.Context(), "alice", time.Unix(1, 0)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	keys, err := r.S.Keys(t.Context(), "")
-	if err != nil || !slices.Equal(keys, []string{"state/bob", "users/bob"}) {
+	if err != nil || !slices.Equal(keys, []string{"state/alice", "state/bob", "users/bob"}) {
 		t.Errorf("left %q, %v", keys, err)
+	}
+	// Nothing but that there was a reset, and another one, at the very same time.
+	if st, err := r.State(t.Context(), "alice"); err != nil || !reflect.DeepEqual(st, mfa.State{Epoch: 1e9 + 1}) {
+		t.Errorf("state %+v, %v", st, err)
 	}
 }
 

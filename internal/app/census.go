@@ -1,0 +1,92 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"time"
+
+	"mfa/internal/config"
+	"mfa/internal/login"
+	"mfa/internal/nss"
+	"mfa/internal/store"
+	"mfa/internal/store/local"
+)
+
+// censusTime bounds how long a reload or a check counts.
+const censusTime = 5 * time.Second
+
+// Census says for people whom the policy of cfg lets in by the first factor alone, and
+// whom it leaves without a second factor that counts. It reads the enrollments that are
+// there and nothing else, and may run beside a daemon; "" if there are none to read.
+func Census(cfg config.Config) string {
+	ctx, cancel := context.WithTimeout(context.Background(), censusTime)
+	defer cancel()
+	dir := filepath.Join(cfg.Store.Path, "users")
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || cfg.Store.Backend != "local" {
+		return ""
+	}
+	if err != nil {
+		return fmt.Sprintf("whom it asks was not counted: %v", err)
+	}
+	var c login.Census
+	unread := 0
+	for _, entry := range entries {
+		name, ok := local.Owner(entry.Name())
+		if !ok || !entry.Type().IsRegular() {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		if err != nil {
+			unread++
+			continue
+		}
+		en, err := store.ParseEnrollment(entry.Name(), data)
+		if err != nil {
+			unread++
+			continue
+		}
+		c.Add(ctx, login.Config{Policy: cfg.Policy, TextMessages: cfg.SMS.Provider != ""}, nss.Groups{}, name, en)
+	}
+	text := fmt.Sprintf("at a login by ssh and password, %v; whoever has no record is %s", c, cfg.Policy.Newcomers())
+	if unread > 0 {
+		text += fmt.Sprintf("; %d records cannot be read", unread)
+	}
+	return text
+}
+
+// tellOfPolicy says in the log how many users a new policy lets in by the first factor
+// alone, or leaves without a second factor that counts, if it changed that.
+func (a *App) tellOfPolicy(prev, next *settings) {
+	if reflect.DeepEqual(prev.cfg.Policy, next.cfg.Policy) && prev.login.Generation == next.login.Generation {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), censusTime)
+	defer cancel()
+	users, err := a.records.Users(ctx)
+	if err != nil {
+		a.opts.Log.Error("whom the new policy asks was not counted", "error", err)
+		return
+	}
+	var before, after login.Census
+	for _, user := range users {
+		en, err := a.records.Enrollment(ctx, user)
+		if err != nil {
+			continue // denied, whatever the policy
+		}
+		before.Add(ctx, prev.login, nss.Groups{}, user, en)
+		after.Add(ctx, next.login, nss.Groups{}, user, en)
+	}
+	was, is := prev.cfg.Policy.Newcomers(), next.cfg.Policy.Newcomers()
+	if before == after && was == is {
+		return
+	}
+	a.opts.Log.Warn("the policy changes who gets in by the first factor alone: "+after.String(),
+		"alone", after.Alone, "alone_before", before.Alone, "without", after.Without, "without_before", before.Without,
+		"no_record", is, "no_record_before", was)
+}
