@@ -171,7 +171,7 @@ func (r *running) dial() *module {
 	r.t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(patience))
 	m := &module{r.t, c}
-	m.send(wire.EncodeHello(mfa.Request{Service: "sudo", User: r.user}))
+	_ = wire.Write(c, wire.EncodeHello(mfa.Request{Service: "sudo", User: r.user})) // whoever is turned away may be so before
 	return m
 }
 

@@ -91,9 +91,6 @@ func (c *Conversation) lastStep(st *mfa.State, t mfa.TOTPSecret, now time.Time) 
 		return 0, false
 	case ahead:
 		last = noStep
-	case st.TOTPStep == 0 && !t.Confirmed.IsZero() && st.Since == nil:
-		// A code of this app was used, and what is remembered of it is gone.
-		st.Since = &now
 	default:
 		last = st.TOTPStep
 	}

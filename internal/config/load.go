@@ -14,7 +14,8 @@ const maxSize = 1 << 20
 
 // Load reads the mfa.toml at path as Parse does. It refuses one that anybody
 // but root and the user who runs this could have written, and one that does not
-// exist: a daemon that guesses its policy is worse than none. Within the service
+// exist: a daemon that guesses its policy is worse than none. Every file that
+// decides with it is held to the same, and the folders of all. Within the service
 // systemd's credentials become paths; elsewhere Credentials tells of them.
 func Load(path string) (Config, error) {
 	data, err := read(path)
@@ -24,6 +25,9 @@ func Load(path string) (Config, error) {
 	c, err := Parse(path, data)
 	if err == nil {
 		err = c.resolve(os.Getenv(credentials))
+	}
+	if err == nil {
+		err = c.checkDeciding()
 	}
 	if err != nil {
 		return Config{}, err
@@ -48,6 +52,9 @@ func read(path string) ([]byte, error) {
 	}
 	if err := checkTrust(path, info.Mode(), info.Sys().(*syscall.Stat_t).Uid, uint32(os.Geteuid())); err != nil {
 		return nil, err
+	}
+	if err := (trustees{0, uint32(os.Geteuid())}).check(path); err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	if err != nil {

@@ -112,18 +112,3 @@ func TestAppAfterAClockThatRanAhead(t *testing.T) {
 		})
 	}
 }
-
-// What is gone of a user whose app was used counts as used, once.
-func TestStateThatIsGone(t *testing.T) {
-	d := newDesk(t, enrolling)
-	a, codes := withApp(d)
-	d.advance(time.Minute)
-	d.login(request("bob"), mfa.Accepted, step{"authenticator app", a.shows(), nil})
-	used := a.code(0)
-	d.update("bob", func(st *mfa.State) { *st = mfa.State{} })
-	d.login(request("bob"), mfa.NoConversation, step{"authenticator app", say(used), nil},
-		step{"used already", say("m"), nil}, step{"How do you want", say("2"), nil},
-		step{"backup codes", say(codes[0]), nil}, step{want: "used already", err: mfa.ErrNoConversation})
-	d.advance(2 * time.Minute)
-	d.login(request("bob"), mfa.Accepted, step{"authenticator app", a.shows(), nil})
-}

@@ -194,6 +194,7 @@ func (s *PAM) Refused() int { return s.room.turnedAway() }
 // done speaks the verdict. A module that is gone does not hear it: PAM has
 // refused already.
 func (s *PAM) done(c *visitor, v mfa.Verdict) {
+	c.leave() // whoever hears it may come again at once, and finds the place free
 	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err := wire.Write(c, wire.EncodeDone(v)); err != nil {
 		s.Log.Debug("verdict not delivered", "error", err, "outcome", v.Outcome)

@@ -1,0 +1,142 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+)
+
+// The trustees are users who may own what decides: root, the one who runs this, and
+// the daemon, if root looks at its configuration.
+type trustees []uint32
+
+// trusteesOf returns those of the daemon whose store is at path.
+func trusteesOf(path string) trustees {
+	t := trustees{0, uint32(os.Geteuid())}
+	if info, err := os.Stat(path); err == nil && os.Geteuid() == 0 {
+		t = append(t, info.Sys().(*syscall.Stat_t).Uid)
+	}
+	return t
+}
+
+// checkDeciding holds every file that decides beside mfa.toml to what mfa.toml is
+// held to: programs that codes are handed to, passwords, keys, certificates. What
+// is not there is left to those who read it.
+func (c *Config) checkDeciding() error {
+	var errs []error
+	t := trusteesOf(c.Store.Path)
+	for _, f := range c.deciding() {
+		if err := t.check(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("%s: %w", f.key, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// A decidingFile is a path in mfa.toml, and the key it stands under.
+type decidingFile struct{ key, path string }
+
+// fileInTemplate matches {{file "/path"}} in the templates of [sms.http].
+var fileInTemplate = regexp.MustCompile(`\{\{-?\s*file\s+["` + "`" + `]([^"` + "`" + `]+)["` + "`" + `]`)
+
+// deciding returns the files that the configuration makes use of.
+func (c *Config) deciding() []decidingFile {
+	var all []decidingFile
+	for _, s := range settings(c) {
+		value, ok := s.at.(*string)
+		if ok && filepath.IsAbs(*value) && c.decides(s.name) {
+			all = append(all, decidingFile{s.name, *value})
+		}
+	}
+	if c.SMS.Provider != "http" {
+		return all
+	}
+	templates := map[string]string{"sms.http.url": c.SMS.HTTP.URL, "sms.http.body": c.SMS.HTTP.Body}
+	for name, value := range c.SMS.HTTP.Headers {
+		templates["sms.http.headers."+name] = value
+	}
+	for key, text := range templates {
+		for _, m := range fileInTemplate.FindAllStringSubmatch(text, -1) {
+			all = append(all, decidingFile{key, m[1]})
+		}
+	}
+	return all
+}
+
+// decides says whether the file that a key names is used, and what it says counts.
+func (c *Config) decides(key string) bool {
+	switch {
+	case key == "sms.command.path":
+		return c.SMS.Provider == "command"
+	case key == "email.sendmail.path":
+		return c.Email.Transport == "sendmail"
+	}
+	return strings.HasSuffix(key, "_file")
+}
+
+// maxLinks is how many symbolic links the kernel follows (path_resolution(7)).
+const maxLinks = 40
+
+// check says whether anybody else could change what is at path, or put something
+// else there: the file, the folders above it, and those of every link on the way.
+func (t trustees) check(path string) error {
+	for range maxLinks {
+		if err := t.checkFolders(path); err != nil {
+			return err
+		}
+		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		path = filepath.Join(dir, filepath.Base(path))
+		if err := t.checkFolders(path); err != nil {
+			return err
+		}
+		next, err := os.Readlink(path)
+		switch {
+		case errors.Is(err, syscall.EINVAL): // no link
+			return t.checkOne(path, false)
+		case err != nil:
+			return err
+		case !filepath.IsAbs(next):
+			next = filepath.Join(dir, next)
+		}
+		path = next
+	}
+	return fmt.Errorf("%q: %w", path, syscall.ELOOP)
+}
+
+// checkFolders looks at the folders above path. In one with the sticky bit nobody
+// can replace what a trustee owns (unlink(2)), so it does as a folder further up;
+// the one that holds the file is nobody else's to write at all.
+func (t trustees) checkFolders(path string) error {
+	for dir, first := filepath.Dir(path), true; ; dir, first = filepath.Dir(dir), false {
+		if err := t.checkOne(dir, !first); err != nil || dir == filepath.Dir(dir) {
+			return err
+		}
+	}
+}
+
+func (t trustees) checkOne(path string, mayBeSticky bool) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	owner, mode := info.Sys().(*syscall.Stat_t).Uid, info.Mode()
+	trusted := false
+	for _, uid := range t {
+		trusted = trusted || owner == uid
+	}
+	switch {
+	case !trusted:
+		return fmt.Errorf("%q belongs to uid %d, who could change it; mend it with: chown root %q", path, owner, path)
+	case mode.Perm()&0o022 != 0 && !(mayBeSticky && mode&fs.ModeSticky != 0):
+		return fmt.Errorf("group or others may write %q (mode %04o); mend it with: chmod go-w %q", path, mode.Perm(), path)
+	}
+	return nil
+}

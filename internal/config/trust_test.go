@@ -1,0 +1,95 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Every file that decides is held to what mfa.toml is held to, and its folders too.
+func TestFilesThatDecide(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Log("as no root: files of others are not tried")
+	}
+	const program = "#!/bin/sh\nexit 0\n"
+	for name, spoil := range map[string]func(dir, file string) error{
+		"the file, by the group":  func(_, file string) error { return os.Chmod(file, 0o770) },
+		"the file, by others":     func(_, file string) error { return os.Chmod(file, 0o757) },
+		"its folder":              func(dir, _ string) error { return os.Chmod(filepath.Join(dir, "a", "b"), 0o777) },
+		"its folder, sticky":      func(dir, _ string) error { return os.Chmod(filepath.Join(dir, "a", "b"), 0o777|os.ModeSticky) },
+		"a folder further up":     func(dir, _ string) error { return os.Chmod(filepath.Join(dir, "a"), 0o770) },
+		"the owner of the file":   func(_, file string) error { return os.Chown(file, 54321, 0) },
+		"the owner of the folder": func(dir, _ string) error { return os.Chown(filepath.Join(dir, "a"), 54321, 0) },
+		"a link's folder": func(dir, file string) error {
+			open := filepath.Join(dir, "open")
+			return errors.Join(os.Rename(file, filepath.Join(dir, "real")), os.Mkdir(open, 0o755), os.Chmod(open, 0o777),
+				os.Symlink(filepath.Join(dir, "real"), filepath.Join(open, "file")), os.Symlink(filepath.Join(open, "file"), file))
+		},
+	} {
+		for key, settings := range map[string]string{
+			"sms.command.path":         "[sms]\nprovider = \"command\"\n[sms.command]\npath = %q\n",
+			"email.sendmail.path":      "[email]\ntransport = \"sendmail\"\n[email.sendmail]\npath = %q\n",
+			"email.smtp.password_file": "[email.smtp]\nusername = \"u\"\ntls = \"starttls\"\npassword_file = %q\n",
+			"secrets.key_file":         "[secrets]\nkey_file = %q\n",
+			"sms.http.headers.X": "[sms]\nprovider = \"http\"\n[sms.http]\nurl = \"https://example.com/\"\nbody = \"{{.To}} {{.Text}}\"\n" +
+				"[sms.http.headers]\nX = '{{file \"%s\"}}'\n",
+		} {
+			t.Run(name+" of "+key, func(t *testing.T) {
+				dir := t.TempDir()
+				file := filepath.Join(dir, "a", "b", "file")
+				ok(t, os.MkdirAll(filepath.Dir(file), 0o755))
+				ok(t, os.WriteFile(file, []byte(program), 0o755))
+				path := filepath.Join(dir, "mfa.toml")
+				text := strings.ReplaceAll(strings.ReplaceAll(settings, "%q", `"`+file+`"`), "%s", file)
+				ok(t, os.WriteFile(path, []byte(text), 0o600))
+				if _, err := Load(path); err != nil {
+					t.Fatalf("before it is spoilt: %v", err)
+				}
+				if err := spoil(dir, file); errors.Is(err, os.ErrPermission) {
+					return // no root
+				} else if err != nil {
+					t.Fatal(err)
+				}
+				_, err := Load(path)
+				if err == nil || !strings.Contains(err.Error(), key+": ") || !strings.Contains(err.Error(), "mend it with: ch") {
+					t.Errorf("%v, want a refusal that names %s and says how to mend it", err, key)
+				}
+			})
+		}
+	}
+}
+
+func TestFolderOfTheConfiguration(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "etc")
+	ok(t, os.Mkdir(dir, 0o755))
+	path := filepath.Join(dir, "mfa.toml")
+	ok(t, os.WriteFile(path, nil, 0o600))
+	if _, err := Load(path); err != nil {
+		t.Fatal(err)
+	}
+	ok(t, os.Chmod(dir, 0o777))
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "chmod go-w") {
+		t.Errorf("%v, want a refusal", err)
+	}
+}
+
+func TestFilesThatAreNotUsedDecideNothing(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "program")
+	ok(t, os.WriteFile(file, nil, 0o755))
+	ok(t, os.Chmod(file, 0o777))
+	path := filepath.Join(dir, "mfa.toml")
+	ok(t, os.WriteFile(path, []byte("[sms.command]\npath = \""+file+"\"\n"), 0o600))
+	if _, err := Load(path); err != nil {
+		t.Error(err)
+	}
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
