@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"golang.org/x/sys/unix"
-
 	"mfa/internal/enroll"
 	"mfa/internal/nss"
 	"mfa/internal/store"
@@ -15,11 +13,15 @@ import (
 
 // root lets root alone through: what is behind it holds every secret.
 func (s *Control) root(ctx context.Context) (string, error) {
-	cred, ok := ctx.Value(credKey{}).(*unix.Ucred)
-	if !ok || cred.Uid != 0 {
-		return "", fault{http.StatusForbidden, errors.New("only root may: it is about every secret that mfad has")}
+	cred := credOf(ctx)
+	if cred != nil && cred.Uid == 0 {
+		return s.actor(ctx)
 	}
-	return s.actor(ctx)
+	err := fault{http.StatusForbidden, errors.New("only root may: it is about every secret that mfad has")}
+	if cred == nil {
+		return "", err
+	}
+	return fmt.Sprintf("uid %d", cred.Uid), err
 }
 
 // backup streams an enroll.BackupHeader, and a store.Saved of each user.
@@ -45,9 +47,9 @@ type Restored struct {
 	NoAccount bool `json:"no_account,omitempty"`
 }
 
-func (s *Control) restore(r *http.Request, _ string) (any, error) {
-	actor, err := s.root(r.Context())
-	if err != nil {
+func (s *Control) restore(r *http.Request, actor string) (any, error) {
+	if _, err := s.root(r.Context()); err != nil {
+		s.denied(r, actor, err)
 		return nil, err
 	}
 	var in Restore

@@ -25,9 +25,6 @@ import (
 	"mfa/internal/store"
 )
 
-// maxBody bounds what a caller may send, in bytes.
-const maxBody = 64 << 10
-
 // Control serves the control socket: HTTP with JSON, one resource a user.
 //
 //	GET  /v1/status
@@ -52,8 +49,8 @@ const maxBody = 64 << 10
 //	POST /v1/self/VERB           a conversation; see self.go
 //
 // An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
-// 404 no such user or not enrolled, 409 not as things stand, 422 a record that does
-// not parse, 429 too soon, 502 the relay would not, 507 a full disk, 500 ours.
+// 404 no such user or not enrolled, 409 not as things stand, 411, 413 and 414 too
+// long, see measure.go, 422 a record that does not parse, 429 too soon, 502 the relay would not, 507 a full disk, 500 ours.
 type Control struct {
 	Engine     func() *login.Engine
 	Enroll     func() *enroll.Service
@@ -179,7 +176,7 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 	mux := http.NewServeMux()
 	s.routes(mux)
 	return &http.Server{
-		Handler:           s.oneEach(http.MaxBytesHandler(mux, maxBody)),
+		Handler:           s.oneEach(measured(mux)),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,

@@ -153,7 +153,8 @@ func (d *desk) grown(t *testing.T) int64 {
 	return n
 }
 
-func openDesk(t *testing.T, f loginFunc) *desk {
+// openFiles is a desk that serves nothing yet, and its log.
+func openFiles(t *testing.T) (*desk, *slog.Logger) {
 	t.Helper()
 	d := &desk{dir: openDir(t)}
 	file, err := os.Create(d.socket("log"))
@@ -166,8 +167,15 @@ func openDesk(t *testing.T, f loginFunc) *desk {
 	}
 	t.Cleanup(func() {
 		_ = d.au.Close()
+		_ = file.Close()
 		audittest.Check(t, d.socket("audit"))
 	})
+	return d, log
+}
+
+func openDesk(t *testing.T, f loginFunc) *desk {
+	t.Helper()
+	d, log := openFiles(t)
 	listen := func(name string) *net.UnixListener {
 		l, err := Listen(d.socket(name))
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,7 +27,7 @@ type way struct {
 }
 
 // adminWays tries each route of administrators, about the user nobody, who has a
-// second factor. A route that is new needs a line here, or one in selfRoutes.
+// second factor. A route that is new needs a line here, in ownWays or in selfWays.
 var adminWays = []way{
 	{"GET /v1/status", "/v1/status", "", 200, false},
 	{"PUT /v1/users/{name}/email", "/v1/users/nobody/email", `{"address": "eve@example.com"}`, 200, false},
@@ -50,15 +49,35 @@ var adminWays = []way{
 	{"DELETE /v1/sessions", "/v1/sessions", "", 200, false},
 }
 
-// ownRoutes are open to administrators, and to everybody about themselves; see
+// ownWays are open to administrators, and to everybody about themselves; see
 // TestWhoMayRevoke.
-var ownRoutes = []string{
-	"GET /v1/users/{name}",
-	"GET /v1/users/{name}/sessions", "DELETE /v1/users/{name}/sessions", "DELETE /v1/users/{name}/sessions/{session}",
+var ownWays = []way{
+	{"GET /v1/users/{name}", "/v1/users/nobody", "", 200, false},
+	{"GET /v1/users/{name}/sessions", "/v1/users/nobody/sessions", "", 200, false},
+	{"DELETE /v1/users/{name}/sessions", "/v1/users/nobody/sessions", "", 200, false},
+	{"DELETE /v1/users/{name}/sessions/{session}", "/v1/users/nobody/sessions/none", "", 404, false}, // no such one
 }
 
-// selfRoutes are open to everybody, about themselves, in a conversation.
-var selfRoutes = []string{"POST /v1/self/{verb}"}
+// selfWays are open to everybody, about themselves, in a conversation.
+var selfWays = []way{{"POST /v1/self/{verb}", "/v1/self/" + SelfEnroll, "", 101, false}}
+
+// allWays are those to every route.
+var allWays = slices.Concat(adminWays, ownWays, selfWays)
+
+// method returns that of the request.
+func (w way) method() string {
+	method, _, _ := strings.Cut(w.route, " ")
+	return method
+}
+
+// codeFor returns the status of the answer to uid, one of peers.
+func (w way) codeFor(uid uint32) int {
+	if uid == 0 || uid == memberUID && !w.rootOnly ||
+		uid == nobodyUID && slices.Contains(ownWays, w) || slices.Contains(selfWays, w) {
+		return w.code
+	}
+	return http.StatusForbidden
+}
 
 // Accounts that every Debian system has stand in for the kinds of peers.
 const (
@@ -67,11 +86,23 @@ const (
 	unknownUID = 54321 // no account
 )
 
+// peers are the kinds of them.
+var peers = map[string]uint32{
+	"root": 0, "a member of the group": memberUID, "the user": nobodyUID,
+	"another user": otherUID, "an unknown uid": unknownUID,
+}
+
 // peerDesk serves the sockets of a Control on which nobody has a second factor
 // and the group daemon administers.
 func peerDesk(t *testing.T) (socket string, records store.Records) {
 	t.Helper()
 	s, records, _ := selfDesk(t, everything)
+	peerControl(s)
+	return serveControl(t, s, s.Server(context.Background())), records
+}
+
+// peerControl makes of s a Control that knows the peers.
+func peerControl(s *Control) {
 	uids := map[string]uint32{"root": 0, "daemon": memberUID, "bin": otherUID, "nobody": nobodyUID}
 	s.Lookup = func(_ context.Context, name string) (mfa.Identity, error) {
 		uid, ok := uids[name]
@@ -84,20 +115,16 @@ func peerDesk(t *testing.T) (socket string, records store.Records) {
 	s.Status = func(context.Context) Status { return Status{StoreOK: true} }
 	s.SendTest = fakeSendTest
 	s.RotateKey = func(context.Context, func(int), func(string, error)) error { return nil }
-	dir, err := os.MkdirTemp("", "peers") // t.TempDir is closed to other users
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	socket = filepath.Join(dir, "control.sock")
+}
+
+// serveControl serves the socket of s that it returns until the test ends.
+func serveControl(t *testing.T, s *Control, srv *http.Server) (socket string) {
+	t.Helper()
+	socket = filepath.Join(openDir(t), "control.sock")
 	l, err := Listen(socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := s.Server(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(s.Gate(l)) }()
 	t.Cleanup(func() {
@@ -107,7 +134,7 @@ func peerDesk(t *testing.T) (socket string, records store.Records) {
 		}
 		s.Wait()
 	})
-	return socket, records
+	return socket
 }
 
 // routeNames collects the patterns of routes.
@@ -122,13 +149,13 @@ func (r *routeNames) HandleFunc(pattern string, _ func(http.ResponseWriter, *htt
 func TestEveryRouteIsTried(t *testing.T) {
 	var served routeNames
 	(&Control{}).routes(&served)
-	tried := slices.Concat(selfRoutes, ownRoutes)
-	for _, w := range adminWays {
+	var tried []string
+	for _, w := range allWays {
 		tried = append(tried, w.route)
 	}
 	for _, route := range served {
 		if !slices.Contains(tried, route) {
-			t.Errorf("%s is served: add a line to adminWays, or another list", route)
+			t.Errorf("%s is served: add a line to adminWays, ownWays or selfWays", route)
 		}
 	}
 	for _, route := range tried {
@@ -162,25 +189,15 @@ func TestWaysOfAdministrators(t *testing.T) {
 	for _, w := range adminWays {
 		t.Run(w.route, func(t *testing.T) {
 			t.Parallel()
-			method, _, _ := strings.Cut(w.route, " ")
-			for peer, uid := range map[string]uint32{"the user": nobodyUID, "another user": otherUID, "an unknown uid": unknownUID} {
+			for peer, uid := range peers {
 				socket, records := peerDesk(t)
 				before := contents(t, records)
-				if code, out := call(t, socket, uid, method, w.path, w.body); code != http.StatusForbidden {
-					t.Errorf("%s: %d %v, want 403", peer, code, out)
-				}
-				if after := contents(t, records); after != before {
-					t.Errorf("%s changed\n%sto\n%s", peer, before, after)
-				}
-			}
-			for peer, uid := range map[string]uint32{"root": 0, "a member of the group": memberUID} {
-				want := w.code
-				if w.rootOnly && uid != 0 {
-					want = http.StatusForbidden
-				}
-				socket, _ := peerDesk(t)
-				if code, out := call(t, socket, uid, method, w.path, w.body); code != want {
+				want := w.codeFor(uid)
+				if code, out := call(t, socket, uid, w.method(), w.path, w.body); code != want {
 					t.Errorf("%s: %d %v, want %d", peer, code, out, want)
+				}
+				if after := contents(t, records); want == http.StatusForbidden && after != before {
+					t.Errorf("%s changed\n%sto\n%s", peer, before, after)
 				}
 			}
 		})

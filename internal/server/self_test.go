@@ -33,11 +33,17 @@ const nobodyUID = 65534
 func selfDesk(t *testing.T, policy login.PolicyConfig) (*Control, store.Records, []byte) {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(testWriter{t}, nil))
-	records := store.Records{S: &storetest.Memory{}}
 	au, err := audit.Open(audit.Config{}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return selfDeskOn(t, policy, au, log)
+}
+
+// selfDeskOn is a selfDesk whose other rooms write to au and log.
+func selfDeskOn(t *testing.T, policy login.PolicyConfig, au *audit.Log, log *slog.Logger) (*Control, store.Records, []byte) {
+	t.Helper()
+	records := store.Records{S: &storetest.Memory{}}
 	key, err := seal.Create(filepath.Join(t.TempDir(), "key"))
 	if err != nil {
 		t.Fatal(err)

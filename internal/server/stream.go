@@ -56,6 +56,8 @@ func (s *Control) streaming(may func(context.Context) (string, error), h func(r 
 		actor, err := may(r.Context())
 		if err == nil {
 			err = h(r, actor, out)
+		} else {
+			s.denied(r, actor, err)
 		}
 		last := Line{End: true}
 		if err != nil {
