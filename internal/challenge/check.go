@@ -31,8 +31,8 @@ func (c *Conversation) check(ctx context.Context, q Question, answer string) (ch
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	match, err := q.Match(ctx, answer)
-	if err != nil {
-		return checked{}, err
+	if err != nil || match == nil {
+		return checked{Result: None}, err
 	}
 	var res checked
 	err = c.Account.Update(ctx, func(st *mfa.State) error {
@@ -47,14 +47,20 @@ func (c *Conversation) check(ctx context.Context, q Question, answer string) (ch
 	if err != nil {
 		return res, err
 	}
-	if res.Result == Wrong && !res.wasLocked && !res.wasDisabled {
+	switch {
+	case res.Result != Wrong || res.wasLocked || res.wasDisabled:
+	case c.setup:
+		c.wrong++ // this conversation is bounded, and nothing else
+	default:
 		c.failed(ctx, q.Method, res)
 	}
 	c.mustChange = res.mustChange
 	return res, nil
 }
 
-// decide is what check does to a state.
+// decide is what check does to a state. A wrong code of what is being set up is
+// not counted: there is nothing yet that a guess could open, and who is not
+// enrolled must not be locked by a slip.
 func (c *Conversation) decide(st *mfa.State, m mfa.Method, match Match) (res checked) {
 	now := c.deps.Now()
 	if _, _, locked := st.Locked(now); locked {
@@ -69,7 +75,11 @@ func (c *Conversation) decide(st *mfa.State, m mfa.Method, match Match) (res che
 		c.succeed(st, m, now)
 		res.mustChange = st.MustChangePassword
 	case Wrong:
-		res.disabled = c.countMethod(st, m)
+		if c.setup {
+			res.left = maxTries
+			break
+		}
+		res.disabled = countMethod(st, m)
 		if res.left = c.cfg.Lockout.fail(st, now); res.left == 0 {
 			res.lockText = TextLocked(*st, now)
 		}
@@ -89,11 +99,8 @@ func (c *Conversation) succeed(st *mfa.State, m mfa.Method, now time.Time) {
 }
 
 // countMethod counts a wrong code of a method and says whether it was the last that
-// the method takes. A method that is being set up is not the one that was.
-func (c *Conversation) countMethod(st *mfa.State, m mfa.Method) (disabled bool) {
-	if c.setup {
-		return false
-	}
+// the method takes.
+func countMethod(st *mfa.State, m mfa.Method) (disabled bool) {
 	if st.MethodFailures == nil {
 		st.MethodFailures = map[mfa.Method]int{}
 	}

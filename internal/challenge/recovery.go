@@ -111,12 +111,12 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 		return locked, nil
 	}
 	text := fmt.Sprintf("%s\nA recovery code was sent to %s. It ends the lock.", told, deliver.Mask(en.Email.Address))
-	for range maxTries {
+	for tries, idle := 0, 0; tries < maxTries && idle < maxIdle; {
 		answer, err := c.Line(ctx, c.codeKind(), text+"\n"+EndRecovery)
 		switch {
 		case errors.Is(err, mfa.ErrPasswordTyped):
 			c.advise("the password was given in place of a recovery code; nothing was counted")
-			text = textWasPassword
+			idle, text = idle+1, textWasPassword
 			continue
 		case err != nil && ctx.Err() == nil:
 			c.Say(ctx, mfa.Failure, told)
@@ -126,6 +126,13 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 		case answer == "":
 			c.Say(ctx, mfa.Failure, TextStopped)
 			return locked, nil
+		case c.isName(answer):
+			c.advise(adviceName)
+			idle, text = idle+1, textWasName
+			continue
+		case !factor.IsRecoveryCode(answer):
+			idle, text = idle+1, textNoRecovery
+			continue
 		}
 		switch right, void, err := c.checkRecovery(ctx, answer); {
 		case err != nil:
@@ -136,7 +143,7 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 			c.Say(ctx, mfa.Failure, "That code is not right. "+told)
 			return locked, nil
 		}
-		text = "That code is not right. An empty line ends this login."
+		tries, text = tries+1, "That code is not right. An empty line ends this login."
 	}
 	c.Say(ctx, mfa.Failure, TextStopped)
 	return locked, nil

@@ -83,6 +83,7 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	far := farEndOf(req, p)
 	l := e.attempt(e.deps.Asker.Converse(acct, OriginOf(req), far), firstFactors(req))
 	l.Presence = presence(req)
+	l.Called(req.User)
 	ctx, done := l.Begin(ctx)
 	defer done()
 	var v mfa.Verdict
