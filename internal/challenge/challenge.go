@@ -52,6 +52,7 @@ type Asker struct {
 	deps   Deps
 	live   *Live
 	argons chan struct{} // room for as many Argon2id at once
+	turns  turns         // one costly answer of a user at a time
 }
 
 // maxArgons bounds the memory that guesses at backup codes take: 19 MiB each.
@@ -81,18 +82,19 @@ type Conversation struct {
 	// Presence is what is known of whether anybody is there to answer.
 	Presence Presence
 
-	p          mfa.Prompter
-	names      []string // by which whoever logs in, and where, is called; no answer that is one is an attempt
-	wrong      int      // codes typed here that were wrong
-	prompts    int      // asked so far
-	arrived    Target   // the way of the last code that was sent and typed back
-	lockTold   bool     // a mail about a lock went out
-	mustChange bool     // at the right code, a password change was due
-	setup      bool     // what is asked for is not set up yet
-	building   string   // ID of the setup, once it has begun
-	seen       *seen    // what it builds upon; nil: an administrator's
-	news       string   // to be said at the next prompt
-	unanswered error    // of a prompt: nobody is let in any more
+	p            mfa.Prompter
+	names        []string // by which whoever logs in, and where, is called; no answer that is one is an attempt
+	wrong        int      // codes typed here that were wrong
+	prompts      int      // asked so far
+	arrived      Target   // the way of the last code that was sent and typed back
+	lockTold     bool     // a mail about a lock went out
+	mustChange   bool     // at the right code, a password change was due
+	unprivileged bool     // wrong codes are counted apart; see CountApart
+	setup        bool     // what is asked for is not set up yet
+	building     string   // ID of the setup, once it has begun
+	seen         *seen    // what it builds upon; nil: an administrator's
+	news         string   // to be said at the next prompt
+	unanswered   error    // of a prompt: nobody is let in any more
 }
 
 // A Presence says whether there is somebody to answer a prompt, as far as it can be

@@ -30,6 +30,20 @@ type checked struct {
 func (c *Conversation) check(ctx context.Context, q Question, answer string) (checked, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
+	if q.Costly {
+		leave, err := c.turns.take(ctx, c.Account.ID.Name)
+		if err != nil {
+			return checked{}, err
+		}
+		defer leave()
+		st, err := c.Account.State(ctx)
+		if err != nil {
+			return checked{}, err
+		}
+		if res, shut := c.shut(st, q.Method); shut {
+			return res, nil
+		}
+	}
 	match, err := q.Match(ctx, answer)
 	if err != nil || match == nil {
 		return checked{Result: None}, err
@@ -58,16 +72,24 @@ func (c *Conversation) check(ctx context.Context, q Question, answer string) (ch
 	return res, nil
 }
 
+// shut says whether no answer is looked at, and why.
+func (c *Conversation) shut(st mfa.State, m mfa.Method) (res checked, shut bool) {
+	if told, locked := c.Locked(st); locked {
+		return checked{wasLocked: true, lockText: told}, true
+	}
+	if !c.setup && c.disabled(st, m) {
+		return checked{wasDisabled: true}, true
+	}
+	return checked{}, false
+}
+
 // decide is what check does to a state. A wrong code of what is being set up is
 // not counted: there is nothing yet that a guess could open, and who is not
 // enrolled must not be locked by a slip.
 func (c *Conversation) decide(st *mfa.State, m mfa.Method, match Match) (res checked) {
 	now := c.deps.Now()
-	if _, _, locked := st.Locked(now); locked {
-		return checked{wasLocked: true, lockText: TextLocked(*st, now)}
-	}
-	if !c.setup && st.Disabled(m) {
-		return checked{wasDisabled: true}
+	if res, shut := c.shut(*st, m); shut {
+		return res
 	}
 	st.LockedUntil, st.LockedBy, st.LockedFor = nil, "", 0
 	switch res.Result = match(st, now); res.Result {
@@ -79,10 +101,11 @@ func (c *Conversation) decide(st *mfa.State, m mfa.Method, match Match) (res che
 			res.left = maxTries
 			break
 		}
-		res.disabled = countMethod(st, m)
-		if res.left = c.cfg.Lockout.fail(st, now); res.left == 0 {
-			res.lockText = TextLocked(*st, now)
-		}
+		c.counting(st, func(counted *mfa.State) {
+			res.disabled = countMethod(counted, m)
+			res.left = c.cfg.Lockout.fail(counted, now)
+		})
+		res.lockText, _ = c.Locked(*st)
 	}
 	return res
 }
@@ -90,11 +113,16 @@ func (c *Conversation) decide(st *mfa.State, m mfa.Method, match Match) (res che
 // succeed forgets what a right code of the method makes good, and no more: the
 // wrong codes of another method stay counted.
 func (c *Conversation) succeed(st *mfa.State, m mfa.Method, now time.Time) {
-	st.Failures = nil
-	DropRecovery(st, now)
-	if !c.setup {
-		delete(st.MethodFailures, m)
+	c.counting(st, func(counted *mfa.State) {
+		counted.Failures = nil
+		if !c.setup {
+			delete(counted.MethodFailures, m)
+		}
+	})
+	if c.unprivileged {
+		return
 	}
+	DropRecovery(st, now)
 	st.Seen = see(st.Seen, c.Origin.Address)
 }
 
@@ -113,14 +141,21 @@ func (c *Conversation) failed(ctx context.Context, method mfa.Method, res checke
 	c.wrong++
 	ev := c.Event(audit.Failed)
 	ev.Method = string(method)
+	if c.unprivileged {
+		ev.Reason = reasonApart
+	}
 	c.deps.Audit.Record(ev)
 	if res.left == 0 {
 		ev.Event = audit.Locked
 		c.deps.Audit.Record(ev)
 		c.deps.Log.Warn("second factor locked after wrong codes; mfactl unlock ends it", "user", c.Account.ID.Name,
 			"lock", res.lockText, "service", c.Origin.Service, "address", c.Origin.Address)
-		c.live.end(c.Account.ID.Name, c, ended(res.lockText, "locked by wrong codes elsewhere"))
-		c.tellLocked(ctx)
+		if c.unprivileged {
+			c.tellLockedApart(ctx)
+		} else {
+			c.live.end(c.Account.ID.Name, c, ended(res.lockText, "locked by wrong codes elsewhere"))
+			c.tellLocked(ctx)
+		}
 	}
 	if res.disabled {
 		ev.Event = audit.Disabled
@@ -130,7 +165,7 @@ func (c *Conversation) failed(ctx context.Context, method mfa.Method, res checke
 	}
 }
 
-// Enabled returns those of methods that st has not disabled.
-func Enabled(st mfa.State, methods []mfa.Method) []mfa.Method {
-	return slices.DeleteFunc(slices.Clone(methods), st.Disabled)
+// Enabled returns those of methods that st has not disabled for this conversation.
+func (c *Conversation) Enabled(st mfa.State, methods []mfa.Method) []mfa.Method {
+	return slices.DeleteFunc(slices.Clone(methods), func(m mfa.Method) bool { return c.disabled(st, m) })
 }

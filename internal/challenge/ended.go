@@ -60,7 +60,7 @@ func (c *Conversation) miss(st *mfa.State, now time.Time, i int, code string) Re
 	}
 	// One guess at two codes would be worth two. So only a first slip is told from a
 	// guess, and only with the newest of the other codes.
-	if len(st.Failures) == 0 && c.wrong == 0 {
+	if c.wrong == 0 && len(st.Failures) == 0 && (st.Apart == nil || len(st.Apart.Failures) == 0) {
 		for j, p := range slices.Backward(st.Pending) {
 			if j == i || !now.Before(p.Expires) {
 				continue

@@ -135,7 +135,7 @@ func (c *Conversation) spendTOTP(st *mfa.State, now time.Time, secret []byte, la
 // an answer comes.
 func (c *Conversation) BackupCode(current func(context.Context) (mfa.BackupSet, error)) Question {
 	return Question{
-		Method: mfa.Backup, Text: textBackup, End: EndBackup, Spent: textBackupSpent,
+		Method: mfa.Backup, Costly: true, Text: textBackup, End: EndBackup, Spent: textBackupSpent,
 		Hint: func() string { return textBackup },
 		Match: func(ctx context.Context, answer string) (Match, error) {
 			set, err := current(ctx)

@@ -52,6 +52,9 @@ type Question struct {
 	// Match prepares the look at an answer: what is slow, or may fail. It returns
 	// nil for what has not the shape of a code.
 	Match func(ctx context.Context, answer string) (Match, error)
+	// Costly says that Match takes long: of one user one answer is looked at at a
+	// time, and none while they are locked.
+	Costly bool
 	// Resend sends another code and returns what to say; nil: nothing is sent.
 	Resend func(ctx context.Context) (text string, err error)
 	// News returns what is to be said once at the next prompt, or ""; nil: never.

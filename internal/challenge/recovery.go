@@ -104,7 +104,7 @@ func (c *Conversation) mailbox(ctx context.Context) (mfa.Enrollment, bool) {
 // factor is still to be proven. Else it tells of the lock.
 func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, error) {
 	locked := mfa.Verdict{Outcome: mfa.Exhausted, Reason: "locked"}
-	told := TextLocked(st, c.deps.Now())
+	told, _ := c.Locked(st)
 	en, ok := c.mailbox(ctx)
 	if !ok || !c.Recoverable(st) {
 		c.Say(ctx, mfa.Failure, told)
@@ -152,7 +152,8 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 // Recoverable says whether st has a code that ends its lock.
 func (c *Conversation) Recoverable(st mfa.State) bool {
 	now := c.deps.Now()
-	return c.cfg.Lockout.Recovery && st.LockedBy == "" &&
+	_, _, isLocked := st.Locked(now) // else only what is counted apart is
+	return isLocked && c.cfg.Lockout.Recovery && st.LockedBy == "" &&
 		st.Recovery != nil && now.Before(st.Recovery.Expires) && st.Recovery.Tries < c.recoveryTries(st)
 }
 

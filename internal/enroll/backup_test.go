@@ -139,7 +139,7 @@ func TestRestoreRewindsNothing(t *testing.T) {
 func TestRestoreKnowsAllOfState(t *testing.T) {
 	merged := []string{
 		"Failures", "LockedUntil", "LockedHard", "TOTPStep", "BackupID", "BackupUsed", "EnrollSince",
-		"LockedBy", "LockedFor", "MethodFailures", "MustChangePassword", "Since", "Epoch",
+		"LockedBy", "LockedFor", "MethodFailures", "Apart", "MustChangePassword", "Since", "Epoch",
 	}
 	left := []string{"UID", "Sends", "PlaceSends", "Pending", "Ended", "Enrolling", "Invited", "Sessions", "Recovery", "LockMails", "Seen", "Told"}
 	for field := range reflect.TypeFor[mfa.State]().Fields() {

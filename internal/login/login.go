@@ -84,6 +84,9 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	l := e.attempt(e.deps.Asker.Converse(acct, OriginOf(req), far), firstFactors(req))
 	l.Presence = presence(req)
 	l.Called(req.User)
+	if req.UID != 0 {
+		l.CountApart()
+	}
 	ctx, done := l.Begin(ctx)
 	defer done()
 	var v mfa.Verdict

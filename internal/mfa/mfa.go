@@ -278,7 +278,9 @@ type State struct {
 	EnrollSince *time.Time    `json:"enroll_since,omitempty"` // when enrolling was asked for first
 	Sessions    []Session     `json:"sessions,omitempty"`     // logins that are remembered
 
-	MethodFailures     map[Method]int   `json:"method_failures,omitempty"`      // wrong codes of a method since its last right one
+	MethodFailures map[Method]int `json:"method_failures,omitempty"` // wrong codes of a method since its last right one
+	Apart          *Tally         `json:"apart,omitempty"`           // wrong codes in what peers that are not root asked
+
 	LockedBy           string           `json:"locked_by,omitempty"`            // the administrator who locked; empty: wrong codes did
 	Recovery           *Recovery        `json:"recovery,omitempty"`             // a code that ends the lock
 	LockMails          []time.Time      `json:"lock_mails,omitempty"`           // mails about locks of the last day
@@ -289,6 +291,15 @@ type State struct {
 
 	LockedFor Duration   `json:"locked_for,omitzero"` // how long LockedUntil was ahead when it was set
 	Since     *time.Time `json:"since,omitempty"`     // nothing is known of what was used before: all of it counts as used
+}
+
+// A Tally is wrong codes that are counted apart, and what they led to; see State for
+// the fields.
+type Tally struct {
+	Failures       []time.Time    `json:"failures,omitempty"`
+	LockedUntil    *time.Time     `json:"locked_until,omitempty"`
+	LockedHard     bool           `json:"locked_hard,omitempty"`
+	MethodFailures map[Method]int `json:"method_failures,omitempty"`
 }
 
 // A Recovery is a code that was mailed at a lock and ends it, once. The code itself
