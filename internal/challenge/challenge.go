@@ -83,18 +83,19 @@ type Conversation struct {
 	Presence Presence
 
 	p            mfa.Prompter
-	names        []string // by which whoever logs in, and where, is called; no answer that is one is an attempt
-	wrong        int      // codes typed here that were wrong
-	prompts      int      // asked so far
-	arrived      Target   // the way of the last code that was sent and typed back
-	lockTold     bool     // a mail about a lock went out
-	mustChange   bool     // at the right code, a password change was due
-	unprivileged bool     // wrong codes are counted apart; see CountApart
-	setup        bool     // what is asked for is not set up yet
-	building     string   // ID of the setup, once it has begun
-	seen         *seen    // what it builds upon; nil: an administrator's
-	news         string   // to be said at the next prompt
-	unanswered   error    // of a prompt: nobody is let in any more
+	names        []string       // by which whoever logs in, and where, is called; no answer that is one is an attempt
+	wrong        int            // codes typed here that were wrong
+	prompts      int            // asked so far
+	arrived      Target         // the way of the last code that was sent and typed back
+	lockTold     bool           // a mail about a lock went out
+	mustChange   bool           // at the right code, a password change was due
+	decoy        mfa.Enrollment // what who is no account seems to have
+	unprivileged bool           // wrong codes are counted apart; see CountApart
+	setup        bool           // what is asked for is not set up yet
+	building     string         // ID of the setup, once it has begun
+	seen         *seen          // what it builds upon; nil: an administrator's
+	news         string         // to be said at the next prompt
+	unanswered   error          // of a prompt: nobody is let in any more
 }
 
 // A Presence says whether there is somebody to answer a prompt, as far as it can be
@@ -116,6 +117,10 @@ func (a *Asker) Converse(acct *store.Account, origin mfa.Origin, p mfa.Prompter)
 
 // Called says by which other name the user is called, such as what was typed.
 func (c *Conversation) Called(name string) { c.names = append(c.names, name) }
+
+// Pretend says what who is no account seems to have set up, so that they are told
+// of a lock like others. Nothing is sent to them.
+func (c *Conversation) Pretend(decoy mfa.Enrollment) { c.decoy = decoy }
 
 // isName says whether an answer is a name that a program may give in place of a
 // code.

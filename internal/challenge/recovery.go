@@ -90,7 +90,7 @@ func (c *Conversation) lockAdvice(code string) string {
 // mailbox returns the enrollment of who can be told by mail.
 func (c *Conversation) mailbox(ctx context.Context) (mfa.Enrollment, bool) {
 	if c.Account.IsNobody() {
-		return mfa.Enrollment{}, false
+		return c.decoy, c.decoy.Email != nil
 	}
 	en, err := c.deps.Records.Enrollment(ctx, c.Account.ID.Name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {

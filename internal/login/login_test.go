@@ -134,6 +134,7 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 	}
 	d.engine = New(cfg.policy, Deps{
 		Records: records, Asker: d.asker, Enroll: d.enrol, Key: key, Audit: au, Log: log, Lookup: lookup, Groups: d.groups, Now: d.clock,
+		Strangers: store.NewStrangers(),
 	})
 	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com"}})
 	return d
