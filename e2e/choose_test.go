@@ -99,7 +99,7 @@ func TestResendBeforeAndAfterItsTime(t *testing.T) {
 	second := s.code(alice, 3)
 	if first != second {
 		c.send(first)
-		c.expect(t, `not right[^\0]*`+codeOrMenu)
+		c.expect(t, `older one[^\0]*`+codeOrMenu)
 	}
 	c.send(second)
 	c.expectIn(t)
