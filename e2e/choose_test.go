@@ -99,7 +99,7 @@ func TestResendBeforeAndAfterItsTime(t *testing.T) {
 	second := s.code(alice, 3)
 	if first != second {
 		c.send(first)
-		c.expect(t, `not right[^\0]*`+codeOrMenu)
+		c.expect(t, `older one[^\0]*`+codeOrMenu)
 	}
 	c.send(second)
 	c.expectIn(t)
@@ -200,7 +200,7 @@ func TestBackupCode(t *testing.T) {
 		use(codes[0]).expect(t, `used already[^\0]*`+backupPrompt)
 	})
 	t.Run("wrong", func(t *testing.T) {
-		use("2222-2222-2222").expect(t, `not right[^\0]*`+backupPrompt)
+		use("2222-2222-2222-2222").expect(t, `not right[^\0]*`+backupPrompt)
 	})
 	if told := s.notices(alice); len(told) != 0 {
 		t.Errorf("mails before there are few codes: %v", told)

@@ -77,7 +77,7 @@ func TestSixtyColumnsAndFewMessages(t *testing.T) {
 		c.expect(t, emailPrompt)
 		c.send(alice.email)
 		c.expect(t, codePrompt(alice))
-		for _, line := range []string{"", "r", "000000x", "m"} {
+		for _, line := range []string{"", "r", "000000", "m"} {
 			c.send(line)
 			if line != "m" {
 				c.expect(t, codeWanted)
@@ -140,16 +140,16 @@ func TestSixtyColumnsAndFewMessages(t *testing.T) {
 		c.send("r")
 		c.expect(t, codeOrMenu)
 		for range 2 {
-			c.send("000000x")
+			c.send("000000")
 			c.expect(t, codeOrMenu)
 		}
-		c.send("000000x")
+		c.send("000000")
 		c.expectOut(t)
 	})
 	screen("lock", login, func(c *terminal) {
 		for range 2 {
 			c.expect(t, codeOrMenu)
-			c.send("000000x")
+			c.send("000000")
 		}
 		c.expectOut(t)
 	})

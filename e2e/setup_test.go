@@ -82,7 +82,7 @@ func (c *terminal) pick(t testing.TB, words, behind string) string {
 }
 
 // backupLine matches what shows backup codes.
-var backupLine = regexp.MustCompile(`[2-9a-y]{4}-[2-9a-y]{4}-[2-9a-y]{4}`)
+var backupLine = regexp.MustCompile(`[2-9a-y]{4}(?:-[2-9a-y]{4}){3}`)
 
 // keep waits for the backup codes at the end of a setup, says that they are kept
 // and returns them.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -82,6 +83,15 @@ func viewRows(v enroll.View) [][2]any {
 	}
 	if v.MustChangePassword {
 		rows = append(rows, [2]any{"password", "the next login demands that it is changed"})
+	}
+	if a := v.Apart; a != nil && a.Locked {
+		apart := "until unlocked"
+		if a.LockedUntil != nil {
+			apart = "until " + a.LockedUntil.Local().Format(time.DateTime)
+		}
+		rows = append(rows, [2]any{"locked apart", apart + ", for programs that are not root (screen locks, mfactl); logins are not"})
+	} else if a != nil && a.Failures > 0 {
+		rows = append(rows, [2]any{"failures apart", fmt.Sprintf("%d, in what programs that are not root asked", a.Failures)})
 	}
 	return append(rows,
 		[2]any{"locked", locked},

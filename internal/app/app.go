@@ -81,7 +81,10 @@ type App struct {
 	audit   *audit.Log
 	metrics *metrics.Metrics
 	started time.Time
-	pam     *server.PAM
+
+	strangers *store.Strangers
+
+	pam *server.PAM
 
 	rotating sync.Mutex    // held while the key or its file changes
 	rotated  chan struct{} // has room for one word that it did
@@ -187,7 +190,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if opts.sweepFirst == 0 {
 		opts.sweepFirst = sweepFirst
 	}
-	a := &App{live: challenge.NewLive(), opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version), rotated: make(chan struct{}, 1)}
+	a := &App{strangers: store.NewStrangers(), live: challenge.NewLive(), opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version), rotated: make(chan struct{}, 1)}
 	// A message is given up while there is time left to tell so in its login.
 	sender := a.metrics.Sends(hurried{deliver.Retry(a.metrics.Attempts(a.carrier), retryBase, retryLimit)})
 	a.queue = deliver.NewQueue(sender, time.Duration(cfg.Server.LoginTimeout)*4/5)
@@ -284,6 +287,7 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 		Records: a.records, Asker: s.asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,
 		Lookup: nss.Lookup, Groups: nss.Groups{}, Now: a.opts.Now, Aliases: a.aliases,
 		ChangesPassword: a.opts.ChangesPassword,
+		Strangers: a.strangers,
 	})
 	return s, nil
 }

@@ -243,7 +243,7 @@ func TestStopLetsLoginsEnd(t *testing.T) {
 	m.expect(wire.Prompt, "Code: ")
 	r.end()
 	r.await("STOPPING=1")
-	m.answer("wrong")
+	m.answer("990099")
 	m.expect(wire.Prompt, "That code is not right.")
 	m.answer(code(t, r.cfg.Email.Outbox.Path, 1))
 	m.expect(wire.Done, "s")

@@ -89,7 +89,7 @@ func TestEveryLoginHasOneLine(t *testing.T) {
 		}},
 		{mfa.WrongCode, "cannot be asked", func() *module {
 			m := prompted()
-			m.answer("wrong")
+			m.answer("990099")
 			m.expect(wire.Prompt, "not right")
 			m.send(giveUp)
 			return m

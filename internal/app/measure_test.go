@@ -66,7 +66,7 @@ func TestMetrics(t *testing.T) {
 			if text := r.scrape(listen); !strings.Contains(text, "\nmfa_conversations 1\n") {
 				t.Error("a login under way is not counted")
 			}
-			m.answer("wrong")
+			m.answer("990099")
 			m.expect(wire.Prompt, "not right")
 			m.answer(code(t, cfg.Email.Outbox.Path, 1))
 			m.expect(wire.Done, "s")

@@ -18,6 +18,7 @@ import (
 
 	"mfa/internal/audit"
 	"mfa/internal/deliver"
+	"mfa/internal/factor"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/store"
@@ -51,6 +52,7 @@ type Asker struct {
 	deps   Deps
 	live   *Live
 	argons chan struct{} // room for as many Argon2id at once
+	turns  turns         // one costly answer of a user at a time
 }
 
 // maxArgons bounds the memory that guesses at backup codes take: 19 MiB each.
@@ -80,17 +82,20 @@ type Conversation struct {
 	// Presence is what is known of whether anybody is there to answer.
 	Presence Presence
 
-	p          mfa.Prompter
-	wrong      int    // codes typed here that were wrong
-	prompts    int    // asked so far
-	arrived    Target // the way of the last code that was sent and typed back
-	lockTold   bool   // a mail about a lock went out
-	mustChange bool   // at the right code, a password change was due
-	setup      bool   // what is asked for is not set up yet
-	building   string // ID of the setup, once it has begun
-	seen       *seen  // what it builds upon; nil: an administrator's
-	news       string // to be said at the next prompt
-	unanswered error  // of a prompt: nobody is let in any more
+	p            mfa.Prompter
+	names        []string       // by which whoever logs in, and where, is called; no answer that is one is an attempt
+	wrong        int            // codes typed here that were wrong
+	prompts      int            // asked so far
+	arrived      Target         // the way of the last code that was sent and typed back
+	lockTold     bool           // a mail about a lock went out
+	mustChange   bool           // at the right code, a password change was due
+	decoy        mfa.Enrollment // what who is no account seems to have
+	unprivileged bool           // wrong codes are counted apart; see CountApart
+	setup        bool           // what is asked for is not set up yet
+	building     string         // ID of the setup, once it has begun
+	seen         *seen          // what it builds upon; nil: an administrator's
+	news         string         // to be said at the next prompt
+	unanswered   error          // of a prompt: nobody is let in any more
 }
 
 // A Presence says whether there is somebody to answer a prompt, as far as it can be
@@ -106,8 +111,23 @@ const (
 
 // Converse begins a conversation over p.
 func (a *Asker) Converse(acct *store.Account, origin mfa.Origin, p mfa.Prompter) *Conversation {
-	return &Conversation{Asker: a, Account: acct, Origin: origin, p: p}
+	names := []string{acct.ID.Name, origin.Service, a.cfg.Host}
+	return &Conversation{Asker: a, Account: acct, Origin: origin, p: p, names: names}
 }
+
+// Called says by which other name the user is called, such as what was typed.
+func (c *Conversation) Called(name string) { c.names = append(c.names, name) }
+
+// Pretend says what who is no account seems to have set up, so that they are told
+// of a lock like others. Nothing is sent to them.
+func (c *Conversation) Pretend(decoy mfa.Enrollment) { c.decoy = decoy }
+
+// isName says whether an answer is a name that a program may give in place of a
+// code.
+func (c *Conversation) isName(answer string) bool { return factor.IsName(answer, c.names...) }
+
+const adviceName = "a name was given in place of a code; nothing was counted. Programs that answer every visible prompt " +
+	"with the user's name (dovecot, OpenVPN and FreeRADIUS by default) hold no conversation and cannot ask for a code: pam_mfa(8) tells which can"
 
 // MustChangePassword says whether the right code given here found a demand to
 // change the password standing.

@@ -30,9 +30,23 @@ type checked struct {
 func (c *Conversation) check(ctx context.Context, q Question, answer string) (checked, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
+	if q.Costly {
+		leave, err := c.turns.take(ctx, c.Account.ID.Name)
+		if err != nil {
+			return checked{}, err
+		}
+		defer leave()
+		st, err := c.Account.State(ctx)
+		if err != nil {
+			return checked{}, err
+		}
+		if res, shut := c.shut(st, q.Method); shut {
+			return res, nil
+		}
+	}
 	match, err := q.Match(ctx, answer)
-	if err != nil {
-		return checked{}, err
+	if err != nil || match == nil {
+		return checked{Result: None}, err
 	}
 	var res checked
 	err = c.Account.Update(ctx, func(st *mfa.State) error {
@@ -47,21 +61,35 @@ func (c *Conversation) check(ctx context.Context, q Question, answer string) (ch
 	if err != nil {
 		return res, err
 	}
-	if res.Result == Wrong && !res.wasLocked && !res.wasDisabled {
+	switch {
+	case res.Result != Wrong || res.wasLocked || res.wasDisabled:
+	case c.setup:
+		c.wrong++ // this conversation is bounded, and nothing else
+	default:
 		c.failed(ctx, q.Method, res)
 	}
 	c.mustChange = res.mustChange
 	return res, nil
 }
 
-// decide is what check does to a state.
+// shut says whether no answer is looked at, and why.
+func (c *Conversation) shut(st mfa.State, m mfa.Method) (res checked, shut bool) {
+	if told, locked := c.Locked(st); locked {
+		return checked{wasLocked: true, lockText: told}, true
+	}
+	if !c.setup && c.disabled(st, m) {
+		return checked{wasDisabled: true}, true
+	}
+	return checked{}, false
+}
+
+// decide is what check does to a state. A wrong code of what is being set up is
+// not counted: there is nothing yet that a guess could open, and who is not
+// enrolled must not be locked by a slip.
 func (c *Conversation) decide(st *mfa.State, m mfa.Method, match Match) (res checked) {
 	now := c.deps.Now()
-	if _, _, locked := st.Locked(now); locked {
-		return checked{wasLocked: true, lockText: TextLocked(*st, now)}
-	}
-	if !c.setup && st.Disabled(m) {
-		return checked{wasDisabled: true}
+	if res, shut := c.shut(*st, m); shut {
+		return res
 	}
 	st.LockedUntil, st.LockedBy, st.LockedFor = nil, "", 0
 	switch res.Result = match(st, now); res.Result {
@@ -69,10 +97,15 @@ func (c *Conversation) decide(st *mfa.State, m mfa.Method, match Match) (res che
 		c.succeed(st, m, now)
 		res.mustChange = st.MustChangePassword
 	case Wrong:
-		res.disabled = c.countMethod(st, m)
-		if res.left = c.cfg.Lockout.fail(st, now); res.left == 0 {
-			res.lockText = TextLocked(*st, now)
+		if c.setup {
+			res.left = maxTries
+			break
 		}
+		c.counting(st, func(counted *mfa.State) {
+			res.disabled = countMethod(counted, m)
+			res.left = c.cfg.Lockout.fail(counted, now)
+		})
+		res.lockText, _ = c.Locked(*st)
 	}
 	return res
 }
@@ -80,20 +113,22 @@ func (c *Conversation) decide(st *mfa.State, m mfa.Method, match Match) (res che
 // succeed forgets what a right code of the method makes good, and no more: the
 // wrong codes of another method stay counted.
 func (c *Conversation) succeed(st *mfa.State, m mfa.Method, now time.Time) {
-	st.Failures = nil
-	DropRecovery(st, now)
-	if !c.setup {
-		delete(st.MethodFailures, m)
+	c.counting(st, func(counted *mfa.State) {
+		counted.Failures = nil
+		if !c.setup {
+			delete(counted.MethodFailures, m)
+		}
+	})
+	if c.unprivileged {
+		return
 	}
+	DropRecovery(st, now)
 	st.Seen = see(st.Seen, c.Origin.Address)
 }
 
 // countMethod counts a wrong code of a method and says whether it was the last that
-// the method takes. A method that is being set up is not the one that was.
-func (c *Conversation) countMethod(st *mfa.State, m mfa.Method) (disabled bool) {
-	if c.setup {
-		return false
-	}
+// the method takes.
+func countMethod(st *mfa.State, m mfa.Method) (disabled bool) {
 	if st.MethodFailures == nil {
 		st.MethodFailures = map[mfa.Method]int{}
 	}
@@ -106,14 +141,21 @@ func (c *Conversation) failed(ctx context.Context, method mfa.Method, res checke
 	c.wrong++
 	ev := c.Event(audit.Failed)
 	ev.Method = string(method)
+	if c.unprivileged {
+		ev.Reason = reasonApart
+	}
 	c.deps.Audit.Record(ev)
 	if res.left == 0 {
 		ev.Event = audit.Locked
 		c.deps.Audit.Record(ev)
 		c.deps.Log.Warn("second factor locked after wrong codes; mfactl unlock ends it", "user", c.Account.ID.Name,
 			"lock", res.lockText, "service", c.Origin.Service, "address", c.Origin.Address)
-		c.live.end(c.Account.ID.Name, c, ended(res.lockText, "locked by wrong codes elsewhere"))
-		c.tellLocked(ctx)
+		if c.unprivileged {
+			c.tellLockedApart(ctx)
+		} else {
+			c.live.end(c.Account.ID.Name, c, ended(res.lockText, "locked by wrong codes elsewhere"))
+			c.tellLocked(ctx)
+		}
 	}
 	if res.disabled {
 		ev.Event = audit.Disabled
@@ -123,7 +165,7 @@ func (c *Conversation) failed(ctx context.Context, method mfa.Method, res checke
 	}
 }
 
-// Enabled returns those of methods that st has not disabled.
-func Enabled(st mfa.State, methods []mfa.Method) []mfa.Method {
-	return slices.DeleteFunc(slices.Clone(methods), st.Disabled)
+// Enabled returns those of methods that st has not disabled for this conversation.
+func (c *Conversation) Enabled(st mfa.State, methods []mfa.Method) []mfa.Method {
+	return slices.DeleteFunc(slices.Clone(methods), func(m mfa.Method) bool { return c.disabled(st, m) })
 }

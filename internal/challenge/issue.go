@@ -117,9 +117,9 @@ func (c *Conversation) arrange(st *mfa.State, to Target, code string, again bool
 	}
 	p := factor.NewPending(c.deps.Key, c.Account.ID, c.Origin, to.Method, to.To, code, now, cfg.lifetime())
 	if i >= 0 {
-		st.Pending = slices.Delete(st.Pending, i, i+1)
+		end(st, i, mfa.CodeReplaced, now)
 	}
-	st.Pending = makeRoom(st.Pending, st.Seen)
+	makeRoom(st, now)
 	st.Pending = append(st.Pending, p)
 	if c.apart(st) {
 		st.PlaceSends = append(st.PlaceSends, mfa.PlaceSend{Origin: p.Origin, At: now})
@@ -160,14 +160,13 @@ func (c *Conversation) noneFor(st *mfa.State, now time.Time) time.Duration {
 	return 0
 }
 
-// makeRoom drops codes until there is room for one more: the oldest first, those
+// makeRoom ends codes until there is room for one more: the oldest first, those
 // from where the user was seen last.
-func makeRoom(pending []mfa.PendingCode, seen []string) []mfa.PendingCode {
-	for len(pending) >= maxPending {
-		i := slices.IndexFunc(pending, func(p mfa.PendingCode) bool { return !familiar(seen, addressOf(p.Origin)) })
-		pending = slices.Delete(pending, max(0, i), max(0, i)+1)
+func makeRoom(st *mfa.State, now time.Time) {
+	for len(st.Pending) >= maxPending {
+		i := slices.IndexFunc(st.Pending, func(p mfa.PendingCode) bool { return !familiar(st.Seen, addressOf(p.Origin)) })
+		end(st, max(0, i), mfa.CodeReplaced, now)
 	}
-	return pending
 }
 
 // addressOf returns the address of what mfa.Origin.String wrote.
@@ -177,16 +176,13 @@ func addressOf(origin string) string {
 	return address
 }
 
-// sweep forgets what is too old to matter. A code that expired is kept for
-// another lifetime, so that who types it late is told so.
+// sweep forgets what is too old to matter.
 func sweep(st *mfa.State, now time.Time, cfg CodeConfig) {
 	st.Sends = within(st.Sends, now, cfg.SendWindow)
 	st.PlaceSends = slices.DeleteFunc(st.PlaceSends, func(s mfa.PlaceSend) bool {
 		return !s.At.After(now.Add(-time.Duration(cfg.SendWindow)))
 	})
-	st.Pending = slices.DeleteFunc(st.Pending, func(p mfa.PendingCode) bool {
-		return now.After(p.Expires.Add(cfg.lifetime()))
-	})
+	sweepEnded(st, now)
 }
 
 // pending finds the code that was sent for this origin to this target, or -1.

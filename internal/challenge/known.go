@@ -58,16 +58,20 @@ func (c *Conversation) TOTPCode(text string, isNew bool, current func(context.Co
 			if _, err := otp.Code(secret, 0, p); err != nil {
 				return nil, fmt.Errorf("use totp of %q: %w", c.Account.ID.Name, err)
 			}
+			code, ok := factor.Digits(answer, p.Digits, p.Digits)
+			if !ok {
+				return nil, nil
+			}
 			return func(st *mfa.State, now time.Time) Result {
 				if isNew {
 					c.NewApp(st, now, p.Period)
-					return c.spendTOTP(st, now, secret, 0, answer, p)
+					return c.spendTOTP(st, now, secret, 0, code, p)
 				}
 				last, ok := c.lastStep(st, t, now)
 				if !ok {
 					return Doubted
 				}
-				return c.spendTOTP(st, now, secret, last, answer, p)
+				return c.spendTOTP(st, now, secret, last, code, p)
 			}, nil
 		},
 	}
@@ -113,8 +117,8 @@ func (a *Asker) NewApp(st *mfa.State, now time.Time, period time.Duration) {
 
 // spendTOTP accepts a step once and never an older one. The step is kept as it was
 // accepted, even if a greater one was stored that cannot be believed.
-func (c *Conversation) spendTOTP(st *mfa.State, now time.Time, secret []byte, last int64, answer string, p otp.Params) Result {
-	step, res, err := factor.CheckTOTP(secret, answer, now, last, c.cfg.TOTP.Skew, p)
+func (c *Conversation) spendTOTP(st *mfa.State, now time.Time, secret []byte, last int64, code string, p otp.Params) Result {
+	step, res, err := factor.CheckTOTP(secret, code, now, last, c.cfg.TOTP.Skew, p)
 	switch {
 	case err != nil:
 		return Wrong // the parameters were checked before
@@ -131,12 +135,15 @@ func (c *Conversation) spendTOTP(st *mfa.State, now time.Time, secret []byte, la
 // an answer comes.
 func (c *Conversation) BackupCode(current func(context.Context) (mfa.BackupSet, error)) Question {
 	return Question{
-		Method: mfa.Backup, Text: textBackup, End: EndBackup, Spent: textBackupSpent,
+		Method: mfa.Backup, Costly: true, Text: textBackup, End: EndBackup, Spent: textBackupSpent,
 		Hint: func() string { return textBackup },
 		Match: func(ctx context.Context, answer string) (Match, error) {
 			set, err := current(ctx)
 			if err != nil {
 				return nil, err
+			}
+			if _, shaped := factor.BackupCode(set, answer); !shaped {
+				return nil, nil
 			}
 			index, ok, err := c.matchBackup(ctx, set, answer)
 			if err != nil {

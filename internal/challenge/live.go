@@ -186,7 +186,7 @@ func (c *Conversation) CheckState(st mfa.State) error {
 	if c.seen == nil {
 		return nil
 	}
-	if _, _, locked := st.Locked(c.deps.Now()); locked || st.Epoch != c.seen.epoch {
+	if _, locked := c.Locked(st); locked || st.Epoch != c.seen.epoch {
 		return ErrChanged
 	}
 	return nil

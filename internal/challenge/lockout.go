@@ -56,8 +56,12 @@ func (a *Asker) Unlock(ctx context.Context, user, actor string) (wasLocked bool,
 	ahead := err == nil && len(stored.Ahead(now)) > 0
 	restarted, err := a.deps.Records.RestartState(ctx, id, now, func(st *mfa.State) error {
 		_, _, wasLocked = st.Locked(now)
+		if t := st.Apart; t != nil {
+			_, _, apart := t.Locked(now)
+			wasLocked = wasLocked || apart
+		}
 		late := st.TOTPStep > otp.Step(now, period)+int64(a.cfg.TOTP.Skew)
-		if !wasLocked && st.LockedUntil == nil && len(st.Failures) == 0 && !late && !ahead {
+		if !wasLocked && st.LockedUntil == nil && len(st.Failures) == 0 && st.Apart == nil && !late && !ahead {
 			return errNothingToUnlock
 		}
 		st.Unlock()

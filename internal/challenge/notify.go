@@ -10,7 +10,7 @@ import (
 // Notify tells the user by mail what became of their second factor, at the
 // address en has confirmed; without one nobody is told.
 func (c *Conversation) Notify(en mfa.Enrollment, subject, what, advice string) {
-	if en.Email == nil || en.Email.Confirmed.IsZero() {
+	if en.Email == nil || en.Email.Confirmed.IsZero() || c.Account.IsNobody() {
 		return
 	}
 	m := deliver.Notice{

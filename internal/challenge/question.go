@@ -19,16 +19,21 @@ const (
 	EndRecovery   = "Recovery code: "
 )
 
-// A Result is what an answer turned out to be. The zero value is a wrong code.
+// A Result is what an answer turned out to be. The zero value is a wrong code, the
+// only one that is counted.
 type Result uint8
 
 // The results.
 const (
-	Wrong   Result = iota // counted
-	Right                 // and spent
-	Expired               // right, but too late; not counted
-	Spent                 // right, but used before; not counted
-	Doubted               // not looked at: the clock may be wrong; not counted
+	Wrong     Result = iota // counted
+	Right                   // and spent
+	None                    // cannot be a code
+	Spent                   // was right, and is used
+	Expired                 // was right, and is too old
+	Replaced                // was right, and a newer one was sent
+	Void                    // was right, and was given up
+	Elsewhere               // is right for another login
+	Doubted                 // not looked at: the clock may be wrong
 )
 
 // A Match looks at an answer within the update that counts it. It spends what it
@@ -44,8 +49,12 @@ type Question struct {
 
 	// Keys are answers that leave the question, such as "m".
 	Keys []string
-	// Match prepares the look at an answer: what is slow, or may fail.
+	// Match prepares the look at an answer: what is slow, or may fail. It returns
+	// nil for what has not the shape of a code.
 	Match func(ctx context.Context, answer string) (Match, error)
+	// Costly says that Match takes long: of one user one answer is looked at at a
+	// time, and none while they are locked.
+	Costly bool
 	// Resend sends another code and returns what to say; nil: nothing is sent.
 	Resend func(ctx context.Context) (text string, err error)
 	// News returns what is to be said once at the next prompt, or ""; nil: never.
@@ -70,6 +79,10 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 	}
 	text, idle := q.Text, 0
 	for {
+		if idle == maxIdle {
+			c.Say(ctx, mfa.Failure, TextStopped)
+			return verdict(c.refusal(mfa.NoConversation), "only answers that are no attempt")
+		}
 		if said, err := q.undelivered(); err != nil {
 			c.Say(ctx, mfa.Failure, said)
 			if slices.Contains(q.Keys, "m") {
@@ -88,10 +101,7 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 		end()
 		if errors.Is(err, mfa.ErrPasswordTyped) {
 			c.advise("the password was given in place of a code; nothing was counted")
-			if idle++; idle == maxIdle {
-				return verdict(c.refusal(mfa.NoConversation), "only answers that are no attempt")
-			}
-			text = textWasPassword
+			idle, text = idle+1, textWasPassword
 			continue
 		}
 		if err != nil {
@@ -104,13 +114,14 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 
 		switch lower := strings.ToLower(answer); {
 		case answer == "":
-			if idle++; idle == maxIdle {
-				return verdict(c.refusal(mfa.NoConversation), "only answers that are no attempt")
-			}
-			text = q.Hint()
+			idle, text = idle+1, q.Hint()
 			continue
 		case slices.Contains(q.Keys, lower):
 			return lower, mfa.Verdict{}, nil
+		case c.isName(answer):
+			c.advise(adviceName)
+			idle, text = idle+1, textWasName+" "+q.Hint()
+			continue
 		case lower == "m":
 			text = q.noOther()
 			continue
@@ -143,20 +154,14 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 			return verdict(mfa.Exhausted, "method disabled")
 		case res.Result == Right:
 			return verdict(mfa.Accepted, "right code")
-		case res.Result == Expired:
-			text = textExpired
-			continue
 		case res.Result == Doubted:
 			c.Say(ctx, mfa.Failure, textClock)
 			if slices.Contains(q.Keys, "m") {
 				return "m", mfa.Verdict{}, nil
 			}
 			return verdict(c.refusal(mfa.Unavailable), "the clock may be wrong")
-		case res.Result == Spent:
-			if idle++; idle == maxIdle {
-				return verdict(c.refusal(mfa.WrongCode), "codes that were used before")
-			}
-			text = q.Spent
+		case res.Result != Wrong:
+			idle, text = idle+1, q.why(res.Result)
 			continue
 		case res.disabled:
 			c.Say(ctx, mfa.Failure, textWrongCode+"\n"+TextDisabled)
@@ -170,6 +175,23 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 		}
 		idle, text = 0, textWrong(min(res.left, maxTries-c.wrong))
 	}
+}
+
+// why is what is said to an answer that is neither right nor counted.
+func (q Question) why(r Result) string {
+	switch r {
+	case Spent:
+		return q.Spent
+	case Expired:
+		return textExpired
+	case Replaced:
+		return textReplaced
+	case Void:
+		return textVoid
+	case Elsewhere:
+		return textElsewhere
+	}
+	return textNoCode + " " + q.Hint()
 }
 
 func (q Question) undelivered() (string, error) {

@@ -90,7 +90,7 @@ func (c *Conversation) lockAdvice(code string) string {
 // mailbox returns the enrollment of who can be told by mail.
 func (c *Conversation) mailbox(ctx context.Context) (mfa.Enrollment, bool) {
 	if c.Account.IsNobody() {
-		return mfa.Enrollment{}, false
+		return c.decoy, c.decoy.Email != nil
 	}
 	en, err := c.deps.Records.Enrollment(ctx, c.Account.ID.Name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -104,19 +104,19 @@ func (c *Conversation) mailbox(ctx context.Context) (mfa.Enrollment, bool) {
 // factor is still to be proven. Else it tells of the lock.
 func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, error) {
 	locked := mfa.Verdict{Outcome: mfa.Exhausted, Reason: "locked"}
-	told := TextLocked(st, c.deps.Now())
+	told, _ := c.Locked(st)
 	en, ok := c.mailbox(ctx)
 	if !ok || !c.Recoverable(st) {
 		c.Say(ctx, mfa.Failure, told)
 		return locked, nil
 	}
 	text := fmt.Sprintf("%s\nA recovery code was sent to %s. It ends the lock.", told, deliver.Mask(en.Email.Address))
-	for range maxTries {
+	for tries, idle := 0, 0; tries < maxTries && idle < maxIdle; {
 		answer, err := c.Line(ctx, c.codeKind(), text+"\n"+EndRecovery)
 		switch {
 		case errors.Is(err, mfa.ErrPasswordTyped):
 			c.advise("the password was given in place of a recovery code; nothing was counted")
-			text = textWasPassword
+			idle, text = idle+1, textWasPassword
 			continue
 		case err != nil && ctx.Err() == nil:
 			c.Say(ctx, mfa.Failure, told)
@@ -126,6 +126,13 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 		case answer == "":
 			c.Say(ctx, mfa.Failure, TextStopped)
 			return locked, nil
+		case c.isName(answer):
+			c.advise(adviceName)
+			idle, text = idle+1, textWasName
+			continue
+		case !factor.IsRecoveryCode(answer):
+			idle, text = idle+1, textNoRecovery
+			continue
 		}
 		switch right, void, err := c.checkRecovery(ctx, answer); {
 		case err != nil:
@@ -136,7 +143,7 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 			c.Say(ctx, mfa.Failure, "That code is not right. "+told)
 			return locked, nil
 		}
-		text = "That code is not right. An empty line ends this login."
+		tries, text = tries+1, "That code is not right. An empty line ends this login."
 	}
 	c.Say(ctx, mfa.Failure, TextStopped)
 	return locked, nil
@@ -145,7 +152,8 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 // Recoverable says whether st has a code that ends its lock.
 func (c *Conversation) Recoverable(st mfa.State) bool {
 	now := c.deps.Now()
-	return c.cfg.Lockout.Recovery && st.LockedBy == "" &&
+	_, _, isLocked := st.Locked(now) // else only what is counted apart is
+	return isLocked && c.cfg.Lockout.Recovery && st.LockedBy == "" &&
 		st.Recovery != nil && now.Before(st.Recovery.Expires) && st.Recovery.Tries < c.recoveryTries(st)
 }
 

@@ -245,7 +245,9 @@ func (c *Conversation) withdraw(p mfa.PendingCode) {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
 	err := c.Account.Update(ctx, func(st *mfa.State) error {
-		st.Pending = slices.DeleteFunc(st.Pending, p.Same)
+		if i := slices.IndexFunc(st.Pending, p.Same); i >= 0 {
+			end(st, i, mfa.CodeVoid, c.deps.Now())
+		}
 		return nil
 	})
 	if err != nil {

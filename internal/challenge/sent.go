@@ -2,7 +2,6 @@ package challenge
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"mfa/internal/deliver"
@@ -52,9 +51,13 @@ func (c *Conversation) SentCode(ctx context.Context, to Target) (Question, *mfa.
 
 // sentQuestion asks for the code that cur is, and has no text yet.
 func (c *Conversation) sentQuestion(to Target, cur *issued) Question {
-	q := Question{Method: to.Method, End: EndCode}
+	q := Question{Method: to.Method, End: EndCode, Spent: textSentSpent}
 	q.Match = func(_ context.Context, answer string) (Match, error) {
-		return func(st *mfa.State, now time.Time) Result { return c.spend(st, now, to, answer) }, nil
+		code, ok := factor.Digits(answer, minDigits, maxDigits)
+		if !ok {
+			return nil, nil
+		}
+		return func(st *mfa.State, now time.Time) Result { return c.spend(st, now, to, code) }, nil
 	}
 	q.Resend = func(ctx context.Context) (string, error) {
 		next, err := c.issue(ctx, to, true)
@@ -79,20 +82,21 @@ func (c *Conversation) sentQuestion(to Target, cur *issued) Question {
 	return q
 }
 
-// spend says what answer is to the code that was sent, and uses it up.
-func (c *Conversation) spend(st *mfa.State, now time.Time, to Target, answer string) Result {
+// spend says what code, of digits, is to the one that was sent, and uses it up.
+func (c *Conversation) spend(st *mfa.State, now time.Time, to Target, code string) Result {
 	i := c.pending(st, to)
-	if i < 0 || !factor.CodeMatches(c.deps.Key, c.Account.ID, st.Pending[i], answer) {
-		return Wrong
+	if i < 0 || !factor.CodeMatches(c.deps.Key, c.Account.ID, st.Pending[i], code) {
+		return c.miss(st, now, i, code)
 	}
-	code := st.Pending[i]
-	st.Pending = slices.Delete(st.Pending, i, i+1)
-	if !now.Before(code.Expires) {
+	p := st.Pending[i]
+	if !now.Before(p.Expires) {
+		end(st, i, mfa.CodeExpired, now)
 		return Expired
 	}
-	c.arrived = Target{Method: code.Method, To: code.To}
-	if code.Via != "" {
-		c.arrived = Target{Method: mfa.Email, To: code.Via}
+	end(st, i, mfa.CodeUsed, now)
+	c.arrived = Target{Method: p.Method, To: p.To}
+	if p.Via != "" {
+		c.arrived = Target{Method: mfa.Email, To: p.Via}
 	}
 	return Right
 }

@@ -253,6 +253,9 @@ func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enro
 		}
 		old.MethodFailures[m] = max(old.MethodFailures[m], n)
 	}
+	if old.Apart == nil {
+		old.Apart = saved.Apart
+	}
 	old.MustChangePassword = old.MustChangePassword || saved.MustChangePassword
 	if e := saved.EnrollSince; e != nil && (old.EnrollSince == nil || e.Before(*old.EnrollSince)) {
 		old.EnrollSince = e

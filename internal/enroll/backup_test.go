@@ -139,9 +139,9 @@ func TestRestoreRewindsNothing(t *testing.T) {
 func TestRestoreKnowsAllOfState(t *testing.T) {
 	merged := []string{
 		"Failures", "LockedUntil", "LockedHard", "TOTPStep", "BackupID", "BackupUsed", "EnrollSince",
-		"LockedBy", "LockedFor", "MethodFailures", "MustChangePassword", "Since", "Epoch",
+		"LockedBy", "LockedFor", "MethodFailures", "Apart", "MustChangePassword", "Since", "Epoch",
 	}
-	left := []string{"UID", "Sends", "PlaceSends", "Pending", "Enrolling", "Invited", "Sessions", "Recovery", "LockMails", "Seen", "Told"}
+	left := []string{"UID", "Sends", "PlaceSends", "Pending", "Ended", "Enrolling", "Invited", "Sessions", "Recovery", "LockMails", "Seen", "Told"}
 	for field := range reflect.TypeFor[mfa.State]().Fields() {
 		if !slices.Contains(merged, field.Name) && !slices.Contains(left, field.Name) {
 			t.Errorf("nobody decided what a restore does with State.%s", field.Name)

@@ -158,6 +158,7 @@ type View struct {
 	Failures           int          `json:"failures"`
 	Locked             bool         `json:"locked"`
 	LockedUntil        *time.Time   `json:"locked_until,omitempty"`         // absent while locked: until unlocked
+	Apart              *Apart       `json:"apart,omitempty"`                // what is counted apart from logins
 	PendingCodes       int          `json:"pending_codes"`                  // sent, unused and not expired
 	CodesSent          int          `json:"codes_sent"`                     // that count against code.max_sends
 	LockedBy           string       `json:"locked_by,omitempty"`            // absent while locked: by wrong codes
@@ -167,6 +168,26 @@ type View struct {
 	Problem            string       `json:"problem,omitempty"`              // the record cannot be read, and nothing below counts
 	Methods            []mfa.Method `json:"methods,omitempty"`              // set up
 	Canonical          string       `json:"canonical,omitempty"`            // name of the account that has the uid, if another; the record does not count
+}
+
+// Apart is what peers that are not root guessed wrong: it shuts what they ask for,
+// and no login.
+type Apart struct {
+	Failures    int        `json:"failures"`
+	Locked      bool       `json:"locked"`
+	LockedUntil *time.Time `json:"locked_until,omitempty"` // absent while locked: until unlocked
+}
+
+func viewApart(t *mfa.Tally, now time.Time) *Apart {
+	if t == nil {
+		return nil
+	}
+	_, hard, locked := t.Locked(now)
+	a := &Apart{Failures: len(t.Failures), Locked: locked}
+	if locked && !hard {
+		a.LockedUntil = t.LockedUntil
+	}
+	return a
 }
 
 // enrollment returns that of id, or an error wrapping ErrNotEnrolled.
@@ -283,6 +304,7 @@ func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) View {
 		v.LockedBy = st.LockedBy
 		v.Recoverable = st.Recovery != nil && now.Before(st.Recovery.Expires)
 	}
+	v.Apart = viewApart(st.Apart, now)
 	for m := range st.MethodFailures {
 		if st.Disabled(m) && en.Has(m) {
 			v.Disabled = append(v.Disabled, m)

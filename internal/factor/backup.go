@@ -1,6 +1,7 @@
 package factor
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
@@ -18,11 +19,14 @@ import (
 // i and l, no u beside v, and of 2 z, 5 s, 8 b, 9 g q the digits only.
 const backupAlphabet = "23456789acdefhjkmnprtvwxy"
 
-// A code has 12 of 25 symbols: 55 bits. One guess is tried against the whole
-// set, as it has one salt; that leaves 52 bits with ten codes.
+// A code has 16 of 25 symbols: 74 bits. One guess is tried against the whole
+// set, as it has one salt; that leaves 70 bits with a hundred codes, above the 64
+// that NIST SP 800-63B-4 asks of saved recovery codes. Sets that say nothing of
+// their length are older; their codes have 12 symbols, or are foreign.
 const (
-	backupSymbols = 12
-	backupGroup   = 4
+	backupSymbols    = 16
+	oldBackupSymbols = 12
+	backupGroup      = 4
 )
 
 // What new sets are made with: the second choice of the OWASP Password Storage
@@ -44,6 +48,7 @@ const (
 	maxBackupTime    = 16
 	maxBackupThreads = 16
 	maxBackupCodes   = 100
+	maxBackupSymbols = 64
 )
 
 // NewBackupSet makes n codes (1 to 100) with randomness from r. The codes are to
@@ -91,10 +96,11 @@ const foreignDigits = 8
 // isForeign says whether a code without separators has the shape of a scratch
 // code of google-authenticator.
 func isForeign(code string) bool {
-	return len(code) == foreignDigits && strings.Trim(code, "0123456789") == ""
+	return len(code) == foreignDigits && isDigits(code)
 }
 
-// backupSetOf returns what is kept of codes, which have no separators.
+// backupSetOf returns what is kept of codes, one or more, which have no separators
+// and are equally long.
 func backupSetOf(r io.Reader, codes []string) (mfa.BackupSet, error) {
 	random := make([]byte, backupIDSize+backupSaltSize)
 	if _, err := io.ReadFull(r, random); err != nil {
@@ -103,7 +109,7 @@ func backupSetOf(r io.Reader, codes []string) (mfa.BackupSet, error) {
 	salt := random[backupIDSize:]
 	set := mfa.BackupSet{
 		ID: hex.EncodeToString(random[:backupIDSize]), Salt: base64.RawStdEncoding.EncodeToString(salt),
-		Memory: backupMemory, Time: backupTime, Threads: backupThreads,
+		Symbols: len(codes[0]), Memory: backupMemory, Time: backupTime, Threads: backupThreads,
 	}
 	for _, code := range codes {
 		set.Hashes = append(set.Hashes, base64.RawStdEncoding.EncodeToString(backupHash(set, code, salt)))
@@ -140,25 +146,34 @@ func grouped(code string) string {
 	return b.String()
 }
 
-// MatchBackup says whether answer is a code of the set, and which. Either case
-// is taken; spaces, dashes and dots do not count; z, s, b, g, q and u, which no
-// code has, are read as 2, 5, 8, 9, 9 and v. Codes of ForeignBackupSet are taken
-// likewise. The caller looks up whether that index was used before.
+// BackupCode returns the code without separators that an answer means, and whether
+// it has the shape of one of the set's. The shape is no secret, and what has not
+// got it is no attempt. Either case is taken; z, s, b, g, q and u, which no code
+// has, are read as 2, 5, 8, 9, 9 and v. Beyond that see Digits.
+func BackupCode(set mfa.BackupSet, answer string) (code string, shaped bool) {
+	return typed(answer, func(text string) (string, bool) {
+		if set.Symbols == foreignDigits || set.Symbols == 0 && isForeign(text) {
+			return text, isForeign(text)
+		}
+		return symbols(text, cmp.Or(set.Symbols, oldBackupSymbols))
+	})
+}
+
+// MatchBackup says whether answer means a code of the set, and which. The caller
+// looks up whether that index was used before.
 //
-// An answer that has not the shape of a code is refused at once: the shape is no
-// secret. Any other costs one Argon2id, about 20 ms and Memory KiB (19 MiB for a
-// new set), and is compared with all hashes in constant time. The caller must
-// bound how many run at once with a semaphore of its own, for a thousand
-// parallel guesses would take 19 GiB; and call it outside a store's Update,
-// which may run its function more than once. An error means that the set cannot
-// be used; it is no verdict about the answer.
+// An answer that has not the shape of a code is refused at once. Any other costs
+// one Argon2id, about 20 ms and Memory KiB (19 MiB for a new set), and is compared
+// with all hashes in constant time. The caller must bound how many run at once with
+// a semaphore of its own, for a thousand parallel guesses would take 19 GiB; and
+// call it outside a store's Update, which may run its function more than once. An
+// error means that the set cannot be used; it is no verdict about the answer.
 func MatchBackup(set mfa.BackupSet, answer string) (index int, ok bool, err error) {
 	salt, hashes, err := decodeBackup(set)
 	if err != nil {
 		return 0, false, fmt.Errorf("read backup codes: %w", err)
 	}
-	code, shaped := symbols(answer, backupSymbols)
-	shaped = shaped || isForeign(code)
+	code, shaped := BackupCode(set, answer)
 	if !shaped {
 		return 0, false, nil
 	}
@@ -179,6 +194,8 @@ func decodeBackup(set mfa.BackupSet) (salt []byte, hashes [][]byte, err error) {
 	switch {
 	case set.ID == "":
 		return nil, nil, errors.New("id is missing")
+	case set.Symbols < 0 || set.Symbols > maxBackupSymbols:
+		return nil, nil, fmt.Errorf("symbols is %d: want %d or fewer", set.Symbols, maxBackupSymbols)
 	case set.Threads < 1 || set.Threads > maxBackupThreads:
 		return nil, nil, fmt.Errorf("threads is %d: want 1 to %d", set.Threads, maxBackupThreads)
 	case set.Time < 1 || set.Time > maxBackupTime:
@@ -202,22 +219,20 @@ func decodeBackup(set mfa.BackupSet) (salt []byte, hashes [][]byte, err error) {
 	return salt, hashes, nil
 }
 
-// symbols returns the code of n symbols that an answer means, without separators,
-// and whether it has the shape of one.
-func symbols(answer string, n int) (code string, shaped bool) {
-	code = strings.Map(backupSymbol, answer)
+// symbols returns the code that a text without separators is, and whether it has n
+// symbols.
+func symbols(text string, n int) (code string, shaped bool) {
+	code = strings.Map(backupSymbol, text)
 	outside := func(r rune) bool { return !strings.ContainsRune(backupAlphabet, r) }
 	return code, len(code) == n && !strings.ContainsFunc(code, outside)
 }
 
-// backupSymbol returns the symbol somebody meant who typed r, -1 if none.
+// backupSymbol returns the symbol somebody meant who typed r.
 func backupSymbol(r rune) rune {
 	if r >= 'A' && r <= 'Z' {
 		r += 'a' - 'A'
 	}
 	switch r {
-	case ' ', '-', '.':
-		return -1
 	case 'z':
 		return '2'
 	case 's':

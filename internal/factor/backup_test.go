@@ -35,13 +35,13 @@ func TestBackupCodesAreEasyToCopyAndHardToGuess(t *testing.T) {
 	if len(codes) != 3 || len(set.Hashes) != 3 {
 		t.Fatalf("%d codes, %d hashes", len(codes), len(set.Hashes))
 	}
-	shape := regexp.MustCompile(`^[2-9acdefhjkmnprtvwxy]{4}-[2-9acdefhjkmnprtvwxy]{4}-[2-9acdefhjkmnprtvwxy]{4}$`)
+	shape := regexp.MustCompile(`^[2-9acdefhjkmnprtvwxy]{4}(-[2-9acdefhjkmnprtvwxy]{4}){3}$`)
 	for _, code := range codes {
 		if !shape.MatchString(code) {
 			t.Errorf("code %q", code)
 		}
 	}
-	if bits := backupSymbols*math.Log2(float64(len(backupAlphabet))) - math.Log2(10); bits < 50 {
+	if bits := backupSymbols*math.Log2(float64(len(backupAlphabet))) - math.Log2(maxBackupCodes); bits < 64 {
 		t.Errorf("%.1f bits", bits)
 	}
 	for i, code := range codes {
@@ -71,9 +71,9 @@ func TestEveryBackupSetIsAnother(t *testing.T) {
 // A byte past the last whole multiple of the alphabet would make its first
 // symbols likelier: it is drawn again.
 func TestNewBackupCodeIsUniform(t *testing.T) {
-	draws := append([]byte{249, 250, 255, 0, 24, 25}, make([]byte, 8)...)
+	draws := append([]byte{249, 250, 255, 0, 24, 25}, make([]byte, 12)...)
 	code, err := newSymbols(bytes.NewReader(draws), backupSymbols)
-	if want := "y2y2" + "22222222"; err != nil || code != want {
+	if want := "y2y2" + "222222222222"; err != nil || code != want {
 		t.Errorf("code %q %v, want %q", code, err, want)
 	}
 	count := map[rune]int{}
@@ -127,6 +127,35 @@ func TestMatchBackupTakesACodeAsItIsTyped(t *testing.T) {
 	} {
 		if at, ok, err := MatchBackup(set, answer); at != 0 || ok || err != nil {
 			t.Errorf("answer %q: %d %v %v", answer, at, ok, err)
+		}
+	}
+}
+
+// The length of a set's codes is theirs: 16 symbols now, 12 before, 8 digits of
+// google-authenticator. Text of another length is no attempt.
+func TestBackupCodesOfEveryAge(t *testing.T) {
+	const now, before, foreign = "acde-fhjk-mnpr-2345", "acde-fhjk-mnpr", "12345678"
+	old := cheapSet(before)
+	recent, scratch := cheapSet(now), cheapSet(foreign)
+	recent.Symbols, scratch.Symbols = backupSymbols, foreignDigits
+	oldScratch := cheapSet(foreign)
+	for name, tc := range map[string]struct {
+		set   mfa.BackupSet
+		right string
+		none  []string
+	}{
+		"now": {recent, now, []string{before, foreign}}, "before": {old, before, []string{now}},
+		"foreign": {scratch, foreign, []string{now, before, "abcdefgh"}}, "foreign, before": {oldScratch, foreign, []string{now}},
+	} {
+		for _, answer := range []string{tc.right, "Backup code: " + tc.right, "3. " + tc.right, "[200~" + tc.right + "[201~", tc.right + "."} {
+			if _, ok, err := MatchBackup(tc.set, answer); !ok || err != nil {
+				t.Errorf("%s: %q: %v %v", name, answer, ok, err)
+			}
+		}
+		for _, answer := range append(tc.none, "123456", "alice", tc.right+" "+tc.right) {
+			if code, shaped := BackupCode(tc.set, answer); shaped {
+				t.Errorf("%s: %q is read as %q", name, answer, code)
+			}
 		}
 	}
 }
@@ -219,14 +248,17 @@ func FuzzMatchBackup(f *testing.F) {
 	f.Add("\u212a\x00\xff.")
 	same := strings.NewReplacer("z", "2", "s", "5", "b", "8", "g", "9", "q", "9", "u", "v")
 	f.Fuzz(func(t *testing.T, answer string) {
+		code, _ := BackupCode(set, answer)
+		if _, ok, err := MatchBackup(set, answer); ok != (code == "2589vwxy9345") || err != nil {
+			t.Errorf("answer %q, read as %q: %v %v", answer, code, ok, err)
+		}
 		bare := regexp.MustCompile(`[ .-]`).ReplaceAllString(answer, "")
-		want := regexp.MustCompile(`^[0-9A-Za-z]*$`).MatchString(bare) && same.Replace(strings.ToLower(bare)) == "2589vwxy9345"
-		if _, ok, err := MatchBackup(set, answer); ok != want || err != nil {
-			t.Errorf("answer %q: %v %v, want %v", answer, ok, err, want)
+		if regexp.MustCompile(`^[0-9A-Za-z]*$`).MatchString(bare) && same.Replace(strings.ToLower(bare)) == "2589vwxy9345" && code != "2589vwxy9345" {
+			t.Errorf("answer %q is read as %q", answer, code)
 		}
 		// However a code is written, it is the same code.
-		if code, shaped := symbols(answer, backupSymbols); shaped {
-			if again, ok := symbols(strings.ToUpper(grouped(code)), backupSymbols); again != code || !ok {
+		if code, shaped := BackupCode(set, answer); shaped {
+			if again, ok := BackupCode(set, strings.ToUpper(grouped(code))); again != code || !ok {
 				t.Errorf("answer %q is %q, and again %q", answer, code, again)
 			}
 		}

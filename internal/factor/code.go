@@ -47,19 +47,18 @@ func NewPending(key *seal.Key, id mfa.Identity, origin mfa.Origin, method mfa.Me
 ) mfa.PendingCode {
 	p := mfa.PendingCode{
 		Origin: origin.String(), Method: method, To: to,
-		Nonce: make([]byte, nonceSize), Sent: now, Expires: now.Add(lifetime),
+		Nonce: make([]byte, nonceSize), Sent: now, Expires: now.Add(lifetime), Digits: len(code),
 	}
 	rand.Read(p.Nonce)
 	p.MAC = key.MAC(codePurpose, codeParts(id, p, code)...)
 	return p
 }
 
-// CodeMatches says whether answer is the code that p keeps, for this user, in
-// constant time. People copy codes with spaces and dashes; those do not count.
-// It does not look at p.Expires.
-func CodeMatches(key *seal.Key, id mfa.Identity, p mfa.PendingCode, answer string) bool {
+// CodeMatches says whether code, as Digits returned it, is the one that p keeps, for
+// this user, in constant time. It does not look at p.Expires.
+func CodeMatches(key *seal.Key, id mfa.Identity, p mfa.PendingCode, code string) bool {
 	found := false
-	for _, mac := range key.MACs(codePurpose, codeParts(id, p, joined.Replace(answer))...) {
+	for _, mac := range key.MACs(codePurpose, codeParts(id, p, code)...) {
 		found = hmac.Equal(p.MAC, mac) || found
 	}
 	return found

@@ -80,12 +80,10 @@ func TestCodeIsBoundToAllItIsGoodFor(t *testing.T) {
 	if bytes.Contains(p.MAC, []byte("123456")) || !p.Sent.Equal(now) || !p.Expires.Equal(now.Add(10*time.Minute)) {
 		t.Errorf("pending %+v", p)
 	}
-	for _, answer := range []string{"123456", "123 456", "123-456", " 123456 "} {
-		if !CodeMatches(k, alice, p, answer) {
-			t.Errorf("answer %q is refused", answer)
-		}
+	if !CodeMatches(k, alice, p, "123456") {
+		t.Error("the code is refused")
 	}
-	for _, answer := range []string{"", "123457", "1234567", "12345", "0123456"} {
+	for _, answer := range []string{"", "123457", "1234567", "12345", "0123456", "123 456"} {
 		if CodeMatches(k, alice, p, answer) {
 			t.Errorf("answer %q is taken", answer)
 		}
@@ -121,8 +119,7 @@ func FuzzCodeMatches(f *testing.F) {
 	f.Add("12 34-56")
 	f.Add("\x00")
 	f.Fuzz(func(t *testing.T, answer string) {
-		digits := regexp.MustCompile(`[ -]`).ReplaceAllString(answer, "")
-		if CodeMatches(k, id, p, answer) != (digits == "123456") {
+		if CodeMatches(k, id, p, answer) != (answer == "123456") {
 			t.Errorf("answer %q", answer)
 		}
 	})

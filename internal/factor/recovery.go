@@ -30,7 +30,7 @@ func NewRecoveryCode(r io.Reader) (string, error) {
 func NewRecovery(key *seal.Key, id mfa.Identity, code string, now time.Time, lifetime time.Duration) mfa.Recovery {
 	r := mfa.Recovery{Nonce: make([]byte, nonceSize), Expires: now.Add(lifetime)}
 	rand.Read(r.Nonce)
-	plain, _ := symbols(code, recoverySymbols)
+	plain, _ := recoveryCode(code)
 	r.MAC = key.MAC(recoveryPurpose, recoveryParts(id, r, plain)...)
 	return r
 }
@@ -39,11 +39,23 @@ func NewRecovery(key *seal.Key, id mfa.Identity, code string, now time.Time, lif
 // constant time, and whether it has the shape of one at all: the shape is no
 // secret. It is read as loosely as a backup code. It does not look at r.Expires.
 func RecoveryMatches(key *seal.Key, id mfa.Identity, r mfa.Recovery, answer string) (right, shaped bool) {
-	plain, shaped := symbols(answer, recoverySymbols)
+	plain, shaped := recoveryCode(answer)
 	for _, mac := range key.MACs(recoveryPurpose, recoveryParts(id, r, plain)...) {
 		right = shaped && hmac.Equal(r.MAC, mac) || right
 	}
 	return right, shaped
+}
+
+// IsRecoveryCode says whether an answer has the shape of a recovery code, which is
+// no secret.
+func IsRecoveryCode(answer string) bool {
+	_, shaped := recoveryCode(answer)
+	return shaped
+}
+
+// recoveryCode returns the code without separators that an answer means.
+func recoveryCode(answer string) (code string, shaped bool) {
+	return typed(answer, func(text string) (string, bool) { return symbols(text, recoverySymbols) })
 }
 
 const recoveryPurpose = "recovery code"

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mfa/internal/audit"
 	"mfa/internal/mfa"
 	"mfa/internal/otp"
 )
@@ -60,7 +61,7 @@ func withApp(d *desk) (*app, []string) {
 			a.scan(text)
 		}
 		if strings.Contains(text, "Backup codes") {
-			backup = regexp.MustCompile(`\w{4}-\w{4}-\w{4}`).FindAllString(text, -1)
+			backup = regexp.MustCompile(`\w{4}(?:-\w{4}){3}`).FindAllString(text, -1)
 		}
 	}
 	if v, err := d.engine.Login(d.t.Context(), request("bob"), s); v.Outcome != mfa.Accepted || len(s.steps) > 0 {
@@ -76,10 +77,10 @@ func TestEnrollAppAtLogin(t *testing.T) {
 	d := newDesk(t, enrolling)
 	a, _ := withApp(d)
 	spent := a.code(0)
-	d.login(request("bob"), mfa.WrongCode,
+	d.login(request("bob"), mfa.NoConversation,
 		step{"authenticator app", say(spent), nil},
 		step{"used already", func() string { return a.code(-1) }, nil},
-		step{"used already", say(spent), nil})
+		step{"used already", say(spent), nil}, step{want: "ends here"})
 	d.advance(30 * time.Second)
 	d.login(request("bob"), mfa.Accepted, step{"authenticator app", a.shows(), nil})
 	if n := len(d.state("bob").Failures); n != 0 {
@@ -221,13 +222,21 @@ func TestOlderGenerationThatIsDisabledIsRefused(t *testing.T) {
 }
 
 // Guesses at a confirmation code count: or anybody's address could be confirmed.
-func TestWrongConfirmationCodesLock(t *testing.T) {
+// Who has no second factor yet is not locked by wrong codes; but a conversation
+// takes three, and a code that was sent takes five.
+func TestWrongConfirmationCodesDoNotLock(t *testing.T) {
 	d := newDesk(t, enrolling)
 	d.login(request("bob"), mfa.Exhausted,
 		step{"Choose", say("2"), nil}, step{"Where", say("eve@example.com"), nil},
 		wrong("sent"), wrong("2 tries"), wrong("One try"), step{want: "ends here"})
-	d.login(request("bob"), mfa.Exhausted, wrong("sent"), wrong("One try"), step{want: "locked for 15 minutes"})
-	d.login(request("bob"), mfa.Exhausted, step{want: "locked"})
+	right := d.code()
+	d.login(request("bob"), mfa.WrongCode, wrong("sent"), wrong("2 tries"),
+		step{"One try", say(right), nil}, // the code took five
+		step{"That code is void", say(right), nil}, step{"That code is void", say(right), nil}, step{want: "ends here"})
+	if st := d.state("bob"); len(st.Failures) != 0 || len(st.MethodFailures) != 0 || d.audited(audit.Failed) != 0 {
+		t.Errorf("counted: %+v", st)
+	}
+	d.login(request("bob"), mfa.Accepted, step{"sent", d.code, nil}, step{"Backup codes", say(""), nil})
 }
 
 func TestChoosing(t *testing.T) {

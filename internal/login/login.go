@@ -55,6 +55,8 @@ type Deps struct {
 	// ChangesPassword says whether the PAM stack of a service can carry the demand
 	// for a new password; nil: every one can.
 	ChangesPassword func(service string) bool
+
+	Strangers *store.Strangers // outlives the Engine; nil: a stranger is remembered for one login
 }
 
 // An Engine decides logins. It keeps nothing between them but what is in the
@@ -83,6 +85,10 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	far := farEndOf(req, p)
 	l := e.attempt(e.deps.Asker.Converse(acct, OriginOf(req), far), firstFactors(req))
 	l.Presence = presence(req)
+	l.Called(req.User)
+	if req.UID != 0 {
+		l.CountApart()
+	}
 	ctx, done := l.Begin(ctx)
 	defer done()
 	var v mfa.Verdict
@@ -112,6 +118,8 @@ func (e *Engine) account(ctx context.Context, name string) (*store.Account, erro
 	switch {
 	case err == nil:
 		return e.deps.Records.Account(id), nil
+	case errors.Is(err, nss.ErrNoAccount) && e.deps.Strangers != nil:
+		return e.deps.Records.Stranger(e.deps.Strangers, name), nil
 	case errors.Is(err, nss.ErrNoAccount):
 		err = nil
 	}
@@ -149,6 +157,9 @@ func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
 		if err := l.Account.Settle(ctx); err != nil {
 			return l.Failed(ctx, err)
 		}
+	}
+	if l.Account.IsNobody() {
+		l.Pretend(l.decoy())
 	}
 	p, err := l.look(ctx)
 	if err != nil {
@@ -345,7 +356,7 @@ func (l *attempt) decoy() mfa.Enrollment {
 	if slices.Contains(l.policy.Methods, mfa.Email) {
 		mac := l.deps.Key.MAC("decoy address", []byte(id.Name))
 		letter := func(b byte) string { return string(rune('a' + b%26)) }
-		return mfa.Enrollment{Email: &mfa.Address{Address: letter(mac[0]) + "x" + letter(mac[1]) + "@" + l.cfg.MailDomain}}
+		return mfa.Enrollment{Email: &mfa.Address{Address: letter(mac[0]) + "x" + letter(mac[1]) + "@" + l.cfg.MailDomain, Confirmed: time.Unix(1, 0)}}
 	}
 	if l.cfg.TextMessages && slices.Contains(l.policy.Methods, mfa.SMS) {
 		mac := l.deps.Key.MAC("decoy number", []byte(id.Name))

@@ -37,6 +37,7 @@ type desk struct {
 	log    *lockedBuffer
 	audit  string // path
 	groups *directory
+	deps   challenge.Deps
 
 	mu    sync.Mutex // guards what follows
 	now   time.Time
@@ -123,13 +124,17 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 	})
 	believe := func(st *mfa.State) { st.Believe(d.clock(), cfg.asking.Lengths()) }
 	records, log := store.Records{S: d.store, Believe: believe}, slog.New(slog.NewTextHandler(d.log, nil))
-	d.asker = challenge.New(cfg.asking, challenge.Deps{Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d, Trusted: d.trusted})
+	d.deps = challenge.Deps{
+		Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d, Trusted: d.trusted,
+	}
+	d.asker = challenge.New(cfg.asking, d.deps)
 	d.enrol = &enroll.Service{
 		Records: records, Asker: d.asker, Audit: au, Log: log, Now: d.clock,
 		TOTP: cfg.asking.TOTP, QR: cfg.asking.Prompt.QR, Host: cfg.asking.Host, BackupCodes: 3,
 	}
 	d.engine = New(cfg.policy, Deps{
 		Records: records, Asker: d.asker, Enroll: d.enrol, Key: key, Audit: au, Log: log, Lookup: lookup, Groups: d.groups, Now: d.clock,
+		Strangers: store.NewStrangers(),
 	})
 	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com"}})
 	return d
@@ -340,7 +345,7 @@ func (d *desk) login(req mfa.Request, want mfa.Outcome, steps ...step) {
 	}
 }
 
-func wrong(want string) step { return step{want, say("not it"), nil} }
+func wrong(want string) step { return step{want, say("990099"), nil} }
 
 func TestRightCode(t *testing.T) {
 	d := newDesk(t)
@@ -363,7 +368,7 @@ func TestCodeIsGoodOnce(t *testing.T) {
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	old := d.code()
 	d.login(request("alice"), mfa.Accepted,
-		step{"sent to", say(old), nil}, d.rightCodeAfter("not right"))
+		step{"sent to", say(old), nil}, d.rightCodeAfter("used already"))
 }
 
 func (d *desk) withCode() step { return step{"sent to", d.code, nil} }
@@ -425,7 +430,7 @@ func TestNotAnAttempt(t *testing.T) {
 	d.login(request("alice"), mfa.NoConversation,
 		step{"sent to", say(""), nil},
 		step{want: "Type the code", err: mfa.ErrPasswordTyped},
-		step{"That is your password", say(""), nil})
+		step{"That is your password", say(""), nil}, step{want: "ends here"})
 	d.login(request("alice"), mfa.NoConversation, step{want: "was sent", err: mfa.ErrNoConversation})
 	if n := len(d.state("alice").Failures); n != 0 {
 		t.Errorf("%d failures", n)
@@ -441,9 +446,12 @@ func TestOrigins(t *testing.T) {
 	there.RHost = "192.0.2.2"
 	d.login(here, mfa.NoConversation, step{want: "sent", err: mfa.ErrNoConversation})
 	mine := d.code()
-	d.login(there, mfa.WrongCode,
+	d.login(there, mfa.NoConversation,
 		step{"A code was sent to a***e@example.com.", say(mine), nil},
-		step{want: "not right", err: mfa.ErrNoConversation})
+		step{want: "sent for another login", err: mfa.ErrNoConversation})
+	if st := d.state("alice"); len(st.Failures) != 0 {
+		t.Errorf("%d failures for a code of another login", len(st.Failures))
+	}
 	d.login(here, mfa.Accepted, step{"still good for 10 minutes", say(mine), nil})
 	if n := d.mailCount(); n != 2 {
 		t.Errorf("%d mails, want one an origin", n)
@@ -482,6 +490,7 @@ func TestResend(t *testing.T) {
 		step{"2 tries", func() string { first = d.code(); return "r" }, nil},
 		step{"can be sent in 30 seconds", func() string { d.advance(30 * time.Second); return "R" }, nil},
 		step{"A new code was sent", func() string { return first }, nil},
+		wrong("is the older one"),
 		d.rightCodeAfter("One try left")) // a resend gives no tries back
 	if n := d.mailCount(); n != 2 {
 		t.Errorf("%d mails", n)
@@ -656,7 +665,7 @@ func TestParallelGuesses(t *testing.T) {
 			p := promptFunc(func(_ context.Context, p mfa.Prompt) (string, error) {
 				if p.Kind == mfa.Ask {
 					<-answered
-					return "not it", nil
+					return "990099", nil
 				}
 				return "", nil
 			})
@@ -713,7 +722,7 @@ func TestNoSecretsInLogAndAudit(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := d.log.String() + string(data)
-	for _, secret := range []string{d.code(), "not it", "alice@example.com"} {
+	for _, secret := range []string{d.code(), "990099", "alice@example.com"} {
 		if strings.Contains(all, secret) {
 			t.Errorf("%q is written down in %s", secret, all)
 		}

@@ -3,7 +3,6 @@ package login
 import (
 	"context"
 
-	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 )
 
@@ -55,7 +54,7 @@ func (l *attempt) lookAtUser(ctx context.Context) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	if _, _, locked := st.Locked(l.deps.Now()); locked {
+	if _, locked := l.Locked(st); locked {
 		return plan{do: toHoldOff, reason: "locked", state: st}, nil
 	}
 	record, err := l.record(ctx)
@@ -82,13 +81,13 @@ const stranger = "no such account, so nothing exempts it"
 // factors of the others, and whoever comes first after a change of policy those of all.
 func (l *attempt) lookAtMethods(en mfa.Enrollment, st mfa.State) plan {
 	if counting := l.counting(en); len(counting) > 0 {
-		return askFor(challenge.Enabled(st, counting))
+		return askFor(l.Enabled(st, counting))
 	}
 	p, others := l.lookAtNewcomer(en), usable(en, allMethods)
 	if len(others) == 0 {
 		return p
 	}
-	before := askFor(challenge.Enabled(st, others))
+	before := askFor(l.Enabled(st, others))
 	if before.do == toShutOut || p.do == toLetIn {
 		return before
 	}

@@ -73,7 +73,7 @@ func guessWrongly(_ context.Context, p mfa.Prompt) (string, error) {
 	if strings.HasSuffix(p.Text, challenge.EndRecovery) {
 		return "2222-2222-2222-2222", nil
 	}
-	return "not it", nil
+	return "990099", nil
 }
 
 func TestRecoveryCodeUnlocksAndTheSecondFactorFollows(t *testing.T) {
@@ -239,7 +239,7 @@ func TestWhatIsNoRecoveryCodeIsNotCounted(t *testing.T) {
 	d.recovery(1)
 	d.login(request("alice"), mfa.Exhausted,
 		step{"Recovery code: ", say("123456"), nil},
-		step{want: "not right", err: mfa.ErrPasswordTyped},
+		step{want: "cannot be the recovery code", err: mfa.ErrPasswordTyped},
 		step{"That is your password", say("no code"), nil},
 		step{want: "ends here"})
 	d.login(request("alice"), mfa.Exhausted, step{want: "Recovery code: ", err: mfa.ErrNoConversation}, step{want: "locked for 15"})
@@ -301,8 +301,8 @@ func TestChangePasswordByChoice(t *testing.T) {
 	// Where the application would not do it, it is an answer like others.
 	req := request("alice")
 	req.Service = "sudo"
-	d.login(req, mfa.WrongCode, step{"sent", say("m"), nil}, step{"No other method is set up for this account.\nCode: ", say("p"), nil},
-		step{want: "not right", err: mfa.ErrNoConversation})
+	d.login(req, mfa.NoConversation, step{"sent", say("m"), nil}, step{"No other method is set up for this account.\nCode: ", say("p"), nil},
+		step{want: "cannot be the code", err: mfa.ErrNoConversation})
 }
 
 func TestNoPasswordChangeForARefusedLogin(t *testing.T) {

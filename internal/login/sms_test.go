@@ -196,8 +196,8 @@ func TestNobodyIsAskedByText(t *testing.T) {
 	t.Parallel()
 	d := newTexting(t, "")
 	d.engine.cfg.Policy.Methods = []mfa.Method{mfa.SMS}
-	for range 2 {
-		d.login(request("nobody-here"), mfa.Exhausted,
+	for _, name := range []string{"nobody-here", "nobody-there"} {
+		d.login(request(name), mfa.Exhausted,
 			wrong("sent to +1*******"), wrong("2 tries left"), wrong("One try left"), step{want: "ends here"})
 	}
 	if d.mailCount() != 0 {

@@ -54,6 +54,21 @@ func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 		b.atMost(&s.Pending[i].Sent, now)
 		b.atMost(&s.Pending[i].Expires, now.Add(l.Code))
 	}
+	s.Ended = slices.Clone(s.Ended)
+	for i := range s.Ended {
+		e := &s.Ended[i]
+		b.atMost(&e.At, now)
+		b.atMost(&e.Sent, now)
+		b.atMost(&e.Expires, now.Add(l.Code))
+	}
+	if s.Apart != nil {
+		t := *s.Apart
+		t.Failures = b.past(t.Failures)
+		if l.Lock > 0 && !now.Before(earliest) {
+			b.atMostOf(&t.LockedUntil, now.Add(l.Lock))
+		}
+		s.Apart = &t
+	}
 	if s.Enrolling != nil {
 		e := *s.Enrolling
 		b.atMost(&e.Began, now)
@@ -139,12 +154,13 @@ func (s State) Ahead(now time.Time) []string {
 			found = append(found, what)
 		}
 	}
-	add("wrong codes", slices.ContainsFunc(s.Failures, late))
+	add("wrong codes", slices.ContainsFunc(s.Failures, late) || s.Apart != nil && slices.ContainsFunc(s.Apart.Failures, late))
 	add("codes sent", slices.ContainsFunc(s.Sends, late) ||
 		slices.ContainsFunc(s.PlaceSends, func(p PlaceSend) bool { return late(p.At) }) ||
 		slices.ContainsFunc(s.Pending, func(p PendingCode) bool { return late(p.Sent) }))
 	add("mails", slices.ContainsFunc(s.LockMails, late) ||
 		slices.ContainsFunc(s.Told, func(n AddressNoticed) bool { return late(n.At) }) || s.Invited != nil && late(s.Invited.Sent))
+	add("lock apart", s.Apart != nil && s.Apart.LockedUntil != nil && s.Apart.LockedUntil.After(limit.Add(LongestLock)))
 	add("lock", s.LockedUntil != nil && s.LockedUntil.After(limit.Add(s.lockLength(Lengths{}))))
 	add("recovery code", s.Recovery != nil && s.Recovery.Expires.After(limit.Add(RecoveryLifetime)))
 	add("enrolling", s.Enrolling != nil && late(s.Enrolling.Began) || s.EnrollSince != nil && late(*s.EnrollSince))

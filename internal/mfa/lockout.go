@@ -13,11 +13,20 @@ func (s State) Disabled(m Method) bool { return s.MethodFailures[m] >= MaxMethod
 // Locked says whether logins are refused at the time now, and for how long yet;
 // hard means until an administrator unlocks, and then left is zero.
 func (s State) Locked(now time.Time) (left time.Duration, hard, locked bool) {
+	return lockedAt(s.LockedUntil, s.LockedHard, now)
+}
+
+// Locked is State.Locked for what is counted apart.
+func (t Tally) Locked(now time.Time) (left time.Duration, hard, is bool) {
+	return lockedAt(t.LockedUntil, t.LockedHard, now)
+}
+
+func lockedAt(until *time.Time, hard bool, now time.Time) (time.Duration, bool, bool) {
 	switch {
-	case s.LockedHard:
+	case hard:
 		return 0, true, true
-	case s.LockedUntil != nil && now.Before(*s.LockedUntil):
-		return s.LockedUntil.Sub(now), false, true
+	case until != nil && now.Before(*until):
+		return until.Sub(now), false, true
 	}
 	return 0, false, false
 }
@@ -26,4 +35,7 @@ func (s State) Locked(now time.Time) (left time.Duration, hard, locked bool) {
 // it. What a method has against it stays.
 func (s *State) Unlock() {
 	s.Failures, s.LockedUntil, s.LockedHard, s.LockedBy, s.Recovery, s.LockedFor = nil, nil, false, "", nil, 0
+	if s.Apart != nil {
+		s.Apart = &Tally{MethodFailures: s.Apart.MethodFailures}
+	}
 }

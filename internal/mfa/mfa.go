@@ -222,6 +222,9 @@ type BackupSet struct {
 	Hashes  []string `toml:"hashes"` // base64, one a code
 
 	Made time.Time `toml:"made,omitempty" json:",omitzero"` // zero: by a build that did not say
+
+	// How long the codes are; 0: as long as they were before this was written down.
+	Symbols int `toml:"symbols,omitzero" json:",omitzero"`
 }
 
 // Contact returns where codes of a method are sent, or nil.
@@ -267,6 +270,7 @@ type State struct {
 	Sends       []time.Time   `json:"sends,omitempty"`        // codes sent within the send window, oldest first; PlaceSends apart
 	PlaceSends  []PlaceSend   `json:"place_sends,omitempty"`  // the same, asked from where strangers cannot ask; see there
 	Pending     []PendingCode `json:"pending,omitempty"`      // codes sent and not yet used, one an origin
+	Ended       []EndedCode   `json:"ended,omitempty"`        // codes sent that are good no more, oldest first
 	TOTPStep    int64         `json:"totp_step,omitempty"`    // step of the newest code accepted
 	BackupID    string        `json:"backup_id,omitempty"`    // the set that BackupUsed speaks of
 	BackupUsed  []int         `json:"backup_used,omitempty"`  // indices of its codes that are spent
@@ -274,7 +278,9 @@ type State struct {
 	EnrollSince *time.Time    `json:"enroll_since,omitempty"` // when enrolling was asked for first
 	Sessions    []Session     `json:"sessions,omitempty"`     // logins that are remembered
 
-	MethodFailures     map[Method]int   `json:"method_failures,omitempty"`      // wrong codes of a method since its last right one
+	MethodFailures map[Method]int `json:"method_failures,omitempty"` // wrong codes of a method since its last right one
+	Apart          *Tally         `json:"apart,omitempty"`           // wrong codes in what peers that are not root asked
+
 	LockedBy           string           `json:"locked_by,omitempty"`            // the administrator who locked; empty: wrong codes did
 	Recovery           *Recovery        `json:"recovery,omitempty"`             // a code that ends the lock
 	LockMails          []time.Time      `json:"lock_mails,omitempty"`           // mails about locks of the last day
@@ -285,6 +291,15 @@ type State struct {
 
 	LockedFor Duration   `json:"locked_for,omitzero"` // how long LockedUntil was ahead when it was set
 	Since     *time.Time `json:"since,omitempty"`     // nothing is known of what was used before: all of it counts as used
+}
+
+// A Tally is wrong codes that are counted apart, and what they led to; see State for
+// the fields.
+type Tally struct {
+	Failures       []time.Time    `json:"failures,omitempty"`
+	LockedUntil    *time.Time     `json:"locked_until,omitempty"`
+	LockedHard     bool           `json:"locked_hard,omitempty"`
+	MethodFailures map[Method]int `json:"method_failures,omitempty"`
 }
 
 // A Recovery is a code that was mailed at a lock and ends it, once. The code itself
@@ -362,6 +377,27 @@ type PendingCode struct {
 	MAC     []byte    `json:"mac"`           // keyed hash of the code
 	Sent    time.Time `json:"sent"`
 	Expires time.Time `json:"expires"`
+	Digits  int       `json:"digits,omitempty"` // its length; 0: not written down
+	Tries   int       `json:"tries,omitempty"`  // wrong answers to it while it is to confirm an address
+}
+
+// A CodeEnd is why a code that was sent is good no more.
+type CodeEnd string
+
+// The ends of codes.
+const (
+	CodeUsed     CodeEnd = "used"
+	CodeReplaced CodeEnd = "replaced" // by a newer one of its origin
+	CodeExpired  CodeEnd = "expired"
+	CodeVoid     CodeEnd = "void" // it could not be sent, or there were too many wrong answers to it
+)
+
+// An EndedCode is a code that was sent and is good no more. It is kept for a time so
+// that who types it is told why.
+type EndedCode struct {
+	PendingCode
+	Why CodeEnd   `json:"why"`
+	At  time.Time `json:"at"` // of its end
 }
 
 // Same says whether q is the same code as p.

@@ -129,6 +129,9 @@ func (s *Control) manage(ctx context.Context, uid uint32, verb string, method mf
 		return mfa.Verdict{Outcome: mfa.Unavailable}, err
 	}
 	c := s.Engine().Converse(id, selfOrigin(uid), p)
+	if uid != 0 {
+		c.CountApart()
+	}
 	ctx, done := c.Begin(ctx)
 	defer done()
 	v, err := c.Repeat(ctx, func(ctx context.Context) (mfa.Verdict, error) { return s.manageOnce(ctx, c, p, verb, method) })

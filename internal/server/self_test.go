@@ -127,7 +127,7 @@ func TestSelfServiceWantsProof(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := &person{fn: func(string) (string, error) { return "not it", nil }}
+			p := &person{fn: func(string) (string, error) { return "990099", nil }}
 			v, _ := s.manage(t.Context(), nobodyUID, verb, mfa.TOTP, p)
 			if v.Outcome != mfa.Exhausted {
 				t.Errorf("outcome %v, said %q", v.Outcome, p.said)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 
 	"mfa/internal/mfa"
 )
@@ -14,17 +15,20 @@ import (
 type Account struct {
 	ID      mfa.Identity
 	records Records
-	nobody  *mfa.State // set when there is no such account: their state, never stored
+	nobody  *Strangers // set when there is no such account: what remembers them
 }
 
 // Account returns the account of id.
 func (r Records) Account(id mfa.Identity) *Account { return &Account{ID: id, records: r} }
 
-// Nobody stands for a name that has no account. It remembers as long as it
-// lives, and nothing of it is stored; but as much is written as for others, so
-// that the time tells nobody who exists.
-func (r Records) Nobody(name string) *Account {
-	return &Account{ID: mfa.Identity{Name: name}, records: r, nobody: &mfa.State{}}
+// Nobody is Stranger for a name that is remembered no longer than the Account.
+func (r Records) Nobody(name string) *Account { return r.Stranger(NewStrangers(), name) }
+
+// Stranger stands for a name that has no account. In is what remembers it; nothing
+// of it is stored, but as much is read and written as for others, so that the time
+// tells nobody who exists.
+func (r Records) Stranger(in *Strangers, name string) *Account {
+	return &Account{ID: mfa.Identity{Name: name}, records: r, nobody: in}
 }
 
 // IsNobody says whether there is no such account.
@@ -33,7 +37,12 @@ func (a *Account) IsNobody() bool { return a.nobody != nil }
 // State returns what is remembered of the account.
 func (a *Account) State(ctx context.Context) (mfa.State, error) {
 	if a.nobody != nil {
-		return *a.nobody, nil
+		if _, err := a.records.S.Get(ctx, decoyKey); err != nil && !errors.Is(err, ErrNotFound) {
+			return mfa.State{}, err
+		}
+		st, err := a.nobody.state(a.ID.Name)
+		a.believe(&st)
+		return st, err
 	}
 	st, err := a.records.State(ctx, a.ID.Name)
 	if err == nil && st.UID != a.ID.UID {
@@ -66,6 +75,13 @@ func (a *Account) Settle(ctx context.Context) error {
 	return a.Update(ctx, func(*mfa.State) error { return nil })
 }
 
+// believe is Records.Believe for what is not read from the store.
+func (a *Account) believe(st *mfa.State) {
+	if a.records.Believe != nil {
+		a.records.Believe(st)
+	}
+}
+
 // decoyKey is overwritten in place of the state of nobody.
 const decoyKey = Meta + "decoy"
 
@@ -73,7 +89,11 @@ const decoyKey = Meta + "decoy"
 // times, so it has no effect but on st.
 func (a *Account) Update(ctx context.Context, fn func(st *mfa.State) error) error {
 	if a.nobody != nil {
-		if err := fn(a.nobody); err != nil {
+		changed, err := a.nobody.update(a.ID.Name, func(st *mfa.State) error {
+			a.believe(st)
+			return fn(st)
+		})
+		if err != nil || !changed {
 			return err
 		}
 		return Update(ctx, a.records.S, decoyKey, func([]byte) ([]byte, error) { return []byte(rand.Text()), nil })

@@ -156,7 +156,7 @@ func (t *terminal) proves(user string) {
 	already := len(mails(address))
 	prompt := t.expect("Code")
 	t.expect(": ")
-	t.send("000")
+	t.send("000000")
 	t.expect("not right")
 	t.expect("Code")
 	t.expect(": ")

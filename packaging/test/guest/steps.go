@@ -436,7 +436,7 @@ func lock(*memory) {
 	for range 2 { // the module allows three tries a login, the lock comes after five
 		l := begin("dave")
 		l.expect("Code")
-		for l.isAsked("0000000") {
+		for l.isAsked("000000") {
 		}
 		l.leave()
 	}

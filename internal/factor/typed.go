@@ -1,0 +1,140 @@
+package factor
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// Digits returns the code of least to most decimal digits that an answer means,
+// as people type and paste codes (see typed). It is false for what cannot be such
+// a code, and is no attempt at one.
+func Digits(answer string, least, most int) (code string, ok bool) {
+	return typed(answer, func(text string) (string, bool) {
+		return text, len(text) >= least && len(text) <= most && isDigits(text)
+	})
+}
+
+func isDigits(text string) bool { return strings.Trim(text, "0123456789") == "" }
+
+// typed returns the code that an answer means. Shaped returns the code that a text
+// without separators is, and whether it is one.
+//
+// What counts is the whole answer, else what stands behind its last colon
+// ("Code: 123456"), else its only word that is a code ("123456 is your code").
+// White space, control and format characters, marks of a bracketed paste, dashes,
+// points, commas and apostrophes do not count, nor do punctuation and symbols
+// around it. Digits of every script are digits, full-width letters are letters.
+func typed(answer string, shaped func(string) (string, bool)) (code string, ok bool) {
+	text := strings.Map(plain, pasteMarks.ReplaceAllString(answer, " "))
+	if code, ok = shaped(joined(text)); ok {
+		return code, true
+	}
+	if i := strings.LastIndexByte(text, ':'); i >= 0 {
+		if code, ok = shaped(joined(text[i+1:])); ok {
+			return code, true
+		}
+	}
+	found := 0
+	for word := range strings.FieldsSeq(text) {
+		if c, is := shaped(joined(word)); is {
+			code = c
+			found++
+		}
+	}
+	if found != 1 {
+		return "", false // none, or nobody knows which
+	}
+	return code, true
+}
+
+// pasteMarks are what a terminal puts around pasted text (bracketed paste of
+// xterm), with or without the control bytes at their head: those may be gone.
+var pasteMarks = regexp.MustCompile(`(?:\x1b?\[|\x{9b})?20[01]~`)
+
+// invisible is what takes no room or only changes the look of what is before it.
+var invisible = []*unicode.RangeTable{
+	unicode.Cc, unicode.Cf, unicode.M, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector,
+}
+
+// plain returns the rune of ASCII that somebody meant who typed r, ' ' for white
+// space, -1 for what does not count, and r itself for the rest.
+func plain(r rune) rune {
+	switch {
+	case unicode.IsSpace(r), unicode.Is(unicode.Z, r):
+		return ' '
+	case unicode.In(r, invisible...):
+		return -1
+	case unicode.Is(unicode.Nd, r):
+		return '0' + digit(r)
+	case r >= 0xFF01 && r <= 0xFF5E: // the full-width forms of ASCII
+		return r - 0xFF01 + '!'
+	case unicode.In(r, unicode.Pd, unicode.Pc), r == 0x2212: // the minus sign
+		return '-'
+	}
+	return r
+}
+
+// digit returns the value of a decimal digit: Unicode has each script's ten in a
+// row, 0 first.
+func digit(r rune) rune {
+	for _, rs := range unicode.Nd.R16 {
+		if rune(rs.Lo) <= r && r <= rune(rs.Hi) {
+			return (r - rune(rs.Lo)) % 10
+		}
+	}
+	for _, rs := range unicode.Nd.R32 {
+		if rune(rs.Lo) <= r && r <= rune(rs.Hi) {
+			return (r - rune(rs.Lo)) % 10
+		}
+	}
+	return 0
+}
+
+// separators stand between the symbols of a code, in one script or another.
+const separators = " -.,'\u2019\u00b7\u3002\u3001\u060c\u066b\u066c"
+
+// joined takes out separators, and what stands around a code.
+func joined(text string) string {
+	text = strings.TrimFunc(text, func(r rune) bool { return r == ' ' || unicode.IsPunct(r) || unicode.IsSymbol(r) })
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(separators, r) {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// IsName says whether an answer is one of names, which programs give in place of a
+// code: with or without a realm or domain, in either case. Such an answer is no
+// attempt, even if it has the shape of a code.
+func IsName(answer string, names ...string) bool {
+	answer = strings.TrimSpace(answer)
+	if answer == "" {
+		return false
+	}
+	for _, name := range names {
+		for _, form := range forms(strings.TrimSpace(name)) {
+			if form != "" && (strings.EqualFold(answer, form) || strings.EqualFold(bare(answer), form)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// forms are the spellings of a name: as it is, without its realm (user@realm,
+// DOMAIN\user), and the first label of a host's.
+func forms(name string) []string {
+	label, _, _ := strings.Cut(name, ".")
+	return []string{name, bare(name), label}
+}
+
+// bare returns a user's name without its realm or domain.
+func bare(name string) string {
+	if i := strings.LastIndexAny(name, `\/`); i >= 0 {
+		name = name[i+1:]
+	}
+	name, _, _ = strings.Cut(name, "@")
+	return name
+}

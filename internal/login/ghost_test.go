@@ -1,0 +1,95 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"mfa/internal/mfa"
+	"mfa/internal/store"
+)
+
+// heard is all that a name is told which is asked by this script: two connections,
+// a resend too soon and in time, wrong codes to the lock, and the lock.
+func (d *desk) heard(name string) (all []string) {
+	d.t.Helper()
+	masked := regexp.MustCompile(`\S\*\*\*\S@example\.com`)
+	visit := func(answers ...string) {
+		p := promptFunc(func(_ context.Context, p mfa.Prompt) (string, error) {
+			all = append(all, fmt.Sprint(p.Kind, masked.ReplaceAllString(p.Text, "***")))
+			if p.Kind != mfa.Ask {
+				return "", nil
+			}
+			if len(answers) == 0 {
+				return "", mfa.ErrNoConversation
+			}
+			next := answers[0]
+			answers = answers[1:]
+			return next, nil
+		})
+		v, err := d.engine.Login(d.t.Context(), request(name), p)
+		all = append(all, fmt.Sprint(v.Outcome, v.Reason, err))
+		d.advance(time.Second)
+	}
+	visit()
+	visit("r", "990099", "990098")
+	d.advance(time.Minute)
+	visit("r", name, "990099", "990099", "990099", "990099")
+	for range 2 {
+		visit("2222-2222-2222-2222", "123456")
+	}
+	d.advance(16 * time.Minute)
+	visit("990099")
+	return all
+}
+
+// A name that exists and one that does not are told the same, connection after
+// connection, through the lock and after it.
+func TestStrangersAreAnsweredAlike(t *testing.T) {
+	with := func(s *settings) { s.asking.Lockout.Notify, s.asking.Lockout.Recovery = true, true }
+	d := newDesk(t, with)
+	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com", Confirmed: start}})
+	ghost := d.heard("ghost")
+	d.now = start
+	alice := d.heard("alice")
+	if !slices.Equal(alice, ghost) {
+		for i := range min(len(alice), len(ghost)) {
+			if alice[i] != ghost[i] {
+				t.Fatalf("alice hears %q, a stranger %q", alice[i], ghost[i])
+			}
+		}
+		t.Fatalf("alice hears\n%q, a stranger\n%q", alice, ghost)
+	}
+	keys, err := d.store.Keys(t.Context(), "")
+	if err != nil || slices.ContainsFunc(keys, func(k string) bool { return k == store.States+"ghost" || k == store.Users+"ghost" }) {
+		t.Errorf("stored: %q %v", keys, err)
+	}
+	if len(d.mailed(`(ghost)`)) != 0 {
+		t.Error("something was sent for a stranger")
+	}
+}
+
+// The memory is bounded, and a name is remembered while others come.
+func TestStrangersAreBounded(t *testing.T) {
+	d := newDesk(t)
+	d.login(request("ghost"), mfa.WrongCode, wrong("sent"), step{want: "2 tries", err: mfa.ErrNoConversation})
+	for i := range 3000 {
+		acct := d.engine.deps.Records.Stranger(d.engine.deps.Strangers, fmt.Sprint("x", i))
+		if err := acct.Update(t.Context(), func(st *mfa.State) error { st.LockedHard = true; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.login(request("x2999"), mfa.Exhausted, step{want: "until an administrator unlocks it"})
+	d.login(request("x0"), mfa.NoConversation, step{want: "A code was sent to", err: mfa.ErrNoConversation})
+}
+
+// A store that is out of reach is told to everybody alike.
+func TestStrangersWhileTheStoreIsDown(t *testing.T) {
+	d := newDesk(t)
+	d.store.Fail(errors.New("disk on fire"))
+	d.login(request("ghost"), mfa.Unavailable, step{want: "cannot be checked"})
+}

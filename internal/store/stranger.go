@@ -1,0 +1,101 @@
+package store
+
+import (
+	"bytes"
+	"container/list"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"sync"
+
+	"mfa/internal/mfa"
+)
+
+// maxStrangers bounds the names that Strangers remembers; the one that was not asked
+// for longest goes first.
+const maxStrangers = 2048
+
+// Strangers remembers what logins asked of names that have no account, so that they
+// are answered like those that have: a code that was sent a second ago, the wrong
+// codes so far, a lock. It is in memory only, by a keyed hash of the name. It may be
+// used from many goroutines.
+type Strangers struct {
+	key [sha256.Size]byte
+
+	mu     sync.Mutex // guards what follows
+	states map[[sha256.Size]byte]*list.Element
+	order  list.List // of *stranger, the newest first
+}
+
+type stranger struct {
+	name  [sha256.Size]byte
+	state []byte // as encodeState writes it
+}
+
+// NewStrangers returns an empty memory.
+func NewStrangers() *Strangers {
+	s := &Strangers{states: map[[sha256.Size]byte]*list.Element{}}
+	rand.Read(s.key[:])
+	return s
+}
+
+// hash returns what a name is remembered by.
+func (s *Strangers) hash(name string) (sum [sha256.Size]byte) {
+	h := hmac.New(sha256.New, s.key[:])
+	h.Write([]byte(name))
+	h.Sum(sum[:0])
+	return sum
+}
+
+// state returns what is remembered of a name.
+func (s *Strangers) state(name string) (mfa.State, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.states[s.hash(name)]
+	if !ok {
+		return mfa.State{}, nil
+	}
+	return read(e.Value.(*stranger).state)
+}
+
+// read is decodeState for what may be nothing.
+func read(state []byte) (mfa.State, error) {
+	if state == nil {
+		return mfa.State{}, nil
+	}
+	return decodeState("a stranger's state", state)
+}
+
+// update changes what is remembered of a name and says whether that changed it.
+func (s *Strangers) update(name string, fn func(*mfa.State) error) (changed bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum := s.hash(name)
+	var old []byte
+	e := s.states[sum]
+	if e != nil {
+		old = e.Value.(*stranger).state
+	}
+	st, err := read(old)
+	if err != nil {
+		return false, err
+	}
+	if err := fn(&st); err != nil {
+		return false, err
+	}
+	next, err := encodeState(name, st, nil)
+	if err != nil {
+		return false, err
+	}
+	if e == nil {
+		e = s.order.PushFront(&stranger{name: sum})
+		s.states[sum] = e
+	}
+	e.Value.(*stranger).state = next
+	s.order.MoveToFront(e)
+	if s.order.Len() > maxStrangers {
+		last := s.order.Back()
+		delete(s.states, s.order.Remove(last).(*stranger).name)
+	}
+	return !bytes.Equal(old, next), nil
+}
