@@ -60,7 +60,7 @@ func TestExplainSaysWhatLoginDoes(t *testing.T) {
 		"off":                {"alice", []func(*settings){mode(ModeOff)}, nil, ResultLetIn, "PAM_IGNORE", "mode is off"},
 		"off by rule":        {"alice", []func(*settings){rules(off(Rule{Groups: []string{"contractors"}}))}, nil, ResultLetIn, "PAM_IGNORE", "mode is off"},
 		"off, and locked":    {"alice", []func(*settings){mode(ModeOff)}, lockAlice, ResultLetIn, "PAM_IGNORE", "mode is off"},
-		"locked":             {"alice", nil, lockAlice, ResultLocked, "PAM_MAXTRIES", "locked for 15 minutes"},
+		"locked":             {"alice", nil, lockAlice, ResultLocked, "PAM_MAXTRIES", "locked for 60 minutes"},
 		"not enrolled":       {"bob", nil, nil, ResultKeepOut, "PAM_PERM_DENIED", "refused: not enrolled"},
 		"to enroll":          {"bob", []func(*settings){enrolling}, nil, ResultEnroll, "PAM_SUCCESS", "led to a second factor"},
 		"optional":           {"bob", []func(*settings){mode(ModeOptional)}, nil, ResultLetIn, "PAM_IGNORE", "mode is optional"},
