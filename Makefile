@@ -44,7 +44,7 @@ demo:
 # One part after another, on behind what failed; what did is named at the end
 # (e2e/parts says how). No e2e part has the machine to itself; -p 2 is a core each.
 test:
-	@CGO_ENABLED=0 $(GO) run ./e2e/parts \
+	@$(GO) run ./e2e/parts \
 		'what the tests need!' '$(MAKE) --no-print-directory deps packages-deps' \
 		'build!' '$(MAKE) --no-print-directory build' \
 		'lint' '$(MAKE) --no-print-directory lint' \
