@@ -287,7 +287,7 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 		Records: a.records, Asker: s.asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,
 		Lookup: nss.Lookup, Groups: nss.Groups{}, Now: a.opts.Now, Aliases: a.aliases,
 		ChangesPassword: a.opts.ChangesPassword,
-		Strangers: a.strangers,
+		Strangers:       a.strangers,
 	})
 	return s, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"mfa/internal/audit"
@@ -16,12 +17,13 @@ const commitTimeout = 10 * time.Second
 // A checked answer.
 type checked struct {
 	Result
-	wasLocked   bool   // not looked at
-	wasDisabled bool   // not looked at
-	disabled    bool   // wrong: the method proves nothing from now on
-	left        int    // wrong: how many more until the lock
-	lockText    string // locked: what is said of it
-	mustChange  bool   // right: a password change is due
+	wasLocked   bool       // not looked at
+	wasDisabled bool       // not looked at
+	disabled    bool       // wrong: the method proves nothing from now on
+	left        int        // wrong: how many more until the lock
+	lockText    string     // locked: what is said of it
+	drift       *mfa.Drift // wrong, or right by another factor: the app's clock seems to be off
+	mustChange  bool       // right: a password change is due
 }
 
 // check counts an answer, looks at it, spends the code or locks the user, all in
@@ -94,9 +96,16 @@ func (c *Conversation) decide(st *mfa.State, m mfa.Method, match Match) (res che
 	st.LockedUntil, st.LockedBy, st.LockedFor = nil, "", 0
 	switch res.Result = match(st, now); res.Result {
 	case Right:
+		if d := st.Drift; d != nil && m != mfa.TOTP && now.Sub(d.At) < driftKept {
+			res.drift = d
+		}
+		st.Drift = nil
 		c.succeed(st, m, now)
 		res.mustChange = st.MustChangePassword
 	case Wrong:
+		if d := st.Drift; d != nil && m == mfa.TOTP && d.At.Equal(now) {
+			res.drift = d
+		}
 		if c.setup {
 			res.left = maxTries
 			break
@@ -143,6 +152,9 @@ func (c *Conversation) failed(ctx context.Context, method mfa.Method, res checke
 	ev.Method = string(method)
 	if c.unprivileged {
 		ev.Reason = reasonApart
+	}
+	if res.drift != nil {
+		ev.Reason = strings.TrimPrefix(ev.Reason+"; "+textDrift("the app's", *res.drift), "; ")
 	}
 	c.deps.Audit.Record(ev)
 	if res.left == 0 {

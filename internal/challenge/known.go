@@ -63,15 +63,17 @@ func (c *Conversation) TOTPCode(text string, isNew bool, current func(context.Co
 				return nil, nil
 			}
 			return func(st *mfa.State, now time.Time) Result {
+				last := int64(0)
 				if isNew {
 					c.NewApp(st, now, p.Period)
-					return c.spendTOTP(st, now, secret, 0, code, p)
-				}
-				last, ok := c.lastStep(st, t, now)
-				if !ok {
+				} else if last, ok = c.lastStep(st, t, now); !ok {
 					return Doubted
 				}
-				return c.spendTOTP(st, now, secret, last, code, p)
+				res := c.spendTOTP(st, now, secret, last, code, p)
+				if res == Wrong {
+					c.noteDrift(st, now, secret, last, code, p)
+				}
+				return res
 			}, nil
 		},
 	}

@@ -153,6 +153,9 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 			c.Say(ctx, mfa.Failure, TextDisabled)
 			return verdict(mfa.Exhausted, "method disabled")
 		case res.Result == Right:
+			if res.drift != nil {
+				c.Say(ctx, mfa.Info, textDrift("Your app's", *res.drift)+adviceDrift)
+			}
 			return verdict(mfa.Accepted, "right code")
 		case res.Result == Doubted:
 			c.Say(ctx, mfa.Failure, textClock)
@@ -164,16 +167,16 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 			idle, text = idle+1, q.why(res.Result)
 			continue
 		case res.disabled:
-			c.Say(ctx, mfa.Failure, textWrongCode+"\n"+TextDisabled)
+			c.Say(ctx, mfa.Failure, textWrongCode+c.hint(res)+"\n"+TextDisabled)
 			return verdict(mfa.Exhausted, "wrong code; method now disabled")
 		case res.left == 0:
-			c.Say(ctx, mfa.Failure, textWrongCode+"\n"+res.lockText)
+			c.Say(ctx, mfa.Failure, textWrongCode+c.hint(res)+"\n"+res.lockText)
 			return verdict(mfa.Exhausted, "wrong code; now locked")
 		case c.wrong == maxTries:
-			c.Say(ctx, mfa.Failure, textWrongLast)
+			c.Say(ctx, mfa.Failure, textWrongCode+c.hint(res)+" "+TextStopped)
 			return verdict(mfa.Exhausted, "wrong code, the last of this login")
 		}
-		idle, text = 0, textWrong(min(res.left, maxTries-c.wrong))
+		idle, text = 0, textWrong(min(res.left, maxTries-c.wrong))+c.hint(res)
 	}
 }
 

@@ -46,7 +46,6 @@ const (
 	textVoid        = "That code is void. Type r for a new one."
 	textElsewhere   = "That code was sent for another login, or to another address. Type the one for this login, or r for a new one."
 	textWrongCode   = "That code is not right."
-	textWrongLast   = textWrongCode + " " + TextStopped
 	textTOTP        = "Type the code that your authenticator app shows."
 	textTOTPSpent   = "That code was used already. Wait for the next one."
 	textClock       = "Codes of your app cannot be checked for now: the clock of this machine may be wrong. Tell your administrator."

@@ -69,6 +69,11 @@ func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 		}
 		s.Apart = &t
 	}
+	if s.Drift != nil {
+		d := *s.Drift
+		b.atMost(&d.At, now)
+		s.Drift = &d
+	}
 	if s.Enrolling != nil {
 		e := *s.Enrolling
 		b.atMost(&e.Began, now)

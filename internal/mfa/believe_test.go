@@ -19,6 +19,7 @@ func storedAt(t time.Time) State {
 	return State{
 		UID: 1000, Failures: []time.Time{t, t}, LockedUntil: &lock, LockedFor: Duration(lengths.Lock),
 		Sends: []time.Time{t}, Pending: []PendingCode{{Nonce: []byte("n"), Sent: t, Expires: code}},
+		PlaceSends: []PlaceSend{{Origin: "o", At: t}}, Drift: &Drift{Step: 1, At: t},
 		Ended:     []EndedCode{{PendingCode: PendingCode{Nonce: []byte("e"), Sent: t, Expires: code}, Why: CodeUsed, At: t}},
 		Apart:     &Tally{Failures: []time.Time{t}, LockedUntil: &lock},
 		Enrolling: &Enrolling{Method: TOTP, Began: t}, EnrollSince: &t,
@@ -35,6 +36,7 @@ var limits = map[string]time.Duration{
 	"LockedUntil": lengths.Lock, "Recovery.Expires": RecoveryLifetime, "Enrolling.Began": 0, "EnrollSince": 0,
 	"Invited.Sent": 0, "Since": 0,
 	"Ended.PendingCode.Sent": 0, "Ended.PendingCode.Expires": lengths.Code, "Ended.At": 0,
+	"PlaceSends.At": 0, "Drift.At": 0,
 	"Apart.Failures": 0, "Apart.LockedUntil": lengths.Lock,
 	"Sessions.Created": -1, "Sessions.Expires": -1, "Sessions.LastUsed": -1, // login.SessionConfig.ended
 }

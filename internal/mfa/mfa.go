@@ -272,6 +272,7 @@ type State struct {
 	Pending     []PendingCode `json:"pending,omitempty"`      // codes sent and not yet used, one an origin
 	Ended       []EndedCode   `json:"ended,omitempty"`        // codes sent that are good no more, oldest first
 	TOTPStep    int64         `json:"totp_step,omitempty"`    // step of the newest code accepted
+	Drift       *Drift        `json:"drift,omitempty"`        // what the newest wrong code of the app says of its clock
 	BackupID    string        `json:"backup_id,omitempty"`    // the set that BackupUsed speaks of
 	BackupUsed  []int         `json:"backup_used,omitempty"`  // indices of its codes that are spent
 	Enrolling   *Enrolling    `json:"enrolling,omitempty"`    // an enrollment that was begun and not confirmed
@@ -291,6 +292,15 @@ type State struct {
 
 	LockedFor Duration   `json:"locked_for,omitzero"` // how long LockedUntil was ahead when it was set
 	Since     *time.Time `json:"since,omitempty"`     // nothing is known of what was used before: all of it counts as used
+}
+
+// A Drift is how far the clock of a user's app seems to be off: what was typed was
+// the code of another time.
+type Drift struct {
+	Step int64         `json:"step"` // whose code was typed
+	Off  time.Duration `json:"off"`  // its time less that of the typing
+	At   time.Time     `json:"at"`   // of the typing
+	Sure bool          `json:"sure,omitempty"`
 }
 
 // A Tally is wrong codes that are counted apart, and what they led to; see State for

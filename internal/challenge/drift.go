@@ -1,0 +1,60 @@
+package challenge
+
+import (
+	"fmt"
+	"time"
+
+	"mfa/internal/mfa"
+	"mfa/internal/otp"
+)
+
+// An app whose clock is off shows codes of another time. Such a code is wrong and
+// counted; but it says what is the matter. Told at once that would help a guesser,
+// who would learn what to type in some minutes. So one such code is told to the
+// audit only, and to the person when they have proven another factor; the person is
+// told at once after two codes in a row, of different steps and equally far off,
+// which chance gives to one guesser in a thousand million.
+const (
+	driftReach  = time.Hour        // how far off a clock is looked for
+	maxDrift    = 240              // steps, if they are short
+	driftWithin = 10 * time.Minute // between two codes in a row
+	driftKept   = 24 * time.Hour   // until another factor is proven
+)
+
+// noteDrift notes in st what the wrong code of an app says of its clock. Last is the
+// step of its newest right code: a code of before was overheard or copied.
+func (c *Conversation) noteDrift(st *mfa.State, now time.Time, secret []byte, last int64, code string, p otp.Params) {
+	before := st.Drift
+	st.Drift = nil
+	reach := min(int(driftReach/p.Period), maxDrift)
+	step, ok, err := otp.Near(secret, code, now, reach, p)
+	if err != nil || !ok || step <= last {
+		return
+	}
+	d := mfa.Drift{Step: step, Off: time.Duration(step-otp.Step(now, p.Period)) * p.Period, At: now}
+	if before != nil && step > before.Step && (d.Off-before.Off).Abs() <= p.Period {
+		since := now.Sub(before.At)
+		d.Sure = since >= 0 && since <= driftWithin
+	}
+	st.Drift = &d
+}
+
+// textDrift says how far a clock seems to be off.
+func textDrift(whose string, d mfa.Drift) string {
+	way := "behind"
+	if d.Off > 0 {
+		way = "ahead"
+	}
+	return fmt.Sprintf("%s clock seems to be %s %s.", whose, Span(d.Off.Abs()), way)
+}
+
+// hint is what a wrong code tells the person of their app's clock, if it helps no
+// guesser: who sets an app up has its secret before them.
+func (c *Conversation) hint(res checked) string {
+	if res.drift == nil || !res.drift.Sure && !c.setup {
+		return ""
+	}
+	return "\n" + textDrift("Your app's", *res.drift) + adviceDrift
+}
+
+const adviceDrift = " Let the phone set its time by itself."
