@@ -49,7 +49,7 @@ test:
 		'build!' '$(MAKE) --no-print-directory build' \
 		'lint' '$(MAKE) --no-print-directory lint' \
 		'packages' '$(MAKE) --no-print-directory packages' \
-		'tests' '$(GO) test -json -race -timeout 20m $$($(GO) list ./... | grep -v /packaging/test)' \
+		'tests' '$(GO) test -json -race -timeout 40m $$($(GO) list ./... | grep -v /packaging/test)' \
 		'tests of the packages' '$(PACKAGES_TEST) -json'
 
 e2e: deps build
@@ -113,7 +113,7 @@ $(NFPM):
 packages-deps:
 	@e2e/install.sh debootstrap systemd-container lintian rpm rpmlint qemu-user-static policycoreutils setools
 
-PACKAGES_TEST = $(GO) test -count=1 -timeout 15m ./packaging/test
+PACKAGES_TEST = $(GO) test -count=1 -timeout 25m ./packaging/test
 
 packages-test: packages packages-deps
 	$(PACKAGES_TEST) -v

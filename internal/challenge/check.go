@@ -68,7 +68,7 @@ func (c *Conversation) check(ctx context.Context, q Question, answer string) (ch
 	case c.setup:
 		c.wrong++ // this conversation is bounded, and nothing else
 	default:
-		c.failed(ctx, q.Method, res)
+		c.failed(ctx, q.Method, &res)
 	}
 	c.mustChange = res.mustChange
 	return res, nil
@@ -145,8 +145,9 @@ func countMethod(st *mfa.State, m mfa.Method) (disabled bool) {
 	return st.Disabled(m)
 }
 
-// failed writes down and tells of a wrong code that was counted.
-func (c *Conversation) failed(ctx context.Context, method mfa.Method, res checked) {
+// failed writes down and tells of a wrong code that was counted. To the text of a
+// lock it adds what ends it.
+func (c *Conversation) failed(ctx context.Context, method mfa.Method, res *checked) {
 	c.wrong++
 	ev := c.Event(audit.Failed)
 	ev.Method = string(method)
@@ -166,7 +167,7 @@ func (c *Conversation) failed(ctx context.Context, method mfa.Method, res checke
 			c.tellLockedApart(ctx)
 		} else {
 			c.live.end(c.Account.ID.Name, c, ended(res.lockText, "locked by wrong codes elsewhere"))
-			c.tellLocked(ctx)
+			res.lockText = strings.TrimSuffix(res.lockText+"\n"+c.tellLocked(ctx), "\n")
 		}
 	}
 	if res.disabled {

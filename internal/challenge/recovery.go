@@ -23,16 +23,17 @@ const (
 
 // tellLocked mails the user that they were locked, with a code that ends the lock.
 // The code is committed first and sent second, and only while the lock lasts. An
-// older one ends, unless no mail may be sent any more today: then it stays good.
-func (c *Conversation) tellLocked(ctx context.Context) {
+// older one ends, unless no mail may be sent any more today: then it stays good. It
+// returns what to say of the code here, empty if none went out.
+func (c *Conversation) tellLocked(ctx context.Context) (told string) {
 	en, ok := c.mailbox(ctx)
 	if !ok || !c.cfg.Lockout.Notify && !c.cfg.Lockout.Recovery {
-		return
+		return ""
 	}
 	code, err := factor.NewRecoveryCode(rand.Reader)
 	if err != nil {
 		c.deps.Log.Error("user not told of the lock", "user", c.Account.ID.Name, "error", err)
-		return
+		return ""
 	}
 	var may bool
 	var lock mfa.State
@@ -58,7 +59,11 @@ func (c *Conversation) tellLocked(ctx context.Context) {
 	default:
 		c.lockTold = true
 		c.Notify(en, "Second factor locked", TextLocked(lock, c.deps.Now()), c.lockAdvice(code))
+		if c.cfg.Lockout.Recovery {
+			return textRecoverySent(deliver.Mask(en.Email.Address))
+		}
 	}
+	return ""
 }
 
 // mayMailLock says whether one more mail about a lock may be sent today. It drops
@@ -110,7 +115,7 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 		c.Say(ctx, mfa.Failure, told)
 		return locked, nil
 	}
-	text := fmt.Sprintf("%s\nA recovery code was sent to %s. It ends the lock.", told, deliver.Mask(en.Email.Address))
+	text := told + "\n" + textRecoverySent(deliver.Mask(en.Email.Address))
 	for tries, idle := 0, 0; tries < maxTries && idle < maxIdle; {
 		answer, err := c.Line(ctx, c.codeKind(), text+"\n"+EndRecovery)
 		switch {

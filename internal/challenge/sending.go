@@ -48,6 +48,9 @@ func (s *sending) told(lifetime time.Duration) string {
 	if text := s.news(); text != "" {
 		return text + "\n" + textGoodFor(lifetime)
 	}
+	if s.underway() {
+		return textCodeLeaves(s.to, lifetime)
+	}
 	return textCodeSent(s.to, lifetime)
 }
 

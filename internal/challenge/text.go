@@ -53,6 +53,14 @@ const (
 	textBackupSpent = "That backup code was used already. Type another one."
 )
 
+func textRecoverySent(masked string) string {
+	return fmt.Sprintf("A recovery code was sent to %s. It ends the lock.", masked)
+}
+
+func textCodeLeaves(masked string, lifetime time.Duration) string {
+	return fmt.Sprintf("A code is on its way to %s, but nobody has taken it yet.\n%s", masked, textGoodFor(lifetime))
+}
+
 func textCodeSent(masked string, lifetime time.Duration) string {
 	return fmt.Sprintf("A code was sent to %s.\n%s", masked, textGoodFor(lifetime))
 }

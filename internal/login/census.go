@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
 )
@@ -27,7 +28,8 @@ func (c *Census) Add(ctx context.Context, cfg Config, look Groups, user string, 
 		c.Partly = true
 		return
 	}
-	e := New(cfg, Deps{Groups: look, Log: slog.New(slog.DiscardHandler)})
+	asker := challenge.New(challenge.Config{}, challenge.Deps{}) // nobody is asked
+	e := New(cfg, Deps{Asker: asker, Groups: look, Log: slog.New(slog.DiscardHandler)})
 	id := mfa.Identity{Name: user, UID: en.UID}
 	l := e.attempt(e.deps.Asker.Converse(store.Records{}.Account(id), mfa.Origin{Service: "sshd", Address: "unlisted"}, nil), []string{password})
 	c.Users++
