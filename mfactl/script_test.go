@@ -25,7 +25,7 @@ import (
 //	daemon start|stop            run mfad on $SOCKET, with its store in $STORE
 //	relay takes|STEP|gone        have mail go, from the next start, to a server that takes one, or refuses at STEP
 //	exits CODE [-as USER] PROGRAM [ARG...]
-//	login USER [ANSWER...]       log in as a PAM module would; "the-code" is the one mailed last
+//	login USER [ANSWER...]       log in as a PAM module would; "the-code" is the one mailed last, "wrong" a guess
 //	mails N                      wait for N mails, and put them all into $WORK/mails
 //	remember never|ask|always    set session.remember; the next start of the daemon takes it
 //	logind start|running|LOGIN...  run a systemd-logind of its own; show its logins; begin some

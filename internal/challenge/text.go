@@ -58,7 +58,7 @@ func textRecoverySent(masked string) string {
 }
 
 func textCodeLeaves(masked string, lifetime time.Duration) string {
-	return fmt.Sprintf("A code is on its way to %s, but nobody has taken it yet.\n%s", masked, textGoodFor(lifetime))
+	return fmt.Sprintf("A code is being sent to %s, but has not left yet.\n%s", masked, textGoodFor(lifetime))
 }
 
 func textCodeSent(masked string, lifetime time.Duration) string {

@@ -31,7 +31,11 @@ func (c *Config) checkDeciding() error {
 	var errs []error
 	t := trusteesOf(c.Store.Path)
 	for _, f := range c.deciding() {
-		if err := t.check(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		check := t.check
+		if f.key == "secrets.key_file" { // the file itself is seal's to check
+			check = t.checkFolders
+		}
+		if err := check(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("%s: %w", f.key, err))
 		}
 	}

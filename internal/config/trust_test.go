@@ -36,6 +36,9 @@ func TestFilesThatDecide(t *testing.T) {
 			"sms.http.headers.X": "[sms]\nprovider = \"http\"\n[sms.http]\nurl = \"https://example.com/\"\nbody = \"{{.To}} {{.Text}}\"\n" +
 				"[sms.http.headers]\nX = '{{file \"%s\"}}'\n",
 		} {
+			if key == "secrets.key_file" && (strings.Contains(name, "the file") || strings.Contains(name, "link")) {
+				continue // seal refuses that
+			}
 			t.Run(name+" of "+key, func(t *testing.T) {
 				dir := t.TempDir()
 				file := filepath.Join(dir, "a", "b", "file")
