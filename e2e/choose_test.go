@@ -134,7 +134,7 @@ func TestNoMoreCodesThanAllowed(t *testing.T) {
 		c.send(p.code(t, clock.step(p.period)))
 		c.expectIn(t)
 	})
-	s.expectLetters(alice, 3)
+	s.expectLetters(alice, 4)
 	clock.pass(16 * time.Minute)
 	c = s.begin(alice)
 	c.expect(t, codeOrMenu)

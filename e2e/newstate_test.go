@@ -41,6 +41,7 @@ func TestLostStateIsNotBegunInSilence(t *testing.T) {
 		c.expectOut(t)
 		t.Log(name, "is refused")
 	}
+	ok(t, os.WriteFile(state, damaged, 0o600)) // something to put aside
 	out, err := exec.Command(artefact("mfad"), "--config", s.path("mfa.toml"), "--new-state").CombinedOutput()
 	if err != nil {
 		t.Fatalf("mfad --new-state: %v\n%s", err, out)

@@ -74,6 +74,7 @@ func TestPostgreSQL(t *testing.T) {
 			ok(t, err)
 			s.modulePath = s.path("pam_mfa.so") // where postgres may read it
 			ok(t, os.WriteFile(s.modulePath, module, 0o644))
+			t.Cleanup(func() { _ = os.Remove("/etc/pam.d/postgresql") })
 			ok(t, os.WriteFile("/etc/pam.d/postgresql", []byte(strings.Join([]string{
 				"auth required " + s.module(), "account required pam_permit.so", "",
 			}, "\n")), 0o644))

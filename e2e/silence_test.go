@@ -133,30 +133,23 @@ func (c *terminal) expectOnce(t *testing.T, words ...string) {
 }
 
 func TestASSHShellIsToldOnce(t *testing.T) {
-	for _, release := range []string{"12", "13"} {
-		t.Run(release, func(t *testing.T) {
-			s, clock := inProcess(t, `policy.mode = "optional"`, "policy.opt_out = true")
-			if release == "13" {
-				onDebian13(t, s)
-			}
-			alice, bob := newAccount(t, "alice"), newAccount(t, "bob")
-			c := s.shell(alice)
-			c.pick(t, offerApp, "")
-			c.addApp(t, clock)
-			codes := c.keep(t)
-			c.expectOnce(t, "Done: it works.")
+	s, clock := inProcess(t, `policy.mode = "optional"`, "policy.opt_out = true")
+	alice, bob := newAccount(t, "alice"), newAccount(t, "bob")
+	c := s.shell(alice)
+	c.pick(t, offerApp, "")
+	c.addApp(t, clock)
+	codes := c.keep(t)
+	c.expectOnce(t, "Done: it works.")
 
-			c = s.shell(alice)
-			c.expect(t, codeOrMenu)
-			c.send("m")
-			c.pick(t, byBackup, "")
-			c.expect(t, backupPrompt)
-			c.send(codes[0])
-			c.expectOnce(t, "9 backup codes are left")
+	c = s.shell(alice)
+	c.expect(t, codeOrMenu)
+	c.send("m")
+	c.pick(t, byBackup, "")
+	c.expect(t, backupPrompt)
+	c.send(codes[0])
+	c.expectOnce(t, "9 backup codes are left")
 
-			c = s.shell(bob)
-			c.pick(t, offerSkip, "")
-			c.expectOnce(t, "you are not asked again")
-		})
-	}
+	c = s.shell(bob)
+	c.pick(t, offerSkip, "")
+	c.expectOnce(t, "you are not asked again")
 }

@@ -53,7 +53,8 @@ func see(seen []string, address string) []string {
 // those that are no mfa.Place are one. It is
 // called when the conversation ended in a refusal.
 func (c *Conversation) TellOfFailures(ctx context.Context) {
-	if c.wrong == 0 || c.lockTold || !c.cfg.Lockout.Notify || c.Origin.Address == noWhence {
+	_, place := mfa.Place(c.Origin.Address) // what is no place is no news
+	if c.wrong == 0 || c.lockTold || !c.cfg.Lockout.Notify || !place {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)

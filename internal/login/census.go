@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"mfa/internal/challenge"
 	"mfa/internal/mfa"
+	"mfa/internal/nss"
 	"mfa/internal/store"
 )
 
@@ -29,7 +31,7 @@ func (c *Census) Add(ctx context.Context, cfg Config, look Groups, user string, 
 		return
 	}
 	asker := challenge.New(challenge.Config{}, challenge.Deps{}) // nobody is asked
-	e := New(cfg, Deps{Asker: asker, Groups: look, Log: slog.New(slog.DiscardHandler)})
+	e := New(cfg, Deps{Asker: asker, Lookup: nss.Lookup, Groups: look, Now: func() time.Time { return time.Time{} }, Log: slog.New(slog.DiscardHandler)})
 	id := mfa.Identity{Name: user, UID: en.UID}
 	l := e.attempt(e.deps.Asker.Converse(store.Records{}.Account(id), mfa.Origin{Service: "sshd", Address: "unlisted"}, nil), []string{password})
 	c.Users++
