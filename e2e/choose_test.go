@@ -141,7 +141,7 @@ func TestNoMoreCodesThanAllowed(t *testing.T) {
 	c.send("m")
 	c.pick(t, byEmail, "")
 	c.expect(t, codePrompt(alice))
-	c.send(s.code(alice, 4))
+	c.send(s.code(alice, 5))
 	c.expectIn(t)
 }
 

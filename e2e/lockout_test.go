@@ -120,7 +120,9 @@ func TestLockRecoverChangePassword(t *testing.T) {
 			c.send("2222-2222-2222-2222")
 		}
 		c.expect(t, recoveryPrompt)
-		c.send("000000") // has not the shape of one
+		c.send("000000") // has not the shape of one, and is asked again
+		c.expect(t, recoveryPrompt)
+		c.send("")
 		c.expectOut(t)
 		if n := len(s.events(alice, eventRecoveryFailed)); n != 2 {
 			t.Errorf("%d wrong recovery codes were counted", n)
