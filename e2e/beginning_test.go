@@ -37,7 +37,7 @@ func (s *site) expectUseless(a account, p phone, clock *clock) {
 	c.close()
 }
 
-// Whoever has only the password reads the key of a setup, and hangs up. The next
+// Somebody with only the password reads the key of a setup, and hangs up. The next
 // login from elsewhere is shown another key, and the first one is worth nothing.
 func TestBeginningIsNotShownElsewhere(t *testing.T) {
 	s, clock := inProcess(t)

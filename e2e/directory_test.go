@@ -461,7 +461,7 @@ func twoNames(t *testing.T, settings ...string) (s *site, jd, long account) {
 	return s, jd, alias(t, jd, jd.name+".long")
 }
 
-// Whoever has the account's password and comes by its other name meets what was
+// A login by the account's other name, with its password, meets the factor that was
 // set up for the account.
 func TestTwoNamesAreOneAccount(t *testing.T) {
 	s, jd, long := twoNames(t)

@@ -26,7 +26,7 @@ func (s *site) findings(services ...string) []string {
 	return ids
 }
 
-// What doctor says of real stacks, sshd and daemon is what they do.
+// doctor's words on real stacks, sshd and daemon agree with what these do.
 func TestDoctorOnARealMachine(t *testing.T) {
 	s, alice := debian(t)
 	if got := s.findings("sshd"); !slices.Contains(got, "mfa-absent") {

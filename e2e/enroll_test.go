@@ -375,7 +375,7 @@ func TestEnrollAtSu(t *testing.T) {
 	expectSaid(t, c.expectIn(t), "as "+bob.name)
 }
 
-// Who has no second factor yet is not locked by slips.
+// Slips do not lock a user without a second factor.
 func TestWrongConfirmationCodesDoNotLock(t *testing.T) {
 	s, alice := nothingYet(t)
 	c := s.begin(alice)

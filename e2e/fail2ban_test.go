@@ -191,7 +191,7 @@ func TestFail2ban(t *testing.T) {
 	}
 }
 
-// What the logs of other systems look like, and lines that must not count.
+// Log lines of other systems, and lines that must not count.
 func TestFail2banLines(t *testing.T) {
 	fail2ban(t)
 	const wrong = "second factor refused, wrong code (PAM_AUTH_ERR) rhost="

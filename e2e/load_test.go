@@ -79,7 +79,7 @@ func TestFiftyParallelWrongGuessesAreFive(t *testing.T) {
 	for _, c := range terminals {
 		c.send(wrong(code))
 	}
-	// Whoever is asked again guesses again, until each conversation ended.
+	// Each conversation guesses as often as it is asked.
 	together(t, crowd, func(i int) error {
 		for {
 			if _, err := terminals[i].wait(`Code[^\n]*: $`); err != nil {

@@ -194,7 +194,7 @@ func TestRecoveryCodeIsGoodOnce(t *testing.T) {
 	c.expectIn(t)
 }
 
-// Whoever cannot be asked is refused like before, and nothing hangs.
+// A client that cannot be asked is refused like before, and nothing hangs.
 func TestLockedAndNobodyToAsk(t *testing.T) {
 	s, alice := ready(t)
 	s.login(alice, 1)

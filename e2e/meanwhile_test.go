@@ -73,7 +73,7 @@ func (p parked) park(s *site, a account) (*terminal, func(*clock)) {
 // sms keeps the menus alike: app, email, text, and the way around is the fourth.
 var withTexts = []string{`sms.provider = "command"`, `sms.command.path = "/bin/true"`}
 
-// What an administrator enters meanwhile stands: the one who waited is asked for it,
+// An address that an administrator enters meanwhile stands: the waiting user is asked for it,
 // and adds nothing.
 func TestEnrolledMeanwhile(t *testing.T) {
 	for name, p := range parkedOnes {

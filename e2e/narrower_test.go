@@ -8,7 +8,7 @@ import (
 // onlyApps makes a policy under which email does not count any more.
 const onlyApps = `policy.methods = ["totp"]`
 
-// Whoever has a second factor is asked for it under every policy that asks, also where
+// A user with a second factor is asked for it under every policy that asks, also where
 // it does not count: a narrower policy makes nobody a newcomer.
 func TestNarrowerMethodsMakeNoNewcomers(t *testing.T) {
 	for name, tc := range map[string]struct {

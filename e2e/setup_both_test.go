@@ -66,7 +66,7 @@ func TestSetupBothFirstFactors(t *testing.T) {
 		t.Errorf("a wrong password sent %d codes", n-from)
 	}
 
-	// Who needs no second factor gets in by the first, and by no less.
+	// An exempt user gets in by the first factor, and by no less.
 	s.settings["policy.rule"] = fmt.Sprintf("[{name = \"glass\", users = [%q], mode = \"off\"}]", glass.name)
 	s.reload()
 	s.ssh(glass, withKey).expectIn(t)
@@ -133,7 +133,7 @@ func TestSetupIsProvenByTheAdministrator(t *testing.T) {
 	expectSaid(t, s.setup("gdm").expectStatus(t, 2), "sshd, sudo, su, login")
 }
 
-// What doctor would warn of after the change stands before the question.
+// The warnings that doctor would give after the change stand before the question.
 func TestSetupWarnsBeforeItAsks(t *testing.T) {
 	s, alice := debian(t)
 	shown := s.setup("sshd").expect(t, `Make these changes\? \[y/N\] $`)

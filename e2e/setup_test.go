@@ -28,7 +28,7 @@ const (
 	backupPrompt = `Backup code: $`
 )
 
-// What the menus call what they offer.
+// Names of the methods in the menus.
 const (
 	offerApp   = "Authenticator app"
 	offerEmail = "Codes by email"

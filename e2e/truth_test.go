@@ -54,7 +54,7 @@ var codeOf = map[string]pam.Error{
 	"must_enroll": pam.ErrPermDenied, "unavailable": pam.ErrAuthinfoUnavail, "no_conversation": pam.ErrConv, "broken": pam.ErrSystem,
 }
 
-// What the audit file says of a login is what PAM returned, whatever the application
+// The audit file names the code that PAM returned, whatever the application
 // makes of its prompts.
 func TestAuditSaysWhatPAMReturned(t *testing.T) {
 	optional := []string{`policy.mode = "optional"`, "policy.opt_out = true"}

@@ -44,7 +44,7 @@ bool relay_path_fits(const char *path)
 }
 
 /*
- * Who may write to the folder may put a socket of their own there and accept
+ * A user who may write to the folder may put a socket of their own there and accept
  * every login, so that is checked before anybody is spoken to. stat(2) follows
  * links: what counts is the folder that connect(2) will use.
  */

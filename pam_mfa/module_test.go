@@ -153,7 +153,7 @@ func TestLongestPath(t *testing.T) {
 	s.login(t, nil).wantAuth(t, success)
 }
 
-// What is told about a login is what PAM knows, never the caller's environment.
+// The daemon is told of a login what PAM knows, never the caller's environment.
 func TestHello(t *testing.T) {
 	t.Parallel()
 	want := mfa.Request{
@@ -465,7 +465,7 @@ func TestWhatTheHostKeeps(t *testing.T) {
 	}
 }
 
-// What debug adds says nothing of what was typed.
+// The lines that debug adds say nothing of what was typed.
 func TestDebug(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, "debug")

@@ -6,7 +6,7 @@
  * login must not gain its threads. So this is libc only, and the PAM calls are
  * in pam_mfa.c alone. Go's tests and fuzz targets drive these same functions.
  *
- * What it promises. A verdict starts as a refusal, and only a well-formed DONE
+ * Its promises. A verdict starts as a refusal, and only a well-formed DONE
  * of the daemon makes it another one. Every read is bounded before memory is
  * taken, every wait ends at one deadline. No thread, no signal handler, no
  * environment, no global state, no descriptor left open; what was typed is

@@ -130,7 +130,7 @@ func TestShippedFileIsHardened(t *testing.T) {
 	}
 }
 
-// What the build says the version is reaches the daemon.
+// The build's version reaches the daemon.
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)

@@ -27,7 +27,7 @@ const ignored = pam.ErrAcctExpired
 
 const success = pam.Error(0)
 
-// What TestMain built, by absolute path.
+// Files that TestMain built, by absolute path.
 var built struct {
 	dir       string
 	module    string // as shipped

@@ -154,7 +154,7 @@ func TestTooManyLoginsHaveALine(t *testing.T) {
 	}
 }
 
-// Who only looks whether the daemon is there has not logged in.
+// A caller that only looks whether the daemon is there has not logged in.
 func TestProbeHasNoLine(t *testing.T) {
 	r := run(t, goodConfig(shortDir(t)))
 	c, err := net.Dial("unix", r.cfg.Server.PAMSocket)

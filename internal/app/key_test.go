@@ -84,7 +84,7 @@ func TestSecondAppOnOneStore(t *testing.T) {
 	}
 }
 
-// What cannot be opened is named, and what was opened before it is given back.
+// A file that cannot be opened is named, and those opened before it are closed.
 func TestNewNamesWhatIsWrong(t *testing.T) {
 	cfg := goodConfig(shortDir(t))
 	for want, change := range map[string]func(*config.Config, string){

@@ -53,7 +53,7 @@ func (r *running) scrape(listen string) string {
 	return string(text)
 }
 
-// What happens is counted, where Prometheus looks, and nobody is named.
+// Events are counted where Prometheus looks, and nobody is named.
 func TestMetrics(t *testing.T) {
 	dir := shortDir(t)
 	for name, listen := range map[string]string{"tcp": freeAddress(t), "unix": unixPrefix + filepath.Join(dir, "m", "s")} {

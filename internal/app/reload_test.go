@@ -81,7 +81,7 @@ func TestReloadRefused(t *testing.T) {
 	}
 }
 
-// What only a restart can change stays, and is said; the rest counts.
+// Keys that only a restart can change stay, and are named; the rest counts.
 func TestReloadKeepsWhatNeedsARestart(t *testing.T) {
 	dir := shortDir(t)
 	level := new(slog.LevelVar)

@@ -125,7 +125,7 @@ func TestFormerKeyStaysForABrokenRecord(t *testing.T) {
 	r.expectOpen(id, 2)
 }
 
-// What counts is when the key was changed, not when mfad was started.
+// The time at which the key was changed counts, not that at which mfad was started.
 func TestFormerKeyIsKeptFromItsChangeOn(t *testing.T) {
 	r := run(t, goodConfig(shortDir(t)))
 	r.rotate("")

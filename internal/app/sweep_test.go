@@ -34,7 +34,7 @@ func (a *App) left(t *testing.T, user string) bool {
 	return len(st.Sessions) > 0
 }
 
-// What expired goes while the daemon runs, with nobody's doing.
+// Expired records go while the daemon runs, with nobody's doing.
 func TestSweepRuns(t *testing.T) {
 	cfg := goodConfig(shortDir(t))
 	a, err := New(cfg, Options{Log: (&logbook{t: t}).logger()})

@@ -73,7 +73,7 @@ func TestRefusalsOfManyUIDsAreFolded(t *testing.T) {
 	}
 }
 
-// Who comes seldom is written down each time.
+// A rare refusal is written down each time.
 func TestRareRefusalsHaveTheirOwnLines(t *testing.T) {
 	evs := flooded(t, 3*time.Minute, func(l *Log, _ int) { l.Refuse(1000, "hello", refusal("x")) })
 	if len(evs) != 20 {

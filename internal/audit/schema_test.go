@@ -40,7 +40,7 @@ func names(t *testing.T) []string {
 	return all
 }
 
-// What is promised outside and what is written do not drift apart.
+// The published schema and the lines written do not drift apart.
 func TestSchemaKnowsEveryEventAndField(t *testing.T) {
 	s, err := audittest.Load()
 	if err != nil {

@@ -194,7 +194,7 @@ func (c *Conversation) checkRecovery(ctx context.Context, answer string) (right,
 		case right:
 			used = true
 			st.Unlock()
-			// Who types them back is mailed more: there is a next way out for each.
+			// A user who types them back is mailed another: each lock has its way out.
 			st.LockMails = st.LockMails[:max(0, len(st.LockMails)-1)]
 			Revoke(st)
 			st.NewEpoch(now)

@@ -15,7 +15,7 @@ import (
 // KeyPassword is typed where TextPasswordKey is read.
 const KeyPassword = "p"
 
-// What people read. Plain ASCII; one prompt has all its lines, because older sshd
+// Texts that people read. Plain ASCII; one prompt has all its lines, because older sshd
 // glues messages to the next prompt. Long lines are folded as they are said. How a prompt
 // ends is fixed: programs wait for it.
 

@@ -62,7 +62,7 @@ type LedgerLimits struct {
 // as any part of it lies in the window, so room comes back up to a slot late
 // and never early.
 //
-// Who was sent what is kept in 256 records that share out the users and the
+// Messages sent are counted in 256 records that share out the users and the
 // numbers, so that a message rewrites a few kilobytes however many users there
 // are; the last hour has a record of its own. Each record is swept whenever it
 // is written.

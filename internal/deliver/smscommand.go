@@ -96,7 +96,7 @@ func (c *smsCommand) text(ctx context.Context, m mfa.Message) (receipt string, e
 	cmd.Stdin = strings.NewReader(m.Text)
 	cmd.Stderr = &said
 	cmd.WaitDelay = commandGrace
-	// What the program started ends with it.
+	// Processes that the program started end with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	err = cmd.Run()

@@ -105,7 +105,7 @@ func TestSMSCommandTimeout(t *testing.T) {
 	wantTemporary(t, newSMS(t, cfg, SMSOptions{}).Send(t.Context(), sms("1")), "not done within 50ms")
 }
 
-// What the program started ends with it.
+// Processes that the program started end with it.
 func TestSMSCommandEndsItsChildren(t *testing.T) {
 	cfg, dir := smsProgram(t, `(exec 3> DIR/alive; echo > DIR/ready; read x < DIR/never) & wait`)
 	defer fifo(t, dir+"/never").Close()

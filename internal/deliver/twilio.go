@@ -206,7 +206,7 @@ func (c *twilioCall) judge(host string, a answer) (*http.Response, error) {
 	case a.status < 400:
 		return nil, misconfigured(fmt.Errorf("%s answered %d, which Twilio does not; check sms.twilio.base_url", host, a.status))
 	}
-	// What else is odd about the answer matters less than its code.
+	// The code says more than whatever else is odd about the answer.
 	if _ = json.Unmarshal(a.body, &rest); rest.Code == 0 {
 		return nil, a.judge(a.byStatus(fmt.Errorf("%s answered %d: %s", host, a.status,
 			quoteAnswer(string(a.body), c.m, c.t.password)), c.t.now()))

@@ -81,7 +81,7 @@ func TestWatchAsksUntilItIsOver(t *testing.T) {
 	}
 }
 
-// What is over makes room.
+// A message that needs no more asking makes room.
 func TestWatchGivesItsSlotsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &oracle{began: time.Now()}
@@ -197,7 +197,7 @@ func TestTwilioUndelivered(t *testing.T) {
 	}
 }
 
-// What ends the asking without a word to anybody.
+// Answers that end the asking without a word to anybody.
 func TestTwilioNothingToTell(t *testing.T) {
 	for name, f := range map[string]delivertest.TwilioFate{
 		"delivered": {Status: "delivered"}, "read": {Status: "read"},

@@ -70,7 +70,7 @@ func TestFoldersOfTheDaemonThatIsStopped(t *testing.T) {
 	expectIDs(t, "of somebody else", m.examine().Findings, []string{"store-folder", "key-file"})
 }
 
-// What our package ships for fail2ban is not fail2ban.
+// Our package's files for fail2ban are not fail2ban.
 func TestFail2banIsAProgram(t *testing.T) {
 	m := newMachine(t)
 	m.write("etc/fail2ban/jail.d/mfa.conf", 0o644, "[mfa]\n")
@@ -89,7 +89,7 @@ func TestFail2banIsAProgram(t *testing.T) {
 	}
 }
 
-// What a login goes through is said in the order in which it is asked.
+// The factors of a login are named in the order in which they are asked.
 func TestOrderIsSaid(t *testing.T) {
 	for stack, want := range map[string]string{
 		"auth requisite pam_unix.so\nauth required pam_mfa.so\n": "password (pam_unix), then second factor (pam_mfa)",

@@ -252,7 +252,7 @@ func ExamineSSHD(ctx context.Context, root fs.FS, sshd SSHD, stack Stack, limit 
 		}
 		block.run()
 		for _, f := range block.found {
-			// What holds for everybody has been said.
+			// Findings that hold for everybody have been said.
 			if !slices.ContainsFunc(c.found, func(g Finding) bool { return g.ID == f.ID && g.What == f.What }) {
 				c.found = append(c.found, f)
 			}

@@ -6,7 +6,7 @@ import (
 	"mfa/internal/mfa"
 )
 
-// What is set up anew forgets its wrong codes; the other methods keep theirs.
+// A method that is set up anew forgets its wrong codes; the others keep theirs.
 func TestSetUpAnewForgetsWrongCodes(t *testing.T) {
 	for m, setUp := range map[mfa.Method]func(*Service) error{
 		mfa.Email: func(s *Service) error {

@@ -84,7 +84,7 @@ func (s *Service) Backup(ctx context.Context, begin func(total int) error, head 
 	return nil
 }
 
-// What becomes of a user at a restore.
+// Results of a restore for one user.
 const (
 	RestoredNew       = "new"
 	RestoredReplaced  = "replaced"
@@ -133,7 +133,7 @@ func (s *Service) Restore(ctx context.Context, account *mfa.Identity, head Backu
 	if err != nil || dry {
 		return result, err
 	}
-	// What was used is stored before what it was used of.
+	// The used codes are stored before the set they belong to.
 	err = s.Records.Account(id).Update(ctx, func(old *mfa.State) error {
 		old.NewEpoch(s.Now())
 		return r.state(old, st, live, next)

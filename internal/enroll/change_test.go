@@ -104,7 +104,7 @@ func TestNothingIsWrittenOverWhatCameBetween(t *testing.T) {
 	}
 }
 
-// What a conversation itself wrote is what it builds upon next.
+// A conversation's own change is what its next one builds upon.
 func TestOwnChangesAreSeen(t *testing.T) {
 	s := service(t)
 	c := watched(t, s)

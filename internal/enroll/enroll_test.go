@@ -148,7 +148,7 @@ func TestResetIsOneUsers(t *testing.T) {
 	}
 }
 
-// What does not parse can still be reset: that is how it is mended.
+// A record that does not parse can still be reset: that is how it is mended.
 func TestResetOfABrokenRecord(t *testing.T) {
 	s := service(t)
 	if _, err := s.Records.S.Put(t.Context(), store.Item{Key: "users/alice", Value: []byte("nonsense")}); err != nil {

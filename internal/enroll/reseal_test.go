@@ -58,7 +58,7 @@ func TestResealKeepsSessions(t *testing.T) {
 	}
 }
 
-// What was proven before counts no more when the enrollment becomes another.
+// A proof counts no more once the enrollment has become another.
 func TestTakeOverAndRestoreEndSessions(t *testing.T) {
 	s, in := service(t), google()
 	takeOver(t, s, in, TakenNew, TakenNew)

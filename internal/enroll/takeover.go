@@ -28,7 +28,7 @@ type Takeover struct {
 	DryRun   bool     // change nothing, only say what would be
 }
 
-// What becomes of a part of a Takeover.
+// Results for one part of a Takeover.
 const (
 	TakenNew       = "new"       // there was none
 	TakenReplaced  = "replaced"  // in the place of another

@@ -99,7 +99,7 @@ func TestTakeOverReplacesOnlyWhenTold(t *testing.T) {
 	}
 }
 
-// What an account of the same name had is nobody's.
+// Records of a former account of the same name are nobody's.
 func TestTakeOverForANewAccount(t *testing.T) {
 	s, in := service(t), google()
 	takeOver(t, s, in, TakenNew, TakenNew)

@@ -29,7 +29,7 @@ const (
 	backupGroup      = 4
 )
 
-// What new sets are made with: the second choice of the OWASP Password Storage
+// Parameters of new sets: the second choice of the OWASP Password Storage
 // Cheat Sheet for Argon2id (19 MiB, 2 passes, 1 thread); sizes of salt and hash
 // from RFC 9106, section 3.1. A set says what it was made with.
 const (
@@ -41,7 +41,7 @@ const (
 	backupIDSize   = 8
 )
 
-// What a set may ask for. A record is edited by hand, and a slip there must not
+// Bounds on a set's parameters. A record is edited by hand, and a slip there must not
 // take all the memory of the machine.
 const (
 	maxBackupMemory  = 256 * 1024 // KiB

@@ -160,7 +160,7 @@ func TestBackupCodesOfEveryAge(t *testing.T) {
 	}
 }
 
-// What an answer costs is seen in the memory it takes: none without the shape of
+// An answer's cost shows in the memory it takes: none without the shape of
 // a code, that of one Argon2id with it, whether right or wrong.
 func TestMatchBackupComputesOneHashAtMost(t *testing.T) {
 	set := cheapSet("acde-fhjk-mnpr", "2589-vwxy-9345", "7777-7777-7777")

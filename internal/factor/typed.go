@@ -20,7 +20,7 @@ func isDigits(text string) bool { return strings.Trim(text, "0123456789") == "" 
 // typed returns the code that an answer means. Shaped returns the code that a text
 // without separators is, and whether it is one.
 //
-// What counts is the whole answer, else what stands behind its last colon
+// The whole answer counts, else the text behind its last colon
 // ("Code: 123456"), else its only word that is a code ("123456 is your code").
 // White space, control and format characters, marks of a bracketed paste, dashes,
 // points, commas and apostrophes do not count, nor do punctuation and symbols

@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// What people type and paste for the code 123456.
+// Answers that people type and paste for the code 123456.
 var pasted = map[string]string{
 	"plain":                   "123456",
 	"blanks":                  "  123 456 ",

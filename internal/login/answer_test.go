@@ -31,7 +31,7 @@ func TestRightCodeAsItIsPasted(t *testing.T) {
 	}
 }
 
-// What programs and people answer that cannot be a code: asked again, three times,
+// Answers of programs and people that cannot be a code: asked again, three times,
 // and nothing is counted, however often.
 func TestWhatIsNoCodeIsNotCounted(t *testing.T) {
 	for _, answer := range []string{
@@ -151,7 +151,7 @@ func TestCodesThatAreGoodNoMore(t *testing.T) {
 	d.expectUncounted("alice")
 }
 
-// What is remembered of codes is bounded, and no code that is good is lost to it.
+// The memory of ended codes is bounded, and no good code is lost to it.
 func TestEndedCodesAreBounded(t *testing.T) {
 	d := newDesk(t, func(s *settings) { s.asking.Code.MaxSends = 1000; s.asking.Code.ResendAfter = 0 })
 	d.login(request("alice"), mfa.NoConversation, step{want: "sent", err: mfa.ErrNoConversation})

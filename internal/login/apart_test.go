@@ -47,7 +47,7 @@ func TestARightCodeApartForgivesNoLogin(t *testing.T) {
 	if st := d.state("alice"); len(st.Failures) != 3 || st.MethodFailures[mfa.Email] != 3 || st.Apart != nil {
 		t.Errorf("state %+v, apart %+v", st, st.Apart)
 	}
-	// What is locked for logins is locked here as well.
+	// A lock of logins holds here as well.
 	d.login(request("alice"), mfa.Exhausted, wrong("sent"), wrong("One try"), step{want: "locked for 15 minutes"})
 	d.login(ownProcess(), mfa.Exhausted, step{want: "locked for 15 minutes"})
 }

@@ -24,7 +24,7 @@ func (d *desk) begun(req mfa.Request, first ...step) (key string, resumed bool) 
 	return key, resumed
 }
 
-// What was begun goes on from the same service, address and key, asked for by the same
+// A begun setup goes on from the same service, address and key, asked for by the same
 // uid, and only over a network. From anywhere else it is shown to nobody.
 func TestBeginningBelongsToItsOrigin(t *testing.T) {
 	const key = "publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\n"
@@ -69,7 +69,7 @@ func TestBeginningBelongsToItsOrigin(t *testing.T) {
 	}
 }
 
-// What an older version began says nothing of where, and is void.
+// A setup that an older version began has no origin, and is void.
 func TestBeginningOfAnOlderVersionIsVoid(t *testing.T) {
 	d := newDesk(t, enrolling)
 	choose := step{"Choose one", say("1"), nil}

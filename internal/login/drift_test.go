@@ -57,7 +57,7 @@ func TestAWrongClockIsNoOracle(t *testing.T) {
 	d.login(request("bob"), mfa.Exhausted, step{"app shows", func() string { return a.code(20) }, nil}, wrong("2 tries left.\nCode ("),
 		step{"One try left.\nCode (", func() string { d.advance(30 * time.Second); return a.code(20) }, nil},
 		step{want: "not right. This login ends here."})
-	// Who has proven another factor is told.
+	// A user who has proven another factor is told.
 	d.login(request("bob"), mfa.Accepted, step{"app shows", say("m"), nil}, step{"Backup code", say("2"), nil},
 		step{"backup codes", say(codes[0]), nil}, step{want: "Your app's clock seems to be 10 minutes ahead"})
 	if d.state("bob").Drift != nil {
@@ -65,7 +65,7 @@ func TestAWrongClockIsNoOracle(t *testing.T) {
 	}
 }
 
-// Who sets an app up has its secret, and is told at once.
+// A user who sets an app up has its secret, and is told at once.
 func TestWrongClockInASetup(t *testing.T) {
 	d := newDesk(t, enrolling)
 	a := &app{d: d}

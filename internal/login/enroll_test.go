@@ -185,7 +185,7 @@ func TestOnlyAdministratorsSetAddresses(t *testing.T) {
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 }
 
-// Who set something up before everybody had to enroll anew proves that, and then sets
+// A user who set something up before everybody had to enroll anew proves that, and then sets
 // up everything anew.
 func TestOlderGenerationEnrollsAnew(t *testing.T) {
 	d := newDesk(t, enrolling, func(s *settings) { s.policy.Generation = 1 })
@@ -222,7 +222,7 @@ func TestOlderGenerationThatIsDisabledIsRefused(t *testing.T) {
 }
 
 // Guesses at a confirmation code count: or anybody's address could be confirmed.
-// Who has no second factor yet is not locked by wrong codes; but a conversation
+// A user without a second factor is not locked by wrong codes; but a conversation
 // takes three, and a code that was sent takes five.
 func TestWrongConfirmationCodesDoNotLock(t *testing.T) {
 	d := newDesk(t, enrolling)
@@ -293,7 +293,7 @@ func TestUndeliveredOffersTheOtherMethods(t *testing.T) {
 	}
 }
 
-// Who had a confirmed address hears there of every change, whoever makes it.
+// The owner of a confirmed address hears there of every change, whoever makes it.
 func TestNoticesOfChanges(t *testing.T) { synctest.Test(t, noticesOfChanges) }
 
 func noticesOfChanges(t *testing.T) {
@@ -349,7 +349,7 @@ func noticesOfChanges(t *testing.T) {
 	}, "An authenticator app was added")
 }
 
-// Who has used up their mails can still use what needs none.
+// A user whose mails are used up can still use the methods that need none.
 func TestMaxSendsLeavesTheOtherMethods(t *testing.T) {
 	d := newDesk(t, enrolling, func(s *settings) { s.asking.Code.MaxSends = 1 })
 	a, _ := withApp(d)

@@ -17,7 +17,7 @@ func fromAfar(n int) mfa.Request {
 	return req
 }
 
-// What somebody can use up who has the password and no second factor, and what is
+// Limits that somebody with the password and no second factor can use up, and what is
 // left to the user. Home is where the user was seen.
 func TestWhatThePasswordAloneCanExhaust(t *testing.T) {
 	const strangers = 40

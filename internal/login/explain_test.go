@@ -31,7 +31,7 @@ func snapshot(t *testing.T, d *desk) (items []store.Item) {
 	return items
 }
 
-// What Explain says is what Login then does, and Explain itself does nothing.
+// Explain says what Login then does, and itself does nothing.
 func TestExplainSaysWhatLoginDoes(t *testing.T) {
 	outcomes := map[string]mfa.Outcome{
 		ResultLetIn: mfa.Exempt, ResultAsk: mfa.NoConversation, ResultEnroll: mfa.NoConversation,

@@ -26,7 +26,7 @@ type Rule struct {
 	Networks    []netip.Prefix `toml:"networks"`     // that the login comes from
 	FirstFactor string         `toml:"first_factor"` // a word of FirstFactors; empty: any
 
-	// What is different; nil: as [policy] says.
+	// The differences; nil: as [policy] says.
 	Mode          *string       `toml:"mode"`
 	Methods       []mfa.Method  `toml:"methods"`
 	Remember      *string       `toml:"remember"` // in place of session.remember

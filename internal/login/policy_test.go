@@ -308,7 +308,7 @@ func TestUnknownGroupIsSaidOnce(t *testing.T) {
 	}
 }
 
-// Who is no account falls under what the name typed would, but is in no group.
+// A name without an account falls under the rules for that name, but is in no group.
 func TestRulesForNobody(t *testing.T) {
 	d := newDesk(t, rules(
 		off(Rule{Users: []string{"deploy"}}),
@@ -326,7 +326,7 @@ func TestRulesForNobody(t *testing.T) {
 }
 
 // Somebody whom NSS does not know may be a member of a directory that is down.
-// What lets others in does not let them in.
+// A rule that lets others in does not let them in.
 func TestStrangersAreNeverLetIn(t *testing.T) {
 	optional := func(change func(*PolicyConfig)) func(*settings) {
 		return func(s *settings) {
@@ -465,7 +465,7 @@ func TestOwnEnrollmentFallsUnderRules(t *testing.T) {
 		}
 	}
 
-	// What a rule does not count is a second factor, and so is what nobody asks for.
+	// A method that a rule does not count is a second factor, and so is one that nobody asks for.
 	alice, _ := lookup(t.Context(), "alice")
 	s := &script{t: t, steps: []step{d.withCode()}}
 	if v, err := d.engine.Prove(t.Context(), d.engine.Converse(alice, origin, s)); v.Outcome != mfa.Accepted || len(s.steps) > 0 {

@@ -8,7 +8,7 @@ import (
 	"mfa/internal/mfa"
 )
 
-// What users do about their own enrollment is no login, but the rules of policy
+// A user's change of their own enrollment is no login, but the rules of policy
 // count there too: those for the service "mfactl", from the address "local",
 // with a password as the first factor.
 

@@ -348,7 +348,7 @@ func (d *desk) recalling() (*attempt, plan) {
 	return l, todo
 }
 
-// What happened since the state was read counts: the update looks again.
+// Changes since the state was read count: the update looks again.
 func TestRecallLooksAgain(t *testing.T) {
 	for name, change := range map[string]func(*mfa.State){
 		"revoked": func(st *mfa.State) { st.RevokeSessions() },
@@ -416,7 +416,7 @@ func TestRulesAboutRemembering(t *testing.T) {
 	d.again()
 }
 
-// Who proves what does not count here, before they set up what does, is not asked
+// A user who proves a method that does not count here, before setting up one that does, is not asked
 // whether to be remembered.
 func TestSetUpIsNotRemembered(t *testing.T) {
 	d := newDesk(t, asking, enrolling, func(s *settings) { s.policy.Policy.Methods = []mfa.Method{mfa.TOTP} })

@@ -74,7 +74,7 @@ func TestSweep(t *testing.T) {
 	if after, err := d.store.Get(t.Context(), "state/new"); err != nil || after.Rev != before.Rev {
 		t.Errorf("written without need: %v", err)
 	}
-	// What was spent stays spent.
+	// Spent codes stay spent.
 	if st := d.state("spent"); st.TOTPStep != 7 || st.BackupID != "x" || len(st.BackupUsed) != 1 || !st.LockedHard || st.Failures != nil {
 		t.Errorf("%+v", st)
 	}
@@ -117,7 +117,7 @@ func TestRecoveryRevokes(t *testing.T) {
 	})
 }
 
-// Who is no account has nothing to be remembered by, and what could not be
+// A name without an account has nothing to be remembered by, and a key that could not be
 // fingerprinted never fits.
 func TestNobodyAndNothingAreNotRemembered(t *testing.T) {
 	d := newDesk(t, always)

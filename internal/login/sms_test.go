@@ -57,7 +57,7 @@ func TestTextThatCannotBeSentGoesByEmail(t *testing.T) {
 	d.mute = errNoMobile
 	d.login(request("alice"), mfa.NoConversation,
 		step{"+1*******71 could not be sent. This number cannot get our text messages.\nThe code was sent by email to a***e@example.com.\nIt is good", nil, mfa.ErrNoConversation})
-	// Who comes back is told where it went, and it is the same code.
+	// A user who comes back is told where it went, and it is the same code.
 	d.login(request("alice"), mfa.Accepted, step{"sent to a***e@example.com 1 second ago", d.code, nil})
 	if len(d.mails) != 1 || d.mails[0].Carrier != mfa.Email {
 		t.Errorf("sent %+v", d.mails)

@@ -38,7 +38,7 @@ func exported(t *testing.T) []string {
 // metricName finds the metrics in an expression of PromQL.
 var metricName = regexp.MustCompile(`\b(?:mfa|process|go)_[a-z_]+\b`)
 
-// What the dashboard draws and the alerts watch is exported, and what is exported
+// The series that the dashboard draws and the alerts watch are exported, and each series
 // of our own is drawn.
 func TestDashboardAndAlertsNameWhatIsExported(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(packaging, "grafana.json"))

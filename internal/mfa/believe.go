@@ -32,7 +32,7 @@ type Lengths struct {
 // step of an app's code is not looked at: how long a step lasts is not known here.
 func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 	b := believer{now: now, limit: now.Add(ClockSlack)}
-	// What was counted in a time that has not come would count for years.
+	// Failures counted in a time that has not come would count for years.
 	s.Failures = b.past(s.Failures)
 	s.Sends = b.past(s.Sends)
 	s.LockMails = b.past(s.LockMails)
@@ -44,7 +44,7 @@ func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 	if len(s.PlaceSends) == 0 {
 		s.PlaceSends = nil
 	}
-	// What was done once is not to be done again: it was done by now.
+	// An act done once is not to be done again: it was done by now.
 	s.Told = slices.Clone(s.Told)
 	for i := range s.Told {
 		b.atMost(&s.Told[i].At, now)

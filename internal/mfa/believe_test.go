@@ -133,7 +133,7 @@ func TestEveryTimeIsBounded(t *testing.T) {
 	}
 }
 
-// What was stored at the right time stays, also a little later and under clocks
+// A time that was stored by a right clock stays, also a little later and under clocks
 // that differ a little.
 func TestRightTimesAreBelieved(t *testing.T) {
 	for _, off := range []time.Duration{0, time.Second, ClockSlack, -time.Minute, -ClockSlack} {

@@ -13,7 +13,7 @@ enum {
 	INTERRUPTIONS = 100,     // of one look-up by signals
 };
 
-// What a look-up came to: err, or else an entry if found is set, whose name is the
+// The result of a look-up: err, or else an entry if found is set, whose name is the
 // caller's to free.
 struct entry {
 	int err, found;

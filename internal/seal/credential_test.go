@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What systemd passes as a credential shows mode 0440 where the file has an ACL
+// A credential of systemd's shows mode 0440 where the file has an ACL
 // for the daemon's user. It is accepted as root's own, and no one else's.
 func TestLoadCredential(t *testing.T) {
 	if os.Geteuid() != 0 {

@@ -28,7 +28,7 @@ func TestRotate(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	// What was made before is known, and what is made now needs no former key.
+	// Hashes made before are known, and those made now need no former key.
 	if plain, err := read.Open(sealed, "alice", "f"); err != nil || string(plain) != "secret" {
 		t.Errorf("%q, %v", plain, err)
 	}

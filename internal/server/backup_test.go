@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What holds every secret is root's, also where others administer.
+// The backup holds every secret and is root's, also where others administer.
 func TestBackupIsForRootOnly(t *testing.T) {
 	path, _ := controlDesk(t, "nogroup")
 	enrolled(t, path, "alice")

@@ -182,7 +182,7 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       5 * time.Second,
 		MaxHeaderBytes:    16 << 10,
-		// What is wrong with a request anybody can cause, as often as they like.
+		// Anybody can send a request that is wrong, as often as they like.
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if v, ok := c.(*visitor); ok && v.cred != nil {

@@ -26,7 +26,7 @@ import (
 	"mfa/internal/wire"
 )
 
-// What is kept for root nobody else can fill, however little there is.
+// Nobody else can fill the places kept for root, however few there are.
 func TestRoomOfOthersThanRoot(t *testing.T) {
 	for _, most := range []int{1, 2, 10, 100, 1024} {
 		r, b := &room{}, loginBounds(most)

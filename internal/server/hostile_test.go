@@ -249,7 +249,7 @@ func (w way) oversized() map[string]string {
 	return forms
 }
 
-// What is too long is refused, whoever sends it: it is never our fault, nothing is
+// A body that is too long is refused, whoever sends it: it is never our fault, nothing is
 // done, and what is written down is short.
 func TestEveryRouteOversized(t *testing.T) {
 	onEveryRoute(t, func(t *testing.T, w way) {
@@ -294,7 +294,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// Who may not is refused a hundred thousand times in a row, and some thousands
+// A peer without the right is refused a hundred thousand times in a row, and some thousands
 // more over the socket, on every route: what is written down is a few lines, what
 // is kept in memory is little, and root is served.
 func TestEveryRouteInARow(t *testing.T) {

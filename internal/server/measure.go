@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// What a caller may send at most, in bytes.
+// Bounds on a caller's request, in bytes.
 const (
 	maxBody   = 64 << 10
 	maxTarget = 2 << 10 // of a path with its query

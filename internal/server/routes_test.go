@@ -204,7 +204,7 @@ func TestWaysOfAdministrators(t *testing.T) {
 	}
 }
 
-// Whoever asks, self-service is about themselves: without the second factor that
+// Self-service is about the peer itself, whoever that is: without the second factor that
 // nobody has, no peer changes anything of nobody's, and an unknown uid nothing
 // at all. Who is asked for a code is the user it is about.
 func TestSelfServiceAsEveryPeer(t *testing.T) {

@@ -35,7 +35,7 @@ func TestUsersIsAStream(t *testing.T) {
 	}
 }
 
-// What cannot begin has a status; what may not be asked is not answered.
+// A beginning that is refused has a status; a question that may not be asked has no answer.
 func TestStreamRefused(t *testing.T) {
 	path, _ := controlDesk(t, "mfa-admin")
 	enrolled(t, path, "alice")

@@ -87,7 +87,7 @@ func compare(t *testing.T, golden, got string) {
 	}
 }
 
-// What cannot be planned so that it surely works is refused.
+// A change that cannot be planned so that it surely works is refused.
 func TestNoPlan(t *testing.T) {
 	for name, tc := range map[string]struct {
 		file, say string

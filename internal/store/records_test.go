@@ -129,7 +129,7 @@ func TestUpdateEnrollment(t *testing.T) {
 	}
 }
 
-// What an administrator wrote stays as it is while nothing in it changes.
+// An administrator's own writing stays as it is while nothing in it changes.
 func TestUnchangedEnrollmentKeepsItsBytes(t *testing.T) {
 	r, m := newRecords()
 	const text = "# mine\nuid = 1000 # alice\nversion=1\nemail.address='alice@example.com'\n"
@@ -143,7 +143,7 @@ func TestUnchangedEnrollmentKeepsItsBytes(t *testing.T) {
 	}
 }
 
-// What could not be read again is not written.
+// A record that could not be read again is not written.
 func TestBadEnrollmentIsNotWritten(t *testing.T) {
 	r, m := newRecords()
 	bad := enrolled()

@@ -16,7 +16,7 @@ var ErrTooComplex = errors.New("too many ways through the stack")
 // FirstFactor is what happened to first factors on a way.
 type FirstFactor uint8
 
-// What can have happened.
+// Events of a walk.
 const (
 	NotAsked FirstFactor = iota
 	Wrong                // none was right

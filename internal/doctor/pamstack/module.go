@@ -25,7 +25,7 @@ type module struct {
 // ours is the file name of our module.
 const ours = "pam_mfa.so"
 
-// What modules answer, from their manual pages. A first factor's Success means
+// Codes that modules return, from their manual pages. A first factor's Success means
 // that it was right, everything else that it was not.
 var (
 	proves    = []Code{Success, AuthErr, UserUnknown, AuthinfoUnavail, MaxTries}

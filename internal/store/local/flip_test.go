@@ -210,7 +210,7 @@ func TestTakesOverADatabaseWithoutTags(t *testing.T) {
 		t.Fatal(err)
 	}
 	openStore(t, s.dir)
-	// What is of no format that was ever written so is no such database.
+	// A file of no format that was ever written is no such database.
 	for format, want := range map[string]string{"": "its format is lost", "2": "its format is lost", "0": "is not a format", "3": "newer mfad"} {
 		other := newStore(t)
 		if err := other.Close(); err != nil {

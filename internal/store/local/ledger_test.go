@@ -87,7 +87,7 @@ func TestRefusedWritesNeedNoSync(t *testing.T) {
 	}
 }
 
-// Whoever gives up while waiting has written nothing; the others go on.
+// A writer that gives up while waiting has written nothing; the others go on.
 func TestGivingUpWhileWaiting(t *testing.T) {
 	s := newStore(t)
 	release := hold(t, s)
@@ -196,7 +196,7 @@ func TestDamagedItem(t *testing.T) {
 	if _, err := s.Put(t.Context(), store.Item{Key: "state/bob"}); err != nil {
 		t.Error(err)
 	}
-	// Who means to can replace it.
+	// An administrator who means to can replace it.
 	it.Value = []byte("new")
 	if _, err := s.Put(t.Context(), it); err != nil {
 		t.Error(err)

@@ -3,7 +3,7 @@
 //
 // What to know before trusting it: on a terminal the person picks scenes and types
 // the answers; without one all scenes are played and the answers are typed for them.
-// What arrives by mail, and what an authenticator app would show, is shown above the
+// Mails, and the code that an authenticator app would show, are shown above the
 // prompt that waits for it, so that the prompt is the last line. The exit status is 0
 // only if the last scene picked, or every scene, came to its good end.
 package main
