@@ -109,7 +109,7 @@ func TestConversation(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		_, err = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Ask, Text: "Once more: "})
-		if err != mfa.Withheld(6) {
+		if !errors.Is(err, mfa.Withheld(6)) {
 			t.Errorf("error %v", err)
 		}
 		return mfa.Verdict{Outcome: mfa.Accepted}, nil
