@@ -153,6 +153,7 @@ func TestFail2ban(t *testing.T) {
 		if s.sshAs(name, "000000") {
 			t.Errorf("%q is let in", name)
 		}
+		want++
 	}
 
 	if s.sshAs(strings.Repeat("n", 300), "000000") { // no name at all

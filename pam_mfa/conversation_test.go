@@ -77,6 +77,29 @@ func TestPasswordTyped(t *testing.T) {
 	}
 }
 
+// An answer of bytes that sshd gives in the place of what was typed is sent as it is.
+func TestWithheldAnswers(t *testing.T) {
+	t.Parallel()
+	const junk = "\b\n\r\x7fINCORRECT\b\n\r\x7fINCORRECT"
+	s := newStack(t)
+	lengths := []int{1, 5, 6, 13, 20}
+	s.serve(t, func(p *peer) {
+		p.hello()
+		for _, n := range lengths {
+			p.say(mfa.Ask, "Code: ")
+			p.wantAnswer(junk[:n])
+		}
+		p.say(mfa.Ask, "Code: ")
+		p.wantAnswer("in")
+		p.done(mfa.WrongCode)
+	})
+	var answers []string
+	for _, n := range lengths {
+		answers = append(answers, junk[:n])
+	}
+	s.login(t, nil, append(answers, "\b\n\r\x7fin")...).wantAuth(t, pam.ErrAuth)
+}
+
 // Without a first factor's password an empty answer is an answer.
 func TestEmptyAnswer(t *testing.T) {
 	t.Parallel()

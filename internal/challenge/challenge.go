@@ -96,6 +96,7 @@ type Conversation struct {
 	seen         *seen          // what it builds upon; nil: an administrator's
 	news         string         // to be said at the next prompt
 	unanswered   error          // of a prompt: nobody is let in any more
+	withheld     bool           // sshd keeps back what is typed
 }
 
 // A Presence says whether there is somebody to answer a prompt, as far as it can be
@@ -160,6 +161,7 @@ func (c *Conversation) Line(ctx context.Context, kind mfa.PromptKind, text strin
 	if err != nil && errors.Is(context.Cause(ctx), errNoEntry) {
 		err = errNoEntry
 	}
+	answer, err = c.take(answer, err)
 	if err != nil && !errors.Is(err, mfa.ErrPasswordTyped) {
 		c.unanswered = err
 	}
@@ -196,6 +198,10 @@ func (c *Conversation) NoAnswer(ctx context.Context, method mfa.Method, err erro
 		v.Reason = "nothing was typed in time"
 	case ctx.Err() != nil:
 		v.Reason = fmt.Sprintf("ended: %v", context.Cause(ctx))
+	case errors.As(err, new(mfa.Withheld)):
+		c.Say(ctx, mfa.Failure, textWithheld)
+		v.Reason = "sshd does not let this user in this way"
+		c.adviseWithheld()
 	case errors.Is(err, errTooMany):
 		c.Say(ctx, mfa.Failure, TextStopped)
 		v.Reason = "too many prompts"

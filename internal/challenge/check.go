@@ -46,6 +46,9 @@ func (c *Conversation) check(ctx context.Context, q Question, answer string) (ch
 			return res, nil
 		}
 	}
+	if c.withheld {
+		return c.checkWithheld(ctx, q, answer)
+	}
 	match, err := q.Match(ctx, answer)
 	if err != nil || match == nil {
 		return checked{Result: None}, err

@@ -175,6 +175,9 @@ func (c *Conversation) recoveryTries(st mfa.State) int {
 // is durable when it returns. Right means that there is no lock any more, void that
 // no code can end it.
 func (c *Conversation) checkRecovery(ctx context.Context, answer string) (right, void bool, err error) {
+	if c.withheld {
+		return false, false, nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	var counted, used bool

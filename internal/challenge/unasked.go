@@ -17,7 +17,7 @@ const quiet = 600 * time.Millisecond
 // be there: there is none yet that still stands, one may be sent, and nobody has
 // answered anything in this conversation.
 func (c *Conversation) unasked(ctx context.Context, to Target) (bool, error) {
-	if c.Presence == Present || c.Account.IsNobody() {
+	if c.Presence == Present {
 		return false, nil
 	}
 	st, err := c.Account.State(ctx)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,8 +15,9 @@ import (
 )
 
 // heard is all that a name is told which is asked by this script: two connections,
-// a resend too soon and in time, wrong codes to the lock, and the lock.
-func (d *desk) heard(name string) (all []string) {
+// a resend too soon and in time, wrong codes to the lock, and the lock. Withheld says
+// whether it asks by sshd, which keeps back what a stranger types.
+func (d *desk) heard(name string, withheld bool) (all []string) {
 	d.t.Helper()
 	masked := regexp.MustCompile(`\S\*\*\*\S@example\.com`)
 	visit := func(answers ...string) {
@@ -29,16 +31,23 @@ func (d *desk) heard(name string) (all []string) {
 			}
 			next := answers[0]
 			answers = answers[1:]
+			if withheld && next != "" {
+				return "", mfa.Withheld(len(next))
+			}
 			return next, nil
 		})
 		v, err := d.engine.Login(d.t.Context(), request(name), p)
 		all = append(all, fmt.Sprint(v.Outcome, v.Reason, err))
 		d.advance(time.Second)
 	}
+	word := name
+	if withheld {
+		word = "123" // nobody knows that a name was typed
+	}
 	visit()
 	visit("r", "990099", "990098")
 	d.advance(time.Minute)
-	visit("r", name, "990099", "990099", "990099", "990099")
+	visit("r", word, "990099", "990099", "990099", "990099")
 	for range 2 {
 		visit("2222-2222-2222-2222", "123456")
 	}
@@ -53,17 +62,9 @@ func TestStrangersAreAnsweredAlike(t *testing.T) {
 	with := func(s *settings) { s.asking.Lockout.Notify, s.asking.Lockout.Recovery = true, true }
 	d := newDesk(t, with)
 	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com", Confirmed: start}})
-	ghost := d.heard("ghost")
+	ghost := d.heard("ghost", false)
 	d.now = start
-	alice := d.heard("alice")
-	if !slices.Equal(alice, ghost) {
-		for i := range min(len(alice), len(ghost)) {
-			if alice[i] != ghost[i] {
-				t.Fatalf("alice hears %q, a stranger %q", alice[i], ghost[i])
-			}
-		}
-		t.Fatalf("alice hears\n%q, a stranger\n%q", alice, ghost)
-	}
+	expectAlike(t, d.heard("alice", false), ghost)
 	keys, err := d.store.Keys(t.Context(), "")
 	if err != nil || slices.ContainsFunc(keys, func(k string) bool { return k == store.States+"ghost" || k == store.Users+"ghost" }) {
 		t.Errorf("stored: %q %v", keys, err)
@@ -71,6 +72,58 @@ func TestStrangersAreAnsweredAlike(t *testing.T) {
 	if len(d.mailed(`(ghost)`)) != 0 {
 		t.Error("something was sent for a stranger")
 	}
+}
+
+// The same where sshd keeps back all that a stranger types but its length.
+func TestStrangersAreAnsweredAlikeByLength(t *testing.T) {
+	with := func(s *settings) { s.asking.Lockout.Notify, s.asking.Lockout.Recovery = true, true }
+	d := newDesk(t, with)
+	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com", Confirmed: start}})
+	ghost := d.heard("ghost", true)
+	d.now = start
+	alice := d.heard("alice", false)
+	ask := func(all []string) (kept []string) { // a name is a word of letters to a stranger
+		for _, said := range all {
+			kept = append(kept, strings.NewReplacer("That is a name, not the code.", "That cannot be the code.").Replace(oneLine(said)))
+		}
+		return kept
+	}
+	expectAlike(t, ask(alice), ask(ghost))
+}
+
+func expectAlike(t *testing.T, alice, ghost []string) {
+	t.Helper()
+	for i := range min(len(alice), len(ghost)) {
+		if alice[i] != ghost[i] {
+			t.Fatalf("alice hears %q, a stranger %q", alice[i], ghost[i])
+		}
+	}
+	if len(alice) != len(ghost) {
+		t.Fatalf("alice hears\n%q, a stranger\n%q", alice, ghost)
+	}
+}
+
+// Of an account that sshd refuses nothing is counted, and nobody is let in; the words
+// are those for others. Somebody with a key is told.
+func TestWithheldAnswersOfAnAccount(t *testing.T) {
+	d := newDesk(t, func(s *settings) { s.policy.Policy.Methods = []mfa.Method{mfa.TOTP, mfa.Email} })
+	const six, one = mfa.Withheld(6), mfa.Withheld(1)
+	for range 3 { // more than lock
+		d.login(request("alice"), mfa.Exhausted, step{want: "A code was sent", err: six}, step{want: "2 tries left", err: mfa.Withheld(4)},
+			step{want: "cannot be the code", err: six}, step{want: "One try left", err: six}, step{want: "This login ends here"})
+	}
+	if st := d.state("alice"); len(st.Failures) != 0 || st.LockedUntil != nil {
+		t.Errorf("counted: %+v", st)
+	}
+	if !strings.Contains(d.log.String(), "PermitRootLogin") {
+		t.Errorf("the log tells nobody why:\n%s", d.log)
+	}
+	d.login(request("alice"), mfa.WrongCode, step{want: "A code was sent", err: one}, step{"can be sent in", d.code, nil},
+		step{want: "2 tries left", err: mfa.ErrNoConversation})
+
+	withKey := request("alice")
+	withKey.SSHAuthInfo = keyInfo
+	d.login(withKey, mfa.NoConversation, step{want: "being sent", err: six}, step{want: "does not let you log in this way"})
 }
 
 // The memory is bounded, and a name is remembered while others come.

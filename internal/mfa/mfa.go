@@ -11,6 +11,7 @@ package mfa
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -61,6 +62,27 @@ var (
 	// kept it to itself; it is not an attempt.
 	ErrPasswordTyped = errors.New("the password was given in place of a code")
 )
+
+// A Withheld is the error in place of an answer that the application kept to itself,
+// because it lets nobody in by that name: all that is known is how many bytes were
+// typed. sshd does so for names that do not exist, and for those that its
+// configuration refuses.
+type Withheld int
+
+// Error says so.
+func (w Withheld) Error() string {
+	return fmt.Sprintf("the application withheld an answer of %d bytes", int(w))
+}
+
+// withheld are the bytes that sshd gives, over and over, in place of each that was
+// typed: fake_password in its auth-pam.c.
+const withheld = "\b\n\r\x7fINCORRECT"
+
+// IsWithheld says whether an answer, as it came, is one that sshd withheld.
+func IsWithheld(answer string) (w Withheld, is bool) {
+	n := len(answer)
+	return Withheld(n), n > 0 && strings.Repeat(withheld, n/len(withheld)+1)[:n] == answer
+}
 
 // An Ended is the cause of a conversation that was ended from outside, whatever was
 // answered in it: as the cause of its context, it is the verdict.
@@ -114,8 +136,8 @@ func (o Outcome) String() string {
 
 // A Prompter is the far end of a conversation: a PAM application, mfactl in a
 // terminal, or a script in a test. Prompt shows p and, if p asks, returns the
-// line typed; else "". Its error wraps ErrNoConversation, ErrPasswordTyped or the
-// cause why the connection ended. It is used from one goroutine.
+// line typed; else "". Its error wraps ErrNoConversation, ErrPasswordTyped, a Withheld
+// or the cause why the connection ended. It is used from one goroutine.
 type Prompter interface {
 	Prompt(ctx context.Context, p Prompt) (answer string, err error)
 }

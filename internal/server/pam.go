@@ -275,6 +275,9 @@ func (v *conversation) Prompt(ctx context.Context, p mfa.Prompt) (string, error)
 		if errors.Is(err, wire.ErrFrame) {
 			return "", v.broken(err)
 		}
+		if w, is := mfa.IsWithheld(answer); is {
+			return "", w
+		}
 		return strings.TrimSpace(strings.Map(printable, answer)), err
 	case <-ctx.Done():
 		return "", fmt.Errorf("prompt: %w", context.Cause(ctx))

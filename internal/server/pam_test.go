@@ -108,6 +108,10 @@ func TestConversation(t *testing.T) {
 		if !errors.Is(err, mfa.ErrPasswordTyped) {
 			t.Errorf("error %v", err)
 		}
+		_, err = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Ask, Text: "Once more: "})
+		if !errors.Is(err, mfa.Withheld(6)) {
+			t.Errorf("error %v", err)
+		}
 		return mfa.Verdict{Outcome: mfa.Accepted}, nil
 	})
 	c := dial(t, path, mfa.Request{User: "alice", RHost: "192.0.2.1"})
@@ -116,6 +120,8 @@ func TestConversation(t *testing.T) {
 	send(t, c, wire.Frame{Type: wire.Answer, Payload: []byte(" 123 456\x7f\r\n")})
 	expect(t, c, wire.Prompt, "vAgain: ")
 	send(t, c, wire.Frame{Type: wire.NoAnswer, Payload: []byte{wire.PasswordTyped}})
+	expect(t, c, wire.Prompt, "vOnce more: ")
+	send(t, c, wire.Frame{Type: wire.Answer, Payload: []byte("\b\n\r\x7fIN")})
 	expect(t, c, wire.Done, "s\x00")
 }
 
