@@ -132,8 +132,10 @@ echo refused
 
 	must(t, asUser(alice, "git", "init", "-q", "-b", "main", "work"))
 	for _, args := range [][]string{
-		{"config", "user.name", "Alice"}, {"config", "user.email", alice.email},
-		{"commit", "-q", "--allow-empty", "-m", "begin"}, {"remote", "add", "origin", repo},
+		{"config", "user.name", "Alice"},
+		{"config", "user.email", alice.email},
+		{"commit", "-q", "--allow-empty", "-m", "begin"},
+		{"remote", "add", "origin", repo},
 	} {
 		must(t, asUser(alice, "git", append([]string{"-C", "work"}, args...)...))
 	}
