@@ -95,6 +95,7 @@ type Conversation struct {
 	building     string         // ID of the setup, once it has begun
 	seen         *seen          // what it builds upon; nil: an administrator's
 	news         string         // to be said at the next prompt
+	answered     bool           // some prompt, with more than Enter
 	unanswered   error          // of a prompt: nobody is let in any more
 	withheld     bool           // sshd keeps back what is typed
 }
@@ -165,6 +166,7 @@ func (c *Conversation) Line(ctx context.Context, kind mfa.PromptKind, text strin
 	if err != nil && !errors.Is(err, mfa.ErrPasswordTyped) {
 		c.unanswered = err
 	}
+	c.answered = c.answered || err == nil && answer != ""
 	return answer, err
 }
 

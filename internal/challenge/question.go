@@ -66,7 +66,7 @@ type Question struct {
 	// nil: nothing.
 	Meanwhile func(ctx context.Context) (end func())
 	// Unsent says whether no code was sent that could be typed; nil: one was.
-	Unsent func() bool
+	Unsent func(ctx context.Context) (bool, error)
 	// Hint is what is said to an empty line.
 	Hint func() string
 }
@@ -133,14 +133,17 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 				return "", v, err
 			}
 			continue
-		case q.Unsent != nil && q.Unsent():
-			if idle++; idle == maxIdle {
-				return verdict(c.refusal(mfa.NoConversation), "only answers that are no attempt")
-			}
-			text = q.Hint()
-			continue
 		}
 
+		said, err := c.unsent(ctx, q, answer)
+		if err != nil {
+			v, err := c.Failed(ctx, err)
+			return "", v, err
+		}
+		if said != "" {
+			idle, text = idle+1, said
+			continue
+		}
 		res, err := c.check(ctx, q, answer)
 		switch {
 		case err != nil:

@@ -21,13 +21,13 @@ type Target struct {
 // was sent to this origin before and is still good. If none may be sent for now
 // it tells, and returns the verdict in place of a question.
 func (c *Conversation) SentCode(ctx context.Context, to Target) (Question, *mfa.Verdict, error) {
-	held, err := c.unasked(ctx, to)
+	who, err := c.unasked(ctx, to)
 	if err != nil {
 		v, err := c.Failed(ctx, err)
 		return Question{}, &v, err
 	}
-	if held {
-		return c.heldCode(to), nil, nil
+	if who != Present {
+		return c.heldCode(to, who), nil, nil
 	}
 	cur, err := c.issue(ctx, to, false)
 	if err != nil {
@@ -85,6 +85,9 @@ func (c *Conversation) sentQuestion(to Target, cur *issued) Question {
 // spend says what code, of digits, is to the one that was sent, and uses it up.
 func (c *Conversation) spend(st *mfa.State, now time.Time, to Target, code string) Result {
 	i := c.pending(st, to)
+	if i >= 0 {
+		st.Pending[i].Answered = true
+	}
 	if i < 0 || !factor.CodeMatches(c.deps.Key, c.Account.ID, st.Pending[i], code) {
 		return c.miss(st, now, i, code)
 	}

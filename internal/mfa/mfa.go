@@ -411,6 +411,8 @@ type PendingCode struct {
 	Expires time.Time `json:"expires"`
 	Digits  int       `json:"digits,omitempty"` // its length; 0: not written down
 	Tries   int       `json:"tries,omitempty"`  // wrong answers to it while it is to confirm an address
+
+	Answered bool `json:"answered,omitempty"` // some code was typed for it, right or not: there is somebody
 }
 
 // A CodeEnd is why a code that was sent is good no more.
