@@ -34,7 +34,7 @@ import (
 //	PUT  /v1/users/NAME/phone    {"address": "+…"}
 //	POST /v1/users/NAME/totp     a new app; the answer has its key
 //	POST /v1/users/NAME/lock     {"for": "2h"}, or {} for until unlocked
-//	POST /v1/users/NAME/unlock
+//	POST /v1/users/NAME/unlock   ?ahead=true: end no lock, but what a clock that ran ahead left
 //	POST /v1/users/NAME/reset
 //	POST /v1/users/NAME/confirm-resend
 //	POST /v1/users/NAME/import   an Import
@@ -396,8 +396,20 @@ func (s *Control) unlock(r *http.Request, actor string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.URL.Query().Get("ahead") == "true" {
+		ended, err := s.Asker().Settle(r.Context(), id.Name, actor)
+		return Unlocked{User: id.Name, Ended: ended}, err
+	}
+	shown, _ := s.Enroll().Show(r.Context(), id) // of who is not enrolled there is nothing to tell
 	was, err := s.Asker().Unlock(r.Context(), id.Name, actor)
-	return map[string]any{"user": id.Name, "was_locked": was}, err
+	return Unlocked{User: id.Name, WasLocked: was, Ended: shown.Ahead}, err
+}
+
+// An Unlocked is what POST /v1/users/NAME/unlock answers.
+type Unlocked struct {
+	User      string   `json:"user"`
+	WasLocked bool     `json:"was_locked"`
+	Ended     []string `json:"ended,omitempty"` // what was remembered of a time that had not come
 }
 
 // reset clears what there is under any name of the account. It also takes a
