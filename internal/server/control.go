@@ -58,7 +58,7 @@ type Control struct {
 	Lookup     login.Lookup
 	AdminGroup func() string
 	Status     func(context.Context) Status
-	Reload     func() (waiting []string, err error)
+	Reload     func() (Reloaded, error)
 	RotateKey  func(ctx context.Context, begin func(total int), fn func(user string, err error)) error
 	// SendTest sends a test message once and returns every step of it.
 	SendTest func(ctx context.Context, method mfa.Method, to string) ([]deliver.Step, error)
@@ -93,6 +93,8 @@ type Status struct {
 	Logins    int       `json:"logins"` // under way
 	MaxLogins int       `json:"max_logins"`
 	Audit     string    `json:"audit,omitempty"` // audit.file
+	// Generation is how often everybody had to enroll anew, as the policy was off.
+	Generation int `json:"generation,omitempty"`
 	// Fixed are the settings that only a restart changes, as they count.
 	Fixed map[string]string `json:"fixed,omitempty"`
 	// Restart are those of them that the configuration taken last has otherwise.
@@ -445,7 +447,8 @@ func (s *Control) reset(r *http.Request, actor string) (any, error) {
 
 // A Reloaded is what POST /v1/reload answers.
 type Reloaded struct {
-	Restart []string `json:"restart"` // keys that wait for a restart
+	Restart []string `json:"restart"`          // keys that wait for a restart
+	Policy  string   `json:"policy,omitempty"` // whom the new policy lets in by the first factor alone, if that changed
 }
 
 // reload takes the configuration as it is now. One that is refused is 409: the one
@@ -454,9 +457,9 @@ func (s *Control) reload(*http.Request, string) (any, error) {
 	if s.Reload == nil {
 		return nil, fault{http.StatusConflict, errors.New("nothing can be read again here")}
 	}
-	waiting, err := s.Reload()
+	out, err := s.Reload()
 	if err != nil {
 		return nil, fault{http.StatusConflict, err}
 	}
-	return Reloaded{waiting}, nil
+	return out, nil
 }
