@@ -11,10 +11,24 @@ import (
 	"mfa/internal/config"
 )
 
-// A clock runs with the machine's, and is put forward by tests.
+// A clock runs with the machine's, and is moved by tests.
 type clock struct {
 	mu    sync.Mutex
 	ahead time.Duration // guarded by mu
+	doubt bool          // guarded by mu; whether no time service vouches for it
+}
+
+// trusted says whether a time service vouches for the clock.
+func (c *clock) trusted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.doubt
+}
+
+func (c *clock) trust(is bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.doubt = !is
 }
 
 func (c *clock) now() time.Time {
@@ -58,7 +72,7 @@ func daemonInProcess(t testing.TB, settings ...string) (*site, *clock) {
 	started := make(chan struct{})
 	a, err := app.New(cfg, app.Options{
 		Log: slog.New(slog.NewTextHandler(s.log, nil)),
-		Now: c.now, Ready: func() { close(started) },
+		Now: c.now, Trusted: c.trusted, Ready: func() { close(started) },
 	})
 	ok(t, err)
 	ctx, stop := context.WithCancel(context.Background())

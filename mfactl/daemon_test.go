@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,8 +33,9 @@ type daemon struct {
 	log   *slog.Logger
 	app   *app.App // nil: it does not run
 	end   context.CancelFunc
-	done  chan error // what Run said
-	typed []string   // mails whose code was typed
+	done  chan error                    // what Run said
+	typed []string                      // mails whose code was typed
+	next  atomic.Pointer[config.Config] // what a reload reads; nil: cfg
 }
 
 // newDaemon configures one with its sockets in run and all else in work.
@@ -68,7 +70,12 @@ func (d *daemon) start() error {
 		return errors.New("the daemon runs already")
 	}
 	ready := make(chan struct{})
-	a, err := app.New(d.cfg, app.Options{Log: d.log, Ready: func() { close(ready) }})
+	a, err := app.New(d.cfg, app.Options{Log: d.log, Ready: func() { close(ready) }, Load: func() (config.Config, error) {
+		if next := d.next.Load(); next != nil {
+			return *next, nil
+		}
+		return d.cfg, nil
+	}})
 	if err != nil {
 		return err
 	}

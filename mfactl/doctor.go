@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 
 	"mfa/internal/config"
 	"mfa/internal/doctor"
+	"mfa/internal/enroll"
 	"mfa/internal/mfa"
 	"mfa/internal/nss"
 	"mfa/internal/server"
@@ -86,6 +88,14 @@ func hostAt(c *client, root, path string) (doctor.Host, error) {
 			var st server.Status
 			err := c.call(ctx, http.MethodGet, "/v1/status", nil, &st)
 			return st, err
+		}
+		h.Users = func(ctx context.Context, fn func(enroll.View)) error {
+			return c.stream(ctx, http.MethodGet, "/v1/users", func(int) {}, func(line json.RawMessage) error {
+				var v enroll.View
+				err := json.Unmarshal(line, &v)
+				fn(v)
+				return err
+			})
 		}
 	}
 	return h, nil

@@ -45,6 +45,9 @@ changed.`,
 				}
 			} else {
 				rows := explanationRows(x)
+				if x.Policy != "" {
+					rows = append(rows, [2]any{"everybody", x.Policy})
+				}
 				if sshd != "" {
 					rows = slices.Insert(rows, 2, [2]any{"but sshd", sshd})
 				}

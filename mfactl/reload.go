@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +30,9 @@ func reloadCommand(c *client) *cobra.Command {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "mfa.toml is taken.")
+			if out.Policy != "" {
+				fmt.Fprintln(cmd.OutOrStdout(), strings.ToUpper(out.Policy[:1])+out.Policy[1:]+".")
+			}
 			for _, key := range out.Restart {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s waits for a restart: systemctl restart mfad\n", key)
 			}

@@ -28,6 +28,7 @@ import (
 //	login USER [ANSWER...]       log in as a PAM module would; "the-code" is the one mailed last, "wrong" a guess
 //	mails N                      wait for N mails, and put them all into $WORK/mails
 //	remember never|ask|always    set session.remember; the next start of the daemon takes it
+//	policy off|optional|required set policy.mode; the next reload takes it
 //	logind start|running|LOGIN...  run a systemd-logind of its own; show its logins; begin some
 //	json KEY=VALUE...            the output is one JSON object in which KEY is VALUE
 //	disk small|fill|free         the store has a disk of its own, which is full
@@ -52,6 +53,7 @@ func TestScripts(t *testing.T) {
 			"mails":    mailsCommand,
 			"remember": rememberCommand,
 			"logind":   logindCommand,
+			"policy":   policyCommand,
 		},
 	})
 }
@@ -149,6 +151,17 @@ func loginCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	d := ts.Value(daemonKey{}).(*daemon)
 	ts.Check(d.login(ts.Stdout(), args[0], args[1:]))
+}
+
+// policyCommand changes what a reload reads.
+func policyCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: policy off|optional|required")
+	}
+	d := ts.Value(daemonKey{}).(*daemon)
+	next := d.cfg
+	next.Policy.Mode = args[0]
+	d.next.Store(&next)
 }
 
 // mailsCommand collects the mails in the outbox.

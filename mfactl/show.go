@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -92,6 +93,10 @@ func viewRows(v enroll.View) [][2]any {
 		rows = append(rows, [2]any{"locked apart", apart + ", for programs that are not root (screen locks, mfactl); logins are not"})
 	} else if a != nil && a.Failures > 0 {
 		rows = append(rows, [2]any{"failures apart", fmt.Sprintf("%d, in what programs that are not root asked", a.Failures)})
+	}
+	if len(v.Ahead) > 0 {
+		rows = append(rows, [2]any{"from the future", strings.Join(v.Ahead, ", ") +
+			": the clock was wrong, then or now; 'mfactl unlock " + v.User + "' ends it"})
 	}
 	return append(rows,
 		[2]any{"locked", locked},

@@ -3,26 +3,33 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"mfa/internal/config"
+	"mfa/internal/doctor"
 	"mfa/internal/server"
 )
 
 func statusCommand(c *client) *cobra.Command {
 	var asJSON bool
+	var path string
 	cmd := &cobra.Command{
-		Use:     "status",
-		Short:   "Say whether mfad runs and is well",
+		Use:   "status",
+		Short: "Say whether mfad runs and is well",
+		Long: "Say whether mfad runs and is well. Where it does not answer, and root asks, what keeps\n" +
+			"it from starting is said too.",
 		Example: "  mfactl status\n  mfactl status --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var st server.Status
 			if err := c.call(cmd.Context(), http.MethodGet, "/v1/status", nil, &st); err != nil {
-				return err
+				return whyDown(err, path)
 			}
 			if asJSON {
 				if err := printJSON(cmd.OutOrStdout(), st); err != nil {
@@ -38,7 +45,28 @@ func statusCommand(c *client) *cobra.Command {
 		},
 	}
 	jsonFlag(cmd, &asJSON)
+	cmd.Flags().StringVar(&path, "config", config.Path, "the configuration of mfad, a `FILE`, where it does not answer")
 	return cmd
+}
+
+// whyDown adds to the error of a daemon that does not answer what keeps it from
+// starting, if that can be seen.
+func whyDown(err error, path string) error {
+	exit, ok := errors.AsType[exitError](err)
+	if !ok || exit.code != exitUnreachable || os.Geteuid() != 0 {
+		return err
+	}
+	cfg, problem := config.Load(path)
+	if errors.Is(problem, fs.ErrNotExist) {
+		return err
+	}
+	if problem == nil {
+		problem = doctor.StateProblem(cfg, "/")
+	}
+	if problem != nil {
+		exit.hint = "It does not start: " + problem.Error() + "\n'mfactl doctor' says how to mend it."
+	}
+	return exit
 }
 
 func printStatus(cmd *cobra.Command, st server.Status) {

@@ -1,23 +1,38 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"mfa/internal/enroll"
+	"mfa/internal/server"
 )
 
 func unlockCommand(c *client) *cobra.Command {
-	return &cobra.Command{
-		Use:     "unlock USER",
-		Short:   "End a user's lock and forget the wrong codes",
-		Example: "  mfactl unlock alice",
-		Args:    cobra.ExactArgs(1),
+	var ahead bool
+	cmd := &cobra.Command{
+		Use:   "unlock USER|--ahead",
+		Short: "End a user's lock, and forget the wrong codes and what a wrong clock left",
+		Long: "End a user's lock, forget the wrong codes, and end all that is remembered of a time\n" +
+			"that has not come: the clock of this machine ran ahead, or was set back since. Codes\n" +
+			"of their app count again.\n\n" +
+			"With --ahead end what is of a time that has not come of every user who has such, and\n" +
+			"nothing else: who is locked stays locked, for as long as it was meant.",
+		Example: "  mfactl unlock alice\n  mfactl unlock --ahead",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var out struct {
-				User      string `json:"user"`
-				WasLocked bool   `json:"was_locked"`
+			switch {
+			case ahead == (len(args) > 0):
+				return exitError{code: exitUsage, err: fmt.Errorf("name one USER, or say --ahead"), hint: "Try 'mfactl help unlock'."}
+			case ahead:
+				return c.settleAll(cmd)
 			}
+			var out server.Unlocked
 			if err := c.call(cmd.Context(), http.MethodPost, userPath(args[0], "/unlock"), nil, &out); err != nil {
 				return err
 			}
@@ -26,7 +41,32 @@ func unlockCommand(c *client) *cobra.Command {
 				text = "%s is unlocked.\n"
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), text, out.User)
+			if len(out.Ended) > 0 {
+				fmt.Fprintf(cmd.OutOrStdout(), "Ended, as of a time that has not come: %s.\n", strings.Join(out.Ended, ", "))
+			}
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&ahead, "ahead", false, "for every user, but only what is of a time that has not come")
+	return cmd
+}
+
+// settleAll ends what a clock that ran ahead left, of everybody.
+func (c *client) settleAll(cmd *cobra.Command) error {
+	all, err := c.users(cmd, false)
+	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(v enroll.View) bool { return len(v.Ahead) == 0 })
+	if len(all) == 0 {
+		fmt.Fprintln(cmd.OutOrStdout(), "Nothing is remembered of a time that has not come.")
+		return nil
+	}
+	names := make([]string, len(all))
+	for i, v := range all {
+		names[i] = v.User
+	}
+	return (&bulk{what: "ending", done: "settled"}).run(cmd, names, func(ctx context.Context, user string) error {
+		return c.call(ctx, http.MethodPost, userPath(user, "/unlock?ahead=true"), nil, nil)
+	})
 }

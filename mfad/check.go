@@ -12,6 +12,7 @@ import (
 
 	"mfa/internal/app"
 	"mfa/internal/config"
+	"mfa/internal/deliver"
 	"mfa/internal/doctor"
 	"mfa/internal/server"
 )
@@ -29,6 +30,9 @@ func check(cfg config.Config, path string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	fmt.Fprintf(stdout, "%s: good\n", path)
+	if problem := deliver.SenderProblem(cfg.Email, deliver.FullName()); problem != "" {
+		fmt.Fprintln(stdout, problem)
+	}
 	if text := app.Census(cfg); text != "" {
 		fmt.Fprintln(stdout, text)
 	}

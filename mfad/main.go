@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -58,7 +57,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	if *newState {
-		return beginAnew(cfg, stdout, stderr)
+		return beginAnew(cfg, os.Stdin, stdout, stderr)
 	}
 	if *checks {
 		return check(cfg, *path, stdout, stderr)
@@ -67,22 +66,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "mfad: %v\n", err)
 		return exitFailed
 	}
-	return 0
-}
-
-// beginAnew is mfad --new-state.
-func beginAnew(cfg config.Config, stdout, stderr io.Writer) int {
-	aside, err := app.NewState(cfg, time.Now())
-	if err != nil {
-		fmt.Fprintf(stderr, "mfad: %v\n", err)
-		return exitFailed
-	}
-	if aside != "" {
-		fmt.Fprintf(stdout, "What there was is now %s.\n", aside)
-	}
-	fmt.Fprint(stdout, "The next start of mfad begins anew. Codes of apps up to then count as used, and backup codes until\n"+
-		"they are made anew; codes that were sent are void, and so are remembered logins. Who was locked, and which\n"+
-		"methods were disabled, is not known any more: lock again whom you had locked. Now: systemctl start mfad\n")
 	return 0
 }
 

@@ -128,20 +128,15 @@ func (s *settings) close() error {
 // the service can see (config.Config.Credentials) are not looked at.
 func Check(cfg config.Config) error {
 	unseen := cfg.Credentials()
-	if err := local.CheckState(cfg.Store.Path); err != nil {
+	if err := checkStore(cfg, slices.Contains(unseen, "secrets.key_file")); err != nil {
 		return err
-	}
-	if !slices.Contains(unseen, "secrets.key_file") {
-		if err := seal.Check(cfg.Secrets.KeyFile, daemonOf(cfg.Store)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
 	}
 	hidden := func(table string) bool {
 		return slices.ContainsFunc(unseen, func(key string) bool { return strings.HasPrefix(key, table) })
 	}
 	var errs []error
 	if !hidden("email.") {
-		email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: fullName()})
+		email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: deliver.FullName()})
 		if errs = append(errs, err); err == nil {
 			errs = append(errs, email.Close())
 		}
@@ -153,6 +148,25 @@ func Check(cfg config.Config) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkStore says what keeps a daemon from opening its store; with keyHidden as far as
+// that can be told without the key.
+func checkStore(cfg config.Config, keyHidden bool) error {
+	if keyHidden {
+		return local.CheckState(cfg.Store.Path)
+	}
+	uid := daemonOf(cfg.Store)
+	err := seal.Check(cfg.Secrets.KeyFile, uid)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case err != nil && local.Enrolled(cfg.Store.Path):
+		return errors.Join(noKey(err), local.CheckState(cfg.Store.Path))
+	case err != nil:
+		return nil // a first start makes it
+	}
+	return local.Verify(cfg.Store.Path, func(known string) (*seal.Key, error) { return seal.LoadFor(cfg.Secrets.KeyFile, uid, known) })
 }
 
 // newSMS returns what carries text messages, nil if [sms] chose nobody.
@@ -249,8 +263,10 @@ func (a *App) maxLogins(want int) int {
 
 // build makes what logins need under cfg.
 func (a *App) build(cfg config.Config) (*settings, error) {
-	host, full := hostname(), fullName()
-	warnOfSender(a.opts.Log, cfg.Email, full)
+	host, full := deliver.HostName(), deliver.FullName()
+	if problem := deliver.SenderProblem(cfg.Email, full); problem != "" {
+		a.opts.Log.Warn(problem)
+	}
 	email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: full, Log: a.opts.Log, Now: a.opts.Now})
 	if err != nil {
 		return nil, err
@@ -341,6 +357,13 @@ func mailDomain(from, host string) string {
 // only a restart can change is kept, and said in the log. If it returns an
 // error nothing has changed.
 func (a *App) Reload(cfg config.Config) error {
+	_, err := a.reloadAndTell(cfg)
+	return err
+}
+
+// reloadAndTell is Reload, and returns whom the new policy lets in by the first factor
+// alone, if that changed.
+func (a *App) reloadAndTell(cfg config.Config) (policy string, err error) {
 	a.reload.Lock()
 	defer a.reload.Unlock()
 	prev := a.cur.Load()
@@ -351,14 +374,13 @@ func (a *App) Reload(cfg config.Config) error {
 	next, err := a.build(cfg.KeepFixed(prev.cfg))
 	if err != nil {
 		a.Refused(err)
-		return err
+		return "", err
 	}
 	next.waiting = waiting
 	a.take(next)
 	a.setLevel(cfg)
 	a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigLoad})
-	a.tellOfPolicy(prev, next)
-	return nil
+	return a.tellOfPolicy(prev, next), nil
 }
 
 // tables returns keys with those of one large table as one.
@@ -376,30 +398,34 @@ func tables(keys []string) []string {
 }
 
 // LoadAndReload reads the configuration and takes it, and returns the keys that wait
-// for a restart. The log says what came of it, and so does systemctl status.
-func (a *App) LoadAndReload() (waiting []string, err error) {
+// for a restart, and whom it lets in by the first factor alone, if that changed. The
+// log says what came of it, and so does systemctl status.
+func (a *App) LoadAndReload() (out server.Reloaded, err error) {
 	if a.opts.Load == nil {
-		return nil, errors.New("this daemon has no configuration that it could read again")
+		return out, errors.New("this daemon has no configuration that it could read again")
 	}
 	cfg, err := a.opts.Load()
 	if err != nil {
 		a.Refused(err)
 	} else {
-		err = a.Reload(cfg)
+		out.Policy, err = a.reloadAndTell(cfg)
 	}
 	if err != nil {
 		a.opts.Log.Error("configuration refused; the old one stays in force", "error", err)
 		a.opts.Notify("STATUS=The configuration was refused, and the one before counts: " + strings.ReplaceAll(err.Error(), "\n", "; "))
-		return nil, err
+		return out, err
 	}
-	waiting = a.cur.Load().waiting
+	out.Restart = a.cur.Load().waiting
 	a.opts.Log.Info("configuration reloaded", "file", a.opts.File)
-	status := "STATUS="
-	if len(waiting) > 0 {
-		status += "Wait for a restart: " + strings.Join(waiting, ", ")
+	var status []string
+	if out.Policy != "" {
+		status = append(status, out.Policy)
 	}
-	a.opts.Notify(status)
-	return waiting, nil
+	if len(out.Restart) > 0 {
+		status = append(status, "Wait for a restart: "+strings.Join(out.Restart, ", "))
+	}
+	a.opts.Notify("STATUS=" + strings.Join(status, ". "))
+	return out, nil
 }
 
 // undelivered tells the administrator of a text message that was taken and did not

@@ -12,6 +12,7 @@ import (
 
 	"mfa/internal/config"
 	"mfa/internal/login"
+	"mfa/internal/mfa"
 	"mfa/internal/nss"
 	"mfa/internal/store"
 	"mfa/internal/store/local"
@@ -26,32 +27,20 @@ const censusTime = 5 * time.Second
 func Census(cfg config.Config) string {
 	ctx, cancel := context.WithTimeout(context.Background(), censusTime)
 	defer cancel()
-	dir := filepath.Join(cfg.Store.Path, "users")
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) || cfg.Store.Backend != "local" {
-		return ""
-	}
+	var c login.Census
+	unread, there := 0, false
+	err := eachEnrollment(cfg, func(user string, en mfa.Enrollment, err error) {
+		if there = true; err != nil {
+			unread++
+			return
+		}
+		c.Add(ctx, login.Config{Policy: cfg.Policy, TextMessages: cfg.SMS.Provider != ""}, nss.Groups{}, user, en)
+	})
 	if err != nil {
 		return fmt.Sprintf("whom it asks was not counted: %v", err)
 	}
-	var c login.Census
-	unread := 0
-	for _, entry := range entries {
-		name, ok := local.Owner(entry.Name())
-		if !ok || !entry.Type().IsRegular() {
-			continue
-		}
-		data, err := os.ReadFile(filepath.Join(dir, entry.Name()))
-		if err != nil {
-			unread++
-			continue
-		}
-		en, err := store.ParseEnrollment(entry.Name(), data)
-		if err != nil {
-			unread++
-			continue
-		}
-		c.Add(ctx, login.Config{Policy: cfg.Policy, TextMessages: cfg.SMS.Provider != ""}, nss.Groups{}, name, en)
+	if !there {
+		return ""
 	}
 	text := fmt.Sprintf("at a login by ssh and password, %v; whoever has no record is %s", c, cfg.Policy.Newcomers())
 	if unread > 0 {
@@ -60,18 +49,42 @@ func Census(cfg config.Config) string {
 	return text
 }
 
+// eachEnrollment calls fn for every record in the folder of the store, with what
+// keeps it from being read. It may run beside a daemon.
+func eachEnrollment(cfg config.Config, fn func(user string, en mfa.Enrollment, err error)) error {
+	dir := filepath.Join(cfg.Store.Path, "users")
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || cfg.Store.Backend != "local" {
+		return nil
+	}
+	for _, entry := range entries {
+		user, ok := local.Owner(entry.Name())
+		if !ok || !entry.Type().IsRegular() {
+			continue
+		}
+		var en mfa.Enrollment
+		data, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		if err == nil {
+			en, err = store.ParseEnrollment(entry.Name(), data)
+		}
+		fn(user, en, err)
+	}
+	return err
+}
+
 // tellOfPolicy says in the log how many users a new policy lets in by the first factor
-// alone, or leaves without a second factor that counts, if it changed that.
-func (a *App) tellOfPolicy(prev, next *settings) {
+// alone, or leaves without a second factor that counts, if it changed that, and
+// returns the same for people.
+func (a *App) tellOfPolicy(prev, next *settings) string {
 	if reflect.DeepEqual(prev.cfg.Policy, next.cfg.Policy) && prev.login.Generation == next.login.Generation {
-		return
+		return ""
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), censusTime)
 	defer cancel()
 	users, err := a.records.Users(ctx)
 	if err != nil {
 		a.opts.Log.Error("whom the new policy asks was not counted", "error", err)
-		return
+		return ""
 	}
 	var before, after login.Census
 	for _, user := range users {
@@ -84,9 +97,19 @@ func (a *App) tellOfPolicy(prev, next *settings) {
 	}
 	was, is := prev.cfg.Policy.Newcomers(), next.cfg.Policy.Newcomers()
 	if before == after && was == is {
-		return
+		return ""
 	}
-	a.opts.Log.Warn("the policy changes who gets in by the first factor alone: "+after.String(),
+	const what = "the policy changes who gets in by the first factor alone: "
+	a.opts.Log.Warn(what+after.String(),
 		"alone", after.Alone, "alone_before", before.Alone, "without", after.Without, "without_before", before.Without,
 		"no_record", is, "no_record_before", was)
+	return what + after.String() + alone(before, after) + "; whoever has no record is " + is
+}
+
+// alone compares how many get in by the first factor alone.
+func alone(before, after login.Census) string {
+	if before.Alone == after.Alone {
+		return ""
+	}
+	return fmt.Sprintf("; it was %d before", before.Alone)
 }

@@ -39,7 +39,7 @@ func TestKeyOfTheStore(t *testing.T) {
 		mode os.FileMode
 		want string
 	}{
-		{"gone", "", 0, `^read secrets.key_file: open .*: no such file or directory; the store was written with key [0-9a-f]{16}: restore that key file from a backup$`},
+		{"gone", "", 0, `^read secrets.key_file: open .*: no such file or directory; the store was written with key [0-9a-f]{16}: restore that key file from a backup; where there is none, run mfad --new-state$`},
 		{"another", strings.Repeat("0123456789abcdef", 4) + "\n", 0o600, `^secrets.key_file ".*" holds key [0-9a-f]{16}, but the store was written with key [0-9a-f]{16}: restore that key file from a backup$`},
 		{"open to others", string(good), 0o640, `mode 0640 is open to others; run chmod 0600 on it$`},
 		{"cut short", string(good[:20]), 0o600, `not a key: want 64 hexadecimal digits`},

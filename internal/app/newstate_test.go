@@ -36,7 +36,7 @@ func TestNewState(t *testing.T) {
 	if err := Check(cfg); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("Check: %v", err)
 	}
-	if _, err := NewState(cfg, time.Now()); err != nil {
+	if _, err := NewState(cfg, false, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := Check(cfg); err != nil {

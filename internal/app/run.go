@@ -147,7 +147,8 @@ func (a *App) status(ctx context.Context) server.Status {
 		Email: cfg.Email.Transport, Store: cfg.Store.Path, StoreOK: true,
 		SMS: cfg.SMS.Provider, MaxTexts: cfg.SMS.PerHour,
 		Logins: a.pam.Running(), MaxLogins: a.pam.MaxLogins,
-		Audit: cfg.Audit.File, Fixed: cfg.Fixed(), Restart: a.cur.Load().waiting,
+		Generation: a.cur.Load().login.Generation,
+		Audit:      cfg.Audit.File, Fixed: cfg.Fixed(), Restart: a.cur.Load().waiting,
 	}
 	users, err := a.records.Users(ctx)
 	st.Users = len(users)

@@ -11,11 +11,11 @@ import (
 // sendTest makes one attempt to send a test message over the carrier that is
 // configured. A text message costs like any other, and is counted.
 func (a *App) sendTest(ctx context.Context, method mfa.Method, to string) ([]deliver.Step, error) {
-	text := "This is a test message of mfa on " + hostname() + "."
+	text := "This is a test message of mfa on " + deliver.HostName() + "."
 	m := mfa.Message{ID: "test-" + rand.Text(), Carrier: method, To: to, Text: text}
 	cur := a.cur.Load()
 	if method == mfa.Email {
-		m.Subject, m.Text = "Test message of mfa on "+hostname(), text+"\n"
+		m.Subject, m.Text = "Test message of mfa on "+deliver.HostName(), text+"\n"
 		return deliver.Test(ctx, cur.email, m)
 	}
 	if cur.sms == nil {

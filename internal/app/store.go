@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"time"
 
@@ -19,9 +20,37 @@ import (
 )
 
 // NewState has the next start begin anew what is remembered of logins, as
-// local.NewState does. It returns where what there was is now; empty: nothing was.
-func NewState(cfg config.Config, now time.Time) (aside string, err error) {
-	return local.NewState(cfg.Store.Path, now)
+// local.NewState does, and with newKey makes the key that is lost. It returns where
+// what there was is now; empty: nothing was.
+func NewState(cfg config.Config, newKey bool, now time.Time) (aside string, err error) {
+	aside, err = local.NewState(cfg.Store.Path, now)
+	if err != nil || !newKey {
+		return aside, err
+	}
+	if _, err := seal.Create(cfg.Secrets.KeyFile); err != nil {
+		return aside, err
+	}
+	if os.Geteuid() == 0 {
+		err = os.Chown(cfg.Secrets.KeyFile, daemonOf(cfg.Store), -1)
+	}
+	return aside, err
+}
+
+// LostKey says whether the key file is gone, and which users have an app that only
+// this key could check. A key that only the service sees is not looked at.
+func LostKey(cfg config.Config) (lost bool, apps []string, err error) {
+	if slices.Contains(cfg.Credentials(), "secrets.key_file") || !local.Enrolled(cfg.Store.Path) {
+		return false, nil, nil // where nobody is enrolled the next start makes one
+	}
+	if _, err := os.Lstat(cfg.Secrets.KeyFile); !errors.Is(err, fs.ErrNotExist) {
+		return false, nil, err
+	}
+	err = eachEnrollment(cfg, func(user string, en mfa.Enrollment, err error) {
+		if err == nil && en.TOTP != nil {
+			apps = append(apps, user)
+		}
+	})
+	return true, apps, err
 }
 
 // keyID is where the store remembers which key its hashes were made with.
@@ -33,7 +62,7 @@ func (a *App) openStore(cfg config.Config) (err error) {
 	ctx := context.Background()
 	var keyErr error
 	a.store, err = local.Open(cfg.Store.Path, func(known string) (*seal.Key, error) {
-		a.key, keyErr = openKey(cfg.Secrets, known)
+		a.key, keyErr = openKey(cfg, known)
 		return a.key, keyErr
 	})
 	if err = cmp.Or(keyErr, err); err != nil { // of a key the message says all
@@ -59,21 +88,23 @@ func (a *App) openStore(cfg config.Config) (err error) {
 }
 
 // openKey reads the key that a store was written with, or makes one for a store
-// that was written with none.
-func openKey(cfg seal.Config, known string) (*seal.Key, error) {
-	key, err := seal.Load(cfg.KeyFile)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && known == "":
-		return seal.Create(cfg.KeyFile)
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w; the store was written with key %s: restore that key file from a backup", err, known)
-	case err != nil:
-		return nil, err
-	case known != "" && !slices.Contains(key.IDs(), known):
-		return nil, fmt.Errorf("secrets.key_file %q holds key %s, but the store was written with key %s: restore that key file from a backup",
-			cfg.KeyFile, key.ID(), known)
+// that was written with none. Where somebody is enrolled none is made: what is sealed
+// in the enrollments would be lost without a word.
+func openKey(cfg config.Config, known string) (*seal.Key, error) {
+	key, err := seal.LoadFor(cfg.Secrets.KeyFile, os.Geteuid(), known)
+	if errors.Is(err, fs.ErrNotExist) && known == "" {
+		if local.Enrolled(cfg.Store.Path) {
+			return nil, noKey(err)
+		}
+		return seal.Create(cfg.Secrets.KeyFile)
 	}
-	return key, nil // a former one is known if a change was cut short before the note of it
+	return key, err
+}
+
+// noKey says what to do where somebody is enrolled and there is no key.
+func noKey(err error) error {
+	return fmt.Errorf("%w; there are enrollments, and what is secret in them is sealed with it: "+
+		"restore that key file from a backup; where there is none, run mfad --new-state", err)
 }
 
 // beginAnew counts all that could have been used before as used. What a policy that

@@ -37,6 +37,7 @@ const (
 	Failed         = "factor.failed"         // a wrong code was counted
 	Locked         = "lockout.locked"        // the second factor of a user was locked
 	Unlocked       = "lockout.unlocked"      // and unlocked, by Actor
+	Settled        = "clock.settled"         // what a clock that ran ahead had left of a user was ended, by Actor
 	Enrolled       = "enrollment.changed"    // a method was added, changed or confirmed
 	Begun          = "enrollment.begun"      // setting up a method was begun; what was begun before is void
 	OptedOut       = "enrollment.opted_out"  // a user chose to have no second factor

@@ -90,7 +90,7 @@ const noStep = 1
 func (c *Conversation) lastStep(st *mfa.State, t mfa.TOTPSecret, now time.Time) (last int64, ok bool) {
 	period := time.Duration(t.Period)
 	reach := int64(c.cfg.TOTP.Skew)
-	switch ahead := st.TOTPStep > otp.Step(now, period)+reach; {
+	switch ahead := c.stepAhead(*st, period, now); {
 	case ahead && !c.trusted():
 		c.deps.Log.Error("an app's code is refused: the newest one that was used is of a time that has not come, and nothing "+
 			"says that the clock of this machine is right now; set it, and run mfactl unlock", "user", c.Account.ID.Name)
@@ -112,7 +112,7 @@ func (c *Conversation) trusted() bool { return c.deps.Trusted == nil || c.deps.T
 // NewApp drops a used step that lies ahead of the app's that is set up at the time
 // now: it is of a former app with a shorter period, and would keep this one out.
 func (a *Asker) NewApp(st *mfa.State, now time.Time, period time.Duration) {
-	if st.TOTPStep > otp.Step(now, period)+int64(a.cfg.TOTP.Skew) {
+	if a.stepAhead(*st, period, now) {
 		st.TOTPStep = 0
 	}
 }
@@ -151,11 +151,11 @@ func (c *Conversation) BackupCode(current func(context.Context) (mfa.BackupSet, 
 			if err != nil {
 				return nil, err
 			}
-			return func(st *mfa.State, _ time.Time) Result {
+			return func(st *mfa.State, now time.Time) Result {
 				if !ok {
 					return Wrong
 				}
-				return spendBackup(st, set, index)
+				return spendBackup(st, set, index, now)
 			}, nil
 		},
 	}
@@ -172,15 +172,17 @@ func (c *Conversation) matchBackup(ctx context.Context, set mfa.BackupSet, answe
 	}
 }
 
-// Forgotten says whether nobody knows which codes of a set are used: none of them
-// counts then.
-func Forgotten(st mfa.State, set mfa.BackupSet) bool {
-	return st.BackupID != set.ID && st.Since != nil && !set.Made.After(*st.Since)
+// Forgotten says whether nobody knows at the time now which codes of a set are used:
+// none of them counts then. When a set was made that is of a time to come is not
+// known either: the clock ran ahead.
+func Forgotten(st mfa.State, set mfa.BackupSet, now time.Time) bool {
+	return st.BackupID != set.ID && st.Since != nil &&
+		(!set.Made.After(*st.Since) || set.Made.After(now.Add(mfa.ClockSlack)))
 }
 
 // spendBackup uses a code up.
-func spendBackup(st *mfa.State, set mfa.BackupSet, index int) Result {
-	if Forgotten(*st, set) {
+func spendBackup(st *mfa.State, set mfa.BackupSet, index int, now time.Time) Result {
+	if Forgotten(*st, set, now) {
 		return Spent
 	}
 	if st.BackupID != set.ID {
@@ -193,9 +195,9 @@ func spendBackup(st *mfa.State, set mfa.BackupSet, index int) Result {
 	return Right
 }
 
-// BackupLeft returns how many codes of a set are not used.
-func BackupLeft(st mfa.State, set mfa.BackupSet) int {
-	if Forgotten(st, set) {
+// BackupLeft returns how many codes of a set are not used at the time now.
+func BackupLeft(st mfa.State, set mfa.BackupSet, now time.Time) int {
+	if Forgotten(st, set, now) {
 		return 0
 	}
 	if st.BackupID != set.ID {

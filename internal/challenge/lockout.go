@@ -3,6 +3,8 @@ package challenge
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"mfa/internal/audit"
@@ -53,22 +55,19 @@ func (a *Asker) Unlock(ctx context.Context, user, actor string) (wasLocked bool,
 	}
 	now := a.deps.Now()
 	stored, err := a.deps.Records.StoredState(ctx, user)
-	ahead := err == nil && len(stored.Ahead(now)) > 0
+	ahead := err == nil && len(stored.Ahead(now, a.cfg.Lengths())) > 0
 	restarted, err := a.deps.Records.RestartState(ctx, id, now, func(st *mfa.State) error {
 		_, _, wasLocked = st.Locked(now)
 		if t := st.Apart; t != nil {
 			_, _, apart := t.Locked(now)
 			wasLocked = wasLocked || apart
 		}
-		late := st.TOTPStep > otp.Step(now, period)+int64(a.cfg.TOTP.Skew)
+		late := a.stepAhead(*st, period, now)
 		if !wasLocked && st.LockedUntil == nil && len(st.Failures) == 0 && st.Apart == nil && !late && !ahead {
 			return errNothingToUnlock
 		}
 		st.Unlock()
-		st.Settle(now, a.cfg.Lengths())
-		if late {
-			st.TOTPStep = noStep
-		}
+		a.settle(st, period, now)
 		st.LockMails = nil // the next lock has a way out again
 		return nil
 	})
@@ -84,6 +83,65 @@ func (a *Asker) Unlock(ctx context.Context, user, actor string) (wasLocked bool,
 		a.deps.Audit.Record(ev)
 	}
 	return wasLocked, err
+}
+
+// stepAhead says whether the step of the newest code of an app that was used has not
+// come, and could not have been used yet.
+func (a *Asker) stepAhead(st mfa.State, period time.Duration, now time.Time) bool {
+	return st.TOTPStep > otp.Step(now, period)+int64(a.cfg.TOTP.Skew)
+}
+
+// Ahead says for people what of st, as it is stored, is of a time that has not come:
+// the clock ran ahead, or was set back since. Unlock ends all of it.
+func (a *Asker) Ahead(st mfa.State, en mfa.Enrollment, now time.Time) []string {
+	found := st.Ahead(now, a.cfg.Lengths())
+	if en.TOTP != nil && a.stepAhead(st, max(time.Duration(en.TOTP.Period), time.Second), now) && !slices.Contains(found, appAhead) {
+		found = append(found, appAhead)
+	}
+	return found
+}
+
+// appAhead is what mfa.State.Ahead calls what is known of an app.
+const appAhead = "authenticator app"
+
+// settle ends what st has of a time that has not come.
+func (a *Asker) settle(st *mfa.State, period time.Duration, now time.Time) {
+	if a.stepAhead(*st, period, now) {
+		st.TOTPStep = noStep
+	}
+	st.Settle(now, a.cfg.Lengths())
+}
+
+// Settle ends what is remembered of a user from a time that has not come, as Unlock
+// does, but ends no lock and forgets no wrong code that is not of such a time. It
+// returns what it was, as Ahead does. Actor is who did it.
+func (a *Asker) Settle(ctx context.Context, user, actor string) (ended []string, err error) {
+	id, period, err := a.whoseLock(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	en, err := a.deps.Records.Enrollment(ctx, user)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	stored, err := a.deps.Records.StoredState(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	if ended = a.Ahead(stored, en, a.deps.Now()); len(ended) == 0 {
+		return nil, nil
+	}
+	err = a.deps.Records.UpdateState(ctx, user, func(st *mfa.State) error {
+		a.settle(st, period, a.deps.Now())
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.deps.Audit.Record(audit.Event{
+		Time: a.deps.Now(), Event: audit.Settled, User: user, UID: &id.UID, Actor: actor, Reason: "ended: " + strings.Join(ended, ", "),
+	})
+	return ended, nil
 }
 
 // whoseLock returns whom a record is of, as far as their enrollment tells, and how

@@ -2,13 +2,17 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"mfa/internal/seal"
 	"mfa/internal/server"
+	"mfa/internal/store"
+	"mfa/internal/store/local"
 )
 
 // A folder is a machine made of files.
@@ -39,8 +43,15 @@ func newMachine(t *testing.T) folder {
 	m.write("lib/x86_64-linux-gnu/security/pam_deny.so", 0o644, "")
 	m.write("lib/x86_64-linux-gnu/security/pam_mfa.so", 0o644, "\x7fELF pam_mfa version 1.2\x00more")
 	m.write("var/lib/mfa/key", 0o600, strings.Repeat("0a", 32)+"\n")
-	m.write("var/lib/mfa/users/carol.toml", 0o600, record(1000))
 	m.mode("var/lib/mfa", 0o700)
+	s, err := local.Open(m.path("var/lib/mfa"), func(string) (*seal.Key, error) { return seal.Load(m.path("var/lib/mfa/key")) })
+	if err == nil {
+		err = errors.Join(store.CheckFormat(t.Context(), s), s.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.write("var/lib/mfa/users/carol.toml", 0o600, record(1000))
 	return m
 }
 
@@ -108,11 +119,21 @@ func TestMachine(t *testing.T) {
 			func(m folder) { m.write("etc/mfa/mfa.toml", 0o644, "[policy]\nmode = 'x'\n") },
 			[]string{"config"},
 		},
-		"config missing":    {func(m folder) { m.remove("etc/mfa") }, []string{"config"}},
-		"config writable":   {func(m folder) { m.mode("etc/mfa/mfa.toml", 0o666) }, []string{"config"}},
-		"config of a user":  {func(m folder) { m.chown("etc/mfa/mfa.toml") }, []string{"config"}},
-		"key readable":      {func(m folder) { m.mode("var/lib/mfa/key", 0o644) }, []string{"key-file"}},
-		"key missing":       {func(m folder) { m.remove("var/lib/mfa/key") }, []string{"key-file"}},
+		"config missing":   {func(m folder) { m.remove("etc/mfa") }, []string{"config"}},
+		"config writable":  {func(m folder) { m.mode("etc/mfa/mfa.toml", 0o666) }, []string{"config"}},
+		"config of a user": {func(m folder) { m.chown("etc/mfa/mfa.toml") }, []string{"config"}},
+		"key readable":     {func(m folder) { m.mode("var/lib/mfa/key", 0o644) }, []string{"key-file"}},
+		"key missing":      {func(m folder) { m.remove("var/lib/mfa/key") }, []string{"key-file", "state"}},
+		"database lost":    {func(m folder) { m.remove("var/lib/mfa/state.db") }, []string{"state"}},
+		"database empty":   {func(m folder) { m.write("var/lib/mfa/state.db", 0o600, "") }, []string{"state"}},
+		"database damaged": {func(m folder) { m.write("var/lib/mfa/state.db", 0o600, strings.Repeat("garbage ", 4096)) }, []string{"state"}},
+		"another key":      {func(m folder) { m.write("var/lib/mfa/key", 0o600, strings.Repeat("0b", 32)+"\n") }, []string{"state"}},
+		"method not counted": {func(m folder) {
+			m.write("etc/mfa/mfa.toml", 0o644, "[policy]\nmethods = [\"totp\"]\n")
+		}, []string{"policy-without"}},
+		"method kept out": {func(m folder) {
+			m.write("etc/mfa/mfa.toml", 0o644, "[policy]\nmethods = [\"totp\"]\nenroll_at_login = false\n")
+		}, []string{"policy-out"}},
 		"key is none":       {func(m folder) { m.write("var/lib/mfa/key", 0o600, "secret") }, []string{"key-file"}},
 		"key of a user":     {func(m folder) { m.chown("var/lib/mfa/key") }, []string{"key-file"}},
 		"store open":        {func(m folder) { m.mode("var/lib/mfa", 0o755) }, []string{"store-folder"}},

@@ -10,6 +10,7 @@ import (
 
 	"mfa/internal/config"
 	"mfa/internal/doctor/pamstack"
+	"mfa/internal/enroll"
 	"mfa/internal/mfa"
 	"mfa/internal/server"
 )
@@ -25,6 +26,9 @@ type Host struct {
 	SSHD SSHD
 	// Status asks the daemon how it is; nil: the machine does not run.
 	Status func(context.Context) (server.Status, error)
+	// Users asks the daemon what it knows of all users and calls fn for each; nil: the
+	// machine does not run.
+	Users func(ctx context.Context, fn func(enroll.View)) error
 	// Account asks NSS for the account of a uid, as nss.LookupUID does; nil: what
 	// /etc/passwd says counts.
 	Account func(ctx context.Context, uid uint32) (mfa.Identity, error)
@@ -64,7 +68,7 @@ func Examine(ctx context.Context, h Host, services []string) Report {
 	e.sshd(ctx)
 	for _, check := range []func(context.Context){
 		e.module, e.sockets, e.storage, e.records, e.carriers, e.accounts, e.admins, e.breakGlass, e.pendingSetup, e.sudoers,
-		e.unprivileged,
+		e.unprivileged, e.ahead, e.census,
 	} {
 		check(ctx)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -24,7 +23,10 @@ func (e *exam) mail(ctx context.Context) {
 		return
 	}
 	where := "email (" + e.cfg.Email.Transport + ")"
-	host, _ := os.Hostname()
+	host := deliver.FullName()
+	if problem := deliver.SenderProblem(e.cfg.Email, host); problem != "" {
+		e.add(Finding{Warning, "mail-sender", where, problem, "Codes by email do not arrive outside.", `from = "mfa@example.com" under [email], with a domain of yours`})
+	}
 	email, err := deliver.NewEmail(e.cfg.Email, deliver.EmailOptions{Host: host})
 	if err != nil {
 		return // config said so

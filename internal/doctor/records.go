@@ -96,7 +96,7 @@ func (e *exam) record(dir string, entry fs.DirEntry, uids map[string]uint32) *Fi
 	if at := newest(en); at.After(time.Now().Add(clockSlack)) {
 		return &Finding{
 			Warning, "record-future", place, "is from " + at.Format(time.DateTime) + ", which is yet to come",
-			"The clock of this machine was wrong then, or is now.", "timedatectl; then mfactl unlock " + name + " ends what else was remembered of that time",
+			"The clock of this machine was wrong then, or is now.", "timedatectl; then mfactl unlock " + name + " ends what else is remembered of that time",
 		}
 	}
 	if uid, there := uids[name]; there && uid != en.UID {

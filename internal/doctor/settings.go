@@ -15,6 +15,8 @@ import (
 
 	"mfa/internal/config"
 	"mfa/internal/deliver"
+	"mfa/internal/seal"
+	"mfa/internal/store/local"
 )
 
 // extra is what is read of mfa.toml even if it does not pass as a whole: tables
@@ -213,6 +215,33 @@ func (e *exam) storage(context.Context) {
 		})
 	}
 	e.key()
+	if err := StateProblem(e.cfg, e.Root); err != nil {
+		e.add(Finding{
+			Error, "state", dir, err.Error(), "mfad does not start, and every login that needs a second factor is refused.",
+			"restore what it names from a backup; where there is none: systemctl stop mfad.socket mfad.service; mfad --new-state; " +
+				"systemctl start mfad.socket mfad.service",
+		})
+	}
+}
+
+// StateProblem says what keeps a daemon that does not run from opening its store
+// below root: a database or a key that is lost, damaged, or another's.
+func StateProblem(cfg config.Config, root string) error {
+	dir, keyFile := filepath.Join(root, cfg.Store.Path), filepath.Join(root, cfg.Secrets.KeyFile)
+	if cfg.Store.Backend != "local" {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil || !filepath.IsAbs(cfg.Secrets.KeyFile) {
+		return local.CheckState(dir)
+	}
+	uid := int(ownerOf(info))
+	if err := seal.Check(keyFile, uid); errors.Is(err, fs.ErrNotExist) && local.Enrolled(dir) {
+		return errors.Join(local.CheckState(dir), fmt.Errorf("%w; there are enrollments, and what is secret in them is sealed with it", err))
+	} else if err != nil {
+		return local.CheckState(dir) // of the key there is a finding
+	}
+	return local.Verify(dir, func(known string) (*seal.Key, error) { return seal.LoadFor(keyFile, uid, known) })
 }
 
 // key looks at the key file, if the key is a file.
@@ -228,7 +257,7 @@ func (e *exam) key() {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		add("is not there", "restore it from a backup; for a store that was never used mfad makes one")
+		add("is not there", "restore it from a backup; for a store that was never used mfad makes one; where it is lost: mfad --new-state")
 	case err != nil:
 		add(err.Error(), "make it readable for mfad")
 	case !info.Mode().IsRegular():

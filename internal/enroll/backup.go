@@ -261,7 +261,7 @@ func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enro
 		old.EnrollSince = e
 	}
 	r.steps(old, saved, live, next)
-	if b := next.Backup; b != nil && saved.BackupID == b.ID && !challenge.Forgotten(*old, *b) {
+	if b := next.Backup; b != nil && saved.BackupID == b.ID && !challenge.Forgotten(*old, *b, r.Now()) {
 		if old.BackupID != b.ID {
 			old.BackupID, old.BackupUsed = b.ID, nil
 		}

@@ -167,6 +167,7 @@ type View struct {
 	MustChangePassword bool         `json:"must_change_password,omitempty"` // the next login demands it
 	Problem            string       `json:"problem,omitempty"`              // the record cannot be read, and nothing below counts
 	Methods            []mfa.Method `json:"methods,omitempty"`              // set up
+	Ahead              []string     `json:"ahead,omitempty"`                // what is remembered of a time that has not come
 	Canonical          string       `json:"canonical,omitempty"`            // name of the account that has the uid, if another; the record does not count
 }
 
@@ -269,14 +270,14 @@ func (s *Service) Show(ctx context.Context, id mfa.Identity) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	st, err := s.Records.State(ctx, id.Name)
+	st, err := s.Records.StoredState(ctx, id.Name)
 	if err != nil {
 		return View{}, err
 	}
 	return s.view(id, en, st), nil
 }
 
-// view returns what is shown of records.
+// view returns what is shown of records. St is as it is stored.
 func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) View {
 	v := View{
 		User: id.Name, UID: id.UID, Methods: methods(en), Preferred: en.Preferred, Skipped: en.Skipped,
@@ -288,8 +289,10 @@ func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) View {
 	if st.UID != id.UID {
 		st = mfa.State{}
 	}
+	v.Ahead = s.Asker.Ahead(st, en, s.Now())
+	st = s.Records.Believed(st)
 	if en.Backup != nil {
-		left := challenge.BackupLeft(st, *en.Backup)
+		left := challenge.BackupLeft(st, *en.Backup, s.Now())
 		v.BackupLeft = &left
 	}
 	v.Email, v.EmailConfirmed, v.EmailAddedBy = viewContact(en.Email)

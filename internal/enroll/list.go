@@ -11,11 +11,11 @@ import (
 )
 
 // Each calls begin with the number of records to come, and then fn with what is
-// known of each user who has an enrollment or is locked, by name. NSS is not
-// asked: an account that is gone is listed until it is reset. A record that
-// cannot be read is a View with its Problem, so that one bad file hides nobody
-// else. Each ends at the first error of
-// begin or fn, which it returns.
+// known of each user who has an enrollment, is locked, or of whom something is
+// remembered of a time that has not come, by name. NSS is not asked: an account that
+// is gone is listed until it is reset. A record that cannot be read is a View with
+// its Problem, so that one bad file hides nobody else. Each ends at the first error
+// of begin or fn, which it returns.
 func (s *Service) Each(ctx context.Context, reveal bool, begin func(total int) error, fn func(View) error) error {
 	names, err := s.names(ctx)
 	if err != nil {
@@ -65,7 +65,7 @@ func (s *Service) row(ctx context.Context, name string, reveal bool) (v View, li
 	if err != nil && !none {
 		return View{}, false, err
 	}
-	st, err := s.Records.State(ctx, name)
+	st, err := s.Records.StoredState(ctx, name)
 	if err != nil {
 		return View{}, false, err
 	}
@@ -77,7 +77,7 @@ func (s *Service) row(ctx context.Context, name string, reveal bool) (v View, li
 	if reveal {
 		v.reveal(en)
 	}
-	return v, !none || v.Locked, nil
+	return v, !none || v.Locked || len(v.Ahead) > 0, nil
 }
 
 // reveal takes the masks off.

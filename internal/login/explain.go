@@ -61,6 +61,8 @@ type Explanation struct {
 	LockedUntil *time.Time   `json:"locked_until,omitempty"` // absent while locked: until unlocked
 	Failures    int          `json:"failures"`               // wrong codes that count
 	Sessions    []string     `json:"sessions"`               // remembered, that stand in for a code
+	Census      *Census      `json:"census,omitempty"`       // what the policy means for all of whom there is a record
+	Policy      string       `json:"policy,omitempty"`       // Census, for people
 	Problems    []string     `json:"problems"`               // what could not be read
 }
 
@@ -85,6 +87,33 @@ type Settings struct {
 // Explain says what a login would come to. It looks with the eyes of Login, but
 // asks nobody, sends nothing and writes nothing.
 func (e *Engine) Explain(ctx context.Context, v Visit) Explanation {
+	x := e.explain(ctx, v)
+	if c, err := e.census(ctx); err == nil && c.Users > 0 { // what keeps it from counting, the rest says
+		x.Census, x.Policy = &c, fmt.Sprintf("%v; whoever has no record is %s", c, e.cfg.Policy.Newcomers())
+	}
+	return x
+}
+
+// explainCensus bounds how long an explanation counts.
+const explainCensus = 2 * time.Second
+
+// census counts what the policy means for all of whom there is a record.
+func (e *Engine) census(ctx context.Context) (c Census, err error) {
+	ctx, cancel := context.WithTimeout(ctx, explainCensus)
+	defer cancel()
+	users, err := e.deps.Records.Users(ctx)
+	for _, user := range users {
+		if en, err := e.deps.Records.Enrollment(ctx, user); err == nil || ctx.Err() != nil {
+			c.Add(ctx, e.cfg, e.deps.Groups, user, en) // who cannot be read is kept out, whatever the policy
+		}
+		if c.Partly {
+			break
+		}
+	}
+	return c, err
+}
+
+func (e *Engine) explain(ctx context.Context, v Visit) Explanation {
 	req, key := v.request()
 	origin := OriginOf(req)
 	origin.Key = key

@@ -237,7 +237,7 @@ func (l *attempt) backupText(ctx context.Context, set mfa.BackupSet) (string, er
 	if err != nil {
 		return "", err
 	}
-	left := challenge.BackupLeft(st, set) - 1
+	left := challenge.BackupLeft(st, set, l.deps.Now()) - 1
 	text := "Type one of your backup codes. After it, " + textBackupLeft(left)
 	switch {
 	case left < 0:
@@ -264,7 +264,7 @@ func (l *attempt) backupUsed(ctx context.Context, en mfa.Enrollment) {
 	if err != nil || en.Backup == nil {
 		return
 	}
-	if left := challenge.BackupLeft(st, *en.Backup); left <= fewBackupCodes {
+	if left := challenge.BackupLeft(st, *en.Backup, l.deps.Now()); left <= fewBackupCodes {
 		l.Notify(en, "Few backup codes", "A backup code was used to log in. "+textBackupLeft(left),
 			"Make new ones with: mfactl backup-codes\nIf this was not you, tell your administrator at once.")
 	}

@@ -1,6 +1,7 @@
 package mfa
 
 import (
+	"reflect"
 	"slices"
 	"time"
 )
@@ -16,8 +17,9 @@ const (
 )
 
 // earliest is before every time at which this program ran: a clock that says less
-// is wrong (it begins with 1970 where a battery is empty), and nothing that it
-// would end ends by it.
+// is wrong (it begins with 1970 where a battery is empty), and no lock that an
+// administrator set ends by it. One by wrong codes does: there the machine may never
+// know better, and people wait.
 var earliest = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Lengths are how long things last, as configured.
@@ -64,7 +66,7 @@ func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 	if s.Apart != nil {
 		t := *s.Apart
 		t.Failures = b.past(t.Failures)
-		if l.Lock > 0 && !now.Before(earliest) {
+		if l.Lock > 0 {
 			b.atMostOf(&t.LockedUntil, now.Add(l.Lock))
 		}
 		s.Apart = &t
@@ -94,7 +96,7 @@ func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 		s.EnrollSince, b.changed = nil, true // or the time to enroll would be over
 	}
 	b.atMostOf(&s.Since, now)
-	if !now.Before(earliest) { // or an administrator's lock would end in 1970
+	if s.LockedBy == "" || !now.Before(earliest) { // or an administrator's lock would end in 1970
 		b.atMostOf(&s.LockedUntil, now.Add(s.lockLength(l)))
 	}
 	return b.changed
@@ -149,28 +151,45 @@ func (b *believer) atMostOf(t **time.Time, limit time.Time) {
 }
 
 // Ahead says for people which times of s have not come and cannot be, at the time
-// now: the clock ran ahead, or was set back.
-func (s State) Ahead(now time.Time) []string {
-	limit := now.Add(ClockSlack)
-	late := func(t time.Time) bool { return t.After(limit) }
+// now: the clock ran ahead, or was set back. It is all that Settle would change.
+func (s State) Ahead(now time.Time, l Lengths) []string {
+	l.Code = LongestLock // a code.lifetime that was shortened is no wrong clock
+	is := s
+	is.Settle(now, l)
 	var found []string
-	add := func(what string, is bool) {
-		if is {
-			found = append(found, what)
+	add := func(what string, fields ...any) { // pairs: as it is stored, as it is believed
+		for i := 0; i < len(fields); i += 2 {
+			if !reflect.DeepEqual(fields[i], fields[i+1]) {
+				found = append(found, what)
+				return
+			}
 		}
 	}
-	add("wrong codes", slices.ContainsFunc(s.Failures, late) || s.Apart != nil && slices.ContainsFunc(s.Apart.Failures, late))
-	add("codes sent", slices.ContainsFunc(s.Sends, late) ||
-		slices.ContainsFunc(s.PlaceSends, func(p PlaceSend) bool { return late(p.At) }) ||
-		slices.ContainsFunc(s.Pending, func(p PendingCode) bool { return late(p.Sent) }))
-	add("mails", slices.ContainsFunc(s.LockMails, late) ||
-		slices.ContainsFunc(s.Told, func(n AddressNoticed) bool { return late(n.At) }) || s.Invited != nil && late(s.Invited.Sent))
-	add("lock apart", s.Apart != nil && s.Apart.LockedUntil != nil && s.Apart.LockedUntil.After(limit.Add(LongestLock)))
-	add("lock", s.LockedUntil != nil && s.LockedUntil.After(limit.Add(s.lockLength(Lengths{}))))
-	add("recovery code", s.Recovery != nil && s.Recovery.Expires.After(limit.Add(RecoveryLifetime)))
-	add("enrolling", s.Enrolling != nil && late(s.Enrolling.Began) || s.EnrollSince != nil && late(*s.EnrollSince))
-	add("remembered logins", slices.ContainsFunc(s.Sessions, func(n Session) bool { return late(n.Created) || late(n.LastUsed) }))
+	add("wrong codes", s.Failures, is.Failures, s.Apart.failures(), is.Apart.failures())
+	add("lock", s.LockedUntil, is.LockedUntil, s.Apart.until(), is.Apart.until())
+	add("codes sent", s.Sends, is.Sends, s.PlaceSends, is.PlaceSends, s.Pending, is.Pending, s.Ended, is.Ended)
+	add("mails", s.LockMails, is.LockMails, s.Told, is.Told, s.Invited, is.Invited)
+	add("recovery code", s.Recovery, is.Recovery)
+	add("enrolling", s.Enrolling, is.Enrolling, s.EnrollSince, is.EnrollSince)
+	add("remembered logins", s.Sessions, is.Sessions)
+	add("authenticator app", s.Drift, is.Drift)
+	add("since when codes count", s.Since, is.Since)
 	return found
+}
+
+// failures and until are those of t, which may be none.
+func (t *Tally) failures() []time.Time {
+	if t == nil {
+		return nil
+	}
+	return t.Failures
+}
+
+func (t *Tally) until() *time.Time {
+	if t == nil {
+		return nil
+	}
+	return t.LockedUntil
 }
 
 // Settle makes s as if no clock had been wrong, as an administrator wants: what

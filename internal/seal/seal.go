@@ -22,6 +22,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -55,6 +56,22 @@ func (k *Key) current() [keySize]byte { return (*k.ring.Load())[0] }
 // file that is not regular, belongs to someone else than root or the caller, or
 // is open to group or others. The error wraps fs.ErrNotExist if there is none.
 func Load(path string) (*Key, error) { return load(path, os.Geteuid()) }
+
+// LoadFor is Load for a process that runs as uid, and of the key that a store was
+// written with, whose ID is known; empty: with none.
+func LoadFor(path string, uid int, known string) (*Key, error) {
+	key, err := load(path, uid)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && known != "":
+		return nil, fmt.Errorf("%w; the store was written with key %s: restore that key file from a backup; where there is none, run mfad --new-state", err, known)
+	case err != nil:
+		return nil, err
+	case known != "" && !slices.Contains(key.IDs(), known):
+		return nil, fmt.Errorf("secrets.key_file %q holds key %s, but the store was written with key %s: restore that key file from a backup",
+			path, key.ID(), known)
+	}
+	return key, nil // a former one is known if a change was cut short before the note of it
+}
 
 // Check says what Load would say to a process that runs as uid.
 func Check(path string, uid int) error {

@@ -34,7 +34,7 @@ import (
 //	PUT  /v1/users/NAME/phone    {"address": "+…"}
 //	POST /v1/users/NAME/totp     a new app; the answer has its key
 //	POST /v1/users/NAME/lock     {"for": "2h"}, or {} for until unlocked
-//	POST /v1/users/NAME/unlock
+//	POST /v1/users/NAME/unlock   ?ahead=true: end no lock, but what a clock that ran ahead left
 //	POST /v1/users/NAME/reset
 //	POST /v1/users/NAME/confirm-resend
 //	POST /v1/users/NAME/import   an Import
@@ -58,7 +58,7 @@ type Control struct {
 	Lookup     login.Lookup
 	AdminGroup func() string
 	Status     func(context.Context) Status
-	Reload     func() (waiting []string, err error)
+	Reload     func() (Reloaded, error)
 	RotateKey  func(ctx context.Context, begin func(total int), fn func(user string, err error)) error
 	// SendTest sends a test message once and returns every step of it.
 	SendTest func(ctx context.Context, method mfa.Method, to string) ([]deliver.Step, error)
@@ -93,6 +93,8 @@ type Status struct {
 	Logins    int       `json:"logins"` // under way
 	MaxLogins int       `json:"max_logins"`
 	Audit     string    `json:"audit,omitempty"` // audit.file
+	// Generation is how often everybody had to enroll anew, as the policy was off.
+	Generation int `json:"generation,omitempty"`
 	// Fixed are the settings that only a restart changes, as they count.
 	Fixed map[string]string `json:"fixed,omitempty"`
 	// Restart are those of them that the configuration taken last has otherwise.
@@ -396,8 +398,20 @@ func (s *Control) unlock(r *http.Request, actor string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.URL.Query().Get("ahead") == "true" {
+		ended, err := s.Asker().Settle(r.Context(), id.Name, actor)
+		return Unlocked{User: id.Name, Ended: ended}, err
+	}
+	shown, _ := s.Enroll().Show(r.Context(), id) // of who is not enrolled there is nothing to tell
 	was, err := s.Asker().Unlock(r.Context(), id.Name, actor)
-	return map[string]any{"user": id.Name, "was_locked": was}, err
+	return Unlocked{User: id.Name, WasLocked: was, Ended: shown.Ahead}, err
+}
+
+// An Unlocked is what POST /v1/users/NAME/unlock answers.
+type Unlocked struct {
+	User      string   `json:"user"`
+	WasLocked bool     `json:"was_locked"`
+	Ended     []string `json:"ended,omitempty"` // what was remembered of a time that had not come
 }
 
 // reset clears what there is under any name of the account. It also takes a
@@ -433,7 +447,8 @@ func (s *Control) reset(r *http.Request, actor string) (any, error) {
 
 // A Reloaded is what POST /v1/reload answers.
 type Reloaded struct {
-	Restart []string `json:"restart"` // keys that wait for a restart
+	Restart []string `json:"restart"`          // keys that wait for a restart
+	Policy  string   `json:"policy,omitempty"` // whom the new policy lets in by the first factor alone, if that changed
 }
 
 // reload takes the configuration as it is now. One that is refused is 409: the one
@@ -442,9 +457,9 @@ func (s *Control) reload(*http.Request, string) (any, error) {
 	if s.Reload == nil {
 		return nil, fault{http.StatusConflict, errors.New("nothing can be read again here")}
 	}
-	waiting, err := s.Reload()
+	out, err := s.Reload()
 	if err != nil {
 		return nil, fault{http.StatusConflict, err}
 	}
-	return Reloaded{waiting}, nil
+	return out, nil
 }

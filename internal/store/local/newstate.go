@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
+
+	"mfa/internal/seal"
 )
 
 // stateFile is the database, and newStateFile the administrator's word that it is
@@ -121,16 +124,50 @@ func CheckState(dir string) error {
 			return err
 		}
 	}
-	entries, err := os.ReadDir(s.files.dir)
-	if anew, _ := s.BeginsAnew(); anew || err != nil {
-		return nil // nobody is enrolled where there is no folder
+	if anew, _ := s.BeginsAnew(); anew || !Enrolled(dir) {
+		return nil
 	}
-	for _, e := range entries {
-		if _, ok := userName(e.Name()); ok {
-			return describeOpen(path, errNoState)
+	return describeOpen(path, errNoState)
+}
+
+// Enrolled says whether there is an enrollment in the store in dir.
+func Enrolled(dir string) bool {
+	entries, err := os.ReadDir(filepath.Join(dir, "users"))
+	if err != nil {
+		return false // nobody is where there is no folder
+	}
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		_, ok := userName(e.Name())
+		return ok
+	})
+}
+
+// Verify is CheckState, and says also which record the key does not vouch for. Key is
+// as for Open.
+func Verify(dir string, key func(known string) (*seal.Key, error)) error {
+	path := filepath.Join(dir, stateFile)
+	if err := CheckState(dir); err != nil {
+		return err
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() == 0 || inUse(dir) {
+		return nil
+	}
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: options.Timeout})
+	if err != nil {
+		return describeOpen(path, err)
+	}
+	l := newLedger(db)
+	err = db.View(func(tx *bolt.Tx) error {
+		if tx.Bucket(sumBucket) == nil {
+			return errUnchanged // of the build before, or new: nothing vouches for it yet
 		}
+		return l.admit(tx, true, key)
+	})
+	err = errors.Join(err, db.Close())
+	if errors.Is(err, errUnchanged) {
+		return nil
 	}
-	return nil
+	return describeOpen(path, err)
 }
 
 // holdsNothing says whether the database at path is one in which nothing was ever

@@ -1,0 +1,66 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// resolveWithin bounds the look-up of the machine's full name. It happens at a
+// start, a reload and a check, never in a login.
+const resolveWithin = 2 * time.Second
+
+// known is the full name of this machine, once there was an answer.
+var known atomic.Pointer[string]
+
+// FullName returns the machine's name with its domain, as "hostname -f" does
+// (hostname(1)): the first name that /etc/hosts has for it, or the one in DNS. If
+// nobody knows a domain it is the short name. It may take two seconds.
+func FullName() string {
+	if name := known.Load(); name != nil {
+		return *name
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), resolveWithin)
+	defer cancel()
+	name, found := fullName(ctx, HostName(), (&net.Resolver{PreferGo: true}).LookupCNAME)
+	if found {
+		known.Store(&name)
+	}
+	return name
+}
+
+// fullName returns host with its domain, and whether lookup found it.
+func fullName(ctx context.Context, host string, lookup func(ctx context.Context, host string) (string, error)) (name string, found bool) {
+	if strings.Contains(host, ".") {
+		return host, false
+	}
+	name, err := lookup(ctx, host)
+	name = strings.TrimSuffix(name, ".")
+	if err != nil || !strings.Contains(name, ".") || strings.HasPrefix(name, "localhost.") {
+		return host, false
+	}
+	return name, true
+}
+
+// HostName returns the name of this machine as it calls itself, mostly without a
+// domain; "localhost" if it has none.
+func HostName() string {
+	if name, err := os.Hostname(); err == nil && name != "" {
+		return name
+	}
+	return "localhost"
+}
+
+// SenderProblem says what outside servers have against the sender of mails from a
+// machine of the name host, and how to mend it; "" if they have nothing.
+func SenderProblem(cfg EmailConfig, host string) string {
+	if cfg.From != "" || cfg.Transport == TransportOutbox || strings.Contains(host, ".") {
+		return ""
+	}
+	return fmt.Sprintf("email.from is empty and this machine has no full name: mails come from mfa@%s, which outside servers refuse; "+
+		"set email.from, or the name in /etc/hosts or DNS (hostname -f shows it)", host)
+}

@@ -1,0 +1,47 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mfa/internal/login"
+	"mfa/internal/nss"
+)
+
+// censusTime bounds how long doctor counts.
+const censusTime = 10 * time.Second
+
+// census: what the policy of mfa.toml means for those who have a record. Whoever is a
+// member of what is asked of this machine alone, so a mere folder that has rules about
+// people is not counted.
+func (e *exam) census(ctx context.Context) {
+	if e.people == nil || !e.live() && len(e.cfg.Policy.Rules) > 0 {
+		return
+	}
+	cfg := login.Config{Policy: e.cfg.Policy, TextMessages: e.cfg.SMS.Provider != ""}
+	if e.status != nil {
+		cfg.Generation = e.status.Generation
+	}
+	ctx, cancel := context.WithTimeout(ctx, censusTime)
+	defer cancel()
+	var c login.Census
+	for name, en := range e.people {
+		c.Add(ctx, cfg, nss.Groups{}, name, en)
+	}
+	text := fmt.Sprintf("at a login by ssh and password, %v; whoever has no record is %s", c, cfg.Policy.Newcomers())
+	switch {
+	case c.Out > 0:
+		e.add(Finding{
+			Error, "policy-out", e.Config, text, "People who have a second factor are kept out, as none of theirs counts and nobody is led to another at a login.",
+			"their method under policy.methods, or policy.enroll_at_login = true",
+		})
+	case c.Without > 0:
+		e.add(Finding{
+			Warning, "policy-without", e.Config, text, "They are asked for what does not count, until they have set up what does.",
+			"mfactl users shows who has which method; their method under policy.methods counts it again",
+		})
+	default:
+		e.ok("policy", e.Config, text)
+	}
+}

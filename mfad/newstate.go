@@ -1,0 +1,58 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"mfa/internal/app"
+	"mfa/internal/config"
+)
+
+// beginAnew is mfad --new-state. Where the key is lost too it asks before it makes
+// another: every app of users is lost with it.
+func beginAnew(cfg config.Config, stdin io.Reader, stdout, stderr io.Writer) int {
+	lost, apps, err := app.LostKey(cfg)
+	if err != nil {
+		fmt.Fprintf(stderr, "mfad: %v\n", err)
+		return exitFailed
+	}
+	if lost && !newKey(cfg, apps, stdin, stdout) {
+		fmt.Fprintf(stderr, "mfad: nothing was changed: restore %s from a backup, or answer y\n", cfg.Secrets.KeyFile)
+		return exitFailed
+	}
+	aside, err := app.NewState(cfg, lost, time.Now())
+	if aside != "" {
+		fmt.Fprintf(stdout, "What there was is now %s.\n", aside)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "mfad: %v\n", err)
+		return exitFailed
+	}
+	fmt.Fprint(stdout, "The next start of mfad begins anew. Codes of apps up to then count as used, and backup codes until\n"+
+		"they are made anew; codes that were sent are void, and so are remembered logins. Who was locked, and which\n"+
+		"methods were disabled, is not known any more: lock again whom you had locked. Now: systemctl start mfad\n")
+	return 0
+}
+
+// maxApps bounds how many users are named.
+const maxApps = 10
+
+// newKey says what is lost with the key, and asks whether to make another.
+func newKey(cfg config.Config, apps []string, stdin io.Reader, stdout io.Writer) bool {
+	fmt.Fprintf(stdout, "The key file %s is not there. With a new one, codes by email and text message and backup codes go on;\n"+
+		"authenticator apps are lost, as nothing else can read what they share with this machine.\n", cfg.Secrets.KeyFile)
+	if len(apps) > 0 {
+		text := strings.Join(apps[:min(len(apps), maxApps)], ", ")
+		if len(apps) > maxApps {
+			text += fmt.Sprintf(" and %d more", len(apps)-maxApps)
+		}
+		fmt.Fprintf(stdout, "Give a new one to %s: mfactl enroll USER --totp.\n", text)
+	}
+	fmt.Fprint(stdout, "Go on with a new key? [y/N] ")
+	line, _ := bufio.NewReader(stdin).ReadString('\n')
+	fmt.Fprintln(stdout)
+	return strings.EqualFold(strings.TrimSpace(line), "y")
+}
