@@ -551,3 +551,23 @@ func TestRecordUnderAnotherNameRefuses(t *testing.T) {
 	s.mustControl("enroll", jd.name, "--email", jd.email, "--no-message")
 	s.login(long, 1)
 }
+
+// A lock holds under the next name of an account that is renamed, also where nothing is
+// enrolled.
+func TestLockOfARenamedAccount(t *testing.T) {
+	s, alice := nothingYet(t, `policy.mode = "optional"`)
+	s.begin(alice).expectIn(t)
+	s.mustControl("lock", alice.name)
+	s.begin(alice).expectOut(t)
+	renamed := alice
+	renamed.name = alice.name + "new"
+	for _, name := range []string{"/etc/passwd", "/etc/shadow"} {
+		info, err := os.Stat(name)
+		ok(t, err)
+		text, err := os.ReadFile(name)
+		ok(t, err)
+		t.Cleanup(func() { ok(t, os.WriteFile(name, text, info.Mode())) })
+		ok(t, os.WriteFile(name, []byte(strings.ReplaceAll(string(text), "\n"+alice.name+":", "\n"+renamed.name+":")), info.Mode()))
+	}
+	s.begin(renamed).expectOut(t)
+}

@@ -68,3 +68,17 @@ func (s *site) check() string {
 	out, _ := exec.Command(artefact("mfad"), "--config", s.path("mfa.toml"), "--check").CombinedOutput()
 	return string(out)
 }
+
+// Enrollments that are gone make nobody a newcomer in silence either.
+func TestLostEnrollmentsAreNotBegunInSilence(t *testing.T) {
+	s, alice := ready(t)
+	s.login(alice, 1)
+	ok(t, s.stopDaemon())
+	ok(t, os.Rename(s.path("store/users"), s.path("elsewhere")))
+	for _, said := range []string{s.refusedStart(), s.check()} {
+		expectSaid(t, said, "enrollments are gone", "store/users", "mfad --new-state")
+	}
+	ok(t, os.Rename(s.path("elsewhere"), s.path("store/users")))
+	s.startDaemon()
+	s.login(alice, 2)
+}

@@ -221,6 +221,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.aliases = &store.Aliases{Records: a.records, Now: a.opts.Now}
+	a.records.Locked = a.aliases.NoteLock
 	next, err := a.build(cfg)
 	if err != nil {
 		return nil, err

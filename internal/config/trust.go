@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 )
@@ -25,12 +24,17 @@ func trusteesOf(path string) trustees {
 }
 
 // checkDeciding holds every file that decides beside mfa.toml to what mfa.toml is
-// held to: programs that codes are handed to, passwords, keys, certificates. What
-// is not there is left to those who read it.
+// held to: programs that codes are handed to, passwords, keys, certificates; and the
+// folders above those that the daemon writes. What is not there is left to those who
+// read it.
 func (c *Config) checkDeciding() error {
 	var errs []error
 	t := trusteesOf(c.Store.Path)
-	for _, f := range c.deciding() {
+	files, err := c.deciding()
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
 		check := t.check
 		if f.key == "secrets.key_file" { // the file itself is seal's to check
 			check = t.checkFolders
@@ -39,17 +43,23 @@ func (c *Config) checkDeciding() error {
 			errs = append(errs, fmt.Errorf("%s: %w", f.key, err))
 		}
 	}
+	folders := map[string]string{"store.path": c.Store.Path}
+	if c.Email.Transport == "outbox" {
+		folders["email.outbox.path"] = c.Email.Outbox.Path
+	}
+	for key, folder := range folders {
+		if err := t.checkAbove(folder); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+		}
+	}
 	return errors.Join(errs...)
 }
 
 // A decidingFile is a path in mfa.toml, and the key it stands under.
 type decidingFile struct{ key, path string }
 
-// fileInTemplate matches {{file "/path"}} in the templates of [sms.http].
-var fileInTemplate = regexp.MustCompile(`\{\{-?\s*file\s+["` + "`" + `]([^"` + "`" + `]+)["` + "`" + `]`)
-
 // deciding returns the files that the configuration makes use of.
-func (c *Config) deciding() []decidingFile {
+func (c *Config) deciding() ([]decidingFile, error) {
 	var all []decidingFile
 	for _, s := range settings(c) {
 		value, ok := s.at.(*string)
@@ -57,19 +67,32 @@ func (c *Config) deciding() []decidingFile {
 			all = append(all, decidingFile{s.name, *value})
 		}
 	}
-	if c.SMS.Provider != "http" {
-		return all
-	}
-	templates := map[string]string{"sms.http.url": c.SMS.HTTP.URL, "sms.http.body": c.SMS.HTTP.Body}
-	for name, value := range c.SMS.HTTP.Headers {
-		templates["sms.http.headers."+name] = value
-	}
-	for key, text := range templates {
-		for _, m := range fileInTemplate.FindAllStringSubmatch(text, -1) {
-			all = append(all, decidingFile{key, m[1]})
+	switch c.SMS.Provider {
+	case "command":
+		for _, arg := range c.SMS.Command.Args {
+			if _, value, ok := strings.Cut(arg, "="); ok {
+				arg = value // --config=/etc/x
+			}
+			if filepath.IsAbs(arg) {
+				all = append(all, decidingFile{"sms.command.args", arg})
+			}
+		}
+	case "http":
+		templates := map[string]string{"sms.http.url": c.SMS.HTTP.URL, "sms.http.body": c.SMS.HTTP.Body}
+		for name, value := range c.SMS.HTTP.Headers {
+			templates["sms.http.headers."+name] = value
+		}
+		for key, text := range templates {
+			paths, err := filesOf(text)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", key, err)
+			}
+			for _, path := range paths {
+				all = append(all, decidingFile{key, path})
+			}
 		}
 	}
-	return all
+	return all, nil
 }
 
 // decides says whether the file that a key names is used, and what it says counts.
@@ -121,6 +144,20 @@ func (t trustees) check(path string) error {
 func (t trustees) checkFolders(path string) error {
 	for dir, first := filepath.Dir(path), true; ; dir, first = filepath.Dir(dir), false {
 		if err := t.checkOne(dir, !first); err != nil || dir == filepath.Dir(dir) {
+			return err
+		}
+	}
+}
+
+// checkAbove looks at the folders above the folder at path, which the daemon makes
+// itself: as far as they are there, nobody else can put another in its place.
+func (t trustees) checkAbove(path string) error {
+	if !filepath.IsAbs(path) {
+		return nil // refused elsewhere
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		err := t.checkOne(dir, true)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
 			return err
 		}
 	}

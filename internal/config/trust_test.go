@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -35,6 +36,9 @@ func TestFilesThatDecide(t *testing.T) {
 			"secrets.key_file":         "[secrets]\nkey_file = %q\n",
 			"sms.http.headers.X": "[sms]\nprovider = \"http\"\n[sms.http]\nurl = \"https://example.com/\"\nbody = \"{{.To}} {{.Text}}\"\n" +
 				"[sms.http.headers]\nX = '{{file \"%s\"}}'\n",
+			"sms.http.url":     "[sms]\nprovider = \"http\"\n[sms.http]\nurl = 'https://example.com/{{if .To}}{{\"%s\" | file}}{{end}}'\n",
+			"sms.http.body":    "[sms]\nprovider = \"http\"\n[sms.http]\nurl = \"https://example.com/\"\nbody = '{{json (file \"%s\")}} {{.To}} {{.Text}}'\n",
+			"sms.command.args": "[sms]\nprovider = \"command\"\n[sms.command]\npath = \"/bin/sh\"\nargs = [\"--x=%s\", \"{{.To}}\"]\n",
 		} {
 			if key == "secrets.key_file" && (strings.Contains(name, "the file") || strings.Contains(name, "link")) {
 				continue // seal refuses that
@@ -75,6 +79,58 @@ func TestFolderOfTheConfiguration(t *testing.T) {
 	ok(t, os.Chmod(dir, 0o777))
 	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "chmod go-w") {
 		t.Errorf("%v, want a refusal", err)
+	}
+}
+
+// The folders above those that the daemon writes are nobody else's either.
+func TestFoldersAboveWhatIsWritten(t *testing.T) {
+	for key, settings := range map[string]string{
+		"store.path":        "[store]\npath = %q\n",
+		"email.outbox.path": "[email]\ntransport = \"outbox\"\n[email.outbox]\npath = %q\n",
+	} {
+		t.Run(key, func(t *testing.T) {
+			dir := t.TempDir()
+			open := filepath.Join(dir, "open")
+			ok(t, os.Mkdir(open, 0o755))
+			path := filepath.Join(dir, "mfa.toml")
+			text := strings.ReplaceAll(settings, "%q", `"`+filepath.Join(open, "a", "b")+`"`)
+			ok(t, os.WriteFile(path, []byte(text), 0o600))
+			for mode, good := range map[os.FileMode]bool{0o755: true, 0o777 | os.ModeSticky: true, 0o777: false, 0o775: false} {
+				ok(t, os.Chmod(open, mode))
+				_, err := Load(path)
+				if good != (err == nil) || !good && !strings.Contains(err.Error(), key+": ") {
+					t.Errorf("mode %v: %v", mode, err)
+				}
+			}
+		})
+	}
+}
+
+func TestFilesOfTemplates(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "{{.To}}": "", "{{broken": "", `file "/a"`: "", `{{"/a"}}`: "",
+		`{{file "/a"}}`:                    "/a",
+		"{{file `/a`}}{{- file \"/b\" -}}": "/a /b",
+		`{{"/a" | file | json}}`:           "/a",
+		`{{json (file "/a")}}`:             "/a",
+		`{{json ("/a" | file)}}`:           "/a",
+		`{{if .To}}x{{else}}{{file "/a"}}{{end}}{{range .To}}{{file "/b"}}{{end}}`:           "/a /b",
+		`{{with file "/a"}}{{.}}{{end}}`:                                                     "/a",
+		`{{define "x"}}{{file "/a"}}{{end}}{{template "x"}}{{block "y" (file "/b")}}{{end}}`: "/a /b",
+		`{{$p := "/a"}}{{file $p}}`:                                                          "error",
+		`{{file (printf "/%s" "a")}}`:                                                        "error",
+		`{{printf "/%s" "a" | file}}`:                                                        "error",
+		`{{file .To}}`:                                                                       "error",
+	} {
+		paths, err := filesOf(text)
+		slices.Sort(paths)
+		got := strings.Join(paths, " ")
+		if err != nil {
+			got = "error"
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
 	}
 }
 

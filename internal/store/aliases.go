@@ -22,7 +22,7 @@ type Aliases struct {
 
 	mu     sync.Mutex        // guards what follows
 	uids   map[string]uint32 // of enrollments, by name; nil: not read yet
-	locked map[string]uint32 // of states that were locked when they were read, and had no enrollment
+	locked map[string]uint32 // of states that were locked when they were read, or since
 	listed time.Time
 }
 
@@ -117,6 +117,16 @@ func (x *Aliases) refresh(ctx context.Context) error {
 	}
 	x.uids, x.listed = uids, x.now()
 	return nil
+}
+
+// NoteLock takes down that the account id is locked, so that it stays so if it is
+// renamed.
+func (x *Aliases) NoteLock(id mfa.Identity) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.locked != nil {
+		x.locked[id.Name] = id.UID
+	}
 }
 
 // lockedStates returns the uids of those who are locked without an enrollment.

@@ -54,9 +54,24 @@ func TestAliases(t *testing.T) {
 	}
 	expect(jd)
 
+	// A lock that is set now is as good as a record, of an account that is renamed afterwards.
+	records.Locked = x.NoteLock
+	lock := now.Add(time.Minute)
+	err := records.UpdateState(ctx, "jd.renamed", func(st *mfa.State) error {
+		*st = mfa.State{UID: 8001, LockedUntil: &lock}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(jd, "jd.renamed")
+	now = lock.Add(time.Second)
+	expect(jd)
+	records.Locked = nil
+
 	// A lock from before is as good as a record; one that is over is not.
 	until := now.Add(time.Hour)
-	err := records.UpdateState(ctx, "jd.old", func(st *mfa.State) error {
+	err = records.UpdateState(ctx, "jd.old", func(st *mfa.State) error {
 		*st = mfa.State{UID: 8001, LockedUntil: &until}
 		return nil
 	})

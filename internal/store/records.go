@@ -33,6 +33,9 @@ type Records struct {
 	Believe func(*mfa.State)
 	// Since is when the store was begun anew (Floor); nil: it never was.
 	Since *time.Time
+	// Locked is told of each account whose state was written with a lock; nil: nobody
+	// is. It may be called from many goroutines.
+	Locked func(mfa.Identity)
 }
 
 // unknown is the State of somebody of whom nothing is remembered.
@@ -146,8 +149,9 @@ func (r Records) StoredState(ctx context.Context, user string) (mfa.State, error
 // written and that error is returned.
 func (r Records) UpdateState(ctx context.Context, user string, fn func(*mfa.State) error) error {
 	key := States + user
-	return Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
-		st := r.unknown(0)
+	var st mfa.State
+	err := Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
+		st = r.unknown(0)
 		if old != nil {
 			var err error
 			if st, err = decodeState(r.place(key), old); err != nil {
@@ -162,6 +166,10 @@ func (r Records) UpdateState(ctx context.Context, user string, fn func(*mfa.Stat
 		}
 		return encodeState(user, st, r.Since)
 	})
+	if err == nil && (st.LockedHard || st.LockedUntil != nil) && r.Locked != nil {
+		r.Locked(mfa.Identity{Name: user, UID: st.UID})
+	}
+	return err
 }
 
 // ResetUser deletes the enrollment and the state of user, even if they do not

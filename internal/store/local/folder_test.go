@@ -105,7 +105,7 @@ func TestDatabaseCutShort(t *testing.T) {
 
 func TestDatabaseInUse(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o700); err != nil {
+	if err := errors.Join(os.Chmod(dir, 0o700), os.Mkdir(filepath.Join(dir, "users"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "state.db")

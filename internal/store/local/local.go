@@ -59,8 +59,8 @@ type Store struct {
 }
 
 // Open opens the store in dir and makes what is missing of it. It fails if
-// another daemon has it open, if anybody but the caller may write there, and if
-// there are enrollments and nothing that was remembered of logins, unless NewState
+// another daemon has it open, if anybody but the caller may write there, and if one
+// of the two is lost, enrollments or what was remembered of logins, unless NewState
 // was called. On a disk that is mounted read-only it opens what is there: reads
 // answer, writes fail until the disk takes them again. Key returns the key that
 // vouches for what is stored: the one of that name (seal.Key.ID), or, if known is
@@ -83,7 +83,10 @@ func Open(dir string, key func(known string) (*seal.Key, error)) (_ *Store, err 
 	if s.lock, err = lockFolder(dir); err != nil {
 		return nil, err
 	}
-	if s.files, err = openFiles(filepath.Join(dir, "users")); err != nil {
+	if err := s.checkUsers(); err != nil {
+		return nil, err
+	}
+	if s.files, err = openFiles(s.usersDir()); err != nil {
 		return nil, err
 	}
 	s.key = key

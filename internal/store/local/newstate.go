@@ -104,6 +104,25 @@ func (s *Store) mayBeNew() (bool, error) {
 	return len(users) == 0, err
 }
 
+func (s *Store) usersDir() string { return filepath.Join(s.dir, "users") }
+
+// checkUsers refuses a store whose folder of enrollments is gone: it is made before
+// the database. Everybody would be led to a new second factor by the first alone.
+func (s *Store) checkUsers() error {
+	if anew, err := s.BeginsAnew(); anew || err != nil {
+		return err
+	}
+	if _, err := os.Stat(s.usersDir()); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	info, err := os.Stat(filepath.Join(s.dir, stateFile))
+	if errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil
+	}
+	return errors.Join(err, fmt.Errorf("the enrollments are gone: %q is missing and %q is there; mount or restore the folder, "+
+		"or run mfad --new-state, after which everybody has to enroll again", s.usersDir(), stateFile))
+}
+
 // CheckState says what keeps a daemon from opening the database of the store in
 // dir, if none has it open: a daemon looks for itself. Nothing is made or changed.
 func CheckState(dir string) error {
@@ -111,6 +130,9 @@ func CheckState(dir string) error {
 	s := &Store{dir: dir, files: &files{dir: filepath.Join(dir, "users")}}
 	if inUse(dir) {
 		return nil
+	}
+	if err := s.checkUsers(); err != nil {
+		return err
 	}
 	info, err := os.Stat(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
