@@ -78,6 +78,7 @@ install: build
 	install -D -m 0644 mfa.toml.example $(DESTDIR)/etc/mfa/mfa.toml.example
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 packaging/man/*.1
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 packaging/man/*.5
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man7 packaging/man/*.7
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/*.8
 	install -D -m 0644 packaging/logrotate/mfa $(DESTDIR)/etc/logrotate.d/mfa
 	install -D -m 0644 packaging/fail2ban/filter.d/mfa.conf $(DESTDIR)/etc/fail2ban/filter.d/mfa.conf

@@ -151,6 +151,13 @@ func (e *exam) sudoers(context.Context) {
 	}
 	r := sudoersReader{root: e.FS}
 	r.read("etc/sudoers", 0)
+	if !r.keepsPrompts {
+		e.add(Finding{
+			Warning, "sudo-prompt", "sudo", "sudo -p, SUDO_PROMPT and ansible replace the prompt for a code by their own",
+			"Nobody reads there that a code is wanted; a plain sudo shows it.",
+			"echo 'Defaults !passprompt_override' >/etc/sudoers.d/passprompt; programs like ansible want a rule too, see mfa-programs(7)",
+		})
+	}
 	for i, f := range r.found {
 		if i == shown {
 			e.add(Finding{Warning, "sudo-nopasswd", "sudo", fmt.Sprintf("%d more lines like these", len(r.found)-shown), "", "grep -rn NOPASSWD /etc/sudoers /etc/sudoers.d"})
@@ -163,12 +170,14 @@ func (e *exam) sudoers(context.Context) {
 	}
 }
 
-// A sudoersReader looks for what lets sudo ask nobody, in sudoers(5) and what it
-// includes.
+// A sudoersReader looks for what lets sudo ask nobody, and for what keeps the prompts
+// of PAM, in sudoers(5) and what it includes.
 type sudoersReader struct {
 	root  fs.FS
 	files int
 	found []struct{ place, text string }
+
+	keepsPrompts bool // !passprompt_override, for everybody
 }
 
 // maxSudoers bounds how many files are read.
@@ -222,6 +231,13 @@ func (r *sudoersReader) line(place, text string, depth int) {
 	lets := strings.Contains(text, "NOPASSWD") && !strings.HasPrefix(words[0], "Defaults")
 	if strings.HasPrefix(words[0], "Defaults") {
 		lets = strings.Contains(text, "!authenticate") || strings.Contains(text, "exempt_group")
+	}
+	if words[0] == "Defaults" {
+		for _, w := range strings.FieldsFunc(text, func(c rune) bool { return c == ' ' || c == '\t' || c == ',' }) {
+			if strings.TrimPrefix(w, "!") == "passprompt_override" {
+				r.keepsPrompts = w[0] == '!'
+			}
+		}
 	}
 	if lets {
 		r.found = append(r.found, struct{ place, text string }{place, strings.Join(words, " ")})

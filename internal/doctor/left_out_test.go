@@ -7,7 +7,10 @@ import (
 	"time"
 )
 
-const askingSudo = "auth requisite pam_unix.so\nauth required pam_mfa.so\n"
+const (
+	askingSudo  = "auth requisite pam_unix.so\nauth required pam_mfa.so\n"
+	keepsPrompt = "Defaults env_reset, !passprompt_override\n"
+)
 
 // TestLeftOut breaks what lies beside PAM and sshd, one thing at a time.
 func TestLeftOut(t *testing.T) {
@@ -22,18 +25,32 @@ func TestLeftOut(t *testing.T) {
 		}, []string{"module-missing", "mfa-absent"}},
 		"nopasswd": {func(m folder) {
 			m.write("etc/pam.d/sudo", 0o644, askingSudo)
-			m.write("etc/sudoers", 0o440, "# %x ALL=(ALL) NOPASSWD: ALL\n%sudo ALL=(ALL:ALL) \\\n  NOPASSWD: ALL\n")
+			m.write("etc/sudoers", 0o440, keepsPrompt+"# %x ALL=(ALL) NOPASSWD: ALL\n%sudo ALL=(ALL:ALL) \\\n  NOPASSWD: ALL\n")
 		}, []string{"sudo-nopasswd"}},
 		"nopasswd in a folder": {func(m folder) {
 			m.write("etc/pam.d/sudo", 0o644, askingSudo)
-			m.write("etc/sudoers", 0o440, "@includedir /etc/sudoers.d\n")
+			m.write("etc/sudoers", 0o440, keepsPrompt+"@includedir /etc/sudoers.d\n")
 			m.write("etc/sudoers.d/90-cloud", 0o440, "carol ALL=(ALL) NOPASSWD:ALL\n")
 			m.write("etc/sudoers.d/old.bak", 0o440, "dave ALL=(ALL) NOPASSWD:ALL\n")
 		}, []string{"sudo-nopasswd"}},
 		"sudo does not authenticate": {func(m folder) {
 			m.write("etc/pam.d/sudo", 0o644, askingSudo)
-			m.write("etc/sudoers", 0o440, "#includedir /etc/sudoers.d\nDefaults:carol !authenticate\n")
+			m.write("etc/sudoers", 0o440, keepsPrompt+"#includedir /etc/sudoers.d\nDefaults:carol !authenticate\n")
 		}, []string{"sudo-nopasswd"}},
+		"sudo -p": {func(m folder) {
+			m.write("etc/pam.d/sudo", 0o644, askingSudo)
+			m.write("etc/sudoers", 0o440, "Defaults env_reset\nDefaults:carol !passprompt_override\n# Defaults !passprompt_override\n")
+		}, []string{"sudo-prompt"}},
+		"sudo -p, turned on later": {func(m folder) {
+			m.write("etc/pam.d/sudo", 0o644, askingSudo)
+			m.write("etc/sudoers", 0o440, keepsPrompt+"@includedir /etc/sudoers.d\n")
+			m.write("etc/sudoers.d/later", 0o440, "Defaults passprompt_override\n")
+		}, []string{"sudo-prompt"}},
+		"sudo -p, kept in a folder": {func(m folder) {
+			m.write("etc/pam.d/sudo", 0o644, askingSudo)
+			m.write("etc/sudoers", 0o440, "@includedir /etc/sudoers.d\n")
+			m.write("etc/sudoers.d/passprompt", 0o440, "Defaults !passprompt_override\n")
+		}, nil},
 		"sudo asks for no second factor": {func(m folder) {
 			m.write("etc/sudoers", 0o440, "carol ALL=(ALL) NOPASSWD: ALL\n")
 		}, nil},

@@ -1,0 +1,67 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"mfa/internal/mfa"
+)
+
+// Vlock, a screen locker of the console, shows the prompts of PAM one after another.
+func TestVlock(t *testing.T) {
+	s := newSite(t)
+	s.stack("vlock", s.passwordThenCode()...)
+	s.startDaemon()
+	alice := s.newUser("alice")
+	c := s.as(alice, "vlock", "-c")
+	c.expect(t, `\[ENTER\] to unlock`)
+	c.send("")
+	c.expect(t, `assword: $`)
+	c.send(password)
+	c.expect(t, codePrompt(alice))
+	c.send(s.code(alice, 1))
+	c.expectStatus(t, 0)
+	s.expectFailures(alice, 0)
+}
+
+// polkit starts a bus and polkitd, and lets everybody be asked for their own password.
+func (s *site) polkit() {
+	s.t.Helper()
+	t := s.t.(*testing.T)
+	ok(t, os.MkdirAll("/run/dbus", 0o755))
+	const rule = "/etc/polkit-1/rules.d/00-e2e.rules"
+	t.Cleanup(func() { _ = os.Remove(rule) })
+	ok(t, os.WriteFile(rule, []byte("polkit.addRule(function(action, subject) { return polkit.Result.AUTH_SELF; });\n"), 0o644))
+	bus, stopBus := service(t, exec.Command("dbus-daemon", "--system", "--nofork", "--nopidfile", "--print-address"))
+	t.Cleanup(func() { _ = stopBus(unix.SIGTERM) })
+	awaitText(t, bus, 0, "unix:")
+	log, stop := service(t, exec.Command("/usr/lib/polkit-1/polkitd"))
+	t.Cleanup(func() { _ = stop(unix.SIGTERM) })
+	awaitText(t, log, 0, "Acquired the name org.freedesktop.PolicyKit1")
+}
+
+// Pkexec's agent shows each prompt of PAM in the terminal, and carries the answers.
+// Polkitd obeys only where there is a session of logind, which these namespaces lack.
+func TestPkexecAsks(t *testing.T) {
+	s := newSite(t)
+	s.stack("polkit-1", s.passwordThenCode()...)
+	t.Cleanup(func() { _ = os.Remove("/etc/pam.d/polkit-1") })
+	s.startDaemon()
+	s.polkit()
+	alice := s.newUser("alice")
+	c := s.as(alice, "sh", "-c", "pkexec sh -c '"+greet+"'; exit $?") // pkexec wants a parent that is not process 1
+	c.expect(t, `assword: $`)
+	c.send(password)
+	c.expect(t, codePrompt(alice))
+	c.send(wrong(s.code(alice, 1)))
+	c.expect(t, `not right[^\0]*Code[^\n]*: $`)
+	c.send(s.code(alice, 1))
+	_, _, err := c.finish()
+	ok(t, err)
+	if events := s.events(alice, eventLogin); len(events) != 1 || events[0]["outcome"] != mfa.Accepted.String() || events[0]["service"] != "polkit-1" {
+		t.Errorf("the audit file says %v", events)
+	}
+}
