@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the kernel says counts, where it may be asked.
+// The word of the kernel counts, where it may be asked.
 func TestKernelVouchesForTheClock(t *testing.T) {
 	for name, tc := range map[string]struct {
 		state  int
