@@ -196,7 +196,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 		opts.Now = time.Now
 	}
 	if opts.Trusted == nil {
-		opts.Trusted = clockTrusted
+		opts.Trusted = newClockWatch().trusted
 	}
 	if opts.Notify == nil {
 		opts.Notify = func(string) {}

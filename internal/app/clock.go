@@ -3,35 +3,71 @@ package app
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/godbus/dbus/v5"
 	"golang.org/x/sys/unix"
 )
 
-// clockTrusted says whether the kernel knows that the clock is right: a time
-// service keeps it (adjtimex(2)). ProtectClock= of the unit forbids to ask the
-// kernel; systemd-timedated(8) may. Where nobody says so, it does not.
-func clockTrusted() bool {
-	var t unix.Timex
-	state, err := unix.Adjtimex(&t)
-	if errors.Is(err, unix.EPERM) {
-		return timedatedTrusts()
-	}
-	return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0
+const (
+	// timedatedPatience is how long systemd-timedated, which may have to be started,
+	// has to answer.
+	timedatedPatience = 2 * time.Second
+	// timedatedAnew is how long its answer counts, so that logins in a row do not wait
+	// for it, and cannot make it busy.
+	timedatedAnew = 10 * time.Second
+)
+
+// A clockWatch knows whether the clock is known to be right: a time service keeps it
+// (adjtimex(2)). ProtectClock= of the unit forbids to ask the kernel;
+// systemd-timedated(8) may. Where nobody says so, it is not: on a machine without a
+// time service, and without systemd where the kernel may not be asked. It is asked
+// only where a stored time has not come.
+type clockWatch struct {
+	kernel   func(*unix.Timex) (state int, err error)
+	connect  func(context.Context) (*dbus.Conn, error) // to the system bus
+	patience time.Duration
+	anew     time.Duration
+
+	mu    sync.Mutex // held while systemd-timedated is asked: the others wait for its answer
+	asked time.Time  // zero: never
+	is    bool       // what it said
 }
 
-// timedatedPatience is how long systemd-timedated, which may have to be started, has
-// to answer. It is asked only where a stored time has not come.
-const timedatedPatience = 2 * time.Second
+func newClockWatch() *clockWatch {
+	return &clockWatch{
+		kernel: unix.Adjtimex,
+		connect: func(ctx context.Context) (*dbus.Conn, error) {
+			return dbus.ConnectSystemBus(dbus.WithContext(ctx))
+		},
+		patience: timedatedPatience, anew: timedatedAnew,
+	}
+}
+
+// trusted says whether the clock is known to be right. It takes timedatedPatience at
+// most, and once in a while only.
+func (w *clockWatch) trusted() bool {
+	var t unix.Timex
+	state, err := w.kernel(&t)
+	if !errors.Is(err, unix.EPERM) {
+		return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.asked.IsZero() || time.Since(w.asked) >= w.anew {
+		w.is, w.asked = w.timedatedTrusts(), time.Now()
+	}
+	return w.is
+}
 
 // timedatedTrusts asks systemd-timedated whether the clock is synchronised
 // (org.freedesktop.timedate1(5)).
-func timedatedTrusts() bool {
+func (w *clockWatch) timedatedTrusts() bool {
 	const name = "org.freedesktop.timedate1"
-	ctx, cancel := context.WithTimeout(context.Background(), timedatedPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), w.patience)
 	defer cancel()
-	bus, err := dbus.ConnectSystemBus(dbus.WithContext(ctx))
+	bus, err := w.connect(ctx)
 	if err != nil {
 		return false
 	}
