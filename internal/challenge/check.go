@@ -135,7 +135,7 @@ func (c *Conversation) succeed(st *mfa.State, m mfa.Method, now time.Time) {
 		return
 	}
 	DropRecovery(st, now)
-	st.Seen = see(st.Seen, c.Origin.Address)
+	st.Seen = see(st.Seen, c.Origin)
 }
 
 // countMethod counts a wrong code of a method and says whether it was the last that

@@ -132,11 +132,11 @@ func (c *Conversation) arrange(st *mfa.State, to Target, code string, again bool
 // apart says whether what is sent for this origin is counted by itself: it is where
 // the user was seen, or at no place, such as sudo on this machine. Somebody who has
 // the password only, and asks from elsewhere, must not use up what the user has.
-func (c *Conversation) apart(st *mfa.State) bool { return familiar(st.Seen, c.Origin.Address) }
+func (c *Conversation) apart(st *mfa.State) bool { return familiar(st.Seen, c.Origin) }
 
 // familiar says whether an address is one of those seen, or no place at all.
-func familiar(seen []string, address string) bool {
-	place := neighbours(address)
+func familiar(seen []string, o mfa.Origin) bool {
+	place := neighbours(o)
 	return place == nowhere || slices.Contains(seen, place)
 }
 
@@ -164,7 +164,7 @@ func (c *Conversation) noneFor(st *mfa.State, now time.Time) time.Duration {
 // from where the user was seen last.
 func makeRoom(st *mfa.State, now time.Time) {
 	for len(st.Pending) >= maxPending {
-		i := slices.IndexFunc(st.Pending, func(p mfa.PendingCode) bool { return !familiar(st.Seen, addressOf(p.Origin)) })
+		i := slices.IndexFunc(st.Pending, func(p mfa.PendingCode) bool { return !familiar(st.Seen, mfa.Origin{Address: addressOf(p.Origin)}) })
 		end(st, max(0, i), mfa.CodeReplaced, now)
 	}
 }

@@ -20,9 +20,9 @@ const nowhere = "nowhere"
 
 // neighbours returns the addresses that count as one: an IPv4 address alone, the
 // /64 of an IPv6 address, of which a host has as many as it likes (RFC 8981), and
-// nowhere for all that tell no place from another.
-func neighbours(address string) string {
-	a, ok := mfa.Place(address)
+// nowhere for all that tell no place from another; see mfa.Place.
+func neighbours(o mfa.Origin) string {
+	a, ok := o.Place()
 	if !ok {
 		return nowhere
 	}
@@ -36,9 +36,10 @@ func neighbours(address string) string {
 	return p.String()
 }
 
-// see puts an address at the end of those that right codes came from.
-func see(seen []string, address string) []string {
-	if address = neighbours(address); address == nowhere {
+// see puts an origin's address at the end of those that right codes came from.
+func see(seen []string, o mfa.Origin) []string {
+	address := neighbours(o)
+	if address == nowhere {
 		return seen
 	}
 	if i := slices.Index(seen, address); i >= 0 {
@@ -53,7 +54,7 @@ func see(seen []string, address string) []string {
 // those that are no mfa.Place are one. It is
 // called when the conversation ended in a refusal.
 func (c *Conversation) TellOfFailures(ctx context.Context) {
-	_, place := mfa.Place(c.Origin.Address) // what is no place is no news
+	_, place := c.Origin.Place() // what is no place is no news
 	if c.wrong == 0 || c.lockTold || !c.cfg.Lockout.Notify || !place {
 		return
 	}
@@ -65,7 +66,7 @@ func (c *Conversation) TellOfFailures(ctx context.Context) {
 	}
 	var isNew bool
 	err := c.Account.Update(ctx, func(st *mfa.State) error {
-		isNew = noteStranger(st, neighbours(c.Origin.Address), c.deps.Now())
+		isNew = noteStranger(st, neighbours(c.Origin), c.deps.Now())
 		return nil
 	})
 	if err != nil {

@@ -255,7 +255,7 @@ func (l *attempt) notRemembered() string {
 	if _, ok := l.cfg.Session.place(l.Origin); ok {
 		return ""
 	}
-	if _, ok := mfa.Place(l.Origin.Address); !ok {
+	if _, ok := l.Origin.Place(); !ok {
 		return fmt.Sprintf("; not remembered: %q is no place that only this user comes from", l.Origin.Address)
 	}
 	return "; not remembered: there is nothing that session.bind could bind it to"

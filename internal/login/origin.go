@@ -19,8 +19,8 @@ const local = "local"
 // plain name is escaped, so that nothing but itself is equal to it.
 func OriginOf(req mfa.Request) mfa.Origin {
 	o := mfa.Origin{Service: escaped(req.Service, ""), Key: keyFingerprint(req.SSHAuthInfo), UID: req.UID}
-	if a, ok := sshClient(req.SSHConnection); ok {
-		o.Address = a
+	if client, server, ok := sshEnds(req.SSHConnection); ok {
+		o.Address, o.Here = client, client == server
 	} else if a, ok := address(req.RHost); ok {
 		o.Address = a
 	} else if req.RHost == "" {
@@ -57,19 +57,16 @@ func escaped(s, more string) string {
 	return strings.NewReplacer(" ", `\x20`, "|", `\x7c`).Replace(strconv.QuoteToASCII(s))
 }
 
-// sshClient returns the client's address of SSH_CONNECTION: four words, address
-// and port of the client, then of the server.
-func sshClient(s string) (string, bool) {
+// sshEnds returns the addresses of SSH_CONNECTION: four words, address and port of
+// the client, then of the server.
+func sshEnds(s string) (client, server string, ok bool) {
 	f := strings.Split(s, " ")
-	if len(f) != 4 {
-		return "", false
+	if len(f) != 4 || !port(f[1]) || !port(f[3]) {
+		return "", "", false
 	}
-	for i := 0; i < 4; i += 2 {
-		if _, ok := address(f[i]); !ok || !port(f[i+1]) {
-			return "", false
-		}
-	}
-	return address(f[0])
+	client, isClient := address(f[0])
+	server, isServer := address(f[2])
+	return client, server, isClient && isServer
 }
 
 // port says whether s is a TCP port in decimal.

@@ -43,7 +43,7 @@ const (
 
 // place returns a session with nothing but what one from origin is bound to. It
 // is false if logins from there are never remembered: where the address counts
-// and is no mfa.Place, and where the key alone counts and there is none.
+// and is no place, see mfa.Origin, and where the key alone counts and there is none.
 func (c SessionConfig) place(o mfa.Origin) (mfa.Session, bool) {
 	s := mfa.Session{Service: o.Service, Address: mfa.Any, Key: mfa.Any}
 	if slices.Contains(c.Bind, BindKey) {
@@ -52,14 +52,14 @@ func (c SessionConfig) place(o mfa.Origin) (mfa.Session, bool) {
 	if !slices.Contains(c.Bind, BindAddress) {
 		return s, s.Key != mfa.Any && s.Key != ""
 	}
-	network, ok := c.network(o.Address)
+	network, ok := c.network(o)
 	s.Address = network
 	return s, ok
 }
 
-// network returns the part of an address that counts, as "203.0.113.7/32".
-func (c SessionConfig) network(address string) (string, bool) {
-	a, ok := mfa.Place(address)
+// network returns the part of an origin's address that counts, as "203.0.113.7/32".
+func (c SessionConfig) network(o mfa.Origin) (string, bool) {
+	a, ok := o.Place()
 	if !ok {
 		return "", false
 	}

@@ -178,9 +178,11 @@ type Origin struct {
 	Address string // IP address in its shortest form, host name, or "local"
 	Key     string // SHA256:… of the SSH key that was the first factor, or empty
 	UID     uint32 // of whoever asks, if that is not root: what they say of the service is their word alone
+	Here    bool   // the address is the one that the login was made to
 }
 
-// String returns the origin as one word, the same for equal origins only.
+// String returns the origin as one word, the same for equal origins only; Here is no
+// part of it.
 func (o Origin) String() string {
 	word := o.Service + "|" + o.Address + "|" + o.Key
 	if o.UID != 0 {

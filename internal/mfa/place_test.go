@@ -28,6 +28,14 @@ func TestPlace(t *testing.T) {
 		"fe80::1":               "",
 		"fe80::1%eth0":          "",
 		"febf::1":               "",
+		"fec0::1":               "", // site-local
+		"feff::1":               "",
+		"64:ff9b::cb00:7107":    "", // translated: all of IPv4 is in one network
+		"64:ff9b:1::1":          "",
+		"64:ff9b:2::1":          "64:ff9b:2::1",
+		"::ffff:0:203.0.113.7":  "",
+		"2001:0:1::1":           "",
+		"2001:1::1":             "2001:1::1",
 		"224.0.0.1":             "",
 		"239.255.255.250":       "",
 		"::ffff:224.0.0.1":      "",
@@ -54,6 +62,19 @@ func TestPlace(t *testing.T) {
 		got, ok := Place(address)
 		if ok != (want != "") || ok && got.String() != want {
 			t.Errorf("Place(%q) = %v, %v; want %q", address, got, ok, want)
+		}
+	}
+}
+
+func TestPlaceOfAnOrigin(t *testing.T) {
+	for o, want := range map[Origin]bool{
+		{Address: "203.0.113.7"}:             true,
+		{Address: "203.0.113.7", Here: true}: false,
+		{Address: "127.0.0.1"}:               false,
+		{Address: "local"}:                   false,
+	} {
+		if _, ok := o.Place(); ok != want {
+			t.Errorf("%+v is a place: %v", o, ok)
 		}
 	}
 }
