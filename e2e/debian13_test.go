@@ -4,7 +4,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -14,15 +13,7 @@ import (
 )
 
 // debian13 is the folder of a small Debian 13, kept between runs.
-const debian13 = "/var/cache/mfa-e2e/trixie"
-
-// fetchDebian13 makes that folder. It runs before there are namespaces, and
-// leaves it to the tests that want the folder to fail without it.
-func fetchDebian13() {
-	cmd := exec.Command(filepath.Join(moduleRoot(), "e2e", "debian13.sh"), debian13)
-	cmd.Stderr = os.Stderr
-	_ = cmd.Run()
-}
+var debian13 = debianFolder("trixie")
 
 // shareWithDebian13 shows the private machine within the folder: its users, PAM
 // stacks, sockets and devices. The libraries stay Debian 13's.
@@ -61,7 +52,7 @@ func onDebian13(t *testing.T, s *site) {
 	t.Helper()
 	if _, err := os.Stat(debian13 + "/usr/sbin/sshd"); err != nil {
 		if os.Getenv("CI") != "true" {
-			t.Skipf("no Debian 13: %s needs the network and the package debootstrap, once", "e2e/debian13.sh")
+			t.Skip("no Debian 13: e2e/debian.sh needs the network and the package debootstrap, once")
 		}
 		t.Fatal(err)
 	}
