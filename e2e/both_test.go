@@ -37,6 +37,16 @@ var onBoth = []string{
 	"TestClientGoneIsDroppedAtOnceAndNotCounted",
 	"TestRememberedByKeyAndAddress",
 	"TestReadmePasswordChange",
+	"TestLifeOfASecondFactor",
+	"TestASSHShellIsToldOnce",
+	"TestSixtyColumnsAndFewMessages",
+	"TestQRCodeInASCIICrossesSSHD",
+	"TestRuleByFirstFactor",
+	"TestPasswordChangeWhereItCanBe",
+	"TestRobotBehindKeyboardInteractive",
+	"TestSudoIsToldWhatItMustKnow",
+	"TestSudoIsToldThatNobodyIsEnrolled",
+	"TestSudoIsToldThatTheDaemonIsAway",
 	"TestSudo",
 	"TestSu",
 	"TestGroupLookUpThatFailsDenies",
@@ -58,14 +68,13 @@ func otherDebian() string {
 // debianFolder is where a small Debian of that release is kept between runs.
 func debianFolder(release string) string { return "/var/cache/mfa-e2e/debian-" + release }
 
-// fetchDebians makes the folders that tests want. It runs before there are
-// namespaces, and leaves it to those tests to fail without them.
-func fetchDebians() {
-	for _, release := range []string{"trixie", otherDebian()} {
-		cmd := exec.Command(filepath.Join(moduleRoot(), "e2e", "debian.sh"), release, debianFolder(release))
-		cmd.Stderr = os.Stderr
-		_ = cmd.Run()
-	}
+// fetchOtherDebian makes that folder. It runs before there are namespaces, and leaves
+// it to the tests that want the folder to fail without it.
+func fetchOtherDebian() {
+	release := otherDebian()
+	cmd := exec.Command(filepath.Join(moduleRoot(), "e2e", "debian.sh"), release, debianFolder(release))
+	cmd.Stderr = os.Stderr
+	_ = cmd.Run()
 }
 
 // withinRoot names, in the environment, the folder that a run takes for its root.
@@ -92,6 +101,8 @@ func enterRoot(root string) error {
 	return unix.Exec("/proc/self/exe", os.Args, os.Environ())
 }
 
+// Each test has a root, namespaces and accounts of its own: nothing that another one
+// did to /etc can be in its way.
 func TestOnTheOtherDebian(t *testing.T) {
 	release := otherDebian()
 	root := debianFolder(release)

@@ -46,7 +46,7 @@ func runOutside() int {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
-	fetchDebians()
+	fetchOtherDebian()
 	// The kernel sends Pdeathsig when the thread that forked ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
