@@ -4,10 +4,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"unicode/utf8"
 
+	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 )
 
@@ -46,38 +49,137 @@ func TestDemoPlaysEveryScene(t *testing.T) {
 	}
 }
 
-// What arrives is above the prompt that waits for it, and the prompt is the last line.
+// A person sits at a terminal of the usual size. The text that arrives is on the same screen
+// as the prompt that waits for it, and the prompt is the last line.
 func TestDemoByAPerson(t *testing.T) {
-	c := open(t, demo(t))
-	c.expect(t, `an authenticator app, with its QR code[^\0]*Your choice \[1\]: $`)
-	c.send("9")
-	c.expect(t, `no "9"[^\0]*Your choice \[1\]: $`)
-	c.send("")
-	c.expect(t, `Password: $`)
-	c.send("demo")
-	said := c.expect(t, `Your code: (\d+)[^\0]*\+---[^\0]*\nCode: $`)
-	c.send(codeLine.FindStringSubmatch(strings.ReplaceAll(said, "| ", ""))[1])
-	c.expect(t, `You are in: uid=[^\0]*let in, with a second factor[^\0]*Your choice \[1\]: $`)
+	t.Run("here", func(t *testing.T) { playByHand(t, demo(t)) })
+	t.Run("in a chroot, on the other Debian", func(t *testing.T) {
+		root := otherRoot(t)
+		ok(t, mount("proc", root+"/proc", "proc", 0, ""))
+		t.Cleanup(func() { ok(t, unix.Unmount(root+"/proc", unix.MNT_DETACH)) })
+		cmd := demo(t)
+		cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Chroot: root}, "/"
+		playByHand(t, cmd)
+	})
+}
 
-	c.send("2")
-	said = c.expect(t, `then press Enter: $`)
-	if lines := strings.Count(said[strings.LastIndex(said, "# mfactl"):], "\n"); lines > 23 {
-		t.Errorf("the QR code and its question take %d lines, more than fit on a terminal", lines+1)
+// playByHand plays every scene of the menu.
+func playByHand(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	c := open(t, cmd)
+	ok(t, pty.Setsize(c.file, &pty.Winsize{Rows: 24, Cols: 80}))
+	const menu = `Your choice \[1\]: $`
+	// shown waits for a prompt, and wants a text and all behind it on one screen.
+	shown := func(text, prompt string) string {
+		t.Helper()
+		said := c.expect(t, text+`[^\0]*`+prompt)
+		found := regexp.MustCompile(text).FindAllStringIndex(said, -1)
+		expectFits(t, said[found[len(found)-1][0]:])
+		return said
 	}
+	pick := func(number string) {
+		t.Helper()
+		c.send(number)
+		c.expect(t, `== [^\0]*\n`)
+	}
+	password := func() { c.expect(t, `Password: $`); c.send("demo") }
+	mailed := func() string {
+		t.Helper()
+		said := shown(`\+-- (a mail arrives|the mail that came before)`, `\nCode[^\n]*: $`)
+		return codeLine.FindStringSubmatch(strings.ReplaceAll(said, "| ", ""))[1]
+	}
+	shown(`What do you want to see\?[^\0]*an authenticator app, with its QR code`, menu)
+	c.send("9")
+	c.expect(t, `no "9"[^\0]*`+menu)
+
+	pick("") // a code by email
+	password()
+	c.send(mailed())
+	c.expect(t, `You are in: uid=[^\0]*let in, with a second factor[^\0]*`+menu)
+
+	pick("2") // an app
+	shown(`# mfactl`, `then press Enter: $`)
 	c.send("")
-	c.expect(t, `Password: $`)
-	c.send("demo")
-	c.expect(t, `an authenticator app shows[^\0]*\+---[^\0]*\nCode: $`)
+	password()
+	appCode := regexp.MustCompile(`app shows -*\n\| (\d{6}) `)
+	code := appCode.FindStringSubmatch(shown(`\+-- an authenticator app shows`, `\nCode[^\n]*: $`))[1]
+	c.send(code)
+	c.expect(t, `You are in: uid=[^\0]*let in, with a second factor[^\0]*`+menu)
+
+	pick("3") // enrolling
+	password()
+	c.send(numberIn(t, shown(`Choose|Set up|second factor is needed`, `Choice \[1\]: $`), "pp"))
+	code = appCode.FindStringSubmatch(shown(`\+-- an authenticator app shows`, `\nCode[^\n]*: $`))[1]
+	c.send(code)
+	shown(`Backup codes`, `Enter[^\n]*: $`)
+	c.send("")
+	c.expect(t, `You are in: uid=[^\0]*let in, with a second factor[^\0]*`+menu)
+
+	pick("4") // a lock
+	password()
 	for range 2 {
+		c.expect(t, `\nCode[^\n]*: $`)
 		c.send("000000")
-		c.expect(t, `not right[^\0]*\nCode[^\n]*: $`)
 	}
+	c.expect(t, `\nCode[^\n]*: $`)
 	c.send("000000")
-	c.expect(t, `was not let in\.[^\0]*wrong code[^\0]*sshd says:\n[^\0]*Your choice \[1\]: $`)
+	said := shown(`\+-- a mail arrives`, `Password: $`)
+	recovery := regexp.MustCompile(`Recovery code: (\S+)`).FindStringSubmatch(said)[1]
+	c.send("demo")
+	c.expect(t, `Recovery code[^\n]*: $`)
+	c.send(recovery)
+	c.send(mailed())
+	c.expect(t, `You are in: uid=[^\0]*let in, with a second factor[^\0]*`+menu)
+
+	pick("1") // refused
+	password()
+	for range 3 {
+		c.expect(t, `\nCode[^\n]*: $`)
+		c.send("000000")
+	}
+	c.expect(t, `was not let in\.[^\0]*wrong code[^\0]*sshd says:\n[^\0]*`+menu)
 	c.send("q")
 	if _, status, err := c.finish(); err != nil || status != 1 {
 		t.Errorf("after a login that was refused: status %d, %v", status, err)
 	}
+}
+
+// numberIn returns the number of an item of a menu.
+func numberIn(t *testing.T, menu, item string) string {
+	t.Helper()
+	found := regexp.MustCompile(`(?m)^\s*(\d)\S*\s.*` + item).FindStringSubmatch(menu)
+	if found == nil {
+		t.Fatalf("no %q in %q", item, menu)
+	}
+	return found[1]
+}
+
+// expectFits wants a text to be on a terminal of 24 lines and 80 columns as a whole.
+func expectFits(t *testing.T, text string) {
+	t.Helper()
+	lines := 0
+	for _, line := range strings.Split(text, "\n") {
+		lines += 1 + max(0, utf8.RuneCountInString(line)-1)/80
+	}
+	if lines > 24 {
+		t.Errorf("%d lines do not fit on a terminal of 24:\n%s", lines, text)
+	}
+}
+
+// otherRoot returns the root of the other Debian, with this module shown in it.
+func otherRoot(t *testing.T) string {
+	t.Helper()
+	root, module := debianFolder(otherDebian()), moduleRoot()
+	if _, err := os.Stat(root + "/usr/sbin/sshd"); err != nil {
+		if os.Getenv("CI") != "true" {
+			t.Skip("no other Debian: e2e/debian.sh needs the network and the package debootstrap, once")
+		}
+		t.Fatal(err)
+	}
+	ok(t, os.MkdirAll(root+module, 0o755))
+	ok(t, mount(module, root+module, "", unix.MS_BIND, ""))
+	t.Cleanup(func() { ok(t, unix.Unmount(root+module, unix.MNT_DETACH)) })
+	return root
 }
 
 // A place that allows no mounts is told what it needs.
@@ -97,23 +199,13 @@ func TestDemoSaysWhatItNeeds(t *testing.T) {
 // In a chroot "/" is no mount that could be made private: the demo runs all the same,
 // on the other Debian, and mounts nothing that is seen outside.
 func TestDemoInAChroot(t *testing.T) {
-	root := debianFolder(otherDebian())
-	if _, err := os.Stat(root + "/usr/sbin/sshd"); err != nil {
-		if os.Getenv("CI") != "true" {
-			t.Skip("no other Debian: e2e/debian.sh needs the network and the package debootstrap, once")
-		}
-		t.Fatal(err)
-	}
+	root := otherRoot(t)
 	chroot := func() (string, error) {
 		cmd := demo(t)
 		cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Chroot: root}, "/"
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	module := moduleRoot()
-	ok(t, os.MkdirAll(root+module, 0o755))
-	ok(t, mount(module, root+module, "", unix.MS_BIND, ""))
-	t.Cleanup(func() { ok(t, unix.Unmount(root+module, unix.MNT_DETACH)) })
 	out, err := chroot()
 	if err == nil {
 		t.Errorf("runs without /proc:\n%s", out)
