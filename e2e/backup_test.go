@@ -52,6 +52,37 @@ func TestBackupAndRestore(t *testing.T) {
 	c.expect(t, `used already[^\0]*`+backupPrompt)
 }
 
+// A restore names the users of the backup who have no account on this machine. Their
+// records wait for one.
+func TestRestoreNamesUsersWithoutAnAccount(t *testing.T) {
+	s, clock := inProcess(t)
+	alice, bob, carol := newAccount(t, "alice"), newAccount(t, "bob"), newAccount(t, "carol")
+	apps := map[string]phone{}
+	for _, a := range []account{alice, bob, carol} {
+		apps[a.name], _ = s.enrollByApp(a, clock)
+	}
+	passphrase, file := s.path("passphrase"), s.path("mfa.age")
+	ok(t, os.WriteFile(passphrase, []byte("correct horse battery staple\n"), 0o600))
+	s.mustControl("backup", file, "--passphrase-file", passphrase)
+
+	there, clock := inProcess(t)
+	clock.pass(time.Minute)
+	before, err := os.ReadFile("/etc/passwd")
+	ok(t, err)
+	for _, gone := range []account{bob, carol} {
+		replace(t, "/etc/passwd", gone.name+":x:", "former-"+gone.name+":x:")
+	}
+	ok(t, os.Chmod("/etc/passwd", 0o644))
+	said := there.mustControl("restore", file, "--passphrase-file", passphrase, "--yes")
+	expectSaid(t, said, "2  have no account here", bob.name+", "+carol.name)
+	if strings.Contains(said, alice.name) {
+		t.Errorf("%s has an account: %s", alice.name, said)
+	}
+	there.loginByApp(alice, apps[alice.name], clock)
+	ok(t, os.WriteFile("/etc/passwd", before, 0o644)) // the account comes
+	there.loginByApp(bob, apps[bob.name], clock)
+}
+
 // expectInAfter is expectIn; it returns all that the program wrote, lines joined.
 func (c *terminal) expectInAfter(t testing.TB) string {
 	t.Helper()

@@ -11,7 +11,7 @@ folder=${2:?the folder to make}
 
 # What the folder holds; a changed list makes it anew.
 packages=openssh-server,openssh-client,sudo,pamtester,libpam-google-authenticator,mandoc
-packages=$packages,oathtool,procps,iproute2,perl-base,make,gcc,libc6-dev,libpam0g-dev
+packages=$packages,oathtool,zbar-tools,procps,iproute2,perl-base,make,gcc,libc6-dev,libpam0g-dev
 packages=$packages,gcc-aarch64-linux-gnu,libc6-dev-arm64-cross
 packages=$packages,selinux-policy-dev,checkpolicy,semodule-utils,git,ca-certificates
 

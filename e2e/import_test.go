@@ -129,3 +129,42 @@ func TestImportOath(t *testing.T) {
 	c.send(p.code(t, clock.step(p.period)))
 	c.expectIn(t)
 }
+
+// A file of ten thousand users is read to its end. Users without an account here are
+// told of, and those who have one are set up.
+func TestImportOathOfManyUsers(t *testing.T) {
+	const users, every = 10_000, 500
+	s, clock := daemonInProcess(t)
+	before, err := os.ReadFile("/etc/passwd")
+	ok(t, err)
+	t.Cleanup(func() { ok(t, os.WriteFile("/etc/passwd", before, 0o644)) }) // in place, as it was made
+	var file strings.Builder
+	var here []account
+	for i := range users {
+		name := fmt.Sprintf("nobody%05d", i)
+		if i%every == every-1 {
+			here = append(here, newAccount(t, "oath"))
+			name = here[len(here)-1].name
+		}
+		fmt.Fprintf(&file, "HOTP/T30 %s - %x\n", name, fmt.Sprintf("secret of %010d", i))
+	}
+	if size := file.Len(); size < 8*64<<10 {
+		t.Fatalf("the file has only %d bytes", size)
+	}
+	path := s.path("users.oath")
+	ok(t, os.WriteFile(path, []byte(file.String()), 0o600))
+	out, _ := s.control("import", "oath", "--yes", path)
+	expectSaid(t, out, here[0].name, here[len(here)-1].name, "nobody00000", "nobody09998")
+	for _, a := range here {
+		if said, status := s.control("show", a.name); status != 0 || !strings.Contains(said, "app") {
+			t.Errorf("%s is not set up: %s", a.name, said)
+		}
+	}
+	s.stack("sshd", s.passwordThenCode()...)
+	s.sshd()
+	last := phone{base32.StdEncoding.EncodeToString(fmt.Appendf(nil, "secret of %010d", users-1)), "sha1", 6, 30 * time.Second}
+	c := s.begin(here[len(here)-1])
+	c.expect(t, codeWanted)
+	c.send(last.code(t, clock.now()))
+	c.expectIn(t)
+}

@@ -14,9 +14,16 @@ import (
 // inside marks, in the environment, the run within the namespaces.
 const inside = "MFA_E2E_INSIDE"
 
+// namespaces are what a private machine has of its own.
+const namespaces = syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
+
 func TestMain(m *testing.M) {
 	if os.Getenv(inside) == "" {
 		os.Exit(runOutside())
+	}
+	if root := os.Getenv(withinRoot); root != "" {
+		fmt.Fprintln(os.Stderr, "e2e: go on within", root+":", enterRoot(root))
+		os.Exit(1)
 	}
 	if err := enterPrivateWorld(); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e: make the private world:", err)
@@ -39,7 +46,7 @@ func runOutside() int {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
-	fetchDebian13()
+	fetchOtherDebian()
 	// The kernel sends Pdeathsig when the thread that forked ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -47,7 +54,7 @@ func runOutside() int {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), inside+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
+		Cloneflags: namespaces,
 		Pdeathsig:  syscall.SIGKILL,
 	}
 	err := cmd.Run()

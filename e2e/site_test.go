@@ -32,7 +32,6 @@ type site struct {
 	log      *record                    // of the daemon that runs
 	signal   func(syscall.Signal) error // to that daemon
 	stop     func(syscall.Signal) error // the same, and waits for its end
-	root     string                     // folder that sshd and ssh take for /; empty: /
 	network  string                     // network namespace of sshd and ssh; empty: the tests' own
 	from     string                     // address that ssh comes from; empty: 127.0.0.1
 	sshdPort int

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 )
 
@@ -31,13 +30,10 @@ func (s *site) sshd(lines ...string) {
 	awaitText(s.t, s.sshdLog, 0, "Server listening on 127.0.0.1")
 }
 
-// within makes a program run in the site's root and network.
+// within makes a program run in the site's network.
 func (s *site) within(cmd *exec.Cmd) *exec.Cmd {
 	if s.network != "" {
 		cmd.Path, cmd.Args = "/usr/bin/nsenter", append([]string{"nsenter", "--net=" + s.network, "--", cmd.Path}, cmd.Args[1:]...)
-	}
-	if s.root != "" {
-		cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Chroot: s.root}, "/"
 	}
 	return cmd
 }

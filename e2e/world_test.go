@@ -79,7 +79,7 @@ func privateDev() error {
 	if err := os.Mkdir(host, 0o755); err != nil {
 		return err
 	}
-	if err := mount("/dev", host, "", unix.MS_BIND, ""); err != nil {
+	if err := mount("/dev", host, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return err
 	}
 	if err := mount("tmpfs", "/dev", "tmpfs", 0, "mode=0755"); err != nil {

@@ -66,10 +66,18 @@ var (
 
 // last returns what the newest mail that has it says there.
 func (p *phone) last(line *regexp.Regexp) string {
+	if m := line.FindStringSubmatch(p.holding(line)); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// holding returns the newest mail that has such a line; empty: there is none.
+func (p *phone) holding(line *regexp.Regexp) string {
 	p.check()
 	for i := len(p.mails) - 1; i >= 0; i-- {
-		if m := line.FindStringSubmatch(p.mails[i]); m != nil {
-			return m[1]
+		if line.MatchString(p.mails[i]) {
+			return p.mails[i]
 		}
 	}
 	return ""

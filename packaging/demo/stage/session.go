@@ -129,16 +129,28 @@ func (c *session) hear(text []byte) {
 	if len(c.held) == len(text) {
 		c.until = time.Now().Add(2 * time.Second)
 	}
-	if !c.waitsForMail() && !c.waitsForApp(string(c.held)) {
+	if !c.waits() {
 		c.release()
 	}
+}
+
+// waits tells whether what is held back waits for what a phone shows.
+func (c *session) waits() bool {
+	text := string(c.held)
+	return c.waitsForMail() || c.waitsForApp(text) || asksForEarlier(text)
+}
+
+// asksForEarlier tells whether a text asks for a code that was sent in an earlier
+// login: its mail has left the screen.
+func asksForEarlier(text string) bool {
+	return prompt.MatchString(text) && strings.Contains(text, "Code") && strings.Contains(text, " sent to ") && strings.Contains(text, " ago")
 }
 
 // waitsForMail tells whether what is held back speaks of a mail, which is not there
 // yet, and asks something.
 func (c *session) waitsForMail() bool {
 	text := string(c.held)
-	return prompt.MatchString(text) && strings.Contains(text, " sent to ") && time.Now().Before(c.until)
+	return prompt.MatchString(text) && strings.Contains(text, " sent to ") && !asksForEarlier(text) && time.Now().Before(c.until)
 }
 
 // waitsForApp tells whether a text is short and asks for a code of an app.
@@ -168,12 +180,15 @@ func (c *session) look() {
 		if c.s.phone.scan(asked) || c.waitsForApp(asked) {
 			c.insert(boxed("an authenticator app shows", c.s.phone.code()+"   (an app that scanned the QR code shows the same)"))
 		}
+		if mail := c.s.phone.holding(codeLine); mail != "" && asksForEarlier(asked) {
+			c.insert(boxed("the mail that came before", short(mail)))
+		}
 		c.release()
 		if c.s.person == nil {
 			_, _ = io.WriteString(c.file, c.answers(asked)+"\n")
 		}
 	}
-	if !c.waitsForMail() && !c.waitsForApp(string(c.held)) {
+	if !c.waits() {
 		c.release()
 	}
 }
