@@ -35,3 +35,16 @@ func TestTextsOfAPeerThatIsNotRoot(t *testing.T) {
 		t.Errorf("strangers: %v", d.strange)
 	}
 }
+
+// Recovery codes are as long as no guess finds. Those of a process use up none of the
+// tries that the user has at a login.
+func TestRecoveryCodesGuessedByAPeerThatIsNotRoot(t *testing.T) {
+	d := newRecovering(t)
+	d.lock()
+	for range 10 { // three each
+		if _, err := d.engine.Login(t.Context(), ownProcess(), promptFunc(guessWrongly)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.login(request("alice"), mfa.Accepted, step{"Recovery code: ", say(d.recovery(1)), nil}, d.withCode())
+}
