@@ -7,7 +7,7 @@ import (
 	"mfa/internal/mfa"
 )
 
-// What a process says of its service is its word alone: by another name for each try
+// A process says itself which service it is. By another name for each try
 // it gets no more codes sent than by one, and ends none that a login waits for.
 func TestSendsOfAPeerThatIsNotRoot(t *testing.T) {
 	d := newDesk(t)
