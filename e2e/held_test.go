@@ -70,8 +70,8 @@ func holdAll(t *testing.T, n int, user string, answered *atomic.Int64) (all []he
 	return all
 }
 
-// giveAll answers all at once, and waits for their ends, none of which lets in.
-func giveAll(t *testing.T, all []held, code string) {
+// answerAll answers all at once, and waits for their ends, none of which lets in.
+func answerAll(t *testing.T, all []held, code string) {
 	t.Helper()
 	for _, h := range all {
 		h.code <- code
@@ -136,7 +136,7 @@ func TestHeldPromptsForBackupCodes(t *testing.T) {
 	s, alice = backed()
 	all = holdAll(t, many, alice.name, &answered)
 	began = s.cpu()
-	giveAll(t, all, bad)
+	answerAll(t, all, bad)
 	cost := s.cpu() - began
 	t.Logf("%d answers, of which 5 lock, cost %v: as much as %.1f", many, cost, float64(cost)/float64(one))
 	if cost > many/5*one {
@@ -148,7 +148,7 @@ func TestHeldPromptsForBackupCodes(t *testing.T) {
 	all = holdAll(t, many, alice.name, &answered)
 	s.mustControl("lock", alice.name)
 	began = s.cpu()
-	giveAll(t, all, bad)
+	answerAll(t, all, bad)
 	cost = s.cpu() - began
 	t.Logf("%d answers after a lock cost %v: as much as %.1f", many, cost, float64(cost)/float64(one))
 	if cost > many/5*one {
