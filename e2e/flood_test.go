@@ -1,9 +1,13 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,11 +84,15 @@ func (s *site) awaitFiles(before int) {
 
 // Connections that nobody says a word on keep nobody out and nobody waiting.
 func TestIdleConnectionsOfAUser(t *testing.T) {
-	s, alice := ready(t, "code.max_sends = 100", `log.level = "info"`)
+	port := freePort(t)
+	listen := fmt.Sprintf("127.0.0.1:%d", port)
+	s, alice := ready(t, "code.max_sends = 100", `log.level = "info"`, "metrics.listen = "+quoted(listen))
 	eve := newAccount(t, "eve")
 	before := s.usual(alice, 1)
-	files, written := s.daemonFiles(), s.written()
-	end := s.flood(eve, `for my $p (@ARGV) { push @k, con($p) for 1 .. 3000 } print "begun\n"; sleep 600`)
+	files, written, goroutines := s.daemonFiles(), s.written(), goroutinesAt(t, listen)
+	end := s.flood(eve, fmt.Sprintf(`for my $p (@ARGV) { push @k, con($p) for 1 .. 3000 }
+		for (1 .. 3000) { socket(my $s, PF_INET, SOCK_STREAM, 0) or die; connect($s, sockaddr_in(%d, INADDR_LOOPBACK)) or die; push @k, $s }
+		print "begun\n"; sleep 600`, port))
 	if n := s.daemonFiles(); n > files+100 {
 		t.Errorf("%d descriptors more", n-files)
 	}
@@ -92,13 +100,35 @@ func TestIdleConnectionsOfAUser(t *testing.T) {
 		t.Errorf("audit and log grew by %d bytes", n)
 	}
 	during := s.usual(alice, 6)
-	t.Logf("a login takes %v, with 6000 idle connections %v", before, during)
+	t.Logf("a login takes %v, with 9000 idle connections %v", before, during)
 	if during > 2*before {
-		t.Errorf("a login takes %v, with 6000 idle connections %v", before, during)
+		t.Errorf("a login takes %v, with 9000 idle connections %v", before, during)
 	}
 	s.awaitFiles(files) // while all of them are open at the other end
+	eventually(t, "the goroutines of the flood end", func() bool { return goroutinesAt(t, listen) <= goroutines+4 })
 	end()
 	s.mustControl("show", alice.name)
+}
+
+// goroutinesAt returns how many goroutines the daemon's metrics tell of.
+func goroutinesAt(t *testing.T, listen string) int {
+	t.Helper()
+	for late := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		r, err := http.Get("http://" + listen + "/metrics")
+		if err != nil && time.Now().Before(late) {
+			continue // its places are taken until the idle ones are closed
+		}
+		ok(t, err)
+		text, err := io.ReadAll(r.Body)
+		ok(t, errors.Join(err, r.Body.Close()))
+		m := regexp.MustCompile(`(?m)^go_goroutines (\d+)$`).FindSubmatch(text)
+		if m == nil {
+			t.Fatalf("the metrics tell of no goroutines: %s", text)
+		}
+		n, err := strconv.Atoi(string(m[1]))
+		ok(t, err)
+		return n
+	}
 }
 
 // Whatever a user sends, as fast as they can, writes a few lines and keeps nobody

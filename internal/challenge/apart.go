@@ -11,6 +11,8 @@ import (
 // uid, without the first factor. Its wrong codes are counted apart. They shut this
 // way of asking, with the same limits, and never the logins that root asks for; a
 // right code forgives only them. What is locked for root's logins is locked here too.
+// Its codes are counted by the uid that asks, and its text messages leave some for
+// logins.
 func (c *Conversation) CountApart() { c.unprivileged = true }
 
 const reasonApart = "asked by a process that is not root; counted apart from logins"

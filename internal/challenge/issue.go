@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -88,7 +89,7 @@ func (c *Conversation) reserve(ctx context.Context, to Target, again bool) (limi
 	if !c.arrange(&st, to, "", again).isNew {
 		return nil, nil
 	}
-	err = c.deps.Spending.Reserve(ctx, c.Account.ID.Name, to.To, len(st.Seen) > 0 && !c.apart(&st))
+	err = c.deps.Spending.Reserve(ctx, c.Account.ID.Name, to.To, c.unprivileged || len(st.Seen) > 0 && !c.apart(&st))
 	if reached, ok := errors.AsType[deliver.LimitError](err); ok {
 		c.deps.Log.Warn("a text message is not sent: a limit is reached", "user", c.Account.ID.Name,
 			"to", deliver.Mask(to.To), "limit", reached.Limit, "until", reached.Until, "address", c.Origin.Address)
@@ -147,7 +148,7 @@ func (c *Conversation) noneFor(st *mfa.State, now time.Time) time.Duration {
 	if c.apart(st) {
 		times = nil
 		for _, s := range st.PlaceSends {
-			if s.Origin == c.Origin.String() {
+			if s.Origin == c.Origin.String() || c.sameAsker(s.Origin) {
 				times = append(times, s.At)
 			}
 		}
@@ -158,6 +159,12 @@ func (c *Conversation) noneFor(st *mfa.State, now time.Time) time.Duration {
 		return times[n-most].Add(time.Duration(c.cfg.Code.SendWindow)).Sub(now)
 	}
 	return 0
+}
+
+// sameAsker says whether an origin is of the uid that asks here and is not root,
+// whatever it said of its service there.
+func (c *Conversation) sameAsker(origin string) bool {
+	return c.unprivileged && strings.HasSuffix(origin, fmt.Sprintf("|%d", c.Origin.UID))
 }
 
 // makeRoom ends codes until there is room for one more: the oldest first, those

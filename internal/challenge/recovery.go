@@ -202,7 +202,7 @@ func (c *Conversation) checkRecovery(ctx context.Context, answer string) (right,
 			Revoke(st)
 			st.NewEpoch(now)
 			st.MustChangePassword = st.MustChangePassword || c.cfg.Lockout.ForcePasswordChange
-		case counted:
+		case counted && !c.unprivileged: // no guess finds it, and a process must not use up the tries of logins
 			st.Recovery.Tries++
 			void = st.Recovery.Tries >= c.recoveryTries(*st)
 		}

@@ -90,14 +90,12 @@ func (s *Control) self(w http.ResponseWriter, r *http.Request) {
 	verb := r.PathValue("verb")
 	v, err := s.manage(conv.ctx, cred.Uid, verb, mfa.Method(r.URL.Query().Get("method")), conv)
 	s.managed(ctx, cred.Uid, verb, v, err)
-	if err != nil {
-		s.Log.Warn("self-service ended", "error", err, "uid", cred.Uid, "verb", verb)
-	}
 	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
 	_ = wire.Write(c, wire.EncodeDone(v))
 }
 
-// managed writes the one audit line of a conversation.
+// managed writes the one audit line of a conversation. A user can bring about any
+// number that come to nothing: those become one line with their number.
 func (s *Control) managed(ctx context.Context, uid uint32, verb string, v mfa.Verdict, err error) {
 	ev := audit.Event{
 		Time: time.Now(), Event: audit.SelfService, UID: &uid, Service: selfOrigin(uid).Service, Address: selfOrigin(uid).Address,
@@ -106,11 +104,15 @@ func (s *Control) managed(ctx context.Context, uid uint32, verb string, v mfa.Ve
 	if id, err := nss.LookupUID(ctx, uid); err == nil {
 		ev.User, ev.Actor = id.Name, id.Name
 	}
-	switch {
-	case v.Reason != "":
+	if v.Reason != "" {
 		ev.Reason += ": " + v.Reason
-	case err != nil:
+	}
+	if err != nil && (v.Reason == "" || v.Outcome == mfa.Unavailable || v.Outcome == mfa.Broken) {
 		ev.Reason += ": " + err.Error()
+	}
+	if v.Refuses() {
+		s.Audit.Refuse(uid, "self-service "+v.Outcome.String(), ev)
+		return
 	}
 	s.Audit.Record(ev)
 }
