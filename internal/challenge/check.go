@@ -28,7 +28,8 @@ type checked struct {
 
 // check counts an answer, looks at it, spends the code or locks the user, all in
 // one update that is durable when it returns. An answer that arrived is checked
-// even if the client is gone by now.
+// even if the client is gone by now. It counts for nothing, and is not counted, if the
+// user is not any more as the conversation saw them.
 func (c *Conversation) check(ctx context.Context, q Question, answer string) (checked, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
@@ -51,12 +52,12 @@ func (c *Conversation) check(ctx context.Context, q Question, answer string) (ch
 	}
 	match, err := q.Match(ctx, answer)
 	if err != nil || match == nil {
-		return checked{Result: None}, err
+		return checked{Result: None}, cmp.Or(err, c.checkRecord(ctx)) // it may be a code of what is there now
 	}
 	var res checked
 	err = c.Account.Update(ctx, func(st *mfa.State) error {
 		if _, _, locked := st.Locked(c.deps.Now()); !locked { // else that is told
-			if err := cmp.Or(c.CheckState(*st), c.checkSetup(*st)); err != nil {
+			if err := cmp.Or(c.CheckState(*st), c.checkSetup(*st), c.checkRecord(ctx)); err != nil {
 				return err
 			}
 		}

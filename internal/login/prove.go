@@ -1,8 +1,8 @@
 package login
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -161,7 +161,7 @@ func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method,
 		return l.TOTPCode("Type the code that your authenticator app shows.", false, func(ctx context.Context) (mfa.TOTPSecret, error) {
 			now, err := l.enrollment(ctx)
 			if err != nil || now.TOTP == nil {
-				return mfa.TOTPSecret{}, errors.Join(err, errChanged)
+				return mfa.TOTPSecret{}, cmp.Or(err, challenge.ErrChanged)
 			}
 			return *now.TOTP, nil
 		}), nil, nil
@@ -169,7 +169,7 @@ func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method,
 		q := l.BackupCode(func(ctx context.Context) (mfa.BackupSet, error) {
 			now, err := l.enrollment(ctx)
 			if err != nil || now.Backup == nil {
-				return mfa.BackupSet{}, errors.Join(err, errChanged)
+				return mfa.BackupSet{}, cmp.Or(err, challenge.ErrChanged)
 			}
 			return *now.Backup, nil
 		})
@@ -208,9 +208,6 @@ func (l *attempt) target(en mfa.Enrollment, m mfa.Method, emailCounts bool) chal
 func (l *attempt) vouched(a mfa.Address) bool {
 	return !a.Confirmed.IsZero() || a.AddedBy != l.Account.ID.Name
 }
-
-// errChanged: the method was taken away while its code was asked for.
-var errChanged = errors.New("the enrollment changed during the login")
 
 // proven does what follows a right code, none of which can undo the login.
 func (l *attempt) proven(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
