@@ -61,6 +61,7 @@ const maxFrames = C.RELAY_MAX_FRAMES
 type verdict struct {
 	outcome        outcome
 	spoken         bool
+	untried        bool
 	changePassword bool
 	passwordTyped  bool
 	why            string
@@ -124,6 +125,7 @@ func converse(fd int, d deadline, req mfa.Request, p person, password string) ve
 	return verdict{
 		outcome:        outcome(v.outcome),
 		spoken:         bool(v.spoken),
+		untried:        bool(v.untried),
 		changePassword: bool(v.change_password),
 		passwordTyped:  bool(v.password_typed),
 		why:            C.GoString(&v.why[0]),

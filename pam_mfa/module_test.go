@@ -56,6 +56,21 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+// A login that was locked before anything was typed is no guess in the log, which
+// fail2ban reads.
+func TestUntriedIsNoGuess(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	s.serve(t, func(p *peer) {
+		p.hello()
+		p.verdict(mfa.Verdict{Outcome: mfa.Exhausted, Untried: true})
+		p.left()
+	})
+	got := s.login(t, []string{"-r", "203.0.113.7"})
+	got.wantAuth(t, pam.ErrMaxtries)
+	got.wantLog(t, logNotice, "refused untried, locked or at a limit (PAM_MAXTRIES) rhost=203.0.113.7 user=alice")
+}
+
 // Only with a way in, and in this login only, acct_mgmt demands a new password.
 func TestPasswordChange(t *testing.T) {
 	t.Parallel()

@@ -220,10 +220,10 @@ struct meaning {
 	const char *name;
 };
 
-static struct meaning meaning_of(enum relay_outcome outcome, const struct options *o)
+static struct meaning meaning_of(const struct relay_verdict *v, const struct options *o)
 {
 #define MEANS(words, code) (struct meaning){words, code, #code}
-	switch (outcome) {
+	switch (v->outcome) {
 	case RELAY_ACCEPTED:
 		return MEANS("accepted", PAM_SUCCESS);
 	case RELAY_EXEMPT:
@@ -232,7 +232,8 @@ static struct meaning meaning_of(enum relay_outcome outcome, const struct option
 	case RELAY_WRONG_CODE:
 		return MEANS("refused, wrong code", PAM_AUTH_ERR);
 	case RELAY_EXHAUSTED:
-		return MEANS("refused, attempts used up or locked", PAM_MAXTRIES);
+		return v->untried ? MEANS("refused untried, locked or at a limit", PAM_MAXTRIES)
+				  : MEANS("refused, attempts used up or locked", PAM_MAXTRIES);
 	case RELAY_MUST_ENROLL:
 		return MEANS("refused, not enrolled", PAM_PERM_DENIED);
 	case RELAY_NO_CONVERSATION:
@@ -310,7 +311,7 @@ static int authenticate(struct login *in)
 	relay_run(in->options.socket, in->options.timeout, &in->hello, &talk, &v);
 	if (!leave_word(in->pamh, v.change_password))
 		v = (struct relay_verdict){.outcome = RELAY_BROKEN, .why = "out of memory"};
-	m = meaning_of(v.outcome, &in->options);
+	m = meaning_of(&v, &in->options);
 	report(in, &v, &m);
 	if (m.code == PAM_AUTHINFO_UNAVAIL && !v.spoken)
 		tell_unavailable(in);

@@ -86,7 +86,9 @@ func (p *peer) wantNoAnswer(want error) {
 	}
 }
 
-func (p *peer) done(o mfa.Outcome) { p.send(wire.EncodeDone(mfa.Verdict{Outcome: o})) }
+func (p *peer) done(o mfa.Outcome) { p.verdict(mfa.Verdict{Outcome: o}) }
+
+func (p *peer) verdict(v mfa.Verdict) { p.send(wire.EncodeDone(v)) }
 
 // left waits until the module closed its end.
 func (p *peer) left() {

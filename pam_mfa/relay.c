@@ -26,6 +26,7 @@ enum {
 	CONV_FAILED = 'c',
 	PASSWORD_TYPED = 'p',
 	CHANGE_PASSWORD = 1,
+	UNTRIED = 2,
 };
 
 struct conn {
@@ -380,6 +381,7 @@ static bool done(struct conn *c, const char *payload, size_t n)
 			return end(c, RELAY_BROKEN, "mfad lets in, but it did not hear everything");
 		c->v->change_password = (payload[1] & CHANGE_PASSWORD) != 0;
 	}
+	c->v->untried = outcome == RELAY_EXHAUSTED && (payload[1] & UNTRIED) != 0;
 	c->v->spoken = true;
 	c->v->outcome = outcome;
 	return false;

@@ -89,6 +89,7 @@ enum relay_outcome {
 struct relay_verdict {
 	enum relay_outcome outcome;
 	bool spoken;          /* the daemon said so itself, in DONE */
+	bool untried;         /* locked or at a limit, and no wrong code in this login */
 	bool change_password; /* acct_mgmt shall demand one; only with a way in */
 	bool password_typed;  /* an answer was the password and was kept back */
 	char why[400];        /* for the log, what went wrong here; else empty */

@@ -76,6 +76,30 @@ func TestKeyOfTheStore(t *testing.T) {
 	}
 }
 
+// A store that is gone while its key is not may be a disk that is not mounted.
+func TestKeyBeforeItsStore(t *testing.T) {
+	cfg := goodConfig(shortDir(t))
+	if err := open(t, cfg); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(cfg.Store.Path); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{true, false} {
+		book := &logbook{t: t}
+		a, err := New(cfg, Options{Log: book.logger()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(book.String(), "may not be mounted"); got != want {
+			t.Errorf("told of: %v, want %v\n%s", got, want, book)
+		}
+	}
+}
+
 func TestSecondAppOnOneStore(t *testing.T) {
 	r := run(t, goodConfig(shortDir(t)))
 	err := open(t, r.cfg)

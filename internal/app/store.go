@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"slices"
 	"time"
@@ -62,7 +63,7 @@ func (a *App) openStore(cfg config.Config) (err error) {
 	ctx := context.Background()
 	var keyErr error
 	a.store, err = local.Open(cfg.Store.Path, func(known string) (*seal.Key, error) {
-		a.key, keyErr = openKey(cfg, known)
+		a.key, keyErr = openKey(cfg, known, a.opts.Log)
 		return a.key, keyErr
 	})
 	if err = cmp.Or(keyErr, err); err != nil { // of a key the message says all
@@ -89,16 +90,24 @@ func (a *App) openStore(cfg config.Config) (err error) {
 
 // openKey reads the key that a store was written with, or makes one for a store
 // that was written with none. Where somebody is enrolled none is made: what is sealed
-// in the enrollments would be lost without a word.
-func openKey(cfg config.Config, known string) (*seal.Key, error) {
+// in the enrollments would be lost without a word. A key that is there before its
+// store is told of.
+func openKey(cfg config.Config, known string, log *slog.Logger) (*seal.Key, error) {
 	key, err := seal.LoadFor(cfg.Secrets.KeyFile, os.Geteuid(), known)
-	if errors.Is(err, fs.ErrNotExist) && known == "" {
-		if local.Enrolled(cfg.Store.Path) {
-			return nil, noKey(err)
-		}
-		return seal.Create(cfg.Secrets.KeyFile)
+	switch {
+	case known != "" || local.Enrolled(cfg.Store.Path) && err == nil:
+		return key, err
+	case err == nil:
+		log.Warn("a new store begins with a key that was there before: nobody is enrolled. "+
+			"If somebody was, the disk of the store may not be mounted: stop mfad and mount it",
+			"store", cfg.Store.Path, "key", cfg.Secrets.KeyFile)
+		return key, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	case local.Enrolled(cfg.Store.Path):
+		return nil, noKey(err)
 	}
-	return key, err
+	return seal.Create(cfg.Secrets.KeyFile)
 }
 
 // noKey says what to do where somebody is enrolled and there is no key.

@@ -96,6 +96,7 @@ type Conversation struct {
 	seen         *seen          // what it builds upon; nil: an administrator's
 	news         string         // to be said at the next prompt
 	answered     bool           // some prompt, with more than Enter
+	guessed      bool           // a recovery code that was not right was typed
 	unanswered   error          // of a prompt: nobody is let in any more
 	withheld     bool           // sshd keeps back what is typed
 }
@@ -222,6 +223,9 @@ func (c *Conversation) refusal(o mfa.Outcome) mfa.Outcome {
 	}
 	return o
 }
+
+// Guessed says whether a code that was not right was typed.
+func (c *Conversation) Guessed() bool { return c.wrong > 0 || c.guessed }
 
 // Failed is the verdict on a record or store that cannot be used, which it
 // tells. That is never "not enrolled". ErrChanged and ErrVoid it hands on: who

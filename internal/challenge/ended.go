@@ -16,6 +16,9 @@ const (
 	endedFor = 24 * time.Hour // from the end
 )
 
+// maxElsewhere are the codes of other logins that a slip may be.
+const maxElsewhere = 4
+
 // maxSetupTries are the wrong answers to one code that is sent in a setup. They lock
 // nobody, but they end the code.
 const maxSetupTries = 5
@@ -58,17 +61,17 @@ func (c *Conversation) miss(st *mfa.State, now time.Time, i int, code string) Re
 	if !c.isAttempt(st, i, code) {
 		return None
 	}
-	// One guess at two codes would be worth two. So only a first slip is told from a
-	// guess, and only with the newest of the other codes.
+	// A guess at several codes is worth as many. So only a first slip is told from a
+	// guess, and only by the newest of the other codes.
 	if c.wrong == 0 && len(st.Failures) == 0 && (st.Apart == nil || len(st.Apart.Failures) == 0) {
-		for j, p := range slices.Backward(st.Pending) {
-			if j == i || !now.Before(p.Expires) {
-				continue
-			}
-			if matches(p) {
+		others := slices.Clone(st.Pending)
+		if i >= 0 {
+			others = slices.Delete(others, i, i+1)
+		}
+		for _, p := range others[max(0, len(others)-maxElsewhere):] {
+			if now.Before(p.Expires) && matches(p) {
 				return Elsewhere
 			}
-			break
 		}
 	}
 	if c.setup && i >= 0 {

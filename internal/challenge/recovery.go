@@ -139,7 +139,8 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 			idle, text = idle+1, textNoRecovery
 			continue
 		}
-		switch right, void, err := c.checkRecovery(ctx, answer); {
+		right, void, err := c.checkRecovery(ctx, answer)
+		switch c.guessed = c.guessed || !right; {
 		case err != nil:
 			return c.Failed(ctx, err)
 		case right:

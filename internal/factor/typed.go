@@ -20,8 +20,10 @@ func isDigits(text string) bool { return strings.Trim(text, "0123456789") == "" 
 // typed returns the code that an answer means. Shaped returns the code that a text
 // without separators is, and whether it is one.
 //
-// The whole answer counts, else the text behind its last colon
-// ("Code: 123456"), else its only word that is a code ("123456 is your code").
+// The whole answer counts. Of one that speaks of a code, as the prompts and messages
+// do, also the text behind its last colon counts ("Code: 123456"), else its only word
+// that is a code ("123456 is your code"). Of another answer neither does: it may be a
+// password with digits in it.
 // White space, control and format characters, marks of a bracketed paste, dashes,
 // points, commas and apostrophes do not count, nor do punctuation and symbols
 // around it. Digits of every script are digits, full-width letters are letters.
@@ -29,6 +31,9 @@ func typed(answer string, shaped func(string) (string, bool)) (code string, ok b
 	text := strings.Map(plain, pasteMarks.ReplaceAllString(answer, " "))
 	if code, ok = shaped(joined(text)); ok {
 		return code, true
+	}
+	if !announced.MatchString(text) {
+		return "", false
 	}
 	if i := strings.LastIndexByte(text, ':'); i >= 0 {
 		if code, ok = shaped(joined(text[i+1:])); ok {
@@ -47,6 +52,10 @@ func typed(answer string, shaped func(string) (string, bool)) (code string, ok b
 	}
 	return code, true
 }
+
+// announced matches a text that says it holds a code: by that word, as the last line of
+// a text message ("@host #123456"), or as a line of a list of backup codes ("3. ...").
+var announced = regexp.MustCompile(`(?i)\bcode\b|@\S+ +#|^ *[0-9]{1,2}[.)] `)
 
 // pasteMarks are what a terminal puts around pasted text (bracketed paste of
 // xterm), with or without the control bytes at their head: those may be gone.

@@ -57,6 +57,7 @@ var pasted = map[string]string{
 	"the whole prompt":        "Code (r = resend, m = other method): 123456",
 	"a sentence":              "123456 is your code for testhost.",
 	"a sentence to the end":   "Your code for testhost is 123456.",
+	"the end of a text":       "@login.example.com #123456",
 	"label and groups":        "Code: 123 456",
 	"bracketed paste":         "\x1b[200~123456\x1b[201~",
 	"paste without escapes":   "[200~123456[201~",
@@ -79,6 +80,7 @@ func TestWhatCannotBeACode(t *testing.T) {
 		"", " ", "\u200b", "[200~[201~", "12345", "1234567", "alice", "12345x", "x123456", "123456x", "12 34 5",
 		"hunter123456", "Zq7-first-factor-Zq7", "123456 654321", "123456 or 123456", "\u00b9\u00b2\u00b3\u2074\u2075\u2076",
 		"0x1E240", "١٢٣٤٥", "123456@example.com", "m", "r", "Code:", "12:34:56",
+		"Sommer 123456", "pw:123456", "correct horse 778899 staple", "Pa$$:w\u00f6rd:654321", "codeword 123456", "encode:123456",
 		"1234\u2460\u2461", // circled digits are symbols, not digits
 	} {
 		if code, ok := Digits(answer, 6, 6); ok {

@@ -171,7 +171,7 @@ func TestEndedCodesAreBounded(t *testing.T) {
 	d.login(request("alice"), mfa.Accepted, step{"was sent", say(mine), nil})
 }
 
-// The codes of other logins give a guesser one look, and no more.
+// The codes of other logins are no guesses, but after one they help no guesser.
 func TestCodesElsewhereHelpNoGuesser(t *testing.T) {
 	d := newDesk(t)
 	var codes []string
@@ -182,7 +182,7 @@ func TestCodesElsewhereHelpNoGuesser(t *testing.T) {
 		codes = append(codes, d.code())
 	}
 	d.login(request("alice"), mfa.Exhausted, step{"sent", say(codes[1]), nil}, step{"sent for another login", say(codes[0]), nil},
-		wrong("not right. 2 tries"), step{"not right. One try", say(codes[1]), nil}, step{want: "ends here"})
+		wrong("sent for another login"), step{"not right. 2 tries", say(codes[1]), nil}, step{"not right. One try", say(codes[0]), nil}, step{want: "ends here"})
 	if n := len(d.state("alice").Failures); n != 3 {
 		t.Errorf("%d failures", n)
 	}

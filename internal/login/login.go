@@ -101,6 +101,7 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 		v, err = l.unavailable(ctx, stranger, nil)
 	}
 	v, err = l.Close(ctx, v, err)
+	v.Untried = v.Outcome == mfa.Exhausted && !l.Guessed()
 	if v.Outcome == mfa.Accepted {
 		v = l.passwordChange(ctx, v)
 	} else {

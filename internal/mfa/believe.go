@@ -96,6 +96,10 @@ func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 		s.EnrollSince, b.changed = nil, true // or the time to enroll would be over
 	}
 	b.atMostOf(&s.Since, now)
+	if s.LockedBy != "" && s.LockedUntil != nil && s.LockedUntil.Before(earliest) && !now.Before(earliest) {
+		until := now.Add(time.Duration(s.LockedFor)) // it was set by a clock that began with 1970
+		s.LockedUntil, b.changed = &until, true
+	}
 	if s.LockedBy == "" || !now.Before(earliest) { // or an administrator's lock would end in 1970
 		b.atMostOf(&s.LockedUntil, now.Add(s.lockLength(l)))
 	}

@@ -183,6 +183,12 @@ func TestLocksKeepTheirLength(t *testing.T) {
 	if _, _, locked := st.Locked(noon.Add(month - 1)); !locked {
 		t.Error("the lock ended")
 	}
+	// And one that was set in 1970 is a month from the time on when the clock is right.
+	st.LockedUntil = new(time.Unix(1000, 0).Add(month))
+	st.Believe(noon, lengths)
+	if left, _, locked := st.Locked(noon); !locked || left != month {
+		t.Errorf("locked %v, for %v", locked, left)
+	}
 	// Nor is the time to enroll over that began then.
 	st = State{EnrollSince: new(time.Unix(100, 0))}
 	if st.Believe(noon, lengths); st.EnrollSince != nil {

@@ -145,6 +145,7 @@ type Prompter interface {
 // A Verdict is the end of one login.
 type Verdict struct {
 	Outcome        Outcome
+	Untried        bool   // exhausted, though no wrong code was typed in this login
 	ChangePassword bool   // acct_mgmt shall demand a password change
 	Method         Method // the method that decided, if one did
 	Reason         string // for logs and audit; never a secret

@@ -53,6 +53,7 @@ const (
 	ConvFailed    = 'c' // NO-ANSWER: the conversation function failed
 	PasswordTyped = 'p' // NO-ANSWER: the answer was PAM_AUTHTOK and is kept back
 
+	Untried        = 2 // DONE: flag, of an exhausted login in which no wrong code was typed
 	ChangePassword = 1 // DONE: flag, acct_mgmt shall return PAM_NEW_AUTHTOK_REQD
 )
 
@@ -234,6 +235,9 @@ func EncodeDone(v mfa.Verdict) Frame {
 	var flags byte
 	if v.ChangePassword {
 		flags |= ChangePassword
+	}
+	if v.Untried {
+		flags |= Untried
 	}
 	return Frame{Done, []byte{letter, flags}}
 }
