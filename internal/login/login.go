@@ -300,8 +300,14 @@ func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
 		return l.Failed(ctx, err)
 	}
 	optional := l.policy.Mode == ModeOptional
+	if l.foreign() {
+		return l.notHere(ctx, proven, optional || grace > 0)
+	}
 	offer := l.offer()
-	offer.Skip, offer.NotNow, offer.Later = optional && proven.Method == "", optional && proven.Method != "", grace
+	// To have no second factor is chosen where somebody has passed a first one, or with
+	// mfactl: not by whatever runs as the user.
+	once := proven.Method != "" || l.Origin.UID != 0
+	offer.Skip, offer.NotNow, offer.Later = optional && !once, optional && once, grace
 	v, err := l.deps.Enroll.AtLogin(ctx, l.Conversation, offer)
 	if v.Outcome == mfa.Exempt && proven.Method != "" {
 		proven.Reason += " of a method that does not count here; another was put off"
@@ -309,6 +315,30 @@ func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
 	}
 	return v, err
 }
+
+// foreign says whether a program asks that is neither root nor of the user: one of
+// server.trusted_users. What it says of the user is its word alone.
+func (l *attempt) foreign() bool {
+	return l.Origin.UID != 0 && (l.Account.IsNobody() || l.Origin.UID != l.Account.ID.UID)
+}
+
+// notHere is setUp for a foreign program: it sets nothing up and records no choice, or
+// one that is taken over would give itself the second factor of whoever has none. It
+// may let in where enrolling can be put off.
+func (l *attempt) notHere(ctx context.Context, proven mfa.Verdict, putOff bool) (mfa.Verdict, error) {
+	const reason = "a program of server.trusted_users enrolls nobody"
+	switch {
+	case putOff && proven.Method != "":
+		proven.Reason += " of a method that does not count here; " + reason
+		return proven, nil
+	case putOff:
+		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "not enrolled, and can put it off; " + reason}, nil
+	}
+	l.Say(ctx, mfa.Failure, textElsewhere)
+	return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: reason}, nil
+}
+
+const textElsewhere = "No second factor is set up that counts here, and this program cannot set one up. Log in by ssh or at the console, or run: mfactl enroll"
 
 // grace returns for how long yet the user can put enrolling off, from the first
 // login that asked for it on.

@@ -45,7 +45,7 @@ const (
 // is false if logins from there are never remembered: where the address counts
 // and is no place, see mfa.Origin, and where the key alone counts and there is none.
 func (c SessionConfig) place(o mfa.Origin) (mfa.Session, bool) {
-	s := mfa.Session{Service: o.Service, Address: mfa.Any, Key: mfa.Any}
+	s := mfa.Session{Service: o.Service, Address: mfa.Any, Key: mfa.Any, UID: o.UID}
 	if slices.Contains(c.Bind, BindKey) {
 		s.Key = o.Key
 	}

@@ -16,6 +16,7 @@ type Session struct {
 	Service    string    `json:"service"`
 	Address    string    `json:"address"`       // network of the client, as "203.0.113.7/32"
 	Key        string    `json:"key,omitempty"` // fingerprint of the SSH key; empty: no key was used
+	UID        uint32    `json:"uid,omitempty"` // of the program that asked, if that is not root: it counts where that one asks
 	Method     Method    `json:"method"`        // that was proven
 	Enrollment string    `json:"enrollment"`    // Fingerprint of what was set up then
 	Created    time.Time `json:"created"`
@@ -26,9 +27,10 @@ type Session struct {
 // Any is an Address or a Key that a Session is not bound to.
 const Any = "any"
 
-// SamePlace says whether two sessions are of the same service, address and key.
+// SamePlace says whether two sessions are of the same service, address and key, as
+// the same program says.
 func (s Session) SamePlace(t Session) bool {
-	return s.Service == t.Service && s.Address == t.Address && s.Key == t.Key
+	return s.Service == t.Service && s.Address == t.Address && s.Key == t.Key && s.UID == t.UID
 }
 
 // RevokeSessions ends all remembered sessions and returns how many there were.
