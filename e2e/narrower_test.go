@@ -66,3 +66,18 @@ func notNow(t *testing.T, c *terminal) {
 	}
 	c.expectIn(t)
 }
+
+// Where users can set up nothing by themselves, policy says all the same who is let in
+// without, and whom to ask is said.
+func TestNothingToSetUp(t *testing.T) {
+	for name, settings := range map[string][]string{
+		"grace":    {`policy.enroll_grace = "3d"`},
+		"optional": {`policy.mode = "optional"`, "policy.opt_out = true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, alice := nothingYet(t, append(settings, `policy.methods = ["email"]`, "policy.self_contacts = false")...)
+			expectSaid(t, unwrapped(s.begin(alice).expectIn(t)), "Ask your administrator to enroll you")
+			s.expectNoRecord(alice)
+		})
+	}
+}

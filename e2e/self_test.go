@@ -52,6 +52,20 @@ func TestFirstMethodNeedsNoProof(t *testing.T) {
 	s.login(alice, 2)
 }
 
+// Where only administrators enroll, code that runs as the user, who has proven nothing,
+// sets up no first factor. Who has one adds others.
+func TestFirstMethodByAdministratorsOnly(t *testing.T) {
+	s, alice := nothingYet(t, "policy.enroll_at_login = false")
+	expectSaid(t, s.own(alice, "enroll").expectStatus(t, statusNotAllowed), "Only an administrator")
+	s.expectNoRecord(alice)
+	s.mustControl("enroll", alice.name, "--email", alice.email, "--no-message")
+	c := s.own(alice, "enroll")
+	c.expect(t, codePrompt(alice))
+	c.send(s.code(alice, 1))
+	c.pick(t, offerApp, "")
+	c.scan(t)
+}
+
 // record returns what the store holds of a's enrollment.
 func (s *site) record(a account) string {
 	s.t.Helper()

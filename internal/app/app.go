@@ -305,8 +305,17 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 		Lookup: nss.Lookup, Groups: nss.Groups{}, Now: a.opts.Now, Aliases: a.aliases,
 		ChangesPassword: a.opts.ChangesPassword,
 		Strangers:       a.strangers,
+		Current:         a.engine,
 	})
 	return s, nil
+}
+
+// engine returns the Engine of the configuration that counts now; nil before the first.
+func (a *App) engine() *login.Engine {
+	if s := a.cur.Load(); s != nil {
+		return s.engine
+	}
+	return nil
 }
 
 // policyKey is where the store remembers the policy that was in force last, so
@@ -354,8 +363,8 @@ func mailDomain(from, host string) string {
 	return host
 }
 
-// Reload takes a new configuration for the logins that begin from now on. What
-// only a restart can change is kept, and said in the log. If it returns an
+// Reload takes a new configuration. Its policy counts for logins under way, too; the
+// rest of it for those that begin from now on. What only a restart can change is kept, and said in the log. If it returns an
 // error nothing has changed.
 func (a *App) Reload(cfg config.Config) error {
 	_, err := a.reloadAndTell(cfg)

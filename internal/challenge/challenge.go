@@ -94,6 +94,7 @@ type Conversation struct {
 	setup        bool           // what is asked for is not set up yet
 	building     string         // ID of the setup, once it has begun
 	seen         *seen          // what it builds upon; nil: an administrator's
+	ground       Ground         // what else it stands on
 	news         string         // to be said at the next prompt
 	answered     bool           // some prompt, with more than Enter
 	guessed      bool           // a recovery code that was not right was typed
@@ -117,6 +118,9 @@ func (a *Asker) Converse(acct *store.Account, origin mfa.Origin, p mfa.Prompter)
 	names := []string{acct.ID.Name, origin.Service, a.cfg.Host}
 	return &Conversation{Asker: a, Account: acct, Origin: origin, p: p, names: names}
 }
+
+// Stand says what the conversation stands on from now on, beside what it Sees.
+func (c *Conversation) Stand(on Ground) { c.ground = on }
 
 // Called says by which other name the user is called, such as what was typed.
 func (c *Conversation) Called(name string) { c.names = append(c.names, name) }
@@ -231,7 +235,7 @@ func (c *Conversation) Guessed() bool { return c.wrong > 0 || c.guessed }
 // tells. That is never "not enrolled". ErrChanged and ErrVoid it hands on: who
 // began the conversation knows what to do.
 func (c *Conversation) Failed(ctx context.Context, err error) (mfa.Verdict, error) {
-	if errors.Is(err, ErrChanged) || errors.Is(err, ErrVoid) {
+	if errors.Is(err, ErrChanged) || errors.Is(err, ErrVoid) || errors.Is(err, ErrAccount) {
 		return mfa.Verdict{Outcome: mfa.Unavailable, Reason: err.Error()}, err
 	}
 	if _, ended := errors.AsType[mfa.Ended](context.Cause(ctx)); !ended {

@@ -164,23 +164,6 @@ func (c *Conversation) See(st mfa.State, en mfa.Enrollment) {
 	c.seen, c.setup, c.building = &seen{st.Epoch, c.print(en)}, false, ""
 }
 
-// maxAgain bounds how often one conversation begins again.
-const maxAgain = 3
-
-// Repeat does what once does, and again when it ends with ErrChanged, a few times: so
-// the person is asked for what is there now.
-func (c *Conversation) Repeat(ctx context.Context, once func(context.Context) (mfa.Verdict, error)) (mfa.Verdict, error) {
-	for range maxAgain {
-		v, err := once(ctx)
-		if !errors.Is(err, ErrChanged) || ctx.Err() != nil {
-			return v, err
-		}
-		c.news = textChanged
-	}
-	c.Say(ctx, mfa.Failure, TextStopped)
-	return mfa.Verdict{Outcome: mfa.Exhausted, Reason: "the user changed again and again"}, nil
-}
-
 // CheckState returns ErrChanged if st is not of the user that the conversation saw, or
 // they are locked now. It is called within the update that commits. An administrator's
 // conversation saw nobody, and builds upon whatever is there.
@@ -214,22 +197,8 @@ func (c *Conversation) print(en mfa.Enrollment) string {
 	return en.Fingerprint()
 }
 
-// checkRecord is CheckEnrollment for what is stored now. An administrator may have
-// edited it by hand, which no epoch tells of: a code that was sent to an address which
-// is not the user's any more, or asked for of an app that is gone, proves nothing.
-func (c *Conversation) checkRecord(ctx context.Context) error {
-	if c.seen == nil || c.Account.IsNobody() {
-		return nil
-	}
-	en, err := c.deps.Records.Enrollment(ctx, c.Account.ID.Name)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	return c.CheckEnrollment(en)
-}
-
-// Unchanged is for a decision that writes nothing: it looks whether the user is as the
-// conversation saw them, and returns ErrChanged if not.
+// Unchanged is for a decision that writes nothing: it looks whether the user and the
+// rules are as the conversation saw them, and returns ErrChanged if not.
 func (c *Conversation) Unchanged(ctx context.Context) error {
 	if c.Account.IsNobody() {
 		return nil

@@ -29,6 +29,8 @@ const (
 
 const (
 	textChanged     = "Your second factor was changed meanwhile, so this begins again."
+	textRules       = "The rules for logging in have changed, so this begins again."
+	textAccount     = "This account changed. Please log in again."
 	textRecovered   = "This login was ended, as a recovery code was used. Please log in again."
 	textTooSlow     = "No code was entered in time. Please log in again; a code that was sent stays good until it expires."
 	textWasPassword = "That is your password, not the code. Nothing was counted."

@@ -191,6 +191,7 @@ func (e *exam) admins(context.Context) {
 		}
 		if !e.cfg.Policy.EnrollAtLogin {
 			f.Severity, f.Why = Error, "They cannot log in: policy.enroll_at_login is off."
+			f.Mend = "mfactl enroll " + name + " --email ADDRESS"
 		}
 		e.add(f)
 	}

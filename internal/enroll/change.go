@@ -29,8 +29,9 @@ const changeTimeout = 30 * time.Second
 
 // change is how an enrollment changes, whoever wants it to: one order, in which nothing
 // is forgotten. What the conversation c saw of the user at its beginning is compared
-// within the updates that commit; if another came in between, the error is
-// challenge.ErrChanged and nothing is written. A new epoch comes first, so that all
+// within the updates that commit; if another came in between, or the rules changed, the
+// error is challenge.ErrChanged and nothing is written, nor if the name is another
+// account's by now (challenge.ErrAccount). A new epoch comes first, so that all
 // other conversations begin again that saw the user as they were; remembered logins end.
 func (s *Service) change(ctx context.Context, c *challenge.Conversation, ch change) (before, after mfa.Enrollment, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
@@ -55,6 +56,9 @@ func (s *Service) change(ctx context.Context, c *challenge.Conversation, ch chan
 func (s *Service) write(ctx context.Context, c *challenge.Conversation, ch change) (before, after mfa.Enrollment, err error) {
 	id := c.Account.ID
 	defer s.Asker.Hold(id.Name)()
+	if err := c.Stands(ctx); err != nil {
+		return before, after, err
+	}
 	var epoch int64
 	err = c.Account.Update(ctx, func(st *mfa.State) error {
 		if err := c.CheckState(*st); err != nil {

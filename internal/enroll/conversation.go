@@ -38,7 +38,7 @@ func (s *Service) AtLogin(ctx context.Context, c *challenge.Conversation, may mf
 	if err != nil {
 		return c.Failed(ctx, err)
 	}
-	if !slices.Contains(s.choices(may), begun.Method) {
+	if !slices.Contains(may.Choices(), begun.Method) {
 		begun.Method = ""
 	}
 	intro := "A second factor is needed for this account."
@@ -56,11 +56,10 @@ func (s *Service) Add(ctx context.Context, c *challenge.Conversation, may mfa.En
 
 // set has a method chosen and set up, until one is.
 func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer, method mfa.Method, intro string) (mfa.Verdict, error) {
-	choices := s.choices(may)
+	choices := may.Choices()
 	others := len(choices) > 1 || may.Skip || may.NotNow || may.Later > 0
 	if len(choices) == 0 {
-		c.Say(ctx, mfa.Failure, "Nothing can be set up here. Ask your administrator to enroll you.")
-		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: "no method can be set up by the user"}, nil
+		return s.nothing(ctx, c, may)
 	}
 	for {
 		if method == "" {
@@ -75,10 +74,7 @@ func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.En
 		case skip:
 			return s.skip(ctx, c)
 		case later:
-			if err := c.Unchanged(ctx); err != nil {
-				return c.Failed(ctx, err)
-			}
-			return mfa.Verdict{Outcome: mfa.Exempt, Reason: "the user put enrolling off"}, nil
+			return s.putOff(ctx, c, "the user put enrolling off")
 		case mfa.Email, mfa.SMS:
 			v, err = s.setContact(ctx, c, method, others)
 		case mfa.TOTP:
@@ -100,6 +96,34 @@ func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.En
 	}
 }
 
+// putOff lets somebody in who sets up nothing now.
+func (s *Service) putOff(ctx context.Context, c *challenge.Conversation, why string) (mfa.Verdict, error) {
+	if err := c.Unchanged(ctx); err != nil {
+		return c.Failed(ctx, err)
+	}
+	return mfa.Verdict{Outcome: mfa.Exempt, Reason: why}, nil
+}
+
+// nothing is for somebody who can set up nothing here, as only administrators enter
+// addresses. They are let in all the same where they could have put it off, and are told
+// whom to ask. It is no choice of theirs, so they are not asked about it, and no skip is
+// noted.
+func (s *Service) nothing(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error) {
+	const reason, ask = "no method can be set up by the user", "Nothing can be set up here. Ask your administrator to enroll you."
+	if !may.Skip && !may.NotNow && may.Later <= 0 {
+		c.Say(ctx, mfa.Failure, ask)
+		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: reason}, nil
+	}
+	text := "A second factor protects this account. " + ask
+	if may.Later > 0 {
+		text = fmt.Sprintf("A second factor is needed for this account within %s. %s", challenge.Span(may.Later), ask)
+	}
+	if c.Presence != challenge.Absent { // else telling would need an answer
+		c.Say(ctx, mfa.Info, text)
+	}
+	return s.putOff(ctx, c, reason+", and it could be put off")
+}
+
 // errOther: the person wants another method.
 var errOther = errors.New("another method")
 
@@ -110,17 +134,6 @@ func (s *Service) other(ctx context.Context, c *challenge.Conversation, v mfa.Ve
 		return c.Failed(ctx, err)
 	}
 	return v, errOther
-}
-
-// choices are the methods that can be set up here.
-func (s *Service) choices(may mfa.EnrollOffer) []mfa.Method {
-	var ms []mfa.Method
-	for _, m := range may.Methods {
-		if m == mfa.TOTP || (m == mfa.Email || m == mfa.SMS) && may.SelfContacts {
-			ms = append(ms, m)
-		}
-	}
-	return ms
 }
 
 // choose shows what can be set up; one thing alone is not asked about.

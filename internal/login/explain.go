@@ -237,6 +237,9 @@ func (x *Explanation) result(l *attempt, p plan, st mfa.State) {
 		case l.policy.Mode == ModeOptional:
 			x.Text += "; can choose to have none, but has to be asked"
 		}
+		if !l.canSetUp() {
+			x.nothing(l, p, st)
+		}
 	case toTurnAway:
 		x.Result, x.PAM = ResultUnavailable, "PAM_AUTHINFO_UNAVAIL"
 		x.Text = "refused: " + p.reason
@@ -244,6 +247,24 @@ func (x *Explanation) result(l *attempt, p plan, st mfa.State) {
 		x.Result, x.PAM = ResultKeepOut, "PAM_PERM_DENIED"
 		x.Asks = []mfa.Method{}
 		x.Text = "refused: " + p.reason
+	}
+}
+
+// nothing is result for somebody who is led to a second factor where only
+// administrators set one up.
+func (x *Explanation) nothing(l *attempt, p plan, st mfa.State) {
+	x.Offers = []mfa.Method{}
+	may, then := l.policy.Mode == ModeOptional || l.graceLeft(st) > 0, "refused: nothing can be set up by the user"
+	switch {
+	case may && len(p.methods) > 0:
+		x.Result, then = ResultAsk, "let in, as it could be put off, and nothing can be set up by the user"
+	case may:
+		x.Result, x.PAM, then = ResultLetIn, "PAM_IGNORE", "let in without a second factor: it could be put off, and nothing can be set up by the user"
+	case len(p.methods) == 0:
+		x.Result, x.PAM = ResultKeepOut, "PAM_PERM_DENIED"
+	}
+	if x.Text = then; len(p.methods) > 0 {
+		x.Text = "a code is asked for that does not count here: " + asked(p) + "; then " + then
 	}
 }
 

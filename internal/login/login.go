@@ -57,6 +57,9 @@ type Deps struct {
 	ChangesPassword func(service string) bool
 
 	Strangers *store.Strangers // outlives the Engine; nil: a stranger is remembered for one login
+
+	// Current returns the Engine of the configuration that counts now; nil: this one.
+	Current func() *Engine
 }
 
 // An Engine decides logins. It keeps nothing between them but what is in the
@@ -144,13 +147,14 @@ func (e *Engine) attempt(c *challenge.Conversation, factors []string) *attempt {
 	return &attempt{Engine: e, Conversation: c, factors: factors}
 }
 
-// decide looks what there is to do, and does it; anew, a few times, when the user
-// turns out to have changed meanwhile.
+// decide looks what there is to do, and does it; anew, a few times, when the user or
+// the rules for them turn out to have changed meanwhile.
 func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
 	return l.Repeat(ctx, l.decideOnce)
 }
 
 func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
+	l.Engine, l.gids = l.current(), nil
 	if err := l.findPolicy(ctx); err != nil {
 		return l.unavailable(ctx, "policy look-up failed", err)
 	}

@@ -43,9 +43,10 @@ type desk struct {
 	now   time.Time
 	doubt bool // nobody knows whether now is right
 	mails []mfa.Message
-	fail  error // what the carrier says
-	mute  error // what it says to text messages
-	spent error // what the ledger of text messages says
+	fail  error   // what the carrier says
+	next  *Engine // of the configuration that was loaded last; nil: none was
+	mute  error   // what it says to text messages
+	spent error   // what the ledger of text messages says
 
 	strange    []bool        // of those who wanted a text message, who was a stranger
 	remembered string        // what a test wants to know later

@@ -62,6 +62,7 @@ func (l *attempt) lookAtUser(ctx context.Context) (plan, error) {
 		return plan{}, err
 	}
 	l.See(st, record)
+	l.stand()
 	en, err := l.theirs(ctx, record)
 	if err != nil {
 		return plan{}, err

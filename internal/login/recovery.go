@@ -25,8 +25,8 @@ func (l *attempt) carriesDemand() bool {
 
 // passwordChange adds to an accepted login the demand that the password be changed,
 // if a recovery made it or the user chose it. We do not see whether it was
-// changed, so the demand of a recovery stands until a login that carries it was
-// accepted while the client was there.
+// changed, so the demand of a recovery stands until a login that root asked for
+// and that carries it was accepted while the client was there.
 func (l *attempt) passwordChange(ctx context.Context, v mfa.Verdict) mfa.Verdict {
 	due := l.MustChangePassword()
 	if !due && !l.ownWish {
@@ -43,8 +43,8 @@ func (l *attempt) passwordChange(ctx context.Context, v mfa.Verdict) mfa.Verdict
 	} else {
 		l.Say(ctx, mfa.Info, textChangeNow)
 	}
-	if !due || ctx.Err() != nil {
-		return v
+	if !due || ctx.Err() != nil || l.Origin.UID != 0 {
+		return v // a program of the user's own may do nothing with it
 	}
 	err := l.Account.Update(context.WithoutCancel(ctx), func(st *mfa.State) error {
 		st.MustChangePassword = false

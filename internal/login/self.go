@@ -2,6 +2,8 @@ package login
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 
 	"mfa/internal/challenge"
@@ -48,14 +50,57 @@ func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verd
 	return mfa.Verdict{Outcome: mfa.Accepted, Reason: "has none"}, nil
 }
 
-// Offer is what the user may set up themselves. Its error is a look-up that
-// failed.
+// ErrOnlyAdministrators means that the user has no second factor, and may not set up the
+// first one themselves.
+var ErrOnlyAdministrators = errors.New("only administrators set up a first second factor")
+
+// Offer is what the user may set up themselves, who has proven what they have. Its error
+// wraps ErrOnlyAdministrators, or is a look-up that failed.
 func (e *Engine) Offer(ctx context.Context, c *challenge.Conversation) (mfa.EnrollOffer, error) {
 	l, err := e.own(ctx, c)
 	if err != nil {
 		return mfa.EnrollOffer{}, err
 	}
+	en, err := l.enrollment(ctx)
+	if err != nil {
+		return mfa.EnrollOffer{}, err
+	}
+	if len(usable(en, allMethods)) == 0 {
+		only, err := l.onlyAdministrators(ctx)
+		if err != nil {
+			return mfa.EnrollOffer{}, err
+		}
+		if only {
+			return mfa.EnrollOffer{}, ErrOnlyAdministrators
+		}
+	}
 	return l.offer(), nil
+}
+
+// onlyAdministrators says whether only they set up the first factor of this user: policy
+// keeps them out of some login until it is there, and leads them to one at none. Code
+// that runs as the user has proven nothing, and must not be led there either.
+func (l *attempt) onlyAdministrators(ctx context.Context) (only bool, err error) {
+	for i, r := range append(slices.Clone(l.cfg.Policy.Rules), Rule{}) {
+		whoever := Rule{Users: r.Users, Groups: r.Groups}
+		if m, err := l.mismatch(ctx, whoever, r.Label(i)); err != nil {
+			return false, fmt.Errorf("match rule %q: %w", r.Label(i), err)
+		} else if m != "" {
+			continue
+		}
+		p := policy{PolicyConfig: l.cfg.Policy}
+		p.apply(r)
+		switch asks := p.Mode == ModeRequired || p.Mode == ModeOptional && p.OptOut; {
+		case asks && p.EnrollAtLogin:
+			return false, nil
+		case p.Mode == ModeRequired:
+			only = true
+		}
+		if r.Users, r.Groups = nil, nil; r.MatchesAll() {
+			break // no login of theirs comes to the rules after it
+		}
+	}
+	return only, nil
 }
 
 // MayOptOut says whether the user may choose to have no second factor. Its error
@@ -64,6 +109,9 @@ func (e *Engine) MayOptOut(ctx context.Context, c *challenge.Conversation) (bool
 	l, err := e.own(ctx, c)
 	return err == nil && l.policy.Mode == ModeOptional && l.policy.OptOut, err
 }
+
+// canSetUp says whether there is anything that the user may set up themselves.
+func (l *attempt) canSetUp() bool { return len(l.offer().Choices()) > 0 }
 
 func (l *attempt) offer() mfa.EnrollOffer {
 	methods := slices.Clone(l.policy.Methods)

@@ -377,6 +377,17 @@ type EnrollOffer struct {
 	SelfContacts bool          // to say themselves where codes go
 }
 
+// Choices returns the methods that the user can set up by themselves.
+func (o EnrollOffer) Choices() []Method {
+	var ms []Method
+	for _, m := range o.Methods {
+		if m == TOTP || (m == Email || m == SMS) && o.SelfContacts {
+			ms = append(ms, m)
+		}
+	}
+	return ms
+}
+
 // An Enrolling is a method that a user has begun to set up. It is no part of the
 // enrollment before it is confirmed, and survives a dropped connection. It belongs to
 // the origin that began it: there is one of a user at a time, and the next one voids it.

@@ -10,6 +10,7 @@ import (
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/enroll"
+	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/nss"
 	"mfa/internal/wire"
@@ -164,6 +165,9 @@ func (s *Control) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 	switch verb {
 	case SelfEnroll:
 		offer, err := engine.Offer(ctx, c)
+		if errors.Is(err, login.ErrOnlyAdministrators) {
+			return refuse("Only an administrator can set up your first second factor. Ask yours to enroll you.")
+		}
 		if err != nil {
 			return c.Failed(ctx, err)
 		}

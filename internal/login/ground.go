@@ -1,0 +1,68 @@
+package login
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"mfa/internal/challenge"
+	"mfa/internal/store"
+)
+
+// A configuration counts from its reload on, also for conversations under way: whatever
+// lets somebody in or changes an enrollment looks before whether they would be asked the
+// same by the Engine of now. If not, the conversation begins again, with that one.
+
+// current returns the Engine of the configuration that counts now.
+func (e *Engine) current() *Engine {
+	if e.deps.Current != nil {
+		if now := e.deps.Current(); now != nil {
+			return now
+		}
+	}
+	return e
+}
+
+// stand has the conversation look at the rules, and whose name it is.
+func (l *attempt) stand() {
+	l.Stand(challenge.Ground{Rules: l.sameRules, Account: func(ctx context.Context) error { return l.current().same(ctx, l.Account) }})
+}
+
+// same returns nil if acct is whom its name means now, if only nobody.
+func (e *Engine) same(ctx context.Context, acct *store.Account) error {
+	now, err := e.account(ctx, acct.ID.Name)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look up the account once more: %w", err)
+	case now.ID != acct.ID || now.IsNobody() != acct.IsNobody():
+		return fmt.Errorf("%w: %q", challenge.ErrAccount, acct.ID.Name)
+	}
+	return nil
+}
+
+// sameRules returns challenge.ErrRules if the policy that counts now is not for this
+// user and origin what the attempt goes by.
+func (l *attempt) sameRules(ctx context.Context) error {
+	now := l.current()
+	if now == l.Engine {
+		return nil
+	}
+	next := now.attempt(l.Conversation, l.factors)
+	if err := next.findPolicy(ctx); err != nil {
+		return fmt.Errorf("match the new rules: %w", err)
+	}
+	if !reflect.DeepEqual(next.terms(), l.terms()) {
+		return challenge.ErrRules
+	}
+	return nil
+}
+
+// terms are what of the configuration decides about letting in and setting up.
+func (l *attempt) terms() any {
+	p := l.policy.PolicyConfig
+	p.Rules, p.ReenrollAfterOff = nil, false
+	return struct {
+		PolicyConfig
+		generation int
+	}{p, l.cfg.Generation}
+}
