@@ -4,9 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 
 	"mfa/internal/deliver"
@@ -14,8 +13,8 @@ import (
 	"mfa/internal/mfa"
 )
 
-// maxPending bounds the codes kept of one user.
-const maxPending = 32
+// maxPending bounds the codes kept of one tally.
+const maxPending = 8
 
 // An issued code is one that the user has, or will have when it arrives.
 type issued struct {
@@ -89,7 +88,7 @@ func (c *Conversation) reserve(ctx context.Context, to Target, again bool) (limi
 	if !c.arrange(&st, to, "", again).isNew {
 		return nil, nil
 	}
-	err = c.deps.Spending.Reserve(ctx, c.Account.ID.Name, to.To, c.unprivileged || len(st.Seen) > 0 && !c.apart(&st))
+	err = c.deps.Spending.Reserve(ctx, c.Account.ID.Name, to.To, c.unprivileged || len(st.Seen) > 0 && !c.seenHere(&st))
 	if reached, ok := errors.AsType[deliver.LimitError](err); ok {
 		c.deps.Log.Warn("a text message is not sent: a limit is reached", "user", c.Account.ID.Name,
 			"to", deliver.Mask(to.To), "limit", reached.Limit, "until", reached.Until, "address", c.Origin.Address)
@@ -120,35 +119,46 @@ func (c *Conversation) arrange(st *mfa.State, to Target, code string, again bool
 	if i >= 0 {
 		end(st, i, mfa.CodeReplaced, now)
 	}
-	makeRoom(st, now)
+	p.Tally = c.tally(st)
+	makeRoom(st, p.Tally, now)
 	st.Pending = append(st.Pending, p)
-	if c.apart(st) {
-		st.PlaceSends = append(st.PlaceSends, mfa.PlaceSend{Origin: p.Origin, At: now})
-	} else {
+	if p.Tally == strange {
 		st.Sends = append(st.Sends, now)
+	} else {
+		st.PlaceSends = append(st.PlaceSends, mfa.PlaceSend{Origin: p.Tally, At: now})
 	}
 	return issued{code: p, isNew: true}
 }
 
-// apart says whether what is sent for this origin is counted by itself: it is where
-// the user was seen, or at no place, such as sudo on this machine. Somebody who has
-// the password only, and asks from elsewhere, must not use up what the user has.
-func (c *Conversation) apart(st *mfa.State) bool { return familiar(st.Seen, c.Origin) }
+// strange is the tally of all places that the user was never seen at.
+const strange = ""
 
-// familiar says whether an address is one of those seen, or no place at all.
-func familiar(seen []string, o mfa.Origin) bool {
-	place := neighbours(o)
-	return place == nowhere || slices.Contains(seen, place)
+// tally names what is counted together for this origin, in which nobody else uses up
+// what it has: what one program asks that is not root, all that is no place, one place
+// where the user was seen, or all other places.
+func (c *Conversation) tally(st *mfa.State) string {
+	switch place := neighbours(c.Origin); {
+	case c.Origin.UID != 0:
+		return "uid " + strconv.FormatUint(uint64(c.Origin.UID), 10)
+	case place == nowhere || slices.Contains(st.Seen, place):
+		return place
+	}
+	return strange
+}
+
+// seenHere says whether root asks, from a place where the user was seen.
+func (c *Conversation) seenHere(st *mfa.State) bool {
+	return c.Origin.UID == 0 && slices.Contains(st.Seen, neighbours(c.Origin))
 }
 
 // noneFor returns how long no code may be sent for this origin, 0 if one may.
 // Elsewhere than where the user was seen there is one fewer in all.
 func (c *Conversation) noneFor(st *mfa.State, now time.Time) time.Duration {
 	times, most := st.Sends, c.cfg.Code.MaxSends
-	if c.apart(st) {
+	if tally := c.tally(st); tally != strange {
 		times = nil
 		for _, s := range st.PlaceSends {
-			if s.Origin == c.Origin.String() || c.sameAsker(s.Origin) {
+			if s.Origin == tally {
 				times = append(times, s.At)
 			}
 		}
@@ -161,26 +171,17 @@ func (c *Conversation) noneFor(st *mfa.State, now time.Time) time.Duration {
 	return 0
 }
 
-// sameAsker says whether an origin is of the uid that asks here and is not root,
-// whatever it said of its service there.
-func (c *Conversation) sameAsker(origin string) bool {
-	return c.unprivileged && strings.HasSuffix(origin, fmt.Sprintf("|%d", c.Origin.UID))
-}
-
-// makeRoom ends codes until there is room for one more: the oldest first, those
-// from where the user was seen last.
-func makeRoom(st *mfa.State, now time.Time) {
-	for len(st.Pending) >= maxPending {
-		i := slices.IndexFunc(st.Pending, func(p mfa.PendingCode) bool { return !familiar(st.Seen, mfa.Origin{Address: addressOf(p.Origin)}) })
-		end(st, max(0, i), mfa.CodeReplaced, now)
+// makeRoom ends codes of the tally, the oldest first, until there is room for one more.
+func makeRoom(st *mfa.State, tally string, now time.Time) {
+	var of []int
+	for i, p := range st.Pending {
+		if p.Tally == tally {
+			of = append(of, i)
+		}
 	}
-}
-
-// addressOf returns the address of what mfa.Origin.String wrote.
-func addressOf(origin string) string {
-	_, rest, _ := strings.Cut(origin, "|")
-	address, _, _ := strings.Cut(rest, "|")
-	return address
+	for n := len(of) - maxPending; n >= 0; n-- {
+		end(st, of[n], mfa.CodeReplaced, now) // the older ones stay where they are
+	}
 }
 
 // sweep forgets what is too old to matter.

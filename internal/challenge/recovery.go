@@ -166,7 +166,7 @@ func (c *Conversation) Recoverable(st mfa.State) bool {
 // recoveryTries returns after how many wrong recovery codes none counts any more.
 // Strangers, who are asked for it too, cannot use up those of the user.
 func (c *Conversation) recoveryTries(st mfa.State) int {
-	if c.apart(&st) || len(st.Seen) == 0 {
+	if c.seenHere(&st) || len(st.Seen) == 0 {
 		return maxRecoveryTries
 	}
 	return maxRecoveryTries - homeTries

@@ -292,8 +292,8 @@ type State struct {
 	Failures    []time.Time   `json:"failures,omitempty"`     // oldest first, within the lockout window
 	LockedUntil *time.Time    `json:"locked_until,omitempty"` // nil: not locked
 	LockedHard  bool          `json:"locked_hard,omitempty"`  // locked until an administrator unlocks
-	Sends       []time.Time   `json:"sends,omitempty"`        // codes sent within the send window, oldest first; PlaceSends apart
-	PlaceSends  []PlaceSend   `json:"place_sends,omitempty"`  // the same, asked from where strangers cannot ask; see there
+	Sends       []time.Time   `json:"sends,omitempty"`        // codes sent within the send window, asked from where the user was never seen; oldest first
+	PlaceSends  []PlaceSend   `json:"place_sends,omitempty"`  // the same, asked from elsewhere; see there
 	Pending     []PendingCode `json:"pending,omitempty"`      // codes sent and not yet used, one an origin
 	Ended       []EndedCode   `json:"ended,omitempty"`        // codes sent that are good no more, oldest first
 	TOTPStep    int64         `json:"totp_step,omitempty"`    // step of the newest code accepted
@@ -346,11 +346,11 @@ type Recovery struct {
 	Tries   int       `json:"tries,omitempty"` // wrong ones so far
 }
 
-// A PlaceSend is one code sent for an origin at a place that the user was seen at,
-// or at no place. Such origins are counted each by itself, so that nobody who asks
-// from elsewhere uses up what they have.
+// A PlaceSend is one code that was sent. They are counted by where they are asked for:
+// each place that the user was seen at by itself, all that is no place together, and
+// what each program asks that is not root. Nobody uses up what another has.
 type PlaceSend struct {
-	Origin string    `json:"origin"`
+	Origin string    `json:"origin"` // names the tally
 	At     time.Time `json:"at"`
 }
 
@@ -426,7 +426,8 @@ type PendingCode struct {
 	Digits  int       `json:"digits,omitempty"` // its length; 0: not written down
 	Tries   int       `json:"tries,omitempty"`  // wrong answers to it while it is to confirm an address
 
-	Answered bool `json:"answered,omitempty"` // some code was typed for it, right or not: there is somebody
+	Answered bool   `json:"answered,omitempty"` // some code was typed for it, right or not: there is somebody
+	Tally    string `json:"tally,omitempty"`    // in which it was counted; empty: that of places where the user was never seen
 }
 
 // A CodeEnd is why a code that was sent is good no more.
