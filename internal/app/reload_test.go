@@ -13,8 +13,8 @@ import (
 	"mfa/internal/wire"
 )
 
-// A login that began before a reload goes on as it began, and can still have its
-// mail sent; it goes the new way.
+// A login that began before a reload goes on, and can still have its mail sent, which
+// goes the new way; but it goes by the new policy.
 func TestReloadKeepsRunningLogins(t *testing.T) {
 	dir := shortDir(t)
 	r := run(t, goodConfig(dir))
@@ -31,9 +31,9 @@ func TestReloadKeepsRunningLogins(t *testing.T) {
 	m.answer("r")
 	m.expect(wire.Prompt, "A new code was sent")
 	m.answer(code(t, next.Email.Outbox.Path, 1))
-	m.expect(wire.Done, "s")
+	m.expect(wire.Done, "x")
 
-	r.dial().expect(wire.Done, "x") // the next is under the new policy
+	r.dial().expect(wire.Done, "x") // so does the next
 }
 
 // Many reloads while a mail waits for its relay: it is sent once there is a way.
