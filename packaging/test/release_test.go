@@ -51,7 +51,7 @@ func nfpm(t *testing.T) string {
 func TestBuiltOnTheOtherDebian(t *testing.T) {
 	release, there := otherDebian(t)
 	deb, tree := dist(t, "amd64.deb"), sources(t)
-	// What was fetched for the foreign architecture is kept between runs.
+	// Libraries fetched for the foreign architecture are kept between runs.
 	kept := filepath.Join(cache, "build-"+release)
 	if err := os.MkdirAll(kept, 0o755); err != nil {
 		t.Fatal(err)
