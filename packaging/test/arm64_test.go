@@ -90,8 +90,10 @@ func foreignLibrariesOfTheOther(t *testing.T) string {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	say(t, 10*time.Minute, "./within.sh", append([]string{there, scripts, cache, "--",
-		scripts + "/sysroot.sh", "arm64", base}, foreign...)...)
+	say(t, 10*time.Minute, "./within.sh", append([]string{
+		there, scripts, cache, "--",
+		scripts + "/sysroot.sh", "arm64", base,
+	}, foreign...)...)
 	return base
 }
 
