@@ -46,7 +46,7 @@ func TestLostStateIsNotBegunInSilence(t *testing.T) {
 	if err != nil {
 		t.Fatalf("mfad --new-state: %v\n%s", err, out)
 	}
-	expectSaid(t, string(out), "state.db.until-", "count as used", "systemctl start mfad")
+	expectSaid(t, string(out), "state.db.until-", "count as used", "systemctl reset-failed mfad.socket mfad.service; systemctl start mfad.socket mfad.service")
 	s.startDaemon()
 	awaitText(t, s.log, 0, "begins anew")
 	c = s.begin(alice)

@@ -9,6 +9,7 @@ import (
 
 	"mfa/internal/app"
 	"mfa/internal/config"
+	"mfa/internal/doctor"
 )
 
 // beginAnew is mfad --new-state. Where the key is lost too it asks before it makes
@@ -33,7 +34,7 @@ func beginAnew(cfg config.Config, stdin io.Reader, stdout, stderr io.Writer) int
 	}
 	fmt.Fprint(stdout, "The next start of mfad begins anew. Codes of apps up to then count as used, and backup codes until\n"+
 		"they are made anew; codes that were sent are void, and so are remembered logins. Who was locked, and which\n"+
-		"methods were disabled, is not known any more: lock again whom you had locked. Now: systemctl start mfad\n")
+		"methods were disabled, is not known any more: lock again whom you had locked.\nNow: "+doctor.StartAgain+"\n")
 	return 0
 }
 

@@ -38,7 +38,7 @@ compile() {
 	local arch=$1 to=$work/$1 cc sys= flags=
 	cc=$(triplet "$arch")-gcc
 	if foreign "$arch"; then
-		sys=$root/build/sysroot-$arch
+		sys=${SYSROOTS:-$root/build}/sysroot-$arch
 		packaging/sysroot.sh "$arch" "$sys" libpam0g libpam0g-dev libaudit1 libcap-ng0
 		flags="-L$sys/usr/lib/$(triplet "$arch") -Wl,-rpath-link,$sys/usr/lib/$(triplet "$arch")"
 	fi

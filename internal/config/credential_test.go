@@ -35,6 +35,16 @@ func TestCredentials(t *testing.T) {
 	if left := c.Credentials(); len(left) > 0 {
 		t.Errorf("%v are left", left)
 	}
+	// doctor looks from outside, and sees no difference.
+	inside := c.Fixed()
+	t.Setenv("CREDENTIALS_DIRECTORY", "")
+	outside, err := Load(write(t, withCredentials, 0o644))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if differ := NeedRestart(inside, outside.Fixed()); len(differ) > 0 {
+		t.Errorf("%v seem to need a restart", differ)
+	}
 }
 
 // Elsewhere the file is still good, and tells which secrets were not seen.

@@ -2,18 +2,27 @@ package config
 
 import (
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Fixed returns the keys that only a restart of the daemon changes, with their
-// values as text.
+// values as text. A credential of systemd's goes by its name, as outside the service.
 func (c Config) Fixed() map[string]string {
 	fixed := map[string]string{}
 	for table, value := range map[string]any{
 		"server": c.Server, "store": c.Store, "secrets": c.Secrets, "audit": c.Audit, "metrics": c.Metrics,
 	} {
 		flatten(fixed, table, reflect.ValueOf(value))
+	}
+	if dir := os.Getenv(credentials); dir != "" {
+		for key, value := range fixed {
+			if name, is := strings.CutPrefix(value, dir+"/"); is {
+				fixed[key] = credential + name
+			}
+		}
 	}
 	return fixed
 }

@@ -70,6 +70,10 @@ func (e *exam) config() {
 	_ = email.Close()
 }
 
+// StartAgain is how an administrator starts a daemon that did not start: what systemd
+// remembers of failures would refuse a plain start (systemd.unit(5), StartLimitBurst=).
+const StartAgain = "systemctl reset-failed mfad.socket mfad.service; systemctl start mfad.socket mfad.service"
+
 // daemon asks mfad how it is.
 func (e *exam) daemon(ctx context.Context) {
 	if !e.live() {
@@ -80,7 +84,7 @@ func (e *exam) daemon(ctx context.Context) {
 		e.add(Finding{
 			Error, "daemon", "mfad", fmt.Sprintf("does not answer: %v", err),
 			"Every login that needs a second factor is refused.",
-			"mfad --check; systemctl reset-failed mfad.socket mfad.service; systemctl start mfad.socket mfad.service; journalctl -u mfad",
+			"mfad --check; " + StartAgain + "; journalctl -u mfad",
 		})
 		return
 	}

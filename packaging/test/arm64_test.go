@@ -23,9 +23,20 @@ const qemu = "/usr/bin/qemu-aarch64-static"
 const patience = 2 * time.Minute
 
 // TestARM64 holds a login with the module, the daemon and mfactl of the arm64
-// package: pamtester loads the module, and types the code that the daemon mailed.
+// package, with the libraries of both Debians: pamtester loads the module, and types
+// the code that the daemon mailed.
 func TestARM64(t *testing.T) {
-	here := foreignRoot(t)
+	asRoot(t)
+	_, err := os.Stat(qemu)
+	need(t, "qemu-user-static", err == nil)
+	for name, libraries := range map[string]func(*testing.T) string{
+		"this Debian": foreignLibraries, "the other Debian": foreignLibrariesOfTheOther,
+	} {
+		t.Run(name, func(t *testing.T) { foreignLogin(t, foreignRoot(t, libraries(t))) })
+	}
+}
+
+func foreignLogin(t *testing.T, here string) {
 	daemon := begin(t, here, "/usr/sbin/mfad")
 	daemon.expect(t, "ready")
 	run := func(args ...string) string {
@@ -56,19 +67,40 @@ func TestARM64(t *testing.T) {
 	}
 }
 
-// foreignRoot returns a root of the other architecture with its package unpacked.
-func foreignRoot(t *testing.T) string {
+// foreign are the packages that a login of the other architecture needs.
+var foreign = []string{"libc6", "libgcc-s1", "libpam0g", "libpam-modules", "libaudit1", "libcap-ng0", "pamtester"}
+
+// foreignLibraries returns a folder of those packages, of this machine's release.
+func foreignLibraries(t *testing.T) string {
 	t.Helper()
-	asRoot(t)
-	_, err := os.Stat(qemu)
-	need(t, "qemu-user-static", err == nil)
 	base := filepath.Join(cache, "arm64")
-	said, err := attempt(t, 10*time.Minute, root+"/packaging/sysroot.sh", "arm64", base, "libc6", "libgcc-s1",
-		"libpam0g", "libpam-modules", "libaudit1", "libcap-ng0", "pamtester")
+	said, err := attempt(t, 10*time.Minute, root+"/packaging/sysroot.sh", append([]string{"arm64", base}, foreign...)...)
 	if err != nil {
 		t.Log(said)
 	}
 	need(t, "Debian's packages for arm64 (sysroot.sh)", err == nil)
+	return base
+}
+
+// foreignLibrariesOfTheOther returns them of the release that this machine has not.
+func foreignLibrariesOfTheOther(t *testing.T) string {
+	t.Helper()
+	release, there := otherDebian(t)
+	base, scripts := filepath.Join(cache, "arm64-"+release), absolute(t, root+"/packaging")
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	say(t, 10*time.Minute, "./within.sh", append([]string{
+		there, scripts, cache, "--",
+		scripts + "/sysroot.sh", "arm64", base,
+	}, foreign...)...)
+	return base
+}
+
+// foreignRoot returns a root of the other architecture with these libraries and its
+// package unpacked.
+func foreignRoot(t *testing.T, base string) string {
+	t.Helper()
 	here := t.TempDir()
 	say(t, time.Minute, "cp", "-a", base+"/.", here)
 	say(t, time.Minute, "dpkg-deb", "-x", dist(t, "arm64.deb"), here)

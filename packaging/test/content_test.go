@@ -195,20 +195,10 @@ func expectBill(t *testing.T, bill, deb string) {
 // TestReproducible builds the same sources in another folder and gets the same
 // bytes, of every file.
 func TestReproducible(t *testing.T) {
-	there := filepath.Join(t.TempDir(), "elsewhere")
-	deb := dist(t, "amd64.deb")
-	say(t, time.Minute, "sh", "-c", `mkdir "$1" && cd "$2" && git ls-files -z | tar -c --null -T - | tar -x -C "$1"`, "sh", there, root)
-	nfpm, err := filepath.Glob(root + "/build/tools/nfpm-*")
-	if err != nil || len(nfpm) != 1 {
-		t.Fatalf("nfpm: %v, %v", nfpm, err)
-	}
-	tool, err := filepath.Abs(nfpm[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	there, deb := sources(t), dist(t, "amd64.deb")
 	cmd := exec.Command(there+"/packaging/build.sh", there+"/dist")
 	cmd.Dir = "/"
-	cmd.Env = append(os.Environ(), "NFPM="+tool, "VERSION="+version(t, deb), "SOURCE_DATE_EPOCH="+epoch(t, deb))
+	cmd.Env = append(os.Environ(), "NFPM="+nfpm(t), "VERSION="+version(t, deb), "SOURCE_DATE_EPOCH="+epoch(t, deb))
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}

@@ -38,7 +38,13 @@ func dist(t *testing.T, suffix string) string {
 		t.Fatal(err)
 	}
 	need(t, "make packages: one dist/*"+suffix, len(found) == 1)
-	path, err := filepath.Abs(found[0])
+	return absolute(t, found[0])
+}
+
+// absolute returns the path from the root on.
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(path)
 	if err != nil {
 		t.Fatal(err)
 	}

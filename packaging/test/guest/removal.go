@@ -28,6 +28,9 @@ func remove(m *memory) {
 	}
 	run("pam-auth-update", "--package", "--enable", "mfa")
 	contains(read("/etc/pam.d/common-auth"), "pam_mfa.so")
+	if _, err := os.Stat("/var/backups/mfa/sshd/manifest.json"); err != nil {
+		failf("setup kept nothing of what it replaced: %v", err)
+	}
 	run("dpkg", "-r", "mfa")
 	same(m.Logins, hashes("/etc/pam.d", "/etc/pam.conf", "/etc/ssh", "/etc/nsswitch.conf", "/etc/security", "/usr/share/pam-configs"), `^$`)
 	check(byPassword("alice"))
@@ -47,12 +50,17 @@ func purge(m *memory) {
 	check(os.RemoveAll("/etc/systemd/system/mfad.service.d")) // the administrator's own
 	run("dpkg", "-P", "mfa")
 	same(m.Before, hashes("/etc", "/usr", "/var/lib", "/var/log", "/opt", "/srv", "/root"), noise)
+	for _, path := range []string{"/etc/mfa", "/var/lib/mfa", "/var/log/mfa", "/var/backups/mfa", "/run/mfa"} {
+		if _, err := os.Lstat(path); err == nil {
+			failf("left: %s", path)
+		}
+	}
 	for _, kind := range []string{"passwd", "group"} {
 		if said, err := attempt("getent", kind, "mfa"); err == nil {
 			failf("left: %s", said)
 		}
 	}
-	if said := run("find", "/etc", "/usr", "/var/log", "/run", "-xdev", "-iname", "*mfa*", "-not", "-path", "/run/systemd/*"); said != "" {
+	if said := run("find", "/etc", "/usr", "/var", "/run", "/root", "/home", "-xdev", "-iname", "*mfa*", "-not", "-path", "/run/systemd/*"); said != "" {
 		failf("left:\n%s", said)
 	}
 	check(byPassword("alice"))

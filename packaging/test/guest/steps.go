@@ -95,7 +95,7 @@ func merged(a, b map[string]string) map[string]string {
 }
 
 func install(m *memory) {
-	run("dpkg", "-i", home+"old.deb")
+	expectNextStep(run("dpkg", "-i", home+"old.deb"))
 	same(m.Logins, hashes("/etc/pam.d", "/etc/pam.conf", "/etc/ssh", "/etc/nsswitch.conf", "/etc/security", "/usr/share/pam-configs"),
 		`^/usr/share/pam-configs/mfa$`)
 	check(byPassword("alice"))
@@ -105,6 +105,16 @@ func install(m *memory) {
 	}
 	contains(run("mfad", "--check"), "good")
 	contains(run("mfactl", "status"), oldVersion())
+}
+
+// expectNextStep wants the package to say what comes next, in commands that there are.
+func expectNextStep(said string) {
+	contains(said, "no login has changed")
+	contains(said, toml)
+	for _, verb := range []string{"send-test", "enroll", "setup", "doctor"} {
+		contains(said, "mfactl "+verb)
+		run("mfactl", verb, "--help")
+	}
 }
 
 func oldVersion() string { return strings.TrimSpace(read(home + "old.version")) }
@@ -138,7 +148,7 @@ func daemonPID() string {
 // switchOn is what the administrator types: a setup that nobody proves takes itself
 // back, and one that is proven stays.
 func switchOn(m *memory) {
-	write("/etc/mfa/mfa.toml", config)
+	write(toml, config)
 	contains(run("mfad", "--check"), "good")
 	run("systemctl", "restart", "mfad.service")
 	run("mfactl", "enroll", "alice", "--no-message", "--email", "alice@example.com")
@@ -237,11 +247,14 @@ func (m *memory) code() string {
 	return m.codeAt(m.Step)
 }
 
-func (m *memory) codeAt(step int64) string {
+func (m *memory) codeAt(step int64) string { return m.codeOf(period, step) }
+
+// codeOf returns a code of bob's app as if its period were so many seconds.
+func (m *memory) codeOf(seconds uint, step int64) string {
 	key, err := otp.NewKeyFromURL(m.App)
 	check(err)
-	code, err := totp.GenerateCodeCustom(key.Secret(), time.Unix(step*period, 0), totp.ValidateOpts{
-		Period: uint(key.Period()), Digits: key.Digits(), Algorithm: key.Algorithm(),
+	code, err := totp.GenerateCodeCustom(key.Secret(), time.Unix(step*int64(seconds), 0), totp.ValidateOpts{
+		Period: seconds, Digits: key.Digits(), Algorithm: key.Algorithm(),
 	})
 	check(err)
 	return code
@@ -292,7 +305,7 @@ func keyAsCredential(*memory) {
 	run("mv", "/var/lib/mfa/key", "/root/key")
 	check(os.MkdirAll("/etc/systemd/system/mfad.service.d", 0o755))
 	write("/etc/systemd/system/mfad.service.d/key.conf", "[Service]\nLoadCredentialEncrypted=key:/etc/mfa/key.cred\n")
-	write("/etc/mfa/mfa.toml", "secrets.key_file = \"credential:key\"\n"+config)
+	write(toml, "secrets.key_file = \"credential:key\"\n"+config)
 	run("systemctl", "daemon-reload")
 	said := run("mfad", "--check")
 	contains(said, "good")
@@ -401,7 +414,7 @@ func upgrade(*memory) {
 		failf("not restarted:\n%s", said)
 	}
 	contains(run("mfactl", "status"), newVersion())
-	contains(read("/etc/mfa/mfa.toml"), "credential:key") // the administrator's stays
+	contains(read(toml), "credential:key") // the administrator's stays
 
 	run("dpkg", "-i", home+"old.deb") // back to the version before
 	contains(run("mfactl", "status"), oldVersion())
@@ -411,15 +424,15 @@ func upgrade(*memory) {
 
 // upgradeWithBadConfig sees the daemon that runs go on when a new one would not start.
 func upgradeWithBadConfig(*memory) {
-	good := read("/etc/mfa/mfa.toml")
-	write("/etc/mfa/mfa.toml", "nonsense = true\n"+good)
+	good := read(toml)
+	write(toml, "nonsense = true\n"+good)
 	pid := daemonPID()
 	contains(run("dpkg", "-i", home+"new.deb"), "the new mfad refuses the configuration")
 	if daemonPID() != pid {
 		failf("restarted into a configuration that is refused")
 	}
 	check(loginByEmail("alice"))
-	write("/etc/mfa/mfa.toml", good)
+	write(toml, good)
 }
 
 func afterReboot(m *memory) {
