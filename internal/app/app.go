@@ -364,8 +364,8 @@ func mailDomain(from, host string) string {
 }
 
 // Reload takes a new configuration. Its policy counts for logins under way, too; the
-// rest of it for those that begin from now on. What only a restart can change is kept, and said in the log. If it returns an
-// error nothing has changed.
+// rest of it for those that begin from now on. Keys that only a restart can change stay,
+// and are named in the log. If it returns an error nothing has changed.
 func (a *App) Reload(cfg config.Config) error {
 	_, err := a.reloadAndTell(cfg)
 	return err
