@@ -22,8 +22,8 @@ func statusCommand(c *client) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say whether mfad runs and is well",
-		Long: "Say whether mfad runs and is well. Where it does not answer, and root asks, what keeps\n" +
-			"it from starting is said too.",
+		Long: "Say whether mfad runs and is well. Where it does not answer, and root asks, what\n" +
+			"keeps it from starting is said too.",
 		Example: "  mfactl status\n  mfactl status --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
