@@ -164,8 +164,6 @@ func TestBeginningOfAProgramIsNotShownAtALogin(t *testing.T) {
 // begin it.
 func TestBeginningGoesOnAndCanBeRefused(t *testing.T) {
 	s, clock := inProcess(t)
-	s.comeFrom(home, next)
-	s.sshd()
 	alice := newAccount(t, "alice")
 	c := s.begin(alice)
 	c.pick(t, offerApp, "")

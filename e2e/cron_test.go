@@ -35,6 +35,11 @@ func spool(t *testing.T) {
 		ok(t, os.Mkdir(filepath.Join(dir, name), 0o700))
 		ok(t, os.Chown(filepath.Join(dir, name), uid, gid))
 		ok(t, os.Chmod(filepath.Join(dir, name), owner.mode.Perm()|os.ModeSticky))
+		if name == "atjobs" { // at wants the file of its last number, which its package makes
+			seq := filepath.Join(dir, name, ".SEQ")
+			ok(t, os.WriteFile(seq, []byte("0\n"), 0o600))
+			ok(t, os.Chown(seq, uid, gid))
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 )
 
@@ -31,32 +30,5 @@ func TestOwnAddressIsNoPlace(t *testing.T) {
 				t.Errorf("remembered: %v", all)
 			}
 		})
-	}
-}
-
-// From where others come too, nobody goes on with what was begun: a local process with
-// the password begins at 127.0.0.1, and the user comes through a jump host.
-func TestBeginningAtNoPlaceIsNotShared(t *testing.T) {
-	s, _ := inProcess(t)
-	alice := newAccount(t, "alice")
-	thief := s.begin(alice)
-	thief.pick(t, offerApp, "")
-	stolen := thief.scan(t)
-	thief.close()
-	c := s.begin(alice)
-	c.pick(t, offerApp, "")
-	if p := c.scan(t); p.secret == stolen.secret {
-		t.Error("the key that somebody else has read is shown to the user")
-	}
-
-	c = s.begin(alice)
-	c.pick(t, offerEmail, "")
-	c.expect(t, emailPrompt)
-	c.send(thiefMail.email)
-	c.expect(t, codePrompt(thiefMail))
-	c.close()
-	c = s.begin(alice)
-	if menu := c.expect(t, choicePrompt); strings.Contains(menu, "t***f") {
-		t.Errorf("the address that somebody else typed goes on: %q", menu)
 	}
 }

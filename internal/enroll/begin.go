@@ -3,6 +3,7 @@ package enroll
 import (
 	"context"
 	"crypto/rand"
+	"net/netip"
 	"time"
 
 	"mfa/internal/audit"
@@ -14,11 +15,12 @@ import (
 const resumeWithin = time.Hour
 
 // resumes says whether a login from o can be the next of one that was cut off: it comes
-// from a place. From where others come too, the key that it began would be shown to
-// them; and a program that a user runs says what it likes.
+// over a network, by an address, if only that of a jump host or a tunnel: whoever comes
+// there is told that something was begun, and can begin anew. Whoever else is at "local"
+// or behind a host name is not known, and a program that a user runs says what it likes.
 func resumes(o mfa.Origin) bool {
-	_, place := o.Place()
-	return place && o.UID == 0
+	a, err := netip.ParseAddr(o.Address)
+	return err == nil && o.UID == 0 && (a.IsGlobalUnicast() || a.IsLoopback())
 }
 
 // begun returns what an earlier connection from here began and did not confirm; the

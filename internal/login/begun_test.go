@@ -51,7 +51,7 @@ func TestBeginningBelongsToItsOrigin(t *testing.T) {
 		"local":            {func(r *mfa.Request) { r.RHost = "" }, func(r *mfa.Request) { r.RHost = "" }, false},
 		"host name":        {func(r *mfa.Request) { r.RHost = "a.example" }, func(r *mfa.Request) { r.RHost = "a.example" }, false},
 		"link-local":       {func(r *mfa.Request) { r.RHost = "fe80::1%eth0" }, func(r *mfa.Request) { r.RHost = "fe80::1%eth1" }, false},
-		"loopback":         {func(r *mfa.Request) { r.RHost = "127.0.0.1" }, func(r *mfa.Request) { r.RHost = "127.0.0.1" }, false},
+		"loopback":         {func(r *mfa.Request) { r.RHost = "127.0.0.1" }, func(r *mfa.Request) { r.RHost = "127.0.0.1" }, true},
 		"unspecified":      {func(r *mfa.Request) { r.RHost = "0.0.0.0" }, func(r *mfa.Request) { r.RHost = "0.0.0.0" }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
