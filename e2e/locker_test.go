@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -54,14 +55,32 @@ func TestPkexecAsks(t *testing.T) {
 	alice := s.newUser("alice")
 	c := s.as(alice, "sh", "-c", "pkexec sh -c '"+greet+"'; exit $?") // pkexec wants a parent that is not process 1
 	c.expect(t, `assword: $`)
-	c.send(password)
-	c.expect(t, codePrompt(alice))
-	c.send(wrong(s.code(alice, 1)))
-	c.expect(t, `not right[^\0]*Code[^\n]*: $`)
-	c.send(s.code(alice, 1))
+	c.insist(t, password, codePrompt(alice))
+	c.insist(t, wrong(s.code(alice, 1)), `not right[^\0]*Code[^\n]*: $`)
+	c.insist(t, s.code(alice, 1), `AUTHENTICATION (COMPLETE|FAILED)`)
 	_, _, err := c.finish()
 	ok(t, err)
 	if events := s.events(alice, eventLogin); len(events) != 1 || events[0]["outcome"] != mfa.Accepted.String() || events[0]["service"] != "polkit-1" {
 		t.Errorf("the audit file says %v", events)
 	}
+}
+
+// insist types a line until what it leads to is there: pkexec throws away what was typed
+// before it reads (TCSAFLUSH of termios(3)), and nothing shows when it does.
+func (c *terminal) insist(t *testing.T, line, pattern string) {
+	t.Helper()
+	c.send(line)
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		for {
+			select {
+			case <-ended:
+				return
+			case <-time.After(2 * time.Second):
+				c.send(line)
+			}
+		}
+	}()
+	c.expect(t, pattern)
 }

@@ -53,9 +53,9 @@ func typed(answer string, shaped func(string) (string, bool)) (code string, ok b
 	return code, true
 }
 
-// announced matches a text that says it holds a code: by that word, as the last line of
+// announced matches a text that says it holds a code: by a word for it, as the last line of
 // a text message ("@host #123456"), or as a line of a list of backup codes ("3. ...").
-var announced = regexp.MustCompile(`(?i)\bcode\b|@\S+ +#|^ *[0-9]{1,2}[.)] `)
+var announced = regexp.MustCompile(`(?i)\b(?:(?:pass)?code|otp|token)\b|@\S+ +#|^ *[0-9]{1,2}[.)] `)
 
 // pasteMarks are what a terminal puts around pasted text (bracketed paste of
 // xterm), with or without the control bytes at their head: those may be gone.

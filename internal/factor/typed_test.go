@@ -57,6 +57,8 @@ var pasted = map[string]string{
 	"the whole prompt":        "Code (r = resend, m = other method): 123456",
 	"a sentence":              "123456 is your code for testhost.",
 	"a sentence to the end":   "Your code for testhost is 123456.",
+	"another word for it":     "Your passcode is 123456",
+	"of a token":              "Token: 123456",
 	"the end of a text":       "@login.example.com #123456",
 	"label and groups":        "Code: 123 456",
 	"bracketed paste":         "\x1b[200~123456\x1b[201~",
