@@ -12,7 +12,8 @@ import (
 // installed is what "make install" brings, below PREFIX and beside it.
 var installed = []string{
 	"PREFIX/sbin/mfad", "PREFIX/bin/mfactl",
-	"PREFIX/share/man/man1/mfactl.1", "PREFIX/share/man/man5/mfa.toml.5", "PREFIX/share/man/man8/mfad.8", "PREFIX/share/man/man8/pam_mfa.8",
+	"PREFIX/share/man/man1/mfactl.1", "PREFIX/share/man/man5/mfa.toml.5", "PREFIX/share/man/man7/mfa-programs.7",
+	"PREFIX/share/man/man8/mfad.8", "PREFIX/share/man/man8/pam_mfa.8",
 	"PREFIX/share/bash-completion/completions/mfactl", "PREFIX/share/zsh/site-functions/_mfactl",
 	"PREFIX/share/fish/vendor_completions.d/mfactl.fish",
 	"PREFIX/lib/systemd/system/mfad.service", "PREFIX/lib/systemd/system/mfad.socket",
