@@ -363,81 +363,6 @@ func mailDomain(from, host string) string {
 	return host
 }
 
-// Reload takes a new configuration. Its policy counts for logins under way, too; the
-// rest of it for those that begin from now on. Keys that only a restart can change stay,
-// and are named in the log. If it returns an error nothing has changed.
-func (a *App) Reload(cfg config.Config) error {
-	_, err := a.reloadAndTell(cfg)
-	return err
-}
-
-// reloadAndTell is Reload, and returns whom the new policy lets in by the first factor
-// alone, if that changed.
-func (a *App) reloadAndTell(cfg config.Config) (policy string, err error) {
-	a.reload.Lock()
-	defer a.reload.Unlock()
-	prev := a.cur.Load()
-	waiting := config.NeedRestart(prev.cfg.Fixed(), cfg.Fixed())
-	for _, key := range tables(waiting) {
-		a.opts.Log.Warn("a restart is needed for a changed setting; until then the old one stands", "key", key)
-	}
-	next, err := a.build(cfg.KeepFixed(prev.cfg))
-	if err != nil {
-		a.Refused(err)
-		return "", err
-	}
-	next.waiting = waiting
-	a.take(next)
-	a.setLevel(cfg)
-	a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigLoad})
-	return a.tellOfPolicy(prev, next), nil
-}
-
-// tables returns keys with those of one large table as one.
-func tables(keys []string) []string {
-	var found []string
-	for _, key := range keys {
-		if table, _, _ := strings.Cut(key, "."); table == "server" || table == "store" {
-			key = table
-		}
-		if !slices.Contains(found, key) {
-			found = append(found, key)
-		}
-	}
-	return found
-}
-
-// LoadAndReload reads the configuration and takes it, and returns the keys that wait
-// for a restart, and whom it lets in by the first factor alone, if that changed. The
-// log says what came of it, and so does systemctl status.
-func (a *App) LoadAndReload() (out server.Reloaded, err error) {
-	if a.opts.Load == nil {
-		return out, errors.New("this daemon has no configuration that it could read again")
-	}
-	cfg, err := a.opts.Load()
-	if err != nil {
-		a.Refused(err)
-	} else {
-		out.Policy, err = a.reloadAndTell(cfg)
-	}
-	if err != nil {
-		a.opts.Log.Error("configuration refused; the old one stays in force", "error", err)
-		a.opts.Notify("STATUS=The configuration was refused, and the one before counts: " + strings.ReplaceAll(err.Error(), "\n", "; "))
-		return out, err
-	}
-	out.Restart = a.cur.Load().waiting
-	a.opts.Log.Info("configuration reloaded", "file", a.opts.File)
-	var status []string
-	if out.Policy != "" {
-		status = append(status, out.Policy)
-	}
-	if len(out.Restart) > 0 {
-		status = append(status, "Wait for a restart: "+strings.Join(out.Restart, ", "))
-	}
-	a.opts.Notify("STATUS=" + strings.Join(status, ". "))
-	return out, nil
-}
-
 // undelivered tells the administrator of a text message that was taken and did not
 // arrive.
 func (a *App) undelivered(m mfa.Message, receipt string, err error) {
@@ -463,36 +388,6 @@ func (a *App) ledger(cfg deliver.SMSConfig) *deliver.Ledger {
 		Hash:  func(number string) string { return string(a.key.MAC("ledger number", []byte(number))) },
 		Alert: func(_ string, used, max int) { a.metrics.TextAlert(used, max) },
 		Log:   a.opts.Log, Now: a.opts.Now,
-	}
-}
-
-// Refused writes down that a configuration was not taken, here or before it came
-// here.
-func (a *App) Refused(why error) {
-	a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigError, Reason: why.Error()})
-}
-
-// take makes s what counts from now on.
-func (a *App) take(s *settings) {
-	old := a.cur.Swap(s)
-	a.carrier.email.Store(s.email)
-	a.carrier.sms.Store(s.sms)
-	if old == nil {
-		return
-	}
-	a.old.Go(func() {
-		if err := old.close(); err != nil { // waits for attempts under way
-			a.opts.Log.Warn("connections of messages not closed", "error", err)
-		}
-	})
-}
-
-func (a *App) setLevel(cfg config.Config) {
-	if a.opts.Level == nil {
-		return
-	}
-	if err := a.opts.Level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
-		a.opts.Log.Error("log.level not set", "error", err) // config checked it
 	}
 }
 
