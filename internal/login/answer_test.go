@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -186,6 +187,20 @@ func TestCodesElsewhereHelpNoGuesser(t *testing.T) {
 	if n := len(d.state("alice").Failures); n != 3 {
 		t.Errorf("%d failures", n)
 	}
+}
+
+// A slip is told from a guess by four codes of other logins, the newest.
+func TestNewestCodesElsewhere(t *testing.T) {
+	d := newDesk(t, func(s *settings) { s.asking.Code.MaxSends = 1000 })
+	var codes []string
+	for i := range 5 {
+		req := request("alice")
+		req.RHost = fmt.Sprintf("192.0.2.%d", 2+i)
+		d.login(req, mfa.NoConversation, step{want: "sent", err: mfa.ErrNoConversation})
+		codes = append(codes, d.code())
+	}
+	d.login(request("alice"), mfa.WrongCode, step{"sent", say(codes[1]), nil}, step{"sent for another login", say(codes[0]), nil},
+		step{want: "not right. 2 tries", err: mfa.ErrNoConversation})
 }
 
 // After a change of code.digits the codes of before are guesses like others.

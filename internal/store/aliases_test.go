@@ -67,6 +67,14 @@ func TestAliases(t *testing.T) {
 	expect(jd, "jd.renamed")
 	now = lock.Add(time.Second)
 	expect(jd)
+	err = records.UpdateState(ctx, "jd.renamed", func(st *mfa.State) error {
+		*st = mfa.State{UID: 8005, LockedHard: true} // until unlocked
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(mfa.Identity{Name: "jd", UID: 8005}, "jd.renamed")
 	records.Locked = nil
 
 	// A lock from before is as good as a record; one that is over is not.
