@@ -20,21 +20,24 @@ var floors = [][]string{
 	{"internal/config", "internal/server"},
 	{"internal/login", "internal/enroll"},
 	{"internal/challenge", "internal/metrics"},
+	{"internal/account"},
+	{"internal/account/record"},
 	{"internal/factor", "internal/foreign", "internal/deliver", "internal/store", "internal/audit"},
 	{"internal/nss", "internal/otp", "internal/seal", "internal/wire"},
 	{"internal/mfa"},
 }
 
-// floorOf returns the floor of a folder and the room it belongs to.
+// floorOf returns the floor of a folder and the room it belongs to: the innermost one.
 func floorOf(dir string) (floor int, room string) {
+	floor = -1
 	for i, rooms := range floors {
 		for _, r := range rooms {
-			if dir == r || strings.HasPrefix(dir, r+"/") {
-				return i, r
+			if (dir == r || strings.HasPrefix(dir, r+"/")) && len(r) > len(room) {
+				floor, room = i, r
 			}
 		}
 	}
-	return -1, ""
+	return floor, room
 }
 
 func TestArrowsRunOneWay(t *testing.T) {

@@ -10,10 +10,10 @@ import (
 	"os"
 	"path/filepath"
 
+	"mfa/internal/account"
+
 	"filippo.io/age"
 	"github.com/spf13/cobra"
-
-	"mfa/internal/store"
 )
 
 func backupCommand(c *client) *cobra.Command {
@@ -128,7 +128,7 @@ func (b *backup) lines(cmd *cobra.Command, w io.Writer) error {
 }
 
 func (b *backup) count(line json.RawMessage) error {
-	var u store.Saved
+	var u account.Saved
 	if err := json.Unmarshal(line, &u); err != nil {
 		return err
 	}

@@ -16,9 +16,9 @@ import (
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
+	"mfa/internal/account"
 	"mfa/internal/enroll"
 	"mfa/internal/server"
-	"mfa/internal/store"
 )
 
 func restoreCommand(c *client) *cobra.Command {
@@ -67,7 +67,7 @@ func restoreCommand(c *client) *cobra.Command {
 // An openedBackup is a backup that was read whole.
 type openedBackup struct {
 	header enroll.BackupHeader
-	users  []store.Saved
+	users  []account.Saved
 	index  map[string]int // of users, by name
 
 	strangers []string // who have no account here, as far as they were tried
@@ -129,7 +129,7 @@ func readBackup(r io.Reader) (*openedBackup, error) {
 	}
 	for {
 		var line struct {
-			store.Saved
+			account.Saved
 			backupEnd
 		}
 		if err := dec.Decode(&line); err != nil {

@@ -25,6 +25,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/config"
@@ -75,14 +76,14 @@ type Options struct {
 type App struct {
 	opts    Options
 	store   *local.Store
-	records store.Records
-	aliases *store.Aliases
+	records account.Records
+	aliases *account.Aliases
 	key     *seal.Key
 	audit   *audit.Log
 	metrics *metrics.Metrics
 	started time.Time
 
-	strangers *store.Strangers
+	strangers *account.Strangers
 
 	pam *server.PAM
 
@@ -204,7 +205,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if opts.sweepFirst == 0 {
 		opts.sweepFirst = sweepFirst
 	}
-	a := &App{strangers: store.NewStrangers(), live: challenge.NewLive(), opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version), rotated: make(chan struct{}, 1)}
+	a := &App{strangers: account.NewStrangers(), live: challenge.NewLive(), opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version), rotated: make(chan struct{}, 1)}
 	// A message is given up while there is time left to tell so in its login.
 	sender := a.metrics.Sends(hurried{deliver.Retry(a.metrics.Attempts(a.carrier), retryBase, retryLimit)})
 	a.queue = deliver.NewQueue(sender, time.Duration(cfg.Server.LoginTimeout)*4/5)
@@ -220,7 +221,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if err = a.openStore(cfg); err != nil {
 		return nil, err
 	}
-	a.aliases = &store.Aliases{Records: a.records, Now: a.opts.Now}
+	a.aliases = &account.Aliases{Records: a.records, Now: a.opts.Now}
 	a.records.Locked = a.aliases.NoteLock
 	next, err := a.build(cfg)
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"reflect"
 	"time"
 
+	"mfa/internal/account/record"
 	"mfa/internal/config"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/nss"
-	"mfa/internal/store"
 	"mfa/internal/store/local"
 )
 
@@ -65,7 +65,7 @@ func eachEnrollment(cfg config.Config, fn func(user string, en mfa.Enrollment, e
 		var en mfa.Enrollment
 		data, err := os.ReadFile(filepath.Join(dir, entry.Name()))
 		if err == nil {
-			en, err = store.ParseEnrollment(entry.Name(), data)
+			en, err = record.DecodeEnrollment(entry.Name(), data)
 		}
 		fn(user, en, err)
 	}

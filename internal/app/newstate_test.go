@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/mfa"
-	"mfa/internal/store"
 )
 
 // A database that is lost is nothing the daemon begins anew by itself; on an
@@ -68,7 +68,7 @@ func TestNewState(t *testing.T) {
 func TestStoredTimesAreBounded(t *testing.T) {
 	r := run(t, goodConfig(shortDir(t)))
 	now := r.App.opts.Now()
-	err := store.Records{S: r.App.store}.UpdateState(t.Context(), "alice", func(st *mfa.State) error {
+	err := account.Records{S: r.App.store}.UpdateState(t.Context(), "alice", func(st *mfa.State) error {
 		until := now.Add(10 * 365 * 24 * time.Hour)
 		st.LockedUntil, st.Failures = &until, []time.Time{until}
 		return nil

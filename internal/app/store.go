@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/config"
 	"mfa/internal/mfa"
@@ -76,7 +77,7 @@ func (a *App) openStore(cfg config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	a.records = store.Records{S: a.metrics.Store(a.store), Believe: a.believe}
+	a.records = account.Records{S: a.metrics.Store(a.store), Believe: a.believe}
 	if anew, err := a.store.BeginsAnew(); err != nil {
 		return err
 	} else if anew {
@@ -84,7 +85,7 @@ func (a *App) openStore(cfg config.Config) (err error) {
 			return fmt.Errorf("begin store %q anew: %w", cfg.Store.Path, err)
 		}
 	}
-	a.records.Since, err = store.Floor(ctx, a.store)
+	a.records.Since, err = account.Floor(ctx, a.store)
 	return err
 }
 
@@ -140,7 +141,7 @@ func (a *App) beginAnew(ctx context.Context) error {
 	})
 	now := a.opts.Now()
 	if err == nil {
-		err = store.SetFloor(ctx, a.store, now)
+		err = account.SetFloor(ctx, a.store, now)
 	}
 	if err == nil {
 		err = a.store.Begun()

@@ -16,17 +16,17 @@ import (
 	"log/slog"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/deliver"
 	"mfa/internal/factor"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
-	"mfa/internal/store"
 )
 
 // Deps is what an Asker works with.
 type Deps struct {
-	Records store.Records
+	Records account.Records
 	Key     *seal.Key
 	Mail    *deliver.Queue // text messages too
 	Audit   *audit.Log
@@ -76,7 +76,7 @@ const (
 // A Conversation is one person being asked. It is used from one goroutine.
 type Conversation struct {
 	*Asker
-	Account *store.Account
+	Account *account.Account
 	Origin  mfa.Origin
 
 	// Presence is what is known of whether anybody is there to answer.
@@ -114,7 +114,7 @@ const (
 )
 
 // Converse begins a conversation over p.
-func (a *Asker) Converse(acct *store.Account, origin mfa.Origin, p mfa.Prompter) *Conversation {
+func (a *Asker) Converse(acct *account.Account, origin mfa.Origin, p mfa.Prompter) *Conversation {
 	names := []string{acct.ID.Name, origin.Service, a.cfg.Host}
 	return &Conversation{Asker: a, Account: acct, Origin: origin, p: p, names: names}
 }

@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/mfa"
-	"mfa/internal/store"
 )
 
 // Live are the conversations under way in this process, of all Askers that share it.
@@ -122,7 +122,7 @@ func (a *Asker) Hold(user string) (release func()) {
 
 // Interrupt ends the conversations of an account under way, here at once and on other
 // hosts at the next answer. Text is for the person, and why for the audit file.
-func (a *Asker) Interrupt(ctx context.Context, acct *store.Account, text, why string) error {
+func (a *Asker) Interrupt(ctx context.Context, acct *account.Account, text, why string) error {
 	defer a.Hold(acct.ID.Name)()
 	err := acct.Update(ctx, func(st *mfa.State) error {
 		st.NewEpoch(a.deps.Now())

@@ -5,15 +5,15 @@ import (
 	"errors"
 	"fmt"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/mfa"
-	"mfa/internal/store"
 )
 
 // RevokeSessions ends what is remembered of an account: the session of that ID,
 // or with "" all of them. It returns how many there were. Actor is who did it and
 // reason why, for the audit file.
-func (a *Asker) RevokeSessions(ctx context.Context, acct *store.Account, id, actor, reason string) (n int, err error) {
+func (a *Asker) RevokeSessions(ctx context.Context, acct *account.Account, id, actor, reason string) (n int, err error) {
 	err = acct.Update(ctx, func(st *mfa.State) error {
 		n = 0
 		if id == "" {

@@ -51,11 +51,11 @@ func newMachine(t *testing.T) folder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.write("var/lib/mfa/users/carol.toml", 0o600, record(1000))
+	m.write("var/lib/mfa/users/carol.toml", 0o600, recordOf(1000))
 	return m
 }
 
-func record(uid int) string {
+func recordOf(uid int) string {
 	return "version = 1\nuid = " + map[bool]string{true: "1000", false: "1001"}[uid == 1000] +
 		"\n[email]\naddress = \"carol@example.com\"\n"
 }
@@ -147,12 +147,12 @@ func TestMachine(t *testing.T) {
 		"record broken":     {func(m folder) { m.write(users+"dave.toml", 0o600, "uid = x") }, []string{"record-broken"}},
 		"record newer":      {func(m folder) { m.write(users+"dave.toml", 0o600, "version = 99\nuid = 1\n") }, []string{"record-broken"}},
 		"record a link":     {func(m folder) { _ = os.Symlink("/dev/null", m.path(users+"dave.toml")) }, []string{"record-broken"}},
-		"record writable":   {func(m folder) { m.write(users+"dave.toml", 0o666, record(1001)) }, []string{"record-mode"}},
-		"record misnamed":   {func(m folder) { m.write(users+"Dave.toml", 0o600, record(1001)) }, []string{"record-name"}},
-		"record of another": {func(m folder) { m.write(users+"carol.toml", 0o600, record(1001)) }, []string{"record-uid"}},
+		"record writable":   {func(m folder) { m.write(users+"dave.toml", 0o666, recordOf(1001)) }, []string{"record-mode"}},
+		"record misnamed":   {func(m folder) { m.write(users+"Dave.toml", 0o600, recordOf(1001)) }, []string{"record-name"}},
+		"record of another": {func(m folder) { m.write(users+"carol.toml", 0o600, recordOf(1001)) }, []string{"record-uid"}},
 		"record of an alias": {func(m folder) {
 			m.write("etc/passwd", 0o644, "root:x:0:0::/root:/bin/sh\ncarol:x:1000:1000::/home/carol:/bin/sh\ncarol.long:x:1000:1000::/home/carol:/bin/sh\n")
-			m.write(users+"carol.long.toml", 0o600, record(1000))
+			m.write(users+"carol.long.toml", 0o600, recordOf(1000))
 		}, []string{"record-alias"}},
 		"what editors leave": {func(m folder) { m.write(users+".carol.toml.swp", 0o600, "x"); m.write(users+"carol.toml~", 0o600, "x") }, nil},
 		"admin not enrolled": {func(m folder) { m.remove(users + "carol.toml") }, []string{"admin-not-enrolled"}},
@@ -170,7 +170,7 @@ func TestMachine(t *testing.T) {
 		}, nil},
 		"backup codes": {func(m folder) {
 			m.write("etc/shadow", 0o640, "")
-			m.write(users+"carol.toml", 0o600, record(1000)+"[backup]\nid = \"x\"\nsalt = \"\"\nmemory_kib = 1\ntime = 1\nthreads = 1\nhashes = []\n")
+			m.write(users+"carol.toml", 0o600, recordOf(1000)+"[backup]\nid = \"x\"\nsalt = \"\"\nmemory_kib = 1\ntime = 1\nthreads = 1\nhashes = []\n")
 		}, nil},
 		"another socket": {func(m folder) { m.write("etc/mfa/mfa.toml", 0o644, "[server]\npam_socket = \"/run/x/pam.sock\"\n") }, []string{"socket-mismatch"}},
 		"module gives up": {func(m folder) {

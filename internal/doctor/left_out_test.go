@@ -58,10 +58,10 @@ func TestLeftOut(t *testing.T) {
 			m.write(users+"carol.toml", 0o600, "version = 1\nuid = 1000\n[sms]\naddress = \"+17891234567\"\n")
 		}, []string{"method-without-provider"}},
 		"texts beside mail": {func(m folder) {
-			m.write(users+"carol.toml", 0o600, record(1000)+"[sms]\naddress = \"+17891234567\"\n")
+			m.write(users+"carol.toml", 0o600, recordOf(1000)+"[sms]\naddress = \"+17891234567\"\n")
 		}, nil},
 		"record from the future": {func(m folder) {
-			m.write(users+"carol.toml", 0o600, record(1000)+"confirmed = "+future+"\n")
+			m.write(users+"carol.toml", 0o600, recordOf(1000)+"confirmed = "+future+"\n")
 		}, []string{"record-future"}},
 		"a program that is not root": {func(m folder) {
 			m.write("etc/passwd", 0o644, "root:x:0:0::/root:/bin/sh\ncarol:x:1000:1000::/home/carol:/bin/sh\npostgres:x:110:110::/:/bin/sh\n")

@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"mfa/internal/account/record"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
-	"mfa/internal/store"
 	"mfa/internal/store/local"
 )
 
@@ -84,7 +84,7 @@ func (e *exam) record(dir string, entry fs.DirEntry, uids map[string]uint32) *Fi
 	}
 	var en mfa.Enrollment
 	if err == nil {
-		en, err = store.ParseEnrollment(place, data)
+		en, err = record.DecodeEnrollment(place, data)
 	}
 	if err != nil {
 		return &Finding{

@@ -11,12 +11,12 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 	"mfa/internal/otp"
 	"mfa/internal/seal"
-	"mfa/internal/store"
 )
 
 // BackupFormat names what Backup writes, and its version.
@@ -50,7 +50,7 @@ func (h BackupHeader) Check() error {
 // Backup calls begin with the number of users to come, then head once, then fn
 // for each user. It may run while logins go on: each user is saved as of one
 // moment. A record that cannot be read is saved as its Problem.
-func (s *Service) Backup(ctx context.Context, begin func(total int) error, head func(BackupHeader) error, fn func(store.Saved) error) error {
+func (s *Service) Backup(ctx context.Context, begin func(total int) error, head func(BackupHeader) error, fn func(account.Saved) error) error {
 	names, err := s.names(ctx)
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (s *Service) Backup(ctx context.Context, begin func(total int) error, head 
 			return ctx.Err()
 		}
 		if err != nil {
-			saved = store.Saved{User: name, Problem: err.Error()}
+			saved = account.Saved{User: name, Problem: err.Error()}
 		} else if en, st, err := saved.Parse(); err != nil {
 			saved.Problem = err.Error() // kept as it is, for whoever mends it
 		} else if en.Version == 0 && reflect.DeepEqual(st, mfa.State{UID: st.UID, Epoch: st.Epoch}) {
@@ -98,7 +98,7 @@ const (
 // under way are not brought back. With dry nothing is changed, and the result is
 // what would become of the user. Account is who has the name now, nil if nobody
 // has: an account with another uid is another person, and gets nothing.
-func (s *Service) Restore(ctx context.Context, account *mfa.Identity, head BackupHeader, saved store.Saved, dry bool, actor string) (string, error) {
+func (s *Service) Restore(ctx context.Context, account *mfa.Identity, head BackupHeader, saved account.Saved, dry bool, actor string) (string, error) {
 	key, err := seal.Parse(head.Key)
 	if err := errors.Join(head.Check(), err); err != nil {
 		return "", fmt.Errorf("%w backup: %w", ErrInvalid, err)

@@ -7,23 +7,23 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/mfa"
 	"mfa/internal/otp"
-	"mfa/internal/store"
 )
 
 // A keptBackup is one in memory.
 type keptBackup struct {
 	head  BackupHeader
-	users map[string]store.Saved
+	users map[string]account.Saved
 }
 
 func backup(t *testing.T, s *Service) keptBackup {
 	t.Helper()
-	b := keptBackup{users: map[string]store.Saved{}}
+	b := keptBackup{users: map[string]account.Saved{}}
 	err := s.Backup(t.Context(), func(int) error { return nil },
 		func(h BackupHeader) error { b.head = h; return nil },
-		func(u store.Saved) error { b.users[u.User] = u; return nil })
+		func(u account.Saved) error { b.users[u.User] = u; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,14 +168,14 @@ func TestRestoreRefuses(t *testing.T) {
 	s := service(t)
 	takeOver(t, s, google(), TakenNew, TakenNew)
 	b := backup(t, s)
-	for name, spoil := range map[string]func(h *BackupHeader, u *store.Saved, id *mfa.Identity){
-		"format":   func(h *BackupHeader, _ *store.Saved, _ *mfa.Identity) { h.Format = "tar" },
-		"version":  func(h *BackupHeader, _ *store.Saved, _ *mfa.Identity) { h.Version = 2 },
-		"key":      func(h *BackupHeader, _ *store.Saved, _ *mfa.Identity) { h.Key = "00" },
-		"record":   func(_ *BackupHeader, u *store.Saved, _ *mfa.Identity) { u.Enrollment = "version = 1" },
-		"state":    func(_ *BackupHeader, u *store.Saved, _ *mfa.Identity) { u.State = []byte(`{"later":1}`) },
-		"problem":  func(_ *BackupHeader, u *store.Saved, _ *mfa.Identity) { u.Problem = "could not be read" },
-		"identity": func(_ *BackupHeader, _ *store.Saved, id *mfa.Identity) { id.UID = 2000 },
+	for name, spoil := range map[string]func(h *BackupHeader, u *account.Saved, id *mfa.Identity){
+		"format":   func(h *BackupHeader, _ *account.Saved, _ *mfa.Identity) { h.Format = "tar" },
+		"version":  func(h *BackupHeader, _ *account.Saved, _ *mfa.Identity) { h.Version = 2 },
+		"key":      func(h *BackupHeader, _ *account.Saved, _ *mfa.Identity) { h.Key = "00" },
+		"record":   func(_ *BackupHeader, u *account.Saved, _ *mfa.Identity) { u.Enrollment = "version = 1" },
+		"state":    func(_ *BackupHeader, u *account.Saved, _ *mfa.Identity) { u.State = []byte(`{"later":1}`) },
+		"problem":  func(_ *BackupHeader, u *account.Saved, _ *mfa.Identity) { u.Problem = "could not be read" },
+		"identity": func(_ *BackupHeader, _ *account.Saved, id *mfa.Identity) { id.UID = 2000 },
 	} {
 		elsewhere := service(t)
 		head, user, id := b.head, b.users["alice"], alice

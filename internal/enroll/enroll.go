@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
@@ -33,7 +34,7 @@ var ErrInvalid = errors.New("invalid")
 
 // Service changes and shows enrollments. It may be used from many goroutines.
 type Service struct {
-	Records store.Records
+	Records account.Records
 	Asker   *challenge.Asker
 	Audit   *audit.Log
 	Log     *slog.Logger

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
@@ -37,7 +38,7 @@ func service(t *testing.T) *Service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	records, clock := store.Records{S: &storetest.Memory{}}, func() time.Time { return now }
+	records, clock := account.Records{S: &storetest.Memory{}}, func() time.Time { return now }
 	key, err := seal.Create(filepath.Join(t.TempDir(), "key"))
 	if err != nil {
 		t.Fatal(err)

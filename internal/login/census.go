@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 	"mfa/internal/nss"
-	"mfa/internal/store"
 )
 
 // A Census counts what a policy means for the users of whom there is a record: for each
@@ -33,7 +33,7 @@ func (c *Census) Add(ctx context.Context, cfg Config, look Groups, user string, 
 	asker := challenge.New(challenge.Config{}, challenge.Deps{}) // nobody is asked
 	e := New(cfg, Deps{Asker: asker, Lookup: nss.Lookup, Groups: look, Now: func() time.Time { return time.Time{} }, Log: slog.New(slog.DiscardHandler)})
 	id := mfa.Identity{Name: user, UID: en.UID}
-	l := e.attempt(e.deps.Asker.Converse(store.Records{}.Account(id), mfa.Origin{Service: "sshd", Address: "unlisted"}, nil), []string{password})
+	l := e.attempt(e.deps.Asker.Converse(account.Records{}.Account(id), mfa.Origin{Service: "sshd", Address: "unlisted"}, nil), []string{password})
 	c.Users++
 	if l.findPolicy(ctx) != nil {
 		c.Unknown++

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"reflect"
 
+	"mfa/internal/account"
 	"mfa/internal/challenge"
-	"mfa/internal/store"
 )
 
 // A configuration counts from its reload on, also for conversations under way: whatever
@@ -29,7 +29,7 @@ func (l *attempt) stand() {
 }
 
 // same returns nil if acct is whom its name means now, if only nobody.
-func (e *Engine) same(ctx context.Context, acct *store.Account) error {
+func (e *Engine) same(ctx context.Context, acct *account.Account) error {
 	now, err := e.account(ctx, acct.ID.Name)
 	switch {
 	case err != nil:

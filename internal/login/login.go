@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/mfa"
@@ -42,7 +43,7 @@ type Enroller interface {
 
 // Deps is what an Engine works with.
 type Deps struct {
-	Records store.Records
+	Records account.Records
 	Asker   *challenge.Asker
 	Enroll  Enroller
 	Key     *seal.Key
@@ -51,12 +52,12 @@ type Deps struct {
 	Lookup  Lookup           // nss.Lookup outside of tests
 	Groups  Groups           // nss.Groups outside of tests
 	Now     func() time.Time // the clock
-	Aliases *store.Aliases   // outlives a reload; nil: one of the Engine's own
+	Aliases *account.Aliases // outlives a reload; nil: one of the Engine's own
 	// ChangesPassword says whether the PAM stack of a service can carry the demand
 	// for a new password; nil: every one can.
 	ChangesPassword func(service string) bool
 
-	Strangers *store.Strangers // outlives the Engine; nil: a stranger is remembered for one login
+	Strangers *account.Strangers // outlives the Engine; nil: a stranger is remembered for one login
 
 	// Current returns the Engine of the configuration that counts now; nil: this one.
 	Current func() *Engine
@@ -75,7 +76,7 @@ type Engine struct {
 // New returns an Engine.
 func New(cfg Config, deps Deps) *Engine {
 	if deps.Aliases == nil {
-		deps.Aliases = &store.Aliases{Records: deps.Records, Now: deps.Now}
+		deps.Aliases = &account.Aliases{Records: deps.Records, Now: deps.Now}
 	}
 	return &Engine{cfg: cfg, deps: deps}
 }
@@ -117,7 +118,7 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 
 // account returns whom a name from outside means, which may be nobody. It is
 // nobody, too, when there is an error.
-func (e *Engine) account(ctx context.Context, name string) (*store.Account, error) {
+func (e *Engine) account(ctx context.Context, name string) (*account.Account, error) {
 	id, err := e.deps.Lookup(ctx, name)
 	switch {
 	case err == nil:

@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/audit/audittest"
 	"mfa/internal/challenge"
@@ -124,7 +125,7 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 		audittest.Check(t, d.audit)
 	})
 	believe := func(st *mfa.State) { st.Believe(d.clock(), cfg.asking.Lengths()) }
-	records, log := store.Records{S: d.store, Believe: believe}, slog.New(slog.NewTextHandler(d.log, nil))
+	records, log := account.Records{S: d.store, Believe: believe}, slog.New(slog.NewTextHandler(d.log, nil))
 	d.deps = challenge.Deps{
 		Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d, Trusted: d.trusted,
 	}
@@ -135,7 +136,7 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 	}
 	d.engine = New(cfg.policy, Deps{
 		Records: records, Asker: d.asker, Enroll: d.enrol, Key: key, Audit: au, Log: log, Lookup: lookup, Groups: d.groups, Now: d.clock,
-		Strangers: store.NewStrangers(),
+		Strangers: account.NewStrangers(),
 	})
 	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com"}})
 	return d

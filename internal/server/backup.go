@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"net/http"
 
+	"mfa/internal/account"
 	"mfa/internal/enroll"
 	"mfa/internal/nss"
-	"mfa/internal/store"
 )
 
 // root lets root alone through: what is behind it holds every secret.
@@ -24,18 +24,18 @@ func (s *Control) root(ctx context.Context) (string, error) {
 	return fmt.Sprintf("uid %d", cred.Uid), err
 }
 
-// backup streams an enroll.BackupHeader, and a store.Saved of each user.
+// backup streams an enroll.BackupHeader, and a account.Saved of each user.
 func (s *Control) backup(r *http.Request, actor string, out *stream) error {
 	s.Log.Info("backup", "actor", actor)
 	return s.Enroll().Backup(r.Context(), out.begin,
 		func(h enroll.BackupHeader) error { return out.item(h) },
-		func(u store.Saved) error { return out.item(u) })
+		func(u account.Saved) error { return out.item(u) })
 }
 
 // A Restore is the body of POST /v1/restore: one user of a backup.
 type Restore struct {
 	Header enroll.BackupHeader `json:"header"`
-	Saved  store.Saved         `json:"saved"`
+	Saved  account.Saved       `json:"saved"`
 	DryRun bool                `json:"dry_run,omitempty"`
 }
 

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
@@ -26,7 +27,6 @@ import (
 	"mfa/internal/mfa"
 	"mfa/internal/nss"
 	"mfa/internal/seal"
-	"mfa/internal/store"
 	"mfa/internal/store/storetest"
 )
 
@@ -41,10 +41,10 @@ func (relay) Send(_ context.Context, m mfa.Message) error {
 }
 
 // controlDesk runs a control server over a store in memory.
-func controlDesk(t *testing.T, adminGroup string) (path string, records store.Records) {
+func controlDesk(t *testing.T, adminGroup string) (path string, records account.Records) {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(testWriter{t}, nil))
-	records = store.Records{S: &storetest.Memory{}}
+	records = account.Records{S: &storetest.Memory{}}
 	au, err := audit.Open(audit.Config{}, log)
 	if err != nil {
 		t.Fatal(err)

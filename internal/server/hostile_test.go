@@ -18,9 +18,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"mfa/internal/account"
 
-	"mfa/internal/store"
+	"golang.org/x/sys/unix"
 )
 
 // A target is a control socket that knows the peers, with an audit file and a log.
@@ -28,7 +28,7 @@ type target struct {
 	*desk
 	control *Control
 	handler http.Handler
-	records store.Records
+	records account.Records
 	path    string // of the socket
 }
 

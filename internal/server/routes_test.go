@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/mfa"
 	"mfa/internal/nss"
 	"mfa/internal/store"
@@ -94,7 +95,7 @@ var peers = map[string]uint32{
 
 // peerDesk serves the sockets of a Control on which nobody has a second factor
 // and the group daemon administers.
-func peerDesk(t *testing.T) (socket string, records store.Records) {
+func peerDesk(t *testing.T) (socket string, records account.Records) {
 	t.Helper()
 	s, records, _ := selfDesk(t, everything)
 	peerControl(s)
@@ -166,7 +167,7 @@ func TestEveryRouteIsTried(t *testing.T) {
 }
 
 // contents is all that a store holds.
-func contents(t *testing.T, records store.Records) string {
+func contents(t *testing.T, records account.Records) string {
 	t.Helper()
 	keys, err := records.S.Keys(t.Context(), "")
 	if err != nil {

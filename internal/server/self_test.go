@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
@@ -20,7 +21,6 @@ import (
 	"mfa/internal/nss"
 	"mfa/internal/otp"
 	"mfa/internal/seal"
-	"mfa/internal/store"
 	"mfa/internal/store/storetest"
 	"mfa/internal/wire"
 )
@@ -30,7 +30,7 @@ const nobodyUID = 65534
 
 // selfDesk is a Control that knows the account nobody, whose app has the secret
 // returned.
-func selfDesk(t *testing.T, policy login.PolicyConfig) (*Control, store.Records, []byte) {
+func selfDesk(t *testing.T, policy login.PolicyConfig) (*Control, account.Records, []byte) {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(testWriter{t}, nil))
 	au, err := audit.Open(audit.Config{}, log)
@@ -41,9 +41,9 @@ func selfDesk(t *testing.T, policy login.PolicyConfig) (*Control, store.Records,
 }
 
 // selfDeskOn is a selfDesk whose other rooms write to au and log.
-func selfDeskOn(t *testing.T, policy login.PolicyConfig, au *audit.Log, log *slog.Logger) (*Control, store.Records, []byte) {
+func selfDeskOn(t *testing.T, policy login.PolicyConfig, au *audit.Log, log *slog.Logger) (*Control, account.Records, []byte) {
 	t.Helper()
-	records := store.Records{S: &storetest.Memory{}}
+	records := account.Records{S: &storetest.Memory{}}
 	key, err := seal.Create(filepath.Join(t.TempDir(), "key"))
 	if err != nil {
 		t.Fatal(err)

@@ -6,12 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
 )
 
 // withSessions stores sessions of the IDs for a user.
-func withSessions(t *testing.T, records store.Records, user string, uid uint32, ids ...string) {
+func withSessions(t *testing.T, records account.Records, user string, uid uint32, ids ...string) {
 	t.Helper()
 	err := records.UpdateState(t.Context(), user, func(st *mfa.State) error {
 		*st = mfa.State{UID: uid}
@@ -26,7 +27,7 @@ func withSessions(t *testing.T, records store.Records, user string, uid uint32, 
 }
 
 // idsOf returns the IDs of the sessions of a user that are left.
-func idsOf(t *testing.T, records store.Records, user string) []string {
+func idsOf(t *testing.T, records account.Records, user string) []string {
 	t.Helper()
 	st, err := records.State(t.Context(), user)
 	if err != nil {

@@ -1,9 +1,8 @@
 // Package store is where enrollments and states are kept: the interface every
-// store meets, the compare-and-swap loop over it, and the codec of the records.
+// store meets, and the compare-and-swap loop over it. It knows keys and bytes, not users.
 //
 // What to know before trusting it: a Put that returned is durable; a Put races
-// with nobody, because it names the revision it replaces; a record that does
-// not parse is an error, never an absence.
+// with nobody, because it names the revision it replaces.
 package store
 
 import (
@@ -54,6 +53,14 @@ type Store interface {
 	Delete(ctx context.Context, it Item) error
 	// Keys returns the keys that begin with prefix, sorted.
 	Keys(ctx context.Context, prefix string) ([]string, error)
+}
+
+// A Locator is a Store that can say where it keeps an item, so that a message
+// names the file an administrator has to mend.
+type Locator interface {
+	// Location returns the place of key for people, such as a path. The item
+	// need not exist.
+	Location(key string) string
 }
 
 // updateTries bounds Update. Every round somebody else's write won, so the

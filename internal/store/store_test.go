@@ -10,36 +10,13 @@ import (
 	"mfa/internal/store/storetest"
 )
 
-// A meddler changes an item between every Get and Put of its caller, as many
-// times as it is told to.
-type meddler struct {
-	storetest.Memory
-	left   int // how often it will
-	writes int // how many the caller tried
-}
-
-func (m *meddler) Put(ctx context.Context, it store.Item) (store.Item, error) {
-	m.writes++
-	if m.left > 0 {
-		m.left--
-		other, err := m.Get(ctx, it.Key)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return store.Item{}, err
-		}
-		if _, err := m.Memory.Put(ctx, store.Item{Key: it.Key, Value: append(other.Value, 'm'), Rev: other.Rev}); err != nil {
-			return store.Item{}, err
-		}
-	}
-	return m.Memory.Put(ctx, it)
-}
-
 // add returns an fn of Update that appends s.
 func add(s string) func([]byte) ([]byte, error) {
 	return func(old []byte) ([]byte, error) { return append(old, s...), nil }
 }
 
 func TestUpdateBeginsAnewAfterAConflict(t *testing.T) {
-	m := &meddler{left: 3}
+	m := &storetest.Meddler{Left: 3}
 	if err := store.Update(t.Context(), m, "state/alice", add("x")); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +27,7 @@ func TestUpdateBeginsAnewAfterAConflict(t *testing.T) {
 }
 
 func TestUpdateGivesUp(t *testing.T) {
-	m := &meddler{left: 1 << 20}
+	m := &storetest.Meddler{Left: 1 << 20}
 	err := store.Update(t.Context(), m, "state/alice", add("x"))
 	if !errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "state/alice") {
 		t.Errorf("Update = %v", err)
@@ -58,7 +35,7 @@ func TestUpdateGivesUp(t *testing.T) {
 }
 
 func TestUpdateWritesOnlyChanges(t *testing.T) {
-	var m meddler
+	var m storetest.Meddler
 	for _, fn := range []func([]byte) ([]byte, error){
 		func([]byte) ([]byte, error) { return nil, nil }, // nothing there, and nothing to be
 		add("x"), // the one write
@@ -68,8 +45,8 @@ func TestUpdateWritesOnlyChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if m.writes != 1 {
-		t.Errorf("%d writes, want 1", m.writes)
+	if m.Writes != 1 {
+		t.Errorf("%d writes, want 1", m.Writes)
 	}
 }
 

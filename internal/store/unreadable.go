@@ -6,8 +6,10 @@ import "errors"
 // parse: somebody has to mend it, or to reset the user.
 var ErrUnreadable = errors.New("record cannot be read")
 
-// An unreadable is an error that wraps ErrUnreadable without saying so: its text
-// names the place already.
+// Unreadable returns an error that wraps ErrUnreadable without saying so: the text of
+// err names the place already.
+func Unreadable(err error) error { return unreadable{err} }
+
 type unreadable struct{ error }
 
 func (e unreadable) Unwrap() []error { return []error{e.error, ErrUnreadable} }

@@ -1,4 +1,4 @@
-package store
+package account
 
 import (
 	"context"
@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"time"
 
+	"mfa/internal/account/record"
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 )
 
 // floorKey is where a store remembers when it was begun anew.
-const floorKey = Meta + "floor"
+const floorKey = store.Meta + "floor"
 
 type floor struct {
 	At time.Time `json:"at"`
@@ -19,9 +21,9 @@ type floor struct {
 
 // Floor returns when the store was begun anew on an administrator's word: what was
 // used before it nobody knows. It is nil if it never was.
-func Floor(ctx context.Context, s Store) (*time.Time, error) {
+func Floor(ctx context.Context, s store.Store) (*time.Time, error) {
 	it, err := s.Get(ctx, floorKey)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
@@ -35,47 +37,47 @@ func Floor(ctx context.Context, s Store) (*time.Time, error) {
 }
 
 // SetFloor notes that the store is begun anew at the time now.
-func SetFloor(ctx context.Context, s Store, now time.Time) error {
-	return Update(ctx, s, floorKey, func([]byte) ([]byte, error) { return json.Marshal(floor{now.UTC()}) })
+func SetFloor(ctx context.Context, s store.Store, now time.Time) error {
+	return store.Update(ctx, s, floorKey, func([]byte) ([]byte, error) { return json.Marshal(floor{now.UTC()}) })
 }
 
 // RestartState begins anew what is remembered of id at the time now, if the record
 // of it cannot be read; then it is restarted. What could have been used before
 // counts as used. If it can be read, fn edits it as in UpdateState.
 func (r Records) RestartState(ctx context.Context, id mfa.Identity, now time.Time, fn func(*mfa.State) error) (restarted bool, err error) {
-	for range updateTries {
+	for range tries {
 		err := r.UpdateState(ctx, id.Name, fn)
-		if !errors.Is(err, ErrUnreadable) {
+		if !errors.Is(err, store.ErrUnreadable) {
 			return false, err
 		}
-		it, err := r.S.Get(ctx, States+id.Name)
-		if err != nil && !errors.Is(err, ErrUnreadable) {
+		it, err := r.S.Get(ctx, store.States+id.Name)
+		if err != nil && !errors.Is(err, store.ErrUnreadable) {
 			return false, err
 		}
-		if it.Value, err = encodeState(id.Name, mfa.State{UID: id.UID, Since: &now}, nil); err != nil {
+		if it.Value, err = record.EncodeState(id.Name, mfa.State{UID: id.UID, Since: &now}, nil); err != nil {
 			return false, err
 		}
-		if _, err = r.S.Put(ctx, it); !errors.Is(err, ErrConflict) {
+		if _, err = r.S.Put(ctx, it); !errors.Is(err, store.ErrConflict) {
 			return err == nil, err
 		}
 	}
-	return false, fmt.Errorf("begin state of %q anew: %w %d times in a row", id.Name, ErrConflict, updateTries)
+	return false, fmt.Errorf("begin state of %q anew: %w %d times in a row", id.Name, store.ErrConflict, tries)
 }
 
 // remove deletes the item at key, whether it can be read or not. It is no error
 // when there is none.
-func remove(ctx context.Context, s Store, key string) error {
-	for range updateTries {
+func remove(ctx context.Context, s store.Store, key string) error {
+	for range tries {
 		it, err := s.Get(ctx, key)
-		if err == nil || errors.Is(err, ErrUnreadable) && it.Rev != 0 {
+		if err == nil || errors.Is(err, store.ErrUnreadable) && it.Rev != 0 {
 			err = s.Delete(ctx, it)
 		}
 		switch {
-		case errors.Is(err, ErrNotFound):
+		case errors.Is(err, store.ErrNotFound):
 			return nil
-		case !errors.Is(err, ErrConflict):
+		case !errors.Is(err, store.ErrConflict):
 			return err
 		}
 	}
-	return fmt.Errorf("remove %q: %w %d times in a row", key, ErrConflict, updateTries)
+	return fmt.Errorf("remove %q: %w %d times in a row", key, store.ErrConflict, tries)
 }

@@ -1,33 +1,23 @@
-package store
+package account
 
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"reflect"
 	"strings"
 	"time"
 
+	"mfa/internal/account/record"
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 )
-
-// A Locator is a Store that can say where it keeps an item, so that a message
-// names the file an administrator has to mend.
-type Locator interface {
-	// Location returns the place of key for people, such as a path. The item
-	// need not exist.
-	Location(key string) string
-}
 
 // Records reads and writes the items of S as what they are: enrollments and
 // states. Users go by their canonical name. A record that does not parse, or
 // that a newer build wrote, is an error naming its place, and never wraps
 // ErrNotFound. Records may be copied and used from many goroutines.
 type Records struct {
-	S Store
+	S store.Store
 	// Believe makes of a State that was read what can be believed of it now, as
 	// mfa.State.Believe does; nil: all of it is believed.
 	Believe func(*mfa.State)
@@ -49,12 +39,12 @@ func (r Records) unknown(uid uint32) mfa.State {
 
 // Users returns the names of all users with an enrollment, sorted.
 func (r Records) Users(ctx context.Context) ([]string, error) {
-	names, err := r.S.Keys(ctx, Users)
+	names, err := r.S.Keys(ctx, store.Users)
 	if err != nil {
 		return nil, err
 	}
 	for i, key := range names {
-		names[i] = strings.TrimPrefix(key, Users)
+		names[i] = strings.TrimPrefix(key, store.Users)
 	}
 	return names, nil
 }
@@ -62,20 +52,20 @@ func (r Records) Users(ctx context.Context) ([]string, error) {
 // StateUsers returns the names of all users of whom something is remembered,
 // sorted.
 func (r Records) StateUsers(ctx context.Context) ([]string, error) {
-	names, err := r.S.Keys(ctx, States)
+	names, err := r.S.Keys(ctx, store.States)
 	for i, key := range names {
-		names[i] = strings.TrimPrefix(key, States)
+		names[i] = strings.TrimPrefix(key, store.States)
 	}
 	return names, err
 }
 
 // Enrollment returns the enrollment of user, or an error wrapping ErrNotFound.
 func (r Records) Enrollment(ctx context.Context, user string) (mfa.Enrollment, error) {
-	it, err := r.S.Get(ctx, Users+user)
+	it, err := r.S.Get(ctx, store.Users+user)
 	if err != nil {
 		return mfa.Enrollment{}, err
 	}
-	return decodeEnrollment(r.place(it.Key), it.Value)
+	return record.DecodeEnrollment(r.place(it.Key), it.Value)
 }
 
 // UpdateEnrollment lets fn edit the enrollment of user, in a loop until nobody
@@ -85,23 +75,23 @@ func (r Records) Enrollment(ctx context.Context, user string) (mfa.Enrollment, e
 // keeps its bytes; if it changes something, comments written by hand are lost.
 // If fn returns an error nothing is written and that error is returned.
 func (r Records) UpdateEnrollment(ctx context.Context, user string, fn func(*mfa.Enrollment) error) error {
-	key := Users + user
-	return Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
+	key := store.Users + user
+	return store.Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
 		var e mfa.Enrollment
 		if old != nil {
 			var err error
-			if e, err = decodeEnrollment(r.place(key), old); err != nil {
+			if e, err = record.DecodeEnrollment(r.place(key), old); err != nil {
 				return nil, err
 			}
 		}
-		before, err := encodeEnrollment(user, e)
+		before, err := record.EncodeEnrollment(user, e)
 		if err != nil {
 			return nil, err
 		}
 		if err := fn(&e); err != nil {
 			return nil, err
 		}
-		after, err := encodeEnrollment(user, e)
+		after, err := record.EncodeEnrollment(user, e)
 		if err != nil {
 			return nil, err
 		}
@@ -133,14 +123,14 @@ func (r Records) Believed(st mfa.State) mfa.State {
 // StoredState returns what is remembered of user as it is stored, whatever clock it
 // was stored by.
 func (r Records) StoredState(ctx context.Context, user string) (mfa.State, error) {
-	it, err := r.S.Get(ctx, States+user)
-	if errors.Is(err, ErrNotFound) {
+	it, err := r.S.Get(ctx, store.States+user)
+	if errors.Is(err, store.ErrNotFound) {
 		return mfa.State{Since: r.Since}, nil
 	}
 	if err != nil {
 		return mfa.State{}, err
 	}
-	return decodeState(r.place(it.Key), it.Value)
+	return record.DecodeState(r.place(it.Key), it.Value)
 }
 
 // UpdateState lets fn edit the state of user, in a loop until nobody came in
@@ -148,13 +138,13 @@ func (r Records) StoredState(ctx context.Context, user string) (mfa.State, error
 // deleted, one left unchanged is not written. If fn returns an error nothing is
 // written and that error is returned.
 func (r Records) UpdateState(ctx context.Context, user string, fn func(*mfa.State) error) error {
-	key := States + user
+	key := store.States + user
 	var st mfa.State
-	err := Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
+	err := store.Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
 		st = r.unknown(0)
 		if old != nil {
 			var err error
-			if st, err = decodeState(r.place(key), old); err != nil {
+			if st, err = record.DecodeState(r.place(key), old); err != nil {
 				return nil, err
 			}
 			if r.Believe != nil {
@@ -164,7 +154,7 @@ func (r Records) UpdateState(ctx context.Context, user string, fn func(*mfa.Stat
 		if err := fn(&st); err != nil {
 			return nil, err
 		}
-		return encodeState(user, st, r.Since)
+		return record.EncodeState(user, st, r.Since)
 	})
 	if err == nil && (st.LockedHard || st.LockedUntil != nil) && r.Locked != nil {
 		r.Locked(mfa.Identity{Name: user, UID: st.UID})
@@ -177,14 +167,14 @@ func (r Records) UpdateState(ctx context.Context, user string, fn func(*mfa.Stat
 // the work cut short, a code spent before would not become good again. Of the state
 // a new epoch is left, so that what was seen before the time now is not built upon.
 func (r Records) ResetUser(ctx context.Context, user string, now time.Time) error {
-	if err := remove(ctx, r.S, Users+user); err != nil {
+	if err := remove(ctx, r.S, store.Users+user); err != nil {
 		return err
 	}
 	former, err := r.StoredState(ctx, user)
-	if err != nil && !errors.Is(err, ErrUnreadable) {
+	if err != nil && !errors.Is(err, store.ErrUnreadable) {
 		return err
 	}
-	if err := remove(ctx, r.S, States+user); err != nil {
+	if err := remove(ctx, r.S, store.States+user); err != nil {
 		return err
 	}
 	return r.UpdateState(ctx, user, func(st *mfa.State) error {
@@ -196,45 +186,11 @@ func (r Records) ResetUser(ctx context.Context, user string, now time.Time) erro
 
 // place names key in a message about its content.
 func (r Records) place(key string) string {
-	if l, ok := r.S.(Locator); ok {
+	if l, ok := r.S.(store.Locator); ok {
 		return l.Location(key)
 	}
 	return key
 }
 
-// noState is how the zero State would be written.
-var noState, _ = json.Marshal(mfa.State{})
-
-// encodeState returns st as JSON, or nil if it remembers nothing but the floor of
-// the store.
-func encodeState(user string, st mfa.State, floor *time.Time) ([]byte, error) {
-	if st.Since != nil && floor != nil && st.Since.Equal(*floor) && st.UID == 0 {
-		bare := st
-		if bare.Since = nil; reflect.ValueOf(bare).IsZero() {
-			return nil, nil
-		}
-	}
-	b, err := json.Marshal(st)
-	if err != nil {
-		return nil, fmt.Errorf("encode state of %q: %w", user, err)
-	}
-	if bytes.Equal(b, noState) {
-		return nil, nil
-	}
-	return b, nil
-}
-
-// decodeState reads what encodeState wrote. An unknown field was written by a
-// newer build and may forbid what this one would allow, so it is an error.
-func decodeState(place string, data []byte) (mfa.State, error) {
-	var st mfa.State
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&st); err != nil {
-		return mfa.State{}, unreadable{fmt.Errorf("parse %q: %w", place, err)}
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return mfa.State{}, unreadable{fmt.Errorf("parse %q: more than one value", place)}
-	}
-	return st, nil
-}
+// tries bounds how often something is tried again because another came in between.
+const tries = 1000

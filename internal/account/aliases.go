@@ -1,4 +1,4 @@
-package store
+package account
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 )
 
 // Aliases knows the records that stand under another name of an account than its
@@ -41,11 +42,11 @@ func (x *Aliases) Of(ctx context.Context, id mfa.Identity) ([]string, error) {
 	var others []string
 	for _, name := range candidates {
 		en, err := x.Records.Enrollment(ctx, name)
-		if err != nil && !errors.Is(err, ErrNotFound) {
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
 		is := err == nil && en.UID == id.UID
-		if errors.Is(err, ErrNotFound) {
+		if errors.Is(err, store.ErrNotFound) {
 			st, err := x.Records.State(ctx, name)
 			if err != nil {
 				return nil, err

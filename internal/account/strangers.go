@@ -1,4 +1,4 @@
-package store
+package account
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"sync"
 
+	"mfa/internal/account/record"
 	"mfa/internal/mfa"
 )
 
@@ -63,7 +64,7 @@ func read(state []byte) (mfa.State, error) {
 	if state == nil {
 		return mfa.State{}, nil
 	}
-	return decodeState("a stranger's state", state)
+	return record.DecodeState("a stranger's state", state)
 }
 
 // update changes what is remembered of a name and says whether that changed it.
@@ -83,7 +84,7 @@ func (s *Strangers) update(name string, fn func(*mfa.State) error) (changed bool
 	if err := fn(&st); err != nil {
 		return false, err
 	}
-	next, err := encodeState(name, st, nil)
+	next, err := record.EncodeState(name, st, nil)
 	if err != nil {
 		return false, err
 	}

@@ -1,4 +1,4 @@
-package store_test
+package account_test
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
 	"mfa/internal/store/storetest"
@@ -15,8 +16,8 @@ import (
 func TestAliases(t *testing.T) {
 	ctx, now := t.Context(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	s := &storetest.Memory{}
-	records := store.Records{S: s}
-	x := &store.Aliases{Records: records, Now: func() time.Time { return now }}
+	records := account.Records{S: s}
+	x := &account.Aliases{Records: records, Now: func() time.Time { return now }}
 	jd := mfa.Identity{Name: "jd", UID: 8001}
 	enroll := func(name string, uid uint32) {
 		t.Helper()
@@ -105,7 +106,7 @@ func TestAliasesPassOverWhatDoesNotParse(t *testing.T) {
 	if _, err := s.Put(t.Context(), store.Item{Key: store.Users + "broken", Value: []byte("no toml")}); err != nil {
 		t.Fatal(err)
 	}
-	x := &store.Aliases{Records: store.Records{S: s}}
+	x := &account.Aliases{Records: account.Records{S: s}}
 	if got, err := x.Of(t.Context(), mfa.Identity{Name: "jd", UID: 8001}); err != nil || len(got) > 0 {
 		t.Errorf("%q %v", got, err)
 	}
@@ -114,7 +115,7 @@ func TestAliasesPassOverWhatDoesNotParse(t *testing.T) {
 // A newcomer's login reads no record of others that it has seen before.
 func BenchmarkAliases(b *testing.B) {
 	s := &storetest.Memory{}
-	records := store.Records{S: s}
+	records := account.Records{S: s}
 	for i := range 10_000 {
 		err := records.UpdateEnrollment(b.Context(), fmt.Sprint("user", i), func(en *mfa.Enrollment) error {
 			*en = mfa.Enrollment{UID: uint32(i), Email: &mfa.Address{Address: "a@example.com"}}
@@ -124,7 +125,7 @@ func BenchmarkAliases(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	x := &store.Aliases{Records: records, Now: time.Now}
+	x := &account.Aliases{Records: records, Now: time.Now}
 	for b.Loop() {
 		if _, err := x.Of(b.Context(), mfa.Identity{Name: "new", UID: 70000}); err != nil {
 			b.Fatal(err)

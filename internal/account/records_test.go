@@ -1,4 +1,4 @@
-package store_test
+package account_test
 
 import (
 	"errors"
@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
+	"mfa/internal/store/storetest"
 )
 
 // confirmed is some moment.
@@ -26,13 +28,13 @@ func enrolled() mfa.Enrollment {
 }
 
 // newRecords returns records over an empty store.
-func newRecords() (store.Records, *meddler) {
-	m := new(meddler)
-	return store.Records{S: m}, m
+func newRecords() (account.Records, *storetest.Meddler) {
+	m := new(storetest.Meddler)
+	return account.Records{S: m}, m
 }
 
 // put stores text at key, whatever is there.
-func put(t *testing.T, r store.Records, key, text string) {
+func put(t *testing.T, r account.Records, key, text string) {
 	t.Helper()
 	err := store.Update(t.Context(), r.S, key, func([]byte) ([]byte, error) { return []byte(text), nil })
 	if err != nil {
@@ -41,7 +43,7 @@ func put(t *testing.T, r store.Records, key, text string) {
 }
 
 // stored returns the bytes at key.
-func stored(t *testing.T, r store.Records, key string) string {
+func stored(t *testing.T, r account.Records, key string) string {
 	t.Helper()
 	it, err := r.S.Get(t.Context(), key)
 	if err != nil {
@@ -94,8 +96,8 @@ func TestEnrollmentAbsent(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || m.writes != 0 {
-		t.Errorf("UpdateEnrollment = %v with %d writes", err, m.writes)
+	if err != nil || m.Writes != 0 {
+		t.Errorf("UpdateEnrollment = %v with %d writes", err, m.Writes)
 	}
 }
 
@@ -117,8 +119,8 @@ func TestUpdateEnrollment(t *testing.T) {
 		e.UID = 8
 		return refused
 	})
-	if !errors.Is(err, refused) || m.writes != 1 {
-		t.Errorf("UpdateEnrollment = %v with %d writes", err, m.writes)
+	if !errors.Is(err, refused) || m.Writes != 1 {
+		t.Errorf("UpdateEnrollment = %v with %d writes", err, m.Writes)
 	}
 	// Zero deletes.
 	if err := r.UpdateEnrollment(t.Context(), "alice", become(mfa.Enrollment{})); err != nil {
@@ -134,12 +136,12 @@ func TestUnchangedEnrollmentKeepsItsBytes(t *testing.T) {
 	r, m := newRecords()
 	const text = "# mine\nuid = 1000 # alice\nversion=1\nemail.address='alice@example.com'\n"
 	put(t, r, "users/alice", text)
-	m.writes = 0
+	m.Writes = 0
 	if err := r.UpdateEnrollment(t.Context(), "alice", func(*mfa.Enrollment) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if got := stored(t, r, "users/alice"); got != text || m.writes != 0 {
-		t.Errorf("%d writes, file %q", m.writes, got)
+	if got := stored(t, r, "users/alice"); got != text || m.Writes != 0 {
+		t.Errorf("%d writes, file %q", m.Writes, got)
 	}
 }
 
@@ -149,8 +151,8 @@ func TestBadEnrollmentIsNotWritten(t *testing.T) {
 	bad := enrolled()
 	bad.Email.Address = "alice"
 	err := r.UpdateEnrollment(t.Context(), "alice", become(bad))
-	if err == nil || m.writes != 0 {
-		t.Errorf("UpdateEnrollment = %v with %d writes", err, m.writes)
+	if err == nil || m.Writes != 0 {
+		t.Errorf("UpdateEnrollment = %v with %d writes", err, m.Writes)
 	}
 }
 
@@ -167,7 +169,7 @@ func TestHeaderHoldsAnyName(t *testing.T) {
 }
 
 // located is a store that says where it keeps things.
-type located struct{ *meddler }
+type located struct{ *storetest.Meddler }
 
 func (located) Location(key string) string { return "/somewhere/" + key + ".toml" }
 
@@ -201,7 +203,7 @@ func TestBadEnrollment(t *testing.T) {
 		"\x00":                                                             `line 1`,
 		"\xff":                                                             `line 1`,
 	} {
-		r := store.Records{S: located{new(meddler)}}
+		r := account.Records{S: located{new(storetest.Meddler)}}
 		put(t, r, "users/alice", text)
 		_, err := r.Enrollment(t.Context(), "alice")
 		wantParseError(t, text, err, `parse "/somewhere/users/alice.toml" `+want)
@@ -253,8 +255,8 @@ func TestState(t *testing.T) {
 	wantState := func(want mfa.State, writes int) {
 		t.Helper()
 		got, err := r.State(t.Context(), "alice")
-		if err != nil || !reflect.DeepEqual(got, want) || m.writes != writes {
-			t.Errorf("State = %+v, %v with %d writes; want %+v with %d", got, err, m.writes, want, writes)
+		if err != nil || !reflect.DeepEqual(got, want) || m.Writes != writes {
+			t.Errorf("State = %+v, %v with %d writes; want %+v with %d", got, err, m.Writes, want, writes)
 		}
 	}
 	wantState(mfa.State{}, 0)
@@ -287,7 +289,7 @@ func TestState(t *testing.T) {
 
 func TestBadState(t *testing.T) {
 	for _, text := range []string{"", "x", "{", `{"uid":-1}`, `{"uid":1,"later":true}`, `{"uid":1}{}`, `{"uid":1}]`, `[]`} {
-		r := store.Records{S: located{new(meddler)}}
+		r := account.Records{S: located{new(storetest.Meddler)}}
 		put(t, r, "state/alice", text)
 		_, err := r.State(t.Context(), "alice")
 		wantParseError(t, text, err, `parse "/somewhere/state/alice.toml": `)

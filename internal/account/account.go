@@ -1,4 +1,4 @@
-package store
+package account
 
 import (
 	"bytes"
@@ -6,7 +6,9 @@ import (
 	"crypto/rand"
 	"errors"
 
+	"mfa/internal/account/record"
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 )
 
 // An Account is whose State a login reads and changes: that of one account of
@@ -37,7 +39,7 @@ func (a *Account) IsNobody() bool { return a.nobody != nil }
 // State returns what is remembered of the account.
 func (a *Account) State(ctx context.Context) (mfa.State, error) {
 	if a.nobody != nil {
-		if _, err := a.records.S.Get(ctx, decoyKey); err != nil && !errors.Is(err, ErrNotFound) {
+		if _, err := a.records.S.Get(ctx, decoyKey); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return mfa.State{}, err
 		}
 		st, err := a.nobody.state(a.ID.Name)
@@ -63,12 +65,12 @@ func (a *Account) Settle(ctx context.Context) error {
 	if err != nil || st.UID != a.ID.UID {
 		return err
 	}
-	before, err := encodeState(a.ID.Name, st, nil)
+	before, err := record.EncodeState(a.ID.Name, st, nil)
 	if err != nil {
 		return err
 	}
 	a.records.Believe(&st)
-	after, err := encodeState(a.ID.Name, st, nil)
+	after, err := record.EncodeState(a.ID.Name, st, nil)
 	if err != nil || bytes.Equal(before, after) {
 		return err
 	}
@@ -83,7 +85,7 @@ func (a *Account) believe(st *mfa.State) {
 }
 
 // decoyKey is overwritten in place of the state of nobody.
-const decoyKey = Meta + "decoy"
+const decoyKey = store.Meta + "decoy"
 
 // Update changes what is remembered, in one compare-and-swap; fn may run several
 // times, so it has no effect but on st.
@@ -96,7 +98,7 @@ func (a *Account) Update(ctx context.Context, fn func(st *mfa.State) error) erro
 		if err != nil || !changed {
 			return err
 		}
-		return Update(ctx, a.records.S, decoyKey, func([]byte) ([]byte, error) { return []byte(rand.Text()), nil })
+		return store.Update(ctx, a.records.S, decoyKey, func([]byte) ([]byte, error) { return []byte(rand.Text()), nil })
 	}
 	return a.records.UpdateState(ctx, a.ID.Name, func(st *mfa.State) error {
 		if st.UID != a.ID.UID {

@@ -1,4 +1,4 @@
-package store
+package account
 
 import (
 	"bytes"
@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 
+	"mfa/internal/account/record"
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 )
 
 // A Saved is what was kept of one user at one moment, as it stood in the store.
@@ -22,16 +24,16 @@ type Saved struct {
 // kept as it is. The state is that of this very enrollment: what was used of it
 // is never missing.
 func (r Records) Saved(ctx context.Context, user string) (Saved, error) {
-	for range updateTries {
-		en, err := r.get(ctx, Users+user)
+	for range tries {
+		en, err := r.get(ctx, store.Users+user)
 		if err != nil {
 			return Saved{}, err
 		}
-		st, err := r.get(ctx, States+user)
+		st, err := r.get(ctx, store.States+user)
 		if err != nil {
 			return Saved{}, err
 		}
-		again, err := r.get(ctx, Users+user)
+		again, err := r.get(ctx, store.Users+user)
 		if err != nil {
 			return Saved{}, err
 		}
@@ -39,14 +41,14 @@ func (r Records) Saved(ctx context.Context, user string) (Saved, error) {
 			return Saved{User: user, Enrollment: string(en.Value), State: st.Value}, nil
 		}
 	}
-	return Saved{}, fmt.Errorf("save %q: %w %d times in a row", user, ErrConflict, updateTries)
+	return Saved{}, fmt.Errorf("save %q: %w %d times in a row", user, store.ErrConflict, tries)
 }
 
 // get returns the item, or an empty one if there is none.
-func (r Records) get(ctx context.Context, key string) (Item, error) {
+func (r Records) get(ctx context.Context, key string) (store.Item, error) {
 	it, err := r.S.Get(ctx, key)
-	if errors.Is(err, ErrNotFound) {
-		return Item{Key: key}, nil
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Item{Key: key}, nil
 	}
 	return it, err
 }
@@ -60,10 +62,10 @@ func (s Saved) Parse() (mfa.Enrollment, mfa.State, error) {
 	}
 	var err error
 	if s.Enrollment != "" {
-		en, err = decodeEnrollment("saved enrollment of "+s.User, []byte(s.Enrollment))
+		en, err = record.DecodeEnrollment("saved enrollment of "+s.User, []byte(s.Enrollment))
 	}
 	if err == nil && len(s.State) > 0 {
-		st, err = decodeState("saved state of "+s.User, s.State)
+		st, err = record.DecodeState("saved state of "+s.User, s.State)
 	}
 	return en, st, err
 }
@@ -72,17 +74,17 @@ func (s Saved) Parse() (mfa.Enrollment, mfa.State, error) {
 // there: a record that does not parse is given to fn as the zero Enrollment, so
 // that it can be mended.
 func (r Records) ReplaceEnrollment(ctx context.Context, user string, fn func(live mfa.Enrollment) (mfa.Enrollment, error)) error {
-	key := Users + user
-	return Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
+	key := store.Users + user
+	return store.Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
 		var live mfa.Enrollment
 		broken := false
 		if old != nil {
 			var err error
-			if live, err = decodeEnrollment(r.place(key), old); err != nil {
+			if live, err = record.DecodeEnrollment(r.place(key), old); err != nil {
 				live, broken = mfa.Enrollment{}, true
 			}
 		}
-		before, err := encodeEnrollment(user, live)
+		before, err := record.EncodeEnrollment(user, live)
 		if err != nil {
 			return nil, err
 		}
@@ -90,7 +92,7 @@ func (r Records) ReplaceEnrollment(ctx context.Context, user string, fn func(liv
 		if err != nil {
 			return nil, err
 		}
-		after, err := encodeEnrollment(user, next)
+		after, err := record.EncodeEnrollment(user, next)
 		if err == nil && !broken && bytes.Equal(before, after) {
 			return old, nil
 		}

@@ -1,4 +1,4 @@
-package store
+package record
 
 import (
 	"bytes"
@@ -13,11 +13,12 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 )
 
-// encodeEnrollment returns e as TOML for people to read, or nil for the zero
-// Enrollment. What decodeEnrollment would refuse is not written.
-func encodeEnrollment(user string, e mfa.Enrollment) ([]byte, error) {
+// EncodeEnrollment returns e as TOML for people to read, or nil for the zero
+// Enrollment. What DecodeEnrollment would refuse is not written.
+func EncodeEnrollment(user string, e mfa.Enrollment) ([]byte, error) {
 	if reflect.ValueOf(e).IsZero() {
 		return nil, nil
 	}
@@ -42,20 +43,20 @@ func plain(name string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// decodeEnrollment reads users/NAME.toml. People edit it, so nothing in it is
+// DecodeEnrollment reads users/NAME.toml. People edit it, so nothing in it is
 // passed over, and an error names the place and the line.
-func decodeEnrollment(place string, data []byte) (mfa.Enrollment, error) {
+func DecodeEnrollment(place string, data []byte) (mfa.Enrollment, error) {
 	var e mfa.Enrollment
 	md, err := toml.Decode(string(data), &e)
 	if err != nil {
-		return mfa.Enrollment{}, unreadable{fmt.Errorf("parse %q %s", place, withLine(data, err))}
+		return mfa.Enrollment{}, store.Unreadable(fmt.Errorf("parse %q %s", place, withLine(data, err)))
 	}
 	key, err := checkKeys(e.Version, md)
 	if err == nil {
 		key, err = checkValues(e)
 	}
 	if err != nil {
-		return mfa.Enrollment{}, unreadable{fmt.Errorf("parse %q line %d: %w", place, lineOf(data, key), err)}
+		return mfa.Enrollment{}, store.Unreadable(fmt.Errorf("parse %q line %d: %w", place, lineOf(data, key), err))
 	}
 	return e, nil
 }
