@@ -15,15 +15,14 @@ import (
 // down, never up and never to a room on the same floor.
 var floors = [][]string{
 	{"mfad", "mfactl", "pam_mfa", "e2e"},
-	{"internal/setup"},
-	{"internal/app", "internal/doctor"},
+	{"internal/app", "internal/host"},
 	{"internal/config", "internal/server"},
 	{"internal/login", "internal/enroll"},
 	{"internal/challenge", "internal/metrics"},
 	{"internal/account"},
 	{"internal/account/record"},
-	{"internal/factor", "internal/foreign", "internal/deliver", "internal/store", "internal/audit"},
-	{"internal/nss", "internal/otp", "internal/seal", "internal/wire"},
+	{"internal/factor", "internal/deliver", "internal/store", "internal/audit"},
+	{"internal/host/nss", "internal/factor/otp", "internal/seal", "internal/wire"},
 	{"internal/mfa"},
 }
 
@@ -67,7 +66,7 @@ func TestArrowsRunOneWay(t *testing.T) {
 		for _, imp := range f.Imports {
 			name := strings.Trim(imp.Path.Value, `"`)
 			if name == "os/user" && !strings.HasSuffix(dir, "test") {
-				t.Errorf("%s: os/user takes a directory that is down for one that knows nobody; internal/nss does not", path)
+				t.Errorf("%s: os/user takes a directory that is down for one that knows nobody; internal/host/nss does not", path)
 			}
 			target, ours := strings.CutPrefix(name, "mfa/")
 			if !ours {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/msteinert/pam/v2"
 
-	"mfa/internal/otp"
+	"mfa/internal/factor/otp"
 )
 
 // The benchmarks of this file write where writing costs something: on a disk, not

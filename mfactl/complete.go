@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"mfa/internal/setup"
+	"mfa/internal/host/setup"
 )
 
 // A completer returns what may stand at a place of the command line.

@@ -19,10 +19,10 @@ import (
 	"golang.org/x/term"
 
 	"mfa/internal/config"
-	"mfa/internal/doctor"
 	"mfa/internal/enroll"
+	"mfa/internal/host/doctor"
+	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 	"mfa/internal/server"
 )
 

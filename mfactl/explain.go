@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mfa/internal/doctor"
+	"mfa/internal/host/doctor"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 )

@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	"mfa/internal/doctor"
-	"mfa/internal/setup"
+	"mfa/internal/host/doctor"
+	"mfa/internal/host/setup"
 )
 
 // guardGrace is how much longer the guard waits than we do, so that we are the one

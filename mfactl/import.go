@@ -16,9 +16,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"mfa/internal/enroll"
-	"mfa/internal/foreign"
+	"mfa/internal/host/foreign"
+	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 	"mfa/internal/server"
 )
 

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"mfa/internal/config"
-	"mfa/internal/doctor"
-	"mfa/internal/nss"
-	"mfa/internal/setup"
+	"mfa/internal/host/doctor"
+	"mfa/internal/host/nss"
+	"mfa/internal/host/setup"
 )
 
 // knownService wants one service that can be set up.

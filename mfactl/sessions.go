@@ -14,9 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mfa/internal/host/nss"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 	"mfa/internal/server"
 )
 

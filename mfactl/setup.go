@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"mfa/internal/config"
-	"mfa/internal/doctor"
-	"mfa/internal/setup"
+	"mfa/internal/host/doctor"
+	"mfa/internal/host/setup"
 )
 
 // A switcher switches the second factor of one service on or off.

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mfa/internal/config"
-	"mfa/internal/doctor"
+	"mfa/internal/host/doctor"
 	"mfa/internal/server"
 )
 

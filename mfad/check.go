@@ -13,7 +13,7 @@ import (
 	"mfa/internal/app"
 	"mfa/internal/config"
 	"mfa/internal/deliver"
-	"mfa/internal/doctor"
+	"mfa/internal/host/doctor"
 	"mfa/internal/server"
 )
 

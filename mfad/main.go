@@ -19,7 +19,7 @@ import (
 
 	"mfa/internal/app"
 	"mfa/internal/config"
-	"mfa/internal/doctor"
+	"mfa/internal/host/doctor"
 	"mfa/internal/mfa"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"mfa/internal/app"
 	"mfa/internal/config"
-	"mfa/internal/doctor"
+	"mfa/internal/host/doctor"
 )
 
 // beginAnew is mfad --new-state. Where the key is lost too it asks before it makes

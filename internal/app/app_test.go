@@ -18,9 +18,9 @@ import (
 	"mfa/internal/config"
 	"mfa/internal/deliver"
 	"mfa/internal/deliver/delivertest"
+	"mfa/internal/host/nss"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 	"mfa/internal/wire"
 )
 

@@ -12,9 +12,9 @@ import (
 
 	"mfa/internal/account/record"
 	"mfa/internal/config"
+	"mfa/internal/host/nss"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 	"mfa/internal/store/local"
 )
 

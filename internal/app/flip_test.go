@@ -17,9 +17,9 @@ import (
 
 	"mfa/internal/config"
 	"mfa/internal/factor"
+	"mfa/internal/factor/otp"
+	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
-	"mfa/internal/otp"
 	"mfa/internal/store"
 )
 

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"mfa/internal/deliver"
+	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 	"mfa/internal/wire"
 )
 

@@ -10,9 +10,9 @@ import (
 
 	"mfa/internal/challenge"
 	"mfa/internal/enroll"
+	"mfa/internal/factor/otp"
+	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
-	"mfa/internal/otp"
 	"mfa/internal/seal"
 	"mfa/internal/store"
 )

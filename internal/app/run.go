@@ -12,9 +12,9 @@ import (
 
 	"mfa/internal/challenge"
 	"mfa/internal/enroll"
+	"mfa/internal/host/nss"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 	"mfa/internal/server"
 )
 

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
-	"mfa/internal/otp"
 )
 
 // An app whose clock is off shows codes of another time. Such a code is wrong and

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"mfa/internal/factor"
+	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
-	"mfa/internal/otp"
 	"mfa/internal/seal"
 )
 

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"mfa/internal/audit"
+	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
-	"mfa/internal/otp"
 	"mfa/internal/store"
 )
 

@@ -8,8 +8,8 @@ import (
 
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
+	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
-	"mfa/internal/otp"
 )
 
 // SetApp gives id a new authenticator app, in the place of one that is there, and

@@ -14,8 +14,8 @@ import (
 	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
+	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
-	"mfa/internal/otp"
 	"mfa/internal/seal"
 )
 

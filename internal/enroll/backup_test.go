@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"mfa/internal/account"
+	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
-	"mfa/internal/otp"
 )
 
 // A keptBackup is one in memory.

@@ -13,8 +13,8 @@ import (
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
 	"mfa/internal/factor"
+	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
-	"mfa/internal/otp"
 )
 
 // How prompts end. Programs wait for these.

@@ -11,8 +11,8 @@ import (
 
 	"mfa/internal/audit"
 	"mfa/internal/factor"
+	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
-	"mfa/internal/otp"
 	"mfa/internal/store"
 )
 

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"mfa/internal/factor"
+	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
-	"mfa/internal/otp"
 )
 
 // google is what google-authenticator may have kept of alice.

@@ -3,7 +3,7 @@ package factor
 import (
 	"time"
 
-	"mfa/internal/otp"
+	"mfa/internal/factor/otp"
 )
 
 // CheckTOTP is otp.Verify for a code that Digits returned. With otp.Right it

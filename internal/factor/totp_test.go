@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"mfa/internal/otp"
+	"mfa/internal/factor/otp"
 )
 
 func TestCheckTOTP(t *testing.T) {

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
-	"mfa/internal/otp"
 )
 
 // An app that an administrator set up is confirmed by its first code, even after

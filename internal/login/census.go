@@ -9,8 +9,8 @@ import (
 
 	"mfa/internal/account"
 	"mfa/internal/challenge"
+	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 )
 
 // A Census counts what a policy means for the users of whom there is a record: for each

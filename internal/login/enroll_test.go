@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"mfa/internal/audit"
+	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
-	"mfa/internal/otp"
 )
 
 func enrolling(s *settings) { s.policy.Policy.EnrollAtLogin, s.policy.Policy.SelfContacts = true, true }

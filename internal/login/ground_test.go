@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 )
 
 // reload makes change what counts from now on, for conversations under way too.

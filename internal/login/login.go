@@ -20,8 +20,8 @@ import (
 	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
+	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 	"mfa/internal/seal"
 	"mfa/internal/store"
 )

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 )
 
 // A Rule is one table [[policy.rule]]: what is different for some logins. A login

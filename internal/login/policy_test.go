@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 )
 
 // A directory is NSS as far as groups go. Alice is a contractor by a group within

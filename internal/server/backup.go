@@ -8,7 +8,7 @@ import (
 
 	"mfa/internal/account"
 	"mfa/internal/enroll"
-	"mfa/internal/nss"
+	"mfa/internal/host/nss"
 )
 
 // root lets root alone through: what is behind it holds every secret.

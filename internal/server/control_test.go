@@ -23,9 +23,9 @@ import (
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
 	"mfa/internal/enroll"
+	"mfa/internal/host/nss"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 	"mfa/internal/seal"
 	"mfa/internal/store/storetest"
 )

@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"mfa/internal/audit"
+	"mfa/internal/host/nss"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 	"mfa/internal/wire"
 )
 

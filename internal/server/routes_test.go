@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"mfa/internal/account"
+	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 	"mfa/internal/store"
 	"mfa/internal/wire"
 )

@@ -10,9 +10,9 @@ import (
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/enroll"
+	"mfa/internal/host/nss"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 	"mfa/internal/wire"
 )
 

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"sync"
 
+	"mfa/internal/host/nss"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 )
 
 // Sessions is what GET /v1/sessions and GET /v1/users/NAME/sessions answer.

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"mfa/internal/enroll"
+	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
-	"mfa/internal/otp"
 )
 
 // An Import is the body of POST /v1/users/NAME/import: what another program kept

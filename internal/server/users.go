@@ -6,8 +6,8 @@ import (
 	"net/http"
 
 	"mfa/internal/enroll"
+	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 )
 
 // reveals says whether addresses are asked for without masks.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"mfa/internal/otp"
+	"mfa/internal/factor/otp"
 )
 
 // A phone is what the person would have in their hand: the mails that arrived, and

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"mfa/internal/doctor/pamstack"
+	"mfa/internal/host/pamstack"
 )
 
 // A Stack is what doctor knows of one service's stacks.

@@ -18,7 +18,7 @@ import (
 	"strings"
 	"time"
 
-	"mfa/internal/doctor"
+	"mfa/internal/host/doctor"
 )
 
 // First factors of Options.First.

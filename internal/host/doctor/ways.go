@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"mfa/internal/doctor/pamstack"
+	"mfa/internal/host/pamstack"
 )
 
 // describe says in one line what a login goes through.

@@ -11,7 +11,7 @@ import (
 	"fmt"
 	"strings"
 
-	"mfa/internal/otp"
+	"mfa/internal/factor/otp"
 )
 
 // An App is what an authenticator app was given, and what was used of it.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"mfa/internal/doctor"
+	"mfa/internal/host/doctor"
 )
 
 var update = flag.Bool("update", false, "write the diffs of testdata anew")

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"mfa/internal/otp"
+	"mfa/internal/factor/otp"
 )
 
 // secret in base32 and in hexadecimal, as the RFCs have it.

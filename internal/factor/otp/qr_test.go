@@ -19,7 +19,7 @@ func program(t *testing.T, name, debian string) {
 	if _, err := exec.LookPath(name); err == nil {
 		return
 	}
-	out, err := exec.CommandContext(t.Context(), "../../e2e/install.sh", debian).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "../../../e2e/install.sh", debian).CombinedOutput()
 	switch {
 	case err == nil:
 	case os.Geteuid() != 0 && os.Getenv("CI") != "true":

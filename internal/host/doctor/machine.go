@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"mfa/internal/doctor/pamstack"
+	"mfa/internal/host/pamstack"
 	"mfa/internal/mfa"
 )
 

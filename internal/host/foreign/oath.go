@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"mfa/internal/otp"
+	"mfa/internal/factor/otp"
 )
 
 // An OathLine is one line of a users.oath.

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"mfa/internal/config"
-	"mfa/internal/doctor/pamstack"
 	"mfa/internal/enroll"
+	"mfa/internal/host/pamstack"
 	"mfa/internal/mfa"
 	"mfa/internal/server"
 )

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"mfa/internal/host/nss"
 	"mfa/internal/login"
-	"mfa/internal/nss"
 )
 
 // censusTime bounds how long doctor counts.

@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
-	"mfa/internal/nss"
 )
 
 // accounts looks at names and uids: accounts of one uid, records that stand under

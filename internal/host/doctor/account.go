@@ -9,7 +9,7 @@ import (
 	"syscall"
 
 	"mfa/internal/config"
-	"mfa/internal/doctor/pamstack"
+	"mfa/internal/host/pamstack"
 )
 
 // ChangesPassword says whether pam_mfa's demand for a new password comes to the

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"mfa/internal/doctor"
-	"mfa/internal/doctor/pamstack"
+	"mfa/internal/host/doctor"
+	"mfa/internal/host/pamstack"
 )
 
 // planPAM plans the change of /etc/pam.d/SERVICE; nil if it is right already. It
