@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"mfa/internal/audit/audittest"
+	"mfa/internal/wire"
 )
 
 const manuals = "packaging/man"
@@ -89,20 +90,10 @@ func TestManualsHaveEveryFlag(t *testing.T) {
 
 // mfactl(1) has every resource of the control socket, and none that there is not.
 func TestManualHasEveryResource(t *testing.T) {
-	files, err := filepath.Glob("internal/server/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
 	inCapitals := strings.NewReplacer("{name}", "NAME", "{session}", "ID", "{verb}", "VERB")
 	var served, told []string
-	for _, file := range files {
-		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range regexp.MustCompile(`mux\.HandleFunc\("([^"]+)"`).FindAllStringSubmatch(string(source), -1) {
-			served = append(served, inCapitals.Replace(m[1]))
-		}
+	for _, route := range wire.Routes { // TestEveryRouteIsTried holds the server to them
+		served = append(served, inCapitals.Replace(string(route)))
 	}
 	for _, m := range regexp.MustCompile(`(?m)^\.It ([A-Z]+ /v1/\S+)$`).FindAllStringSubmatch(manual(t, "mfactl.1"), -1) {
 		told = append(told, m[1])
@@ -116,9 +107,6 @@ func TestManualHasEveryResource(t *testing.T) {
 		if !slices.Contains(served, r) {
 			t.Errorf("mfactl(1) has %s, which is not served", r)
 		}
-	}
-	if len(served) == 0 {
-		t.Error("nothing is served")
 	}
 }
 

@@ -14,9 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mfa/internal/audit"
 	"mfa/internal/mfa"
-	"mfa/internal/server"
+	"mfa/internal/wire"
 )
 
 // auditOptions are the flags of audit.
@@ -66,7 +65,7 @@ func (o auditOptions) path(ctx context.Context, c *client) (string, error) {
 	if o.file != "" {
 		return o.file, nil
 	}
-	var st server.Status
+	var st wire.Status
 	err := c.call(ctx, http.MethodGet, "/v1/status", nil, &st)
 	if e, ok := errors.AsType[exitError](err); ok && e.code == exitUnreachable {
 		e.hint = "Name the file to read it all the same: mfactl audit --file /var/log/mfa/audit.jsonl"
@@ -117,7 +116,7 @@ func moment(text string, now time.Time) (time.Time, error) {
 	}
 }
 
-func (f auditFilter) match(ev audit.Event) bool {
+func (f auditFilter) match(ev mfa.Event) bool {
 	if f.user != "" && ev.User != f.user || ev.Time.Before(f.since) {
 		return false
 	}
@@ -186,7 +185,7 @@ type auditPrinter struct {
 
 // line prints one line of the file, if it matches.
 func (p *auditPrinter) line(text string) error {
-	var ev audit.Event
+	var ev mfa.Event
 	if err := json.Unmarshal([]byte(text), &ev); err != nil || ev.Event == "" {
 		p.bad++
 		return nil
@@ -204,7 +203,7 @@ func (p *auditPrinter) line(text string) error {
 }
 
 // readable is an event for people: when, what, who, from where, how, and why.
-func readable(ev audit.Event, color bool) string {
+func readable(ev mfa.Event, color bool) string {
 	words := []string{ev.Time.Local().Format(time.DateTime), fmt.Sprintf("%-20s", plain(ev.Event))}
 	add := func(before, text string) {
 		if text != "" {

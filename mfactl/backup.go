@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"mfa/internal/account"
+	"mfa/internal/wire"
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
@@ -128,7 +128,7 @@ func (b *backup) lines(cmd *cobra.Command, w io.Writer) error {
 }
 
 func (b *backup) count(line json.RawMessage) error {
-	var u account.Saved
+	var u wire.Saved
 	if err := json.Unmarshal(line, &u); err != nil {
 		return err
 	}

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/spf13/cobra"
+	"mfa/internal/wire"
 
-	"mfa/internal/server"
+	"github.com/spf13/cobra"
 )
 
 func confirmCommand(c *client) *cobra.Command {
@@ -79,8 +79,8 @@ func (c *client) resendOne(cmd *cobra.Command, user string) error {
 	return nil
 }
 
-func (c *client) resend(ctx context.Context, user string) (server.Resent, error) {
-	var out server.Resent
+func (c *client) resend(ctx context.Context, user string) (wire.Resent, error) {
+	var out wire.Resent
 	err := c.call(ctx, http.MethodPost, userPath(user, "/confirm-resend"), nil, &out)
 	return out, err
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"mfa/internal/mfa"
-	"mfa/internal/server"
 	"mfa/internal/wire"
 )
 
@@ -56,7 +55,7 @@ func switchTo(conn net.Conn, path string) (io.Reader, error) {
 		return nil, exitError{code: exitFailed, err: err}
 	}
 	req.Header.Set("Connection", "Upgrade")
-	req.Header.Set("Upgrade", server.Upgrade)
+	req.Header.Set("Upgrade", wire.Upgrade)
 	if err := req.Write(conn); err != nil {
 		return nil, exitError{code: exitUnreachable, err: err}
 	}

@@ -19,11 +19,10 @@ import (
 	"golang.org/x/term"
 
 	"mfa/internal/config"
-	"mfa/internal/enroll"
 	"mfa/internal/host/doctor"
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
-	"mfa/internal/server"
+	"mfa/internal/wire"
 )
 
 func doctorCommand(c *client) *cobra.Command {
@@ -84,14 +83,14 @@ func hostAt(c *client, root, path string) (doctor.Host, error) {
 	h := doctor.Host{Root: root, FS: files, Config: path, Version: mfa.Version, SSHD: askSSHD(root)}
 	if root == "/" {
 		h.Run, h.Account = runProgram, nss.LookupUID
-		h.Status = func(ctx context.Context) (server.Status, error) {
-			var st server.Status
+		h.Status = func(ctx context.Context) (wire.Status, error) {
+			var st wire.Status
 			err := c.call(ctx, http.MethodGet, "/v1/status", nil, &st)
 			return st, err
 		}
-		h.Users = func(ctx context.Context, fn func(enroll.View)) error {
+		h.Users = func(ctx context.Context, fn func(wire.User)) error {
 			return c.stream(ctx, http.MethodGet, "/v1/users", func(int) {}, func(line json.RawMessage) error {
-				var v enroll.View
+				var v wire.User
 				err := json.Unmarshal(line, &v)
 				fn(v)
 				return err

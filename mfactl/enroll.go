@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/spf13/cobra"
+	"mfa/internal/wire"
 
-	"mfa/internal/enroll"
-	"mfa/internal/server"
+	"github.com/spf13/cobra"
 )
 
 func enrollCommand(c *client) *cobra.Command {
@@ -32,7 +31,7 @@ func enrollCommand(c *client) *cobra.Command {
 				if email != "" || phone != "" || app {
 					return exitError{code: exitUsage, err: errors.New("--email, --phone and --totp are for another user"), hint: "Give the user, or leave them out."}
 				}
-				return c.converse(cmd, selfPath(server.SelfEnroll))
+				return c.converse(cmd, selfPath(wire.SelfEnroll))
 			}
 			if email == "" && phone == "" && !app {
 				return exitError{code: exitUsage, err: errors.New("nothing to enroll"), hint: "Give an address or a number, or --totp: --email alice@example.com, --phone +17891234567."}
@@ -52,7 +51,7 @@ func enrollCommand(c *client) *cobra.Command {
 
 // enroll sets where the codes of another user go.
 func (c *client) enroll(cmd *cobra.Command, user, email, phone string, silent bool) error {
-	var v enroll.View
+	var v wire.User
 	for _, way := range []struct{ path, to string }{{"/email", email}, {"/phone", phone}} {
 		if way.to == "" {
 			continue
@@ -75,7 +74,7 @@ func (c *client) enroll(cmd *cobra.Command, user, email, phone string, silent bo
 
 // warnOfNoProvider says that text messages go to nobody, where it is so.
 func (c *client) warnOfNoProvider(cmd *cobra.Command) {
-	var st server.Status
+	var st wire.Status
 	if err := c.call(cmd.Context(), http.MethodGet, "/v1/status", nil, &st); err == nil && st.SMS == "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "mfactl: text messages have no provider, so no code goes to the number yet: set provider under [sms] in mfa.toml.")
 	}

@@ -12,13 +12,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"mfa/internal/host/doctor"
-	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 func explainCommand(c *client) *cobra.Command {
 	var asJSON bool
-	var v login.Visit
+	var v wire.Visit
 	cmd := &cobra.Command{
 		Use:   "explain USER",
 		Short: "Say what a login would come to, and why",
@@ -31,14 +31,14 @@ changed.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v.User = args[0]
-			var x login.Explanation
+			var x wire.Explanation
 			if err := c.call(cmd.Context(), http.MethodPost, "/v1/explain", v, &x); err != nil {
 				return err
 			}
 			sshd := refusedBySSHD(cmd.Context(), v, x)
 			if asJSON {
 				if err := printJSON(cmd.OutOrStdout(), struct {
-					login.Explanation
+					wire.Explanation
 					SSHD string `json:"sshd,omitempty"` // what keeps a program out all the same
 				}{x, sshd}); err != nil {
 					return err
@@ -53,7 +53,7 @@ changed.`,
 				}
 				printRows(cmd.OutOrStdout(), rows)
 			}
-			if !x.Account && x.Result != login.ResultUnavailable {
+			if !x.Account && x.Result != wire.ResultUnavailable {
 				return exitError{
 					code: exitNotFound, err: fmt.Errorf("no account named %q on this machine", x.User),
 					hint: "This is what a login by that name would see; no code is sent, and none is right.",
@@ -72,9 +72,9 @@ changed.`,
 
 // refusedBySSHD says why sshd keeps out a program that the policy lets in, "" if it
 // does not, or cannot be asked: only root can ask it.
-func refusedBySSHD(ctx context.Context, v login.Visit, x login.Explanation) string {
+func refusedBySSHD(ctx context.Context, v wire.Visit, x wire.Explanation) string {
 	sshd := askSSHD("/")
-	if x.Result != login.ResultLetIn || v.Service != "sshd" || os.Geteuid() != 0 || sshd == nil {
+	if x.Result != wire.ResultLetIn || v.Service != "sshd" || os.Geteuid() != 0 || sshd == nil {
 		return ""
 	}
 	text, err := sshd(ctx, doctor.Connection(v.User, v.RHost))
@@ -90,7 +90,7 @@ func refusedBySSHD(ctx context.Context, v login.Visit, x login.Explanation) stri
 }
 
 // explanationRows begins with what somebody in a hurry wants to know.
-func explanationRows(x login.Explanation) [][2]any {
+func explanationRows(x wire.Explanation) [][2]any {
 	rows := [][2]any{
 		{"login", visitText(x)},
 		{"what happens", x.Text},
@@ -121,7 +121,7 @@ func explanationRows(x login.Explanation) [][2]any {
 }
 
 // userRows tells of the user what counts or could.
-func userRows(x login.Explanation) [][2]any {
+func userRows(x wire.Explanation) [][2]any {
 	enrolled := methodText(x.Enrolled)
 	if x.Skipped != nil {
 		enrolled += "; chose to have none " + x.Skipped.Local().Format(time.DateTime)
@@ -142,7 +142,7 @@ func userRows(x login.Explanation) [][2]any {
 	return [][2]any{{"set up", enrolled}, {"locked", locked}, {"remembered", sessions}}
 }
 
-func visitText(x login.Explanation) string {
+func visitText(x wire.Explanation) string {
 	text := x.User
 	if x.UID != nil {
 		text += fmt.Sprintf(" (uid %d)", *x.UID)
@@ -160,13 +160,13 @@ func visitText(x login.Explanation) string {
 	return text
 }
 
-func pamText(x login.Explanation) string {
+func pamText(x wire.Explanation) string {
 	switch x.Result {
-	case login.ResultAsk:
+	case wire.ResultAsk:
 		return x.PAM + " after a right code"
-	case login.ResultEnroll:
+	case wire.ResultEnroll:
 		return x.PAM + " once it is set up"
-	case login.ResultLetIn:
+	case wire.ResultLetIn:
 		return x.PAM + ", or PAM_SUCCESS with exempt=success"
 	}
 	return x.PAM

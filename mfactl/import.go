@@ -15,11 +15,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mfa/internal/enroll"
 	"mfa/internal/host/foreign"
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
-	"mfa/internal/server"
+	"mfa/internal/wire"
 )
 
 func importCommand(c *client) *cobra.Command {
@@ -213,7 +212,7 @@ func (im *importer) run(cmd *cobra.Command, all []found) error {
 		switch {
 		case err != nil:
 			failed++
-		case out.App == enroll.TakenKept || out.App == enroll.TakenUnchanged:
+		case out.App == wire.ImportedKept || out.App == wire.ImportedUnchanged:
 			kept++
 		default:
 			taken++
@@ -227,24 +226,24 @@ func (im *importer) run(cmd *cobra.Command, all []found) error {
 }
 
 // one hands f to mfad.
-func (im *importer) one(ctx context.Context, f found) (enroll.Taken, error) {
+func (im *importer) one(ctx context.Context, f found) (wire.Imported, error) {
 	if f.err != nil {
-		return enroll.Taken{}, f.err
+		return wire.Imported{}, f.err
 	}
-	in := server.Import{
+	in := wire.Import{
 		UID: f.uid, Source: im.source, LastStep: f.app.LastStep, BackupCodes: f.app.Scratch,
 		Replace: im.replace, DryRun: !im.yes,
 	}
 	in.TOTP.Secret = base32.StdEncoding.EncodeToString(f.app.Secret)
 	in.TOTP.Digits, in.TOTP.Algorithm = f.app.Params.Digits, f.app.Params.Algorithm
 	in.TOTP.Period = mfa.Duration(f.app.Params.Period)
-	var out enroll.Taken
+	var out wire.Imported
 	err := im.client.call(ctx, http.MethodPost, userPath(f.user, "/import"), in, &out)
 	return out, err
 }
 
 // cells is the row of the table.
-func (im *importer) cells(f found, out enroll.Taken, err error) []string {
+func (im *importer) cells(f found, out wire.Imported, err error) []string {
 	if err != nil {
 		return []string{f.user, f.from, "", "", "cannot be imported: " + err.Error()}
 	}
@@ -253,13 +252,13 @@ func (im *importer) cells(f found, out enroll.Taken, err error) []string {
 		would = "would be"
 	}
 	result := map[string]string{
-		enroll.TakenNew:       would + " set up",
-		enroll.TakenReplaced:  would + " set up in place of another app",
-		enroll.TakenUnchanged: "set up already",
-		enroll.TakenKept:      "stays out: another app is set up (see --replace)",
+		wire.ImportedNew:       would + " set up",
+		wire.ImportedReplaced:  would + " set up in place of another app",
+		wire.ImportedUnchanged: "set up already",
+		wire.ImportedKept:      "stays out: another app is set up (see --replace)",
 	}[out.App]
 	notes := f.app.Notes
-	if out.Codes == enroll.TakenKept && out.App != enroll.TakenKept && out.App != enroll.TakenUnchanged {
+	if out.Codes == wire.ImportedKept && out.App != wire.ImportedKept && out.App != wire.ImportedUnchanged {
 		notes = append(notes, "the backup codes that are set up stay")
 	}
 	if len(notes) > 0 {

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/spf13/cobra"
+	"mfa/internal/wire"
 
-	"mfa/internal/server"
+	"github.com/spf13/cobra"
 )
 
 func keyCommand(c *client) *cobra.Command {
@@ -52,7 +52,7 @@ func (c *client) rotateKey(cmd *cobra.Command) error {
 	begin := func(total int) { m = newMeter(cmd, "sealing secrets", total) }
 	err := c.stream(cmd.Context(), http.MethodPost, "/v1/key/rotate", begin, func(line json.RawMessage) error {
 		m.step()
-		var u server.Resealed
+		var u wire.Resealed
 		if err := json.Unmarshal(line, &u); err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mfa/internal/mfa"
-	"mfa/internal/server"
+	"mfa/internal/wire"
 )
 
 func lockCommand(c *client) *cobra.Command {
@@ -22,13 +22,13 @@ func lockCommand(c *client) *cobra.Command {
 		Example: "  mfactl lock alice\n  mfactl lock alice --for 2h",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var in server.LockRequest
+			var in wire.LockRequest
 			if cmd.Flags().Changed("for") {
 				if err := in.For.UnmarshalText([]byte(length)); err != nil || in.For == mfa.Duration(0) {
 					return exitError{code: exitUsage, err: errors.New("--for wants a duration like 30m, 2h or 7d")}
 				}
 			}
-			var out server.Lock
+			var out wire.Lock
 			if err := c.call(cmd.Context(), http.MethodPost, userPath(args[0], "/lock"), in, &out); err != nil {
 				return err
 			}

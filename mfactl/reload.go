@@ -6,9 +6,9 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/spf13/cobra"
+	"mfa/internal/wire"
 
-	"mfa/internal/server"
+	"github.com/spf13/cobra"
 )
 
 func reloadCommand(c *client) *cobra.Command {
@@ -21,7 +21,7 @@ func reloadCommand(c *client) *cobra.Command {
 		Example: "  mfactl reload",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var out server.Reloaded
+			var out wire.Reloaded
 			err := c.call(cmd.Context(), http.MethodPost, "/v1/reload", nil, &out)
 			if exit, ok := errors.AsType[exitError](err); ok && exit.status == http.StatusConflict {
 				return hinted(fmt.Errorf("mfa.toml is refused, and the one before counts: %w", err), "Mend it, then try again.")

@@ -13,12 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"mfa/internal/wire"
+
 	"filippo.io/age"
 	"github.com/spf13/cobra"
-
-	"mfa/internal/account"
-	"mfa/internal/enroll"
-	"mfa/internal/server"
 )
 
 func restoreCommand(c *client) *cobra.Command {
@@ -50,7 +48,7 @@ func restoreCommand(c *client) *cobra.Command {
 			defer b.sayStrangers(cmd)
 			return (&bulk{what: "restoring users", done: "restored"}).run(cmd, b.names(), func(ctx context.Context, user string) error {
 				result, err := c.restore(ctx, b, user, false)
-				if err == nil && (result == enroll.RestoredOutdated || result == enroll.RestoredUnchanged) {
+				if err == nil && (result == wire.RestoredOutdated || result == wire.RestoredUnchanged) {
 					return errSkip
 				}
 				return err
@@ -66,8 +64,8 @@ func restoreCommand(c *client) *cobra.Command {
 
 // An openedBackup is a backup that was read whole.
 type openedBackup struct {
-	header enroll.BackupHeader
-	users  []account.Saved
+	header wire.BackupHeader
+	users  []wire.Saved
 	index  map[string]int // of users, by name
 
 	strangers []string // who have no account here, as far as they were tried
@@ -129,7 +127,7 @@ func readBackup(r io.Reader) (*openedBackup, error) {
 	}
 	for {
 		var line struct {
-			account.Saved
+			wire.Saved
 			backupEnd
 		}
 		if err := dec.Decode(&line); err != nil {
@@ -151,8 +149,8 @@ func readBackup(r io.Reader) (*openedBackup, error) {
 
 // restore has one user restored, or tries.
 func (c *client) restore(ctx context.Context, b *openedBackup, user string, dry bool) (string, error) {
-	in := server.Restore{Header: b.header, Saved: b.users[b.index[user]], DryRun: dry}
-	var out server.Restored
+	in := wire.Restore{Header: b.header, Saved: b.users[b.index[user]], DryRun: dry}
+	var out wire.Restored
 	err := c.call(ctx, http.MethodPost, "/v1/restore", in, &out)
 	if err == nil && out.NoAccount {
 		b.strangers = append(b.strangers, user)
@@ -183,10 +181,10 @@ func (c *client) tryRestore(cmd *cobra.Command, b *openedBackup) error {
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "A backup of %s, made %s, with %s:\n", b.header.Host, b.header.Made.Local().Format(time.DateTime), counted(len(b.users), "user"))
 	for _, row := range [...]struct{ result, text string }{
-		{enroll.RestoredNew, "would be set up: not enrolled now"},
-		{enroll.RestoredReplaced, "would be put back to what they were"},
-		{enroll.RestoredUnchanged, "are as they were"},
-		{enroll.RestoredOutdated, "had to enroll anew even then, and stay as they are"},
+		{wire.RestoredNew, "would be set up: not enrolled now"},
+		{wire.RestoredReplaced, "would be put back to what they were"},
+		{wire.RestoredUnchanged, "are as they were"},
+		{wire.RestoredOutdated, "had to enroll anew even then, and stay as they are"},
 		{"", "cannot be restored:"},
 	} {
 		if n := results[row.result]; n > 0 {

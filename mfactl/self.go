@@ -3,9 +3,9 @@ package main
 import (
 	"net/url"
 
-	"github.com/spf13/cobra"
+	"mfa/internal/wire"
 
-	"mfa/internal/server"
+	"github.com/spf13/cobra"
 )
 
 // selfPath is the resource of one's own enrollment.
@@ -19,7 +19,7 @@ func preferCommand(c *client) *cobra.Command {
 		Args:      cobra.ExactArgs(1),
 		ValidArgs: []string{"totp", "email", "sms", "backup"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := c.converse(cmd, selfPath(server.SelfPrefer)+"?method="+url.QueryEscape(args[0])); err != nil {
+			if err := c.converse(cmd, selfPath(wire.SelfPrefer)+"?method="+url.QueryEscape(args[0])); err != nil {
 				return err
 			}
 			cmd.Printf("You are asked for %s first from now on.\n", args[0])
@@ -35,7 +35,7 @@ func optOutCommand(c *client) *cobra.Command {
 		Example: "  mfactl opt-out",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := c.converse(cmd, selfPath(server.SelfOptOut)); err != nil {
+			if err := c.converse(cmd, selfPath(wire.SelfOptOut)); err != nil {
 				return err
 			}
 			cmd.Println("You have no second factor and are not asked for one. To set one up: mfactl enroll")
@@ -51,7 +51,7 @@ func backupCodesCommand(c *client) *cobra.Command {
 		Example: "  mfactl backup-codes",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.converse(cmd, selfPath(server.SelfBackupCodes))
+			return c.converse(cmd, selfPath(wire.SelfBackupCodes))
 		},
 	}
 }

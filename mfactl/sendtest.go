@@ -7,10 +7,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/spf13/cobra"
+	"mfa/internal/wire"
 
-	"mfa/internal/deliver"
-	"mfa/internal/server"
+	"github.com/spf13/cobra"
 )
 
 func sendTestCommand(c *client) *cobra.Command {
@@ -25,7 +24,7 @@ func sendTestCommand(c *client) *cobra.Command {
 		Args:      cobra.ExactArgs(2),
 		ValidArgs: []string{"email", "sms"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var report server.SendTestReport
+			var report wire.SendTestReport
 			in := map[string]string{"method": args[0], "to": args[1]}
 			if err := c.call(cmd.Context(), http.MethodPost, "/v1/send-test", in, &report); err != nil {
 				return err
@@ -48,7 +47,7 @@ func sendTestCommand(c *client) *cobra.Command {
 }
 
 // printSteps prints a line a step, for people.
-func printSteps(w io.Writer, report server.SendTestReport) {
+func printSteps(w io.Writer, report wire.SendTestReport) {
 	for _, s := range report.Steps {
 		fmt.Fprintf(w, "%-9s  %s\n", s.Name, stepText(s))
 	}
@@ -58,7 +57,7 @@ func printSteps(w io.Writer, report server.SendTestReport) {
 }
 
 // stepText says what a step found, whether it failed, and how long it took.
-func stepText(s deliver.Step) string {
+func stepText(s wire.Step) string {
 	text := s.Detail
 	if s.Err != "" && text != "" {
 		text += ": "

@@ -15,9 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"mfa/internal/host/nss"
-	"mfa/internal/login"
 	"mfa/internal/mfa"
-	"mfa/internal/server"
+	"mfa/internal/wire"
 )
 
 // allSessions is the resource of what is remembered of everybody.
@@ -57,7 +56,7 @@ func sessionsListCommand(c *client) *cobra.Command {
 				}
 				path = userPath(name, "/sessions")
 			}
-			var out server.Sessions
+			var out wire.Sessions
 			err := c.call(cmd.Context(), http.MethodGet, path, nil, &out)
 			switch {
 			case err != nil:
@@ -105,7 +104,7 @@ func unreadable(users []string) error {
 	}
 }
 
-func printSessions(w io.Writer, all []login.SessionView) error {
+func printSessions(w io.Writer, all []wire.Session) error {
 	if len(all) == 0 {
 		fmt.Fprintln(w, "No login is remembered.")
 		return nil
@@ -193,7 +192,7 @@ func questionAll(endLogins bool) string {
 }
 
 // revoke ends what args name: nobody is everybody, or a user, or one session.
-func (c *client) revoke(cmd *cobra.Command, args []string) (out server.Revocation, err error) {
+func (c *client) revoke(cmd *cobra.Command, args []string) (out wire.Revocation, err error) {
 	path := allSessions
 	switch len(args) {
 	case 1:
@@ -211,7 +210,7 @@ func (c *client) revoke(cmd *cobra.Command, args []string) (out server.Revocatio
 	return out, nil
 }
 
-func revokedText(out server.Revocation, args []string) string {
+func revokedText(out wire.Revocation, args []string) string {
 	switch {
 	case len(args) == 0:
 		return fmt.Sprintf("%s of %s revoked.", count(out.Revoked, "session"), count(len(out.Users), "user"))

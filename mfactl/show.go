@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
+	"mfa/internal/wire"
 
-	"mfa/internal/enroll"
+	"github.com/spf13/cobra"
 )
 
 func showCommand(c *client) *cobra.Command {
@@ -19,7 +19,7 @@ func showCommand(c *client) *cobra.Command {
 		Example: "  mfactl show alice\n  mfactl show alice --reveal\n  mfactl show alice --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var v enroll.View
+			var v wire.User
 			path := userPath(args[0], "")
 			if reveal {
 				path += "?reveal=true"
@@ -39,7 +39,7 @@ func showCommand(c *client) *cobra.Command {
 	return cmd
 }
 
-func viewRows(v enroll.View) [][2]any {
+func viewRows(v wire.User) [][2]any {
 	locked := "no"
 	switch {
 	case v.Locked && v.LockedUntil != nil:

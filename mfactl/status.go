@@ -13,7 +13,7 @@ import (
 
 	"mfa/internal/config"
 	"mfa/internal/host/doctor"
-	"mfa/internal/server"
+	"mfa/internal/wire"
 )
 
 func statusCommand(c *client) *cobra.Command {
@@ -27,7 +27,7 @@ func statusCommand(c *client) *cobra.Command {
 		Example: "  mfactl status\n  mfactl status --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var st server.Status
+			var st wire.Status
 			if err := c.call(cmd.Context(), http.MethodGet, "/v1/status", nil, &st); err != nil {
 				return whyDown(err, path)
 			}
@@ -69,7 +69,7 @@ func whyDown(err error, path string) error {
 	return exit
 }
 
-func printStatus(cmd *cobra.Command, st server.Status) {
+func printStatus(cmd *cobra.Command, st wire.Status) {
 	store := "ok"
 	if !st.StoreOK {
 		store = st.Problem

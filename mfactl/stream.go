@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"time"
 
-	"mfa/internal/server"
+	"mfa/internal/wire"
 )
 
 // stream reads an answer that comes in lines: begin gets how many items can come,
@@ -48,7 +48,7 @@ var errStuck = errors.New("mfad says nothing more")
 func readLines(r io.Reader, alive func(), begin func(total int), item func(json.RawMessage) error) error {
 	dec := json.NewDecoder(bufio.NewReader(r))
 	for {
-		var l server.Line
+		var l wire.Line
 		if err := dec.Decode(&l); err != nil {
 			return fmt.Errorf("it is not whole: %w", err)
 		}

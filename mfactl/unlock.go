@@ -7,10 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
+	"mfa/internal/wire"
 
-	"mfa/internal/enroll"
-	"mfa/internal/server"
+	"github.com/spf13/cobra"
 )
 
 func unlockCommand(c *client) *cobra.Command {
@@ -32,7 +31,7 @@ func unlockCommand(c *client) *cobra.Command {
 			case ahead:
 				return c.settleAll(cmd)
 			}
-			var out server.Unlocked
+			var out wire.Unlocked
 			if err := c.call(cmd.Context(), http.MethodPost, userPath(args[0], "/unlock"), nil, &out); err != nil {
 				return err
 			}
@@ -57,7 +56,7 @@ func (c *client) settleAll(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(v enroll.View) bool { return len(v.Ahead) == 0 })
+	all = slices.DeleteFunc(all, func(v wire.User) bool { return len(v.Ahead) == 0 })
 	if len(all) == 0 {
 		fmt.Fprintln(cmd.OutOrStdout(), "Nothing is remembered of a time that has not come.")
 		return nil

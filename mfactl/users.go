@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mfa/internal/enroll"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 // A userFilter says which users are meant. All that is set must hold.
@@ -22,7 +22,7 @@ type userFilter struct {
 	method              string
 }
 
-func (f userFilter) wants(v enroll.View) bool {
+func (f userFilter) wants(v wire.User) bool {
 	switch {
 	case f.locked && !v.Locked,
 		f.unconfirmed && !unconfirmed(v),
@@ -34,7 +34,7 @@ func (f userFilter) wants(v enroll.View) bool {
 
 // unconfirmed says whether there is an address or a number from which no code came
 // back yet.
-func unconfirmed(v enroll.View) bool {
+func unconfirmed(v wire.User) bool {
 	return v.Email != "" && v.EmailConfirmed == nil || v.Phone != "" && v.PhoneConfirmed == nil
 }
 
@@ -60,7 +60,7 @@ func usersCommand(c *client) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all = slices.DeleteFunc(all, func(v enroll.View) bool { return v.Problem == "" && !filter.wants(v) })
+			all = slices.DeleteFunc(all, func(v wire.User) bool { return v.Problem == "" && !filter.wants(v) })
 			if asJSON {
 				err = printJSON(cmd.OutOrStdout(), all)
 			} else {
@@ -81,18 +81,18 @@ func usersCommand(c *client) *cobra.Command {
 var methodNames = []string{"totp", "email", "sms", "backup"}
 
 // users returns what mfad knows of all users, and shows how far it is meanwhile.
-func (c *client) users(cmd *cobra.Command, reveal bool) ([]enroll.View, error) {
+func (c *client) users(cmd *cobra.Command, reveal bool) ([]wire.User, error) {
 	path := "/v1/users"
 	if reveal {
 		path += "?reveal=true"
 	}
-	all := []enroll.View{}
+	all := []wire.User{}
 	m := &meter{}
 	defer func() { m.end() }()
 	begin := func(total int) { m = newMeter(cmd, "reading users", total) }
 	err := c.stream(cmd.Context(), http.MethodGet, path, begin, func(line json.RawMessage) error {
 		m.step()
-		var v enroll.View
+		var v wire.User
 		if err := json.Unmarshal(line, &v); err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func (c *client) users(cmd *cobra.Command, reveal bool) ([]enroll.View, error) {
 }
 
 // broken is the error about records that cannot be read; nil if there are none.
-func broken(all []enroll.View) error {
+func broken(all []wire.User) error {
 	n, first := 0, ""
 	for _, v := range all {
 		if v.Problem != "" {
@@ -126,7 +126,7 @@ func counted(n int, what string) string {
 	return strconv.Itoa(n) + " " + what
 }
 
-func printUsers(cmd *cobra.Command, all []enroll.View) {
+func printUsers(cmd *cobra.Command, all []wire.User) {
 	g := newGrid("USER", "METHODS", "ADDRESS", "CONFIRMED", "FIRST", "LOCKED", "FAILURES")
 	for _, v := range all {
 		if v.Problem != "" {
@@ -140,20 +140,20 @@ func printUsers(cmd *cobra.Command, all []enroll.View) {
 		return
 	}
 	g.print(cmd)
-	if i := slices.IndexFunc(all, func(v enroll.View) bool { return v.Canonical != "" }); i >= 0 {
+	if i := slices.IndexFunc(all, func(v wire.User) bool { return v.Canonical != "" }); i >= 0 {
 		fmt.Fprintf(cmd.OutOrStdout(), "\nA record under another name of an account does not count: mfactl reset %s clears it.\n", all[i].Canonical)
 	}
 }
 
 // userCell is the name, and whose it is if the account has another.
-func userCell(v enroll.View) string {
+func userCell(v wire.User) string {
 	if v.Canonical == "" {
 		return v.User
 	}
 	return fmt.Sprintf("%s (is %s)", v.User, v.Canonical)
 }
 
-func methodsCell(v enroll.View) string {
+func methodsCell(v wire.User) string {
 	var names []string
 	for _, m := range v.Methods {
 		names = append(names, string(m))
@@ -170,14 +170,14 @@ func methodsCell(v enroll.View) string {
 }
 
 // contactsCell is where codes go.
-func contactsCell(v enroll.View) string {
+func contactsCell(v wire.User) string {
 	if v.Email == "" || v.Phone == "" {
 		return v.Email + v.Phone
 	}
 	return v.Email + ", " + v.Phone
 }
 
-func confirmedCell(v enroll.View) string {
+func confirmedCell(v wire.User) string {
 	switch {
 	case v.Email == "" && v.Phone == "":
 		return ""
@@ -187,7 +187,7 @@ func confirmedCell(v enroll.View) string {
 	return "yes"
 }
 
-func lockedCell(v enroll.View) string {
+func lockedCell(v wire.User) string {
 	switch {
 	case v.Locked && v.LockedUntil != nil:
 		return "until " + v.LockedUntil.Local().Format(time.DateTime)

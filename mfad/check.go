@@ -14,7 +14,7 @@ import (
 	"mfa/internal/config"
 	"mfa/internal/deliver"
 	"mfa/internal/host/doctor"
-	"mfa/internal/server"
+	"mfa/internal/wire"
 )
 
 // check says whether the configuration is good, and returns the exit code: a
@@ -66,7 +66,7 @@ func running(socket string) map[string]string {
 			continue // none, or not at this socket
 		}
 		defer resp.Body.Close()
-		var st server.Status
+		var st wire.Status
 		if resp.StatusCode == http.StatusOK && json.NewDecoder(resp.Body).Decode(&st) == nil {
 			return st.Fixed
 		}

@@ -3,45 +3,37 @@ package account
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"mfa/internal/account/record"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
+	"mfa/internal/wire"
 )
-
-// A Saved is what was kept of one user at one moment, as it stood in the store.
-type Saved struct {
-	User       string          `json:"user"`
-	Enrollment string          `json:"enrollment,omitempty"` // TOML; empty: there was none
-	State      json.RawMessage `json:"state,omitempty"`
-	Problem    string          `json:"problem,omitempty"` // why it could not be read; the rest is as far as it could
-}
 
 // Saved returns the records of user, not parsed, so that one which is broken is
 // kept as it is. The state is that of this very enrollment: what was used of it
 // is never missing.
-func (r Records) Saved(ctx context.Context, user string) (Saved, error) {
+func (r Records) Saved(ctx context.Context, user string) (wire.Saved, error) {
 	for range tries {
 		en, err := r.get(ctx, store.Users+user)
 		if err != nil {
-			return Saved{}, err
+			return wire.Saved{}, err
 		}
 		st, err := r.get(ctx, store.States+user)
 		if err != nil {
-			return Saved{}, err
+			return wire.Saved{}, err
 		}
 		again, err := r.get(ctx, store.Users+user)
 		if err != nil {
-			return Saved{}, err
+			return wire.Saved{}, err
 		}
 		if again.Rev == en.Rev {
-			return Saved{User: user, Enrollment: string(en.Value), State: st.Value}, nil
+			return wire.Saved{User: user, Enrollment: string(en.Value), State: st.Value}, nil
 		}
 	}
-	return Saved{}, fmt.Errorf("save %q: %w %d times in a row", user, store.ErrConflict, tries)
+	return wire.Saved{}, fmt.Errorf("save %q: %w %d times in a row", user, store.ErrConflict, tries)
 }
 
 // get returns the item, or an empty one if there is none.
@@ -53,8 +45,8 @@ func (r Records) get(ctx context.Context, key string) (store.Item, error) {
 	return it, err
 }
 
-// Parse returns what the records mean; what was not there is zero.
-func (s Saved) Parse() (mfa.Enrollment, mfa.State, error) {
+// ParseSaved returns what saved records mean; what was not there is zero.
+func ParseSaved(s wire.Saved) (mfa.Enrollment, mfa.State, error) {
 	var en mfa.Enrollment
 	var st mfa.State
 	if s.Problem != "" {

@@ -237,7 +237,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	a.metrics.Spending(a.spending)
 	a.metrics.StoreHealth(func() error { return a.store.Check(context.Background()) })
 	a.setLevel(cfg)
-	a.audit.Record(audit.Event{Time: opts.Now(), Event: audit.ConfigLoad, Reason: "start"})
+	a.audit.Record(mfa.Event{Time: opts.Now(), Event: audit.ConfigLoad, Reason: "start"})
 	return a, nil
 }
 
@@ -369,7 +369,7 @@ func mailDomain(from, host string) string {
 func (a *App) undelivered(m mfa.Message, receipt string, err error) {
 	to := deliver.Mask(m.To)
 	a.opts.Log.Error("text message did not arrive", "user", m.User, "to", to, "receipt", receipt, "error", err)
-	a.audit.Record(audit.Event{
+	a.audit.Record(mfa.Event{
 		Time: a.opts.Now(), Event: audit.Undelivered, User: m.User, Method: string(m.Carrier),
 		To: to, Message: m.ID, Receipt: receipt, Reason: err.Error(),
 	})

@@ -20,11 +20,11 @@ import (
 )
 
 // logins returns the audit lines of logins.
-func (r *running) logins() []audit.Event {
+func (r *running) logins() []mfa.Event {
 	r.t.Helper()
-	var evs []audit.Event
+	var evs []mfa.Event
 	for line := range strings.Lines(auditText(r.t, r)) {
-		var ev audit.Event
+		var ev mfa.Event
 		if err := json.Unmarshal([]byte(line), &ev); err != nil {
 			r.t.Fatal(err)
 		}
@@ -202,7 +202,7 @@ func TestEventsAreInTheJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	uid := uint32(1000)
-	events.Record(audit.Event{
+	events.Record(mfa.Event{
 		Time: time.Now(), Event: audit.Login, User: "alice", UID: &uid, Service: "sshd", Address: "192.0.2.1",
 		Outcome: mfa.Exhausted.String(), Reason: "locked",
 	})

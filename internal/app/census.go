@@ -16,6 +16,7 @@ import (
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/store/local"
+	"mfa/internal/wire"
 )
 
 // censusTime bounds how long a reload or a check counts.
@@ -27,14 +28,14 @@ const censusTime = 5 * time.Second
 func Census(cfg config.Config) string {
 	ctx, cancel := context.WithTimeout(context.Background(), censusTime)
 	defer cancel()
-	var c login.Census
+	var c wire.Census
 	unread, there := 0, false
 	err := eachEnrollment(cfg, func(user string, en mfa.Enrollment, err error) {
 		if there = true; err != nil {
 			unread++
 			return
 		}
-		c.Add(ctx, login.Config{Policy: cfg.Policy, TextMessages: cfg.SMS.Provider != ""}, nss.Groups{}, user, en)
+		login.Count(ctx, &c, login.Config{Policy: cfg.Policy, TextMessages: cfg.SMS.Provider != ""}, nss.Groups{}, user, en)
 	})
 	if err != nil {
 		return fmt.Sprintf("whom it asks was not counted: %v", err)
@@ -86,14 +87,14 @@ func (a *App) tellOfPolicy(prev, next *settings) string {
 		a.opts.Log.Error("whom the new policy asks was not counted", "error", err)
 		return ""
 	}
-	var before, after login.Census
+	var before, after wire.Census
 	for _, user := range users {
 		en, err := a.records.Enrollment(ctx, user)
 		if err != nil {
 			continue // denied, whatever the policy
 		}
-		before.Add(ctx, prev.login, nss.Groups{}, user, en)
-		after.Add(ctx, next.login, nss.Groups{}, user, en)
+		login.Count(ctx, &before, prev.login, nss.Groups{}, user, en)
+		login.Count(ctx, &after, next.login, nss.Groups{}, user, en)
 	}
 	was, is := prev.cfg.Policy.Newcomers(), next.cfg.Policy.Newcomers()
 	if before == after && was == is {
@@ -107,7 +108,7 @@ func (a *App) tellOfPolicy(prev, next *settings) string {
 }
 
 // alone compares how many get in by the first factor alone.
-func alone(before, after login.Census) string {
+func alone(before, after wire.Census) string {
 	if before.Alone == after.Alone {
 		return ""
 	}

@@ -7,7 +7,8 @@ import (
 
 	"mfa/internal/audit"
 	"mfa/internal/config"
-	"mfa/internal/server"
+	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 // Reload takes a new configuration. Its policy counts for logins under way, too; the
@@ -36,7 +37,7 @@ func (a *App) reloadAndTell(cfg config.Config) (policy string, err error) {
 	next.waiting = waiting
 	a.take(next)
 	a.setLevel(cfg)
-	a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigLoad})
+	a.audit.Record(mfa.Event{Time: a.opts.Now(), Event: audit.ConfigLoad})
 	return a.tellOfPolicy(prev, next), nil
 }
 
@@ -57,7 +58,7 @@ func tables(keys []string) []string {
 // LoadAndReload reads the configuration and takes it, and returns the keys that wait
 // for a restart, and whom it lets in by the first factor alone, if that changed. The
 // log says what came of it, and so does systemctl status.
-func (a *App) LoadAndReload() (out server.Reloaded, err error) {
+func (a *App) LoadAndReload() (out wire.Reloaded, err error) {
 	if a.opts.Load == nil {
 		return out, errors.New("this daemon has no configuration that it could read again")
 	}
@@ -88,7 +89,7 @@ func (a *App) LoadAndReload() (out server.Reloaded, err error) {
 // Refused writes down that a configuration was not taken, here or before it came
 // here.
 func (a *App) Refused(why error) {
-	a.audit.Record(audit.Event{Time: a.opts.Now(), Event: audit.ConfigError, Reason: why.Error()})
+	a.audit.Record(mfa.Event{Time: a.opts.Now(), Event: audit.ConfigError, Reason: why.Error()})
 }
 
 // take makes s what counts from now on.

@@ -16,6 +16,7 @@ import (
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/server"
+	"mfa/internal/wire"
 )
 
 // Run opens the sockets and serves until ctx ends; then it stops: no new logins,
@@ -140,9 +141,9 @@ func (a *App) control() *server.Control {
 	}
 }
 
-func (a *App) status(ctx context.Context) server.Status {
+func (a *App) status(ctx context.Context) wire.Status {
 	cfg := a.cur.Load().cfg
-	st := server.Status{
+	st := wire.Status{
 		Version: mfa.Version, PID: os.Getpid(), Started: a.started, Mode: cfg.Policy.Mode,
 		Email: cfg.Email.Transport, Store: cfg.Store.Path, StoreOK: true,
 		SMS: cfg.SMS.Provider, MaxTexts: cfg.SMS.PerHour,

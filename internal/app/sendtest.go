@@ -6,11 +6,12 @@ import (
 
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 // sendTest makes one attempt to send a test message over the carrier that is
 // configured. A text message costs like any other, and is counted.
-func (a *App) sendTest(ctx context.Context, method mfa.Method, to string) ([]deliver.Step, error) {
+func (a *App) sendTest(ctx context.Context, method mfa.Method, to string) ([]wire.Step, error) {
 	text := "This is a test message of mfa on " + deliver.HostName() + "."
 	m := mfa.Message{ID: "test-" + rand.Text(), Carrier: method, To: to, Text: text}
 	cur := a.cur.Load()

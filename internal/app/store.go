@@ -152,7 +152,7 @@ func (a *App) beginAnew(ctx context.Context) error {
 	const what = "what logins spent and counted begins anew: codes up to now count as used, backup codes until they are made anew; " +
 		"locks, disabled methods and remembered logins are forgotten"
 	a.opts.Log.Warn(what, "enrolled", len(users))
-	a.audit.Record(audit.Event{Time: now, Event: audit.ConfigLoad, Reason: "mfad --new-state: " + what})
+	a.audit.Record(mfa.Event{Time: now, Event: audit.ConfigLoad, Reason: "mfad --new-state: " + what})
 	return nil
 }
 

@@ -21,7 +21,8 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
-	"time"
+
+	"mfa/internal/mfa"
 )
 
 // The event names, stable for programs that read the file.
@@ -50,33 +51,12 @@ const (
 	RecoveryFailed = "recovery.failed"       // a wrong recovery code was counted
 )
 
-// An Event is one line. Empty fields are left out.
-type Event struct {
-	Time    time.Time `json:"time"`
-	Event   string    `json:"event"`
-	User    string    `json:"user,omitempty"`
-	UID     *uint32   `json:"uid,omitempty"`
-	Service string    `json:"service,omitempty"`
-	Address string    `json:"address,omitempty"`
-	Key     string    `json:"key,omitempty"` // fingerprint of the SSH key
-	Method  string    `json:"method,omitempty"`
-	To      string    `json:"to,omitempty"`      // masked
-	Message string    `json:"message,omitempty"` // ID of the message sent
-	Receipt string    `json:"receipt,omitempty"` // what the next hop calls it: Twilio's message SID, a queue ID
-	Outcome string    `json:"outcome,omitempty"`
-	Reason  string    `json:"reason,omitempty"`
-	Rule    string    `json:"rule,omitempty"`  // of the policy that decided; "policy": none of them
-	Actor   string    `json:"actor,omitempty"` // who administered
-	TTY     string    `json:"tty,omitempty"`   // of a login
-	Count   int       `json:"count,omitempty"` // so many refusals that are like this one; absent: one
-}
-
 // Log is the audit file. It may be used from many goroutines; a nil Log records
 // nothing.
 type Log struct {
 	path      string
 	log       *slog.Logger
-	observers []func(Event)
+	observers []func(mfa.Event)
 
 	mu sync.Mutex // guards f
 	f  *os.File   // nil: no file is configured, or it is not open just now
@@ -114,10 +94,10 @@ func (l *Log) open() (*os.File, error) {
 // Observe has see called with each event once it is written, by whoever records
 // it: see is quick, and safe for many goroutines. It is told before the first
 // Record.
-func (l *Log) Observe(see func(Event)) { l.observers = append(l.observers, see) }
+func (l *Log) Observe(see func(mfa.Event)) { l.observers = append(l.observers, see) }
 
 // Record writes one event.
-func (l *Log) Record(ev Event) {
+func (l *Log) Record(ev mfa.Event) {
 	if l == nil {
 		return
 	}

@@ -9,17 +9,19 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"mfa/internal/mfa"
 )
 
-func read(t *testing.T, path string) []Event {
+func read(t *testing.T, path string) []mfa.Event {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var evs []Event
+	var evs []mfa.Event
 	for line := range strings.Lines(string(data)) {
-		var ev Event
+		var ev mfa.Event
 		if err := json.Unmarshal([]byte(line), &ev); err != nil {
 			t.Fatalf("line %q: %v", line, err)
 		}
@@ -34,11 +36,11 @@ func TestRecordSurvivesRotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Record(Event{Event: Login, User: "before"})
+	l.Record(mfa.Event{Event: Login, User: "before"})
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
-	l.Record(Event{Event: Login, User: "after"})
+	l.Record(mfa.Event{Event: Login, User: "after"})
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +63,7 @@ func TestRecordKeepsLinesWhole(t *testing.T) {
 	for range 20 {
 		wg.Go(func() {
 			for range 50 {
-				l.Record(Event{Event: Failed, User: "two\nlines\x00", Reason: strings.Repeat("x", 300)})
+				l.Record(mfa.Event{Event: Failed, User: "two\nlines\x00", Reason: strings.Repeat("x", 300)})
 			}
 		})
 	}
@@ -83,7 +85,7 @@ func TestRecordKeepsLinesWhole(t *testing.T) {
 func TestRecordToAFullDiskIsLogged(t *testing.T) {
 	var buf bytes.Buffer
 	l := &Log{path: "/dev/full", log: slog.New(slog.NewTextHandler(&buf, nil))}
-	l.Record(Event{Event: Login, User: "alice", Outcome: "accepted"})
+	l.Record(mfa.Event{Event: Login, User: "alice", Outcome: "accepted"})
 	if s := buf.String(); !strings.Contains(s, "audit line not written") || !strings.Contains(s, "alice") {
 		t.Errorf("log: %q", s)
 	}
@@ -94,7 +96,7 @@ func TestNoFileIsNoError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Record(Event{Event: Login})
+	l.Record(mfa.Event{Event: Login})
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package audit
 import (
 	"fmt"
 	"time"
+
+	"mfa/internal/mfa"
 )
 
 const (
@@ -17,7 +19,7 @@ const (
 
 // A fold is refusals that are the same but for what was asked.
 type fold struct {
-	last  Event
+	last  mfa.Event
 	own   int // lines of their own so far
 	more  int // since the last line
 	timer *time.Timer
@@ -36,7 +38,7 @@ type foldKey struct {
 // first of a kind gets its line at once (root's first few), those that follow one
 // line a minute with their number. Kinds are few: no kind holds what a caller chose. A nil Log
 // records nothing.
-func (l *Log) Refuse(uid uint32, kind string, ev Event) {
+func (l *Log) Refuse(uid uint32, kind string, ev mfa.Event) {
 	if l == nil {
 		return
 	}
@@ -47,7 +49,7 @@ func (l *Log) Refuse(uid uint32, kind string, ev Event) {
 }
 
 // folded counts a refusal that needs no line now, and remembers one that does.
-func (l *Log) folded(key foldKey, ev Event) bool {
+func (l *Log) folded(key foldKey, ev mfa.Event) bool {
 	l.foldMu.Lock()
 	defer l.foldMu.Unlock()
 	f := l.folds[key]
@@ -94,7 +96,7 @@ func (l *Log) unfold(key foldKey) {
 }
 
 // counted is the event that stands for so many like ev.
-func counted(ev Event, more int) Event {
+func counted(ev mfa.Event, more int) mfa.Event {
 	ev.Count = more
 	ev.Reason = fmt.Sprintf("%d more like this one: %s", more, ev.Reason)
 	return ev

@@ -11,10 +11,11 @@ import (
 	"time"
 
 	"mfa/internal/audit/audittest"
+	"mfa/internal/mfa"
 )
 
 // flooded records an hour of refusals, one in each pause, and returns the lines.
-func flooded(t *testing.T, pause time.Duration, refuse func(l *Log, i int)) []Event {
+func flooded(t *testing.T, pause time.Duration, refuse func(l *Log, i int)) []mfa.Event {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	synctest.Test(t, func(t *testing.T) {
@@ -34,8 +35,8 @@ func flooded(t *testing.T, pause time.Duration, refuse func(l *Log, i int)) []Ev
 	return read(t, path)
 }
 
-func refusal(user string) Event {
-	return Event{Time: time.Now(), Event: Login, Outcome: "broken", User: user, Reason: "hostile"}
+func refusal(user string) mfa.Event {
+	return mfa.Event{Time: time.Now(), Event: Login, Outcome: "broken", User: user, Reason: "hostile"}
 }
 
 // An hour of refusals of one caller is a line a minute, and none is lost.
@@ -81,7 +82,7 @@ func TestRareRefusalsHaveTheirOwnLines(t *testing.T) {
 	}
 }
 
-func TestNilLogTakesRefusals(*testing.T) { (*Log)(nil).Refuse(1000, "hello", Event{}) }
+func TestNilLogTakesRefusals(*testing.T) { (*Log)(nil).Refuse(1000, "hello", mfa.Event{}) }
 
 // A line is bounded, whatever was said.
 func TestTextsAreCut(t *testing.T) {
@@ -91,7 +92,7 @@ func TestTextsAreCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	long := strings.Repeat("é\x00", 30_000)
-	l.Record(Event{Time: time.Now(), Event: Login, User: long, Service: long, Address: long, TTY: long, Outcome: "broken", Reason: long})
+	l.Record(mfa.Event{Time: time.Now(), Event: Login, User: long, Service: long, Address: long, TTY: long, Outcome: "broken", Reason: long})
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}

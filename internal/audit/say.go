@@ -11,7 +11,7 @@ import (
 
 // level is how loud the log says an event: who was kept out is a warning, and
 // that the daemon could not decide is an error.
-func level(ev Event) slog.Level {
+func level(ev mfa.Event) slog.Level {
 	if ev.Event != Login {
 		return slog.LevelInfo
 	}
@@ -26,7 +26,7 @@ func level(ev Event) slog.Level {
 
 // attrs are the fields of an event that are set, by their names in the file, but
 // the time, which the log has of its own.
-func attrs(ev Event) []any {
+func attrs(ev mfa.Event) []any {
 	var as []any
 	for field, v := range reflect.ValueOf(ev).Fields() {
 		if v.IsZero() || v.Type() == reflect.TypeFor[time.Time]() {
@@ -42,7 +42,7 @@ func attrs(ev Event) []any {
 const maxText = 1024
 
 // bounded returns ev with its texts cut to maxText.
-func bounded(ev Event) Event {
+func bounded(ev mfa.Event) mfa.Event {
 	v := reflect.ValueOf(&ev).Elem()
 	for _, field := range v.Fields() {
 		if field.Kind() == reflect.String && field.Len() > maxText {

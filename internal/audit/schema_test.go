@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"mfa/internal/audit"
 	"mfa/internal/audit/audittest"
 	"mfa/internal/mfa"
 )
@@ -52,7 +51,7 @@ func TestSchemaKnowsEveryEventAndField(t *testing.T) {
 	if !slices.Equal(events, known) {
 		t.Errorf("the code has the events\n%q\nthe schema\n%q", events, known)
 	}
-	for field := range reflect.TypeFor[audit.Event]().Fields() {
+	for field := range reflect.TypeFor[mfa.Event]().Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if s.Properties[name].Description == "" {
 			t.Errorf("the schema does not say what %q is", name)

@@ -255,8 +255,8 @@ func (c *Conversation) advise(what string) {
 }
 
 // Event returns an audit event with all that is known of who and whence.
-func (c *Conversation) Event(name string) audit.Event {
-	ev := audit.Event{
+func (c *Conversation) Event(name string) mfa.Event {
+	ev := mfa.Event{
 		Time: c.deps.Now(), Event: name, User: c.Account.ID.Name,
 		Service: c.Origin.Service, Address: c.Origin.Address, Key: c.Origin.Key,
 	}

@@ -22,7 +22,7 @@ func (a *Asker) Invite(ctx context.Context, id mfa.Identity, method mfa.Method, 
 		m = deliver.InvitationSMS(rand.Text(), a.cfg.Host, to)
 	}
 	m.User = id.Name
-	ev := audit.Event{
+	ev := mfa.Event{
 		Event: audit.Sent, User: id.Name, UID: &id.UID, Method: string(method),
 		To: deliver.Mask(to), Message: m.ID, Actor: actor, Reason: "confirmation",
 	}

@@ -75,7 +75,7 @@ func (a *Asker) Unlock(ctx context.Context, user, actor string) (wasLocked bool,
 		return false, nil
 	}
 	if err == nil {
-		ev := audit.Event{Time: a.deps.Now(), Event: audit.Unlocked, User: user, Actor: actor}
+		ev := mfa.Event{Time: a.deps.Now(), Event: audit.Unlocked, User: user, Actor: actor}
 		if restarted {
 			ev.Reason = "the record could not be read and begins anew; what could have been used before counts as used"
 			a.deps.Log.Warn("what is remembered of a user begins anew: the record could not be read", "user", user, "actor", actor)
@@ -138,7 +138,7 @@ func (a *Asker) Settle(ctx context.Context, user, actor string) (ended []string,
 	if err != nil {
 		return nil, err
 	}
-	a.deps.Audit.Record(audit.Event{
+	a.deps.Audit.Record(mfa.Event{
 		Time: a.deps.Now(), Event: audit.Settled, User: user, UID: &id.UID, Actor: actor, Reason: "ended: " + strings.Join(ended, ", "),
 	})
 	return ended, nil
@@ -177,7 +177,7 @@ func (a *Asker) Lock(ctx context.Context, id mfa.Identity, length time.Duration,
 		return nil, err
 	}
 	a.Drop(id.Name, text, "locked by "+actor)
-	ev := audit.Event{Time: a.deps.Now(), Event: audit.Locked, User: id.Name, UID: &id.UID, Actor: actor, Reason: "until unlocked"}
+	ev := mfa.Event{Time: a.deps.Now(), Event: audit.Locked, User: id.Name, UID: &id.UID, Actor: actor, Reason: "until unlocked"}
 	if until != nil {
 		ev.Reason = "for " + mfa.Duration(length).String()
 	}

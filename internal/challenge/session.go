@@ -53,7 +53,7 @@ func (a *Asker) revoked(id mfa.Identity, what, actor, reason string) {
 	if reason != "" {
 		what += ": " + reason
 	}
-	a.deps.Audit.Record(audit.Event{
+	a.deps.Audit.Record(mfa.Event{
 		Time: a.deps.Now(), Event: audit.Revoked, User: id.Name, UID: &id.UID, Actor: actor, Reason: what,
 	})
 }

@@ -4,46 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
-
-// A Step is one thing that was done to hand a message over, for an administrator
-// who looks for what is wrong. Nothing in it is secret: no code, no password.
-type Step struct {
-	Name   string        // "resolve", "connect", "tls", "login", …, "accepted"
-	Detail string        // what was found or answered; one line
-	Took   time.Duration // since the step before; in JSON took_ms, milliseconds
-	Err    string        // why it failed; empty: it did not
-}
-
-// stepJSON is a Step as JSON has it.
-type stepJSON struct {
-	Name   string  `json:"name"`
-	Detail string  `json:"detail,omitempty"`
-	Took   float64 `json:"took_ms"`
-	Err    string  `json:"error,omitempty"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (s Step) MarshalJSON() ([]byte, error) {
-	return json.Marshal(stepJSON{s.Name, s.Detail, float64(s.Took.Microseconds()) / 1000, s.Err})
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (s *Step) UnmarshalJSON(data []byte) error {
-	var in stepJSON
-	if err := json.Unmarshal(data, &in); err != nil {
-		return err
-	}
-	*s = Step{in.Name, in.Detail, time.Duration(in.Took * float64(time.Millisecond)), in.Err}
-	return nil
-}
 
 type stepsKey struct{}
 
@@ -51,16 +19,16 @@ type stepsKey struct{}
 // step. Such a sending opens a connection of its own, so that every step is
 // there to be seen. fn is called from various goroutines, but by one at a time;
 // a resolver that outlives the sending may call it late.
-func WithSteps(ctx context.Context, fn func(Step)) context.Context {
+func WithSteps(ctx context.Context, fn func(wire.Step)) context.Context {
 	return context.WithValue(ctx, stepsKey{}, &reporter{fn: fn, last: time.Now()})
 }
 
 // Test sends m with s once and returns every step and the error of Send. If the
 // error is not nil the last step has failed.
-func Test(ctx context.Context, s Sender, m mfa.Message) ([]Step, error) {
+func Test(ctx context.Context, s Sender, m mfa.Message) ([]wire.Step, error) {
 	var mu sync.Mutex // guards steps
-	var steps []Step
-	err := s.Send(WithSteps(ctx, func(st Step) {
+	var steps []wire.Step
+	err := s.Send(WithSteps(ctx, func(st wire.Step) {
 		mu.Lock()
 		defer mu.Unlock()
 		steps = append(steps, st)
@@ -69,7 +37,7 @@ func Test(ctx context.Context, s Sender, m mfa.Message) ([]Step, error) {
 	defer mu.Unlock()
 	told := slices.Clone(steps)
 	if n := len(told); err != nil && (n == 0 || told[n-1].Err == "") {
-		told = append(told, Step{Name: "send", Err: err.Error()})
+		told = append(told, wire.Step{Name: "send", Err: err.Error()})
 	}
 	return told, err
 }
@@ -77,7 +45,7 @@ func Test(ctx context.Context, s Sender, m mfa.Message) ([]Step, error) {
 // A reporter passes on the steps of one sending. A nil reporter is one whom
 // nobody listens to: its methods do nothing.
 type reporter struct {
-	fn func(Step)
+	fn func(wire.Step)
 
 	mu   sync.Mutex // guards last, and keeps calls of fn apart
 	last time.Time  // end of the step before
@@ -108,7 +76,7 @@ func (r *reporter) done(name, detail string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	st := Step{Name: name, Detail: detail, Took: now.Sub(r.last)}
+	st := wire.Step{Name: name, Detail: detail, Took: now.Sub(r.last)}
 	if err != nil {
 		st.Err = err.Error()
 	}

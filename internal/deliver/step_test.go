@@ -2,7 +2,6 @@ package deliver
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,10 +18,11 @@ import (
 
 	"mfa/internal/deliver/delivertest"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 // told writes steps one a line, without how long they took.
-func told(steps []Step) string {
+func told(steps []wire.Step) string {
 	var b strings.Builder
 	for _, s := range steps {
 		b.WriteString(s.Name + " " + s.Detail)
@@ -35,7 +35,7 @@ func told(steps []Step) string {
 }
 
 // wantSteps holds steps to patterns, one a step.
-func wantSteps(t *testing.T, steps []Step, patterns ...string) {
+func wantSteps(t *testing.T, steps []wire.Step, patterns ...string) {
 	t.Helper()
 	got := told(steps)
 	want := "^" + strings.Join(patterns, "\n") + "\n$"
@@ -50,7 +50,7 @@ func wantSteps(t *testing.T, steps []Step, patterns ...string) {
 }
 
 // wantPrivate holds a report to keep what nobody may read.
-func wantPrivate(t *testing.T, steps []Step, private ...string) {
+func wantPrivate(t *testing.T, steps []wire.Step, private ...string) {
 	t.Helper()
 	for _, p := range private {
 		if strings.Contains(told(steps), p) {
@@ -378,29 +378,6 @@ func TestTestAlwaysTellsTheFailure(t *testing.T) {
 	steps, err := Test(t.Context(), e, m)
 	wantSteps(t, steps, "send  ! .*is not an email address")
 	wantHint(t, err, "")
-}
-
-func TestStepJSON(t *testing.T) {
-	for _, s := range []Step{
-		{Name: "connect", Detail: "192.0.2.25:25", Took: 1500 * time.Microsecond},
-		{Name: "tls", Took: 2 * time.Second, Err: "no"},
-	} {
-		data, err := json.Marshal(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var back Step
-		if err := json.Unmarshal(data, &back); err != nil || back != s {
-			t.Errorf("%s became %+v (%v)", data, back, err)
-		}
-	}
-	data, _ := json.Marshal(Step{Name: "connect", Took: 1500 * time.Microsecond})
-	if got, want := string(data), `{"name":"connect","took_ms":1.5}`; got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-	if err := new(Step).UnmarshalJSON([]byte("[]")); err == nil {
-		t.Error("a list is no step")
-	}
 }
 
 // Nobody asks: nothing is paid for.

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 // A method that is set up anew forgets its wrong codes; the others keep theirs.
@@ -62,7 +63,7 @@ func TestShowTellsOfDisabledMethods(t *testing.T) {
 // something again; so do the backup codes that come with it.
 func TestTakeOverForgetsWrongCodes(t *testing.T) {
 	s := service(t)
-	takeOver(t, s, google(), TakenNew, TakenNew)
+	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	acct := s.Records.Account(alice)
 	err := acct.Update(t.Context(), func(st *mfa.State) error {
 		st.MethodFailures = map[mfa.Method]int{mfa.TOTP: mfa.MaxMethodFailures, mfa.Backup: mfa.MaxMethodFailures, mfa.Email: 7}
@@ -73,7 +74,7 @@ func TestTakeOverForgetsWrongCodes(t *testing.T) {
 	}
 	in := google()
 	in.Secret, in.Replace = []byte("another-secret-of-hers"), true
-	takeOver(t, s, in, TakenReplaced, TakenReplaced)
+	takeOver(t, s, in, wire.ImportedReplaced, wire.ImportedReplaced)
 	st, err := acct.State(t.Context())
 	if err != nil || st.Disabled(mfa.TOTP) || st.Disabled(mfa.Backup) || st.MethodFailures[mfa.Email] != 7 {
 		t.Errorf("%v %v", st.MethodFailures, err)

@@ -28,7 +28,7 @@ func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (te
 		},
 		anew:    mfa.TOTP,
 		use:     func(st *mfa.State) { s.Asker.NewApp(st, s.Now(), time.Duration(t.Period)) },
-		event:   audit.Event{Event: audit.Enrolled, Method: string(mfa.TOTP), Actor: actor, Reason: "app entered"},
+		event:   mfa.Event{Event: audit.Enrolled, Method: string(mfa.TOTP), Actor: actor, Reason: "app entered"},
 		subject: subjectChanged, what: "An authenticator app was set up for you, by an administrator.", advice: adviceAsk,
 	})
 	if err != nil {

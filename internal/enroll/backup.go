@@ -17,40 +17,13 @@ import (
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
+	"mfa/internal/wire"
 )
-
-// BackupFormat names what Backup writes, and its version.
-const (
-	BackupFormat  = "mfa-backup"
-	BackupVersion = 1
-)
-
-// A BackupHeader says what a backup is of. It holds the key of the secrets.
-type BackupHeader struct {
-	Format     string    `json:"format"`
-	Version    int       `json:"version"`
-	Made       time.Time `json:"made"`
-	Host       string    `json:"host"`
-	MFA        string    `json:"mfa"` // version of mfad
-	Generation int       `json:"generation"`
-	Key        string    `json:"key"`
-}
-
-// Check says why this build cannot restore such a backup.
-func (h BackupHeader) Check() error {
-	switch {
-	case h.Format != BackupFormat:
-		return errors.New("not a backup of mfa")
-	case h.Version != BackupVersion:
-		return fmt.Errorf("a backup of version %d; this build reads version %d", h.Version, BackupVersion)
-	}
-	return nil
-}
 
 // Backup calls begin with the number of users to come, then head once, then fn
 // for each user. It may run while logins go on: each user is saved as of one
 // moment. A record that cannot be read is saved as its Problem.
-func (s *Service) Backup(ctx context.Context, begin func(total int) error, head func(BackupHeader) error, fn func(account.Saved) error) error {
+func (s *Service) Backup(ctx context.Context, begin func(total int) error, head func(wire.BackupHeader) error, fn func(wire.Saved) error) error {
 	names, err := s.names(ctx)
 	if err != nil {
 		return err
@@ -58,8 +31,8 @@ func (s *Service) Backup(ctx context.Context, begin func(total int) error, head 
 	if err := begin(len(names)); err != nil {
 		return err
 	}
-	err = head(BackupHeader{
-		Format: BackupFormat, Version: BackupVersion, Made: s.Now().UTC().Truncate(time.Second), Host: s.Host,
+	err = head(wire.BackupHeader{
+		Format: wire.BackupFormat, Version: wire.BackupVersion, Made: s.Now().UTC().Truncate(time.Second), Host: s.Host,
 		MFA: mfa.Version, Generation: s.Generation, Key: s.Asker.KeyText(),
 	})
 	if err != nil {
@@ -71,8 +44,8 @@ func (s *Service) Backup(ctx context.Context, begin func(total int) error, head 
 			return ctx.Err()
 		}
 		if err != nil {
-			saved = account.Saved{User: name, Problem: err.Error()}
-		} else if en, st, err := saved.Parse(); err != nil {
+			saved = wire.Saved{User: name, Problem: err.Error()}
+		} else if en, st, err := account.ParseSaved(saved); err != nil {
 			saved.Problem = err.Error() // kept as it is, for whoever mends it
 		} else if en.Version == 0 && reflect.DeepEqual(st, mfa.State{UID: st.UID, Epoch: st.Epoch}) {
 			continue // of whom nothing is known but that there was something
@@ -84,26 +57,18 @@ func (s *Service) Backup(ctx context.Context, begin func(total int) error, head 
 	return nil
 }
 
-// Results of a restore for one user.
-const (
-	RestoredNew       = "new"
-	RestoredReplaced  = "replaced"
-	RestoredUnchanged = "unchanged"
-	RestoredOutdated  = "outdated" // the user had to enroll anew even then, so nothing is done
-)
-
 // Restore puts back the enrollment of a user as it was in a backup. What was
 // used, counted and locked since stays so: State only grows by what the backup
 // knows. Backup codes that were replaced since stay void. Messages and sessions
 // under way are not brought back. With dry nothing is changed, and the result is
-// what would become of the user. Account is who has the name now, nil if nobody
+// what would become of the user. Holder is who has the name now, nil if nobody
 // has: an account with another uid is another person, and gets nothing.
-func (s *Service) Restore(ctx context.Context, account *mfa.Identity, head BackupHeader, saved account.Saved, dry bool, actor string) (string, error) {
+func (s *Service) Restore(ctx context.Context, holder *mfa.Identity, head wire.BackupHeader, saved wire.Saved, dry bool, actor string) (string, error) {
 	key, err := seal.Parse(head.Key)
 	if err := errors.Join(head.Check(), err); err != nil {
 		return "", fmt.Errorf("%w backup: %w", ErrInvalid, err)
 	}
-	en, st, err := saved.Parse()
+	en, st, err := account.ParseSaved(saved)
 	if err != nil {
 		return "", fmt.Errorf("%w record: %w", ErrInvalid, err)
 	}
@@ -112,10 +77,10 @@ func (s *Service) Restore(ctx context.Context, account *mfa.Identity, head Backu
 		id.UID = st.UID
 	}
 	switch {
-	case account != nil && account.UID != id.UID:
-		return "", fmt.Errorf("%w record: user %q had uid %d and has %d now", ErrInvalid, id.Name, id.UID, account.UID)
+	case holder != nil && holder.UID != id.UID:
+		return "", fmt.Errorf("%w record: user %q had uid %d and has %d now", ErrInvalid, id.Name, id.UID, holder.UID)
 	case saved.Enrollment != "" && en.Generation < head.Generation:
-		return RestoredOutdated, nil
+		return wire.RestoredOutdated, nil
 	case st.UID != id.UID:
 		st = mfa.State{UID: id.UID}
 	}
@@ -126,7 +91,7 @@ func (s *Service) Restore(ctx context.Context, account *mfa.Identity, head Backu
 		return "", err
 	}
 	r := &restoration{Service: s, id: id, key: key, saved: en}
-	next, result := live, RestoredUnchanged
+	next, result := live, wire.RestoredUnchanged
 	if saved.Enrollment != "" {
 		next, result, err = r.enrollment(live)
 	}
@@ -138,7 +103,7 @@ func (s *Service) Restore(ctx context.Context, account *mfa.Identity, head Backu
 		old.NewEpoch(s.Now())
 		return r.state(old, st, live, next)
 	})
-	if err != nil || result == RestoredUnchanged {
+	if err != nil || result == wire.RestoredUnchanged {
 		return result, err
 	}
 	err = s.Records.ReplaceEnrollment(ctx, id.Name, func(live mfa.Enrollment) (mfa.Enrollment, error) {
@@ -150,7 +115,7 @@ func (s *Service) Restore(ctx context.Context, account *mfa.Identity, head Backu
 	}
 	s.forget(ctx, id, actor)
 	why := "restored from the backup of " + head.Made.Format(time.DateTime) + " UTC"
-	s.Audit.Record(audit.Event{Time: s.Now(), Event: audit.Enrolled, User: id.Name, UID: &id.UID, Actor: actor, Reason: why})
+	s.Audit.Record(mfa.Event{Time: s.Now(), Event: audit.Enrolled, User: id.Name, UID: &id.UID, Actor: actor, Reason: why})
 	s.byAdministrator(id).Notify(live, "Second factor changed", "Your second factor was restored from a backup, by an administrator.", adviceAsk)
 	return result, nil
 }
@@ -163,7 +128,7 @@ func (s *Service) liveEnrollment(ctx context.Context, id mfa.Identity) (live mfa
 		return live, err
 	}
 	now.State = nil
-	live, _, err = now.Parse()
+	live, _, err = account.ParseSaved(now)
 	if err != nil {
 		return mfa.Enrollment{}, nil
 	}
@@ -199,11 +164,11 @@ func (r *restoration) enrollment(live mfa.Enrollment) (next mfa.Enrollment, resu
 	}
 	switch {
 	case sameRecord(next, live):
-		return next, RestoredUnchanged, nil
+		return next, wire.RestoredUnchanged, nil
 	case sameRecord(live, mfa.Enrollment{}):
-		return next, RestoredNew, nil
+		return next, wire.RestoredNew, nil
 	}
-	return next, RestoredReplaced, nil
+	return next, wire.RestoredReplaced, nil
 }
 
 // app returns the saved app, sealed with our key.

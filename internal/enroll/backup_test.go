@@ -7,23 +7,23 @@ import (
 	"testing"
 	"time"
 
-	"mfa/internal/account"
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 // A keptBackup is one in memory.
 type keptBackup struct {
-	head  BackupHeader
-	users map[string]account.Saved
+	head  wire.BackupHeader
+	users map[string]wire.Saved
 }
 
 func backup(t *testing.T, s *Service) keptBackup {
 	t.Helper()
-	b := keptBackup{users: map[string]account.Saved{}}
+	b := keptBackup{users: map[string]wire.Saved{}}
 	err := s.Backup(t.Context(), func(int) error { return nil },
-		func(h BackupHeader) error { b.head = h; return nil },
-		func(u account.Saved) error { b.users[u.User] = u; return nil })
+		func(h wire.BackupHeader) error { b.head = h; return nil },
+		func(u wire.Saved) error { b.users[u.User] = u; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func setState(t *testing.T, s *Service, set func(st *mfa.State)) {
 // On another machine, with another key, all is as it was.
 func TestRestoreElsewhere(t *testing.T) {
 	s, elsewhere := service(t), service(t)
-	takeOver(t, s, google(), TakenNew, TakenNew)
+	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	setState(t, s, func(st *mfa.State) { st.BackupID, st.BackupUsed = "", nil })
 	en, _ := records(t, s)
 	setState(t, s, func(st *mfa.State) {
@@ -59,7 +59,7 @@ func TestRestoreElsewhere(t *testing.T) {
 		st.Failures, st.LockedHard = []time.Time{now}, true
 	})
 	_, was := records(t, s)
-	backup(t, s).restore(t, elsewhere, RestoredNew)
+	backup(t, s).restore(t, elsewhere, wire.RestoredNew)
 	en, st := records(t, elsewhere)
 	if secret, err := elsewhere.Asker.OpenTOTP(alice, en.TOTP.Secret); err != nil || string(secret) != string(google().Secret) {
 		t.Errorf("secret %q, %v", secret, err)
@@ -67,13 +67,13 @@ func TestRestoreElsewhere(t *testing.T) {
 	if st.TOTPStep != was.TOTPStep || !slices.Equal(st.BackupUsed, []int{1}) || !st.LockedHard || len(st.Failures) != 1 {
 		t.Errorf("state %+v, want %+v", st, was)
 	}
-	backup(t, s).restore(t, elsewhere, RestoredUnchanged)
+	backup(t, s).restore(t, elsewhere, wire.RestoredUnchanged)
 }
 
 // Whatever happened since the backup has happened.
 func TestRestoreRewindsNothing(t *testing.T) {
 	s := service(t)
-	takeOver(t, s, google(), TakenNew, TakenNew)
+	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	en, _ := records(t, s)
 	soon, later := now.Add(time.Minute), now.Add(time.Hour)
 	setState(t, s, func(st *mfa.State) {
@@ -91,7 +91,7 @@ func TestRestoreRewindsNothing(t *testing.T) {
 		st.MethodFailures, st.MustChangePassword = map[mfa.Method]int{mfa.TOTP: 3, mfa.Email: 2}, false
 	})
 	_, before := records(t, s)
-	b.restore(t, s, RestoredUnchanged)
+	b.restore(t, s, wire.RestoredUnchanged)
 	_, after := records(t, s)
 	want := before
 	want.Epoch++
@@ -107,12 +107,12 @@ func TestRestoreRewindsNothing(t *testing.T) {
 	// backup codes that was replaced does not.
 	in := google()
 	in.Secret, in.LastStep, in.Replace = []byte("another-secret-of-hers"), 0, true
-	takeOver(t, s, in, TakenReplaced, TakenReplaced)
+	takeOver(t, s, in, wire.ImportedReplaced, wire.ImportedReplaced)
 	newer, _ := records(t, s)
 	setState(t, s, func(st *mfa.State) { st.TOTPStep, st.BackupID, st.BackupUsed = 0, newer.Backup.ID, []int{1} })
 	hour := now.Add(time.Hour)
 	s.Now = func() time.Time { return hour }
-	b.restore(t, s, RestoredReplaced)
+	b.restore(t, s, wire.RestoredReplaced)
 	en, st := records(t, s)
 	if secret, err := s.Asker.OpenTOTP(alice, en.TOTP.Secret); err != nil || string(secret) != string(google().Secret) {
 		t.Errorf("secret %q, %v", secret, err)
@@ -128,7 +128,7 @@ func TestRestoreRewindsNothing(t *testing.T) {
 	if _, err := s.Reset(t.Context(), "alice", "root"); err != nil {
 		t.Fatal(err)
 	}
-	b.restore(t, s, RestoredNew)
+	b.restore(t, s, wire.RestoredNew)
 	if _, st := records(t, s); !slices.Equal(st.BackupUsed, []int{0}) || st.Pending != nil {
 		t.Errorf("state %+v", st)
 	}
@@ -151,14 +151,14 @@ func TestRestoreKnowsAllOfState(t *testing.T) {
 
 func TestRestoreOfWhoHadToEnrollAnew(t *testing.T) {
 	s := service(t)
-	takeOver(t, s, google(), TakenNew, TakenNew)
+	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	s.Generation = 2
 	b := backup(t, s)
-	b.restore(t, s, RestoredOutdated)
-	takeOver(t, s, google(), TakenNew, TakenNew)
+	b.restore(t, s, wire.RestoredOutdated)
+	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	b = backup(t, s)
 	elsewhere := service(t) // where policy was never off
-	b.restore(t, elsewhere, RestoredNew)
+	b.restore(t, elsewhere, wire.RestoredNew)
 	if en, _ := records(t, elsewhere); en.Generation != 0 {
 		t.Errorf("generation %d would outlive the next two times that everybody enrolls anew", en.Generation)
 	}
@@ -166,16 +166,16 @@ func TestRestoreOfWhoHadToEnrollAnew(t *testing.T) {
 
 func TestRestoreRefuses(t *testing.T) {
 	s := service(t)
-	takeOver(t, s, google(), TakenNew, TakenNew)
+	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	b := backup(t, s)
-	for name, spoil := range map[string]func(h *BackupHeader, u *account.Saved, id *mfa.Identity){
-		"format":   func(h *BackupHeader, _ *account.Saved, _ *mfa.Identity) { h.Format = "tar" },
-		"version":  func(h *BackupHeader, _ *account.Saved, _ *mfa.Identity) { h.Version = 2 },
-		"key":      func(h *BackupHeader, _ *account.Saved, _ *mfa.Identity) { h.Key = "00" },
-		"record":   func(_ *BackupHeader, u *account.Saved, _ *mfa.Identity) { u.Enrollment = "version = 1" },
-		"state":    func(_ *BackupHeader, u *account.Saved, _ *mfa.Identity) { u.State = []byte(`{"later":1}`) },
-		"problem":  func(_ *BackupHeader, u *account.Saved, _ *mfa.Identity) { u.Problem = "could not be read" },
-		"identity": func(_ *BackupHeader, _ *account.Saved, id *mfa.Identity) { id.UID = 2000 },
+	for name, spoil := range map[string]func(h *wire.BackupHeader, u *wire.Saved, id *mfa.Identity){
+		"format":   func(h *wire.BackupHeader, _ *wire.Saved, _ *mfa.Identity) { h.Format = "tar" },
+		"version":  func(h *wire.BackupHeader, _ *wire.Saved, _ *mfa.Identity) { h.Version = 2 },
+		"key":      func(h *wire.BackupHeader, _ *wire.Saved, _ *mfa.Identity) { h.Key = "00" },
+		"record":   func(_ *wire.BackupHeader, u *wire.Saved, _ *mfa.Identity) { u.Enrollment = "version = 1" },
+		"state":    func(_ *wire.BackupHeader, u *wire.Saved, _ *mfa.Identity) { u.State = []byte(`{"later":1}`) },
+		"problem":  func(_ *wire.BackupHeader, u *wire.Saved, _ *mfa.Identity) { u.Problem = "could not be read" },
+		"identity": func(_ *wire.BackupHeader, _ *wire.Saved, id *mfa.Identity) { id.UID = 2000 },
 	} {
 		elsewhere := service(t)
 		head, user, id := b.head, b.users["alice"], alice
@@ -199,10 +199,10 @@ func TestRestoreRefuses(t *testing.T) {
 // An account that is gone gets its records back, for when it is made again.
 func TestRestoreOfNoAccount(t *testing.T) {
 	s, elsewhere := service(t), service(t)
-	takeOver(t, s, google(), TakenNew, TakenNew)
+	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	b := backup(t, s)
 	result, err := elsewhere.Restore(t.Context(), nil, b.head, b.users["alice"], false, "root")
-	if en, _ := records(t, elsewhere); err != nil || result != RestoredNew || en.UID != alice.UID {
+	if en, _ := records(t, elsewhere); err != nil || result != wire.RestoredNew || en.UID != alice.UID {
 		t.Errorf("%q, %v, uid %d", result, err, en.UID)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 )
@@ -19,8 +18,8 @@ type change struct {
 
 	minor bool // nothing that anybody proves or proved depends on it
 
-	event                 audit.Event // of which who, whence and when are filled in
-	subject, what, advice string      // of the mail to who was enrolled before; no subject: none goes out
+	event                 mfa.Event // of which who, whence and when are filled in
+	subject, what, advice string    // of the mail to who was enrolled before; no subject: none goes out
 }
 
 // changeTimeout bounds the writes of a change, which no disconnect stops: the code that

@@ -320,7 +320,7 @@ func (s *Service) commit(ctx context.Context, c *challenge.Conversation, begun m
 				st.Enrolling = nil
 			}
 		},
-		event:   audit.Event{Event: audit.Enrolled, Method: string(begun.Method), Actor: id.Name, Reason: what},
+		event:   mfa.Event{Event: audit.Enrolled, Method: string(begun.Method), Actor: id.Name, Reason: what},
 		subject: subjectChanged, what: what, advice: adviceChanged,
 	})
 	return err
@@ -385,7 +385,7 @@ func (s *Service) NewBackupCodes(ctx context.Context, c *challenge.Conversation)
 			return nil
 		},
 		anew:  mfa.Backup,
-		event: audit.Event{Event: audit.Enrolled, Method: string(mfa.Backup), Actor: id.Name, Reason: "new backup codes"},
+		event: mfa.Event{Event: audit.Enrolled, Method: string(mfa.Backup), Actor: id.Name, Reason: "new backup codes"},
 	})
 	if err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
+	"mfa/internal/wire"
 )
 
 // ErrNotEnrolled means that there is no enrollment of that user.
@@ -67,7 +68,7 @@ func (s *Service) SetContact(ctx context.Context, id mfa.Identity, m mfa.Method,
 			return nil
 		},
 		anew:    m,
-		event:   audit.Event{Event: audit.Enrolled, Method: string(m), To: deliver.Mask(address), Actor: actor, Reason: "address entered"},
+		event:   mfa.Event{Event: audit.Enrolled, Method: string(m), To: deliver.Mask(address), Actor: actor, Reason: "address entered"},
 		subject: subjectChanged, advice: adviceAsk,
 		what: fmt.Sprintf("%s now go to %s, by an administrator.", codesBy[m], deliver.Mask(address)),
 	})
@@ -134,58 +135,18 @@ func (s *Service) Reset(ctx context.Context, user, actor string) (wasEnrolled bo
 		return false, err
 	}
 	s.Asker.Drop(user, "Your second factor was reset by an administrator. Please log in again.", "reset by "+actor)
-	s.Audit.Record(audit.Event{Time: s.Now(), Event: audit.ResetUser, User: user, Actor: actor})
+	s.Audit.Record(mfa.Event{Time: s.Now(), Event: audit.ResetUser, User: user, Actor: actor})
 	s.byAdministrator(mfa.Identity{Name: user, UID: before.UID}).Notify(before, subjectRemoved,
 		"Your second factor was reset by an administrator.", adviceAsk)
 	return wasEnrolled, nil
 }
 
-// A View is what is shown of a user. Addresses are masked.
-type View struct {
-	User               string       `json:"user"`
-	UID                uint32       `json:"uid"`
-	Email              string       `json:"email,omitempty"`
-	EmailConfirmed     *time.Time   `json:"email_confirmed,omitempty"`
-	EmailAddedBy       string       `json:"email_added_by,omitempty"`
-	Phone              string       `json:"phone,omitempty"`
-	PhoneConfirmed     *time.Time   `json:"phone_confirmed,omitempty"`
-	PhoneAddedBy       string       `json:"phone_added_by,omitempty"`
-	TOTP               *time.Time   `json:"totp,omitempty"`             // when the app was set up
-	TOTPUnconfirmed    bool         `json:"totp_unconfirmed,omitempty"` // no code of the app was ever typed
-	BackupLeft         *int         `json:"backup_left,omitempty"`      // codes that are not used
-	Preferred          mfa.Method   `json:"preferred,omitempty"`
-	Skipped            *time.Time   `json:"skipped,omitempty"`  // when the user chose to have no second factor
-	Outdated           bool         `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
-	Failures           int          `json:"failures"`
-	Locked             bool         `json:"locked"`
-	LockedUntil        *time.Time   `json:"locked_until,omitempty"`         // absent while locked: until unlocked
-	Apart              *Apart       `json:"apart,omitempty"`                // what is counted apart from logins
-	PendingCodes       int          `json:"pending_codes"`                  // sent, unused and not expired
-	CodesSent          int          `json:"codes_sent"`                     // that count against code.max_sends
-	LockedBy           string       `json:"locked_by,omitempty"`            // absent while locked: by wrong codes
-	Recoverable        bool         `json:"recoverable,omitempty"`          // a code that ends the lock was mailed
-	Disabled           []mfa.Method `json:"disabled,omitempty"`             // methods that took too many wrong codes
-	MustChangePassword bool         `json:"must_change_password,omitempty"` // the next login demands it
-	Problem            string       `json:"problem,omitempty"`              // the record cannot be read, and nothing below counts
-	Methods            []mfa.Method `json:"methods,omitempty"`              // set up
-	Ahead              []string     `json:"ahead,omitempty"`                // what is remembered of a time that has not come
-	Canonical          string       `json:"canonical,omitempty"`            // name of the account that has the uid, if another; the record does not count
-}
-
-// Apart is what peers that are not root guessed wrong: it shuts what they ask for,
-// and no login.
-type Apart struct {
-	Failures    int        `json:"failures"`
-	Locked      bool       `json:"locked"`
-	LockedUntil *time.Time `json:"locked_until,omitempty"` // absent while locked: until unlocked
-}
-
-func viewApart(t *mfa.Tally, now time.Time) *Apart {
+func viewApart(t *mfa.Tally, now time.Time) *wire.Apart {
 	if t == nil {
 		return nil
 	}
 	_, hard, locked := t.Locked(now)
-	a := &Apart{Failures: len(t.Failures), Locked: locked}
+	a := &wire.Apart{Failures: len(t.Failures), Locked: locked}
 	if locked && !hard {
 		a.LockedUntil = t.LockedUntil
 	}
@@ -211,7 +172,7 @@ func (s *Service) OptOut(ctx context.Context, c *challenge.Conversation) error {
 			return nil
 		},
 		tidy:    func(st *mfa.State) { st.Enrolling = nil },
-		event:   audit.Event{Event: audit.OptedOut, Actor: id.Name},
+		event:   mfa.Event{Event: audit.OptedOut, Actor: id.Name},
 		subject: subjectRemoved, what: "Your second factor was removed, by your own choice.", advice: adviceChanged,
 	})
 	return err
@@ -232,7 +193,7 @@ func (s *Service) Prefer(ctx context.Context, c *challenge.Conversation, m mfa.M
 			return nil
 		},
 		minor: true,
-		event: audit.Event{Event: audit.Enrolled, Method: string(m), Actor: id.Name, Reason: "preferred method"},
+		event: mfa.Event{Event: audit.Enrolled, Method: string(m), Actor: id.Name, Reason: "preferred method"},
 	})
 	return err
 }
@@ -257,7 +218,7 @@ func (s *Service) Confirm(ctx context.Context, c *challenge.Conversation, m mfa.
 			}
 			return nil
 		},
-		event: audit.Event{Event: audit.Enrolled, Method: string(m), To: to, Reason: "confirmed by a code"},
+		event: mfa.Event{Event: audit.Enrolled, Method: string(m), To: to, Reason: "confirmed by a code"},
 	})
 	if errors.Is(err, challenge.ErrChanged) {
 		return nil
@@ -266,21 +227,21 @@ func (s *Service) Confirm(ctx context.Context, c *challenge.Conversation, m mfa.
 }
 
 // Show returns what is known of id, or an error wrapping ErrNotEnrolled.
-func (s *Service) Show(ctx context.Context, id mfa.Identity) (View, error) {
+func (s *Service) Show(ctx context.Context, id mfa.Identity) (wire.User, error) {
 	en, err := s.enrollment(ctx, id)
 	if err != nil {
-		return View{}, err
+		return wire.User{}, err
 	}
 	st, err := s.Records.StoredState(ctx, id.Name)
 	if err != nil {
-		return View{}, err
+		return wire.User{}, err
 	}
 	return s.view(id, en, st), nil
 }
 
 // view returns what is shown of records. St is as it is stored.
-func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) View {
-	v := View{
+func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) wire.User {
+	v := wire.User{
 		User: id.Name, UID: id.UID, Methods: methods(en), Preferred: en.Preferred, Skipped: en.Skipped,
 		Outdated: en.Generation < s.Generation,
 	}

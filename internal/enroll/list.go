@@ -8,15 +8,16 @@ import (
 
 	"mfa/internal/mfa"
 	"mfa/internal/store"
+	"mfa/internal/wire"
 )
 
 // Each calls begin with the number of records to come, and then fn with what is
 // known of each user who has an enrollment, is locked, or of whom something is
 // remembered of a time that has not come, by name. NSS is not asked: an account that
-// is gone is listed until it is reset. A record that cannot be read is a View with
+// is gone is listed until it is reset. A record that cannot be read is a User with
 // its Problem, so that one bad file hides nobody else. Each ends at the first error
 // of begin or fn, which it returns.
-func (s *Service) Each(ctx context.Context, reveal bool, begin func(total int) error, fn func(View) error) error {
+func (s *Service) Each(ctx context.Context, reveal bool, begin func(total int) error, fn func(wire.User) error) error {
 	names, err := s.names(ctx)
 	if err != nil {
 		return err
@@ -30,7 +31,7 @@ func (s *Service) Each(ctx context.Context, reveal bool, begin func(total int) e
 		}
 		v, listed, err := s.row(ctx, name, reveal)
 		if err != nil {
-			v, listed = View{User: name, Problem: err.Error()}, true
+			v, listed = wire.User{User: name, Problem: err.Error()}, true
 		}
 		if !listed {
 			continue
@@ -59,15 +60,15 @@ func (s *Service) names(ctx context.Context) ([]string, error) {
 }
 
 // row returns what is known of a user, and whether they belong into a list.
-func (s *Service) row(ctx context.Context, name string, reveal bool) (v View, listed bool, err error) {
+func (s *Service) row(ctx context.Context, name string, reveal bool) (v wire.User, listed bool, err error) {
 	en, err := s.Records.Enrollment(ctx, name)
 	none := errors.Is(err, store.ErrNotFound)
 	if err != nil && !none {
-		return View{}, false, err
+		return wire.User{}, false, err
 	}
 	st, err := s.Records.StoredState(ctx, name)
 	if err != nil {
-		return View{}, false, err
+		return wire.User{}, false, err
 	}
 	id := mfa.Identity{Name: name, UID: en.UID}
 	if none {
@@ -75,13 +76,13 @@ func (s *Service) row(ctx context.Context, name string, reveal bool) (v View, li
 	}
 	v = s.view(id, en, st)
 	if reveal {
-		v.reveal(en)
+		unmask(&v, en)
 	}
 	return v, !none || v.Locked || len(v.Ahead) > 0, nil
 }
 
-// reveal takes the masks off.
-func (v *View) reveal(en mfa.Enrollment) {
+// unmask shows the addresses in full.
+func unmask(v *wire.User, en mfa.Enrollment) {
 	if en.Email != nil {
 		v.Email = en.Email.Address
 	}
@@ -91,16 +92,16 @@ func (v *View) reveal(en mfa.Enrollment) {
 }
 
 // ShowRevealed is Show without masks.
-func (s *Service) ShowRevealed(ctx context.Context, id mfa.Identity) (View, error) {
+func (s *Service) ShowRevealed(ctx context.Context, id mfa.Identity) (wire.User, error) {
 	v, err := s.Show(ctx, id)
 	if err != nil {
 		return v, err
 	}
 	en, err := s.enrollment(ctx, id)
 	if err != nil {
-		return View{}, err
+		return wire.User{}, err
 	}
-	v.reveal(en)
+	unmask(&v, en)
 	return v, nil
 }
 

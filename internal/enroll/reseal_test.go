@@ -7,6 +7,7 @@ import (
 	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
+	"mfa/internal/wire"
 )
 
 // remember gives alice a session that was proven by what she has.
@@ -27,7 +28,7 @@ func TestResealKeepsSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Asker = challenge.New(challenge.Config{}, challenge.Deps{Records: s.Records, Key: key, Audit: s.Audit, Log: s.Log, Now: s.Now})
-	takeOver(t, s, google(), TakenNew, TakenNew)
+	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	remember(t, s)
 	was, _ := records(t, s)
 	if err := key.Rotate(path); err != nil {
@@ -61,16 +62,16 @@ func TestResealKeepsSessions(t *testing.T) {
 // A proof counts no more once the enrollment has become another.
 func TestTakeOverAndRestoreEndSessions(t *testing.T) {
 	s, in := service(t), google()
-	takeOver(t, s, in, TakenNew, TakenNew)
+	takeOver(t, s, in, wire.ImportedNew, wire.ImportedNew)
 	b := backup(t, s)
 	remember(t, s)
 	in.Secret, in.Replace = []byte("another-secret-of-hers"), true
-	takeOver(t, s, in, TakenReplaced, TakenReplaced)
+	takeOver(t, s, in, wire.ImportedReplaced, wire.ImportedReplaced)
 	if _, st := records(t, s); len(st.Sessions) != 0 {
 		t.Errorf("after another app: %+v", st.Sessions)
 	}
 	remember(t, s)
-	b.restore(t, s, RestoredReplaced)
+	b.restore(t, s, wire.RestoredReplaced)
 	if _, st := records(t, s); len(st.Sessions) != 0 {
 		t.Errorf("after a restore: %+v", st.Sessions)
 	}

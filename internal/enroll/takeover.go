@@ -14,6 +14,7 @@ import (
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
+	"mfa/internal/wire"
 )
 
 // A Takeover is what another program kept of a user's second factor, to be
@@ -28,21 +29,6 @@ type Takeover struct {
 	DryRun   bool     // change nothing, only say what would be
 }
 
-// Results for one part of a Takeover.
-const (
-	TakenNew       = "new"       // there was none
-	TakenReplaced  = "replaced"  // in the place of another
-	TakenUnchanged = "unchanged" // it was taken over before
-	TakenKept      = "kept"      // there is another, which stays
-)
-
-// A Taken says what became of a Takeover, or would.
-type Taken struct {
-	User  string `json:"user"`
-	App   string `json:"app"`
-	Codes string `json:"codes,omitempty"` // empty: there were none
-}
-
 // maxAhead is how far ahead a used step can be: a phone's clock may be wrong, but
 // a step far ahead would keep the app out until then.
 const maxAhead = time.Hour
@@ -51,40 +37,40 @@ const maxAhead = time.Hour
 // that were used there stay used: that is committed before the app counts. An
 // app that is set up already stays, unless it is to be replaced. It may be called
 // again with the same app, which changes nothing but the newest used step.
-func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, actor string) (Taken, error) {
+func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, actor string) (wire.Imported, error) {
 	if err := in.check(); err != nil {
-		return Taken{}, err
+		return wire.Imported{}, err
 	}
 	step := otp.Step(s.Now(), in.Params.Period)
 	ahead := int64(maxAhead / in.Params.Period)
 	if in.LastStep > step+ahead {
-		return Taken{}, fmt.Errorf("%w newest used step: it is over %v in the future", ErrInvalid, maxAhead)
+		return wire.Imported{}, fmt.Errorf("%w newest used step: it is over %v in the future", ErrInvalid, maxAhead)
 	}
 	en, err := s.Records.Enrollment(ctx, id.Name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return Taken{}, err
+		return wire.Imported{}, err
 	}
 	s.starting(&en, id)
 	out := s.taken(en, id, in)
-	if in.DryRun || out.App == TakenKept {
+	if in.DryRun || out.App == wire.ImportedKept {
 		return out, nil
 	}
 	var set *mfa.BackupSet
-	if out.Codes == TakenNew || out.Codes == TakenReplaced {
+	if out.Codes == wire.ImportedNew || out.Codes == wire.ImportedReplaced {
 		made, err := factor.ForeignBackupSet(rand.Reader, in.Codes)
 		if err != nil {
-			return Taken{}, fmt.Errorf("%w backup codes: %w", ErrInvalid, err)
+			return wire.Imported{}, fmt.Errorf("%w backup codes: %w", ErrInvalid, err)
 		}
 		made.Made = s.Now().UTC()
 		set = &made
 	}
 	used := func(st *mfa.State) {
 		st.TOTPStep = max(st.TOTPStep, in.LastStep)
-		if out.App != TakenUnchanged {
+		if out.App != wire.ImportedUnchanged {
 			st.TOTPStep = max(st.TOTPStep, 1) // known, and of 1970: nothing of it was used here
 		}
 	}
-	if out.App == TakenUnchanged {
+	if out.App == wire.ImportedUnchanged {
 		return out, s.Records.Account(id).Update(ctx, func(st *mfa.State) error {
 			used(st)
 			return nil
@@ -116,33 +102,33 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 				delete(st.MethodFailures, mfa.Backup)
 			}
 		},
-		event:   audit.Event{Event: audit.Enrolled, Method: string(mfa.TOTP), Actor: actor, Reason: "taken over from " + in.Source},
+		event:   mfa.Event{Event: audit.Enrolled, Method: string(mfa.TOTP), Actor: actor, Reason: "taken over from " + in.Source},
 		subject: subjectChanged, what: "Your authenticator app was taken over from " + in.Source + ", by an administrator.", advice: adviceAsk,
 	})
 	return out, err
 }
 
 // taken says what becomes of in, for somebody who has en.
-func (s *Service) taken(en mfa.Enrollment, id mfa.Identity, in Takeover) Taken {
-	out := Taken{User: id.Name, App: TakenNew}
+func (s *Service) taken(en mfa.Enrollment, id mfa.Identity, in Takeover) wire.Imported {
+	out := wire.Imported{User: id.Name, App: wire.ImportedNew}
 	switch {
 	case en.TOTP != nil && s.isApp(*en.TOTP, id, in):
-		out.App = TakenUnchanged
+		out.App = wire.ImportedUnchanged
 	case en.TOTP != nil && in.Replace:
-		out.App = TakenReplaced
+		out.App = wire.ImportedReplaced
 	case en.TOTP != nil:
-		out.App = TakenKept
+		out.App = wire.ImportedKept
 	}
 	switch {
 	case len(in.Codes) == 0:
-	case out.App == TakenUnchanged || out.App == TakenKept:
-		out.Codes = TakenKept
+	case out.App == wire.ImportedUnchanged || out.App == wire.ImportedKept:
+		out.Codes = wire.ImportedKept
 	case en.Backup == nil:
-		out.Codes = TakenNew
+		out.Codes = wire.ImportedNew
 	case in.Replace:
-		out.Codes = TakenReplaced
+		out.Codes = wire.ImportedReplaced
 	default:
-		out.Codes = TakenKept
+		out.Codes = wire.ImportedKept
 	}
 	return out
 }
@@ -154,12 +140,9 @@ func (s *Service) isApp(t mfa.TOTPSecret, id mfa.Identity, in Takeover) bool {
 	return err == nil && p == in.Params && subtle.ConstantTimeCompare(secret, in.Secret) == 1
 }
 
-// Sources are the programs that Takeovers come from.
-var Sources = []string{"google-authenticator", "oath-toolkit"}
-
 // check says what is wrong with a Takeover by itself; its error wraps ErrInvalid.
 func (in Takeover) check() error {
-	if !slices.Contains(Sources, in.Source) {
+	if !slices.Contains(wire.ImportSources, in.Source) {
 		return fmt.Errorf("%w source %q", ErrInvalid, in.Source)
 	}
 	if _, err := otp.Code(in.Secret, 0, in.Params); err != nil {

@@ -8,6 +8,7 @@ import (
 	"mfa/internal/factor"
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 // google is what google-authenticator may have kept of alice.
@@ -23,7 +24,7 @@ func google() Takeover {
 func takeOver(t *testing.T, s *Service, in Takeover, app, codes string) {
 	t.Helper()
 	out, err := s.TakeOver(t.Context(), alice, in, "root")
-	if want := (Taken{User: "alice", App: app, Codes: codes}); err != nil || out != want {
+	if want := (wire.Imported{User: "alice", App: app, Codes: codes}); err != nil || out != want {
 		t.Fatalf("TakeOver = %+v, %v; want %+v", out, err, want)
 	}
 }
@@ -44,12 +45,12 @@ func records(t *testing.T, s *Service) (mfa.Enrollment, mfa.State) {
 func TestTakeOver(t *testing.T) {
 	s, in := service(t), google()
 	in.DryRun = true
-	takeOver(t, s, in, TakenNew, TakenNew)
+	takeOver(t, s, in, wire.ImportedNew, wire.ImportedNew)
 	if keys, err := s.Records.S.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
 		t.Fatalf("a dry run wrote %q, %v", keys, err)
 	}
 	in.DryRun = false
-	takeOver(t, s, in, TakenNew, TakenNew)
+	takeOver(t, s, in, wire.ImportedNew, wire.ImportedNew)
 	en, st := records(t, s)
 	if secret, err := s.Asker.OpenTOTP(alice, en.TOTP.Secret); err != nil || string(secret) != string(in.Secret) {
 		t.Errorf("secret %q, %v", secret, err)
@@ -65,13 +66,13 @@ func TestTakeOver(t *testing.T) {
 
 	// Again, with a newer step.
 	in.LastStep++
-	takeOver(t, s, in, TakenUnchanged, TakenKept)
+	takeOver(t, s, in, wire.ImportedUnchanged, wire.ImportedKept)
 	again, st := records(t, s)
 	if st.TOTPStep != in.LastStep || again.Backup.ID != en.Backup.ID {
 		t.Errorf("used step %d, want %d", st.TOTPStep, in.LastStep)
 	}
 	in.LastStep -= 5
-	takeOver(t, s, in, TakenUnchanged, TakenKept)
+	takeOver(t, s, in, wire.ImportedUnchanged, wire.ImportedKept)
 	if _, st = records(t, s); st.TOTPStep != in.LastStep+5 {
 		t.Errorf("a used step became good again: %d", st.TOTPStep)
 	}
@@ -79,21 +80,21 @@ func TestTakeOver(t *testing.T) {
 
 func TestTakeOverReplacesOnlyWhenTold(t *testing.T) {
 	s, in := service(t), google()
-	takeOver(t, s, in, TakenNew, TakenNew)
+	takeOver(t, s, in, wire.ImportedNew, wire.ImportedNew)
 	first, _ := records(t, s)
 	in.Secret = []byte("another-secret-of-hers")
-	takeOver(t, s, in, TakenKept, TakenKept)
+	takeOver(t, s, in, wire.ImportedKept, wire.ImportedKept)
 	if en, _ := records(t, s); en.TOTP.Secret != first.TOTP.Secret || en.Backup.ID != first.Backup.ID {
 		t.Error("replaced unasked")
 	}
 	in.Replace = true
-	takeOver(t, s, in, TakenReplaced, TakenReplaced)
+	takeOver(t, s, in, wire.ImportedReplaced, wire.ImportedReplaced)
 	if en, _ := records(t, s); en.TOTP.Secret == first.TOTP.Secret || en.Backup.ID == first.Backup.ID {
 		t.Error("not replaced")
 	}
 	// Steps of 60 s are half as many: those of the former app are not in the way.
 	in.Params.Period, in.LastStep = time.Minute, 0
-	takeOver(t, s, in, TakenReplaced, TakenReplaced)
+	takeOver(t, s, in, wire.ImportedReplaced, wire.ImportedReplaced)
 	if _, st := records(t, s); st.TOTPStep != 0 {
 		t.Errorf("used step %d of a former app keeps the new one out", st.TOTPStep)
 	}
@@ -102,10 +103,10 @@ func TestTakeOverReplacesOnlyWhenTold(t *testing.T) {
 // Records of a former account of the same name are nobody's.
 func TestTakeOverForANewAccount(t *testing.T) {
 	s, in := service(t), google()
-	takeOver(t, s, in, TakenNew, TakenNew)
+	takeOver(t, s, in, wire.ImportedNew, wire.ImportedNew)
 	other := mfa.Identity{Name: "alice", UID: 2000}
 	out, err := s.TakeOver(t.Context(), other, in, "root")
-	if en, _ := records(t, s); err != nil || out.App != TakenNew || en.UID != 2000 {
+	if en, _ := records(t, s); err != nil || out.App != wire.ImportedNew || en.UID != 2000 {
 		t.Errorf("%+v, %v, uid %d", out, err, en.UID)
 	}
 }

@@ -2,30 +2,18 @@ package login
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"mfa/internal/account"
 	"mfa/internal/challenge"
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
-// A Census counts what a policy means for the users of whom there is a record: for each
-// a login by ssh and password, from an address in no network that a rule names.
-type Census struct {
-	Users   int  `json:"users"`
-	Alone   int  `json:"alone"`             // get in by the first factor alone
-	Without int  `json:"without"`           // have a second factor, but none that counts: they are asked for it, and led to another
-	Out     int  `json:"out"`               // of those: kept out, as nobody is led to one at a login
-	Unknown int  `json:"unknown,omitempty"` // their groups could not be looked up
-	Partly  bool `json:"partly,omitempty"`  // time was up before all were counted
-}
-
-// Add counts one more user under cfg.
-func (c *Census) Add(ctx context.Context, cfg Config, look Groups, user string, en mfa.Enrollment) {
+// Count adds to c what the policy of cfg means for one more user, who has en.
+func Count(ctx context.Context, c *wire.Census, cfg Config, look Groups, user string, en mfa.Enrollment) {
 	if ctx.Err() != nil {
 		c.Partly = true
 		return
@@ -53,26 +41,6 @@ func (c *Census) Add(ctx context.Context, cfg Config, look Groups, user string, 
 			c.Out++
 		}
 	}
-}
-
-// String says it for people.
-func (c Census) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "of %d users with a record %d get in by the first factor alone, and %d have a second factor but none that counts",
-		c.Users, c.Alone, c.Without)
-	switch {
-	case c.Out > 0:
-		fmt.Fprintf(&b, " (%d of them are kept out)", c.Out)
-	case c.Without > 0:
-		b.WriteString(" (they prove what they have and are led to another)")
-	}
-	if c.Unknown > 0 {
-		fmt.Fprintf(&b, "; the groups of %d could not be looked up", c.Unknown)
-	}
-	if c.Partly {
-		b.WriteString("; not all were counted")
-	}
-	return b.String()
 }
 
 // Newcomers says what becomes of whoever has no record, where no rule says otherwise.

@@ -11,82 +11,12 @@ import (
 
 	"mfa/internal/challenge"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
-
-// A Visit is a login to explain.
-type Visit struct {
-	User        string `json:"user"`
-	Service     string `json:"service"`      // PAM_SERVICE
-	RHost       string `json:"rhost"`        // address, host name, or empty
-	Key         string `json:"key"`          // fingerprint of the SSH key that was proven, or empty
-	FirstFactor string `json:"first_factor"` // a word of FirstFactors; empty: publickey with a key, else password
-}
-
-// The words of Explanation.Result.
-const (
-	ResultLetIn       = "let_in"      // without a second factor
-	ResultRemembered  = "remembered"  // let in without a second factor, as one was proven there lately
-	ResultAsk         = "ask"         // for a code
-	ResultEnroll      = "enroll"      // led to a second factor
-	ResultLocked      = "locked"      // refused for now
-	ResultDisabled    = "disabled"    // refused: every method took too many wrong codes
-	ResultKeepOut     = "keep_out"    // refused: not enrolled
-	ResultUnavailable = "unavailable" // refused: nobody can say
-)
-
-// An Explanation says what a login would come to, and why.
-type Explanation struct {
-	User         string   `json:"user"` // as NSS spells it; as given if there is no such account
-	UID          *uint32  `json:"uid,omitempty"`
-	Account      bool     `json:"account"` // whether there is one
-	Service      string   `json:"service"`
-	Address      string   `json:"address"` // "local": none
-	Key          string   `json:"key,omitempty"`
-	FirstFactors []string `json:"first_factors"`
-
-	Result string       `json:"result"`
-	Text   string       `json:"text"`   // the result, for people
-	PAM    string       `json:"pam"`    // what PAM returns in the end, if all goes well
-	Asks   []mfa.Method `json:"asks"`   // for one of these; the first to begin with
-	Offers []mfa.Method `json:"offers"` // enroll: what can be set up
-
-	Rule     string    `json:"rule"`   // that counts; "policy": none of them
-	Passed   []Passed  `json:"passed"` // the rules before it
-	Settings *Settings `json:"settings,omitempty"`
-
-	Enrolled    []mfa.Method `json:"enrolled"`
-	Preferred   mfa.Method   `json:"preferred,omitempty"`
-	Skipped     *time.Time   `json:"skipped,omitempty"` // when the user chose to have no second factor
-	Locked      bool         `json:"locked"`
-	LockedUntil *time.Time   `json:"locked_until,omitempty"` // absent while locked: until unlocked
-	Failures    int          `json:"failures"`               // wrong codes that count
-	Sessions    []string     `json:"sessions"`               // remembered, that stand in for a code
-	Census      *Census      `json:"census,omitempty"`       // what the policy means for all of whom there is a record
-	Policy      string       `json:"policy,omitempty"`       // Census, for people
-	Problems    []string     `json:"problems"`               // what could not be read
-}
-
-// A Passed is a rule that does not match, and why.
-type Passed struct {
-	Rule string `json:"rule"`
-	Key  string `json:"key"` // of the rule, that does not match
-	Why  string `json:"why"`
-}
-
-// Settings are what counts for one login: those of the rule, and of [policy] for
-// the rest.
-type Settings struct {
-	Mode          string       `json:"mode"`
-	Methods       []mfa.Method `json:"methods"`
-	Remember      string       `json:"remember"`
-	OptOut        bool         `json:"opt_out"`
-	EnrollAtLogin bool         `json:"enroll_at_login"`
-	EnrollGrace   mfa.Duration `json:"enroll_grace"`
-}
 
 // Explain says what a login would come to. It looks with the eyes of Login, but
 // asks nobody, sends nothing and writes nothing.
-func (e *Engine) Explain(ctx context.Context, v Visit) Explanation {
+func (e *Engine) Explain(ctx context.Context, v wire.Visit) wire.Explanation {
 	x := e.explain(ctx, v)
 	if c, err := e.census(ctx); err == nil && c.Users > 0 { // what keeps it from counting, the rest says
 		x.Census, x.Policy = &c, fmt.Sprintf("%v; whoever has no record is %s", c, e.cfg.Policy.Newcomers())
@@ -98,13 +28,13 @@ func (e *Engine) Explain(ctx context.Context, v Visit) Explanation {
 const explainCensus = 2 * time.Second
 
 // census counts what the policy means for all of whom there is a record.
-func (e *Engine) census(ctx context.Context) (c Census, err error) {
+func (e *Engine) census(ctx context.Context) (c wire.Census, err error) {
 	ctx, cancel := context.WithTimeout(ctx, explainCensus)
 	defer cancel()
 	users, err := e.deps.Records.Users(ctx)
 	for _, user := range users {
 		if en, err := e.deps.Records.Enrollment(ctx, user); err == nil || ctx.Err() != nil {
-			c.Add(ctx, e.cfg, e.deps.Groups, user, en) // who cannot be read is kept out, whatever the policy
+			Count(ctx, &c, e.cfg, e.deps.Groups, user, en) // who cannot be read is kept out, whatever the policy
 		}
 		if c.Partly {
 			break
@@ -113,47 +43,47 @@ func (e *Engine) census(ctx context.Context) (c Census, err error) {
 	return c, err
 }
 
-func (e *Engine) explain(ctx context.Context, v Visit) Explanation {
-	req, key := v.request()
+func (e *Engine) explain(ctx context.Context, v wire.Visit) wire.Explanation {
+	req, key := requestOf(v)
 	origin := OriginOf(req)
 	origin.Key = key
 	acct, err := e.account(ctx, v.User)
 	l := e.attempt(e.deps.Asker.Converse(acct, origin, nil), firstFactors(req))
-	x := Explanation{
+	x := wire.Explanation{
 		User: acct.ID.Name, Account: !acct.IsNobody(), Service: origin.Service, Address: origin.Address, Key: origin.Key,
-		FirstFactors: l.factors, Asks: []mfa.Method{}, Offers: []mfa.Method{}, Passed: []Passed{},
+		FirstFactors: l.factors, Asks: []mfa.Method{}, Offers: []mfa.Method{}, Passed: []wire.Passed{},
 		Enrolled: []mfa.Method{}, Sessions: []string{}, Problems: []string{},
 	}
 	if x.Account {
 		x.UID = &acct.ID.UID
 	}
 	if err != nil {
-		x.unavailable("account look-up failed", err)
+		unavailable(&x, "account look-up failed", err)
 		return x
 	}
 	err = l.findPolicy(ctx)
 	for i, m := range l.passed {
 		r := l.cfg.Policy.Rules[i]
-		x.Passed = append(x.Passed, Passed{Rule: r.Label(i), Key: string(m), Why: l.why(ctx, r, m)})
+		x.Passed = append(x.Passed, wire.Passed{Rule: r.Label(i), Key: string(m), Why: l.why(ctx, r, m)})
 	}
 	if err != nil {
-		x.unavailable("policy look-up failed", err)
+		unavailable(&x, "policy look-up failed", err)
 		return x
 	}
 	x.Rule, x.Settings = l.policy.Rule, l.settings()
-	st := x.facts(ctx, l)
+	st := l.facts(ctx, &x)
 	p, err := l.look(ctx)
 	if err != nil {
-		x.unavailable("record or store unusable", err)
+		unavailable(&x, "record or store unusable", err)
 		return x
 	}
-	x.result(l, p, st)
+	l.result(&x, p, st)
 	return x
 }
 
-// request is how a PAM application would tell of v. The key is known only by its
+// requestOf is how a PAM application would tell of v. The key is known only by its
 // fingerprint, which is returned beside it.
-func (v Visit) request() (req mfa.Request, key string) {
+func requestOf(v wire.Visit) (req mfa.Request, key string) {
 	first := v.FirstFactor
 	if first == "" && v.Key != "" {
 		first = "publickey"
@@ -165,8 +95,8 @@ func (v Visit) request() (req mfa.Request, key string) {
 	return req, v.Key
 }
 
-func (x *Explanation) unavailable(reason string, err error) {
-	x.Result, x.PAM = ResultUnavailable, "PAM_AUTHINFO_UNAVAIL"
+func unavailable(x *wire.Explanation, reason string, err error) {
+	x.Result, x.PAM = wire.ResultUnavailable, "PAM_AUTHINFO_UNAVAIL"
 	x.Text = "refused: " + reason
 	if problem := err.Error(); !slices.Contains(x.Problems, problem) {
 		x.Problems = append(x.Problems, problem)
@@ -174,7 +104,7 @@ func (x *Explanation) unavailable(reason string, err error) {
 }
 
 // facts fills in what is known of the user, whether it counts or not.
-func (x *Explanation) facts(ctx context.Context, l *attempt) mfa.State {
+func (l *attempt) facts(ctx context.Context, x *wire.Explanation) mfa.State {
 	st, err := l.Account.State(ctx)
 	if err != nil {
 		x.Problems = append(x.Problems, err.Error())
@@ -196,33 +126,33 @@ func (x *Explanation) facts(ctx context.Context, l *attempt) mfa.State {
 }
 
 // result says what follows from p.
-func (x *Explanation) result(l *attempt, p plan, st mfa.State) {
+func (l *attempt) result(x *wire.Explanation, p plan, st mfa.State) {
 	x.Asks = append(x.Asks, p.methods...)
 	switch p.do {
 	case toLetIn:
-		x.Result, x.PAM = ResultLetIn, "PAM_IGNORE"
+		x.Result, x.PAM = wire.ResultLetIn, "PAM_IGNORE"
 		x.Asks = []mfa.Method{}
 		x.Text = "let in without a second factor: " + p.reason
 	case toHoldOff:
-		x.Result, x.PAM = ResultLocked, "PAM_MAXTRIES"
+		x.Result, x.PAM = wire.ResultLocked, "PAM_MAXTRIES"
 		x.Text = "refused: " + l.lockText(p.state)
 	case toShutOut:
-		x.Result, x.PAM = ResultDisabled, "PAM_MAXTRIES"
+		x.Result, x.PAM = wire.ResultDisabled, "PAM_MAXTRIES"
 		x.Text = "refused: " + p.reason + ", until the user is enrolled anew"
 	case toAsk:
-		x.Result, x.PAM = ResultAsk, "PAM_SUCCESS"
+		x.Result, x.PAM = wire.ResultAsk, "PAM_SUCCESS"
 		x.Text = "a code is asked for: " + asked(p)
 		if len(l.counting(p.enrollment)) == 0 {
 			x.Text = "a code is asked for that does not count here, as they have no other: " + asked(p)
 		}
 		x.Text += l.notRemembered()
 	case toRecall:
-		x.Result, x.PAM = ResultRemembered, "PAM_SUCCESS"
+		x.Result, x.PAM = wire.ResultRemembered, "PAM_SUCCESS"
 		x.Asks, x.Sessions = []mfa.Method{}, append(x.Sessions, p.session.ID)
 		x.Text = fmt.Sprintf("let in without a code: remembered session %s, until %s", p.session.ID,
 			l.cfg.Session.expiry(p.session).Local().Format(time.DateTime))
 	case toSetUp:
-		x.Result, x.PAM = ResultEnroll, "PAM_SUCCESS"
+		x.Result, x.PAM = wire.ResultEnroll, "PAM_SUCCESS"
 		x.Offers = append(x.Offers, l.offer().Methods...)
 		x.Text = "led to a second factor"
 		if len(p.methods) > 0 {
@@ -238,13 +168,13 @@ func (x *Explanation) result(l *attempt, p plan, st mfa.State) {
 			x.Text += "; can choose to have none, but has to be asked"
 		}
 		if !l.canSetUp() {
-			x.nothing(l, p, st)
+			l.nothing(x, p, st)
 		}
 	case toTurnAway:
-		x.Result, x.PAM = ResultUnavailable, "PAM_AUTHINFO_UNAVAIL"
+		x.Result, x.PAM = wire.ResultUnavailable, "PAM_AUTHINFO_UNAVAIL"
 		x.Text = "refused: " + p.reason
 	default:
-		x.Result, x.PAM = ResultKeepOut, "PAM_PERM_DENIED"
+		x.Result, x.PAM = wire.ResultKeepOut, "PAM_PERM_DENIED"
 		x.Asks = []mfa.Method{}
 		x.Text = "refused: " + p.reason
 	}
@@ -252,16 +182,16 @@ func (x *Explanation) result(l *attempt, p plan, st mfa.State) {
 
 // nothing is result for somebody who is led to a second factor where only
 // administrators set one up.
-func (x *Explanation) nothing(l *attempt, p plan, st mfa.State) {
+func (l *attempt) nothing(x *wire.Explanation, p plan, st mfa.State) {
 	x.Offers = []mfa.Method{}
 	may, then := l.policy.Mode == ModeOptional || l.graceLeft(st) > 0, "refused: nothing can be set up by the user"
 	switch {
 	case may && len(p.methods) > 0:
-		x.Result, then = ResultAsk, "let in, as it could be put off, and nothing can be set up by the user"
+		x.Result, then = wire.ResultAsk, "let in, as it could be put off, and nothing can be set up by the user"
 	case may:
-		x.Result, x.PAM, then = ResultLetIn, "PAM_IGNORE", "let in without a second factor: it could be put off, and nothing can be set up by the user"
+		x.Result, x.PAM, then = wire.ResultLetIn, "PAM_IGNORE", "let in without a second factor: it could be put off, and nothing can be set up by the user"
 	case len(p.methods) == 0:
-		x.Result, x.PAM = ResultKeepOut, "PAM_PERM_DENIED"
+		x.Result, x.PAM = wire.ResultKeepOut, "PAM_PERM_DENIED"
 	}
 	if x.Text = then; len(p.methods) > 0 {
 		x.Text = "a code is asked for that does not count here: " + asked(p) + "; then " + then
@@ -310,9 +240,9 @@ func asked(p plan) string {
 }
 
 // settings returns what is told of the policy that counts.
-func (l *attempt) settings() *Settings {
+func (l *attempt) settings() *wire.Settings {
 	p := l.policy
-	return &Settings{
+	return &wire.Settings{
 		Mode: p.Mode, Methods: p.Methods, Remember: cmp.Or(p.Remember, l.cfg.Session.Remember), OptOut: p.OptOut,
 		EnrollAtLogin: p.EnrollAtLogin, EnrollGrace: p.EnrollGrace,
 	}

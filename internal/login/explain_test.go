@@ -12,6 +12,7 @@ import (
 
 	"mfa/internal/mfa"
 	"mfa/internal/store"
+	"mfa/internal/wire"
 )
 
 // snapshot is all that a login could change.
@@ -34,8 +35,8 @@ func snapshot(t *testing.T, d *desk) (items []store.Item) {
 // Explain says what Login then does, and itself does nothing.
 func TestExplainSaysWhatLoginDoes(t *testing.T) {
 	outcomes := map[string]mfa.Outcome{
-		ResultLetIn: mfa.Exempt, ResultAsk: mfa.NoConversation, ResultEnroll: mfa.NoConversation,
-		ResultLocked: mfa.Exhausted, ResultKeepOut: mfa.MustEnroll, ResultUnavailable: mfa.Unavailable,
+		wire.ResultLetIn: mfa.Exempt, wire.ResultAsk: mfa.NoConversation, wire.ResultEnroll: mfa.NoConversation,
+		wire.ResultLocked: mfa.Exhausted, wire.ResultKeepOut: mfa.MustEnroll, wire.ResultUnavailable: mfa.Unavailable,
 	}
 	lockAlice := func(d *desk) {
 		err := d.engine.deps.Records.UpdateState(t.Context(), "alice", func(st *mfa.State) error {
@@ -56,24 +57,24 @@ func TestExplainSaysWhatLoginDoes(t *testing.T) {
 		pam    string
 		text   string
 	}{
-		"enrolled":           {"alice", nil, nil, ResultAsk, "PAM_SUCCESS", "a code is asked for: email"},
-		"off":                {"alice", []func(*settings){mode(ModeOff)}, nil, ResultLetIn, "PAM_IGNORE", "mode is off"},
-		"off by rule":        {"alice", []func(*settings){rules(off(Rule{Groups: []string{"contractors"}}))}, nil, ResultLetIn, "PAM_IGNORE", "mode is off"},
-		"off, and locked":    {"alice", []func(*settings){mode(ModeOff)}, lockAlice, ResultLetIn, "PAM_IGNORE", "mode is off"},
-		"locked":             {"alice", nil, lockAlice, ResultLocked, "PAM_MAXTRIES", "locked for 60 minutes"},
-		"not enrolled":       {"bob", nil, nil, ResultKeepOut, "PAM_PERM_DENIED", "refused: not enrolled"},
-		"to enroll":          {"bob", []func(*settings){enrolling}, nil, ResultEnroll, "PAM_SUCCESS", "led to a second factor"},
-		"optional":           {"bob", []func(*settings){mode(ModeOptional)}, nil, ResultLetIn, "PAM_IGNORE", "mode is optional"},
-		"two that are sent":  {"bob", []func(*settings){rules(Rule{Methods: []mfa.Method{mfa.Email, mfa.TOTP}})}, func(d *desk) { d.enroll("bob", both) }, ResultAsk, "PAM_SUCCESS", "a menu of email and totp"},
-		"two":                {"bob", nil, func(d *desk) { d.enroll("bob", both) }, ResultAsk, "PAM_SUCCESS", "a code is asked for: totp, or with m email"},
-		"not counted":        {"alice", []func(*settings){enrolling, rules(Rule{Methods: []mfa.Method{mfa.TOTP}})}, nil, ResultEnroll, "PAM_SUCCESS", "does not count here: email; then led"},
-		"nobody":             {"nobody-here", nil, nil, ResultAsk, "PAM_SUCCESS", "a code is asked for: email"},
-		"account unknown":    {"broken", nil, nil, ResultUnavailable, "PAM_AUTHINFO_UNAVAIL", "account look-up failed"},
-		"groups unknown":     {"alice", []func(*settings){rules(off(Rule{Groups: []string{"staff"}}))}, func(d *desk) { d.groups.down = errors.New("ldap is down") }, ResultUnavailable, "PAM_AUTHINFO_UNAVAIL", "policy look-up failed"},
-		"store unusable":     {"alice", nil, func(d *desk) { d.store.Fail(errors.New("disk on fire")) }, ResultUnavailable, "PAM_AUTHINFO_UNAVAIL", "record or store unusable"},
-		"off, store is not":  {"alice", []func(*settings){mode(ModeOff)}, func(d *desk) { d.store.Fail(errors.New("disk on fire")) }, ResultLetIn, "PAM_IGNORE", "mode is off"},
-		"another spelling":   {"ALICE", []func(*settings){rules(off(Rule{Users: []string{"alice"}}))}, nil, ResultLetIn, "PAM_IGNORE", "mode is off"},
-		"of another account": {"alice", nil, func(d *desk) { d.enroll("alice", mfa.Enrollment{UID: 999}) }, ResultKeepOut, "PAM_PERM_DENIED", "not enrolled"},
+		"enrolled":           {"alice", nil, nil, wire.ResultAsk, "PAM_SUCCESS", "a code is asked for: email"},
+		"off":                {"alice", []func(*settings){mode(ModeOff)}, nil, wire.ResultLetIn, "PAM_IGNORE", "mode is off"},
+		"off by rule":        {"alice", []func(*settings){rules(off(Rule{Groups: []string{"contractors"}}))}, nil, wire.ResultLetIn, "PAM_IGNORE", "mode is off"},
+		"off, and locked":    {"alice", []func(*settings){mode(ModeOff)}, lockAlice, wire.ResultLetIn, "PAM_IGNORE", "mode is off"},
+		"locked":             {"alice", nil, lockAlice, wire.ResultLocked, "PAM_MAXTRIES", "locked for 60 minutes"},
+		"not enrolled":       {"bob", nil, nil, wire.ResultKeepOut, "PAM_PERM_DENIED", "refused: not enrolled"},
+		"to enroll":          {"bob", []func(*settings){enrolling}, nil, wire.ResultEnroll, "PAM_SUCCESS", "led to a second factor"},
+		"optional":           {"bob", []func(*settings){mode(ModeOptional)}, nil, wire.ResultLetIn, "PAM_IGNORE", "mode is optional"},
+		"two that are sent":  {"bob", []func(*settings){rules(Rule{Methods: []mfa.Method{mfa.Email, mfa.TOTP}})}, func(d *desk) { d.enroll("bob", both) }, wire.ResultAsk, "PAM_SUCCESS", "a menu of email and totp"},
+		"two":                {"bob", nil, func(d *desk) { d.enroll("bob", both) }, wire.ResultAsk, "PAM_SUCCESS", "a code is asked for: totp, or with m email"},
+		"not counted":        {"alice", []func(*settings){enrolling, rules(Rule{Methods: []mfa.Method{mfa.TOTP}})}, nil, wire.ResultEnroll, "PAM_SUCCESS", "does not count here: email; then led"},
+		"nobody":             {"nobody-here", nil, nil, wire.ResultAsk, "PAM_SUCCESS", "a code is asked for: email"},
+		"account unknown":    {"broken", nil, nil, wire.ResultUnavailable, "PAM_AUTHINFO_UNAVAIL", "account look-up failed"},
+		"groups unknown":     {"alice", []func(*settings){rules(off(Rule{Groups: []string{"staff"}}))}, func(d *desk) { d.groups.down = errors.New("ldap is down") }, wire.ResultUnavailable, "PAM_AUTHINFO_UNAVAIL", "policy look-up failed"},
+		"store unusable":     {"alice", nil, func(d *desk) { d.store.Fail(errors.New("disk on fire")) }, wire.ResultUnavailable, "PAM_AUTHINFO_UNAVAIL", "record or store unusable"},
+		"off, store is not":  {"alice", []func(*settings){mode(ModeOff)}, func(d *desk) { d.store.Fail(errors.New("disk on fire")) }, wire.ResultLetIn, "PAM_IGNORE", "mode is off"},
+		"another spelling":   {"ALICE", []func(*settings){rules(off(Rule{Users: []string{"alice"}}))}, nil, wire.ResultLetIn, "PAM_IGNORE", "mode is off"},
+		"of another account": {"alice", nil, func(d *desk) { d.enroll("alice", mfa.Enrollment{UID: 999}) }, wire.ResultKeepOut, "PAM_PERM_DENIED", "not enrolled"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, tc.change...)
@@ -81,7 +82,7 @@ func TestExplainSaysWhatLoginDoes(t *testing.T) {
 				tc.before(d)
 			}
 			before := snapshot(t, d)
-			x := d.engine.Explain(t.Context(), Visit{User: tc.user, Service: "sshd", RHost: "192.0.2.1"})
+			x := d.engine.Explain(t.Context(), wire.Visit{User: tc.user, Service: "sshd", RHost: "192.0.2.1"})
 			if x.Result != tc.want || x.PAM != tc.pam || !strings.Contains(x.Text, tc.text) {
 				t.Errorf("explained as %+v", x)
 			}
@@ -114,13 +115,13 @@ func TestExplainTellsWhyRulesDoNotMatch(t *testing.T) {
 		off(Rule{Groups: []string{"staff", "gone"}}),
 		Rule{Name: "last", Remember: new("never"), EnrollGrace: new(minutes(60))},
 	))
-	x := d.engine.Explain(t.Context(), Visit{User: "alice", Service: "sshd", RHost: "192.0.2.1"})
-	want := []Passed{
-		{"glass", "users", "the user is alice, not u1, u2, u3, u4 or 2 more"},
-		{"policy.rule[2]", "services", "the service is sshd, not sudo or su"},
-		{"policy.rule[3]", "networks", "192.0.2.1 is not in 10.0.0.0/8"},
-		{"policy.rule[4]", "first_factor", "the first factor is password, not publickey"},
-		{"policy.rule[5]", "groups", "alice is not in group staff or gone (which does not exist)"},
+	x := d.engine.Explain(t.Context(), wire.Visit{User: "alice", Service: "sshd", RHost: "192.0.2.1"})
+	want := []wire.Passed{
+		{Rule: "glass", Key: "users", Why: "the user is alice, not u1, u2, u3, u4 or 2 more"},
+		{Rule: "policy.rule[2]", Key: "services", Why: "the service is sshd, not sudo or su"},
+		{Rule: "policy.rule[3]", Key: "networks", Why: "192.0.2.1 is not in 10.0.0.0/8"},
+		{Rule: "policy.rule[4]", Key: "first_factor", Why: "the first factor is password, not publickey"},
+		{Rule: "policy.rule[5]", Key: "groups", Why: "alice is not in group staff or gone (which does not exist)"},
 	}
 	if !slices.Equal(x.Passed, want) || x.Rule != "last" {
 		t.Errorf("rule %q, passed\n%q\nwant\n%q", x.Rule, x.Passed, want)
@@ -128,7 +129,7 @@ func TestExplainTellsWhyRulesDoNotMatch(t *testing.T) {
 	if s := x.Settings; s == nil || s.Remember != "never" || s.EnrollGrace != minutes(60) || s.Mode != ModeRequired {
 		t.Errorf("settings %+v", s)
 	}
-	x = d.engine.Explain(t.Context(), Visit{User: "alice", Service: "sshd", RHost: "host.example.com", Key: "SHA256:x"})
+	x = d.engine.Explain(t.Context(), wire.Visit{User: "alice", Service: "sshd", RHost: "host.example.com", Key: "SHA256:x"})
 	if x.Rule != "policy.rule[4]" || x.Passed[2].Why != `"host.example.com" is no IP address, and only those are in networks` || x.Key != "SHA256:x" {
 		t.Errorf("by key: %+v", x)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 // reload makes change what counts from now on, for conversations under way too.
@@ -158,11 +159,11 @@ func TestNothingToSetUp(t *testing.T) {
 		want   mfa.Outcome
 		result string
 	}{
-		"required":         {func(*settings) {}, false, mfa.MustEnroll, ResultKeepOut},
-		"grace":            {grace, false, mfa.Exempt, ResultLetIn},
-		"optional":         {optional, false, mfa.Exempt, ResultLetIn},
-		"optional, proven": {optional, true, mfa.Accepted, ResultAsk},
-		"required, proven": {func(*settings) {}, true, mfa.MustEnroll, ResultEnroll},
+		"required":         {func(*settings) {}, false, mfa.MustEnroll, wire.ResultKeepOut},
+		"grace":            {grace, false, mfa.Exempt, wire.ResultLetIn},
+		"optional":         {optional, false, mfa.Exempt, wire.ResultLetIn},
+		"optional, proven": {optional, true, mfa.Accepted, wire.ResultAsk},
+		"required, proven": {func(*settings) {}, true, mfa.MustEnroll, wire.ResultEnroll},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, nothing, tc.more)
@@ -175,7 +176,7 @@ func TestNothingToSetUp(t *testing.T) {
 				}})
 				steps = []step{{"authenticator app", a.shows(), nil}, ask}
 			}
-			if x := d.engine.Explain(t.Context(), Visit{User: "bob", Service: "sshd", RHost: "192.0.2.1"}); x.Result != tc.result || len(x.Offers) > 0 {
+			if x := d.engine.Explain(t.Context(), wire.Visit{User: "bob", Service: "sshd", RHost: "192.0.2.1"}); x.Result != tc.result || len(x.Offers) > 0 {
 				t.Errorf("explained as %+v", x)
 			}
 			d.login(request("bob"), tc.want, steps...)

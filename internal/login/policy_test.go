@@ -15,6 +15,7 @@ import (
 
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 // A directory is NSS as far as groups go. Alice is a contractor by a group within
@@ -362,8 +363,8 @@ func TestStrangersAreNeverLetIn(t *testing.T) {
 			default:
 				t.Errorf("%+v", v)
 			}
-			x := d.engine.Explain(t.Context(), Visit{User: "ghost", Service: "sshd", RHost: "192.0.2.1"})
-			if x.Result == ResultLetIn || x.Result == ResultEnroll || x.Account || v.Outcome == mfa.Unavailable && (x.Result != ResultUnavailable || !strings.Contains(x.Text, "no such account")) {
+			x := d.engine.Explain(t.Context(), wire.Visit{User: "ghost", Service: "sshd", RHost: "192.0.2.1"})
+			if x.Result == wire.ResultLetIn || x.Result == wire.ResultEnroll || x.Account || v.Outcome == mfa.Unavailable && (x.Result != wire.ResultUnavailable || !strings.Contains(x.Text, "no such account")) {
 				t.Errorf("explained as %s, %s", x.Result, x.Text)
 			}
 		})

@@ -13,6 +13,7 @@ import (
 
 	"mfa/internal/challenge"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 var bothBound = SessionConfig{
@@ -398,14 +399,14 @@ func TestRulesAboutRemembering(t *testing.T) {
 	d := newDesk(t, rule(RememberAlways))
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	id := d.state("alice").Sessions[0].ID
-	visit := Visit{User: "alice", Service: "sshd", RHost: "192.0.2.1"}
-	if x := d.engine.Explain(t.Context(), visit); x.Result != ResultRemembered || x.PAM != "PAM_SUCCESS" || !slices.Equal(x.Sessions, []string{id}) ||
+	visit := wire.Visit{User: "alice", Service: "sshd", RHost: "192.0.2.1"}
+	if x := d.engine.Explain(t.Context(), visit); x.Result != wire.ResultRemembered || x.PAM != "PAM_SUCCESS" || !slices.Equal(x.Sessions, []string{id}) ||
 		x.Settings.Remember != RememberAlways || len(x.Asks) != 0 || !strings.Contains(x.Text, id) {
 		t.Errorf("%+v", x)
 	}
 	d.again()
 	visit.RHost = "192.0.2.2"
-	if x := d.engine.Explain(t.Context(), visit); x.Result != ResultAsk || len(x.Sessions) != 0 {
+	if x := d.engine.Explain(t.Context(), visit); x.Result != wire.ResultAsk || len(x.Sessions) != 0 {
 		t.Errorf("%+v", x)
 	}
 	d = newDesk(t, rule(RememberNever))

@@ -8,25 +8,11 @@ import (
 
 	"mfa/internal/challenge"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
-// A SessionView is what is shown of a remembered session.
-type SessionView struct {
-	User     string     `json:"user"`
-	UID      uint32     `json:"uid"`
-	ID       string     `json:"id"`
-	Service  string     `json:"service"`
-	Address  string     `json:"address"`       // network, or "any"
-	Key      string     `json:"key,omitempty"` // fingerprint, or "any"; absent: no key was used
-	Method   mfa.Method `json:"method"`        // that was proven
-	Created  time.Time  `json:"created"`
-	Expires  time.Time  `json:"expires"`
-	LastUsed time.Time  `json:"last_used"`
-	Ended    string     `json:"ended,omitempty"` // why it does not count any more
-}
-
 // Sessions returns what is remembered of one user, oldest first.
-func (e *Engine) Sessions(ctx context.Context, id mfa.Identity) ([]SessionView, error) {
+func (e *Engine) Sessions(ctx context.Context, id mfa.Identity) ([]wire.Session, error) {
 	st, err := e.deps.Records.Account(id).State(ctx)
 	if err != nil {
 		return nil, err
@@ -37,7 +23,7 @@ func (e *Engine) Sessions(ctx context.Context, id mfa.Identity) ([]SessionView, 
 // AllSessions returns what is remembered of all users, by name, and the users
 // whose record cannot be read, which the log explains. Its error is that of a
 // store out of reach.
-func (e *Engine) AllSessions(ctx context.Context) (all []SessionView, unreadable []string, err error) {
+func (e *Engine) AllSessions(ctx context.Context) (all []wire.Session, unreadable []string, err error) {
 	err = e.eachState(ctx, func(user string, st mfa.State, err error) {
 		if err != nil {
 			e.deps.Log.Error("remembered sessions not shown", "user", user, "error", err)
@@ -49,7 +35,7 @@ func (e *Engine) AllSessions(ctx context.Context) (all []SessionView, unreadable
 	return all, unreadable, err
 }
 
-func (e *Engine) views(ctx context.Context, id mfa.Identity, st mfa.State) []SessionView {
+func (e *Engine) views(ctx context.Context, id mfa.Identity, st mfa.State) []wire.Session {
 	if len(st.Sessions) == 0 {
 		return nil
 	}
@@ -59,9 +45,9 @@ func (e *Engine) views(ctx context.Context, id mfa.Identity, st mfa.State) []Ses
 		e.deps.Log.Error("enrollment not readable", "user", id.Name, "error", err)
 	}
 	fingerprint, now := en.Fingerprint(), e.deps.Now()
-	var all []SessionView
+	var all []wire.Session
 	for _, s := range st.Sessions {
-		v := SessionView{
+		v := wire.Session{
 			User: id.Name, UID: id.UID, ID: s.ID, Service: s.Service, Address: s.Address, Key: s.Key, Method: s.Method,
 			Created: s.Created, Expires: e.cfg.Session.expiry(s), LastUsed: s.LastUsed,
 		}

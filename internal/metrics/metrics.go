@@ -159,7 +159,7 @@ func (m *Metrics) fill() {
 const none = "none"
 
 // Event counts an event of the audit file; it is an observer of audit.Log.
-func (m *Metrics) Event(ev audit.Event) {
+func (m *Metrics) Event(ev mfa.Event) {
 	m.events.WithLabelValues(ev.Event).Inc()
 	switch ev.Event {
 	case audit.Login:

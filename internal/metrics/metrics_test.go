@@ -52,14 +52,14 @@ func expect(t *testing.T, m *Metrics, want ...string) {
 
 func TestEvents(t *testing.T) {
 	m := New("1.2.3")
-	m.Event(audit.Event{Event: audit.Login, Service: "sshd", Outcome: "accepted", Method: "totp", User: "alice"})
-	m.Event(audit.Event{Event: audit.Login, Service: "evil-service-7", Outcome: "exhausted"})
-	m.Event(audit.Event{Event: audit.Login, Outcome: "broken"})
-	m.Event(audit.Event{Event: audit.Failed, Service: "sudo", Method: "email"})
-	m.Event(audit.Event{Event: audit.Locked})
-	m.Event(audit.Event{Event: audit.Unlocked, User: "alice", Actor: "root"})
-	m.Event(audit.Event{Event: audit.Unlocked, User: "alice"})
-	m.Event(audit.Event{Event: audit.ConfigLoad, Time: time.UnixMilli(1700000000500)})
+	m.Event(mfa.Event{Event: audit.Login, Service: "sshd", Outcome: "accepted", Method: "totp", User: "alice"})
+	m.Event(mfa.Event{Event: audit.Login, Service: "evil-service-7", Outcome: "exhausted"})
+	m.Event(mfa.Event{Event: audit.Login, Outcome: "broken"})
+	m.Event(mfa.Event{Event: audit.Failed, Service: "sudo", Method: "email"})
+	m.Event(mfa.Event{Event: audit.Locked})
+	m.Event(mfa.Event{Event: audit.Unlocked, User: "alice", Actor: "root"})
+	m.Event(mfa.Event{Event: audit.Unlocked, User: "alice"})
+	m.Event(mfa.Event{Event: audit.ConfigLoad, Time: time.UnixMilli(1700000000500)})
 	expect(t, m,
 		`mfa_logins_total{method="totp",outcome="accepted",service="sshd"} 1`,
 		`mfa_logins_total{method="none",outcome="exhausted",service="other"} 1`,
@@ -73,7 +73,7 @@ func TestEvents(t *testing.T) {
 		`mfa_config_last_reload_successful 1`,
 		`mfa_build_info{version="1.2.3"} 1`,
 	)
-	m.Event(audit.Event{Event: audit.ConfigError})
+	m.Event(mfa.Event{Event: audit.ConfigError})
 	expect(t, m, `mfa_config_last_reload_successful 0`)
 }
 

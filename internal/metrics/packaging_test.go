@@ -21,8 +21,8 @@ const packaging = "../../packaging/metrics"
 func exported(t *testing.T) []string {
 	t.Helper()
 	m := New("1")
-	m.Event(audit.Event{Event: audit.Login})
-	m.Event(audit.Event{Event: audit.Failed})
+	m.Event(mfa.Event{Event: audit.Login})
+	m.Event(mfa.Event{Event: audit.Failed})
 	m.LoginTook(mfa.Accepted, 0)
 	m.sendTime.WithLabelValues("email", sent)
 	m.sendAttempts.WithLabelValues("email", sent)

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"net/http"
 
-	"mfa/internal/account"
 	"mfa/internal/enroll"
 	"mfa/internal/host/nss"
+	"mfa/internal/wire"
 )
 
 // root lets root alone through: what is behind it holds every secret.
@@ -24,27 +24,12 @@ func (s *Control) root(ctx context.Context) (string, error) {
 	return fmt.Sprintf("uid %d", cred.Uid), err
 }
 
-// backup streams an enroll.BackupHeader, and a account.Saved of each user.
+// backup streams a wire.BackupHeader, and a wire.Saved of each user.
 func (s *Control) backup(r *http.Request, actor string, out *stream) error {
 	s.Log.Info("backup", "actor", actor)
 	return s.Enroll().Backup(r.Context(), out.begin,
-		func(h enroll.BackupHeader) error { return out.item(h) },
-		func(u account.Saved) error { return out.item(u) })
-}
-
-// A Restore is the body of POST /v1/restore: one user of a backup.
-type Restore struct {
-	Header enroll.BackupHeader `json:"header"`
-	Saved  account.Saved       `json:"saved"`
-	DryRun bool                `json:"dry_run,omitempty"`
-}
-
-// Restored is its answer.
-type Restored struct {
-	User   string `json:"user"`
-	Result string `json:"result"` // one of enroll.Restored…
-	// NoAccount says that no account has that name here, now.
-	NoAccount bool `json:"no_account,omitempty"`
+		func(h wire.BackupHeader) error { return out.item(h) },
+		func(u wire.Saved) error { return out.item(u) })
 }
 
 func (s *Control) restore(r *http.Request, actor string) (any, error) {
@@ -52,7 +37,7 @@ func (s *Control) restore(r *http.Request, actor string) (any, error) {
 		s.denied(r, actor, err)
 		return nil, err
 	}
-	var in Restore
+	var in wire.Restore
 	if err := readBody(r, &in); err != nil {
 		return nil, err
 	}
@@ -69,5 +54,5 @@ func (s *Control) restore(r *http.Request, actor string) (any, error) {
 	if errors.Is(err, enroll.ErrInvalid) {
 		return nil, fault{http.StatusBadRequest, err}
 	}
-	return Restored{User: in.Saved.User, Result: result, NoAccount: account == nil}, err
+	return wire.Restored{User: in.Saved.User, Result: result, NoAccount: account == nil}, err
 }

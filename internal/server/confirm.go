@@ -9,18 +9,12 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/enroll"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 // inviteWait is how long an answer waits for the word of the relay. It is below
 // the time that a client waits for an answer.
 const inviteWait = 5 * time.Second
-
-// Resent is what POST /v1/users/NAME/confirm-resend answers.
-type Resent struct {
-	User     string `json:"user"`
-	To       string `json:"to"`        // masked
-	UnderWay bool   `json:"under_way"` // the relay has not taken it yet; the log tells how it ends
-}
 
 // resend sends the message about an address that waits for its confirmation.
 func (s *Control) resend(r *http.Request, actor string) (any, error) {
@@ -51,7 +45,7 @@ func (s *Control) resend(r *http.Request, actor string) (any, error) {
 	if err := sending.Err(); err != nil {
 		return nil, fault{http.StatusBadGateway, fmt.Errorf("the message to %s could not be sent: %w", to, err)}
 	}
-	return Resent{User: id.Name, To: to, UnderWay: underWay}, nil
+	return wire.Resent{User: id.Name, To: to, UnderWay: underWay}, nil
 }
 
 // invite sends the first such message. The address is entered, whatever becomes

@@ -17,51 +17,32 @@ import (
 
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
-	"mfa/internal/deliver"
 	"mfa/internal/enroll"
 	"mfa/internal/host/nss"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
+	"mfa/internal/wire"
 )
 
-// Control serves the control socket: HTTP with JSON, one resource a user.
+// Control serves the control socket: HTTP with JSON. wire.Routes lists what it
+// serves, and package wire has the bodies.
 //
-//	GET  /v1/status
-//	GET  /v1/users               a stream; see stream.go
-//	GET  /v1/users/NAME
-//	PUT  /v1/users/NAME/email    {"address": "…", "silent": false}
-//	PUT  /v1/users/NAME/phone    {"address": "+…"}
-//	POST /v1/users/NAME/totp     a new app; the answer has its key
-//	POST /v1/users/NAME/lock     {"for": "2h"}, or {} for until unlocked
-//	POST /v1/users/NAME/unlock   ?ahead=true: end no lock, but what a clock that ran ahead left
-//	POST /v1/users/NAME/reset
-//	POST /v1/users/NAME/confirm-resend
-//	POST /v1/users/NAME/import   an Import
-//	GET  /v1/backup              a stream; root only
-//	POST /v1/restore             a Restore; root only
-//	POST /v1/key/rotate          a stream of Resealed
-//	POST /v1/send-test           {"method": "email", "to": "…"}; see sendtest.go
-//	POST /v1/reload              the answer has the keys that wait for a restart
-//	POST /v1/explain             {"user": "…", "service": "…", …}; see login.Visit
-//	GET, DELETE /v1/sessions
-//	GET, DELETE /v1/users/NAME/sessions, DELETE /v1/users/NAME/sessions/ID
-//	POST /v1/self/VERB           a conversation; see self.go
-//
-// An error is {"error": "…"} with a status: 400 not understood, 403 not allowed,
-// 404 no such user or not enrolled, 409 not as things stand, 411, 413 and 414 too
-// long, see measure.go, 422 a record that does not parse, 429 too soon, 502 the relay would not, 507 a full disk, 500 ours.
+// An error is a wire.Fault with a status: 400 not understood, 403 not allowed, 404
+// no such user or not enrolled, 409 not as things stand, 411, 413 and 414 too long,
+// see measure.go, 422 a record that does not parse, 429 too soon, 502 the relay would
+// not, 507 a full disk, 500 ours.
 type Control struct {
 	Engine     func() *login.Engine
 	Enroll     func() *enroll.Service
 	Asker      func() *challenge.Asker
 	Lookup     login.Lookup
 	AdminGroup func() string
-	Status     func(context.Context) Status
-	Reload     func() (Reloaded, error)
+	Status     func(context.Context) wire.Status
+	Reload     func() (wire.Reloaded, error)
 	RotateKey  func(ctx context.Context, begin func(total int), fn func(user string, err error)) error
 	// SendTest sends a test message once and returns every step of it.
-	SendTest func(ctx context.Context, method mfa.Method, to string) ([]deliver.Step, error)
+	SendTest func(ctx context.Context, method mfa.Method, to string) ([]wire.Step, error)
 	Audit    *audit.Log
 	Log      *slog.Logger
 
@@ -75,31 +56,6 @@ type Control struct {
 
 // Wait returns when the last conversation has ended.
 func (s *Control) Wait() { s.talks.Wait() }
-
-// Status is what GET /v1/status answers.
-type Status struct {
-	Version   string    `json:"version"`
-	PID       int       `json:"pid"`
-	Started   time.Time `json:"started"`
-	Mode      string    `json:"mode"`
-	Email     string    `json:"email"` // transport
-	SMS       string    `json:"sms"`   // provider; empty: no text messages
-	Texts     int       `json:"texts"` // sent within the last hour
-	MaxTexts  int       `json:"max_texts"`
-	Store     string    `json:"store"` // where
-	StoreOK   bool      `json:"store_ok"`
-	Problem   string    `json:"problem,omitempty"`
-	Users     int       `json:"users"`  // enrolled
-	Logins    int       `json:"logins"` // under way
-	MaxLogins int       `json:"max_logins"`
-	Audit     string    `json:"audit,omitempty"` // audit.file
-	// Generation is how often everybody had to enroll anew, as the policy was off.
-	Generation int `json:"generation,omitempty"`
-	// Fixed are the settings that only a restart changes, as they count.
-	Fixed map[string]string `json:"fixed,omitempty"`
-	// Restart are those of them that the configuration taken last has otherwise.
-	Restart []string `json:"restart,omitempty"`
-}
 
 // A fault is an error with an HTTP status.
 type fault struct {
@@ -126,29 +82,33 @@ type router interface {
 
 // routes tells mux all that is served.
 func (s *Control) routes(mux router) {
-	mux.HandleFunc("GET /v1/status", s.admin(s.status))
-	mux.HandleFunc("GET /v1/users", s.streaming(s.actor, s.users))
-	mux.HandleFunc("GET /v1/users/{name}", s.own(s.show))
-	mux.HandleFunc("POST /v1/users/{name}/confirm-resend", s.admin(s.resend))
-	mux.HandleFunc("POST /v1/users/{name}/import", s.admin(s.takeOver))
-	mux.HandleFunc("GET /v1/backup", s.streaming(s.root, s.backup))
-	mux.HandleFunc("POST /v1/restore", s.admin(s.restore))
-	mux.HandleFunc("POST /v1/key/rotate", s.streaming(s.actor, s.rotateKey))
-	mux.HandleFunc("PUT /v1/users/{name}/email", s.admin(s.setContact(mfa.Email)))
-	mux.HandleFunc("POST /v1/users/{name}/totp", s.admin(s.setApp))
-	mux.HandleFunc("PUT /v1/users/{name}/phone", s.admin(s.setContact(mfa.SMS)))
-	mux.HandleFunc("POST /v1/users/{name}/lock", s.admin(s.lock))
-	mux.HandleFunc("POST /v1/users/{name}/unlock", s.admin(s.unlock))
-	mux.HandleFunc("POST /v1/users/{name}/reset", s.admin(s.reset))
-	mux.HandleFunc("POST /v1/send-test", s.admin(s.sendTest))
-	mux.HandleFunc("POST /v1/reload", s.admin(s.reload))
-	mux.HandleFunc("POST /v1/explain", s.admin(s.explain))
-	mux.HandleFunc("GET /v1/sessions", s.admin(s.allSessions))
-	mux.HandleFunc("DELETE /v1/sessions", s.admin(s.revokeAll))
-	mux.HandleFunc("GET /v1/users/{name}/sessions", s.own(s.sessions))
-	mux.HandleFunc("DELETE /v1/users/{name}/sessions", s.own(s.revoke))
-	mux.HandleFunc("DELETE /v1/users/{name}/sessions/{session}", s.own(s.revoke))
-	mux.HandleFunc("POST /v1/self/{verb}", s.self)
+	for route, h := range map[wire.Route]http.HandlerFunc{
+		wire.GetStatus:          s.admin(s.status),
+		wire.PostLoad:           s.admin(s.reload),
+		wire.ListUsers:          s.streaming(s.actor, s.users),
+		wire.GetUser:            s.own(s.show),
+		wire.PutEmail:           s.admin(s.setContact(mfa.Email)),
+		wire.PutPhone:           s.admin(s.setContact(mfa.SMS)),
+		wire.PostApp:            s.admin(s.setApp),
+		wire.PostLock:           s.admin(s.lock),
+		wire.PostUnlock:         s.admin(s.unlock),
+		wire.PostReset:          s.admin(s.reset),
+		wire.PostResend:         s.admin(s.resend),
+		wire.PostImport:         s.admin(s.takeOver),
+		wire.ListSessions:       s.admin(s.allSessions),
+		wire.DeleteSessions:     s.admin(s.revokeAll),
+		wire.ListUserSessions:   s.own(s.sessions),
+		wire.DeleteUserSessions: s.own(s.revoke),
+		wire.DeleteUserSession:  s.own(s.revoke),
+		wire.PostExplain:        s.admin(s.explain),
+		wire.PostSendTest:       s.admin(s.sendTest),
+		wire.GetBackup:          s.streaming(s.root, s.backup),
+		wire.PostRestore:        s.admin(s.restore),
+		wire.PostRotate:         s.streaming(s.actor, s.rotateKey),
+		wire.PostSelf:           s.self,
+	} {
+		mux.HandleFunc(string(route), h)
+	}
 }
 
 // controlBounds are those of connections to the control socket.
@@ -233,7 +193,7 @@ func (s *Control) answer(h func(r *http.Request) (any, error)) http.HandlerFunc 
 		code := http.StatusOK
 		if err != nil {
 			code = s.codeOf(r, err)
-			body = map[string]string{"error": err.Error()}
+			body = wire.Fault{Error: err.Error()}
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
@@ -260,15 +220,15 @@ func (s *Control) denied(r *http.Request, actor string, why error) {
 	if cred := credOf(r.Context()); cred != nil {
 		uid = cred.Uid
 	}
-	s.Audit.Refuse(uid, "administer", audit.Event{
+	s.Audit.Refuse(uid, "administer", mfa.Event{
 		Time: time.Now(), Event: audit.Denied, Actor: actor, User: short(r.PathValue("name")),
 		Reason: r.Pattern + ": " + why.Error(),
 	})
 }
 
 // turnedAway says that a caller uid was refused before it said what it wants.
-func turnedAway(uid uint32, reason string) audit.Event {
-	return audit.Event{Time: time.Now(), Event: audit.Denied, Actor: fmt.Sprintf("uid %d", uid), Reason: reason}
+func turnedAway(uid uint32, reason string) mfa.Event {
+	return mfa.Event{Time: time.Now(), Event: audit.Denied, Actor: fmt.Sprintf("uid %d", uid), Reason: reason}
 }
 
 // codeOf returns the HTTP status of an error. What is our own fault is logged.
@@ -359,10 +319,7 @@ func (s *Control) show(r *http.Request, id mfa.Identity, _ string) (any, error) 
 // setContact sets where codes of the method m go.
 func (s *Control) setContact(m mfa.Method) func(*http.Request, string) (any, error) {
 	return func(r *http.Request, actor string) (any, error) {
-		var in struct {
-			Address string `json:"address"`
-			Silent  bool   `json:"silent"` // tell nobody
-		}
+		var in wire.Contact
 		if err := readBody(r, &in); err != nil {
 			return nil, err
 		}
@@ -390,7 +347,7 @@ func (s *Control) setApp(r *http.Request, actor string) (any, error) {
 		return nil, err
 	}
 	text, err := s.Enroll().SetApp(r.Context(), id, actor)
-	return map[string]string{"user": id.Name, "text": text}, err
+	return wire.NewApp{User: id.Name, Text: text}, err
 }
 
 func (s *Control) unlock(r *http.Request, actor string) (any, error) {
@@ -398,20 +355,13 @@ func (s *Control) unlock(r *http.Request, actor string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.URL.Query().Get("ahead") == "true" {
+	if r.URL.Query().Get(wire.QueryAhead) == wire.Yes {
 		ended, err := s.Asker().Settle(r.Context(), id.Name, actor)
-		return Unlocked{User: id.Name, Ended: ended}, err
+		return wire.Unlocked{User: id.Name, Ended: ended}, err
 	}
 	shown, _ := s.Enroll().Show(r.Context(), id) // of who is not enrolled there is nothing to tell
 	was, err := s.Asker().Unlock(r.Context(), id.Name, actor)
-	return Unlocked{User: id.Name, WasLocked: was, Ended: shown.Ahead}, err
-}
-
-// An Unlocked is what POST /v1/users/NAME/unlock answers.
-type Unlocked struct {
-	User      string   `json:"user"`
-	WasLocked bool     `json:"was_locked"`
-	Ended     []string `json:"ended,omitempty"` // what was remembered of a time that had not come
+	return wire.Unlocked{User: id.Name, WasLocked: was, Ended: shown.Ahead}, err
 }
 
 // reset clears what there is under any name of the account. It also takes a
@@ -442,13 +392,7 @@ func (s *Control) reset(r *http.Request, actor string) (any, error) {
 	case gone && !was:
 		return nil, err
 	}
-	return map[string]any{"user": id.Name, "was_enrolled": was}, nil
-}
-
-// A Reloaded is what POST /v1/reload answers.
-type Reloaded struct {
-	Restart []string `json:"restart"`          // keys that wait for a restart
-	Policy  string   `json:"policy,omitempty"` // whom the new policy lets in by the first factor alone, if that changed
+	return wire.Cleared{User: id.Name, WasEnrolled: was}, nil
 }
 
 // reload takes the configuration as it is now. One that is refused is 409: the one

@@ -28,6 +28,7 @@ import (
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/store/storetest"
+	"mfa/internal/wire"
 )
 
 // A relay takes all mail but that to refused@.
@@ -74,7 +75,7 @@ func controlDesk(t *testing.T, adminGroup string) (path string, records account.
 			return mfa.Identity{}, nss.ErrNoAccount
 		},
 		AdminGroup: func() string { return adminGroup },
-		Status:     func(context.Context) Status { return Status{Version: "1", StoreOK: true} },
+		Status:     func(context.Context) wire.Status { return wire.Status{Version: "1", StoreOK: true} },
 		SendTest:   fakeSendTest,
 		Log:        log,
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,26 +8,24 @@ import (
 	"strings"
 
 	"mfa/internal/login"
+	"mfa/internal/wire"
 )
 
 // explain says what a login would come to. A user who does not exist is
 // explained too: that is what an attacker would see.
 func (s *Control) explain(r *http.Request, _ string) (any, error) {
-	var v login.Visit
-	dec := json.NewDecoder(r.Body)
-	dec.DisallowUnknownFields()
-	err := dec.Decode(&v)
-	if err == nil {
-		err = checkVisit(v)
+	var v wire.Visit
+	if err := readBody(r, &v); err != nil {
+		return nil, err
 	}
-	if err != nil {
+	if err := checkVisit(v); err != nil {
 		return nil, fault{http.StatusBadRequest, fmt.Errorf("read request: %w", err)}
 	}
 	return s.Engine().Explain(r.Context(), v), nil
 }
 
 // checkVisit says what cannot be explained because it cannot be.
-func checkVisit(v login.Visit) error {
+func checkVisit(v wire.Visit) error {
 	factors := slices.DeleteFunc(slices.Clone(login.FirstFactors), func(f string) bool { return f == login.AnyFactor })
 	switch {
 	case v.User == "" || v.Service == "":

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mfa/internal/audit"
+	"mfa/internal/mfa"
 )
 
 // A Gate is a listener that asks the kernel who is there before the first byte
@@ -23,8 +24,8 @@ type Gate struct {
 	name   string // for people
 	bounds bounds
 	pace   pace
-	word   []byte                                      // is said to who is turned away
-	event  func(uid uint32, reason string) audit.Event // that somebody was
+	word   []byte                                    // is said to who is turned away
+	event  func(uid uint32, reason string) mfa.Event // that somebody was
 
 	room   *room
 	turns  turnstile

@@ -21,6 +21,8 @@ import (
 	"mfa/internal/account"
 
 	"golang.org/x/sys/unix"
+
+	"mfa/internal/wire"
 )
 
 // A target is a control socket that knows the peers, with an audit file and a log.
@@ -102,7 +104,7 @@ func dialAs(t *testing.T, socket string, uid uint32) net.Conn {
 func (w way) head(path string) string {
 	head := w.method() + " " + path + " HTTP/1.1\r\nHost: mfad\r\n"
 	if slices.Contains(selfWays, w) {
-		head += "Connection: Upgrade\r\nUpgrade: " + Upgrade + "\r\n"
+		head += "Connection: Upgrade\r\nUpgrade: " + wire.Upgrade + "\r\n"
 	}
 	return head
 }

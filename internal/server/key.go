@@ -3,13 +3,9 @@ package server
 import (
 	"context"
 	"net/http"
-)
 
-// A Resealed is a user whose secrets are sealed with the new key, or why not.
-type Resealed struct {
-	User    string `json:"user"`
-	Problem string `json:"problem,omitempty"`
-}
+	"mfa/internal/wire"
+)
 
 // rotateKey changes the key. What is begun goes on when the caller goes away, and
 // ends with the daemon.
@@ -24,7 +20,7 @@ func (s *Control) rotateKey(r *http.Request, actor string, out *stream) error {
 	begin := func(total int) { gone = out.begin(total) }
 	problems := 0
 	err := s.RotateKey(ctx, begin, func(user string, err error) {
-		line := Resealed{User: user}
+		line := wire.Resealed{User: user}
 		if err != nil {
 			problems++
 			line.Problem = err.Error()

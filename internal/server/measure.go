@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"mfa/internal/wire"
 )
 
 // Bounds on a caller's request, in bytes.
@@ -35,7 +37,7 @@ func measured(h http.Handler) http.Handler {
 		w.Header().Set("Connection", "close")
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
-		_ = json.NewEncoder(w).Encode(map[string]string{"error": why})
+		_ = json.NewEncoder(w).Encode(wire.Fault{Error: why})
 	})
 }
 

@@ -61,8 +61,8 @@ func (s *PAM) Serve(ctx context.Context, l *net.UnixListener) error {
 	}
 	gate := &Gate{
 		Listener: l, name: "PAM socket (logins)", bounds: loginBounds(s.MaxLogins), pace: loginPace, word: word.Bytes(),
-		event: func(uid uint32, reason string) audit.Event {
-			return audit.Event{
+		event: func(uid uint32, reason string) mfa.Event {
+			return mfa.Event{
 				Time: time.Now(), Event: audit.Login, Outcome: mfa.Unavailable.String(),
 				Reason: fmt.Sprintf("%s (asked by uid %d)", reason, uid),
 			}
@@ -134,7 +134,7 @@ func (s *PAM) serve(ctx context.Context, c *visitor) {
 // refuse ends a login that no Loginer decided about, and writes it down.
 func (s *PAM) refuse(c *visitor, req mfa.Request, o mfa.Outcome, reason string) {
 	defer s.done(c, mfa.Verdict{Outcome: o})
-	ev := audit.Event{
+	ev := mfa.Event{
 		Time: time.Now(), Event: audit.Login, Outcome: o.String(),
 		Reason: fmt.Sprintf("%s (asked by uid %d, process %d)", reason, c.cred.Uid, c.cred.Pid),
 	}

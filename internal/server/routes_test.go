@@ -60,7 +60,7 @@ var ownWays = []way{
 }
 
 // selfWays are open to everybody, about themselves, in a conversation.
-var selfWays = []way{{"POST /v1/self/{verb}", "/v1/self/" + SelfEnroll, "", 101, false}}
+var selfWays = []way{{"POST /v1/self/{verb}", "/v1/self/" + wire.SelfEnroll, "", 101, false}}
 
 // allWays are those to every route.
 var allWays = slices.Concat(adminWays, ownWays, selfWays)
@@ -113,7 +113,7 @@ func peerControl(s *Control) {
 		return mfa.Identity{Name: name, UID: uid}, nil
 	}
 	s.AdminGroup = func() string { return "daemon" }
-	s.Status = func(context.Context) Status { return Status{StoreOK: true} }
+	s.Status = func(context.Context) wire.Status { return wire.Status{StoreOK: true} }
 	s.SendTest = fakeSendTest
 	s.RotateKey = func(context.Context, func(int), func(string, error)) error { return nil }
 }
@@ -164,6 +164,14 @@ func TestEveryRouteIsTried(t *testing.T) {
 			t.Errorf("%s is tried and not served", route)
 		}
 	}
+	for _, route := range wire.Routes {
+		if !slices.Contains(served, string(route)) {
+			t.Errorf("%s is in wire.Routes and not served", route)
+		}
+	}
+	if len(served) != len(wire.Routes) {
+		t.Errorf("%d routes are served, and wire.Routes has %d", len(served), len(wire.Routes))
+	}
 }
 
 // contents is all that a store holds.
@@ -209,7 +217,7 @@ func TestWaysOfAdministrators(t *testing.T) {
 // nobody has, no peer changes anything of nobody's, and an unknown uid nothing
 // at all. Who is asked for a code is the user it is about.
 func TestSelfServiceAsEveryPeer(t *testing.T) {
-	for _, verb := range []string{SelfEnroll, SelfPrefer + "?method=totp", SelfOptOut, SelfBackupCodes, "reset"} {
+	for _, verb := range []string{wire.SelfEnroll, wire.SelfPrefer + "?method=totp", wire.SelfOptOut, wire.SelfBackupCodes, "reset"} {
 		t.Run(verb, func(t *testing.T) {
 			t.Parallel()
 			for peer, tc := range map[string]struct {
@@ -252,7 +260,7 @@ func TestSelfServiceWithoutConversation(t *testing.T) {
 	socket, records := peerDesk(t)
 	before := contents(t, records)
 	for _, uid := range []uint32{0, nobodyUID, otherUID, unknownUID} {
-		if code, out := call(t, socket, uid, "POST", "/v1/self/"+SelfOptOut, ""); code != http.StatusUpgradeRequired {
+		if code, out := call(t, socket, uid, "POST", "/v1/self/"+wire.SelfOptOut, ""); code != http.StatusUpgradeRequired {
 			t.Errorf("uid %d: %d %v", uid, code, out)
 		}
 	}
@@ -275,7 +283,7 @@ func converse(socket, path string) error {
 		return err
 	}
 	req.Header.Set("Connection", "Upgrade")
-	req.Header.Set("Upgrade", Upgrade)
+	req.Header.Set("Upgrade", wire.Upgrade)
 	if err := req.Write(c); err != nil {
 		return err
 	}

@@ -16,19 +16,6 @@ import (
 	"mfa/internal/wire"
 )
 
-// Upgrade is what a client of /v1/self asks to switch to: the frames of package
-// wire, as on the PAM socket but without HELLO. So the conversation is the same
-// one, word for word, as at a login.
-const Upgrade = "mfa-conversation/1"
-
-// The verbs of /v1/self. Each first has a second factor proven, if there is one.
-const (
-	SelfEnroll      = "enroll"
-	SelfPrefer      = "prefer" // ?method=
-	SelfOptOut      = "opt-out"
-	SelfBackupCodes = "backup-codes"
-)
-
 // selfTimeout bounds a conversation; code.entry_timeout each wait for an answer.
 const selfTimeout = 10 * time.Minute
 
@@ -47,8 +34,8 @@ func (s *Control) self(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"error": "caller unknown"}`, http.StatusForbidden)
 		return
 	}
-	if r.Header.Get("Upgrade") != Upgrade {
-		w.Header().Set("Upgrade", Upgrade)
+	if r.Header.Get("Upgrade") != wire.Upgrade {
+		w.Header().Set("Upgrade", wire.Upgrade)
 		http.Error(w, `{"error": "this is a conversation: use mfactl"}`, http.StatusUpgradeRequired)
 		return
 	}
@@ -80,7 +67,7 @@ func (s *Control) self(w http.ResponseWriter, r *http.Request) {
 	if buffered.Reader.Buffered() > 0 {
 		return // it must wait for the switch
 	}
-	answer := "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + Upgrade + "\r\n\r\n"
+	answer := "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + wire.Upgrade + "\r\n\r\n"
 	if _, err := c.Write([]byte(answer)); err != nil {
 		return
 	}
@@ -89,7 +76,7 @@ func (s *Control) self(w http.ResponseWriter, r *http.Request) {
 	conv := newConversation(ctx, c.(*visitor))
 	defer conv.close()
 	verb := r.PathValue("verb")
-	v, err := s.manage(conv.ctx, cred.Uid, verb, mfa.Method(r.URL.Query().Get("method")), conv)
+	v, err := s.manage(conv.ctx, cred.Uid, verb, mfa.Method(r.URL.Query().Get(wire.QueryMethod)), conv)
 	s.managed(ctx, cred.Uid, verb, v, err)
 	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
 	_ = wire.Write(c, wire.EncodeDone(v))
@@ -98,7 +85,7 @@ func (s *Control) self(w http.ResponseWriter, r *http.Request) {
 // managed writes the one audit line of a conversation. A user can bring about any
 // number that come to nothing: those become one line with their number.
 func (s *Control) managed(ctx context.Context, uid uint32, verb string, v mfa.Verdict, err error) {
-	ev := audit.Event{
+	ev := mfa.Event{
 		Time: time.Now(), Event: audit.SelfService, UID: &uid, Service: selfOrigin(uid).Service, Address: selfOrigin(uid).Address,
 		Method: string(v.Method), Outcome: v.Outcome.String(), Reason: verb,
 	}
@@ -148,8 +135,8 @@ func (s *Control) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 	}
 	engine, service := s.Engine(), s.Enroll()
 	switch verb {
-	case SelfEnroll, SelfPrefer, SelfBackupCodes:
-	case SelfOptOut:
+	case wire.SelfEnroll, wire.SelfPrefer, wire.SelfBackupCodes:
+	case wire.SelfOptOut:
 		if may, err := engine.MayOptOut(ctx, c); err != nil {
 			return c.Failed(ctx, err)
 		} else if !may {
@@ -163,7 +150,7 @@ func (s *Control) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 	}
 	var err error
 	switch verb {
-	case SelfEnroll:
+	case wire.SelfEnroll:
 		offer, err := engine.Offer(ctx, c)
 		if errors.Is(err, login.ErrOnlyAdministrators) {
 			return refuse("Only an administrator can set up your first second factor. Ask yours to enroll you.")
@@ -172,11 +159,11 @@ func (s *Control) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 			return c.Failed(ctx, err)
 		}
 		return service.Add(ctx, c, offer)
-	case SelfPrefer:
+	case wire.SelfPrefer:
 		err = service.Prefer(ctx, c, method)
-	case SelfOptOut:
+	case wire.SelfOptOut:
 		err = service.OptOut(ctx, c)
-	case SelfBackupCodes:
+	case wire.SelfBackupCodes:
 		err = s.showBackupCodes(ctx, service, c)
 	}
 	switch {

@@ -120,7 +120,7 @@ var everything = login.PolicyConfig{
 // Whatever one wants to change, the second factor comes first: without it
 // nothing is.
 func TestSelfServiceWantsProof(t *testing.T) {
-	for _, verb := range []string{SelfEnroll, SelfPrefer, SelfOptOut, SelfBackupCodes} {
+	for _, verb := range []string{wire.SelfEnroll, wire.SelfPrefer, wire.SelfOptOut, wire.SelfBackupCodes} {
 		t.Run(verb, func(t *testing.T) {
 			s, records, _ := selfDesk(t, everything)
 			before, err := records.S.Get(t.Context(), "users/nobody")
@@ -142,9 +142,9 @@ func TestSelfServiceWantsProof(t *testing.T) {
 
 func TestSelfServiceAfterProof(t *testing.T) {
 	for verb, want := range map[string]func(en mfa.Enrollment) bool{
-		SelfPrefer:      func(en mfa.Enrollment) bool { return en.Preferred == mfa.TOTP },
-		SelfOptOut:      func(en mfa.Enrollment) bool { return en.Skipped != nil && en.TOTP == nil },
-		SelfBackupCodes: func(en mfa.Enrollment) bool { return en.Backup != nil },
+		wire.SelfPrefer:      func(en mfa.Enrollment) bool { return en.Preferred == mfa.TOTP },
+		wire.SelfOptOut:      func(en mfa.Enrollment) bool { return en.Skipped != nil && en.TOTP == nil },
+		wire.SelfBackupCodes: func(en mfa.Enrollment) bool { return en.Backup != nil },
 	} {
 		t.Run(verb, func(t *testing.T) {
 			s, records, secret := selfDesk(t, everything)
@@ -169,9 +169,9 @@ func TestSelfServiceRefuses(t *testing.T) {
 		method mfa.Method
 		want   string
 	}{
-		"opting out of what is required": {required, SelfOptOut, "", "required here"},
-		"a method that is not set up":    {everything, SelfPrefer, mfa.Email, "is not set up"},
-		"an unknown method":              {everything, SelfPrefer, "pigeon", "is not set up"},
+		"opting out of what is required": {required, wire.SelfOptOut, "", "required here"},
+		"a method that is not set up":    {everything, wire.SelfPrefer, mfa.Email, "is not set up"},
+		"an unknown method":              {everything, wire.SelfPrefer, "pigeon", "is not set up"},
 		"an unknown verb":                {everything, "everything", "", "does not know"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -234,7 +234,7 @@ func TestSelfServiceSwitchesProtocols(t *testing.T) {
 	defer c2.Close()
 	_ = c2.SetDeadline(time.Now().Add(30 * time.Second))
 	c = c2
-	resp, r := ask(Upgrade)
+	resp, r := ask(wire.Upgrade)
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("our protocol: %v", resp.Status)
 	}

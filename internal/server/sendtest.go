@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/mail"
@@ -10,30 +9,17 @@ import (
 
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 // sendTestTimeout bounds a test message, below the time that mfactl and the
 // server itself give a request: a report of what hangs must still get through.
 const sendTestTimeout = 25 * time.Second
 
-// A SendTestReport is what POST /v1/send-test answers.
-type SendTestReport struct {
-	OK    bool           `json:"ok"`
-	To    string         `json:"to"` // as it was sent to
-	Steps []deliver.Step `json:"steps"`
-	Error string         `json:"error,omitempty"` // why it was not taken
-	Hint  string         `json:"hint,omitempty"`  // what to look at
-}
-
 func (s *Control) sendTest(r *http.Request, actor string) (any, error) {
-	var in struct {
-		Method mfa.Method `json:"method"`
-		To     string     `json:"to"`
-	}
-	dec := json.NewDecoder(r.Body)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		return nil, fault{http.StatusBadRequest, fmt.Errorf("read request: %w", err)}
+	var in wire.SendTest
+	if err := readBody(r, &in); err != nil {
+		return nil, err
 	}
 	to, err := testRecipient(in.Method, in.To)
 	if err != nil {
@@ -43,7 +29,7 @@ func (s *Control) sendTest(r *http.Request, actor string) (any, error) {
 	defer cancel()
 	steps, err := s.SendTest(ctx, in.Method, to)
 	s.Log.Info("test message", "actor", actor, "method", in.Method, "to", deliver.Mask(to), "error", err)
-	out := SendTestReport{OK: err == nil, To: to, Steps: steps}
+	out := wire.SendTestReport{OK: err == nil, To: to, Steps: steps}
 	if err != nil {
 		out.Error, out.Hint = err.Error(), deliver.Hint(err)
 	}

@@ -7,19 +7,19 @@ import (
 	"testing"
 	"time"
 
-	"mfa/internal/deliver"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 // fakeSendTest takes everything but what goes to "refused@…".
-func fakeSendTest(ctx context.Context, method mfa.Method, to string) ([]deliver.Step, error) {
+func fakeSendTest(ctx context.Context, method mfa.Method, to string) ([]wire.Step, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		return nil, errors.New("no deadline")
 	}
 	if to == "refused@example.com" {
-		return []deliver.Step{{Name: "recipient", Err: "550 no"}}, errors.New("relay: 550 no")
+		return []wire.Step{{Name: "recipient", Err: "550 no"}}, errors.New("relay: 550 no")
 	}
-	return []deliver.Step{{Name: string(method), Detail: to, Took: 1500 * time.Microsecond}}, nil
+	return []wire.Step{{Name: string(method), Detail: to, Took: 1500 * time.Microsecond}}, nil
 }
 
 func TestSendTest(t *testing.T) {

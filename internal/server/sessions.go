@@ -9,32 +9,18 @@ import (
 	"sync"
 
 	"mfa/internal/host/nss"
-	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
-
-// Sessions is what GET /v1/sessions and GET /v1/users/NAME/sessions answer.
-type Sessions struct {
-	Sessions   []login.SessionView `json:"sessions"`
-	Unreadable []string            `json:"unreadable,omitempty"` // users whose record cannot be read
-}
-
-// Revocation is what DELETE answers at the same places.
-type Revocation struct {
-	Revoked int      `json:"revoked"`          // sessions
-	UID     *uint32  `json:"uid,omitempty"`    // of the user that was named
-	Users   []string `json:"users,omitempty"`  // whose they were
-	Failed  []string `json:"failed,omitempty"` // users whose record cannot be read or written
-}
 
 func (s *Control) allSessions(r *http.Request, _ string) (any, error) {
 	all, unreadable, err := s.Engine().AllSessions(r.Context())
-	return Sessions{Sessions: notNil(all), Unreadable: unreadable}, err
+	return wire.Sessions{Sessions: notNil(all), Unreadable: unreadable}, err
 }
 
 func (s *Control) sessions(r *http.Request, id mfa.Identity, _ string) (any, error) {
 	all, err := s.Engine().Sessions(r.Context(), id)
-	return Sessions{Sessions: notNil(all)}, err
+	return wire.Sessions{Sessions: notNil(all)}, err
 }
 
 // notNil makes an empty list of none, in JSON.
@@ -61,9 +47,9 @@ func (s *Control) revoke(r *http.Request, id mfa.Identity, actor string) (any, e
 	case n == 0 && session != "":
 		return nil, fault{http.StatusNotFound, fmt.Errorf("no remembered session %q of %s", session, id.Name)}
 	case n == 0:
-		return Revocation{UID: &id.UID}, nil
+		return wire.Revocation{UID: &id.UID}, nil
 	}
-	return Revocation{Revoked: n, UID: &id.UID, Users: []string{id.Name}}, nil
+	return wire.Revocation{Revoked: n, UID: &id.UID, Users: []string{id.Name}}, nil
 }
 
 // interrupt ends the conversations of a user under way.
@@ -84,7 +70,7 @@ func (s *Control) revokeAll(r *http.Request, actor string) (any, error) {
 		return nil, err
 	}
 	var mu sync.Mutex // guards out
-	out := Revocation{Failed: failed}
+	out := wire.Revocation{Failed: failed}
 	ids := make(chan mfa.Identity)
 	var workers sync.WaitGroup
 	for range revokers {

@@ -5,17 +5,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"time"
-)
 
-// A Line is one line of an answer that is a stream: first one with Total, then
-// one with each Item, at last one with End, or with the Error that cut the
-// stream short. A stream that just stops is not whole.
-type Line struct {
-	Total *int            `json:"total,omitempty"` // how many items can come at most
-	Item  json.RawMessage `json:"item,omitempty"`
-	End   bool            `json:"end,omitempty"`
-	Error string          `json:"error,omitempty"`
-}
+	"mfa/internal/wire"
+)
 
 // streamTimeout is how long a reader may keep one line waiting.
 const streamTimeout = 30 * time.Second
@@ -26,7 +18,7 @@ type stream struct {
 	begun bool
 }
 
-func (s *stream) line(l Line) error {
+func (s *stream) line(l wire.Line) error {
 	if !s.begun {
 		s.w.Header().Set("Content-Type", "application/x-ndjson")
 		s.begun = true
@@ -38,7 +30,7 @@ func (s *stream) line(l Line) error {
 }
 
 // begin tells how many items can come.
-func (s *stream) begin(total int) error { return s.line(Line{Total: &total}) }
+func (s *stream) begin(total int) error { return s.line(wire.Line{Total: &total}) }
 
 // item sends one.
 func (s *stream) item(v any) error {
@@ -46,7 +38,7 @@ func (s *stream) item(v any) error {
 	if err != nil {
 		return err
 	}
-	return s.line(Line{Item: b})
+	return s.line(wire.Line{Item: b})
 }
 
 // streaming answers with a stream whom may lets through.
@@ -59,9 +51,9 @@ func (s *Control) streaming(may func(context.Context) (string, error), h func(r 
 		} else {
 			s.denied(r, actor, err)
 		}
-		last := Line{End: true}
+		last := wire.Line{End: true}
 		if err != nil {
-			last = Line{Error: err.Error()}
+			last = wire.Line{Error: err.Error()}
 			code := s.codeOf(r, err)
 			if !out.begun {
 				w.Header().Set("Content-Type", "application/json")

@@ -9,29 +9,12 @@ import (
 
 	"mfa/internal/enroll"
 	"mfa/internal/factor/otp"
-	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
-// An Import is the body of POST /v1/users/NAME/import: what another program kept
-// of a user's second factor.
-type Import struct {
-	UID    uint32 `json:"uid"`    // of the account whose it is; another one's is refused
-	Source string `json:"source"` // one of enroll.Sources
-	TOTP   struct {
-		Secret    string       `json:"secret"` // base32
-		Digits    int          `json:"digits"`
-		Period    mfa.Duration `json:"period"`
-		Algorithm string       `json:"algorithm"`
-	} `json:"totp"`
-	LastStep    int64    `json:"last_step"`
-	BackupCodes []string `json:"backup_codes,omitempty"`
-	Replace     bool     `json:"replace,omitempty"`
-	DryRun      bool     `json:"dry_run,omitempty"`
-}
-
-// takeOver answers with an enroll.Taken.
+// takeOver takes over what another program kept of a user.
 func (s *Control) takeOver(r *http.Request, actor string) (any, error) {
-	var in Import
+	var in wire.Import
 	if err := readBody(r, &in); err != nil {
 		return nil, err
 	}

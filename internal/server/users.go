@@ -5,19 +5,19 @@ import (
 	"errors"
 	"net/http"
 
-	"mfa/internal/enroll"
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 // reveals says whether addresses are asked for without masks.
-func reveals(r *http.Request) bool { return r.URL.Query().Get("reveal") == "true" }
+func reveals(r *http.Request) bool { return r.URL.Query().Get(wire.QueryReveal) == wire.Yes }
 
-// users streams an enroll.View of each. Names that are not those of their accounts
+// users streams a wire.User of each. Names that are not those of their accounts
 // are marked, as long as NSS answers.
 func (s *Control) users(r *http.Request, _ string, out *stream) error {
 	answers := true
-	return s.Enroll().Each(r.Context(), reveals(r), out.begin, func(v enroll.View) error {
+	return s.Enroll().Each(r.Context(), reveals(r), out.begin, func(v wire.User) error {
 		if answers && v.Problem == "" {
 			var err error
 			v.Canonical, err = otherName(r.Context(), v.User, v.UID)

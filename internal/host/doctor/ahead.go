@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"mfa/internal/enroll"
+	"mfa/internal/wire"
 )
 
 // ahead: what the daemon remembers of a time that has not come. It believes none of
@@ -17,7 +17,7 @@ func (e *exam) ahead(ctx context.Context) {
 	}
 	var names []string
 	what, n := map[string]bool{}, 0
-	err := e.Users(ctx, func(v enroll.View) {
+	err := e.Users(ctx, func(v wire.User) {
 		if len(v.Ahead) == 0 {
 			return
 		}

@@ -7,6 +7,7 @@ import (
 
 	"mfa/internal/host/nss"
 	"mfa/internal/login"
+	"mfa/internal/wire"
 )
 
 // censusTime bounds how long doctor counts.
@@ -25,9 +26,9 @@ func (e *exam) census(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, censusTime)
 	defer cancel()
-	var c login.Census
+	var c wire.Census
 	for name, en := range e.people {
-		c.Add(ctx, cfg, nss.Groups{}, name, en)
+		login.Count(ctx, &c, cfg, nss.Groups{}, name, en)
 	}
 	text := fmt.Sprintf("at a login by ssh and password, %v; whoever has no record is %s", c, cfg.Policy.Newcomers())
 	switch {

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"mfa/internal/seal"
-	"mfa/internal/server"
 	"mfa/internal/store"
 	"mfa/internal/store/local"
+	"mfa/internal/wire"
 )
 
 // A folder is a machine made of files.
@@ -228,16 +228,16 @@ func TestDaemon(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &exam{Host: Host{Root: m.dir, FS: files, Version: "1.2", Status: func(context.Context) (server.Status, error) {
-		return server.Status{Version: "1.3", PID: 1, Problem: "disk full"}, nil
+	e := &exam{Host: Host{Root: m.dir, FS: files, Version: "1.2", Status: func(context.Context) (wire.Status, error) {
+		return wire.Status{Version: "1.3", PID: 1, Problem: "disk full"}, nil
 	}}}
 	e.daemon(t.Context())
 	e.stacks = []Stack{ExamineStack(files, "sshd")}
 	e.module(t.Context())
 	expectIDs(t, "daemon", e.Findings, []string{"store", "daemon-version", "module-version"})
 
-	e = &exam{Host: Host{Root: m.dir, FS: files, Status: func(context.Context) (server.Status, error) {
-		return server.Status{}, os.ErrNotExist
+	e = &exam{Host: Host{Root: m.dir, FS: files, Status: func(context.Context) (wire.Status, error) {
+		return wire.Status{}, os.ErrNotExist
 	}}}
 	e.daemon(t.Context())
 	expectIDs(t, "daemon", e.Findings, []string{"daemon"})

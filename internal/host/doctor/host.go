@@ -9,10 +9,9 @@ import (
 	"time"
 
 	"mfa/internal/config"
-	"mfa/internal/enroll"
 	"mfa/internal/host/pamstack"
 	"mfa/internal/mfa"
-	"mfa/internal/server"
+	"mfa/internal/wire"
 )
 
 // A Host is the machine that is examined.
@@ -25,10 +24,10 @@ type Host struct {
 	// SSHD asks sshd for its settings; nil: it has none that can be asked.
 	SSHD SSHD
 	// Status asks the daemon how it is; nil: the machine does not run.
-	Status func(context.Context) (server.Status, error)
+	Status func(context.Context) (wire.Status, error)
 	// Users asks the daemon what it knows of all users and calls fn for each; nil: the
 	// machine does not run.
-	Users func(ctx context.Context, fn func(enroll.View)) error
+	Users func(ctx context.Context, fn func(wire.User)) error
 	// Account asks NSS for the account of a uid, as nss.LookupUID does; nil: what
 	// /etc/passwd says counts.
 	Account func(ctx context.Context, uid uint32) (mfa.Identity, error)
@@ -50,7 +49,7 @@ type exam struct {
 	cfg    config.Config
 	known  bool // whether cfg is what mfa.toml says
 	extra  extra
-	status *server.Status // nil: the daemon did not answer
+	status *wire.Status // nil: the daemon did not answer
 	stacks []Stack
 	people people
 }

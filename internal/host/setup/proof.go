@@ -38,30 +38,30 @@ func (p *Proof) Close() { p.tail.close() }
 
 // Await waits for a login, not before since, whose second factor was accepted, and
 // returns it. A file that log rotation puts in its place is read too.
-func (p *Proof) Await(ctx context.Context, since time.Time) (audit.Event, error) {
+func (p *Proof) Await(ctx context.Context, since time.Time) (mfa.Event, error) {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
 		lines, err := p.tail.next()
 		if err != nil {
-			return audit.Event{}, fmt.Errorf("read audit.file: %w", err)
+			return mfa.Event{}, fmt.Errorf("read audit.file: %w", err)
 		}
 		for _, line := range lines {
-			var ev audit.Event
+			var ev mfa.Event
 			if json.Unmarshal(line, &ev) == nil && p.proves(ev, since) {
 				return ev, nil
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return audit.Event{}, context.Cause(ctx)
+			return mfa.Event{}, context.Cause(ctx)
 		case <-tick.C:
 		}
 	}
 }
 
 // proves says whether an event is a login that went through the second factor.
-func (p *Proof) proves(ev audit.Event, since time.Time) bool {
+func (p *Proof) proves(ev mfa.Event, since time.Time) bool {
 	return ev.Event == audit.Login && ev.Service == p.service && (p.user == "" || ev.User == p.user) &&
 		ev.Outcome == mfa.Accepted.String() && !ev.Time.Before(since)
 }

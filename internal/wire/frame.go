@@ -1,14 +1,20 @@
-// Package wire is the frames on the PAM socket, between pam_mfa.so and mfad.
+// Package wire holds all that crosses a socket of mfad: the frames of the PAM
+// socket, the routes and bodies of the control socket, and the Go client of the
+// control socket.
 //
-// A frame is a length (four bytes, big-endian, counting what follows), a type
-// (one byte) and a payload. The module opens with HELLO and then only answers:
-// one ANSWER or NO-ANSWER for each PROMPT. The daemon says everything else and
-// ends with DONE. The module's half is C (pam_mfa/relay.c); both sides hold the
-// other to the same bounds, and a frame that breaks them ends the login.
+// The PAM socket speaks in frames. A frame is a length (four bytes, big-endian,
+// counting what follows), a type (one byte) and a payload. The module opens with
+// HELLO and then only answers: one ANSWER or NO-ANSWER for each PROMPT. The daemon
+// says everything else and ends with DONE. The module's half is C
+// (pam_mfa/relay.c); both sides hold the other to the same bounds, and a frame
+// that breaks them ends the login. Reading trusts nothing: a length is checked
+// before memory is taken for it, and every field before it is sliced.
 //
-// Reading trusts nothing: a length is checked before memory is taken for it,
-// and every field before it is sliced. Functions may be called from many
-// goroutines, each on its own connection.
+// The control socket speaks HTTP with JSON. Routes lists every resource, and each
+// body has one type here, which both mfad and mfactl use. A conversation about
+// one's own enrollment is held in the frames of the PAM socket, without HELLO.
+//
+// Functions may be called from many goroutines, each on its own connection.
 package wire
 
 import (

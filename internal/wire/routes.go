@@ -1,0 +1,98 @@
+package wire
+
+import (
+	"net/url"
+	"strings"
+)
+
+// A Route is one resource of the control socket: a method and a path, as a pattern
+// of http.ServeMux. For fills in its parts.
+type Route string
+
+// The routes of the control socket. The server serves these and no others.
+const (
+	GetStatus Route = "GET /v1/status"  // answers a Status
+	PostLoad  Route = "POST /v1/reload" // takes mfa.toml as it is now; answers a Reloaded
+
+	ListUsers  Route = "GET /v1/users"                        // a stream of User
+	GetUser    Route = "GET /v1/users/{name}"                 // a User
+	PutEmail   Route = "PUT /v1/users/{name}/email"           // takes a Contact; answers a User
+	PutPhone   Route = "PUT /v1/users/{name}/phone"           // takes a Contact; answers a User
+	PostApp    Route = "POST /v1/users/{name}/totp"           // makes a new app; answers a NewApp
+	PostLock   Route = "POST /v1/users/{name}/lock"           // takes a LockRequest; answers a Lock
+	PostUnlock Route = "POST /v1/users/{name}/unlock"         // answers an Unlocked
+	PostReset  Route = "POST /v1/users/{name}/reset"          // answers a Cleared
+	PostResend Route = "POST /v1/users/{name}/confirm-resend" // answers a Resent
+	PostImport Route = "POST /v1/users/{name}/import"         // takes an Import; answers an Imported
+
+	ListSessions       Route = "GET /v1/sessions"                           // of everybody: Sessions
+	DeleteSessions     Route = "DELETE /v1/sessions"                        // of everybody: a Revocation
+	ListUserSessions   Route = "GET /v1/users/{name}/sessions"              // Sessions
+	DeleteUserSessions Route = "DELETE /v1/users/{name}/sessions"           // a Revocation
+	DeleteUserSession  Route = "DELETE /v1/users/{name}/sessions/{session}" // a Revocation
+
+	PostExplain  Route = "POST /v1/explain"    // takes a Visit; answers an Explanation
+	PostSendTest Route = "POST /v1/send-test"  // takes a SendTest; answers a SendTestReport
+	GetBackup    Route = "GET /v1/backup"      // a stream: a BackupHeader, then Saved; root only
+	PostRestore  Route = "POST /v1/restore"    // takes a Restore; answers a Restored; root only
+	PostRotate   Route = "POST /v1/key/rotate" // a stream of Resealed
+
+	PostSelf Route = "POST /v1/self/{verb}" // a conversation, see Upgrade
+)
+
+// Routes lists every route.
+var Routes = []Route{
+	GetStatus, PostLoad, ListUsers, GetUser, PutEmail, PutPhone, PostApp, PostLock, PostUnlock, PostReset,
+	PostResend, PostImport, ListSessions, DeleteSessions, ListUserSessions, DeleteUserSessions, DeleteUserSession,
+	PostExplain, PostSendTest, GetBackup, PostRestore, PostRotate, PostSelf,
+}
+
+// Queries of some routes.
+const (
+	QueryReveal = "reveal" // ListUsers, GetUser: "true" shows addresses without masks
+	QueryAhead  = "ahead"  // PostUnlock: "true" ends what a clock that ran ahead left, and no lock
+	QueryMethod = "method" // PostSelf with SelfPrefer: the method to prefer
+)
+
+// Yes is the value of a query that is a flag.
+const Yes = "true"
+
+// A Resource is a Route whose parts are filled in: what a client asks for.
+type Resource struct {
+	method string
+	path   string // escaped, with its query
+}
+
+// For fills in the parts of the path that stand in braces, in their order. It
+// escapes them, so that a slash in a name ends no part. A part that is missing
+// stays empty, and more parts than braces are dropped.
+func (r Route) For(parts ...string) Resource {
+	method, path, _ := strings.Cut(string(r), " ")
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		if !strings.HasPrefix(s, "{") {
+			continue
+		}
+		segments[i] = ""
+		if len(parts) > 0 {
+			segments[i], parts = url.PathEscape(parts[0]), parts[1:]
+		}
+	}
+	return Resource{method: method, path: strings.Join(segments, "/")}
+}
+
+// With returns the resource with one query more.
+func (r Resource) With(key, value string) Resource {
+	mark := "?"
+	if strings.Contains(r.path, "?") {
+		mark = "&"
+	}
+	r.path += mark + key + "=" + url.QueryEscape(value)
+	return r
+}
+
+// String returns the method and the path, for messages.
+func (r Resource) String() string { return r.method + " " + r.path }
+
+// Path returns the path with its query, as it stands in the request line.
+func (r Resource) Path() string { return r.path }

@@ -1,0 +1,65 @@
+package wire
+
+import (
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// Status says how the daemon is.
+type Status struct {
+	Version   string    `json:"version"`
+	PID       int       `json:"pid"`
+	Started   time.Time `json:"started"`
+	Mode      string    `json:"mode"`
+	Email     string    `json:"email"` // transport
+	SMS       string    `json:"sms"`   // provider; empty: no text messages
+	Texts     int       `json:"texts"` // sent within the last hour
+	MaxTexts  int       `json:"max_texts"`
+	Store     string    `json:"store"` // where
+	StoreOK   bool      `json:"store_ok"`
+	Problem   string    `json:"problem,omitempty"`
+	Users     int       `json:"users"`  // enrolled
+	Logins    int       `json:"logins"` // under way
+	MaxLogins int       `json:"max_logins"`
+	Audit     string    `json:"audit,omitempty"` // audit.file
+	// Generation is how often everybody had to enroll anew, as the policy was off.
+	Generation int `json:"generation,omitempty"`
+	// Fixed are the settings that only a restart changes, as they count.
+	Fixed map[string]string `json:"fixed,omitempty"`
+	// Restart lists the keys of Fixed for which the configuration taken last has
+	// another value.
+	Restart []string `json:"restart,omitempty"`
+}
+
+// Reloaded says what came of a reload.
+type Reloaded struct {
+	Restart []string `json:"restart"`          // keys that wait for a restart
+	Policy  string   `json:"policy,omitempty"` // whom the new policy lets in by the first factor alone, if that changed
+}
+
+// Fault is the body of every answer that is not 200.
+type Fault struct {
+	Error string `json:"error"`
+}
+
+// SendTest asks for a test message.
+type SendTest struct {
+	Method mfa.Method `json:"method"` // Email or SMS
+	To     string     `json:"to"`
+}
+
+// SendTestReport says what came of a test message.
+type SendTestReport struct {
+	OK    bool   `json:"ok"`
+	To    string `json:"to"` // as it was sent to
+	Steps []Step `json:"steps"`
+	Error string `json:"error,omitempty"` // why it was not taken
+	Hint  string `json:"hint,omitempty"`  // what to look at
+}
+
+// Resealed is a user whose secrets are sealed with the new key, or why not.
+type Resealed struct {
+	User    string `json:"user"`
+	Problem string `json:"problem,omitempty"`
+}

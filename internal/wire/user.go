@@ -1,0 +1,91 @@
+package wire
+
+import (
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// A User is what is shown of a user. Addresses are masked, unless the request has
+// QueryReveal.
+type User struct {
+	User               string       `json:"user"`
+	UID                uint32       `json:"uid"`
+	Email              string       `json:"email,omitempty"`
+	EmailConfirmed     *time.Time   `json:"email_confirmed,omitempty"`
+	EmailAddedBy       string       `json:"email_added_by,omitempty"`
+	Phone              string       `json:"phone,omitempty"`
+	PhoneConfirmed     *time.Time   `json:"phone_confirmed,omitempty"`
+	PhoneAddedBy       string       `json:"phone_added_by,omitempty"`
+	TOTP               *time.Time   `json:"totp,omitempty"`             // when the app was set up
+	TOTPUnconfirmed    bool         `json:"totp_unconfirmed,omitempty"` // no code of the app was ever typed
+	BackupLeft         *int         `json:"backup_left,omitempty"`      // codes that are not used
+	Preferred          mfa.Method   `json:"preferred,omitempty"`
+	Skipped            *time.Time   `json:"skipped,omitempty"`  // when the user chose to have no second factor
+	Outdated           bool         `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
+	Failures           int          `json:"failures"`
+	Locked             bool         `json:"locked"`
+	LockedUntil        *time.Time   `json:"locked_until,omitempty"`         // absent while locked: until unlocked
+	Apart              *Apart       `json:"apart,omitempty"`                // what is counted apart from logins
+	PendingCodes       int          `json:"pending_codes"`                  // sent, unused and not expired
+	CodesSent          int          `json:"codes_sent"`                     // that count against code.max_sends
+	LockedBy           string       `json:"locked_by,omitempty"`            // absent while locked: by wrong codes
+	Recoverable        bool         `json:"recoverable,omitempty"`          // a code that ends the lock was mailed
+	Disabled           []mfa.Method `json:"disabled,omitempty"`             // methods that took too many wrong codes
+	MustChangePassword bool         `json:"must_change_password,omitempty"` // the next login demands it
+	Problem            string       `json:"problem,omitempty"`              // the record cannot be read, and nothing below counts
+	Methods            []mfa.Method `json:"methods,omitempty"`              // set up
+	Ahead              []string     `json:"ahead,omitempty"`                // what is remembered of a time that has not come
+	Canonical          string       `json:"canonical,omitempty"`            // name of the account that has the uid, if another; the record does not count
+}
+
+// Apart counts the wrong codes of peers that are not root. A lock that follows from
+// them shuts what such peers ask for, and no login.
+type Apart struct {
+	Failures    int        `json:"failures"`
+	Locked      bool       `json:"locked"`
+	LockedUntil *time.Time `json:"locked_until,omitempty"` // absent while locked: until unlocked
+}
+
+// Contact is where codes of a method shall go.
+type Contact struct {
+	Address string `json:"address"` // of mail, or a number in E.164
+	Silent  bool   `json:"silent"`  // do not tell the user
+}
+
+// NewApp is what a new authenticator app needs, for the user to see once.
+type NewApp struct {
+	Text string `json:"text"` // QR code and key
+	User string `json:"user"`
+}
+
+// LockRequest asks for a lock.
+type LockRequest struct {
+	For mfa.Duration `json:"for,omitempty"` // zero: until unlocked
+}
+
+// Lock says until when a user is locked.
+type Lock struct {
+	User  string     `json:"user"`
+	Until *time.Time `json:"until,omitempty"` // absent: until unlocked
+}
+
+// Unlocked says what an unlock ended.
+type Unlocked struct {
+	User      string   `json:"user"`
+	WasLocked bool     `json:"was_locked"`
+	Ended     []string `json:"ended,omitempty"` // what was remembered of a time that had not come
+}
+
+// Cleared says of whom all was cleared.
+type Cleared struct {
+	User        string `json:"user"` // the canonical name
+	WasEnrolled bool   `json:"was_enrolled"`
+}
+
+// Resent says where the message about an unconfirmed address went.
+type Resent struct {
+	User     string `json:"user"`
+	To       string `json:"to"`        // masked
+	UnderWay bool   `json:"under_way"` // the relay has not taken it yet; the log tells how it ends
+}
