@@ -23,7 +23,7 @@ var floors = [][]string{
 	{"internal/account/record"},
 	{"internal/factor", "internal/deliver", "internal/store", "internal/audit"},
 	{"internal/host/nss", "internal/factor/otp", "internal/seal", "internal/wire"},
-	{"internal/mfa"},
+	{"internal/host/file", "internal/mfa"},
 }
 
 // floorOf returns the floor of a folder and the room it belongs to: the innermost one.

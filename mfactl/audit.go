@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mfa/internal/host/file"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
 )
@@ -43,11 +44,11 @@ func auditCommand(c *client) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			file, err := o.path(cmd.Context(), c)
+			path, err := o.path(cmd.Context(), c)
 			if err != nil {
 				return err
 			}
-			return showAudit(cmd, file, f, o)
+			return showAudit(cmd, path, f, o)
 		},
 	}
 	flags := cmd.Flags()
@@ -126,33 +127,33 @@ func (f auditFilter) match(ev mfa.Event) bool {
 
 // showAudit prints what there is and, if told so, what comes. Lines that are no
 // events are counted and told at the end.
-func showAudit(cmd *cobra.Command, file string, f auditFilter, o auditOptions) error {
+func showAudit(cmd *cobra.Command, path string, f auditFilter, o auditOptions) error {
 	p := auditPrinter{filter: f, out: cmd.OutOrStdout(), json: o.json, color: colorOn(cmd.OutOrStdout())}
 	if !f.since.IsZero() {
-		for _, old := range rotated(file, f.since) {
-			if err := readWhole(old, p.line); err != nil {
+		for _, old := range file.Rotated(path, f.since) {
+			if err := file.ReadWhole(old, p.line); err != nil {
 				return auditFault(err)
 			}
 		}
 	}
-	in, err := openTail(file)
+	in, err := file.OpenTail(path)
 	if err != nil {
 		return auditFault(err)
 	}
-	defer in.close()
+	defer in.Close()
 	if o.follow && f.since.IsZero() {
-		err = in.skip()
+		err = in.Skip()
 	} else {
-		err = in.read(p.line)
+		err = in.Read(p.line)
 	}
 	if err == nil && o.follow {
-		err = in.follow(cmd.Context(), p.line)
+		err = in.Follow(cmd.Context(), p.line)
 	}
 	switch {
 	case err != nil:
 		return auditFault(err)
 	case p.bad > 0:
-		return exitError{code: exitFailed, err: fmt.Errorf("%q has lines that are no events: %d", file, p.bad), hint: "The disk may have been full when they were written."}
+		return exitError{code: exitFailed, err: fmt.Errorf("%q has lines that are no events: %d", path, p.bad), hint: "The disk may have been full when they were written."}
 	}
 	return nil
 }

@@ -8,12 +8,12 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
-
-	"mfa/internal/wire"
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
+
+	"mfa/internal/host/file"
+	"mfa/internal/wire"
 )
 
 func backupCommand(c *client) *cobra.Command {
@@ -75,23 +75,15 @@ type backup struct {
 
 // write puts the whole backup into place, or nothing.
 func (b *backup) write(cmd *cobra.Command, path string, to []age.Recipient) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".mfa-backup-*") // mode 0600
-	if err != nil {
+	var broken error // of what goes into the file, which says itself where it is from
+	err := file.Place{Prefix: ".mfa-backup-", New: true}.Write(path, func(w io.Writer) error {
+		broken = b.encrypt(cmd, w, to)
+		return broken
+	})
+	if err != nil && broken == nil {
 		return fmt.Errorf("write %q: %w", path, err)
 	}
-	defer os.Remove(f.Name())
-	err = b.encrypt(cmd, f, to)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	// A link fails if the name is taken meanwhile; a rename would overwrite it.
-	if err := os.Link(f.Name(), path); err != nil {
-		return fmt.Errorf("write %q: %w", path, err)
-	}
-	return nil
+	return err
 }
 
 func (b *backup) encrypt(cmd *cobra.Command, f io.Writer, to []age.Recipient) error {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"mfa/internal/host/nss"
 	"mfa/internal/host/setup"
 )
 
@@ -73,13 +74,13 @@ func verbs(cmd *cobra.Command) []*cobra.Command {
 
 // users are the accounts that NSS lists.
 func users(cmd *cobra.Command) []string {
-	accounts, err := people(cmd.Context())
+	accounts, err := nss.People(cmd.Context())
 	if err != nil {
 		return nil
 	}
 	var names []string
 	for _, p := range accounts {
-		names = append(names, p.name)
+		names = append(names, p.Name)
 	}
 	return names
 }

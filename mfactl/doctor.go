@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,19 +8,12 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"mfa/internal/config"
 	"mfa/internal/host/doctor"
-	"mfa/internal/host/nss"
-	"mfa/internal/mfa"
 	"mfa/internal/wire"
 )
 
@@ -37,11 +29,11 @@ func doctorCommand(c *client) *cobra.Command {
 			"It fails if there is an error; warnings are no failure. Needs root.",
 		Example: "  mfactl doctor\n  mfactl doctor sshd sudo\n  mfactl doctor --json\n  mfactl doctor --root /mnt/image",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			host, err := hostAt(c, root, path)
+			h, err := hostAt(c, root, path)
 			if err != nil {
 				return err
 			}
-			r := doctor.Examine(cmd.Context(), host, args)
+			r := doctor.Examine(cmd.Context(), h, args)
 			if err := cmd.Context().Err(); err != nil {
 				return exitError{code: exitFailed, err: errors.New("interrupted")}
 			}
@@ -72,17 +64,11 @@ func hostAt(c *client, root, path string) (doctor.Host, error) {
 			hint: "Try it as root, for example with sudo.",
 		}
 	}
-	root, err := filepath.Abs(root)
+	h, err := doctor.HostAt(root, path)
 	if err != nil {
-		return doctor.Host{}, exitError{code: exitFailed, err: err}
+		return h, exitError{code: exitFailed, err: err}
 	}
-	files, err := doctor.Within(root)
-	if err != nil {
-		return doctor.Host{}, exitError{code: exitFailed, err: fmt.Errorf("look at the root folder: %w", err)}
-	}
-	h := doctor.Host{Root: root, FS: files, Config: path, Version: mfa.Version, SSHD: askSSHD(root)}
-	if root == "/" {
-		h.Run, h.Account = runProgram, nss.LookupUID
+	if h.Root == "/" {
 		h.Status = func(ctx context.Context) (wire.Status, error) {
 			var st wire.Status
 			err := c.call(ctx, http.MethodGet, "/v1/status", nil, &st)
@@ -98,45 +84,6 @@ func hostAt(c *client, root, path string) (doctor.Host, error) {
 		}
 	}
 	return h, nil
-}
-
-// programTimeout bounds one run of a program that doctor asks.
-const programTimeout = 20 * time.Second
-
-// runProgram runs a program of this machine and returns what it wrote.
-func runProgram(ctx context.Context, name string, args ...string) (string, error) {
-	return runWithin(ctx, "/", name, args...)
-}
-
-// runWithin runs a program with another root folder. What it complained of is the
-// error.
-func runWithin(ctx context.Context, root, name string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, programTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
-	cmd.WaitDelay = time.Second
-	if root != "/" {
-		cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Chroot: root}, "/"
-	}
-	var out, complaint bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &complaint
-	err := cmd.Run()
-	if said := strings.TrimSpace(complaint.String()); err != nil && said != "" {
-		err = errors.New(strings.ReplaceAll(said, "\n", "; "))
-	}
-	return out.String(), err
-}
-
-// askSSHD returns what asks sshd for its settings, nil if there is none.
-func askSSHD(root string) doctor.SSHD {
-	const sshd = "/usr/sbin/sshd"
-	if _, err := os.Stat(filepath.Join(root, sshd)); err != nil {
-		return nil
-	}
-	return func(ctx context.Context, connection string) (string, error) {
-		return runWithin(ctx, root, sshd, "-T", "-C", connection)
-	}
 }
 
 // printReport prints a report for people.

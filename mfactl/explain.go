@@ -73,7 +73,7 @@ changed.`,
 // refusedBySSHD says why sshd keeps out a program that the policy lets in, "" if it
 // does not, or cannot be asked: only root can ask it.
 func refusedBySSHD(ctx context.Context, v wire.Visit, x wire.Explanation) string {
-	sshd := askSSHD("/")
+	sshd := doctor.AskSSHD("/")
 	if x.Result != wire.ResultLetIn || v.Service != "sshd" || os.Geteuid() != 0 || sshd == nil {
 		return ""
 	}

@@ -6,17 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"net/http"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"mfa/internal/host/foreign"
-	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
 )
@@ -42,20 +38,20 @@ func importGoogleCommand(c *client) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "google-authenticator [FILE...]",
 		Short: "Take over from google-authenticator",
-		Long: "Take over from google-authenticator: from the file " + googleFile + " in the\n" +
+		Long: "Take over from google-authenticator: from the file " + foreign.GoogleFile + " in the\n" +
 			"home of every user, or from the files named. A file is its owner's; one that\n" +
 			"belongs to root is that of the user it is named after.\n\n" +
 			"A file must be readable by its owner alone, and no link is followed.",
 		Example: "  mfactl import google-authenticator\n  mfactl import google-authenticator --yes\n" +
-			"  mfactl import google-authenticator /home/alice/" + googleFile,
+			"  mfactl import google-authenticator /home/alice/" + foreign.GoogleFile,
 		RunE: func(cmd *cobra.Command, files []string) error {
-			found, err := googleFound(cmd.Context(), files)
+			found, err := foreign.FindGoogle(cmd.Context(), files)
 			if err != nil {
 				return exitError{code: exitFailed, err: err}
 			}
 			if len(found) == 0 {
 				return exitError{
-					code: exitNotFound, err: errors.New("no user has a file " + googleFile),
+					code: exitNotFound, err: errors.New("no user has a file " + foreign.GoogleFile),
 					hint: "Name the files, if they are elsewhere or getent passwd does not list the users.",
 				}
 			}
@@ -66,23 +62,20 @@ func importGoogleCommand(c *client) *cobra.Command {
 	return cmd
 }
 
-// oathFile is where pam_oath(8) suggests to keep it.
-const oathFile = "/etc/oath/users.oath"
-
 func importOathCommand(c *client) *cobra.Command {
 	im := &importer{client: c, source: "oath-toolkit"}
 	cmd := &cobra.Command{
 		Use:     "oath [FILE]",
 		Short:   "Take over from oath-toolkit",
-		Long:    "Take over from oath-toolkit: from " + oathFile + ", or from the file named.\nIt must be root's (or yours) and readable by its owner alone.",
+		Long:    "Take over from oath-toolkit: from " + foreign.OathFile + ", or from the file named.\nIt must be root's (or yours) and readable by its owner alone.",
 		Example: "  mfactl import oath\n  mfactl import oath /etc/users.oath --yes",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			path := oathFile
+			path := foreign.OathFile
 			if len(files) > 0 {
 				path = files[0]
 			}
-			found, err := oathFound(cmd.Context(), path)
+			found, err := foreign.FindOath(cmd.Context(), path)
 			if err != nil {
 				code := exitFailed
 				if errors.Is(err, fs.ErrNotExist) {
@@ -95,92 +88,6 @@ func importOathCommand(c *client) *cobra.Command {
 	}
 	im.flags(cmd)
 	return cmd
-}
-
-// A found is what one place says of one user.
-type found struct {
-	user string // empty: nobody knows whose it is
-	uid  uint32
-	from string
-	app  foreign.App
-	err  error // why it cannot be taken over
-}
-
-// googleFile is what google-authenticator(1) writes.
-const googleFile = ".google_authenticator"
-
-// googleFound reads the files named, or those in all homes.
-func googleFound(ctx context.Context, files []string) ([]found, error) {
-	var all []found
-	for _, file := range files {
-		all = append(all, namedGoogle(ctx, file))
-	}
-	if len(files) > 0 {
-		return all, nil
-	}
-	accounts, err := people(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range accounts {
-		home, err := filepath.EvalSymlinks(p.home) // up to the home the way is root's
-		if err != nil {
-			continue // no home
-		}
-		f := found{user: p.name, uid: p.uid, from: filepath.Join(home, googleFile)}
-		file, err := readPrivate(f.from, func(uid uint32) bool { return uid == p.uid || uid == 0 })
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		all = append(all, f.parsed(file, err))
-	}
-	return all, nil
-}
-
-// namedGoogle reads one file, and finds out whose it is.
-func namedGoogle(ctx context.Context, path string) found {
-	f := found{from: path}
-	file, err := readPrivate(path, func(uint32) bool { return true })
-	if err != nil {
-		return f.parsed(file, err)
-	}
-	id, err := nss.LookupUID(ctx, file.owner)
-	if file.owner == 0 && filepath.Base(path) != googleFile {
-		id, err = nss.Lookup(ctx, filepath.Base(path))
-	}
-	if err != nil {
-		f.err = fmt.Errorf("whose it is: %w", err)
-		return f
-	}
-	f.user, f.uid = id.Name, id.UID
-	return f.parsed(file, err)
-}
-
-// parsed is f with what the file says.
-func (f found) parsed(file privateFile, err error) found {
-	if f.err = err; err == nil {
-		f.app, f.err = foreign.GoogleAuthenticator(file.text)
-	}
-	return f
-}
-
-// oathFound reads a users.oath.
-func oathFound(ctx context.Context, path string) ([]found, error) {
-	file, err := readPrivateUpTo(math.MaxInt64-1, path, rootOrMe) // every user is in it
-	if err != nil {
-		return nil, err
-	}
-	var all []found
-	for _, l := range foreign.Oath(file.text, time.Local) {
-		f := found{user: l.User, from: fmt.Sprintf("%s:%d", path, l.Line), app: l.App, err: l.Err}
-		if f.err == nil {
-			var id mfa.Identity
-			id, f.err = nss.Lookup(ctx, l.User)
-			f.uid = id.UID
-		}
-		all = append(all, f)
-	}
-	return all, nil
 }
 
 // An importer takes over what was found.
@@ -196,7 +103,7 @@ func (im *importer) flags(cmd *cobra.Command) {
 }
 
 // run takes over all, or asks mfad what would become of each, and shows it.
-func (im *importer) run(cmd *cobra.Command, all []found) error {
+func (im *importer) run(cmd *cobra.Command, all []foreign.Found) error {
 	g := newGrid("USER", "FROM", "APP", "CODES", "RESULT")
 	var taken, kept, failed int
 	m := newMeter(cmd, "importing", len(all))
@@ -226,26 +133,26 @@ func (im *importer) run(cmd *cobra.Command, all []found) error {
 }
 
 // one hands f to mfad.
-func (im *importer) one(ctx context.Context, f found) (wire.Imported, error) {
-	if f.err != nil {
-		return wire.Imported{}, f.err
+func (im *importer) one(ctx context.Context, f foreign.Found) (wire.Imported, error) {
+	if f.Err != nil {
+		return wire.Imported{}, f.Err
 	}
 	in := wire.Import{
-		UID: f.uid, Source: im.source, LastStep: f.app.LastStep, BackupCodes: f.app.Scratch,
+		UID: f.UID, Source: im.source, LastStep: f.App.LastStep, BackupCodes: f.App.Scratch,
 		Replace: im.replace, DryRun: !im.yes,
 	}
-	in.TOTP.Secret = base32.StdEncoding.EncodeToString(f.app.Secret)
-	in.TOTP.Digits, in.TOTP.Algorithm = f.app.Params.Digits, f.app.Params.Algorithm
-	in.TOTP.Period = mfa.Duration(f.app.Params.Period)
+	in.TOTP.Secret = base32.StdEncoding.EncodeToString(f.App.Secret)
+	in.TOTP.Digits, in.TOTP.Algorithm = f.App.Params.Digits, f.App.Params.Algorithm
+	in.TOTP.Period = mfa.Duration(f.App.Params.Period)
 	var out wire.Imported
-	err := im.client.call(ctx, http.MethodPost, userPath(f.user, "/import"), in, &out)
+	err := im.client.call(ctx, http.MethodPost, userPath(f.User, "/import"), in, &out)
 	return out, err
 }
 
 // cells is the row of the table.
-func (im *importer) cells(f found, out wire.Imported, err error) []string {
+func (im *importer) cells(f foreign.Found, out wire.Imported, err error) []string {
 	if err != nil {
-		return []string{f.user, f.from, "", "", "cannot be imported: " + err.Error()}
+		return []string{f.User, f.From, "", "", "cannot be imported: " + err.Error()}
 	}
 	would := "is"
 	if !im.yes {
@@ -257,15 +164,15 @@ func (im *importer) cells(f found, out wire.Imported, err error) []string {
 		wire.ImportedUnchanged: "set up already",
 		wire.ImportedKept:      "stays out: another app is set up (see --replace)",
 	}[out.App]
-	notes := f.app.Notes
+	notes := f.App.Notes
 	if out.Codes == wire.ImportedKept && out.App != wire.ImportedKept && out.App != wire.ImportedUnchanged {
 		notes = append(notes, "the backup codes that are set up stay")
 	}
 	if len(notes) > 0 {
 		result += "; " + strings.Join(notes, "; ")
 	}
-	app := fmt.Sprintf("%d digits, %v", f.app.Params.Digits, mfa.Duration(f.app.Params.Period))
-	return []string{f.user, f.from, app, strconv.Itoa(len(f.app.Scratch)), result}
+	app := fmt.Sprintf("%d digits, %v", f.App.Params.Digits, mfa.Duration(f.App.Params.Period))
+	return []string{f.User, f.From, app, strconv.Itoa(len(f.App.Scratch)), result}
 }
 
 func (im *importer) summary(cmd *cobra.Command, taken, kept, failed int) error {

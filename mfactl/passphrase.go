@@ -8,6 +8,7 @@ import (
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
+	"mfa/internal/host/file"
 	"mfa/internal/mfa"
 )
 
@@ -56,11 +57,11 @@ func (l lock) seals(cmd *cobra.Command) ([]age.Recipient, error) {
 // opens returns what opens a backup.
 func (l lock) opens(cmd *cobra.Command) ([]age.Identity, error) {
 	if l.identityFile != "" {
-		f, err := readPrivate(l.identityFile, rootOrMe)
+		f, err := file.ReadPrivate(l.identityFile, file.RootOrMe)
 		if err != nil {
 			return nil, err
 		}
-		ids, err := age.ParseIdentities(strings.NewReader(f.text))
+		ids, err := age.ParseIdentities(strings.NewReader(f.Text))
 		if err != nil {
 			return nil, fmt.Errorf("read %q: not a file of age-keygen", l.identityFile)
 		}
@@ -82,11 +83,11 @@ func (l lock) passphrase(cmd *cobra.Command, question string) (string, error) {
 	if l.passphraseFile == "" {
 		return askHidden(cmd, question)
 	}
-	f, err := readPrivate(l.passphraseFile, rootOrMe)
+	f, err := file.ReadPrivate(l.passphraseFile, file.RootOrMe)
 	if err != nil {
 		return "", err
 	}
-	line, _, _ := strings.Cut(f.text, "\n")
+	line, _, _ := strings.Cut(f.Text, "\n")
 	if line = strings.TrimRight(line, "\r"); line == "" {
 		return "", fmt.Errorf("read %q: the first line is empty", l.passphraseFile)
 	}

@@ -4,15 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
-	"mfa/internal/config"
-	"mfa/internal/host/doctor"
+	"mfa/internal/host"
 	"mfa/internal/host/nss"
 	"mfa/internal/host/setup"
 )
@@ -34,7 +29,7 @@ func knownService(args []string) error {
 func (s *switcher) prover(ctx context.Context) error {
 	named := s.user != ""
 	if !named {
-		s.user = whoAmI(ctx)
+		s.user = host.Caller(ctx)
 	}
 	if s.user == "" {
 		return nil
@@ -49,46 +44,4 @@ func (s *switcher) prover(ctx context.Context) error {
 		return hinted(err, "Nothing was changed.")
 	}
 	return nil
-}
-
-// whoAmI returns who became root, by sudo(8) or by the login that the kernel keeps
-// (pam_loginuid(8)); "" if neither tells.
-func whoAmI(ctx context.Context) string {
-	if name := os.Getenv("SUDO_USER"); name != "" {
-		return name
-	}
-	data, err := os.ReadFile("/proc/self/loginuid")
-	if err != nil {
-		return ""
-	}
-	uid, err := strconv.ParseUint(strings.TrimSpace(string(data)), 10, 32)
-	if err != nil || uid == math.MaxUint32 {
-		return "" // no login
-	}
-	id, err := nss.LookupUID(ctx, uint32(uid))
-	if err != nil {
-		return ""
-	}
-	return id.Name
-}
-
-// foresee finds out what doctor will warn of after a change of sshd, so that it is
-// said before the question. What cannot be foreseen is said after the change.
-func (s *switcher) foresee(ctx context.Context, host doctor.Host, cfg config.Config, o setup.Options, changes []setup.Change) {
-	if s.service != "sshd" || host.SSHD == nil {
-		return
-	}
-	ask := func(ctx context.Context, connection string) (string, error) {
-		args := []string{"-T", "-C", connection}
-		for _, setting := range setup.SSHDSettings(o) {
-			args = append(args, "-o", setting)
-		}
-		return runProgram(ctx, "/usr/sbin/sshd", args...)
-	}
-	st := doctor.ExamineStack(setup.Changed(host.FS, changes), s.service)
-	for _, f := range doctor.ExamineSSHD(ctx, host.FS, ask, st, time.Duration(cfg.Server.LoginTimeout)) {
-		if f.Severity == doctor.Warning {
-			s.warned = append(s.warned, f)
-		}
-	}
 }

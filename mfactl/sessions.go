@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mfa/internal/host/logind"
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
@@ -226,4 +227,39 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// endRunning ends the logins that run of the user that args name, who has uid, or of
+// everybody, but the caller's own.
+func endRunning(cmd *cobra.Command, args []string, uid *uint32) error {
+	if (uid == nil) != (len(args) == 0) {
+		return exitError{code: exitFailed, err: errors.New("no login was ended: mfad did not say whose"), hint: "Are mfactl and mfad of the same version?"}
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), requestTimeout)
+	defer cancel()
+	l, err := logind.Dial(ctx)
+	if err != nil {
+		return exitError{
+			code: exitFailed, err: fmt.Errorf("no login was ended: reach systemd-logind: %w", err),
+			hint: "Without logind, end them by hand: loginctl, or pkill -KILL -u USER.",
+		}
+	}
+	defer l.Close()
+	ended, spared, err := l.End(ctx, uid)
+	of := ""
+	if uid != nil {
+		of = " of " + args[0]
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%s%s ended.\n", count(ended, "login"), of)
+	if spared {
+		fmt.Fprintln(cmd.OutOrStdout(), "The login you type this in goes on.")
+	}
+	if err != nil {
+		e := exitError{code: exitFailed, err: err}
+		if logind.IsRefused(err) {
+			e.code, e.hint = exitNotAllowed, "Try it as root, for example with sudo."
+		}
+		return e
+	}
+	return nil
 }

@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mfa/internal/config"
+	"mfa/internal/host"
 	"mfa/internal/host/doctor"
 	"mfa/internal/host/setup"
 )
@@ -101,7 +103,7 @@ func (s *switcher) run(ctx context.Context) error {
 	if err != nil {
 		return hinted(err, "Mend it first: mfad --check.")
 	}
-	host, err := hostAt(s.client, "/", s.path)
+	h, err := hostAt(s.client, "/", s.path)
 	if err != nil {
 		return err
 	}
@@ -109,43 +111,25 @@ func (s *switcher) run(ctx context.Context) error {
 		return hinted(fmt.Errorf("a change of %s waits for its proof since %s", s.service, b.Made.Local().Format(time.DateTime)),
 			"Wait for its end, or take it back: mfactl setup "+s.service+" --undo")
 	}
-	opts := setup.Options{Service: s.service, First: s.first, Socket: cfg.Server.PAMSocket, OldSSHD: s.isOldSSHD(ctx, host)}
-	changes, err := setup.Make(host.FS, opts)
+	opts := setup.Options{Service: s.service, First: s.first, Socket: cfg.Server.PAMSocket, OldSSHD: s.service == "sshd" && h.SSHD != nil && host.IsOldSSHD(ctx)}
+	changes, err := setup.Make(h.FS, opts)
 	if errors.Is(err, setup.ErrAlready) {
 		s.Printf("The second factor is switched on for %s already. What a login goes through: %s\n",
-			s.service, doctor.ExamineStack(host.FS, s.service).Login.Goes)
+			s.service, doctor.ExamineStack(h.FS, s.service).Login.Goes)
 		return nil
 	}
 	// A machine that is not ready is the better reason, if there are two.
-	if err := ready(ctx, host); err != nil {
+	if err := setup.Ready(ctx, h); err != nil {
 		return hinted(err, "Mend that first; mfactl doctor says how. Nothing was changed.")
 	}
 	if err != nil {
 		return hinted(err, "Nothing was changed.")
 	}
-	s.foresee(ctx, host, cfg, opts, changes)
+	s.warned = setup.Foresee(ctx, h, opts, changes, time.Duration(cfg.Server.LoginTimeout))
 	if !s.agreed(changes) {
 		return hinted(errors.New("nothing was changed"), "Answer y, or give --yes.")
 	}
-	return s.change(ctx, host, cfg, changes)
-}
-
-// needed are the findings of doctor with which no login could work after a change.
-var needed = []string{
-	"config", "config-email", "daemon", "store", "store-folder", "key-file", "socket", "socket-folder", "selinux", "disk",
-	"module-missing", "module-file",
-}
-
-// ready says why no login could work after a change. What a plan changes was
-// looked at before.
-func ready(ctx context.Context, host doctor.Host) error {
-	var errs []error
-	for _, f := range doctor.Examine(ctx, host, []string{"other"}).Findings {
-		if f.Severity == doctor.Error && slices.Contains(needed, f.ID) {
-			errs = append(errs, fmt.Errorf("%s: %s", f.Where, f.What))
-		}
-	}
-	return errors.Join(errs...)
+	return s.change(ctx, h, cfg, changes)
 }
 
 // agreed shows the changes and asks for them.
@@ -159,9 +143,7 @@ func (s *switcher) agreed(changes []setup.Change) bool {
 	if s.within > 0 {
 		s.Println("Keep this session open: it is your way back.")
 	}
-	for _, f := range s.warned {
-		s.Printf("Look at this: %s: %s\n  -> %s\n", f.Where, f.What, f.Mend)
-	}
+	s.warn(s.warned)
 	if s.service == "sshd" && s.first != setup.Both && !s.yes {
 		s.Println("A host can have both, a key and a code for who has a key, a password and a code for\n" +
 			"the others: mfactl setup sshd --first-factor both")
@@ -170,7 +152,7 @@ func (s *switcher) agreed(changes []setup.Change) bool {
 }
 
 // change makes the changes, and has them proven.
-func (s *switcher) change(ctx context.Context, host doctor.Host, cfg config.Config, changes []setup.Change) (err error) {
+func (s *switcher) change(ctx context.Context, h doctor.Host, cfg config.Config, changes []setup.Change) (err error) {
 	proof, err := setup.Watch(cfg.Audit.File, s.service, s.user)
 	if err != nil {
 		return hinted(err, "Nothing was changed.")
@@ -192,7 +174,10 @@ func (s *switcher) change(ctx context.Context, host doctor.Host, cfg config.Conf
 		err = hinted(fmt.Errorf("%w; everything is as it was", err), "")
 	}()
 	if s.within > 0 {
-		if err := s.startGuard(ctx, b); err != nil {
+		err := b.StartGuard(ctx, s.within, func(pid int, until time.Time) []string {
+			return []string{"setup", s.service, "--guard", strconv.Itoa(pid), "--until", until.Format(time.RFC3339)}
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -200,7 +185,7 @@ func (s *switcher) change(ctx context.Context, host doctor.Host, cfg config.Conf
 	if err := b.Apply(); err != nil {
 		return err
 	}
-	if err := s.tryOut(ctx, host, cfg); err != nil {
+	if err := s.tryOut(ctx, h, cfg); err != nil {
 		return err
 	}
 	if s.service == "sshd" {
@@ -209,33 +194,21 @@ func (s *switcher) change(ctx context.Context, host doctor.Host, cfg config.Conf
 	return s.prove(ctx, proof, b, since)
 }
 
-// tryOut asks doctor and sshd what they make of the change.
-func (s *switcher) tryOut(ctx context.Context, host doctor.Host, cfg config.Config) error {
-	st := doctor.ExamineStack(host.FS, s.service)
-	found := st.Found
-	if s.service == "sshd" && host.SSHD != nil {
-		if _, err := runProgram(ctx, "/usr/sbin/sshd", "-t"); err != nil {
-			return fmt.Errorf("sshd does not take it: %w", err)
-		}
-		found = append(found, doctor.ExamineSSHD(ctx, host.FS, host.SSHD, st, time.Duration(cfg.Server.LoginTimeout))...)
+// tryOut says what doctor and sshd make of the change.
+func (s *switcher) tryOut(ctx context.Context, h doctor.Host, cfg config.Config) error {
+	goes, warned, err := setup.Try(ctx, h, s.service, time.Duration(cfg.Server.LoginTimeout))
+	s.warn(slices.DeleteFunc(warned, func(f doctor.Finding) bool { return slices.Contains(s.warned, f) })) // not twice
+	if err == nil {
+		s.Printf("A login through %s now goes through: %s\n", s.service, goes)
 	}
-	var errs []error
-	for _, f := range found {
-		switch f.Severity {
-		case doctor.Error:
-			errs = append(errs, fmt.Errorf("%s: %s", f.Where, f.What))
-		case doctor.Warning:
-			if slices.Contains(s.warned, f) {
-				continue // it was said before the question
-			}
-			s.Printf("Look at this: %s: %s\n  -> %s\n", f.Where, f.What, f.Mend)
-		case doctor.OK:
-		}
+	return err
+}
+
+// warn shows what doctor warns of.
+func (s *switcher) warn(findings []doctor.Finding) {
+	for _, f := range findings {
+		s.Printf("Look at this: %s: %s\n  -> %s\n", f.Where, f.What, f.Mend)
 	}
-	if len(errs) == 0 {
-		s.Printf("A login through %s now goes through: %s\n", s.service, st.Login.Goes)
-	}
-	return errors.Join(errs...)
 }
 
 // prove waits for a login, and makes the change stay.
@@ -265,6 +238,28 @@ func (s *switcher) prove(ctx context.Context, proof *setup.Proof, b *setup.Backu
 	}
 	s.Printf("%s logged in (%s, from %s). The change stays. To take it back: %s\n", ev.User, ev.Method, ev.Address, undo)
 	return nil
+}
+
+// guard is the process that watches one which waits for a proof.
+func (s *switcher) guard(ctx context.Context, pid int, until string) error {
+	deadline, err := time.Parse(time.RFC3339, until)
+	if err != nil {
+		return exitError{code: exitUsage, err: err}
+	}
+	return setup.Guard(ctx, s.service, pid, deadline, func(b *setup.Backup, _ []string) error {
+		if b.Service == "sshd" {
+			s.reload(context.WithoutCancel(ctx))
+		}
+		return nil
+	})
+}
+
+// reload has sshd read its configuration again, and says so if it cannot. Logins
+// that run are not touched.
+func (s *switcher) reload(ctx context.Context) {
+	if err := host.ReloadSSHD(ctx); err != nil {
+		s.Printf("sshd was not told (%v); it reads its configuration at its next start.\n", err)
+	}
 }
 
 // undo takes the changes of one service back, or of all.

@@ -2,13 +2,17 @@ package doctor
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"mfa/internal/config"
+	"mfa/internal/host"
+	"mfa/internal/host/nss"
 	"mfa/internal/host/pamstack"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
@@ -34,6 +38,35 @@ type Host struct {
 	// Run runs a program of the machine and returns what it wrote; nil: the
 	// machine does not run.
 	Run func(ctx context.Context, name string, args ...string) (string, error)
+}
+
+// HostAt returns the machine whose root folder is root, with its mfa.toml at path. A
+// caller that can reach the daemon of "/" sets Status and Users.
+func HostAt(root, path string) (Host, error) {
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return Host{}, err
+	}
+	files, err := Within(root)
+	if err != nil {
+		return Host{}, fmt.Errorf("look at the root folder: %w", err)
+	}
+	h := Host{Root: root, FS: files, Config: path, Version: mfa.Version, SSHD: AskSSHD(root)}
+	if root == "/" {
+		h.Run, h.Account = host.Run, nss.LookupUID
+	}
+	return h, nil
+}
+
+// AskSSHD returns a function that asks the sshd of the machine whose root folder is
+// root for its settings; nil if there is no sshd.
+func AskSSHD(root string) SSHD {
+	if _, err := os.Stat(filepath.Join(root, host.SSHD)); err != nil {
+		return nil
+	}
+	return func(ctx context.Context, connection string) (string, error) {
+		return host.RunWithin(ctx, root, host.SSHD, "-T", "-C", connection)
+	}
 }
 
 // live says whether the machine runs, and is no mere folder.

@@ -1,9 +1,9 @@
 // Package foreign reads what other programs keep of their users' second factors:
 // the file of google-authenticator, and the users.oath of oath-toolkit.
 //
-// It is pure: it opens nothing and reads no clock. What it is given was written
-// by a user or by a program of theirs, so everything is bounded, and what it
-// does not understand is an error, never passed over. No error holds a secret or
+// Only FindGoogle and FindOath open files; GoogleAuthenticator and Oath read a text.
+// That was written by a user or by a program of theirs, so everything is bounded, and
+// what is not understood is an error, never passed over. No error holds a secret or
 // a code, only lines and names of options.
 package foreign
 

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"mfa/internal/host/file"
 )
 
 // Folder is where what was there is kept, a folder a service, for root alone.
@@ -175,7 +177,7 @@ func (b *Backup) Confirm() error {
 	} else if err != nil {
 		return err
 	}
-	return syncFolder(b.dir)
+	return file.SyncFolder(b.dir)
 }
 
 // A Foreign error names files that somebody else changed since.
@@ -232,7 +234,7 @@ func (b *Backup) Undo(force bool) (kept []string, err error) {
 			return kept, err
 		}
 	}
-	return kept, syncFolder(b.dir)
+	return kept, file.SyncFolder(b.dir)
 }
 
 // putBack puts one file back.
@@ -245,7 +247,7 @@ func (k kept) putBack() error {
 	} else if err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(k.Path))
+	return file.SyncFolder(filepath.Dir(k.Path))
 }
 
 // isAbsent says whether an error means that there is no such file, nor could be.
@@ -287,29 +289,9 @@ func (b *Backup) lock() (func(), error) {
 // Its temporary name begins with a dot: no PAM service and no file of sshd_config.d
 // has one.
 func replace(path string, data []byte, mode fs.FileMode, uid, gid int) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".mfa-setup-")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(mode), f.Chown(uid, gid), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return syncFolder(dir)
-}
-
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	place := file.Place{Mode: mode, Owner: &file.Owner{UID: uid, GID: gid}, Prefix: ".mfa-setup-"}
+	return place.Replace(path, data)
 }

@@ -317,3 +317,21 @@ func TestProofAcrossRotation(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The file may be copied and cut down (logrotate(8), copytruncate), and have grown past
+// its old length before it is looked at.
+func TestProofAcrossCopytruncate(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "audit.jsonl")
+	write(t, file, event(audit.Login, "su", mfa.Accepted.String(), testTime))
+	p, err := Watch(file, "sshd", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	write(t, file, event(audit.Login, "sshd", mfa.Accepted.String(), testTime))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("nobody came"))
+	if _, err := p.Await(ctx, testTime); err != nil {
+		t.Error(err)
+	}
+}

@@ -8,10 +8,34 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"mfa/internal/host"
 )
 
 // look is how often a guard looks whether the change was confirmed.
 const look = 200 * time.Millisecond
+
+// guardGrace is how much longer the guard waits than the process it watches, so that
+// this process is the one that says what happened.
+const guardGrace = 10 * time.Second
+
+// StartGuard starts the process that takes the change back if this one cannot, and
+// returns when it watches. The program takes the arguments of its command line from
+// argv, which is called with the process to watch and the time up to which the proof
+// must be there, and calls Guard.
+func (b *Backup) StartGuard(ctx context.Context, within time.Duration, argv func(pid int, until time.Time) []string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("start the guard: %w", err)
+	}
+	args := argv(os.Getpid(), time.Now().Add(within+guardGrace))
+	if err := host.RunOn(append([]string{self}, args...)); err != nil {
+		return fmt.Errorf("start the guard: %w", err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, guardGrace, errors.New("it does not come up"))
+	defer cancel()
+	return b.Guarded(ctx)
+}
 
 // Guard waits until the change of a service is confirmed or taken back. If the
 // process pid, which waits for the proof, ends before that, or if it has not come

@@ -1,4 +1,4 @@
-package main
+package file
 
 import (
 	"errors"
@@ -15,50 +15,50 @@ import (
 // maxPrivate bounds a file with secrets of one user, in bytes.
 const maxPrivate = 64 << 10
 
-// A privateFile is a file with secrets that was read, and whose it is.
-type privateFile struct {
-	text  string
-	owner uint32
+// A Private is a file with secrets that was read, and whose it is.
+type Private struct {
+	Text  string
+	Owner uint32 // uid
 }
 
-// readPrivate reads a file that only its owner can read: one of mine says yes
+// ReadPrivate reads a file that only its owner can read: one of mine says yes
 // to, given its uid. Root reads what users wrote, so nothing on the way may be a
 // symbolic link, which could lead root to a file of somebody else (CVE-2024-47191);
 // it is opened once, and what is open is looked at, not its name.
-func readPrivate(path string, mine func(uid uint32) bool) (privateFile, error) {
-	return readPrivateUpTo(maxPrivate, path, mine)
+func ReadPrivate(path string, mine func(uid uint32) bool) (Private, error) {
+	return ReadPrivateUpTo(maxPrivate, path, mine)
 }
 
-// readPrivateUpTo is readPrivate with a bound of its own.
-func readPrivateUpTo(most int64, path string, mine func(uid uint32) bool) (privateFile, error) {
+// ReadPrivateUpTo is ReadPrivate with a bound of its own.
+func ReadPrivateUpTo(most int64, path string, mine func(uid uint32) bool) (Private, error) {
 	f, err := openPlain(path)
 	if errors.Is(err, unix.ELOOP) {
-		return privateFile{}, fmt.Errorf("read %q: a symbolic link is on the way to it", path)
+		return Private{}, fmt.Errorf("read %q: a symbolic link is on the way to it", path)
 	}
 	if err != nil {
-		return privateFile{}, &os.PathError{Op: "read", Path: path, Err: err}
+		return Private{}, &os.PathError{Op: "read", Path: path, Err: err}
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return privateFile{}, err
+		return Private{}, err
 	}
 	st := info.Sys().(*syscall.Stat_t)
 	switch perm := info.Mode().Perm(); {
 	case !info.Mode().IsRegular():
-		return privateFile{}, fmt.Errorf("read %q: not a plain file", path)
+		return Private{}, fmt.Errorf("read %q: not a plain file", path)
 	case perm&0o077 != 0:
-		return privateFile{}, fmt.Errorf("read %q: mode %04o is open to others: run chmod go= on it", path, perm)
+		return Private{}, fmt.Errorf("read %q: mode %04o is open to others: run chmod go= on it", path, perm)
 	case !mine(st.Uid):
-		return privateFile{}, fmt.Errorf("read %q: it belongs to uid %d", path, st.Uid)
+		return Private{}, fmt.Errorf("read %q: it belongs to uid %d", path, st.Uid)
 	case st.Nlink != 1:
-		return privateFile{}, fmt.Errorf("read %q: the file has another name too (a hard link)", path)
+		return Private{}, fmt.Errorf("read %q: the file has another name too (a hard link)", path)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(text)) > most {
 		err = fmt.Errorf("read %q: more than %d bytes", path, most)
 	}
-	return privateFile{string(text), st.Uid}, err
+	return Private{string(text), st.Uid}, err
 }
 
 // openFlags make an open that follows nothing, waits for no pipe and takes no
@@ -115,5 +115,5 @@ func isLink(at int, name string) bool {
 	return unix.Fstatat(at, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK
 }
 
-// rootOrMe is for files that nobody but root and the caller may have written.
-func rootOrMe(uid uint32) bool { return uid == 0 || int(uid) == os.Geteuid() }
+// RootOrMe is for files that nobody but root and the caller may have written.
+func RootOrMe(uid uint32) bool { return uid == 0 || int(uid) == os.Geteuid() }

@@ -1,4 +1,4 @@
-package main
+package nss
 
 import (
 	"context"
@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// A person is an account with a home.
-type person struct {
-	name string
-	uid  uint32
-	home string
+// A Person is an account with a home.
+type Person struct {
+	Name string
+	UID  uint32
+	Home string
 }
 
-// people returns the accounts that NSS lists. Directory services often list
+// People returns the accounts that NSS lists. Directory services often list
 // nobody; files of their users have to be named.
-func people(ctx context.Context) ([]person, error) {
+func People(ctx context.Context) ([]Person, error) {
 	out, err := exec.CommandContext(ctx, "getent", "passwd").Output()
 	if err != nil {
 		return nil, fmt.Errorf("list accounts with getent: %w", err)
@@ -28,8 +28,8 @@ func people(ctx context.Context) ([]person, error) {
 
 // parsePasswd reads lines of passwd(5). Of two accounts with one home the first
 // has it: of root and toor, root. Lines that are none are passed over.
-func parsePasswd(text string) []person {
-	var all []person
+func parsePasswd(text string) []Person {
+	var all []Person
 	homes := map[string]bool{}
 	for line := range strings.Lines(text) {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), ":")
@@ -41,7 +41,7 @@ func parsePasswd(text string) []person {
 			continue
 		}
 		homes[f[5]] = true
-		all = append(all, person{f[0], uint32(uid), f[5]})
+		all = append(all, Person{f[0], uint32(uid), f[5]})
 	}
 	return all
 }

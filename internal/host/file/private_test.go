@@ -1,11 +1,10 @@
-package main
+package file
 
 import (
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -34,22 +33,22 @@ func TestReadPrivateRefuses(t *testing.T) {
 		if err := test.make(path); err != nil {
 			t.Fatal(err)
 		}
-		_, err := readPrivate(path, anybody)
+		_, err := ReadPrivate(path, anybody)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %s", name, err, test.want)
 		}
 	}
 	path := filepath.Join(t.TempDir(), "file")
-	if _, err := readPrivate(path, anybody); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ReadPrivate(path, anybody); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
 	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readPrivate(path, func(uint32) bool { return false }); err == nil || !strings.Contains(err.Error(), "belongs to uid") {
+	if _, err := ReadPrivate(path, func(uint32) bool { return false }); err == nil || !strings.Contains(err.Error(), "belongs to uid") {
 		t.Errorf("another's: %v", err)
 	}
-	if f, err := readPrivate(path, rootOrMe); err != nil || f.text != "x" || int(f.owner) != os.Geteuid() {
+	if f, err := ReadPrivate(path, RootOrMe); err != nil || f.Text != "x" || int(f.Owner) != os.Geteuid() {
 		t.Errorf("read %+v, %v", f, err)
 	}
 }
@@ -80,14 +79,5 @@ func TestOpenStepwise(t *testing.T) {
 		if err == nil && same == nil {
 			_ = errors.Join(unix.Close(fd), f.Close())
 		}
-	}
-}
-
-func TestParsePasswd(t *testing.T) {
-	text := "root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n" +
-		"odd:x:1:1\nminus:x:-1:1::/home/m:/bin/sh\nrelative:x:2:2::home:/bin/sh\n"
-	want := []person{{"root", 0, "/root"}, {"alice", 1000, "/home/alice"}}
-	if got := parsePasswd(text); !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v, want %+v", got, want)
 	}
 }

@@ -1,0 +1,76 @@
+// Package host runs programs of this machine, and says and changes what they do: sshd,
+// systemd, and the login that this process belongs to. Beneath it are the rooms that
+// look at PAM (pamstack), at the whole machine (doctor), and switch the second factor
+// on (setup); that end logins (logind), read what other programs keep (foreign), look
+// up accounts (nss) and put files into place (file).
+package host
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// runTimeout bounds one run of a program.
+const runTimeout = 20 * time.Second
+
+// environment is that of the programs that are run: nothing of the caller's.
+var environment = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+
+// Run runs a program of this machine and returns its output. The error is what the
+// program complained of, if it did.
+func Run(ctx context.Context, name string, args ...string) (string, error) {
+	return RunWithin(ctx, "/", name, args...)
+}
+
+// RunWithin is Run with another root folder.
+func RunWithin(ctx context.Context, root, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = environment
+	cmd.WaitDelay = time.Second
+	if root != "/" {
+		cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Chroot: root}, "/"
+	}
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	err := cmd.Run()
+	if said := strings.TrimSpace(complaint.String()); err != nil && said != "" {
+		err = errors.New(strings.ReplaceAll(said, "\n", "; "))
+	}
+	return out.String(), err
+}
+
+// RunOn starts a program that outlives this one and its session, with no terminal.
+func RunOn(argv []string) error {
+	// Under systemd it is a service: it outlives the session whatever logind does.
+	if IsSystemd() && detached(append([]string{"systemd-run", "--quiet", "--collect", "--"}, argv...)).Run() == nil {
+		return nil
+	}
+	cmd := detached(argv)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return cmd.Process.Release()
+}
+
+// detached is a program in a session of its own.
+func detached(argv []string) *exec.Cmd {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = environment
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd
+}
+
+// IsSystemd says whether systemd runs this machine, as sd_booted(3) does.
+func IsSystemd() bool {
+	info, err := os.Lstat("/run/systemd/system")
+	return err == nil && info.IsDir()
+}
