@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"path"
 	"strings"
 	"time"
@@ -67,7 +66,7 @@ func (o auditOptions) path(ctx context.Context, c *client) (string, error) {
 		return o.file, nil
 	}
 	var st wire.Status
-	err := c.call(ctx, http.MethodGet, "/v1/status", nil, &st)
+	err := c.call(ctx, wire.GetStatus.For(), nil, &st)
 	if e, ok := errors.AsType[exitError](err); ok && e.code == exitUnreachable {
 		e.hint = "Name the file to read it all the same: mfactl audit --file /var/log/mfa/audit.jsonl"
 		return "", e

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
 
 	"filippo.io/age"
@@ -102,7 +101,7 @@ func (b *backup) lines(cmd *cobra.Command, w io.Writer) error {
 	m, header := &meter{}, false
 	defer func() { m.end() }()
 	begin := func(total int) { m = newMeter(cmd, "saving users", total) }
-	err := b.stream(cmd.Context(), http.MethodGet, "/v1/backup", begin, func(line json.RawMessage) error {
+	err := stream(cmd.Context(), b.client, wire.GetBackup.For(), begin, func(line json.RawMessage) error {
 		if header {
 			m.step()
 			if err := b.count(line); err != nil {

@@ -81,7 +81,7 @@ func (c *client) resendOne(cmd *cobra.Command, user string) error {
 
 func (c *client) resend(ctx context.Context, user string) (wire.Resent, error) {
 	var out wire.Resent
-	err := c.call(ctx, http.MethodPost, userPath(user, "/confirm-resend"), nil, &out)
+	err := c.call(ctx, wire.PostResend.For(user), nil, &out)
 	return out, err
 }
 

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -71,15 +69,13 @@ func hostAt(c *client, root, path string) (doctor.Host, error) {
 	if h.Root == "/" {
 		h.Status = func(ctx context.Context) (wire.Status, error) {
 			var st wire.Status
-			err := c.call(ctx, http.MethodGet, "/v1/status", nil, &st)
+			err := c.call(ctx, wire.GetStatus.For(), nil, &st)
 			return st, err
 		}
 		h.Users = func(ctx context.Context, fn func(wire.User)) error {
-			return c.stream(ctx, http.MethodGet, "/v1/users", func(int) {}, func(line json.RawMessage) error {
-				var v wire.User
-				err := json.Unmarshal(line, &v)
+			return stream(ctx, c, wire.ListUsers.For(), func(int) {}, func(v wire.User) error {
 				fn(v)
-				return err
+				return nil
 			})
 		}
 	}

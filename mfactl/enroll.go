@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/http"
 
 	"mfa/internal/wire"
 
@@ -31,7 +30,7 @@ func enrollCommand(c *client) *cobra.Command {
 				if email != "" || phone != "" || app {
 					return exitError{code: exitUsage, err: errors.New("--email, --phone and --totp are for another user"), hint: "Give the user, or leave them out."}
 				}
-				return c.converse(cmd, selfPath(wire.SelfEnroll))
+				return c.converse(cmd, wire.PostSelf.For(wire.SelfEnroll))
 			}
 			if email == "" && phone == "" && !app {
 				return exitError{code: exitUsage, err: errors.New("nothing to enroll"), hint: "Give an address or a number, or --totp: --email alice@example.com, --phone +17891234567."}
@@ -52,20 +51,23 @@ func enrollCommand(c *client) *cobra.Command {
 // enroll sets where the codes of another user go.
 func (c *client) enroll(cmd *cobra.Command, user, email, phone string, silent bool) error {
 	var v wire.User
-	for _, way := range []struct{ path, to string }{{"/email", email}, {"/phone", phone}} {
+	for _, way := range []struct {
+		route wire.Route
+		to    string
+	}{{wire.PutEmail, email}, {wire.PutPhone, phone}} {
 		if way.to == "" {
 			continue
 		}
-		in := map[string]any{"address": way.to, "silent": silent}
-		if err := c.call(cmd.Context(), http.MethodPut, userPath(user, way.path), in, &v); err != nil {
+		in := wire.Contact{Address: way.to, Silent: silent}
+		if err := c.call(cmd.Context(), way.route.For(user), in, &v); err != nil {
 			return err
 		}
 		to := v.Email
-		if way.path == "/phone" {
+		if way.route == wire.PutPhone {
 			to = v.Phone
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s is enrolled; codes go to %s.\n", v.User, to)
-		if way.path == "/phone" {
+		if way.route == wire.PutPhone {
 			c.warnOfNoProvider(cmd)
 		}
 	}
@@ -75,18 +77,15 @@ func (c *client) enroll(cmd *cobra.Command, user, email, phone string, silent bo
 // warnOfNoProvider says that text messages go to nobody, where it is so.
 func (c *client) warnOfNoProvider(cmd *cobra.Command) {
 	var st wire.Status
-	if err := c.call(cmd.Context(), http.MethodGet, "/v1/status", nil, &st); err == nil && st.SMS == "" {
+	if err := c.call(cmd.Context(), wire.GetStatus.For(), nil, &st); err == nil && st.SMS == "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "mfactl: text messages have no provider, so no code goes to the number yet: set provider under [sms] in mfa.toml.")
 	}
 }
 
 // enrollApp sets up an app for another user and shows what it needs.
 func (c *client) enrollApp(cmd *cobra.Command, user string) error {
-	var out struct {
-		User string `json:"user"`
-		Text string `json:"text"`
-	}
-	if err := c.call(cmd.Context(), http.MethodPost, userPath(user, "/totp"), nil, &out); err != nil {
+	var out wire.NewApp
+	if err := c.call(cmd.Context(), wire.PostApp.For(user), nil, &out); err != nil {
 		return err
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "For %s:\n\n%s\n", out.User, out.Text)

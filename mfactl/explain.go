@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -32,7 +31,7 @@ changed.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v.User = args[0]
 			var x wire.Explanation
-			if err := c.call(cmd.Context(), http.MethodPost, "/v1/explain", v, &x); err != nil {
+			if err := c.call(cmd.Context(), wire.PostExplain.For(), v, &x); err != nil {
 				return err
 			}
 			sshd := refusedBySSHD(cmd.Context(), v, x)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"strconv"
 	"strings"
 
@@ -145,7 +144,7 @@ func (im *importer) one(ctx context.Context, f foreign.Found) (wire.Imported, er
 	in.TOTP.Digits, in.TOTP.Algorithm = f.App.Params.Digits, f.App.Params.Algorithm
 	in.TOTP.Period = mfa.Duration(f.App.Params.Period)
 	var out wire.Imported
-	err := im.client.call(ctx, http.MethodPost, userPath(f.User, "/import"), in, &out)
+	err := im.client.call(ctx, wire.PostImport.For(f.User), in, &out)
 	return out, err
 }
 

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 
 	"mfa/internal/wire"
 
@@ -50,12 +48,8 @@ func (c *client) rotateKey(cmd *cobra.Command) error {
 	defer func() { m.end() }()
 	var problems []string
 	begin := func(total int) { m = newMeter(cmd, "sealing secrets", total) }
-	err := c.stream(cmd.Context(), http.MethodPost, "/v1/key/rotate", begin, func(line json.RawMessage) error {
+	err := stream(cmd.Context(), c, wire.PostRotate.For(), begin, func(u wire.Resealed) error {
 		m.step()
-		var u wire.Resealed
-		if err := json.Unmarshal(line, &u); err != nil {
-			return err
-		}
 		if done++; u.Problem != "" {
 			problems = append(problems, u.Problem)
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,7 +28,7 @@ func lockCommand(c *client) *cobra.Command {
 				}
 			}
 			var out wire.Lock
-			if err := c.call(cmd.Context(), http.MethodPost, userPath(args[0], "/lock"), in, &out); err != nil {
+			if err := c.call(cmd.Context(), wire.PostLock.For(args[0]), in, &out); err != nil {
 				return err
 			}
 			until := "unlocked"

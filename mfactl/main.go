@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 // Exit codes, fixed for scripts.
@@ -71,7 +72,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 const defaultSocket = "/run/mfa/control.sock"
 
 func newRoot() *cobra.Command {
-	c := &client{}
+	c := &client{daemon: wire.Client{Timeout: requestTimeout}}
 	root := &cobra.Command{
 		Use:           "mfactl",
 		Short:         "Administer the second factor of this machine's logins",
@@ -83,7 +84,7 @@ func newRoot() *cobra.Command {
 	}
 	root.SetHelpCommand(helpCommand(root))
 	root.SetVersionTemplate("mfactl {{.Version}}\n")
-	root.PersistentFlags().StringVar(&c.socket, "socket", defaultSocket, "control socket of mfad")
+	root.PersistentFlags().StringVar(&c.daemon.Socket, "socket", defaultSocket, "control socket of mfad")
 	root.AddCommand(
 		statusCommand(c),
 		reloadCommand(c),

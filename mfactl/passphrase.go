@@ -100,7 +100,7 @@ func askHidden(cmd *cobra.Command, question string) (string, error) {
 	if t.file == nil {
 		return "", exitError{code: exitUsage, err: errors.New("no terminal to ask for the passphrase on"), hint: "Give --passphrase-file."}
 	}
-	answer, _, err := t.show(mfa.Prompt{Kind: mfa.AskHidden, Text: question})
+	answer, err := t.Prompt(cmd.Context(), mfa.Prompt{Kind: mfa.AskHidden, Text: question})
 	if err == nil && answer == "" {
 		err = errors.New("no passphrase was given")
 	}

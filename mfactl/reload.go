@@ -22,7 +22,7 @@ func reloadCommand(c *client) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var out wire.Reloaded
-			err := c.call(cmd.Context(), http.MethodPost, "/v1/reload", nil, &out)
+			err := c.call(cmd.Context(), wire.PostReload.For(), nil, &out)
 			if exit, ok := errors.AsType[exitError](err); ok && exit.status == http.StatusConflict {
 				return hinted(fmt.Errorf("mfa.toml is refused, and the one before counts: %w", err), "Mend it, then try again.")
 			}

@@ -5,9 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
+
+	"mfa/internal/wire"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -49,10 +50,8 @@ var errNotConfirmed = exitError{code: exitFailed, err: errors.New("nothing was c
 
 // reset returns the canonical name.
 func (c *client) reset(ctx context.Context, user string) (string, error) {
-	var out struct {
-		User string `json:"user"`
-	}
-	err := c.call(ctx, http.MethodPost, userPath(user, "/reset"), nil, &out)
+	var out wire.Cleared
+	err := c.call(ctx, wire.PostReset.For(user), nil, &out)
 	return out.User, err
 }
 

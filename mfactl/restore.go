@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -151,7 +150,7 @@ func readBackup(r io.Reader) (*openedBackup, error) {
 func (c *client) restore(ctx context.Context, b *openedBackup, user string, dry bool) (string, error) {
 	in := wire.Restore{Header: b.header, Saved: b.users[b.index[user]], DryRun: dry}
 	var out wire.Restored
-	err := c.call(ctx, http.MethodPost, "/v1/restore", in, &out)
+	err := c.call(ctx, wire.PostRestore.For(), in, &out)
 	if err == nil && out.NoAccount {
 		b.strangers = append(b.strangers, user)
 	}

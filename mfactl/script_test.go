@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"mfa/internal/deliver/delivertest"
+	"mfa/internal/wire"
 )
 
 // TestScripts runs the scripts of testdata, each with a daemon and a store of
@@ -211,11 +212,11 @@ func TestExitCodes(t *testing.T) {
 
 // A daemon that accepts and says nothing does not hold mfactl: Ctrl-C ends it.
 func TestInterruptEndsTheWait(t *testing.T) {
-	c := &client{socket: filepath.Join(t.TempDir(), "s")}
-	silentDaemon(t, c.socket)
+	c := &client{daemon: wire.Client{Socket: filepath.Join(t.TempDir(), "s")}}
+	silentDaemon(t, c.daemon.Socket)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := c.call(ctx, "GET", "/v1/status", nil, nil)
+	err := c.call(ctx, wire.GetStatus.For(), nil, nil)
 	exit, ok := errors.AsType[exitError](err)
 	if !ok || exit.code != exitFailed || exit.Error() != "interrupted" {
 		t.Errorf("error %v", err)

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"net/url"
-
 	"mfa/internal/wire"
 
 	"github.com/spf13/cobra"
 )
-
-// selfPath is the resource of one's own enrollment.
-func selfPath(verb string) string { return "/v1/self/" + verb }
 
 func preferCommand(c *client) *cobra.Command {
 	return &cobra.Command{
@@ -19,7 +14,7 @@ func preferCommand(c *client) *cobra.Command {
 		Args:      cobra.ExactArgs(1),
 		ValidArgs: []string{"totp", "email", "sms", "backup"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := c.converse(cmd, selfPath(wire.SelfPrefer)+"?method="+url.QueryEscape(args[0])); err != nil {
+			if err := c.converse(cmd, wire.PostSelf.For(wire.SelfPrefer).With(wire.QueryMethod, args[0])); err != nil {
 				return err
 			}
 			cmd.Printf("You are asked for %s first from now on.\n", args[0])
@@ -35,7 +30,7 @@ func optOutCommand(c *client) *cobra.Command {
 		Example: "  mfactl opt-out",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := c.converse(cmd, selfPath(wire.SelfOptOut)); err != nil {
+			if err := c.converse(cmd, wire.PostSelf.For(wire.SelfOptOut)); err != nil {
 				return err
 			}
 			cmd.Println("You have no second factor and are not asked for one. To set one up: mfactl enroll")
@@ -51,7 +46,7 @@ func backupCodesCommand(c *client) *cobra.Command {
 		Example: "  mfactl backup-codes",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.converse(cmd, selfPath(wire.SelfBackupCodes))
+			return c.converse(cmd, wire.PostSelf.For(wire.SelfBackupCodes))
 		},
 	}
 }

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
+	"mfa/internal/mfa"
 	"mfa/internal/wire"
 
 	"github.com/spf13/cobra"
@@ -25,8 +25,8 @@ func sendTestCommand(c *client) *cobra.Command {
 		ValidArgs: []string{"email", "sms"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var report wire.SendTestReport
-			in := map[string]string{"method": args[0], "to": args[1]}
-			if err := c.call(cmd.Context(), http.MethodPost, "/v1/send-test", in, &report); err != nil {
+			in := wire.SendTest{Method: mfa.Method(args[0]), To: args[1]}
+			if err := c.call(cmd.Context(), wire.PostSendTest.For(), in, &report); err != nil {
 				return err
 			}
 			if asJSON {

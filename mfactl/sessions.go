@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -19,9 +17,6 @@ import (
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
 )
-
-// allSessions is the resource of what is remembered of everybody.
-const allSessions = "/v1/sessions"
 
 func sessionsCommand(c *client) *cobra.Command {
 	cmd := &cobra.Command{
@@ -49,16 +44,16 @@ func sessionsListCommand(c *client) *cobra.Command {
 			if err := allOrUser(all, args); err != nil {
 				return err
 			}
-			path := allSessions
+			from := wire.ListSessions.For()
 			if !all && (len(args) > 0 || os.Geteuid() != 0) {
 				name, err := userOrSelf(cmd.Context(), args)
 				if err != nil {
 					return err
 				}
-				path = userPath(name, "/sessions")
+				from = wire.ListUserSessions.For(name)
 			}
 			var out wire.Sessions
-			err := c.call(cmd.Context(), http.MethodGet, path, nil, &out)
+			err := c.call(cmd.Context(), from, nil, &out)
 			switch {
 			case err != nil:
 				return err
@@ -194,14 +189,14 @@ func questionAll(endLogins bool) string {
 
 // revoke ends what args name: nobody is everybody, or a user, or one session.
 func (c *client) revoke(cmd *cobra.Command, args []string) (out wire.Revocation, err error) {
-	path := allSessions
+	which := wire.DeleteSessions.For()
 	switch len(args) {
 	case 1:
-		path = userPath(args[0], "/sessions")
+		which = wire.DeleteUserSessions.For(args[0])
 	case 2:
-		path = userPath(args[0], "/sessions/"+url.PathEscape(args[1]))
+		which = wire.DeleteUserSession.For(args[0], args[1])
 	}
-	if err := c.call(cmd.Context(), http.MethodDelete, path, nil, &out); err != nil {
+	if err := c.call(cmd.Context(), which, nil, &out); err != nil {
 		return out, err
 	}
 	fmt.Fprintln(cmd.OutOrStdout(), revokedText(out, args))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -20,11 +19,11 @@ func showCommand(c *client) *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var v wire.User
-			path := userPath(args[0], "")
+			from := wire.GetUser.For(args[0])
 			if reveal {
-				path += "?reveal=true"
+				from = from.With(wire.QueryReveal, wire.Yes)
 			}
-			if err := c.call(cmd.Context(), http.MethodGet, path, nil, &v); err != nil {
+			if err := c.call(cmd.Context(), from, nil, &v); err != nil {
 				return err
 			}
 			if asJSON {

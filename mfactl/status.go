@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"strconv"
 	"time"
@@ -28,7 +27,7 @@ func statusCommand(c *client) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var st wire.Status
-			if err := c.call(cmd.Context(), http.MethodGet, "/v1/status", nil, &st); err != nil {
+			if err := c.call(cmd.Context(), wire.GetStatus.For(), nil, &st); err != nil {
 				return whyDown(err, path)
 			}
 			if asJSON {

@@ -18,7 +18,6 @@ import (
 
 // A terminal is where the person sits.
 type terminal struct {
-	ctx  context.Context // when it ends, nothing more is waited for
 	in   *bufio.Reader
 	file *os.File // of in, if it is a terminal
 	out  io.Writer
@@ -26,37 +25,38 @@ type terminal struct {
 }
 
 func newTerminal(cmd *cobra.Command) *terminal {
-	t := &terminal{ctx: cmd.Context(), in: bufio.NewReader(cmd.InOrStdin()), out: cmd.OutOrStdout(), err: cmd.ErrOrStderr()}
+	t := &terminal{in: bufio.NewReader(cmd.InOrStdin()), out: cmd.OutOrStdout(), err: cmd.ErrOrStderr()}
 	if f, ok := cmd.InOrStdin().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		t.file = f
 	}
 	return t
 }
 
-// show shows p and reads a line if p asks for one.
-func (t *terminal) show(p mfa.Prompt) (line string, asked bool, err error) {
+// Prompt implements mfa.Prompter: it shows p and reads a line if p asks for one. When
+// ctx ends, it waits no longer.
+func (t *terminal) Prompt(ctx context.Context, p mfa.Prompt) (line string, err error) {
 	switch p.Kind {
 	case mfa.Info:
 		fmt.Fprintln(t.out, p.Text)
-		return "", false, nil
+		return "", nil
 	case mfa.Failure:
 		fmt.Fprintln(t.err, p.Text)
-		return "", false, nil
+		return "", nil
 	}
 	if p.Kind == mfa.AskHidden && t.file != nil {
 		show, err := hide(int(t.file.Fd()))
 		if err != nil {
-			return "", true, err
+			return "", err
 		}
 		defer fmt.Fprintln(t.out)
 		defer show()
 	}
 	fmt.Fprint(t.out, p.Text) // when it shows, the echo is off already
-	if err := t.await(); err != nil {
-		return "", true, err
+	if err := t.await(ctx); err != nil {
+		return "", err
 	}
 	line, err = t.in.ReadString('\n')
-	return strings.TrimRight(line, "\r\n"), true, err
+	return strings.TrimRight(line, "\r\n"), err
 }
 
 // hide turns the echo of a terminal off; show turns it on again.
@@ -78,7 +78,7 @@ var errInterrupted = errors.New("interrupted")
 
 // await returns when a line was typed, or with an error when the program is to
 // end: a read of a terminal cannot be called back.
-func (t *terminal) await() error {
+func (t *terminal) await(ctx context.Context) error {
 	if t.file == nil || t.in.Buffered() > 0 {
 		return nil
 	}
@@ -87,7 +87,7 @@ func (t *terminal) await() error {
 		return err
 	}
 	defer end.Close()
-	stop := context.AfterFunc(t.ctx, func() { _ = ending.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = ending.Close() })
 	defer func() {
 		if stop() {
 			_ = ending.Close()

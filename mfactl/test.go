@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -51,7 +52,7 @@ func (s *stackTest) run(cmd *cobra.Command) error {
 		return err
 	}
 	t := newTerminal(cmd)
-	tx, err := s.start(t)
+	tx, err := s.start(cmd.Context(), t)
 	if err != nil {
 		return exitError{code: exitFailed, err: fmt.Errorf("pam_start: %w", err)}
 	}
@@ -86,9 +87,9 @@ func (s *stackTest) check(cmd *cobra.Command) error {
 }
 
 // start begins as sshd and login do.
-func (s *stackTest) start(t *terminal) (*pam.Transaction, error) {
+func (s *stackTest) start(ctx context.Context, t *terminal) (*pam.Transaction, error) {
 	handler := pam.ConversationFunc(func(style pam.Style, text string) (string, error) {
-		return relay(t, style, text)
+		return relay(ctx, t, style, text)
 	})
 	tx, err := pam.StartConfDir(s.service, s.user, handler, s.dir)
 	if s.dir == "" {
@@ -122,7 +123,7 @@ func ttyOf(service string) string {
 }
 
 // relay shows what a module says, and types its answer.
-func relay(t *terminal, style pam.Style, text string) (string, error) {
+func relay(ctx context.Context, t *terminal, style pam.Style, text string) (string, error) {
 	kinds := map[pam.Style]mfa.PromptKind{
 		pam.PromptEchoOn: mfa.Ask, pam.PromptEchoOff: mfa.AskHidden, pam.TextInfo: mfa.Info, pam.ErrorMsg: mfa.Failure,
 	}
@@ -130,8 +131,7 @@ func relay(t *terminal, style pam.Style, text string) (string, error) {
 	if !known {
 		return "", pam.ErrConv
 	}
-	line, _, err := t.show(mfa.Prompt{Kind: kind, Text: text})
-	return line, err
+	return t.Prompt(ctx, mfa.Prompt{Kind: kind, Text: text})
 }
 
 // steps goes through the calls of a login, and says whether it would be let in.

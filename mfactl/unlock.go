@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -32,7 +31,7 @@ func unlockCommand(c *client) *cobra.Command {
 				return c.settleAll(cmd)
 			}
 			var out wire.Unlocked
-			if err := c.call(cmd.Context(), http.MethodPost, userPath(args[0], "/unlock"), nil, &out); err != nil {
+			if err := c.call(cmd.Context(), wire.PostUnlock.For(args[0]), nil, &out); err != nil {
 				return err
 			}
 			text := "%s was not locked; wrong codes so far are forgotten.\n"
@@ -66,6 +65,6 @@ func (c *client) settleAll(cmd *cobra.Command) error {
 		names[i] = v.User
 	}
 	return (&bulk{what: "ending", done: "settled"}).run(cmd, names, func(ctx context.Context, user string) error {
-		return c.call(ctx, http.MethodPost, userPath(user, "/unlock?ahead=true"), nil, nil)
+		return c.call(ctx, wire.PostUnlock.For(user).With(wire.QueryAhead, wire.Yes), nil, nil)
 	})
 }

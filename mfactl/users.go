@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,20 +80,16 @@ var methodNames = []string{"totp", "email", "sms", "backup"}
 
 // users returns what mfad knows of all users, and shows how far it is meanwhile.
 func (c *client) users(cmd *cobra.Command, reveal bool) ([]wire.User, error) {
-	path := "/v1/users"
+	from := wire.ListUsers.For()
 	if reveal {
-		path += "?reveal=true"
+		from = from.With(wire.QueryReveal, wire.Yes)
 	}
 	all := []wire.User{}
 	m := &meter{}
 	defer func() { m.end() }()
 	begin := func(total int) { m = newMeter(cmd, "reading users", total) }
-	err := c.stream(cmd.Context(), http.MethodGet, path, begin, func(line json.RawMessage) error {
+	err := stream(cmd.Context(), c, from, begin, func(v wire.User) error {
 		m.step()
-		var v wire.User
-		if err := json.Unmarshal(line, &v); err != nil {
-			return err
-		}
 		all = append(all, v)
 		return nil
 	})

@@ -84,7 +84,7 @@ type router interface {
 func (s *Control) routes(mux router) {
 	for route, h := range map[wire.Route]http.HandlerFunc{
 		wire.GetStatus:          s.admin(s.status),
-		wire.PostLoad:           s.admin(s.reload),
+		wire.PostReload:         s.admin(s.reload),
 		wire.ListUsers:          s.streaming(s.actor, s.users),
 		wire.GetUser:            s.own(s.show),
 		wire.PutEmail:           s.admin(s.setContact(mfa.Email)),

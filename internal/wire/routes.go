@@ -11,8 +11,8 @@ type Route string
 
 // The routes of the control socket. The server serves these and no others.
 const (
-	GetStatus Route = "GET /v1/status"  // answers a Status
-	PostLoad  Route = "POST /v1/reload" // takes mfa.toml as it is now; answers a Reloaded
+	GetStatus  Route = "GET /v1/status"  // answers a Status
+	PostReload Route = "POST /v1/reload" // takes mfa.toml as it is now; answers a Reloaded
 
 	ListUsers  Route = "GET /v1/users"                        // a stream of User
 	GetUser    Route = "GET /v1/users/{name}"                 // a User
@@ -42,7 +42,7 @@ const (
 
 // Routes lists every route.
 var Routes = []Route{
-	GetStatus, PostLoad, ListUsers, GetUser, PutEmail, PutPhone, PostApp, PostLock, PostUnlock, PostReset,
+	GetStatus, PostReload, ListUsers, GetUser, PutEmail, PutPhone, PostApp, PostLock, PostUnlock, PostReset,
 	PostResend, PostImport, ListSessions, DeleteSessions, ListUserSessions, DeleteUserSessions, DeleteUserSession,
 	PostExplain, PostSendTest, GetBackup, PostRestore, PostRotate, PostSelf,
 }

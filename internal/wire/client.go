@@ -1,0 +1,262 @@
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// ErrUnreachable is wrapped by every error of a Client whose request got no answer.
+// Its text is for people and says what the kernel said, as syscall.EACCES if the
+// caller may not connect.
+var ErrUnreachable = errors.New("mfad does not answer")
+
+// ErrInterrupted is the error of a request whose context was cancelled.
+var ErrInterrupted = errors.New("interrupted")
+
+// An Error is what the daemon answered in place of what was asked for.
+type Error struct {
+	Status int    // of HTTP; 0: a stream or a conversation that had begun was cut short
+	Text   string // for people
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Text }
+
+// A Client asks mfad over its control socket. Each request has a connection of its
+// own. A Client may be used from many goroutines.
+type Client struct {
+	// Socket is the path of the control socket.
+	Socket string
+	// Timeout bounds the wait for an answer, and for each line of a stream; 0: 30
+	// seconds, as the daemon answers at once or is stuck.
+	Timeout time.Duration
+}
+
+func (c *Client) timeout() time.Duration {
+	if c.Timeout > 0 {
+		return c.Timeout
+	}
+	return 30 * time.Second
+}
+
+// Call sends in as JSON, if it is not nil, and decodes the answer into out, if that
+// is not nil. Keys that out does not know are passed over, so that an older client
+// can ask a newer daemon. Its error is an *Error if the daemon refused, ErrInterrupted,
+// or one that wraps ErrUnreachable.
+func (c *Client) Call(ctx context.Context, to Resource, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(b)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout())
+	defer cancel()
+	resp, err := c.do(ctx, to, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return decode(resp, out)
+}
+
+// do sends a request on a connection of its own.
+func (c *Client) do(ctx context.Context, to Resource, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, to.method, "http://mfad"+to.path, body)
+	if err != nil {
+		return nil, err
+	}
+	tr := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return c.dial(ctx)
+	}}
+	resp, err := (&http.Client{Transport: tr}).Do(req)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	return resp, nil
+}
+
+func (c *Client) dial(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "unix", c.Socket)
+}
+
+// unreachable says that there was no answer, and why.
+func unreachable(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err // without the address, which is not one
+	}
+	if errors.Is(err, context.Canceled) {
+		return ErrInterrupted
+	}
+	return fmt.Errorf("%w: %w", ErrUnreachable, err)
+}
+
+// decode reads an answer, or the error it holds.
+func decode(resp *http.Response, out any) error {
+	if resp.StatusCode != http.StatusOK {
+		var f Fault
+		if err := json.NewDecoder(resp.Body).Decode(&f); err != nil || f.Error == "" {
+			f.Error = "mfad answered " + resp.Status
+		}
+		return &Error{Status: resp.StatusCode, Text: f.Error}
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return fmt.Errorf("read mfad's answer: %w", err)
+	}
+	return nil
+}
+
+// errStuck is the cause of the end of a stream that no line came from for too long.
+var errStuck = errors.New("mfad says nothing more")
+
+// Stream reads an answer that comes in lines: begin gets how many items can come at
+// most, and item each of them. It waits for any one line as long as for an answer.
+// An answer that is not whole is an error; so is the first error of item.
+func Stream[T any](ctx context.Context, c *Client, to Resource, begin func(total int), item func(T) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stuck := time.AfterFunc(c.timeout(), func() { cancel(errStuck) })
+	defer stuck.Stop()
+	resp, err := c.do(ctx, to, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return decode(resp, nil)
+	}
+	err = readLines(resp.Body, func() { stuck.Reset(c.timeout()) }, begin, item)
+	if _, ok := errors.AsType[*Error](err); ok || err == nil {
+		return err
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	if errors.Is(err, context.Canceled) {
+		err = ErrInterrupted
+	}
+	return fmt.Errorf("read mfad's answer: %w", err)
+}
+
+// readLines reads lines until the one that says that it is the last. It calls alive
+// after each.
+func readLines[T any](r io.Reader, alive func(), begin func(total int), item func(T) error) error {
+	dec := json.NewDecoder(bufio.NewReader(r))
+	for {
+		var l Line
+		if err := dec.Decode(&l); err != nil {
+			return fmt.Errorf("it is not whole: %w", err)
+		}
+		alive()
+		switch {
+		case l.Error != "":
+			return &Error{Text: l.Error}
+		case l.End:
+			return nil
+		case l.Total != nil:
+			begin(*l.Total)
+		default:
+			var v T
+			err := json.Unmarshal(l.Item, &v)
+			if err == nil {
+				err = item(v)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// Converse holds a conversation with mfad about the caller's own enrollment. What
+// mfad says goes to p, which is asked for a line where mfad asks for one; an error of
+// p is told to mfad, which ends the conversation. Converse returns how it ended. Its
+// error wraps io.EOF or io.ErrUnexpectedEOF if mfad went away in the middle.
+func (c *Client) Converse(ctx context.Context, to Resource, p mfa.Prompter) (mfa.Outcome, error) {
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return mfa.Broken, unreachable(err)
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	r, err := switchTo(conn, to)
+	if err != nil {
+		return mfa.Broken, err
+	}
+	return talk(ctx, r, conn, p)
+}
+
+// switchTo asks mfad for a conversation, and returns where mfad speaks.
+func switchTo(conn net.Conn, to Resource) (io.Reader, error) {
+	req, err := http.NewRequest(to.method, "http://mfad"+to.path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Connection", "Upgrade")
+	req.Header.Set("Upgrade", Upgrade)
+	// A daemon that turned us away has hung up already, and its word is there to be read.
+	if err := req.Write(conn); err != nil && !errors.Is(err, syscall.EPIPE) {
+		return nil, unreachable(err)
+	}
+	r := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(r, req)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		if err := decode(resp, nil); err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("mfad holds no conversation there: it answered %s", resp.Status)
+	}
+	return r, nil
+}
+
+// talk relays prompts and answers until mfad is done.
+func talk(ctx context.Context, r io.Reader, w io.Writer, p mfa.Prompter) (mfa.Outcome, error) {
+	for {
+		f, err := Read(r)
+		if err != nil {
+			return mfa.Broken, fmt.Errorf("listen to mfad: %w", err)
+		}
+		if f.Type == Done {
+			return DecodeDone(f)
+		}
+		said, err := DecodePrompt(f)
+		if err != nil {
+			return mfa.Broken, err
+		}
+		line, err := p.Prompt(ctx, said)
+		if said.Kind != mfa.Ask && said.Kind != mfa.AskHidden {
+			continue
+		}
+		answer := Frame{Type: Answer, Payload: []byte(line)}
+		if err != nil || len(line) > MaxAnswer {
+			answer = Frame{Type: NoAnswer, Payload: []byte{ConvFailed}}
+		}
+		// Where mfad has ended the conversation meanwhile, its last words are there to be read.
+		if err := Write(w, answer); err != nil && !errors.Is(err, syscall.EPIPE) {
+			return mfa.Broken, fmt.Errorf("answer mfad: %w", err)
+		}
+	}
+}
