@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"mfa/internal/host/file"
 )
 
 // outbox writes each letter as a file in a maildir, for the demo, tests and
@@ -50,34 +52,6 @@ func (o outbox) write(data []byte) (name string, err error) {
 	}
 	// Time, a part no other delivery has, host: maildir(5), "unique".
 	name = fmt.Sprintf("%d.%s.%s", o.now().Unix(), rand.Text(), o.host)
-	tmp := filepath.Join(o.path, "tmp", name)
-	err = writeSynced(tmp, data)
-	if err == nil {
-		err = os.Rename(tmp, filepath.Join(o.path, "new", name))
-	}
-	if err != nil {
-		_ = os.Remove(tmp) // may not be there; err says what matters
-		return "", err
-	}
-	return name, syncDir(filepath.Join(o.path, "new"))
-}
-
-func writeSynced(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	place := file.Place{Folder: filepath.Join(o.path, "tmp")}
+	return name, place.Replace(filepath.Join(o.path, "new", name), data)
 }

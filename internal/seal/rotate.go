@@ -2,11 +2,11 @@ package seal
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
+
+	"mfa/internal/host/file"
 )
 
 // Rotate makes a new key, which is written to path before it counts. What was
@@ -30,21 +30,14 @@ func (k *Key) Forget(path string) error { return k.become((*k.ring.Load())[:1:1]
 
 // become replaces the file, durably and all of it or nothing, and then the key.
 func (k *Key) become(next ring, path string) error {
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, ".key-*")
-	if err != nil {
-		return fmt.Errorf("write secrets.key_file: %w", err)
-	}
-	defer os.Remove(tmp.Name())
-	_, err = io.WriteString(tmp, newKey(next).Text())
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
+	err := file.Place{Prefix: keyPrefix}.Swap(path, func(w io.Writer) error {
+		_, err := io.WriteString(w, newKey(next).Text())
+		return err
+	})
 	if err == nil {
 		// From here on the file may be the new one: then so must the key be.
 		k.ring.Store(&next)
-		err = syncDir(dir)
+		err = file.SyncFolder(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("write secrets.key_file: %w", err)

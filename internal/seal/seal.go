@@ -26,6 +26,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"syscall"
+
+	"mfa/internal/host/file"
 )
 
 // keySize is the size of the key in bytes.
@@ -146,33 +148,15 @@ func Create(path string) (*Key, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create secrets.key_file: %w", err)
 	}
-	tmp, err := os.CreateTemp(dir, ".key-*")
-	if err != nil {
-		return nil, fmt.Errorf("create secrets.key_file: %w", err)
-	}
-	defer os.Remove(tmp.Name())
-	_, err = io.WriteString(tmp, k.Text())
-	// A link fails if the name is taken; a rename would overwrite somebody's key.
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err == nil {
-		err = os.Link(tmp.Name(), path)
-	}
-	if err == nil {
-		err = syncDir(dir)
-	}
-	if err != nil {
+	// Somebody's key may be there meanwhile: that is not overwritten.
+	if err := (file.Place{Prefix: keyPrefix, New: true}).Replace(path, []byte(k.Text())); err != nil {
 		return nil, fmt.Errorf("create secrets.key_file: %w", err)
 	}
 	return k, nil
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+// keyPrefix is how the names of key files begin that are not yet in place.
+const keyPrefix = ".key-"
 
 // MAC returns a keyed hash (HMAC-SHA256, RFC 2104) of the parts, which cannot
 // be mistaken for a hash of other parts or for another purpose.

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 
+	"mfa/internal/host/file"
 	"mfa/internal/store"
 )
 
@@ -122,7 +123,7 @@ func (f *files) swap(ctx context.Context, user string, rev uint64, value []byte)
 		err = replaceFile(path, value)
 	}
 	if err == nil {
-		err = syncFolder(f.dir)
+		err = file.SyncFolder(f.dir)
 	}
 	f.health.wrote(err)
 	if err != nil {
@@ -139,7 +140,7 @@ func (f *files) probe() error {
 	if err := replaceFile(name, []byte("probe\n")); err != nil {
 		return err
 	}
-	return errors.Join(os.Remove(name), syncFolder(f.dir))
+	return errors.Join(os.Remove(name), file.SyncFolder(f.dir))
 }
 
 func (f *files) names() ([]string, error) {
@@ -196,20 +197,8 @@ func readFile(path string) ([]byte, error) {
 // replaceFile puts a file with that content at path, mode 0600: all of it or
 // nothing, whenever the power fails. The folder is the caller's to sync.
 func replaceFile(path string, value []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), temporary)
-	if err != nil {
+	return file.Place{Prefix: temporary}.Swap(path, func(w io.Writer) error {
+		_, err := w.Write(value)
 		return err
-	}
-	_, err = f.Write(value)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	})
 }

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"mfa/internal/host/file"
 )
 
 // makeFolder makes dir, for its owner alone, if it is missing, and refuses one
@@ -21,7 +23,7 @@ func makeFolder(dir string) error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
-		if err := syncFolder(filepath.Dir(dir)); err != nil {
+		if err := file.SyncFolder(filepath.Dir(dir)); err != nil {
 			return err
 		}
 	}
@@ -96,15 +98,6 @@ func describeLock(dir string, f *os.File, err error) error {
 		return fmt.Errorf("folder %q is in use by another daemon, process %d", dir, pid)
 	}
 	return fmt.Errorf("folder %q is in use by another daemon", dir)
-}
-
-// syncFolder makes the names in dir durable (fsync(2), "NOTES").
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // samePlace reports an error unless path is still the file that was opened: a

@@ -25,6 +25,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/host/file"
 	"mfa/internal/seal"
 	"mfa/internal/store"
 )
@@ -97,7 +98,7 @@ func Open(dir string, key func(known string) (*seal.Key, error)) (_ *Store, err 
 	if err := s.use(open); err != nil {
 		return nil, err
 	}
-	return s, syncFolder(dir)
+	return s, file.SyncFolder(dir)
 }
 
 // use opens the database and makes the spaces of it. The caller holds mu, or has

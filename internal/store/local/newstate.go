@@ -12,6 +12,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/host/file"
 	"mfa/internal/seal"
 )
 
@@ -46,7 +47,7 @@ func NewState(dir string, now time.Time) (aside string, err error) {
 		aside, err = moveAside(filepath.Join(dir, stateFile), now)
 	}
 	if err == nil {
-		err = syncFolder(dir)
+		err = file.SyncFolder(dir)
 	}
 	if err != nil {
 		return "", fmt.Errorf("begin anew: %w", err)
@@ -90,7 +91,7 @@ func (s *Store) Begun() error {
 	if err := os.Remove(filepath.Join(s.dir, newStateFile)); err != nil {
 		return fmt.Errorf("begin anew: %w", err)
 	}
-	return syncFolder(s.dir)
+	return file.SyncFolder(s.dir)
 }
 
 // mayBeNew says whether the database may be a new one: where nobody is enrolled,
