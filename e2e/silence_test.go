@@ -120,11 +120,18 @@ func (s *site) shell(a account) *terminal {
 	return c
 }
 
+// inShell ends the test unless c was let in, leaves its shell and returns what was
+// written meanwhile.
+func (c *terminal) inShell(t *testing.T) string {
+	t.Helper()
+	c.send("echo let-in-e$((1+1))e; exit")
+	return c.expectInAfter(t)
+}
+
 // expectOnce ends the test unless c was let in and wrote each of the words once.
 func (c *terminal) expectOnce(t *testing.T, words ...string) {
 	t.Helper()
-	c.send("echo let-in-e$((1+1))e; exit")
-	said := c.expectInAfter(t)
+	said := c.inShell(t)
 	for _, w := range words {
 		if n := strings.Count(said, w); n != 1 {
 			t.Errorf("%q is said %d times: %q", w, n, said)
@@ -152,4 +159,63 @@ func TestASSHShellIsToldOnce(t *testing.T) {
 	c = s.shell(bob)
 	c.pick(t, offerSkip, "")
 	c.expectOnce(t, "you are not asked again")
+}
+
+// Where no backup codes follow, the code of a setup is the last that is typed.
+func TestASSHShellIsToldOnceThatItIsSetUp(t *testing.T) {
+	s, clock := inProcess(t, `policy.methods = ["totp", "email"]`)
+	alice, bob := newAccount(t, "alice"), newAccount(t, "bob")
+	c := s.shell(alice)
+	c.pick(t, offerApp, "")
+	expectSaid(t, c.expect(t, `Type q`+`[^\0]*`+codeWanted), "With the right code you are done.")
+	c.send("q")
+	p := scan(t, c.expect(t, codeWanted))
+	c.send(p.code(t, clock.step(p.period)))
+	c.expectSilence(t)
+
+	c = s.shell(bob)
+	c.pick(t, offerEmail, "")
+	c.expect(t, emailPrompt)
+	c.send(bob.email)
+	expectSaid(t, c.expect(t, codePrompt(bob)), "With the right code you are done.")
+	c.send(s.code(bob, 1))
+	c.expectSilence(t)
+}
+
+// expectSilence ends the test unless c was let in, and nothing of it was said.
+func (c *terminal) expectSilence(t *testing.T) {
+	t.Helper()
+	if said := c.inShell(t); strings.Contains(said, "Done") {
+		t.Errorf("after the last prompt it says %q", said)
+	}
+}
+
+// The question that follows the code of another factor says that an app's clock is off;
+// without one, the menu has told what may be wrong.
+func TestASSHShellIsToldOnceOfAWrongClock(t *testing.T) {
+	for remember, clockSaid := range map[string]int{"ask": 1, "never": 0} {
+		s, clock := daemonInProcess(t, `session.remember = "`+remember+`"`)
+		s.comeFrom(home)
+		s.stack("sshd", s.passwordThenCode()...)
+		s.sshd()
+		alice := newAccount(t, "alice")
+		p, _ := s.enrollByApp(alice, clock)
+		s.mustControl("enroll", alice.name, "--email", alice.email, "--no-message")
+		c := s.shell(alice)
+		c.expect(t, codeOrMenu)
+		c.send(p.code(t, clock.now().Add(10*p.period)))
+		c.expect(t, codeOrMenu)
+		c.send("m")
+		expectSaid(t, c.pick(t, byEmail, ""), "If what your app showed was refused")
+		c.expect(t, codePrompt(alice))
+		c.send(s.code(alice, 1))
+		if remember == "ask" {
+			c.expect(t, rememberPrompt)
+			c.send("n")
+		}
+		said := c.inShell(t)
+		if n := strings.Count(said, "Your app's clock seems to be"); n != clockSaid {
+			t.Errorf("remember %s: it is said %d times: %q", remember, n, said)
+		}
+	}
 }

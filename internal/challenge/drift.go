@@ -57,4 +57,14 @@ func (c *Conversation) hint(res checked) string {
 	return "\n" + textDrift("Your app's", *res.drift) + adviceDrift
 }
 
+// adviseClock says at the next prompt what may be wrong with an app, to who leaves it
+// for another method after a wrong code of any kind: so it tells a guesser nothing.
+func (c *Conversation) adviseClock(m mfa.Method) {
+	if m == mfa.TOTP && c.wrong > 0 && !c.setup {
+		c.news = adviceRefused
+	}
+}
+
+const adviceRefused = "If what your app showed was refused, let the phone set its time by itself."
+
 const adviceDrift = " Let the phone set its time by itself."

@@ -117,6 +117,7 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 			idle, text = idle+1, q.Hint()
 			continue
 		case slices.Contains(q.Keys, lower):
+			c.adviseClock(q.Method)
 			return lower, mfa.Verdict{}, nil
 		case c.isName(answer):
 			c.advise(adviceName)

@@ -81,7 +81,7 @@ const keyDrawing = "q"
 // code comes only if it is asked for, alone: how high the terminal is nobody knows
 // here, and one that cannot show it would be flooded. The key is the one typed to
 // leave, "m" if there are others.
-func (s *Service) poseApp(ctx context.Context, c *challenge.Conversation, q challenge.Question, setup appSetup, others bool) (key string, v mfa.Verdict, err error) {
+func (s *Service) poseApp(ctx context.Context, c *challenge.Conversation, q challenge.Question, setup appSetup, others bool, last string) (key string, v mfa.Verdict, err error) {
 	q.Text = setup.text + "\n"
 	if setup.drawing != "" {
 		q.Text, q.Keys = q.Text+"\nType q to see it as a QR code.", append(q.Keys, keyDrawing)
@@ -90,6 +90,7 @@ func (s *Service) poseApp(ctx context.Context, c *challenge.Conversation, q chal
 	if others {
 		q.Text, q.Keys = q.Text+"\nType m for another method.", append(q.Keys, "m")
 	}
+	q.Text += last
 	for {
 		key, v, err = c.Pose(ctx, q)
 		if key != keyDrawing {

@@ -61,6 +61,10 @@ func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.En
 	if len(choices) == 0 {
 		return s.nothing(ctx, c, may)
 	}
+	last, err := s.last(ctx, c, may)
+	if err != nil {
+		return c.Failed(ctx, err)
+	}
 	for {
 		if method == "" {
 			var err error
@@ -76,9 +80,9 @@ func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.En
 		case later:
 			return s.putOff(ctx, c, "the user put enrolling off")
 		case mfa.Email, mfa.SMS:
-			v, err = s.setContact(ctx, c, method, others)
+			v, err = s.setContact(ctx, c, method, others, last)
 		case mfa.TOTP:
-			v, err = s.setTOTP(ctx, c, others)
+			v, err = s.setTOTP(ctx, c, others, last)
 		}
 		switch {
 		case v.Outcome == mfa.Accepted:
@@ -174,8 +178,9 @@ func (s *Service) skip(ctx context.Context, c *challenge.Conversation) (mfa.Verd
 }
 
 // setContact has an address or a number entered, or finds the one that was, sends
-// a code there, and nowhere else, and waits for it. It can be corrected meanwhile.
-func (s *Service) setContact(ctx context.Context, c *challenge.Conversation, m mfa.Method, others bool) (mfa.Verdict, error) {
+// a code there, and nowhere else, and waits for it. It can be corrected meanwhile. Last
+// is what is said above the code's prompt.
+func (s *Service) setContact(ctx context.Context, c *challenge.Conversation, m mfa.Method, others bool, last string) (mfa.Verdict, error) {
 	to, err := s.begunWith(ctx, c, m)
 	if err != nil {
 		return c.Failed(ctx, err)
@@ -210,7 +215,7 @@ func (s *Service) setContact(ctx context.Context, c *challenge.Conversation, m m
 		if others {
 			q.Text, q.Keys = q.Text+", m for another method", []string{"c", "m"}
 		}
-		q.Text += "."
+		q.Text += "." + last
 		key, v, err := c.Pose(ctx, q)
 		switch {
 		case key == "c":
@@ -262,7 +267,7 @@ func (s *Service) askContact(ctx context.Context, c *challenge.Conversation, m m
 }
 
 // setTOTP shows a secret and waits for the app's first code.
-func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others bool) (mfa.Verdict, error) {
+func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others bool, last string) (mfa.Verdict, error) {
 	begun, err := s.begunWith(ctx, c, mfa.TOTP)
 	if err != nil {
 		return c.Failed(ctx, err)
@@ -283,7 +288,7 @@ func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others
 	if again != "" {
 		q.Keys, setup.text = []string{"n"}, setup.text+"\n\n"+again
 	}
-	key, v, err := s.poseApp(ctx, c, q, setup, others)
+	key, v, err := s.poseApp(ctx, c, q, setup, others, last)
 	switch {
 	case key == "m":
 		return s.other(ctx, c, mfa.Verdict{})
@@ -291,7 +296,7 @@ func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others
 		if err := s.drop(ctx, c); err != nil {
 			return c.Failed(ctx, err)
 		}
-		return s.setTOTP(ctx, c, others)
+		return s.setTOTP(ctx, c, others, last)
 	case v.Outcome != mfa.Accepted:
 		return v, err
 	}
@@ -336,7 +341,7 @@ func (s *Service) finish(ctx context.Context, c *challenge.Conversation, may mfa
 	if err != nil {
 		return c.Failed(ctx, err)
 	}
-	if en.Backup != nil || !slices.Contains(may.Methods, mfa.Backup) {
+	if !needsBackup(en, may) {
 		c.Say(ctx, mfa.Info, "Done: it works.")
 		return v, nil
 	}
@@ -351,6 +356,24 @@ func (s *Service) finish(ctx context.Context, c *challenge.Conversation, may mfa
 		s.Log.Warn("nobody confirmed to have kept the backup codes", "user", c.Account.ID.Name, "error", err)
 	}
 	return v, nil
+}
+
+// needsBackup says whether a setup ends with backup codes.
+func needsBackup(en mfa.Enrollment, may mfa.EnrollOffer) bool {
+	return en.Backup == nil && slices.Contains(may.Methods, mfa.Backup)
+}
+
+// last is what a setup says above the prompt for its code, if that is its last one:
+// behind it nothing can be said once where sshd shows it (see login's farEnd).
+func (s *Service) last(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (string, error) {
+	en, err := s.enrollment(ctx, c.Account.ID) // nothing, if there is none
+	switch {
+	case err != nil && !errors.Is(err, ErrNotEnrolled):
+		return "", err
+	case needsBackup(en, may):
+		return "", nil
+	}
+	return "\nWith the right code you are done.", nil
 }
 
 // BackupText shows backup codes, two in a row.

@@ -14,24 +14,31 @@ const pamSilent = 0x8000
 // endEnter is how a prompt ends that only tells. Programs wait for it.
 const endEnter = "Press Enter to go on: "
 
+// ttyOfSSHD is PAM_TTY of every login by sshd. Before OpenSSH 10.3 it shows messages
+// that come after the last prompt twice where a shell follows: as the login succeeds,
+// and above the shell.
+const ttyOfSSHD = "ssh"
+
 // A farEnd is the far end of a conversation whose application may show no
 // messages, as sudo: prompts alone get through to the person. What is said to it is
-// kept for the next prompt. It is used from one goroutine.
+// kept for the next prompt. So is what sshd would show twice. It is used from one
+// goroutine.
 type farEnd struct {
 	Prompter
 	silent bool     // PAM_SILENT
+	twice  bool     // what is said last is shown twice
 	kept   []string // said, and not shown yet
 }
 
 // farEndOf returns the far end of the login that req asks for.
 func farEndOf(req mfa.Request, p Prompter) *farEnd {
-	return &farEnd{Prompter: p, silent: req.Flags&pamSilent != 0}
+	return &farEnd{Prompter: p, silent: req.Flags&pamSilent != 0, twice: req.TTY == ttyOfSSHD}
 }
 
 // Prompt shows what was kept together with what asks.
 func (f *farEnd) Prompt(ctx context.Context, p mfa.Prompt) (string, error) {
 	asks := p.Kind == mfa.Ask || p.Kind == mfa.AskHidden
-	if f.silent && !asks {
+	if f.silent && !asks || f.twice && p.Kind == mfa.Info {
 		f.kept = append(f.kept, p.Text)
 		return "", nil
 	}
@@ -44,9 +51,17 @@ func (f *farEnd) Prompt(ctx context.Context, p mfa.Prompt) (string, error) {
 
 // finish shows what is still kept, in a prompt that wants nothing but Enter, and
 // returns the verdict. What is answered changes nothing; but no answer lets nobody in,
-// as the module has it. Where nobody answers, nobody is asked once more.
+// as the module has it. Where nobody answers, nobody is asked once more. Sshd has no
+// such prompt, as it would hold up who is let in: what people must know then was above
+// the last prompt, or is told below if there was none or a new password is asked for.
 func (f *farEnd) finish(ctx context.Context, v mfa.Verdict) mfa.Verdict {
 	if len(f.kept) == 0 || v.Outcome == mfa.NoConversation || ctx.Err() != nil {
+		return v
+	}
+	if !f.silent {
+		if v.Outcome != mfa.Accepted || v.ChangePassword {
+			_, _ = f.Prompter.Prompt(ctx, mfa.Prompt{Kind: mfa.Info, Text: strings.Join(f.kept, "\n")})
+		}
 		return v
 	}
 	_, err := f.Prompt(ctx, mfa.Prompt{Kind: mfa.Ask, Text: endEnter})
