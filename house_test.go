@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,6 +38,81 @@ func floorOf(dir string) (floor int, room string) {
 		}
 	}
 	return floor, room
+}
+
+// A law names all rooms of ours that a room may import, beside itself: those, and what
+// is beneath them.
+type law struct {
+	room  string
+	may   []string
+	tests []string // its tests, too
+}
+
+// laws are of rooms that stand apart from the daemon, whatever the floors would let
+// them: the first that a folder is in counts. A program that talks to mfad has no need
+// of the daemon's rooms, and what looks at a machine works where no daemon runs.
+var laws = []law{
+	{room: "internal/wire", may: []string{"internal/mfa"}},
+	{
+		room:  "mfactl",
+		may:   []string{"internal/wire", "internal/host", "internal/config", "internal/mfa"},
+		tests: []string{"internal/app", "internal/audit/audittest", "internal/deliver/delivertest"}, // a daemon of their own, and a relay
+	},
+	{room: "internal/host", may: []string{
+		"internal/wire", "internal/config", "internal/mfa", "internal/factor/otp",
+		"internal/account/record", "internal/store", "internal/seal", "internal/deliver", "internal/audit", // to look at what is on disk, and at the carriers
+	}},
+}
+
+// within says whether a folder is one of rooms or beneath it.
+func within(dir string, rooms ...string) bool {
+	return slices.ContainsFunc(rooms, func(r string) bool { return dir == r || strings.HasPrefix(dir, r+"/") })
+}
+
+// lawOf returns the law of a folder, nil if the floors are all there is.
+func lawOf(dir string) *law {
+	for i, l := range laws {
+		if within(dir, l.room) {
+			return &laws[i]
+		}
+	}
+	return nil
+}
+
+// TestLaws holds rooms to what they may import, in tests too.
+func TestLaws(t *testing.T) {
+	used := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		dir := filepath.ToSlash(filepath.Dir(path))
+		l := lawOf(dir)
+		if l == nil {
+			return nil
+		}
+		used[l.room] = true
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		test := strings.HasSuffix(path, "_test.go")
+		for _, imp := range f.Imports {
+			target, ours := strings.CutPrefix(strings.Trim(imp.Path.Value, `"`), "mfa/")
+			if ours && !within(target, l.room) && !within(target, l.may...) && (!test || !within(target, l.tests...)) {
+				t.Errorf("%s: %s may not import %s, but only %s", path, l.room, target, strings.Join(l.may, ", "))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range laws {
+		if !used[l.room] {
+			t.Errorf("%s has a law and no file", l.room)
+		}
+	}
 }
 
 func TestArrowsRunOneWay(t *testing.T) {

@@ -18,9 +18,7 @@ import (
 	"mfa/internal/app"
 	"mfa/internal/audit/audittest"
 	"mfa/internal/config"
-	"mfa/internal/deliver"
 	"mfa/internal/deliver/delivertest"
-	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
 )
@@ -38,21 +36,37 @@ type daemon struct {
 	next  atomic.Pointer[config.Config] // what a reload reads; nil: cfg
 }
 
+// daemonConfig is mfa.toml, but for the paths.
+const daemonConfig = `
+[email]
+transport = "outbox"
+[email.outbox]
+path = "/nowhere"
+[lockout]
+failures = 2
+[[policy.rule]]
+name = "break-glass"
+users = ["games"]
+first_factor = "publickey"
+mode = "off"
+[[policy.rule]]
+groups = ["games", "no-such-group-here"]
+remember = "never"
+enroll_at_login = false
+`
+
 // newDaemon configures one with its sockets in run and all else in work.
 func newDaemon(t testing.TB, run, work string) *daemon {
-	cfg := config.Default()
+	cfg, err := config.Parse("mfa.toml", []byte(daemonConfig))
+	if err != nil {
+		t.Fatal(err)
+	}
 	cfg.Server.PAMSocket = filepath.Join(run, "pam.sock")
 	cfg.Server.ControlSocket = filepath.Join(run, "control.sock")
 	cfg.Store.Path = filepath.Join(work, "store")
 	cfg.Secrets.KeyFile = filepath.Join(work, "key")
 	cfg.Audit.File = filepath.Join(work, "audit.jsonl")
-	cfg.Email.Transport = deliver.TransportOutbox
 	cfg.Email.Outbox.Path = filepath.Join(work, "outbox")
-	cfg.Lockout.Failures = 2
-	cfg.Policy.Rules = []login.Rule{
-		{Name: "break-glass", Users: []string{"games"}, FirstFactor: "publickey", Mode: new(login.ModeOff)},
-		{Groups: []string{"games", "no-such-group-here"}, Remember: new("never"), EnrollAtLogin: new(false)},
-	}
 	return &daemon{t: t, cfg: cfg, log: slog.New(slog.NewTextHandler(testLog{t}, nil))}
 }
 

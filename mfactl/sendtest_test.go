@@ -5,7 +5,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"mfa/internal/deliver"
 	"mfa/internal/deliver/delivertest"
 )
 
@@ -18,7 +17,7 @@ func relayCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	srv := startRelay(ts, d.t, args[0])
 	smtp := &d.cfg.Email.SMTP
-	d.cfg.Email.Transport, d.cfg.Email.From = deliver.TransportSMTP, "mfa@example.com"
+	d.cfg.Email.Transport, d.cfg.Email.From = "smtp", "mfa@example.com"
 	smtp.Host, smtp.Port = "localhost", srv.Port
 	smtp.Username, smtp.PasswordFile = "mailer", ts.MkAbs("password")
 }

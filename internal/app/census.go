@@ -35,7 +35,7 @@ func Census(cfg config.Config) string {
 			unread++
 			return
 		}
-		login.Count(ctx, &c, login.Config{Policy: cfg.Policy, TextMessages: cfg.SMS.Provider != ""}, nss.Groups{}, user, en)
+		cfg.Count(ctx, &c, 0, user, en)
 	})
 	if err != nil {
 		return fmt.Sprintf("whom it asks was not counted: %v", err)

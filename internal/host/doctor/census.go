@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"mfa/internal/host/nss"
-	"mfa/internal/login"
 	"mfa/internal/wire"
 )
 
@@ -20,17 +18,17 @@ func (e *exam) census(ctx context.Context) {
 	if e.people == nil || !e.live() && len(e.cfg.Policy.Rules) > 0 {
 		return
 	}
-	cfg := login.Config{Policy: e.cfg.Policy, TextMessages: e.cfg.SMS.Provider != ""}
+	generation := 0
 	if e.status != nil {
-		cfg.Generation = e.status.Generation
+		generation = e.status.Generation
 	}
 	ctx, cancel := context.WithTimeout(ctx, censusTime)
 	defer cancel()
 	var c wire.Census
 	for name, en := range e.people {
-		login.Count(ctx, &c, cfg, nss.Groups{}, name, en)
+		e.cfg.Count(ctx, &c, generation, name, en)
 	}
-	text := fmt.Sprintf("at a login by ssh and password, %v; whoever has no record is %s", c, cfg.Policy.Newcomers())
+	text := fmt.Sprintf("at a login by ssh and password, %v; whoever has no record is %s", c, e.cfg.Policy.Newcomers())
 	switch {
 	case c.Out > 0:
 		e.add(Finding{

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"mfa/internal/login"
 	"mfa/internal/mfa"
 )
 
@@ -44,7 +43,7 @@ func (e *exam) robots(ctx context.Context) []Finding {
 	var found []Finding
 	asked := 0
 	for i, rule := range e.extra.Policy.Rule {
-		if rule.Mode != login.ModeOff || len(rule.Services) > 0 && !slices.Contains(rule.Services, "sshd") || rule.FirstFactor == "password" {
+		if rule.Mode != modeOff || len(rule.Services) > 0 && !slices.Contains(rule.Services, "sshd") || rule.FirstFactor == "password" {
 			continue
 		}
 		match := map[string]string{}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"mfa/internal/account/record"
-	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/store/local"
 )
@@ -177,7 +176,7 @@ func (e *exam) administrators() []string {
 
 // admins: an administrator without a second factor is the first to be kept out.
 func (e *exam) admins(context.Context) {
-	if e.people == nil || !e.asked() || e.cfg.Policy.Mode != login.ModeRequired {
+	if e.people == nil || !e.asked() || e.cfg.Policy.Mode != modeRequired {
 		return
 	}
 	for _, name := range e.administrators() {
@@ -220,11 +219,11 @@ func (e *exam) breakGlass(context.Context) {
 
 // glass names a way in, "" if there is none.
 func (e *exam) glass() string {
-	if e.cfg.Policy.Mode != login.ModeRequired {
+	if e.cfg.Policy.Mode != modeRequired {
 		return fmt.Sprintf("policy.mode is %q", e.cfg.Policy.Mode)
 	}
 	for _, rule := range e.extra.Policy.Rule {
-		if rule.Mode == login.ModeOff {
+		if rule.Mode == modeOff {
 			return strings.TrimSpace("a rule of mfa.toml asks for none: " + rule.Name + " " + strings.Join(rule.Users, ", "))
 		}
 	}
