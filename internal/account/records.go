@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,35 @@ func (r Records) StateUsers(ctx context.Context) ([]string, error) {
 		names[i] = strings.TrimPrefix(key, store.States)
 	}
 	return names, err
+}
+
+// Known returns the names of all users of whom there is a record of either kind, sorted.
+func (r Records) Known(ctx context.Context) ([]string, error) {
+	enrolled, err := r.Users(ctx)
+	if err != nil {
+		return nil, err
+	}
+	remembered, err := r.StateUsers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.Concat(enrolled, remembered)
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// EachState calls fn for every user of whom something is remembered, by name,
+// with the error of a record that cannot be read.
+func (r Records) EachState(ctx context.Context, fn func(user string, st mfa.State, err error)) error {
+	users, err := r.StateUsers(ctx)
+	for _, user := range users {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		st, err := r.State(ctx, user)
+		fn(user, st, err)
+	}
+	return err
 }
 
 // Enrollment returns the enrollment of user, or an error wrapping ErrNotFound.

@@ -9,7 +9,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -69,7 +68,8 @@ type Options struct {
 	// for a new password; nil: every one can.
 	ChangesPassword func(service string) bool
 
-	sweepFirst time.Duration // how long after the start; 0: sweepFirst
+	sweepFirst time.Duration        // how long after the start; 0: sweepFirst
+	keyNeeded  func() time.Duration // see account.KeyLife; nil: as long as it is
 }
 
 // An App is the daemon.
@@ -87,10 +87,9 @@ type App struct {
 
 	pam *server.PAM
 
-	rotating sync.Mutex    // held while the key or its file changes
-	rotated  chan struct{} // has room for one word that it did
+	keyLife *account.KeyLife
 
-	live *challenge.Live
+	live *account.Live
 
 	carrier *carrier
 	queue   *deliver.Queue
@@ -102,14 +101,14 @@ type App struct {
 
 // settings are what one configuration makes.
 type settings struct {
-	cfg    config.Config
-	asker  *challenge.Asker
-	enroll *enroll.Service
-	engine *login.Engine
-	login  login.Config // of engine
-	email  *deliver.Email
-	sms    *deliver.SMS // nil: there are no text messages
-	ledger *deliver.Ledger
+	cfg      config.Config
+	accounts *account.Accounts
+	enroll   *enroll.Service
+	engine   *login.Engine
+	login    login.Config // of engine
+	email    *deliver.Email
+	sms      *deliver.SMS // nil: there are no text messages
+	ledger   *deliver.Ledger
 
 	lengths mfa.Lengths // how long what is stored lasts
 	waiting []string    // keys that a restart would change
@@ -205,7 +204,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if opts.sweepFirst == 0 {
 		opts.sweepFirst = sweepFirst
 	}
-	a := &App{strangers: account.NewStrangers(), live: challenge.NewLive(), opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version), rotated: make(chan struct{}, 1)}
+	a := &App{strangers: account.NewStrangers(), live: account.NewLive(), opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version)}
 	// A message is given up while there is time left to tell so in its login.
 	sender := a.metrics.Sends(hurried{deliver.Retry(a.metrics.Attempts(a.carrier), retryBase, retryLimit)})
 	a.queue = deliver.NewQueue(sender, time.Duration(cfg.Server.LoginTimeout)*4/5)
@@ -228,6 +227,8 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.take(next)
+	a.keyLife = account.NewKeyLife(a.key, cfg.Secrets.KeyFile, a.store, a.accounts, opts.Log)
+	a.keyLife.Needed = opts.keyNeeded
 	a.pam = &server.PAM{
 		Logins:    func() server.Loginer { return timedLogins{a.cur.Load().engine, a.metrics} },
 		MaxLogins: a.maxLogins(cfg.Server.MaxLogins), Timeout: time.Duration(cfg.Server.LoginTimeout),
@@ -282,27 +283,30 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	asking := challenge.Config{
-		Code: cfg.Code, TOTP: cfg.TOTP, Lockout: cfg.Lockout, Prompt: cfg.Prompt, Host: host, MailSubject: cfg.Email.Subject,
-		SMSTemplate: cfg.SMS.Template, AutofillDomain: cfg.SMS.AutofillDomain,
+	keeping := account.Config{
+		Lockout: cfg.Lockout, Lifetime: cfg.Code.Lifetime, Period: cfg.TOTP.Period, Skew: cfg.TOTP.Skew, Host: host, Generation: generation,
 	}
-	s.lengths = asking.Lengths()
-	s.asker = challenge.New(asking, challenge.Deps{
+	s.lengths = keeping.Lengths()
+	s.accounts = account.New(keeping, account.Deps{
+		Records: a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now, Trusted: a.opts.Trusted,
 		Spending: s.ledger, Live: a.live,
-		Records: a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,
-		Trusted: a.opts.Trusted,
+	})
+	asker := challenge.New(challenge.Config{
+		Code: cfg.Code, TOTP: cfg.TOTP, Prompt: cfg.Prompt, Host: host, MailSubject: cfg.Email.Subject,
+		SMSTemplate: cfg.SMS.Template, AutofillDomain: cfg.SMS.AutofillDomain,
+	}, challenge.Deps{
+		Accounts: s.accounts, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now, Spending: s.ledger,
 	})
 	s.enroll = &enroll.Service{
-		Records: a.records, Asker: s.asker, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,
-		TOTP: cfg.TOTP, QR: cfg.Prompt.QR, Host: host, BackupCodes: cfg.Backup.Codes, Generation: generation,
-		Regions: cfg.SMS.Regions,
+		Accounts: s.accounts, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,
+		TOTP: cfg.TOTP, QR: cfg.Prompt.QR, Host: host, BackupCodes: cfg.Backup.Codes, Regions: cfg.SMS.Regions,
 	}
 	s.login = login.Config{
 		Policy: cfg.Policy, Session: cfg.Session, Generation: generation, MailDomain: mailDomain(cfg.Email.From, full),
 		FallbackToEmail: cfg.SMS.FallbackToEmail, TextMessages: cfg.SMS.Provider != "",
 	}
 	s.engine = login.New(s.login, login.Deps{
-		Records: a.records, Asker: s.asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,
+		Accounts: s.accounts, Asker: asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,
 		Lookup: nss.Lookup, Groups: nss.Groups{}, Now: a.opts.Now, Aliases: a.aliases,
 		ChangesPassword: a.opts.ChangesPassword,
 		Strangers:       a.strangers,
@@ -319,41 +323,18 @@ func (a *App) engine() *login.Engine {
 	return nil
 }
 
-// policyKey is where the store remembers the policy that was in force last, so
-// that turning it off and on again is noticed across restarts and hosts.
-const policyKey = store.Meta + "policy"
+// accounts returns the Accounts of the configuration that counts now.
+func (a *App) accounts() *account.Accounts { return a.cur.Load().accounts }
 
-// modeByRule is noted for a policy that is off, but not for everybody.
-const modeByRule = "by rule"
-
-// generation notes the policy and returns how often everybody had to enroll anew:
-// once more each time that policy comes back from off, if it says so.
+// generation notes the policy and returns how often everybody had to enroll anew.
 func (a *App) generation(p login.PolicyConfig) (int, error) {
-	var now struct {
-		Mode       string `json:"mode"`
-		Generation int    `json:"generation"`
-	}
-	err := store.Update(context.Background(), a.store, policyKey, func(old []byte) ([]byte, error) {
-		if old != nil {
-			if err := json.Unmarshal(old, &now); err != nil {
-				return nil, fmt.Errorf("parse %q: %w", policyKey, err)
-			}
-		}
-		if now.Mode == login.ModeOff && !p.Off() && p.ReenrollAfterOff {
-			now.Generation++
-		}
-		now.Mode = p.Mode
-		if p.Mode == login.ModeOff && !p.Off() {
-			now.Mode = modeByRule
-		}
-		return json.Marshal(now)
-	})
+	generation, err := account.NotePolicy(context.Background(), a.store, account.Policy{Mode: p.Mode, Off: p.Off(), Reenroll: p.ReenrollAfterOff})
 	if errors.Is(err, syscall.EROFS) {
 		// Logins that need no write go on, so the policy counts without the note.
 		a.opts.Log.Error("policy not noted: until it is, nobody has to enroll anew because it was off", "error", err)
 		err = nil
 	}
-	return now.Generation, err
+	return generation, err
 }
 
 // mailDomain returns the domain that mail comes from.

@@ -94,7 +94,7 @@ func newSpent(t *testing.T) *spent {
 	set.Made = s.at.Add(-time.Hour)
 	err = a.records.UpdateEnrollment(t.Context(), s.user, func(en *mfa.Enrollment) error {
 		*en = mfa.Enrollment{Version: mfa.EnrollmentVersion, UID: id.UID, Backup: &set, TOTP: &mfa.TOTPSecret{
-			Secret: a.cur.Load().asker.SealTOTP(id, secret), Algorithm: "SHA1", Digits: 6, Period: mfa.Duration(30 * time.Second), Confirmed: s.at,
+			Secret: a.accounts().SealTOTP(id, secret), Algorithm: "SHA1", Digits: 6, Period: mfa.Duration(30 * time.Second), Confirmed: s.at,
 		}}
 		return nil
 	})
@@ -142,7 +142,7 @@ func (s *spent) tryAll(t *testing.T, a *App, where string) {
 				t.Errorf("%s: %+v lets in: %s", where, with, v.Reason)
 			}
 		}
-		if _, err := a.cur.Load().asker.Unlock(t.Context(), s.user, "root"); err != nil {
+		if _, err := a.accounts().Unlock(t.Context(), s.user, "root"); err != nil {
 			t.Errorf("%s: unlock: %v", where, err)
 		}
 	}

@@ -52,7 +52,7 @@ func TestNewState(t *testing.T) {
 		if err != nil || st.Since == nil || !st.Since.Equal(now) {
 			t.Errorf("state %+v, %v", st, err)
 		}
-		if g := a.cur.Load().enroll.Generation; g != 3 {
+		if g := a.accounts().Config().Generation; g != 3 {
 			t.Errorf("generation %d: what was void counts again", g)
 		}
 		if err := a.Close(); err != nil {

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"mfa/internal/challenge"
 	"mfa/internal/enroll"
 	"mfa/internal/factor/otp"
 	"mfa/internal/host/nss"
@@ -36,7 +35,7 @@ func (r *running) hasApp() mfa.Identity {
 // rotate changes the key, and ends the test unless that wants want.
 func (r *running) rotate(want string) {
 	r.t.Helper()
-	err := r.rotateKey(r.t.Context(), func(int) {}, func(string, error) {})
+	err := r.keyLife.Rotate(r.t.Context(), func(int) {}, func(string, error) {})
 	if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 		r.t.Fatalf("rotate: %v, want %q", err, want)
 	}
@@ -62,10 +61,7 @@ func (r *running) expectOpen(id mfa.Identity, former int) {
 }
 
 func TestFormerKeyIsForgotten(t *testing.T) {
-	was := formerKept
-	t.Cleanup(func() { formerKept = was })
-	formerKept = func(challenge.CodeConfig) time.Duration { return 0 }
-	r := run(t, goodConfig(shortDir(t)))
+	r := run(t, goodConfig(shortDir(t)), func(o *Options) { o.keyNeeded = func() time.Duration { return 0 } })
 	id := r.hasApp()
 	r.rotate("")
 	for late := time.Now().Add(patience); r.key.Former() > 0; time.Sleep(time.Millisecond) {
@@ -94,11 +90,11 @@ func TestRotationCutShort(t *testing.T) {
 
 	again := run(t, cfg)
 	again.expectOpen(id, 1)
-	noted, err := again.store.Get(t.Context(), keyID)
+	noted, err := again.store.Get(t.Context(), "meta/key")
 	if err != nil || string(noted.Value) != again.key.ID() {
 		t.Errorf("noted %q, %v; want %s", noted.Value, err, again.key.ID())
 	}
-	if err := again.forgetFormer(t.Context()); err != nil { // what its time brings
+	if err := again.keyLife.ForgetFormer(t.Context()); err != nil { // what its time brings
 		t.Fatal(err)
 	}
 	again.expectOpen(id, 0)
@@ -113,13 +109,13 @@ func TestFormerKeyStaysForABrokenRecord(t *testing.T) {
 	if _, err := r.store.Put(t.Context(), store.Item{Key: store.States + "broken", Value: []byte("{")}); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.forgetFormer(t.Context()); err == nil {
+	if err := r.keyLife.ForgetFormer(t.Context()); err == nil {
 		t.Error("forgotten")
 	}
 	r.expectOpen(id, 1)
 	ended, end := context.WithCancel(t.Context())
 	end()
-	if err := r.rotateKey(ended, func(int) {}, func(string, error) {}); !errors.Is(err, context.Canceled) {
+	if err := r.keyLife.Rotate(ended, func(int) {}, func(string, error) {}); !errors.Is(err, context.Canceled) {
 		t.Errorf("rotate after the end: %v", err)
 	}
 	r.expectOpen(id, 2)
@@ -129,14 +125,14 @@ func TestFormerKeyStaysForABrokenRecord(t *testing.T) {
 func TestFormerKeyIsKeptFromItsChangeOn(t *testing.T) {
 	r := run(t, goodConfig(shortDir(t)))
 	r.rotate("")
-	if left := r.formerLeft(); left < 24*time.Hour || left > 25*time.Hour {
+	if left := r.keyLife.Left(); left < 24*time.Hour || left > 25*time.Hour {
 		t.Errorf("kept for %v: recovery codes are good for a day", left)
 	}
 	then := time.Now().Add(-20 * time.Hour)
 	if err := os.Chtimes(r.cfg.Secrets.KeyFile, then, then); err != nil {
 		t.Fatal(err)
 	}
-	if left := r.formerLeft(); left < 4*time.Hour || left > 5*time.Hour {
+	if left := r.keyLife.Left(); left < 4*time.Hour || left > 5*time.Hour {
 		t.Errorf("kept for %v more, 20 h after the change", left)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"mfa/internal/challenge"
 	"mfa/internal/enroll"
 	"mfa/internal/host/nss"
 	"mfa/internal/login"
@@ -61,7 +60,7 @@ func (a *App) Run(ctx context.Context) error {
 	var watching sync.WaitGroup
 	watchCtx, endWatch := context.WithCancel(context.Background())
 	watching.Go(func() { a.watchdog(watchCtx) })
-	watching.Go(func() { a.forgetFormerKeys(watchCtx) })
+	watching.Go(func() { a.keyLife.Run(watchCtx) })
 	watching.Go(func() { a.sweep(watchCtx) })
 
 	a.opts.Log.Info("ready", "version", mfa.Version, "pam_socket", cfg.Server.PAMSocket,
@@ -129,11 +128,11 @@ func (a *App) control() *server.Control {
 	return &server.Control{
 		Engine:     func() *login.Engine { return a.cur.Load().engine },
 		Enroll:     func() *enroll.Service { return a.cur.Load().enroll },
-		Asker:      func() *challenge.Asker { return a.cur.Load().asker },
+		Accounts:   a.accounts,
 		Lookup:     nss.Lookup,
 		AdminGroup: func() string { return a.cur.Load().cfg.Server.AdminGroup },
 		Status:     a.status,
-		RotateKey:  a.rotateKey,
+		RotateKey:  a.keyLife.Rotate,
 		Reload:     a.LoadAndReload,
 		SendTest:   a.sendTest,
 		Audit:      a.audit,

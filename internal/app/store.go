@@ -3,7 +3,6 @@ package app
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -55,9 +54,6 @@ func LostKey(cfg config.Config) (lost bool, apps []string, err error) {
 	return true, apps, err
 }
 
-// keyID is where the store remembers which key its hashes were made with.
-const keyID = store.Meta + "key"
-
 // openStore opens the store with the key that goes with it, and begins it anew if
 // an administrator said so.
 func (a *App) openStore(cfg config.Config) (err error) {
@@ -73,8 +69,7 @@ func (a *App) openStore(cfg config.Config) (err error) {
 	if err := store.CheckFormat(ctx, a.store); err != nil {
 		return fmt.Errorf("open store %q: %w", cfg.Store.Path, err)
 	}
-	err = store.Update(ctx, a.store, keyID, func([]byte) ([]byte, error) { return []byte(a.key.ID()), nil })
-	if err != nil {
+	if err = account.NoteKey(ctx, a.store, a.key); err != nil {
 		return err
 	}
 	a.records = account.Records{S: a.metrics.Store(a.store), Believe: a.believe}
@@ -133,12 +128,7 @@ func (a *App) beginAnew(ctx context.Context) error {
 		}
 		generation = max(generation, en.Generation)
 	}
-	err = store.Update(ctx, a.store, policyKey, func(old []byte) ([]byte, error) {
-		if old != nil || generation == 0 {
-			return old, nil
-		}
-		return json.Marshal(map[string]any{"mode": "", "generation": generation})
-	})
+	err = account.NoteGeneration(ctx, a.store, generation)
 	now := a.opts.Now()
 	if err == nil {
 		err = account.SetFloor(ctx, a.store, now)

@@ -22,7 +22,7 @@ func (a *App) sweep(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		swept, err := a.cur.Load().engine.Sweep(ctx)
+		swept, err := a.accounts().Sweep(ctx)
 		if err != nil && ctx.Err() == nil {
 			a.opts.Log.Error("store not swept; it is tried again tomorrow", "error", err)
 		}

@@ -26,23 +26,13 @@ import (
 
 // Deps is what an Asker works with.
 type Deps struct {
-	Records account.Records
-	Key     *seal.Key
-	Mail    *deliver.Queue // text messages too
-	Audit   *audit.Log
-	Log     *slog.Logger
-	Now     func() time.Time // the clock
-	Trusted func() bool      // whether Now is known to be right; nil: it is
-
-	Spending Spending // asked before each text message
-	Live     *Live    // nil: one of its own
-}
-
-// Spending counts the text messages that are about to be sent; deliver.Ledger
-// does. One that a stranger asks for leaves some for the user. Its error wraps a
-// deliver.LimitError if there may not be one more.
-type Spending interface {
-	Reserve(ctx context.Context, user, to string, stranger bool) error
+	Accounts *account.Accounts
+	Key      *seal.Key
+	Mail     *deliver.Queue // text messages too
+	Audit    *audit.Log
+	Log      *slog.Logger
+	Now      func() time.Time // the clock
+	Spending account.Spending // asked before each text message
 }
 
 // An Asker asks. It keeps nothing between conversations but what is in the
@@ -50,7 +40,6 @@ type Spending interface {
 type Asker struct {
 	cfg    Config
 	deps   Deps
-	live   *Live
 	argons chan struct{} // room for as many Argon2id at once
 	turns  turns         // one costly answer of a user at a time
 }
@@ -60,11 +49,7 @@ const maxArgons = 2
 
 // New returns an Asker.
 func New(cfg Config, deps Deps) *Asker {
-	live := deps.Live
-	if live == nil {
-		live = NewLive()
-	}
-	return &Asker{cfg: cfg, deps: deps, live: live, argons: make(chan struct{}, maxArgons)}
+	return &Asker{cfg: cfg, deps: deps, argons: make(chan struct{}, maxArgons)}
 }
 
 const (
@@ -75,31 +60,27 @@ const (
 
 // A Conversation is one person being asked. It is used from one goroutine.
 type Conversation struct {
-	*Asker
-	Account *account.Account
-	Origin  mfa.Origin
+	// User is who is asked, as the conversation saw them.
+	User *account.User
 
 	// Presence is what is known of whether anybody is there to answer.
 	Presence Presence
 
+	*Asker
 	p            mfa.Prompter
-	names        []string       // by which whoever logs in, and where, is called; no answer that is one is an attempt
-	wrong        int            // codes typed here that were wrong
-	prompts      int            // asked so far
-	arrived      Target         // the way of the last code that was sent and typed back
-	lockTold     bool           // a mail about a lock went out
-	mustChange   bool           // at the right code, a password change was due
-	decoy        mfa.Enrollment // what who is no account seems to have
-	unprivileged bool           // wrong codes are counted apart; see CountApart
-	setup        bool           // what is asked for is not set up yet
-	building     string         // ID of the setup, once it has begun
-	seen         *seen          // what it builds upon; nil: an administrator's
-	ground       Ground         // what else it stands on
-	news         string         // to be said at the next prompt
-	answered     bool           // some prompt, with more than Enter
-	guessed      bool           // a recovery code that was not right was typed
-	unanswered   error          // of a prompt: nobody is let in any more
-	withheld     bool           // sshd keeps back what is typed
+	names        []string // by which whoever logs in, and where, is called; no answer that is one is an attempt
+	wrong        int      // codes typed here that were wrong
+	prompts      int      // asked so far
+	arrived      Target   // the way of the last code that was sent and typed back
+	mustChange   bool     // at the right code, a password change was due
+	unprivileged bool     // a peer that is not root asks
+	setup        bool     // what is asked for is not set up yet
+	building     string   // ID of the setup, once it has begun
+	news         string   // to be said at the next prompt
+	answered     bool     // some prompt, with more than Enter
+	guessed      bool     // a recovery code that was not right was typed
+	unanswered   error    // of a prompt: nobody is let in any more
+	withheld     bool     // sshd keeps back what is typed
 }
 
 // A Presence says whether there is somebody to answer a prompt, as far as it can be
@@ -113,21 +94,23 @@ const (
 	Absent                   // it is sent to who types r
 )
 
-// Converse begins a conversation over p.
-func (a *Asker) Converse(acct *account.Account, origin mfa.Origin, p mfa.Prompter) *Conversation {
-	names := []string{acct.ID.Name, origin.Service, a.cfg.Host}
-	return &Conversation{Asker: a, Account: acct, Origin: origin, p: p, names: names}
+// Converse begins a conversation with user over p.
+func (a *Asker) Converse(user *account.User, p mfa.Prompter) *Conversation {
+	names := []string{user.Account.ID.Name, user.Origin.Service, a.cfg.Host}
+	return &Conversation{Asker: a, User: user, p: p, names: names}
 }
 
-// Stand says what the conversation stands on from now on, beside what it Sees.
-func (c *Conversation) Stand(on Ground) { c.ground = on }
+// CountApart says that the peer which asks is not root; see account.User.CountApart.
+func (c *Conversation) CountApart() {
+	c.unprivileged = true
+	c.User.CountApart()
+}
 
 // Called says by which other name the user is called, such as what was typed.
 func (c *Conversation) Called(name string) { c.names = append(c.names, name) }
 
-// Pretend says what who is no account seems to have set up, so that they are told
-// of a lock like others. Nothing is sent to them.
-func (c *Conversation) Pretend(decoy mfa.Enrollment) { c.decoy = decoy }
+// accounts are the users of the configuration that the conversation goes by.
+func (c *Conversation) accounts() *account.Accounts { return c.deps.Accounts }
 
 // isName says whether an answer is a name that a program may give in place of a
 // code.
@@ -182,7 +165,7 @@ func (c *Conversation) Patience(ctx context.Context) string {
 	if end, ok := ctx.Deadline(); ok {
 		wait = min(wait, time.Until(end))
 	}
-	return spanLeft(wait)
+	return mfa.SpanLeft(wait)
 }
 
 // codeKind is how a code is asked for.
@@ -232,10 +215,10 @@ func (c *Conversation) refusal(o mfa.Outcome) mfa.Outcome {
 func (c *Conversation) Guessed() bool { return c.wrong > 0 || c.guessed }
 
 // Failed is the verdict on a record or store that cannot be used, which it
-// tells. That is never "not enrolled". ErrChanged and ErrVoid it hands on: who
+// tells. That is never "not enrolled". account.ErrChanged, account.ErrAccount and ErrVoid it hands on: who
 // began the conversation knows what to do.
 func (c *Conversation) Failed(ctx context.Context, err error) (mfa.Verdict, error) {
-	if errors.Is(err, ErrChanged) || errors.Is(err, ErrVoid) || errors.Is(err, ErrAccount) {
+	if errors.Is(err, account.ErrChanged) || errors.Is(err, ErrVoid) || errors.Is(err, account.ErrAccount) {
 		return mfa.Verdict{Outcome: mfa.Unavailable, Reason: err.Error()}, err
 	}
 	if _, ended := errors.AsType[mfa.Ended](context.Cause(ctx)); !ended {
@@ -248,20 +231,8 @@ func (c *Conversation) Failed(ctx context.Context, err error) (mfa.Verdict, erro
 // asked: its password method answers hidden prompts with the password and
 // refuses visible ones, and BatchMode refuses all.
 func (c *Conversation) advise(what string) {
-	if c.Origin.Service == "sshd" {
+	if c.User.Origin.Service == "sshd" {
 		what += ". For ssh, use keyboard-interactive: KbdInteractiveAuthentication yes and PasswordAuthentication no in sshd_config"
 	}
-	c.deps.Log.Warn(what, "user", c.Account.ID.Name, "service", c.Origin.Service, "address", c.Origin.Address)
-}
-
-// Event returns an audit event with all that is known of who and whence.
-func (c *Conversation) Event(name string) mfa.Event {
-	ev := mfa.Event{
-		Time: c.deps.Now(), Event: name, User: c.Account.ID.Name,
-		Service: c.Origin.Service, Address: c.Origin.Address, Key: c.Origin.Key,
-	}
-	if !c.Account.IsNobody() {
-		ev.UID = &c.Account.ID.UID
-	}
-	return ev
+	c.deps.Log.Warn(what, "user", c.User.Account.ID.Name, "service", c.User.Origin.Service, "address", c.User.Origin.Address)
 }

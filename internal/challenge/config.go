@@ -6,13 +6,11 @@ import (
 	"mfa/internal/mfa"
 )
 
-// Config is what an Asker is told: the tables [code], [totp], [lockout] and
-// [prompt] of mfa.toml, and the names for messages.
+// Config is what an Asker is told: the tables [code], [totp] and [prompt] of mfa.toml, and the names for messages.
 type Config struct {
-	Code    CodeConfig
-	TOTP    TOTPConfig
-	Lockout LockoutConfig
-	Prompt  PromptConfig
+	Code   CodeConfig
+	TOTP   TOTPConfig
+	Prompt PromptConfig
 
 	Host        string // name of this machine, as people know it
 	MailSubject string // of mails with a code; empty: one that names the host
@@ -41,17 +39,6 @@ type TOTPConfig struct {
 	Skew      int          `toml:"skew"`      // periods before and after now that are accepted too
 }
 
-// LockoutConfig is the table [lockout].
-type LockoutConfig struct {
-	Preset              string       `toml:"preset"`   // where the next three come from: cis, stig or nowhere
-	Failures            int          `toml:"failures"` // wrong codes within Window that lock
-	Window              mfa.Duration `toml:"window"`
-	Duration            mfa.Duration `toml:"duration"`              // 0: until an administrator unlocks
-	Recovery            bool         `toml:"recovery"`              // a lock mails a code that ends it
-	Notify              bool         `toml:"notify"`                // locks, and wrong codes from new addresses, are told by mail
-	ForcePasswordChange bool         `toml:"force_password_change"` // after a recovery, PAM demands a new password
-}
-
 // PromptConfig is the table [prompt].
 type PromptConfig struct {
 	Echo bool   `toml:"echo"` // codes are visible while typed
@@ -59,8 +46,3 @@ type PromptConfig struct {
 }
 
 func (c CodeConfig) lifetime() time.Duration { return time.Duration(c.Lifetime) }
-
-// Lengths are how long what is stored lasts under this configuration.
-func (c Config) Lengths() mfa.Lengths {
-	return mfa.Lengths{Code: c.Code.lifetime(), Lock: time.Duration(c.Lockout.Duration)}
-}

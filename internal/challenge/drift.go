@@ -45,7 +45,7 @@ func textDrift(whose string, d mfa.Drift) string {
 	if d.Off > 0 {
 		way = "ahead"
 	}
-	return fmt.Sprintf("%s clock seems to be %s %s.", whose, Span(d.Off.Abs()), way)
+	return fmt.Sprintf("%s clock seems to be %s %s.", whose, mfa.Span(d.Off.Abs()), way)
 }
 
 // hint is what a wrong code tells the person of their app's clock, if it helps no

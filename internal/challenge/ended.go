@@ -52,7 +52,7 @@ func sweepEnded(st *mfa.State, now time.Time) {
 
 // miss says what code is, of digits, which is not that of the pending code i.
 func (c *Conversation) miss(st *mfa.State, now time.Time, i int, code string) Result {
-	matches := func(p mfa.PendingCode) bool { return factor.CodeMatches(c.deps.Key, c.Account.ID, p, code) }
+	matches := func(p mfa.PendingCode) bool { return factor.CodeMatches(c.deps.Key, c.User.Account.ID, p, code) }
 	for _, e := range slices.Backward(st.Ended) {
 		if matches(e.PendingCode) {
 			return resultOf(e.Why)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/deliver"
 	"mfa/internal/factor"
 	"mfa/internal/mfa"
@@ -64,7 +65,7 @@ func (c *Conversation) issue(ctx context.Context, to Target, again bool) (issued
 		return issued{limit: limit.Limit, limited: limit.Until.Sub(c.deps.Now())}, nil
 	}
 	var is issued
-	err = c.Account.Update(ctx, func(st *mfa.State) error {
+	err = c.User.Account.Update(ctx, func(st *mfa.State) error {
 		is = c.arrange(st, to, code, again)
 		return nil
 	})
@@ -78,20 +79,20 @@ func (c *Conversation) issue(ctx context.Context, to Target, again bool) (issued
 // spent, before the code of the former one is void. The limit is the one that is
 // reached, if one is.
 func (c *Conversation) reserve(ctx context.Context, to Target, again bool) (limit *deliver.LimitError, err error) {
-	if to.Method != mfa.SMS || c.Account.IsNobody() {
+	if to.Method != mfa.SMS || c.User.Account.IsNobody() {
 		return nil, nil
 	}
-	st, err := c.Account.State(ctx)
+	st, err := c.User.Account.State(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if !c.arrange(&st, to, "", again).isNew {
 		return nil, nil
 	}
-	err = c.deps.Spending.Reserve(ctx, c.Account.ID.Name, to.To, c.unprivileged || len(st.Seen) > 0 && !c.seenHere(&st))
+	err = c.deps.Spending.Reserve(ctx, c.User.Account.ID.Name, to.To, c.unprivileged || len(st.Seen) > 0 && !c.User.SeenHere(st))
 	if reached, ok := errors.AsType[deliver.LimitError](err); ok {
-		c.deps.Log.Warn("a text message is not sent: a limit is reached", "user", c.Account.ID.Name,
-			"to", deliver.Mask(to.To), "limit", reached.Limit, "until", reached.Until, "address", c.Origin.Address)
+		c.deps.Log.Warn("a text message is not sent: a limit is reached", "user", c.User.Account.ID.Name,
+			"to", deliver.Mask(to.To), "limit", reached.Limit, "until", reached.Until, "address", c.User.Origin.Address)
 		return &reached, nil
 	}
 	return nil, err
@@ -115,7 +116,7 @@ func (c *Conversation) arrange(st *mfa.State, to Target, code string, again bool
 	if wait := c.noneFor(st, now); wait > 0 {
 		return issued{noneFor: wait}
 	}
-	p := factor.NewPending(c.deps.Key, c.Account.ID, c.Origin, to.Method, to.To, code, now, cfg.lifetime())
+	p := factor.NewPending(c.deps.Key, c.User.Account.ID, c.User.Origin, to.Method, to.To, code, now, cfg.lifetime())
 	if i >= 0 {
 		end(st, i, mfa.CodeReplaced, now)
 	}
@@ -137,18 +138,13 @@ const strange = ""
 // what it has: what one program asks that is not root, all that is no place, one place
 // where the user was seen, or all other places.
 func (c *Conversation) tally(st *mfa.State) string {
-	switch place := neighbours(c.Origin); {
-	case c.Origin.UID != 0:
-		return "uid " + strconv.FormatUint(uint64(c.Origin.UID), 10)
-	case place == nowhere || slices.Contains(st.Seen, place):
+	switch place := c.User.Place(); {
+	case c.User.Origin.UID != 0:
+		return "uid " + strconv.FormatUint(uint64(c.User.Origin.UID), 10)
+	case place == account.Nowhere || slices.Contains(st.Seen, place):
 		return place
 	}
 	return strange
-}
-
-// seenHere says whether root asks, from a place where the user was seen.
-func (c *Conversation) seenHere(st *mfa.State) bool {
-	return c.Origin.UID == 0 && slices.Contains(st.Seen, neighbours(c.Origin))
 }
 
 // noneFor returns how long no code may be sent for this origin, 0 if one may.
@@ -186,7 +182,7 @@ func makeRoom(st *mfa.State, tally string, now time.Time) {
 
 // sweep forgets what is too old to matter.
 func sweep(st *mfa.State, now time.Time, cfg CodeConfig) {
-	st.Sends = within(st.Sends, now, cfg.SendWindow)
+	st.Sends = mfa.Within(st.Sends, now, cfg.SendWindow)
 	st.PlaceSends = slices.DeleteFunc(st.PlaceSends, func(s mfa.PlaceSend) bool {
 		return !s.At.After(now.Add(-time.Duration(cfg.SendWindow)))
 	})
@@ -196,6 +192,6 @@ func sweep(st *mfa.State, now time.Time, cfg CodeConfig) {
 // pending finds the code that was sent for this origin to this target, or -1.
 func (c *Conversation) pending(st *mfa.State, to Target) int {
 	return slices.IndexFunc(st.Pending, func(p mfa.PendingCode) bool {
-		return p.Origin == c.Origin.String() && p.Method == to.Method && p.To == to.To
+		return p.Origin == c.User.Origin.String() && p.Method == to.Method && p.To == to.To
 	})
 }

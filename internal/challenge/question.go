@@ -170,17 +170,17 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 		case res.Result != Wrong:
 			idle, text = idle+1, q.why(res.Result)
 			continue
-		case res.disabled:
+		case res.counted.Disabled:
 			c.Say(ctx, mfa.Failure, textWrongCode+c.hint(res)+"\n"+TextDisabled)
 			return verdict(mfa.Exhausted, "wrong code; method now disabled")
-		case res.left == 0:
-			c.Say(ctx, mfa.Failure, textWrongCode+c.hint(res)+"\n"+res.lockText)
+		case res.counted.Left == 0:
+			c.Say(ctx, mfa.Failure, textWrongCode+c.hint(res)+"\n"+res.counted.LockText)
 			return verdict(mfa.Exhausted, "wrong code; now locked")
 		case c.wrong == maxTries:
 			c.Say(ctx, mfa.Failure, textWrongCode+c.hint(res)+" "+TextStopped)
 			return verdict(mfa.Exhausted, "wrong code, the last of this login")
 		}
-		idle, text = 0, textWrong(min(res.left, maxTries-c.wrong))+c.hint(res)
+		idle, text = 0, textWrong(min(res.counted.Left, maxTries-c.wrong))+c.hint(res)
 	}
 }
 

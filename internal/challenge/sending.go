@@ -126,12 +126,12 @@ func (s *sending) turn(address, reason string) {
 // another. To nobody nothing is sent, which looks the same.
 func (c *Conversation) send(p mfa.PendingCode, code string, to Target, limit *deliver.LimitError) *sending {
 	s := &sending{to: deliver.Mask(p.To)}
-	if c.Account.IsNobody() {
+	if c.User.Account.IsNobody() {
 		s.done = true
 		return s
 	}
 	n := deliver.CodeNotice{
-		Code: code, Host: c.cfg.Host, User: c.Account.ID.Name, Service: c.Origin.Service, Address: c.Origin.Address,
+		Code: code, Host: c.cfg.Host, User: c.User.Account.ID.Name, Service: c.User.Origin.Service, Address: c.User.Origin.Address,
 		Sent: p.Sent, Lifetime: c.cfg.Code.lifetime(), To: p.To, Subject: c.cfg.MailSubject,
 	}
 	fallback := to.Fallback
@@ -145,7 +145,7 @@ func (c *Conversation) send(p mfa.PendingCode, code string, to Target, limit *de
 	}
 	byMail := func(cause error) {
 		n.To = fallback
-		c.deps.Log.Warn("text message not sent; the code goes by email", "user", c.Account.ID.Name,
+		c.deps.Log.Warn("text message not sent; the code goes by email", "user", c.User.Account.ID.Name,
 			"to", s.to, "address", deliver.Mask(fallback), "error", cause)
 		switch stands, err := c.reroute(p, fallback); {
 		case err != nil:
@@ -210,16 +210,16 @@ func (c *Conversation) message(n deliver.CodeNotice, m mfa.Method) (mfa.Message,
 // name event, and what became of it. After takes that in before it is written
 // down, and returns what to do next, or nil.
 func (c *Conversation) hand(m mfa.Message, method mfa.Method, event string, after func(error) func()) {
-	ev := c.Event(event)
+	ev := c.User.Event(event)
 	ev.Method, ev.To, ev.Message = string(method), deliver.Mask(m.To), m.ID
 	c.deps.Audit.Record(ev)
-	m.User = c.Account.ID.Name
+	m.User = c.User.Account.ID.Name
 	c.deps.Mail.Send(m, func(receipt string, err error) {
 		next := after(err)
 		ev.Time, ev.Event, ev.Receipt = c.deps.Now(), audit.Sent, receipt
 		if err != nil {
 			ev.Event, ev.Reason = audit.SendFailed, err.Error()
-			c.deps.Log.Error("code not delivered", "user", c.Account.ID.Name, "to", ev.To, "error", err)
+			c.deps.Log.Error("code not delivered", "user", c.User.Account.ID.Name, "to", ev.To, "error", err)
 		}
 		c.deps.Audit.Record(ev)
 		if next != nil {
@@ -233,7 +233,7 @@ func (c *Conversation) hand(m mfa.Message, method mfa.Method, event string, afte
 func (c *Conversation) reroute(p mfa.PendingCode, address string) (stands bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
-	err = c.Account.Update(ctx, func(st *mfa.State) error {
+	err = c.User.Account.Update(ctx, func(st *mfa.State) error {
 		i := slices.IndexFunc(st.Pending, p.Same)
 		if stands = i >= 0 && c.deps.Now().Before(st.Pending[i].Expires); stands {
 			st.Pending[i].Via = address
@@ -247,13 +247,13 @@ func (c *Conversation) reroute(p mfa.PendingCode, address string) (stands bool, 
 func (c *Conversation) withdraw(p mfa.PendingCode) {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
-	err := c.Account.Update(ctx, func(st *mfa.State) error {
+	err := c.User.Account.Update(ctx, func(st *mfa.State) error {
 		if i := slices.IndexFunc(st.Pending, p.Same); i >= 0 {
 			end(st, i, mfa.CodeVoid, c.deps.Now())
 		}
 		return nil
 	})
 	if err != nil {
-		c.deps.Log.Error("code that was not delivered is still asked for until it expires", "user", c.Account.ID.Name, "error", err)
+		c.deps.Log.Error("code that was not delivered is still asked for until it expires", "user", c.User.Account.ID.Name, "error", err)
 	}
 }

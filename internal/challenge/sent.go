@@ -88,7 +88,7 @@ func (c *Conversation) spend(st *mfa.State, now time.Time, to Target, code strin
 	if i >= 0 {
 		st.Pending[i].Answered = true
 	}
-	if i < 0 || !factor.CodeMatches(c.deps.Key, c.Account.ID, st.Pending[i], code) {
+	if i < 0 || !factor.CodeMatches(c.deps.Key, c.User.Account.ID, st.Pending[i], code) {
 		return c.miss(st, now, i, code)
 	}
 	p := st.Pending[i]

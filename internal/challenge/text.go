@@ -31,7 +31,6 @@ const (
 	textChanged     = "Your second factor was changed meanwhile, so this begins again."
 	textRules       = "The rules for logging in have changed, so this begins again."
 	textAccount     = "This account changed. Please log in again."
-	textRecovered   = "This login was ended, as a recovery code was used. Please log in again."
 	textTooSlow     = "No code was entered in time. Please log in again; a code that was sent stays good until it expires."
 	textWasPassword = "That is your password, not the code. Nothing was counted."
 	textWasName     = "That is a name, not the code. Nothing was counted."
@@ -55,10 +54,6 @@ const (
 	textBackupSpent = "That backup code was used already. Type another one."
 )
 
-func textRecoverySent(masked string) string {
-	return fmt.Sprintf("A recovery code was sent to %s. It ends the lock.", masked)
-}
-
 func textCodeLeaves(masked string, lifetime time.Duration) string {
 	return fmt.Sprintf("A code is being sent to %s, but has not left yet.\n%s", masked, textGoodFor(lifetime))
 }
@@ -76,12 +71,12 @@ func textNotSentYet(masked string) string {
 }
 
 func textGoodFor(lifetime time.Duration) string {
-	return fmt.Sprintf("It is good for %s. Type r for a new one.", Span(lifetime))
+	return fmt.Sprintf("It is good for %s. Type r for a new one.", mfa.Span(lifetime))
 }
 
 func textCodeAlreadySent(masked string, ago, left time.Duration) string {
 	return fmt.Sprintf("A code was sent to %s %s ago.\nIt is still good for %s. Type r for a new one.",
-		masked, Span(ago), spanLeft(left))
+		masked, mfa.Span(ago), mfa.SpanLeft(left))
 }
 
 func textCodeResent(masked string) string {
@@ -89,15 +84,15 @@ func textCodeResent(masked string) string {
 }
 
 func textResendTooSoon(wait time.Duration) string {
-	return fmt.Sprintf("A new code can be sent in %s. Type the one you have, or wait.", Span(wait))
+	return fmt.Sprintf("A new code can be sent in %s. Type the one you have, or wait.", mfa.Span(wait))
 }
 
 func textNoMoreSends(wait time.Duration) string {
-	return fmt.Sprintf("Too many codes were sent to you. The next can be sent in %s.", Span(wait))
+	return fmt.Sprintf("Too many codes were sent to you. The next can be sent in %s.", mfa.Span(wait))
 }
 
 func textNoMoreTexts(wait time.Duration) string {
-	return fmt.Sprintf("No more text messages can be sent for now. The next can be sent in %s.", Span(wait))
+	return fmt.Sprintf("No more text messages can be sent for now. The next can be sent in %s.", mfa.Span(wait))
 }
 
 func textFellBack(number, address, reason string, lost bool) string {
@@ -136,20 +131,6 @@ func textWrong(left int) string {
 	return fmt.Sprintf("That code is not right. %d tries left.", left)
 }
 
-// TextLocked says how long the lock that st has lasts yet at the time now, and why.
-func TextLocked(st mfa.State, now time.Time) string {
-	left, hard, _ := st.Locked(now)
-	switch {
-	case hard && st.LockedBy != "":
-		return "Your second factor is locked by an administrator, until one unlocks it."
-	case hard:
-		return "Your second factor is locked until an administrator unlocks it, after too many wrong codes."
-	case st.LockedBy != "":
-		return fmt.Sprintf("Your second factor is locked by an administrator, for %s.", Span(left))
-	}
-	return fmt.Sprintf("Your second factor is locked for %s, after too many wrong codes.", Span(left))
-}
-
 // columns is the width of the narrowest terminals in use.
 const columns = 60
 
@@ -174,35 +155,4 @@ func fold(text string) string {
 		b.WriteString(folded)
 	}
 	return b.String()
-}
-
-// spanLeft says how long something lasts yet, rounded down, so that nobody counts on
-// time that is not there.
-func spanLeft(d time.Duration) string {
-	unit, _ := unitOf(d)
-	return Span(d.Truncate(unit))
-}
-
-// Span says a duration as people do, rounded up, so that nobody is told to come
-// back too early.
-func Span(d time.Duration) string {
-	unit, name := unitOf(d)
-	n := max(1, (d+unit-1)/unit)
-	if n == 1 {
-		return "1 " + name
-	}
-	return fmt.Sprintf("%d %ss", n, name)
-}
-
-// unitOf returns the unit in which people say a duration.
-func unitOf(d time.Duration) (unit time.Duration, name string) {
-	switch {
-	case d > 48*time.Hour:
-		return 24 * time.Hour, "day"
-	case d > 2*time.Hour:
-		return time.Hour, "hour"
-	case d > 90*time.Second:
-		return time.Minute, "minute"
-	}
-	return time.Second, "second"
 }

@@ -28,7 +28,7 @@ func (c *Conversation) unasked(ctx context.Context, to Target) (Presence, error)
 	if c.answered {
 		return Present, nil
 	}
-	st, err := c.Account.State(ctx)
+	st, err := c.User.Account.State(ctx)
 	if err != nil || !c.arrange(&st, to, "", false).isNew {
 		return Present, err
 	}
@@ -43,7 +43,7 @@ func (c *Conversation) unasked(ctx context.Context, to Target) (Presence, error)
 func (c *Conversation) ignored(st *mfa.State) (n int) {
 	for _, e := range slices.Backward(st.Ended) {
 		switch {
-		case e.Origin != c.Origin.String():
+		case e.Origin != c.User.Origin.String():
 		case e.Why != mfa.CodeExpired || e.Answered:
 			return n
 		default:
@@ -83,7 +83,7 @@ func (c *Conversation) heldCode(to Target, who Presence) Question {
 		if sent {
 			return false, nil
 		}
-		st, err := c.Account.State(ctx)
+		st, err := c.User.Account.State(ctx)
 		if err != nil {
 			return false, err
 		}
@@ -130,7 +130,7 @@ func (c *Conversation) unsent(ctx context.Context, q Question, answer string) (s
 	if err != nil || match == nil {
 		return q.Hint(), err
 	}
-	st, err := c.Account.State(ctx)
+	st, err := c.User.Account.State(ctx)
 	if err != nil {
 		return "", err
 	}

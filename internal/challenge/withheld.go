@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"mfa/internal/account"
 	"mfa/internal/mfa"
 )
 
@@ -15,10 +16,10 @@ import (
 // let in any more either. Somebody who has proven a key is told.
 func (c *Conversation) take(answer string, err error) (string, error) {
 	length, is := errors.AsType[mfa.Withheld](err)
-	if !is || c.Origin.Key != "" {
+	if !is || c.User.Origin.Key != "" {
 		return answer, err
 	}
-	if !c.Account.IsNobody() {
+	if !c.User.Account.IsNobody() {
 		if !c.withheld {
 			c.adviseWithheld()
 		}
@@ -33,7 +34,7 @@ const textWithheld = "This ssh server does not let you log in this way, whatever
 func (c *Conversation) adviseWithheld() {
 	c.deps.Log.Warn("sshd keeps back what this user types, as it does not let them in this way: AllowUsers, DenyUsers, AllowGroups, "+
 		"DenyGroups, PermitRootLogin in sshd_config and the user's shell decide; nothing was counted for the user",
-		"user", c.Account.ID.Name, "service", c.Origin.Service, "address", c.Origin.Address)
+		"user", c.User.Account.ID.Name, "service", c.User.Origin.Service, "address", c.User.Origin.Address)
 }
 
 // standIn is what most people type who type so many bytes at a prompt for a code: r,
@@ -58,5 +59,5 @@ func (c *Conversation) checkWithheld(ctx context.Context, q Question, answer str
 		return checked{Result: None}, err
 	}
 	c.wrong++
-	return checked{Result: Wrong, left: maxTries}, nil
+	return checked{Result: Wrong, counted: account.Wrong{Left: maxTries}}, nil
 }

@@ -5,6 +5,7 @@
 package config
 
 import (
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
@@ -21,21 +22,21 @@ const Path = "/etc/mfa/mfa.toml"
 
 // Config is mfa.toml with its defaults filled in and every value checked.
 type Config struct {
-	Server  Server                  `toml:"server"`
-	Store   store.Config            `toml:"store"`
-	Secrets seal.Config             `toml:"secrets"`
-	Policy  login.PolicyConfig      `toml:"policy"`
-	Session login.SessionConfig     `toml:"session"`
-	Code    challenge.CodeConfig    `toml:"code"`
-	TOTP    challenge.TOTPConfig    `toml:"totp"`
-	Backup  enroll.BackupConfig     `toml:"backup"`
-	Lockout challenge.LockoutConfig `toml:"lockout"`
-	Email   deliver.EmailConfig     `toml:"email"`
-	SMS     deliver.SMSConfig       `toml:"sms"`
-	Prompt  challenge.PromptConfig  `toml:"prompt"`
-	Audit   audit.Config            `toml:"audit"`
-	Metrics metrics.Config          `toml:"metrics"`
-	Log     Log                     `toml:"log"`
+	Server  Server                 `toml:"server"`
+	Store   store.Config           `toml:"store"`
+	Secrets seal.Config            `toml:"secrets"`
+	Policy  login.PolicyConfig     `toml:"policy"`
+	Session login.SessionConfig    `toml:"session"`
+	Code    challenge.CodeConfig   `toml:"code"`
+	TOTP    challenge.TOTPConfig   `toml:"totp"`
+	Backup  enroll.BackupConfig    `toml:"backup"`
+	Lockout account.LockoutConfig  `toml:"lockout"`
+	Email   deliver.EmailConfig    `toml:"email"`
+	SMS     deliver.SMSConfig      `toml:"sms"`
+	Prompt  challenge.PromptConfig `toml:"prompt"`
+	Audit   audit.Config           `toml:"audit"`
+	Metrics metrics.Config         `toml:"metrics"`
+	Log     Log                    `toml:"log"`
 }
 
 // Server is the table [server].

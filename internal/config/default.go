@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
@@ -53,7 +54,7 @@ func Default() Config {
 			Skew:      1,
 		},
 		Backup: enroll.BackupConfig{Codes: 10},
-		Lockout: challenge.LockoutConfig{
+		Lockout: account.LockoutConfig{
 			Failures: 5,
 			Window:   duration(15 * time.Minute),
 			Duration: duration(15 * time.Minute),

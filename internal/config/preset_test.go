@@ -6,12 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"mfa/internal/challenge"
+	"mfa/internal/account"
 	"mfa/internal/mfa"
 )
 
 func TestPresets(t *testing.T) {
-	for name, want := range map[string]challenge.LockoutConfig{
+	for name, want := range map[string]account.LockoutConfig{
 		"cis":  {Preset: "cis", Failures: 5, Window: mfa.Duration(15 * time.Minute), Duration: mfa.Duration(15 * time.Minute), Recovery: true, Notify: true},
 		"stig": {Preset: "stig", Failures: 3, Window: mfa.Duration(15 * time.Minute), Duration: 0, Recovery: false, Notify: true},
 	} {

@@ -14,7 +14,7 @@ func TestSetUpAnewForgetsWrongCodes(t *testing.T) {
 			return s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root")
 		},
 		mfa.Backup: func(s *Service) error {
-			_, err := s.NewBackupCodes(t.Context(), s.byAdministrator(alice))
+			_, err := s.NewBackupCodes(t.Context(), s.Accounts.ByAdministrator(alice))
 			return err
 		},
 	} {
@@ -22,7 +22,7 @@ func TestSetUpAnewForgetsWrongCodes(t *testing.T) {
 		if err := s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root"); err != nil {
 			t.Fatal(err)
 		}
-		acct := s.Records.Account(alice)
+		acct := s.Accounts.Records().Account(alice)
 		err := acct.Update(t.Context(), func(st *mfa.State) error {
 			st.MethodFailures = map[mfa.Method]int{mfa.Email: 100, mfa.Backup: 100, mfa.TOTP: 7}
 			return nil
@@ -45,7 +45,7 @@ func TestShowTellsOfDisabledMethods(t *testing.T) {
 	if err := s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root"); err != nil {
 		t.Fatal(err)
 	}
-	err := s.Records.Account(alice).Update(t.Context(), func(st *mfa.State) error {
+	err := s.Accounts.Records().Account(alice).Update(t.Context(), func(st *mfa.State) error {
 		st.MethodFailures = map[mfa.Method]int{mfa.Email: 100, mfa.TOTP: 100, mfa.Backup: 99}
 		st.MustChangePassword = true
 		return nil
@@ -64,7 +64,7 @@ func TestShowTellsOfDisabledMethods(t *testing.T) {
 func TestTakeOverForgetsWrongCodes(t *testing.T) {
 	s := service(t)
 	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
-	acct := s.Records.Account(alice)
+	acct := s.Accounts.Records().Account(alice)
 	err := acct.Update(t.Context(), func(st *mfa.State) error {
 		st.MethodFailures = map[mfa.Method]int{mfa.TOTP: mfa.MaxMethodFailures, mfa.Backup: mfa.MaxMethodFailures, mfa.Email: 7}
 		return nil

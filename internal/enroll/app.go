@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/factor/otp"
@@ -18,18 +19,18 @@ import (
 func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (text string, err error) {
 	secret := otp.NewSecret(s.TOTP.Algorithm)
 	t := mfa.TOTPSecret{
-		Secret: s.Asker.SealTOTP(id, secret), Algorithm: s.TOTP.Algorithm, Digits: s.TOTP.Digits, Period: s.TOTP.Period,
+		Secret: s.Accounts.SealTOTP(id, secret), Algorithm: s.TOTP.Algorithm, Digits: s.TOTP.Digits, Period: s.TOTP.Period,
 	}
-	_, _, err = s.change(ctx, s.byAdministrator(id), change{
-		edit: func(en *mfa.Enrollment) error {
-			s.count(en, id)
+	_, _, err = s.Accounts.ByAdministrator(id).Change(ctx, account.Change{
+		Fresh: true,
+		Edit: func(en *mfa.Enrollment) error {
 			en.TOTP = &t
 			return nil
 		},
-		anew:    mfa.TOTP,
-		use:     func(st *mfa.State) { s.Asker.NewApp(st, s.Now(), time.Duration(t.Period)) },
-		event:   mfa.Event{Event: audit.Enrolled, Method: string(mfa.TOTP), Actor: actor, Reason: "app entered"},
-		subject: subjectChanged, what: "An authenticator app was set up for you, by an administrator.", advice: adviceAsk,
+		Anew:   mfa.TOTP,
+		Use:    func(st *mfa.State) { s.Accounts.NewApp(st, s.Now(), time.Duration(t.Period)) },
+		Event:  mfa.Event{Event: audit.Enrolled, Method: string(mfa.TOTP), Actor: actor, Reason: "app entered"},
+		Notice: account.Notice{Subject: subjectChanged, What: "An authenticator app was set up for you, by an administrator.", Advice: adviceAsk},
 	})
 	if err != nil {
 		return "", err

@@ -13,7 +13,7 @@ import (
 
 	"mfa/internal/account"
 	"mfa/internal/audit"
-	"mfa/internal/challenge"
+	"mfa/internal/factor"
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
@@ -24,7 +24,7 @@ import (
 // for each user. It may run while logins go on: each user is saved as of one
 // moment. A record that cannot be read is saved as its Problem.
 func (s *Service) Backup(ctx context.Context, begin func(total int) error, head func(wire.BackupHeader) error, fn func(wire.Saved) error) error {
-	names, err := s.names(ctx)
+	names, err := s.Accounts.Records().Known(ctx)
 	if err != nil {
 		return err
 	}
@@ -33,13 +33,13 @@ func (s *Service) Backup(ctx context.Context, begin func(total int) error, head 
 	}
 	err = head(wire.BackupHeader{
 		Format: wire.BackupFormat, Version: wire.BackupVersion, Made: s.Now().UTC().Truncate(time.Second), Host: s.Host,
-		MFA: mfa.Version, Generation: s.Generation, Key: s.Asker.KeyText(),
+		MFA: mfa.Version, Generation: s.generation(), Key: s.Accounts.KeyText(),
 	})
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		saved, err := s.Records.Saved(ctx, name)
+		saved, err := s.Accounts.Records().Saved(ctx, name)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -84,8 +84,7 @@ func (s *Service) Restore(ctx context.Context, holder *mfa.Identity, head wire.B
 	case st.UID != id.UID:
 		st = mfa.State{UID: id.UID}
 	}
-	en.Generation = min(en.Generation, s.Generation)
-	defer s.Asker.Hold(id.Name)()
+	en.Generation = min(en.Generation, s.generation())
 	live, err := s.liveEnrollment(ctx, id)
 	if err != nil {
 		return "", err
@@ -98,32 +97,41 @@ func (s *Service) Restore(ctx context.Context, holder *mfa.Identity, head wire.B
 	if err != nil || dry {
 		return result, err
 	}
-	// The used codes are stored before the set they belong to.
-	err = s.Records.Account(id).Update(ctx, func(old *mfa.State) error {
-		old.NewEpoch(s.Now())
-		return r.state(old, st, live, next)
-	})
-	if err != nil || result == wire.RestoredUnchanged {
-		return result, err
+	use := func(old *mfa.State) { r.state(old, st, live, next) } // before the set that the used codes are of
+	if result == wire.RestoredUnchanged {
+		return result, s.Accounts.Records().Account(id).Update(ctx, func(old *mfa.State) error {
+			old.NewEpoch(s.Now())
+			use(old)
+			return nil
+		})
 	}
-	err = s.Records.ReplaceEnrollment(ctx, id.Name, func(live mfa.Enrollment) (mfa.Enrollment, error) {
-		next, _, err := r.enrollment(current(live, id))
-		return next, err
+	_, _, err = s.Accounts.ByAdministrator(id).Change(ctx, account.Change{
+		Replace: true,
+		Edit: func(en *mfa.Enrollment) error {
+			if !sameRecord(*en, live) {
+				return fmt.Errorf("the enrollment of %q changed meanwhile; try again", id.Name)
+			}
+			*en = next
+			return nil
+		},
+		Use: use,
+		Event: mfa.Event{
+			Event: audit.Enrolled, Actor: actor, Reason: "restored from the backup of " + head.Made.Format(time.DateTime) + " UTC",
+		},
+		Notice: account.Notice{
+			Subject: subjectChanged, What: "Your second factor was restored from a backup, by an administrator.", Advice: adviceAsk,
+		},
 	})
 	if err != nil {
 		return "", err
 	}
-	s.forget(ctx, id, actor)
-	why := "restored from the backup of " + head.Made.Format(time.DateTime) + " UTC"
-	s.Audit.Record(mfa.Event{Time: s.Now(), Event: audit.Enrolled, User: id.Name, UID: &id.UID, Actor: actor, Reason: why})
-	s.byAdministrator(id).Notify(live, "Second factor changed", "Your second factor was restored from a backup, by an administrator.", adviceAsk)
 	return result, nil
 }
 
 // liveEnrollment returns what id has now; nothing, if that cannot be read: a
 // restore mends it.
 func (s *Service) liveEnrollment(ctx context.Context, id mfa.Identity) (live mfa.Enrollment, err error) {
-	now, err := s.Records.Saved(ctx, id.Name)
+	now, err := s.Accounts.Records().Saved(ctx, id.Name)
 	if err != nil {
 		return live, err
 	}
@@ -132,15 +140,7 @@ func (s *Service) liveEnrollment(ctx context.Context, id mfa.Identity) (live mfa
 	if err != nil {
 		return mfa.Enrollment{}, nil
 	}
-	return current(live, id), nil
-}
-
-// current is en if it is that of this account, else nothing.
-func current(en mfa.Enrollment, id mfa.Identity) mfa.Enrollment {
-	if en.UID != id.UID {
-		return mfa.Enrollment{}
-	}
-	return en
+	return account.Of(live, id), nil
 }
 
 // A restoration is the restore of one user.
@@ -174,17 +174,17 @@ func (r *restoration) enrollment(live mfa.Enrollment) (next mfa.Enrollment, resu
 // app returns the saved app, sealed with our key.
 func (r *restoration) app(live mfa.Enrollment) (*mfa.TOTPSecret, error) {
 	t := *r.saved.TOTP
-	secret, err := r.Asker.OpenTOTPWith(r.key, r.id, t.Secret)
+	secret, err := account.OpenTOTPWith(r.key, r.id, t.Secret)
 	if err != nil {
 		return nil, err
 	}
 	if live.TOTP != nil {
-		if have, err := r.Asker.OpenTOTP(r.id, live.TOTP.Secret); err == nil && bytes.Equal(have, secret) {
+		if have, err := r.Accounts.OpenTOTP(r.id, live.TOTP.Secret); err == nil && bytes.Equal(have, secret) {
 			t.Secret = live.TOTP.Secret // sealing it anew would look like a change
 			return &t, nil
 		}
 	}
-	t.Secret = r.Asker.SealTOTP(r.id, secret)
+	t.Secret = r.Accounts.SealTOTP(r.id, secret)
 	return &t, nil
 }
 
@@ -198,7 +198,7 @@ func sameRecord(a, b mfa.Enrollment) bool {
 
 // state adds to old what the backup knows was used, counted or locked of what
 // the user has next. All it does not name stays as it is.
-func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enrollment) error {
+func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enrollment) {
 	old.Failures = slices.Concat(old.Failures, saved.Failures)
 	slices.SortFunc(old.Failures, time.Time.Compare)
 	old.Failures = slices.CompactFunc(old.Failures, time.Time.Equal)
@@ -226,7 +226,7 @@ func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enro
 		old.EnrollSince = e
 	}
 	r.steps(old, saved, live, next)
-	if b := next.Backup; b != nil && saved.BackupID == b.ID && !challenge.Forgotten(*old, *b, r.Now()) {
+	if b := next.Backup; b != nil && saved.BackupID == b.ID && !factor.Forgotten(*old, *b, r.Now()) {
 		if old.BackupID != b.ID {
 			old.BackupID, old.BackupUsed = b.ID, nil
 		}
@@ -234,7 +234,6 @@ func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enro
 		slices.Sort(used)
 		old.BackupUsed = slices.Compact(used)
 	}
-	return nil
 }
 
 // maxSkew is the largest totp.skew: no used step is further ahead.

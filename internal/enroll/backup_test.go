@@ -9,6 +9,7 @@ import (
 
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
+	"mfa/internal/store/storetest"
 	"mfa/internal/wire"
 )
 
@@ -43,7 +44,7 @@ func (b keptBackup) restore(t *testing.T, s *Service, want string) {
 
 func setState(t *testing.T, s *Service, set func(st *mfa.State)) {
 	t.Helper()
-	if err := s.Records.UpdateState(t.Context(), "alice", func(st *mfa.State) error { set(st); return nil }); err != nil {
+	if err := s.Accounts.Records().UpdateState(t.Context(), "alice", func(st *mfa.State) error { set(st); return nil }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -61,7 +62,7 @@ func TestRestoreElsewhere(t *testing.T) {
 	_, was := records(t, s)
 	backup(t, s).restore(t, elsewhere, wire.RestoredNew)
 	en, st := records(t, elsewhere)
-	if secret, err := elsewhere.Asker.OpenTOTP(alice, en.TOTP.Secret); err != nil || string(secret) != string(google().Secret) {
+	if secret, err := elsewhere.Accounts.OpenTOTP(alice, en.TOTP.Secret); err != nil || string(secret) != string(google().Secret) {
 		t.Errorf("secret %q, %v", secret, err)
 	}
 	if st.TOTPStep != was.TOTPStep || !slices.Equal(st.BackupUsed, []int{1}) || !st.LockedHard || len(st.Failures) != 1 {
@@ -114,7 +115,7 @@ func TestRestoreRewindsNothing(t *testing.T) {
 	s.Now = func() time.Time { return hour }
 	b.restore(t, s, wire.RestoredReplaced)
 	en, st := records(t, s)
-	if secret, err := s.Asker.OpenTOTP(alice, en.TOTP.Secret); err != nil || string(secret) != string(google().Secret) {
+	if secret, err := s.Accounts.OpenTOTP(alice, en.TOTP.Secret); err != nil || string(secret) != string(google().Secret) {
 		t.Errorf("secret %q, %v", secret, err)
 	}
 	if en.Backup.ID != newer.Backup.ID || st.BackupID != newer.Backup.ID || !slices.Equal(st.BackupUsed, []int{1}) {
@@ -150,9 +151,9 @@ func TestRestoreKnowsAllOfState(t *testing.T) {
 }
 
 func TestRestoreOfWhoHadToEnrollAnew(t *testing.T) {
-	s := service(t)
-	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
-	s.Generation = 2
+	memory, key := &storetest.Memory{}, newKey(t)
+	takeOver(t, serviceOver(t, memory, key, 0), google(), wire.ImportedNew, wire.ImportedNew)
+	s := serviceOver(t, memory, key, 2)
 	b := backup(t, s)
 	b.restore(t, s, wire.RestoredOutdated)
 	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
@@ -183,13 +184,13 @@ func TestRestoreRefuses(t *testing.T) {
 		if result, err := elsewhere.Restore(t.Context(), &id, head, user, false, "root"); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %q, %v", name, result, err)
 		}
-		head.Key = elsewhere.Asker.KeyText()
-		if keys, err := elsewhere.Records.S.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
+		head.Key = elsewhere.Accounts.KeyText()
+		if keys, err := elsewhere.Accounts.Records().S.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
 			t.Errorf("%s: left %q, %v", name, keys, err)
 		}
 	}
 	head := b.head
-	head.Key = service(t).Asker.KeyText()
+	head.Key = service(t).Accounts.KeyText()
 	elsewhere := service(t)
 	if result, err := elsewhere.Restore(t.Context(), &alice, head, b.users["alice"], false, "root"); err == nil {
 		t.Errorf("another key: %q", result)

@@ -27,8 +27,8 @@ func resumes(o mfa.Origin) bool {
 // zero Enrolling if there is nothing, or if its time is up. What was begun from
 // anywhere else is shown to nobody.
 func (s *Service) begun(ctx context.Context, c *challenge.Conversation) (mfa.Enrolling, error) {
-	st, err := c.Account.State(ctx)
-	if err != nil || st.Enrolling == nil || !resumes(c.Origin) || st.Enrolling.Origin != c.Origin.String() {
+	st, err := c.User.Account.State(ctx)
+	if err != nil || st.Enrolling == nil || !resumes(c.User.Origin) || st.Enrolling.Origin != c.User.Origin.String() {
 		return mfa.Enrolling{}, err
 	}
 	if age := s.Now().Sub(st.Enrolling.Began); age < 0 || age > resumeWithin {
@@ -50,10 +50,10 @@ func (s *Service) begunWith(ctx context.Context, c *challenge.Conversation, m mf
 // begin remembers what is being set up, and whence, in the place of what was begun
 // before, which is void.
 func (s *Service) begin(ctx context.Context, c *challenge.Conversation, e mfa.Enrolling) (mfa.Enrolling, error) {
-	e.ID, e.Origin, e.Began = rand.Text(), c.Origin.String(), s.Now()
+	e.ID, e.Origin, e.Began = rand.Text(), c.User.Origin.String(), s.Now()
 	var former *mfa.Enrolling
-	err := c.Account.Update(ctx, func(st *mfa.State) error {
-		if err := c.CheckState(*st); err != nil {
+	err := c.User.Account.Update(ctx, func(st *mfa.State) error {
+		if err := c.User.CheckState(*st); err != nil {
 			return err
 		}
 		former, st.Enrolling = st.Enrolling, &e
@@ -63,7 +63,7 @@ func (s *Service) begin(ctx context.Context, c *challenge.Conversation, e mfa.En
 		return e, err
 	}
 	c.Build(e.ID)
-	ev := c.Event(audit.Begun)
+	ev := c.User.Event(audit.Begun)
 	if ev.Method = string(e.Method); former != nil && former.Origin != e.Origin {
 		ev.Reason = "void is what was begun before, over " + former.From()
 	}
@@ -73,11 +73,11 @@ func (s *Service) begin(ctx context.Context, c *challenge.Conversation, e mfa.En
 
 // drop forgets what was begun from here.
 func (s *Service) drop(ctx context.Context, c *challenge.Conversation) error {
-	return c.Account.Update(ctx, func(st *mfa.State) error {
-		if err := c.CheckState(*st); err != nil {
+	return c.User.Account.Update(ctx, func(st *mfa.State) error {
+		if err := c.User.CheckState(*st); err != nil {
 			return err
 		}
-		if st.Enrolling != nil && st.Enrolling.Origin == c.Origin.String() {
+		if st.Enrolling != nil && st.Enrolling.Origin == c.User.Origin.String() {
 			st.Enrolling = nil
 		}
 		return nil

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 )
@@ -12,12 +13,13 @@ import (
 // watched is a conversation that saw alice as she is.
 func watched(t *testing.T, s *Service) *challenge.Conversation {
 	t.Helper()
-	c := s.Asker.Converse(s.Records.Account(alice), mfa.Origin{Service: "sshd", Address: "203.0.113.7"}, nil)
-	en, err := s.Records.Enrollment(t.Context(), alice.Name)
+	asker := challenge.New(challenge.Config{}, challenge.Deps{Accounts: s.Accounts, Log: s.Log, Now: s.Now})
+	c := asker.Converse(s.Accounts.User(s.Accounts.Records().Account(alice), mfa.Origin{Service: "sshd", Address: "203.0.113.7"}), nil)
+	en, err := s.Accounts.Records().Enrollment(t.Context(), alice.Name)
 	if err != nil {
 		en = mfa.Enrollment{}
 	}
-	st, err := s.Records.Account(alice).State(t.Context())
+	st, err := s.Accounts.Records().Account(alice).State(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,17 +34,17 @@ func TestNothingIsWrittenOverWhatCameBetween(t *testing.T) {
 		"commit": func(s *Service, c *challenge.Conversation) error {
 			return s.commit(t.Context(), c, mfa.Enrolling{Method: mfa.TOTP}, "x", func(en *mfa.Enrollment) { en.TOTP = &mfa.TOTPSecret{Secret: "x"} })
 		},
-		"opt out": func(s *Service, c *challenge.Conversation) error { return s.OptOut(t.Context(), c) },
-		"prefer":  func(s *Service, c *challenge.Conversation) error { return s.Prefer(t.Context(), c, mfa.Email) },
+		"opt out": func(s *Service, c *challenge.Conversation) error { return s.OptOut(t.Context(), c.User) },
+		"prefer":  func(s *Service, c *challenge.Conversation) error { return s.Prefer(t.Context(), c.User, mfa.Email) },
 		"backup codes": func(s *Service, c *challenge.Conversation) error {
-			_, err := s.NewBackupCodes(t.Context(), c)
+			_, err := s.NewBackupCodes(t.Context(), c.User)
 			return err
 		},
 		"begin": func(s *Service, c *challenge.Conversation) error {
 			_, err := s.begin(t.Context(), c, mfa.Enrolling{Method: mfa.TOTP})
 			return err
 		},
-		"later": func(_ *Service, c *challenge.Conversation) error { return c.Unchanged(t.Context()) },
+		"later": func(_ *Service, c *challenge.Conversation) error { return c.User.Unchanged(t.Context()) },
 	}
 	meanwhile := map[string]func(*Service) error{
 		"entered": func(s *Service) error { return s.SetContact(t.Context(), alice, mfa.Email, "new@example.com", "root") },
@@ -55,21 +57,21 @@ func TestNothingIsWrittenOverWhatCameBetween(t *testing.T) {
 			return err
 		},
 		"locked": func(s *Service) error {
-			_, err := s.Asker.Lock(t.Context(), alice, 0, "root")
+			_, err := s.Accounts.Lock(t.Context(), alice, 0, "root")
 			return err
 		},
 		"locked and unlocked": func(s *Service) error {
-			_, err := s.Asker.Lock(t.Context(), alice, 0, "root")
+			_, err := s.Accounts.Lock(t.Context(), alice, 0, "root")
 			if err == nil {
-				_, err = s.Asker.Unlock(t.Context(), alice.Name, "root")
+				_, err = s.Accounts.Unlock(t.Context(), alice.Name, "root")
 			}
 			return err
 		},
 		"revoked": func(s *Service) error {
-			return s.Asker.Interrupt(t.Context(), s.Records.Account(alice), "x", "x")
+			return s.Accounts.Interrupt(t.Context(), s.Accounts.Records().Account(alice), "x", "x")
 		},
 		"edited by hand": func(s *Service) error {
-			return s.Records.UpdateEnrollment(t.Context(), alice.Name, func(en *mfa.Enrollment) error {
+			return s.Accounts.Records().UpdateEnrollment(t.Context(), alice.Name, func(en *mfa.Enrollment) error {
 				*en = mfa.Enrollment{UID: alice.UID, Email: &mfa.Address{Address: "hand@example.com"}}
 				return nil
 			})
@@ -92,11 +94,11 @@ func TestNothingIsWrittenOverWhatCameBetween(t *testing.T) {
 				if err := does(s); err != nil {
 					t.Fatal(err)
 				}
-				before, _ := s.Records.Enrollment(t.Context(), alice.Name)
-				if err := wants(s, c); !errors.Is(err, challenge.ErrChanged) {
+				before, _ := s.Accounts.Records().Enrollment(t.Context(), alice.Name)
+				if err := wants(s, c); !errors.Is(err, account.ErrChanged) {
 					t.Errorf("%s, after %s, enrolled %v: %v", wish, what, enrolled, err)
 				}
-				if now, _ := s.Records.Enrollment(t.Context(), alice.Name); now.Fingerprint() != before.Fingerprint() {
+				if now, _ := s.Accounts.Records().Enrollment(t.Context(), alice.Name); now.Fingerprint() != before.Fingerprint() {
 					t.Errorf("%s, after %s, enrolled %v: wrote %+v", wish, what, enrolled, now)
 				}
 			}
@@ -110,10 +112,10 @@ func TestOwnChangesAreSeen(t *testing.T) {
 	c := watched(t, s)
 	err := s.commit(t.Context(), c, mfa.Enrolling{Method: mfa.TOTP}, "x", func(en *mfa.Enrollment) { en.TOTP = &mfa.TOTPSecret{Secret: "x"} })
 	if err == nil {
-		_, err = s.NewBackupCodes(t.Context(), c)
+		_, err = s.NewBackupCodes(t.Context(), c.User)
 	}
 	if err == nil {
-		err = s.Prefer(t.Context(), c, mfa.TOTP)
+		err = s.Prefer(t.Context(), c.User, mfa.TOTP)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
@@ -102,7 +103,7 @@ func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.En
 
 // putOff lets somebody in who sets up nothing now.
 func (s *Service) putOff(ctx context.Context, c *challenge.Conversation, why string) (mfa.Verdict, error) {
-	if err := c.Unchanged(ctx); err != nil {
+	if err := c.User.Unchanged(ctx); err != nil {
 		return c.Failed(ctx, err)
 	}
 	return mfa.Verdict{Outcome: mfa.Exempt, Reason: why}, nil
@@ -120,7 +121,7 @@ func (s *Service) nothing(ctx context.Context, c *challenge.Conversation, may mf
 	}
 	text := "A second factor protects this account. " + ask
 	if may.Later > 0 {
-		text = fmt.Sprintf("A second factor is needed for this account within %s. %s", challenge.Span(may.Later), ask)
+		text = fmt.Sprintf("A second factor is needed for this account within %s. %s", mfa.Span(may.Later), ask)
 	}
 	if c.Presence != challenge.Absent { // else telling would need an answer
 		c.Say(ctx, mfa.Info, text)
@@ -153,7 +154,7 @@ func (s *Service) choose(ctx context.Context, c *challenge.Conversation, may mfa
 	}
 	all := slices.Clone(ms)
 	if may.Later > 0 {
-		items, all = append(items, fmt.Sprintf("Later (within %s)", challenge.Span(may.Later))), append(all, later)
+		items, all = append(items, fmt.Sprintf("Later (within %s)", mfa.Span(may.Later))), append(all, later)
 	}
 	if may.NotNow {
 		items, all = append(items, "Not now"), append(all, later)
@@ -171,7 +172,7 @@ func (s *Service) choose(ctx context.Context, c *challenge.Conversation, may mfa
 
 // skip remembers that the user wants no second factor.
 func (s *Service) skip(ctx context.Context, c *challenge.Conversation) (mfa.Verdict, error) {
-	if err := s.OptOut(ctx, c); err != nil {
+	if err := s.OptOut(ctx, c.User); err != nil {
 		return c.Failed(ctx, err)
 	}
 	return mfa.Verdict{Outcome: mfa.Exempt, Reason: "the user chose to skip it"}, nil
@@ -228,7 +229,7 @@ func (s *Service) setContact(ctx context.Context, c *challenge.Conversation, m m
 		}
 		now := s.Now().UTC().Truncate(time.Second)
 		err = s.commit(ctx, c, to, fmt.Sprintf("%s now go to %s.", codesBy[m], deliver.Mask(to.To)), func(en *mfa.Enrollment) {
-			en.SetContact(m, &mfa.Address{Address: to.To, Confirmed: now, AddedBy: c.Account.ID.Name})
+			en.SetContact(m, &mfa.Address{Address: to.To, Confirmed: now, AddedBy: c.User.Account.ID.Name})
 		})
 		if err != nil {
 			return c.Failed(ctx, err)
@@ -272,16 +273,16 @@ func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others
 	if err != nil {
 		return c.Failed(ctx, err)
 	}
-	id, cfg := c.Account.ID, s.TOTP
+	id, cfg := c.User.Account.ID, s.TOTP
 	again := ""
-	secret, err := s.Asker.OpenTOTP(id, begun.Secret)
+	secret, err := s.Accounts.OpenTOTP(id, begun.Secret)
 	if begun.Secret == "" || err != nil {
 		secret = otp.NewSecret(cfg.Algorithm)
-		if begun, err = s.begin(ctx, c, mfa.Enrolling{Method: mfa.TOTP, Secret: s.Asker.SealTOTP(id, secret)}); err != nil {
+		if begun, err = s.begin(ctx, c, mfa.Enrolling{Method: mfa.TOTP, Secret: s.Accounts.SealTOTP(id, secret)}); err != nil {
 			return c.Failed(ctx, err)
 		}
 	} else {
-		again = fmt.Sprintf("This key was begun with %s ago from here. If that was not you, type n: another is made.", s.Asker.Age(begun.Began))
+		again = fmt.Sprintf("This key was begun with %s ago from here. If that was not you, type n: another is made.", s.age(begun.Began))
 	}
 	t := mfa.TOTPSecret{Secret: begun.Secret, Algorithm: cfg.Algorithm, Digits: cfg.Digits, Period: cfg.Period}
 	q, setup := c.TOTPCode("", true, func(context.Context) (mfa.TOTPSecret, error) { return t, nil }), s.appSetup(id, secret)
@@ -300,7 +301,7 @@ func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others
 	case v.Outcome != mfa.Accepted:
 		return v, err
 	}
-	t.Secret = s.Asker.SealTOTP(id, secret) // the key may have changed meanwhile
+	t.Secret = s.Accounts.SealTOTP(id, secret) // the key may have changed meanwhile
 	t.Confirmed = s.Now().UTC().Truncate(time.Second)
 	if err := s.commit(ctx, c, begun, "An authenticator app was added.", func(en *mfa.Enrollment) { en.TOTP = &t }); err != nil {
 		return c.Failed(ctx, err)
@@ -311,22 +312,22 @@ func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others
 // commit makes a method part of the enrollment, now that it is proven, and tells
 // the address that was confirmed before, with where it was begun.
 func (s *Service) commit(ctx context.Context, c *challenge.Conversation, begun mfa.Enrolling, what string, edit func(*mfa.Enrollment)) error {
-	id := c.Account.ID
-	what += fmt.Sprintf(" It was begun %s before, over %s.", s.Asker.Age(begun.Began), begun.From())
-	_, _, err := s.change(ctx, c, change{
-		edit: func(en *mfa.Enrollment) error {
-			s.count(en, id)
+	id := c.User.Account.ID
+	what += fmt.Sprintf(" It was begun %s before, over %s.", s.age(begun.Began), begun.From())
+	_, _, err := c.User.Change(ctx, account.Change{
+		Fresh: true,
+		Edit: func(en *mfa.Enrollment) error {
 			edit(en)
 			return nil
 		},
-		anew: begun.Method,
-		tidy: func(st *mfa.State) {
+		Anew: begun.Method,
+		Tidy: func(st *mfa.State) {
 			if st.Enrolling != nil && st.Enrolling.ID == begun.ID {
 				st.Enrolling = nil
 			}
 		},
-		event:   mfa.Event{Event: audit.Enrolled, Method: string(begun.Method), Actor: id.Name, Reason: what},
-		subject: subjectChanged, what: what, advice: adviceChanged,
+		Event:  mfa.Event{Event: audit.Enrolled, Method: string(begun.Method), Actor: id.Name, Reason: what},
+		Notice: account.Notice{Subject: subjectChanged, What: what, Advice: adviceChanged},
 	})
 	return err
 }
@@ -337,7 +338,7 @@ const adviceChanged = "If this was not you, tell your administrator at once: som
 
 // finish shows backup codes, if there are none yet, and waits until they are kept.
 func (s *Service) finish(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer, v mfa.Verdict) (mfa.Verdict, error) {
-	en, err := s.enrollment(ctx, c.Account.ID)
+	en, err := s.enrollment(ctx, c.User.Account.ID)
 	if err != nil {
 		return c.Failed(ctx, err)
 	}
@@ -345,7 +346,7 @@ func (s *Service) finish(ctx context.Context, c *challenge.Conversation, may mfa
 		c.Say(ctx, mfa.Info, "Done: it works.")
 		return v, nil
 	}
-	codes, err := s.NewBackupCodes(ctx, c)
+	codes, err := s.NewBackupCodes(ctx, c.User)
 	if err != nil {
 		return c.Failed(ctx, err)
 	}
@@ -353,7 +354,7 @@ func (s *Service) finish(ctx context.Context, c *challenge.Conversation, may mfa
 		BackupText(codes), c.Patience(ctx), endKept)
 	if _, err := c.Line(ctx, mfa.Ask, text); err != nil {
 		// They are set up and have proven it; the codes can be made anew.
-		s.Log.Warn("nobody confirmed to have kept the backup codes", "user", c.Account.ID.Name, "error", err)
+		s.Log.Warn("nobody confirmed to have kept the backup codes", "user", c.User.Account.ID.Name, "error", err)
 	}
 	return v, nil
 }
@@ -366,7 +367,7 @@ func needsBackup(en mfa.Enrollment, may mfa.EnrollOffer) bool {
 // last is what a setup says above the prompt for its code, if that is its last one:
 // behind it nothing can be said once where sshd shows it (see login's farEnd).
 func (s *Service) last(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (string, error) {
-	en, err := s.enrollment(ctx, c.Account.ID) // nothing, if there is none
+	en, err := s.enrollment(ctx, c.User.Account.ID) // nothing, if there is none
 	switch {
 	case err != nil && !errors.Is(err, ErrNotEnrolled):
 		return "", err
@@ -392,29 +393,32 @@ func BackupText(codes []string) string {
 
 // NewBackupCodes makes a new set, which ends the old one at once, and tells so by
 // mail if there was one.
-func (s *Service) NewBackupCodes(ctx context.Context, c *challenge.Conversation) ([]string, error) {
-	id := c.Account.ID
+func (s *Service) NewBackupCodes(ctx context.Context, u *account.User) ([]string, error) {
+	id := u.Account.ID
 	codes, set, err := factor.NewBackupSet(rand.Reader, s.BackupCodes)
 	if err != nil {
 		return nil, err
 	}
 	set.Made = s.Now().UTC()
-	before, _, err := s.change(ctx, c, change{
-		edit: func(en *mfa.Enrollment) error {
+	before, _, err := u.Change(ctx, account.Change{
+		Edit: func(en *mfa.Enrollment) error {
 			if en.UID != id.UID || !en.Enrolled() {
 				return fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
 			}
 			en.Backup = &set
 			return nil
 		},
-		anew:  mfa.Backup,
-		event: mfa.Event{Event: audit.Enrolled, Method: string(mfa.Backup), Actor: id.Name, Reason: "new backup codes"},
+		Anew:  mfa.Backup,
+		Event: mfa.Event{Event: audit.Enrolled, Method: string(mfa.Backup), Actor: id.Name, Reason: "new backup codes"},
 	})
 	if err != nil {
 		return nil, err
 	}
 	if before.Backup != nil {
-		c.Notify(before, "New backup codes", "New backup codes were made; the old ones are void.", adviceChanged)
+		u.Notify(before, account.Notice{Subject: "New backup codes", What: "New backup codes were made; the old ones are void.", Advice: adviceChanged})
 	}
 	return codes, nil
 }
+
+// age says how long ago something was.
+func (s *Service) age(t time.Time) string { return mfa.Span(max(0, s.Now().Sub(t))) }

@@ -21,6 +21,7 @@ import (
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
+	"mfa/internal/factor"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
 	"mfa/internal/wire"
@@ -35,18 +36,16 @@ var ErrInvalid = errors.New("invalid")
 
 // Service changes and shows enrollments. It may be used from many goroutines.
 type Service struct {
-	Records account.Records
-	Asker   *challenge.Asker
-	Audit   *audit.Log
-	Log     *slog.Logger
-	Now     func() time.Time
+	Accounts *account.Accounts
+	Audit    *audit.Log
+	Log      *slog.Logger
+	Now      func() time.Time
 
 	TOTP        challenge.TOTPConfig // for new setups
 	QR          string               // prompt.qr
 	Host        string
 	BackupCodes int      // in a set
 	Regions     []string // whose phone numbers are allowed; empty: all
-	Generation  int      // of enrollments made now
 }
 
 // SetContact makes address, or the number in E.164, the one that codes of the
@@ -59,18 +58,20 @@ func (s *Service) SetContact(ctx context.Context, id mfa.Identity, m mfa.Method,
 	if err != nil {
 		return fmt.Errorf("%q: %w", entered, err)
 	}
-	_, _, err = s.change(ctx, s.byAdministrator(id), change{
-		edit: func(en *mfa.Enrollment) error {
-			s.count(en, id)
+	_, _, err = s.Accounts.ByAdministrator(id).Change(ctx, account.Change{
+		Fresh: true,
+		Edit: func(en *mfa.Enrollment) error {
 			if old := en.Contact(m); old == nil || old.Address != address { // else it keeps its confirmation
 				en.SetContact(m, &mfa.Address{Address: address, AddedBy: actor})
 			}
 			return nil
 		},
-		anew:    m,
-		event:   mfa.Event{Event: audit.Enrolled, Method: string(m), To: deliver.Mask(address), Actor: actor, Reason: "address entered"},
-		subject: subjectChanged, advice: adviceAsk,
-		what: fmt.Sprintf("%s now go to %s, by an administrator.", codesBy[m], deliver.Mask(address)),
+		Anew:  m,
+		Event: mfa.Event{Event: audit.Enrolled, Method: string(m), To: deliver.Mask(address), Actor: actor, Reason: "address entered"},
+		Notice: account.Notice{
+			Subject: subjectChanged, Advice: adviceAsk,
+			What: fmt.Sprintf("%s now go to %s, by an administrator.", codesBy[m], deliver.Mask(address)),
+		},
 	})
 	return err
 }
@@ -78,26 +79,11 @@ func (s *Service) SetContact(ctx context.Context, id mfa.Identity, m mfa.Method,
 // codesBy names codes of a method at the head of a sentence.
 var codesBy = map[mfa.Method]string{mfa.Email: "Codes by email", mfa.SMS: "Codes by text message"}
 
-// starting empties what does not count any more: an enrollment of a former
-// account of the name, or from before everybody had to enroll anew. It returns
-// what is left.
-func (s *Service) starting(en *mfa.Enrollment, id mfa.Identity) mfa.Enrollment {
-	if en.UID != id.UID || en.Generation < s.Generation {
-		*en = mfa.Enrollment{}
-	}
-	return *en
-}
-
 const (
 	subjectChanged = "Second factor changed"
 	subjectRemoved = "Second factor removed"
 	adviceAsk      = "If that surprises you, ask your administrator."
 )
-
-// byAdministrator is a conversation in which nobody is asked.
-func (s *Service) byAdministrator(id mfa.Identity) *challenge.Conversation {
-	return s.Asker.Converse(s.Records.Account(id), mfa.Origin{Service: "mfactl", Address: "local"}, nil)
-}
 
 // parseContact returns the bare address of RFC 5322, section 3.4.1, or the number
 // in E.164. An error wraps ErrInvalid and is for the person who typed it.
@@ -128,16 +114,17 @@ func (e invalid) Is(target error) bool { return target == ErrInvalid }
 // their conversations under way. It
 // says whether there was an enrollment. A record that does not parse is cleared too.
 func (s *Service) Reset(ctx context.Context, user, actor string) (wasEnrolled bool, err error) {
-	defer s.Asker.Hold(user)()
-	before, err := s.Records.Enrollment(ctx, user)
+	defer s.Accounts.Hold(user)()
+	before, err := s.Accounts.Records().Enrollment(ctx, user)
 	wasEnrolled = !errors.Is(err, store.ErrNotFound)
-	if err := s.Records.ResetUser(ctx, user, s.Now()); err != nil {
+	if err := s.Accounts.Records().ResetUser(ctx, user, s.Now()); err != nil {
 		return false, err
 	}
-	s.Asker.Drop(user, "Your second factor was reset by an administrator. Please log in again.", "reset by "+actor)
+	s.Accounts.Drop(user, "Your second factor was reset by an administrator. Please log in again.", "reset by "+actor)
 	s.Audit.Record(mfa.Event{Time: s.Now(), Event: audit.ResetUser, User: user, Actor: actor})
-	s.byAdministrator(mfa.Identity{Name: user, UID: before.UID}).Notify(before, subjectRemoved,
-		"Your second factor was reset by an administrator.", adviceAsk)
+	s.Accounts.ByAdministrator(mfa.Identity{Name: user, UID: before.UID}).Notify(before, account.Notice{
+		Subject: subjectRemoved, What: "Your second factor was reset by an administrator.", Advice: adviceAsk,
+	})
 	return wasEnrolled, nil
 }
 
@@ -155,7 +142,7 @@ func viewApart(t *mfa.Tally, now time.Time) *wire.Apart {
 
 // enrollment returns that of id, or an error wrapping ErrNotEnrolled.
 func (s *Service) enrollment(ctx context.Context, id mfa.Identity) (mfa.Enrollment, error) {
-	en, err := s.Records.Enrollment(ctx, id.Name)
+	en, err := s.Accounts.Records().Enrollment(ctx, id.Name)
 	if errors.Is(err, store.ErrNotFound) || err == nil && en.UID != id.UID {
 		return mfa.Enrollment{}, fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
 	}
@@ -164,25 +151,25 @@ func (s *Service) enrollment(ctx context.Context, id mfa.Identity) (mfa.Enrollme
 
 // OptOut remembers that the user wants no second factor, and drops what was set
 // up. Whether that counts is policy's. It is told by mail where mail went.
-func (s *Service) OptOut(ctx context.Context, c *challenge.Conversation) error {
-	id, now := c.Account.ID, s.Now().UTC().Truncate(time.Second)
-	_, _, err := s.change(ctx, c, change{
-		edit: func(en *mfa.Enrollment) error {
-			*en = mfa.Enrollment{UID: id.UID, Generation: s.Generation, Skipped: &now}
+func (s *Service) OptOut(ctx context.Context, u *account.User) error {
+	id, now := u.Account.ID, s.Now().UTC().Truncate(time.Second)
+	_, _, err := u.Change(ctx, account.Change{
+		Edit: func(en *mfa.Enrollment) error {
+			*en = mfa.Enrollment{UID: id.UID, Generation: s.generation(), Skipped: &now}
 			return nil
 		},
-		tidy:    func(st *mfa.State) { st.Enrolling = nil },
-		event:   mfa.Event{Event: audit.OptedOut, Actor: id.Name},
-		subject: subjectRemoved, what: "Your second factor was removed, by your own choice.", advice: adviceChanged,
+		Tidy:   func(st *mfa.State) { st.Enrolling = nil },
+		Event:  mfa.Event{Event: audit.OptedOut, Actor: id.Name},
+		Notice: account.Notice{Subject: subjectRemoved, What: "Your second factor was removed, by your own choice.", Advice: adviceChanged},
 	})
 	return err
 }
 
 // Prefer makes m, which the user must have, the method that is offered first.
-func (s *Service) Prefer(ctx context.Context, c *challenge.Conversation, m mfa.Method) error {
-	id := c.Account.ID
-	_, _, err := s.change(ctx, c, change{
-		edit: func(en *mfa.Enrollment) error {
+func (s *Service) Prefer(ctx context.Context, u *account.User, m mfa.Method) error {
+	id := u.Account.ID
+	_, _, err := u.Change(ctx, account.Change{
+		Edit: func(en *mfa.Enrollment) error {
 			if en.UID != id.UID || !en.Enrolled() {
 				return fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
 			}
@@ -192,35 +179,35 @@ func (s *Service) Prefer(ctx context.Context, c *challenge.Conversation, m mfa.M
 			en.Preferred = m
 			return nil
 		},
-		minor: true,
-		event: mfa.Event{Event: audit.Enrolled, Method: string(m), Actor: id.Name, Reason: "preferred method"},
+		Minor: true,
+		Event: mfa.Event{Event: audit.Enrolled, Method: string(m), Actor: id.Name, Reason: "preferred method"},
 	})
 	return err
 }
 
 // Confirm notes that the user has what codes of m are for: the address, or the app with
 // that sealed secret. If it is not there any more, nothing is noted.
-func (s *Service) Confirm(ctx context.Context, c *challenge.Conversation, m mfa.Method, of string) error {
+func (s *Service) Confirm(ctx context.Context, u *account.User, m mfa.Method, of string) error {
 	now, to := s.Now().UTC().Truncate(time.Second), ""
 	if m != mfa.TOTP {
 		to = deliver.Mask(of)
 	}
-	_, _, err := s.change(ctx, c, change{
-		minor: true,
-		edit: func(en *mfa.Enrollment) error {
+	_, _, err := u.Change(ctx, account.Change{
+		Minor: true,
+		Edit: func(en *mfa.Enrollment) error {
 			switch a := en.Contact(m); {
 			case a != nil && a.Address == of:
 				a.Confirmed = now
 			case m == mfa.TOTP && en.TOTP != nil && en.TOTP.Secret == of:
 				en.TOTP.Confirmed = now
 			default:
-				return challenge.ErrChanged
+				return account.ErrChanged
 			}
 			return nil
 		},
-		event: mfa.Event{Event: audit.Enrolled, Method: string(m), To: to, Reason: "confirmed by a code"},
+		Event: mfa.Event{Event: audit.Enrolled, Method: string(m), To: to, Reason: "confirmed by a code"},
 	})
-	if errors.Is(err, challenge.ErrChanged) {
+	if errors.Is(err, account.ErrChanged) {
 		return nil
 	}
 	return err
@@ -232,7 +219,7 @@ func (s *Service) Show(ctx context.Context, id mfa.Identity) (wire.User, error) 
 	if err != nil {
 		return wire.User{}, err
 	}
-	st, err := s.Records.StoredState(ctx, id.Name)
+	st, err := s.Accounts.Records().StoredState(ctx, id.Name)
 	if err != nil {
 		return wire.User{}, err
 	}
@@ -243,7 +230,7 @@ func (s *Service) Show(ctx context.Context, id mfa.Identity) (wire.User, error) 
 func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) wire.User {
 	v := wire.User{
 		User: id.Name, UID: id.UID, Methods: methods(en), Preferred: en.Preferred, Skipped: en.Skipped,
-		Outdated: en.Generation < s.Generation,
+		Outdated: en.Generation < s.generation(),
 	}
 	if en.TOTP != nil {
 		v.TOTP, v.TOTPUnconfirmed = &en.TOTP.Confirmed, en.TOTP.Confirmed.IsZero()
@@ -251,10 +238,10 @@ func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) wire.Us
 	if st.UID != id.UID {
 		st = mfa.State{}
 	}
-	v.Ahead = s.Asker.Ahead(st, en, s.Now())
-	st = s.Records.Believed(st)
+	v.Ahead = s.Accounts.Ahead(st, en, s.Now())
+	st = s.Accounts.Records().Believed(st)
 	if en.Backup != nil {
-		left := challenge.BackupLeft(st, *en.Backup, s.Now())
+		left := factor.BackupLeft(st, *en.Backup, s.Now())
 		v.BackupLeft = &left
 	}
 	v.Email, v.EmailConfirmed, v.EmailAddedBy = viewContact(en.Email)
@@ -295,3 +282,6 @@ func viewContact(a *mfa.Address) (masked string, confirmed *time.Time, addedBy s
 	}
 	return deliver.Mask(a.Address), confirmed, a.AddedBy
 }
+
+// generation is that of enrollments made now.
+func (s *Service) generation() int { return s.Accounts.Config().Generation }

@@ -11,7 +11,6 @@ import (
 
 	"mfa/internal/account"
 	"mfa/internal/audit"
-	"mfa/internal/challenge"
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
@@ -33,21 +32,32 @@ func (taken) Send(context.Context, mfa.Message) error { return nil }
 
 func service(t *testing.T) *Service {
 	t.Helper()
+	return serviceOver(t, &storetest.Memory{}, newKey(t), 0)
+}
+
+func newKey(t *testing.T) *seal.Key {
+	t.Helper()
+	key, err := seal.Create(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// serviceOver is a Service of that generation over a store that others may use too.
+func serviceOver(t *testing.T, s store.Store, key *seal.Key, generation int) *Service {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	au, err := audit.Open(audit.Config{}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	records, clock := account.Records{S: &storetest.Memory{}}, func() time.Time { return now }
-	key, err := seal.Create(filepath.Join(t.TempDir(), "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	records, clock := account.Records{S: s}, func() time.Time { return now }
 	mail := deliver.NewQueue(taken{}, time.Minute)
 	t.Cleanup(func() { mail.Close(context.Background()) })
 	return &Service{
-		Records: records, Audit: au, Log: log, Now: clock, BackupCodes: 1,
-		Asker: challenge.New(challenge.Config{}, challenge.Deps{Records: records, Key: key, Mail: mail, Audit: au, Log: log, Now: clock}),
+		Audit: au, Log: log, Now: clock, BackupCodes: 1,
+		Accounts: account.New(account.Config{Generation: generation}, account.Deps{Records: records, Key: key, Mail: mail, Audit: au, Log: log, Now: clock}),
 	}
 }
 
@@ -73,7 +83,7 @@ func TestSetContact(t *testing.T) {
 // The same address entered again keeps its confirmation; another one has none.
 func TestSetContactAgain(t *testing.T) {
 	s := service(t)
-	err := s.Records.UpdateEnrollment(t.Context(), "alice", func(en *mfa.Enrollment) error {
+	err := s.Accounts.Records().UpdateEnrollment(t.Context(), "alice", func(en *mfa.Enrollment) error {
 		*en = mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com", Confirmed: now}}
 		return nil
 	})
@@ -109,7 +119,7 @@ func TestShowState(t *testing.T) {
 		t.Fatal(err)
 	}
 	until := now.Add(time.Minute)
-	err := s.Records.UpdateState(t.Context(), "alice", func(st *mfa.State) error {
+	err := s.Accounts.Records().UpdateState(t.Context(), "alice", func(st *mfa.State) error {
 		*st = mfa.State{
 			UID: 1000, Failures: []time.Time{now}, LockedUntil: &until, Sends: []time.Time{now, now},
 			Pending: []mfa.PendingCode{{Expires: until}, {Expires: now}},
@@ -132,7 +142,7 @@ func TestResetIsOneUsers(t *testing.T) {
 		if err := s.SetContact(t.Context(), id, mfa.Email, id.Name+"@example.com", "root"); err != nil {
 			t.Fatal(err)
 		}
-		err := s.Records.UpdateState(t.Context(), id.Name, func(st *mfa.State) error { st.UID, st.LockedHard = id.UID, true; return nil })
+		err := s.Accounts.Records().UpdateState(t.Context(), id.Name, func(st *mfa.State) error { st.UID, st.LockedHard = id.UID, true; return nil })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +150,7 @@ func TestResetIsOneUsers(t *testing.T) {
 	if was, err := s.Reset(t.Context(), "alice", "root"); err != nil || !was {
 		t.Fatalf("%v %v", was, err)
 	}
-	keys, err := s.Records.S.Keys(t.Context(), "")
+	keys, err := s.Accounts.Records().S.Keys(t.Context(), "")
 	if err != nil || strings.Join(keys, " ") != "state/alice state/bob users/bob" {
 		t.Errorf("left: %q %v", keys, err)
 	}
@@ -152,7 +162,7 @@ func TestResetIsOneUsers(t *testing.T) {
 // A record that does not parse can still be reset: that is how it is mended.
 func TestResetOfABrokenRecord(t *testing.T) {
 	s := service(t)
-	if _, err := s.Records.S.Put(t.Context(), store.Item{Key: "users/alice", Value: []byte("nonsense")}); err != nil {
+	if _, err := s.Accounts.Records().S.Put(t.Context(), store.Item{Key: "users/alice", Value: []byte("nonsense")}); err != nil {
 		t.Fatal(err)
 	}
 	if was, err := s.Reset(t.Context(), "alice", "root"); err != nil || !was {
@@ -165,7 +175,7 @@ func TestResetOfABrokenRecord(t *testing.T) {
 
 func TestNewBackupCodesNeedAMethod(t *testing.T) {
 	s := service(t)
-	c := s.byAdministrator(alice)
+	c := s.Accounts.ByAdministrator(alice)
 	if _, err := s.NewBackupCodes(t.Context(), c); !errors.Is(err, ErrNotEnrolled) {
 		t.Errorf("with nothing: %v", err)
 	}

@@ -31,10 +31,10 @@ func (s *Service) Invite(ctx context.Context, id mfa.Identity, actor string) (to
 		return "", nil, err
 	}
 	method, contact := unconfirmed(en)
-	if contact == nil || en.Generation < s.Generation {
+	if contact == nil || en.Generation < s.generation() {
 		return "", nil, fmt.Errorf("user %q: %w", id.Name, ErrConfirmed)
 	}
-	acct := s.Records.Account(id)
+	acct := s.Accounts.Records().Account(id)
 	sent := mfa.Invitation{To: contact.Address, Sent: s.Now().UTC().Truncate(time.Second)}
 	err = acct.Update(ctx, func(st *mfa.State) error {
 		if last := st.Invited; last != nil && last.To == sent.To && sent.Sent.Sub(last.Sent).Abs() < inviteEvery {
@@ -46,7 +46,7 @@ func (s *Service) Invite(ctx context.Context, id mfa.Identity, actor string) (to
 	if err != nil {
 		return "", nil, err
 	}
-	under, err = s.Asker.Invite(ctx, id, method, sent.To, actor, func(err error) {
+	under, err = s.Accounts.Invite(ctx, id, method, sent.To, actor, func(err error) {
 		if err != nil {
 			s.uninvite(id, sent)
 		}
@@ -74,7 +74,7 @@ const uninviteTimeout = 10 * time.Second
 func (s *Service) uninvite(id mfa.Identity, sent mfa.Invitation) {
 	ctx, cancel := context.WithTimeout(context.Background(), uninviteTimeout)
 	defer cancel()
-	err := s.Records.Account(id).Update(ctx, func(st *mfa.State) error {
+	err := s.Accounts.Records().Account(id).Update(ctx, func(st *mfa.State) error {
 		if st.Invited != nil && st.Invited.To == sent.To && st.Invited.Sent.Equal(sent.Sent) {
 			st.Invited = nil
 		}

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"mfa/internal/challenge"
+	"mfa/internal/account"
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
 )
@@ -52,7 +52,7 @@ func TestInvite(t *testing.T) {
 	invite(t, s, nil, nil)
 	at = at.Add(-time.Hour) // a clock that was wrong keeps nobody from it
 	invite(t, s, nil, nil)
-	err := s.Records.UpdateEnrollment(t.Context(), "alice", func(en *mfa.Enrollment) error { en.Email.Confirmed = now; return nil })
+	err := s.Accounts.Records().UpdateEnrollment(t.Context(), "alice", func(en *mfa.Enrollment) error { en.Email.Confirmed = now; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,8 +65,8 @@ func TestInviteThatIsNotDelivered(t *testing.T) {
 	s := service(t)
 	mail := deliver.NewQueue(deaf{}, time.Minute)
 	defer mail.Close(t.Context())
-	s.Asker = challenge.New(challenge.Config{}, challenge.Deps{
-		Records: s.Records, Mail: mail, Audit: s.Audit, Log: slog.New(slog.DiscardHandler), Now: s.Now,
+	s.Accounts = account.New(account.Config{}, account.Deps{
+		Records: s.Accounts.Records(), Mail: mail, Audit: s.Audit, Log: slog.New(slog.DiscardHandler), Now: s.Now,
 	})
 	if err := s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root"); err != nil {
 		t.Fatal(err)

@@ -3,8 +3,6 @@ package enroll
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 
 	"mfa/internal/mfa"
 	"mfa/internal/store"
@@ -18,7 +16,7 @@ import (
 // its Problem, so that one bad file hides nobody else. Each ends at the first error
 // of begin or fn, which it returns.
 func (s *Service) Each(ctx context.Context, reveal bool, begin func(total int) error, fn func(wire.User) error) error {
-	names, err := s.names(ctx)
+	names, err := s.Accounts.Records().Known(ctx)
 	if err != nil {
 		return err
 	}
@@ -43,30 +41,14 @@ func (s *Service) Each(ctx context.Context, reveal bool, begin func(total int) e
 	return nil
 }
 
-// names returns the users of whom there is a record, sorted.
-func (s *Service) names(ctx context.Context) ([]string, error) {
-	var names []string
-	for _, space := range []string{store.Users, store.States} {
-		keys, err := s.Records.S.Keys(ctx, space)
-		if err != nil {
-			return nil, err
-		}
-		for _, key := range keys {
-			names = append(names, strings.TrimPrefix(key, space))
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
-}
-
 // row returns what is known of a user, and whether they belong into a list.
 func (s *Service) row(ctx context.Context, name string, reveal bool) (v wire.User, listed bool, err error) {
-	en, err := s.Records.Enrollment(ctx, name)
+	en, err := s.Accounts.Records().Enrollment(ctx, name)
 	none := errors.Is(err, store.ErrNotFound)
 	if err != nil && !none {
 		return wire.User{}, false, err
 	}
-	st, err := s.Records.StoredState(ctx, name)
+	st, err := s.Accounts.Records().StoredState(ctx, name)
 	if err != nil {
 		return wire.User{}, false, err
 	}

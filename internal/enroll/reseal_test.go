@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"mfa/internal/challenge"
+	"mfa/internal/account"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/wire"
@@ -27,14 +27,14 @@ func TestResealKeepsSessions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Asker = challenge.New(challenge.Config{}, challenge.Deps{Records: s.Records, Key: key, Audit: s.Audit, Log: s.Log, Now: s.Now})
+	s.Accounts = account.New(account.Config{}, account.Deps{Records: s.Accounts.Records(), Key: key, Audit: s.Audit, Log: s.Log, Now: s.Now})
 	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	remember(t, s)
 	was, _ := records(t, s)
 	if err := key.Rotate(path); err != nil {
 		t.Fatal(err)
 	}
-	err = s.Reseal(t.Context(), func(int) {}, func(_ string, err error) {
+	err = s.Accounts.Reseal(t.Context(), func(int) {}, func(_ string, err error) {
 		if err != nil {
 			t.Error(err)
 		}
@@ -50,7 +50,7 @@ func TestResealKeepsSessions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if secret, err := s.Asker.OpenTOTPWith(newest, alice, en.TOTP.Secret); err != nil || string(secret) != string(google().Secret) {
+	if secret, err := account.OpenTOTPWith(newest, alice, en.TOTP.Secret); err != nil || string(secret) != string(google().Secret) {
 		t.Errorf("secret %q, %v", secret, err)
 	}
 	if en.TOTP.Secret == was.TOTP.Secret || len(st.Sessions) != 2 || st.Sessions[0].Enrollment != en.Fingerprint() ||

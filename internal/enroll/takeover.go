@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/factor"
 	"mfa/internal/factor/otp"
@@ -46,11 +47,11 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 	if in.LastStep > step+ahead {
 		return wire.Imported{}, fmt.Errorf("%w newest used step: it is over %v in the future", ErrInvalid, maxAhead)
 	}
-	en, err := s.Records.Enrollment(ctx, id.Name)
+	en, err := s.Accounts.Records().Enrollment(ctx, id.Name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return wire.Imported{}, err
 	}
-	s.starting(&en, id)
+	en = s.Accounts.Standing(en, id)
 	out := s.taken(en, id, in)
 	if in.DryRun || out.App == wire.ImportedKept {
 		return out, nil
@@ -71,20 +72,20 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 		}
 	}
 	if out.App == wire.ImportedUnchanged {
-		return out, s.Records.Account(id).Update(ctx, func(st *mfa.State) error {
+		return out, s.Accounts.Records().Account(id).Update(ctx, func(st *mfa.State) error {
 			used(st)
 			return nil
 		})
 	}
 	now := s.Now().UTC().Truncate(time.Second)
-	_, _, err = s.change(ctx, s.byAdministrator(id), change{
-		edit: func(en *mfa.Enrollment) error {
+	_, _, err = s.Accounts.ByAdministrator(id).Change(ctx, account.Change{
+		Fresh: true,
+		Edit: func(en *mfa.Enrollment) error {
 			if again := s.taken(*en, id, in); again != out {
 				return fmt.Errorf("the enrollment of %q changed meanwhile; try again", id.Name)
 			}
-			s.count(en, id)
 			en.TOTP = &mfa.TOTPSecret{
-				Secret: s.Asker.SealTOTP(id, in.Secret), Algorithm: in.Params.Algorithm, Digits: in.Params.Digits,
+				Secret: s.Accounts.SealTOTP(id, in.Secret), Algorithm: in.Params.Algorithm, Digits: in.Params.Digits,
 				Period: mfa.Duration(in.Params.Period), Confirmed: now,
 			}
 			if set != nil {
@@ -92,9 +93,9 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 			}
 			return nil
 		},
-		anew: mfa.TOTP,
-		use:  used,
-		tidy: func(st *mfa.State) {
+		Anew: mfa.TOTP,
+		Use:  used,
+		Tidy: func(st *mfa.State) {
 			if st.TOTPStep > step+ahead { // of a former app with shorter periods
 				st.TOTPStep = in.LastStep
 			}
@@ -102,8 +103,8 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 				delete(st.MethodFailures, mfa.Backup)
 			}
 		},
-		event:   mfa.Event{Event: audit.Enrolled, Method: string(mfa.TOTP), Actor: actor, Reason: "taken over from " + in.Source},
-		subject: subjectChanged, what: "Your authenticator app was taken over from " + in.Source + ", by an administrator.", advice: adviceAsk,
+		Event:  mfa.Event{Event: audit.Enrolled, Method: string(mfa.TOTP), Actor: actor, Reason: "taken over from " + in.Source},
+		Notice: account.Notice{Subject: subjectChanged, What: "Your authenticator app was taken over from " + in.Source + ", by an administrator.", Advice: adviceAsk},
 	})
 	return out, err
 }
@@ -135,7 +136,7 @@ func (s *Service) taken(en mfa.Enrollment, id mfa.Identity, in Takeover) wire.Im
 
 // isApp says whether t is the very app of in.
 func (s *Service) isApp(t mfa.TOTPSecret, id mfa.Identity, in Takeover) bool {
-	secret, err := s.Asker.OpenTOTP(id, t.Secret)
+	secret, err := s.Accounts.OpenTOTP(id, t.Secret)
 	p := otp.Params{Digits: t.Digits, Period: time.Duration(t.Period), Algorithm: t.Algorithm}
 	return err == nil && p == in.Params && subtle.ConstantTimeCompare(secret, in.Secret) == 1
 }

@@ -31,11 +31,11 @@ func takeOver(t *testing.T, s *Service, in Takeover, app, codes string) {
 
 func records(t *testing.T, s *Service) (mfa.Enrollment, mfa.State) {
 	t.Helper()
-	en, err := s.Records.Enrollment(t.Context(), "alice")
+	en, err := s.Accounts.Records().Enrollment(t.Context(), "alice")
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := s.Records.State(t.Context(), "alice")
+	st, err := s.Accounts.Records().State(t.Context(), "alice")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,13 +46,13 @@ func TestTakeOver(t *testing.T) {
 	s, in := service(t), google()
 	in.DryRun = true
 	takeOver(t, s, in, wire.ImportedNew, wire.ImportedNew)
-	if keys, err := s.Records.S.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
+	if keys, err := s.Accounts.Records().S.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
 		t.Fatalf("a dry run wrote %q, %v", keys, err)
 	}
 	in.DryRun = false
 	takeOver(t, s, in, wire.ImportedNew, wire.ImportedNew)
 	en, st := records(t, s)
-	if secret, err := s.Asker.OpenTOTP(alice, en.TOTP.Secret); err != nil || string(secret) != string(in.Secret) {
+	if secret, err := s.Accounts.OpenTOTP(alice, en.TOTP.Secret); err != nil || string(secret) != string(in.Secret) {
 		t.Errorf("secret %q, %v", secret, err)
 	}
 	if st.TOTPStep != in.LastStep || st.UID != alice.UID || en.UID != alice.UID {
@@ -129,7 +129,7 @@ func TestTakeOverRefuses(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, out, err)
 		}
 	}
-	if keys, err := s.Records.S.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
+	if keys, err := s.Accounts.Records().S.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
 		t.Errorf("left %q, %v", keys, err)
 	}
 }

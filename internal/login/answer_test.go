@@ -81,7 +81,7 @@ func TestWhatIsNoCodeInASetup(t *testing.T) {
 	for range 6 {
 		d.login(request("bob"), mfa.NoConversation, step{"Authenticator app", say("1"), nil},
 			step{"type the code", say("bob"), nil}, step{"a name", say("hunter2"), nil}, step{"cannot be", say("bob"), nil}, step{want: "ends here"})
-		if err := d.engine.deps.Records.UpdateState(t.Context(), "bob", func(st *mfa.State) error { st.Enrolling = nil; return nil }); err != nil {
+		if err := d.engine.deps.Accounts.Records().UpdateState(t.Context(), "bob", func(st *mfa.State) error { st.Enrolling = nil; return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"mfa/internal/challenge"
+	"mfa/internal/account"
 	"mfa/internal/mfa"
 )
 
@@ -33,7 +33,7 @@ func TestWrongCodesOfAPeerThatIsNotRoot(t *testing.T) {
 	if n := len(d.told("Wrong codes on")); n != 1 {
 		t.Errorf("%d mails", n)
 	}
-	if was, err := d.asker.Unlock(t.Context(), "alice", "root"); err != nil || !was {
+	if was, err := d.accounts.Unlock(t.Context(), "alice", "root"); err != nil || !was {
 		t.Fatal(was, err)
 	}
 	d.login(ownProcess(), mfa.Accepted, step{"was sent", say(mine), nil})
@@ -55,9 +55,9 @@ func TestARightCodeApartForgivesNoLogin(t *testing.T) {
 // A hundred guesses apart disable the method for such peers and for nobody else.
 func TestAHundredGuessesApart(t *testing.T) {
 	d := newDesk(t, func(s *settings) {
-		s.asking.Lockout = challenge.LockoutConfig{Failures: 1000, Window: minutes(1), Duration: minutes(1)}
+		s.keeping.Lockout = account.LockoutConfig{Failures: 1000, Window: minutes(1), Duration: minutes(1)}
 	})
-	err := d.engine.deps.Records.UpdateState(t.Context(), "alice", func(st *mfa.State) error {
+	err := d.engine.deps.Accounts.Records().UpdateState(t.Context(), "alice", func(st *mfa.State) error {
 		st.UID, st.Apart = 1000, &mfa.Tally{MethodFailures: map[mfa.Method]int{mfa.Email: mfa.MaxMethodFailures - 1}}
 		return nil
 	})

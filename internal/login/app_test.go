@@ -13,7 +13,7 @@ import (
 // a former app of a shorter period.
 func TestAppOfAnAdministrator(t *testing.T) {
 	d := newDesk(t)
-	err := d.engine.deps.Records.Account(mfa.Identity{Name: "alice", UID: 1000}).Update(t.Context(), func(st *mfa.State) error {
+	err := d.engine.deps.Accounts.Records().Account(mfa.Identity{Name: "alice", UID: 1000}).Update(t.Context(), func(st *mfa.State) error {
 		st.TOTPStep = otp.Step(start, 15*time.Second)
 		return nil
 	})
@@ -36,7 +36,7 @@ func TestAppOfAnAdministrator(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.login(request("alice"), mfa.Accepted, step{"authenticator app", say(code), nil})
-	en, err := d.engine.deps.Records.Enrollment(t.Context(), "alice")
+	en, err := d.engine.deps.Accounts.Records().Enrollment(t.Context(), "alice")
 	if err != nil || !en.TOTP.Confirmed.Equal(start) {
 		t.Errorf("confirmed %v, %v", en.TOTP.Confirmed, err)
 	}

@@ -21,7 +21,7 @@ func Count(ctx context.Context, c *wire.Census, cfg Config, look Groups, user st
 	asker := challenge.New(challenge.Config{}, challenge.Deps{}) // nobody is asked
 	e := New(cfg, Deps{Asker: asker, Lookup: nss.Lookup, Groups: look, Now: func() time.Time { return time.Time{} }, Log: slog.New(slog.DiscardHandler)})
 	id := mfa.Identity{Name: user, UID: en.UID}
-	l := e.attempt(e.deps.Asker.Converse(account.Records{}.Account(id), mfa.Origin{Service: "sshd", Address: "unlisted"}, nil), []string{password})
+	l := e.attempt(e.converse(account.Records{}.Account(id), mfa.Origin{Service: "sshd", Address: "unlisted"}, nil), []string{password})
 	c.Users++
 	if l.findPolicy(ctx) != nil {
 		c.Unknown++

@@ -35,7 +35,7 @@ func TestClockThatRanAhead(t *testing.T) {
 				}
 			})
 			t.Run("failures", func(t *testing.T) {
-				d := newDesk(t, func(s *settings) { s.asking.Lockout.Failures = 3 })
+				d := newDesk(t, func(s *settings) { s.keeping.Lockout.Failures = 3 })
 				d.advance(off)
 				d.login(request("alice"), mfa.WrongCode, wrong("sent"), wrong("not right"), step{want: "not right", err: mfa.ErrNoConversation})
 				d.advance(-off)
@@ -57,7 +57,7 @@ func TestClockThatRanAhead(t *testing.T) {
 				d := newDesk(t)
 				id, month := mfa.Identity{Name: "alice", UID: 1000}, 30*24*time.Hour
 				d.advance(off)
-				if _, err := d.asker.Lock(t.Context(), id, month, "root"); err != nil {
+				if _, err := d.accounts.Lock(t.Context(), id, month, "root"); err != nil {
 					t.Fatal(err)
 				}
 				d.advance(-off)
@@ -105,7 +105,7 @@ func TestAppAfterAClockThatRanAhead(t *testing.T) {
 			in("authenticator app")
 			d.advance(time.Minute - off)
 			d.doubt = true // and no time service will ever tell
-			if _, err := d.asker.Unlock(t.Context(), "bob", "root"); err != nil {
+			if _, err := d.accounts.Unlock(t.Context(), "bob", "root"); err != nil {
 				t.Fatal(err)
 			}
 			in("authenticator app")

@@ -19,7 +19,7 @@ func TestMethodFailuresAreCountedByMethod(t *testing.T) {
 		t.Errorf("after success with another method: %+v", st)
 	}
 	d.failTOTP(1)
-	if _, err := d.asker.Unlock(t.Context(), "bob", "root"); err != nil {
+	if _, err := d.accounts.Unlock(t.Context(), "bob", "root"); err != nil {
 		t.Fatal(err)
 	}
 	if st := d.state("bob"); st.MethodFailures[mfa.TOTP] != 3 || len(st.Failures) != 0 {
@@ -104,7 +104,7 @@ func (d *desk) disable(user string, m mfa.Method) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	err = d.engine.deps.Records.Account(id).Update(d.t.Context(), func(st *mfa.State) error {
+	err = d.engine.deps.Accounts.Records().Account(id).Update(d.t.Context(), func(st *mfa.State) error {
 		st.MethodFailures = map[mfa.Method]int{m: mfa.MaxMethodFailures}
 		return nil
 	})
@@ -114,9 +114,9 @@ func (d *desk) disable(user string, m mfa.Method) {
 }
 
 func TestTheHundredthWrongCodeDisables(t *testing.T) {
-	d := newDesk(t, func(s *settings) { s.asking.Lockout.Failures = 100 })
+	d := newDesk(t, func(s *settings) { s.keeping.Lockout.Failures = 100 })
 	d.disable("alice", mfa.Email)
-	err := d.engine.deps.Records.UpdateState(t.Context(), "alice", func(st *mfa.State) error {
+	err := d.engine.deps.Accounts.Records().UpdateState(t.Context(), "alice", func(st *mfa.State) error {
 		st.MethodFailures[mfa.Email]--
 		return nil
 	})

@@ -79,7 +79,7 @@ func TestAppReplacedByHandWhileAsked(t *testing.T) {
 		a, _ := withApp(d)
 		d.advance(time.Minute)
 		next := d.enrollment("bob")
-		next.TOTP = &mfa.TOTPSecret{Secret: d.asker.SealTOTP(mfa.Identity{Name: "bob"}, make([]byte, 20)), Algorithm: "SHA1", Digits: digits, Period: next.TOTP.Period}
+		next.TOTP = &mfa.TOTPSecret{Secret: d.accounts.SealTOTP(mfa.Identity{Name: "bob"}, make([]byte, 20)), Algorithm: "SHA1", Digits: digits, Period: next.TOTP.Period}
 		d.login(request("bob"), mfa.NoConversation,
 			step{"authenticator app", func() string { d.enroll("bob", next); return a.code(0) }, nil},
 			step{want: "changed meanwhile", err: mfa.ErrNoConversation})
@@ -97,11 +97,11 @@ func TestEditThatChangesNoFactor(t *testing.T) {
 	d.advance(time.Minute)
 	d.login(request("bob"), mfa.Accepted, step{"authenticator app", func() string {
 		en := d.enrollment("bob")
-		secret, err := d.asker.OpenTOTP(mfa.Identity{Name: "bob"}, en.TOTP.Secret)
+		secret, err := d.accounts.OpenTOTP(mfa.Identity{Name: "bob"}, en.TOTP.Secret)
 		if err != nil {
 			t.Fatal(err)
 		}
-		en.Preferred, en.TOTP.Confirmed, en.TOTP.Secret = mfa.Backup, start.Add(time.Minute), d.asker.SealTOTP(mfa.Identity{Name: "bob"}, secret)
+		en.Preferred, en.TOTP.Confirmed, en.TOTP.Secret = mfa.Backup, start.Add(time.Minute), d.accounts.SealTOTP(mfa.Identity{Name: "bob"}, secret)
 		d.enroll("bob", en)
 		return a.code(0)
 	}, nil})

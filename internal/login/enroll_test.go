@@ -113,7 +113,7 @@ func TestEnrollmentResumes(t *testing.T) {
 		step{"Codes by email", say("2"), nil},
 		step{"Where shall", say("bob@example.com"), nil},
 		step{want: "sent to b***b@example.com", err: errors.New("gone")})
-	if _, err := d.engine.deps.Records.Enrollment(t.Context(), "bob"); err == nil {
+	if _, err := d.engine.deps.Accounts.Records().Enrollment(t.Context(), "bob"); err == nil {
 		t.Error("enrolled without a code")
 	}
 	d.advance(20 * time.Second)
@@ -188,8 +188,7 @@ func TestOnlyAdministratorsSetAddresses(t *testing.T) {
 // A user who set something up before everybody had to enroll anew proves that, and then sets
 // up everything anew.
 func TestOlderGenerationEnrollsAnew(t *testing.T) {
-	d := newDesk(t, enrolling, func(s *settings) { s.policy.Generation = 1 })
-	d.enrol.Generation = 1
+	d := newDesk(t, enrolling, func(s *settings) { s.policy.Generation, s.keeping.Generation = 1, 1 })
 	d.login(request("alice"), mfa.Exhausted, wrong("sent to a***e"), wrong(""), wrong(""), step{want: "ends here"})
 	d.login(request("alice"), mfa.NoConversation, d.withCode(), step{want: "is needed", err: mfa.ErrNoConversation})
 	if en := d.enrollment("alice"); en.Generation != 0 || en.Email == nil {
@@ -214,7 +213,7 @@ func TestOlderGenerationEnrollsAnew(t *testing.T) {
 
 // Where an older factor is disabled, nobody enrolls anew in its place.
 func TestOlderGenerationThatIsDisabledIsRefused(t *testing.T) {
-	d := newDesk(t, enrolling, func(s *settings) { s.policy.Generation = 1 })
+	d := newDesk(t, enrolling, func(s *settings) { s.policy.Generation, s.keeping.Generation = 1, 1 })
 	d.update("alice", func(st *mfa.State) {
 		st.UID, st.MethodFailures = 1000, map[mfa.Method]int{mfa.Email: mfa.MaxMethodFailures}
 	})
@@ -242,7 +241,7 @@ func TestWrongConfirmationCodesDoNotLock(t *testing.T) {
 func TestChoosing(t *testing.T) {
 	d := newDesk(t, enrolling)
 	a, _ := withApp(d)
-	en, err := d.engine.deps.Records.Enrollment(t.Context(), "bob")
+	en, err := d.engine.deps.Accounts.Records().Enrollment(t.Context(), "bob")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +270,7 @@ func TestChoosing(t *testing.T) {
 func TestUndeliveredOffersTheOtherMethods(t *testing.T) {
 	d := newDesk(t, enrolling)
 	a, _ := withApp(d)
-	en, err := d.engine.deps.Records.Enrollment(t.Context(), "bob")
+	en, err := d.engine.deps.Accounts.Records().Enrollment(t.Context(), "bob")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +322,7 @@ func noticesOfChanges(t *testing.T) {
 		_, err := d.enrol.Reset(t.Context(), "alice", "root")
 		return err
 	}, "was reset by an administrator")
-	told("opting out", func() error { return d.enrol.OptOut(t.Context(), c) }, "was removed, by your own choice")
+	told("opting out", func() error { return d.enrol.OptOut(t.Context(), c.User) }, "was removed, by your own choice")
 
 	a := &app{d: d}
 	s := &script{t: t, steps: []step{
@@ -353,7 +352,7 @@ func noticesOfChanges(t *testing.T) {
 func TestMaxSendsLeavesTheOtherMethods(t *testing.T) {
 	d := newDesk(t, enrolling, func(s *settings) { s.asking.Code.MaxSends = 1 })
 	a, _ := withApp(d)
-	en, err := d.engine.deps.Records.Enrollment(t.Context(), "bob")
+	en, err := d.engine.deps.Accounts.Records().Enrollment(t.Context(), "bob")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -393,7 +392,7 @@ func TestNothingIsSentBeforeAChoice(t *testing.T) {
 // enrollment returns the record of user.
 func (d *desk) enrollment(user string) mfa.Enrollment {
 	d.t.Helper()
-	en, err := d.engine.deps.Records.Enrollment(d.t.Context(), user)
+	en, err := d.engine.deps.Accounts.Records().Enrollment(d.t.Context(), user)
 	if err != nil {
 		d.t.Fatal(err)
 	}

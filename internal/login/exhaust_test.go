@@ -89,7 +89,7 @@ func TestWhatThePasswordAloneCanExhaust(t *testing.T) {
 				if n := len(d.told("Second factor locked")); n != 5 {
 					t.Errorf("%d mails about locks", n)
 				}
-				if _, err := d.engine.Sweep(d.t.Context()); err != nil {
+				if _, err := d.accounts.Sweep(d.t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				d.lockFrom(fromAfar(1))

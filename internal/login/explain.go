@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
 )
@@ -31,9 +30,9 @@ const explainCensus = 2 * time.Second
 func (e *Engine) census(ctx context.Context) (c wire.Census, err error) {
 	ctx, cancel := context.WithTimeout(ctx, explainCensus)
 	defer cancel()
-	users, err := e.deps.Records.Users(ctx)
+	users, err := e.deps.Accounts.Records().Users(ctx)
 	for _, user := range users {
-		if en, err := e.deps.Records.Enrollment(ctx, user); err == nil || ctx.Err() != nil {
+		if en, err := e.deps.Accounts.Records().Enrollment(ctx, user); err == nil || ctx.Err() != nil {
 			Count(ctx, &c, e.cfg, e.deps.Groups, user, en) // who cannot be read is kept out, whatever the policy
 		}
 		if c.Partly {
@@ -48,7 +47,7 @@ func (e *Engine) explain(ctx context.Context, v wire.Visit) wire.Explanation {
 	origin := OriginOf(req)
 	origin.Key = key
 	acct, err := e.account(ctx, v.User)
-	l := e.attempt(e.deps.Asker.Converse(acct, origin, nil), firstFactors(req))
+	l := e.attempt(e.converse(acct, origin, nil), firstFactors(req))
 	x := wire.Explanation{
 		User: acct.ID.Name, Account: !acct.IsNobody(), Service: origin.Service, Address: origin.Address, Key: origin.Key,
 		FirstFactors: l.factors, Asks: []mfa.Method{}, Offers: []mfa.Method{}, Passed: []wire.Passed{},
@@ -63,7 +62,7 @@ func (e *Engine) explain(ctx context.Context, v wire.Visit) wire.Explanation {
 	}
 	err = l.findPolicy(ctx)
 	for i, m := range l.passed {
-		r := l.cfg.Policy.Rules[i]
+		r := l.engine.cfg.Policy.Rules[i]
 		x.Passed = append(x.Passed, wire.Passed{Rule: r.Label(i), Key: string(m), Why: l.why(ctx, r, m)})
 	}
 	if err != nil {
@@ -105,11 +104,11 @@ func unavailable(x *wire.Explanation, reason string, err error) {
 
 // facts fills in what is known of the user, whether it counts or not.
 func (l *attempt) facts(ctx context.Context, x *wire.Explanation) mfa.State {
-	st, err := l.Account.State(ctx)
+	st, err := l.user.Account.State(ctx)
 	if err != nil {
 		x.Problems = append(x.Problems, err.Error())
 	}
-	_, hard, locked := st.Locked(l.deps.Now())
+	_, hard, locked := st.Locked(l.engine.deps.Now())
 	if x.Locked, x.Failures = locked, len(st.Failures); locked && !hard {
 		x.LockedUntil = st.LockedUntil
 	}
@@ -150,7 +149,7 @@ func (l *attempt) result(x *wire.Explanation, p plan, st mfa.State) {
 		x.Result, x.PAM = wire.ResultRemembered, "PAM_SUCCESS"
 		x.Asks, x.Sessions = []mfa.Method{}, append(x.Sessions, p.session.ID)
 		x.Text = fmt.Sprintf("let in without a code: remembered session %s, until %s", p.session.ID,
-			l.cfg.Session.expiry(p.session).Local().Format(time.DateTime))
+			l.engine.cfg.Session.expiry(p.session).Local().Format(time.DateTime))
 	case toSetUp:
 		x.Result, x.PAM = wire.ResultEnroll, "PAM_SUCCESS"
 		x.Offers = append(x.Offers, l.offer().Methods...)
@@ -159,7 +158,7 @@ func (l *attempt) result(x *wire.Explanation, p plan, st mfa.State) {
 			x.Text = "a code is asked for that does not count here: " + asked(p) + "; then " + x.Text
 		}
 		if left := l.graceLeft(st); left > 0 {
-			x.Text += "; can put it off for " + challenge.Span(left) + ", but has to be asked"
+			x.Text += "; can put it off for " + mfa.Span(left) + ", but has to be asked"
 		}
 		switch {
 		case l.policy.Mode == ModeOptional && len(p.methods) > 0:
@@ -203,11 +202,11 @@ func (l *attempt) notRemembered() string {
 	if l.rememberMode() == RememberNever {
 		return ""
 	}
-	if _, ok := l.cfg.Session.place(l.Origin); ok {
+	if _, ok := l.engine.cfg.Session.place(l.user.Origin); ok {
 		return ""
 	}
-	if _, ok := l.Origin.Place(); !ok {
-		return fmt.Sprintf("; not remembered: %q is no place that only this user comes from", l.Origin.Address)
+	if _, ok := l.user.Origin.Place(); !ok {
+		return fmt.Sprintf("; not remembered: %q is no place that only this user comes from", l.user.Origin.Address)
 	}
 	return "; not remembered: there is nothing that session.bind could bind it to"
 }
@@ -215,13 +214,13 @@ func (l *attempt) notRemembered() string {
 // lockText says how long the lock that st has lasts yet, and what ends it.
 func (l *attempt) lockText(st mfa.State) string {
 	text := "locked until an administrator unlocks"
-	if left, hard, _ := st.Locked(l.deps.Now()); !hard {
-		text = "locked for " + challenge.Span(left)
+	if left, hard, _ := st.Locked(l.engine.deps.Now()); !hard {
+		text = "locked for " + mfa.Span(left)
 	}
 	if st.LockedBy != "" {
 		text += ", by " + st.LockedBy
 	}
-	if l.Recoverable(st) {
+	if l.user.Recoverable(st) {
 		text += "; the recovery code that was mailed ends it"
 	}
 	return text
@@ -243,7 +242,7 @@ func asked(p plan) string {
 func (l *attempt) settings() *wire.Settings {
 	p := l.policy
 	return &wire.Settings{
-		Mode: p.Mode, Methods: p.Methods, Remember: cmp.Or(p.Remember, l.cfg.Session.Remember), OptOut: p.OptOut,
+		Mode: p.Mode, Methods: p.Methods, Remember: cmp.Or(p.Remember, l.engine.cfg.Session.Remember), OptOut: p.OptOut,
 		EnrollAtLogin: p.EnrollAtLogin, EnrollGrace: p.EnrollGrace,
 	}
 }
@@ -252,18 +251,18 @@ func (l *attempt) settings() *wire.Settings {
 func (l *attempt) why(ctx context.Context, r Rule, m matcher) string {
 	switch m {
 	case services:
-		return fmt.Sprintf("the service is %s, not %s", l.Origin.Service, list(r.Services, "or"))
+		return fmt.Sprintf("the service is %s, not %s", l.user.Origin.Service, list(r.Services, "or"))
 	case firstFactor:
 		return fmt.Sprintf("the first factor is %s, not %s", list(l.factors, "and"), r.FirstFactor)
 	case networks:
-		if _, err := netip.ParseAddr(l.Origin.Address); err != nil {
-			return fmt.Sprintf("%q is no IP address, and only those are in networks", l.Origin.Address)
+		if _, err := netip.ParseAddr(l.user.Origin.Address); err != nil {
+			return fmt.Sprintf("%q is no IP address, and only those are in networks", l.user.Origin.Address)
 		}
-		return fmt.Sprintf("%s is not in %s", l.Origin.Address, list(r.Networks, "or"))
+		return fmt.Sprintf("%s is not in %s", l.user.Origin.Address, list(r.Networks, "or"))
 	case users:
-		return fmt.Sprintf("the user is %s, not %s", l.Account.ID.Name, list(r.Users, "or"))
+		return fmt.Sprintf("the user is %s, not %s", l.user.Account.ID.Name, list(r.Users, "or"))
 	case groups:
-		return fmt.Sprintf("%s is not in group %s", l.Account.ID.Name, list(l.known(ctx, r.Groups), "or"))
+		return fmt.Sprintf("%s is not in group %s", l.user.Account.ID.Name, list(l.known(ctx, r.Groups), "or"))
 	}
 	return string(m)
 }
@@ -272,7 +271,7 @@ func (l *attempt) why(ctx context.Context, r Rule, m matcher) string {
 func (l *attempt) known(ctx context.Context, names []string) []string {
 	var marked []string
 	for _, name := range names {
-		if _, err := l.deps.Groups.ID(ctx, name); err != nil {
+		if _, err := l.engine.deps.Groups.ID(ctx, name); err != nil {
 			name += " (which does not exist)"
 		}
 		marked = append(marked, name)

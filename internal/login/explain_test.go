@@ -39,7 +39,7 @@ func TestExplainSaysWhatLoginDoes(t *testing.T) {
 		wire.ResultLocked: mfa.Exhausted, wire.ResultKeepOut: mfa.MustEnroll, wire.ResultUnavailable: mfa.Unavailable,
 	}
 	lockAlice := func(d *desk) {
-		err := d.engine.deps.Records.UpdateState(t.Context(), "alice", func(st *mfa.State) error {
+		err := d.engine.deps.Accounts.Records().UpdateState(t.Context(), "alice", func(st *mfa.State) error {
 			*st = mfa.State{UID: 1000, LockedUntil: new(start.Add(time.Hour)), LockedFor: mfa.Duration(time.Hour)}
 			return nil
 		})

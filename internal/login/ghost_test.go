@@ -59,7 +59,7 @@ func (d *desk) heard(name string, withheld bool) (all []string) {
 // A name that exists and one that does not are told the same, connection after
 // connection, through the lock and after it.
 func TestStrangersAreAnsweredAlike(t *testing.T) {
-	with := func(s *settings) { s.asking.Lockout.Notify, s.asking.Lockout.Recovery = true, true }
+	with := func(s *settings) { s.keeping.Lockout.Notify, s.keeping.Lockout.Recovery = true, true }
 	d := newDesk(t, with)
 	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com", Confirmed: start}})
 	ghost := d.heard("ghost", false)
@@ -76,7 +76,7 @@ func TestStrangersAreAnsweredAlike(t *testing.T) {
 
 // The same where sshd keeps back all that a stranger types but its length.
 func TestStrangersAreAnsweredAlikeByLength(t *testing.T) {
-	with := func(s *settings) { s.asking.Lockout.Notify, s.asking.Lockout.Recovery = true, true }
+	with := func(s *settings) { s.keeping.Lockout.Notify, s.keeping.Lockout.Recovery = true, true }
 	d := newDesk(t, with)
 	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com", Confirmed: start}})
 	ghost := d.heard("ghost", true)
@@ -131,7 +131,7 @@ func TestStrangersAreBounded(t *testing.T) {
 	d := newDesk(t)
 	d.login(request("ghost"), mfa.WrongCode, wrong("sent"), step{want: "2 tries", err: mfa.ErrNoConversation})
 	for i := range 3000 {
-		acct := d.engine.deps.Records.Stranger(d.engine.deps.Strangers, fmt.Sprint("x", i))
+		acct := d.engine.deps.Accounts.Records().Stranger(d.engine.deps.Strangers, fmt.Sprint("x", i))
 		if err := acct.Update(t.Context(), func(st *mfa.State) error { st.LockedHard = true; return nil }); err != nil {
 			t.Fatal(err)
 		}

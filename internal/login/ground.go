@@ -6,7 +6,6 @@ import (
 	"reflect"
 
 	"mfa/internal/account"
-	"mfa/internal/challenge"
 )
 
 // A configuration counts from its reload on, also for conversations under way: whatever
@@ -25,7 +24,7 @@ func (e *Engine) current() *Engine {
 
 // stand has the conversation look at the rules, and whose name it is.
 func (l *attempt) stand() {
-	l.Stand(challenge.Ground{Rules: l.sameRules, Account: func(ctx context.Context) error { return l.current().same(ctx, l.Account) }})
+	l.user.Stand(account.Ground{Rules: l.sameRules, Account: func(ctx context.Context) error { return l.engine.current().same(ctx, l.user.Account) }})
 }
 
 // same returns nil if acct is whom its name means now, if only nobody.
@@ -35,24 +34,24 @@ func (e *Engine) same(ctx context.Context, acct *account.Account) error {
 	case err != nil:
 		return fmt.Errorf("look up the account once more: %w", err)
 	case now.ID != acct.ID || now.IsNobody() != acct.IsNobody():
-		return fmt.Errorf("%w: %q", challenge.ErrAccount, acct.ID.Name)
+		return fmt.Errorf("%w: %q", account.ErrAccount, acct.ID.Name)
 	}
 	return nil
 }
 
-// sameRules returns challenge.ErrRules if the policy that counts now is not for this
+// sameRules returns account.ErrRules if the policy that counts now is not for this
 // user and origin what the attempt goes by.
 func (l *attempt) sameRules(ctx context.Context) error {
-	now := l.current()
-	if now == l.Engine {
+	now := l.engine.current()
+	if now == l.engine {
 		return nil
 	}
-	next := now.attempt(l.Conversation, l.factors)
+	next := now.attempt(l.talk, l.factors)
 	if err := next.findPolicy(ctx); err != nil {
 		return fmt.Errorf("match the new rules: %w", err)
 	}
 	if !reflect.DeepEqual(next.terms(), l.terms()) {
-		return challenge.ErrRules
+		return account.ErrRules
 	}
 	return nil
 }
@@ -64,5 +63,5 @@ func (l *attempt) terms() any {
 	return struct {
 		PolicyConfig
 		generation int
-	}{p, l.cfg.Generation}
+	}{p, l.engine.cfg.Generation}
 }

@@ -109,7 +109,7 @@ func TestAccountGoneWhileAsked(t *testing.T) {
 				if v.Outcome != mfa.Unavailable || len(s.steps) > 0 {
 					t.Errorf("%+v %v, left %v", v, err, s.steps)
 				}
-				en, err := d.engine.deps.Records.Enrollment(t.Context(), "bob")
+				en, err := d.engine.deps.Accounts.Records().Enrollment(t.Context(), "bob")
 				if enrolled && (err != nil || en.TOTP != nil || en.Email.Address != "new@example.com") || !enrolled && err == nil {
 					t.Errorf("the record is %+v %v", en, err)
 				}
@@ -122,7 +122,7 @@ func TestAccountGoneWhileAsked(t *testing.T) {
 func TestDemandForAPasswordIsRootsToTake(t *testing.T) {
 	d := newDesk(t)
 	demanded := func() bool { return d.state("alice").MustChangePassword }
-	err := d.engine.deps.Records.Account(mfa.Identity{Name: "alice", UID: 1000}).Update(t.Context(), func(st *mfa.State) error {
+	err := d.engine.deps.Accounts.Records().Account(mfa.Identity{Name: "alice", UID: 1000}).Update(t.Context(), func(st *mfa.State) error {
 		st.MustChangePassword = true
 		return nil
 	})
@@ -172,7 +172,7 @@ func TestNothingToSetUp(t *testing.T) {
 				a := &app{d: d, secret: make([]byte, 20)}
 				bob := mfa.Identity{Name: "bob", UID: 1001}
 				d.enroll("bob", mfa.Enrollment{UID: 1001, TOTP: &mfa.TOTPSecret{
-					Secret: d.asker.SealTOTP(bob, a.secret), Algorithm: "SHA1", Digits: 6, Period: mfa.Duration(30 * time.Second),
+					Secret: d.accounts.SealTOTP(bob, a.secret), Algorithm: "SHA1", Digits: 6, Period: mfa.Duration(30 * time.Second),
 				}})
 				steps = []step{{"authenticator app", a.shows(), nil}, ask}
 			}
@@ -180,7 +180,7 @@ func TestNothingToSetUp(t *testing.T) {
 				t.Errorf("explained as %+v", x)
 			}
 			d.login(request("bob"), tc.want, steps...)
-			if en, err := d.engine.deps.Records.Enrollment(t.Context(), "bob"); err == nil && en.Skipped != nil {
+			if en, err := d.engine.deps.Accounts.Records().Enrollment(t.Context(), "bob"); err == nil && en.Skipped != nil {
 				t.Error("a choice is noted that was none")
 			}
 			if tc.want == mfa.Exempt { // a robot cannot answer, and need not

@@ -32,10 +32,10 @@ type Prompter = mfa.Prompter
 // An Enroller changes enrollments within a login; enroll.Service is one.
 type Enroller interface {
 	// Prefer makes m, which the user has, the method that is offered first.
-	Prefer(ctx context.Context, c *challenge.Conversation, m mfa.Method) error
+	Prefer(ctx context.Context, u *account.User, m mfa.Method) error
 	// Confirm notes that the user has what codes of m go to: that address, or the app
 	// with that sealed secret.
-	Confirm(ctx context.Context, c *challenge.Conversation, m mfa.Method, of string) error
+	Confirm(ctx context.Context, u *account.User, m mfa.Method, of string) error
 	// AtLogin leads somebody who has no second factor to one. Its verdict is
 	// Accepted once they have proven what they set up.
 	AtLogin(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error)
@@ -43,16 +43,16 @@ type Enroller interface {
 
 // Deps is what an Engine works with.
 type Deps struct {
-	Records account.Records
-	Asker   *challenge.Asker
-	Enroll  Enroller
-	Key     *seal.Key
-	Audit   *audit.Log
-	Log     *slog.Logger
-	Lookup  Lookup           // nss.Lookup outside of tests
-	Groups  Groups           // nss.Groups outside of tests
-	Now     func() time.Time // the clock
-	Aliases *account.Aliases // outlives a reload; nil: one of the Engine's own
+	Accounts *account.Accounts
+	Asker    *challenge.Asker
+	Enroll   Enroller
+	Key      *seal.Key
+	Audit    *audit.Log
+	Log      *slog.Logger
+	Lookup   Lookup           // nss.Lookup outside of tests
+	Groups   Groups           // nss.Groups outside of tests
+	Now      func() time.Time // the clock
+	Aliases  *account.Aliases // outlives a reload; nil: one of the Engine's own
 	// ChangesPassword says whether the PAM stack of a service can carry the demand
 	// for a new password; nil: every one can.
 	ChangesPassword func(service string) bool
@@ -75,8 +75,8 @@ type Engine struct {
 
 // New returns an Engine.
 func New(cfg Config, deps Deps) *Engine {
-	if deps.Aliases == nil {
-		deps.Aliases = &account.Aliases{Records: deps.Records, Now: deps.Now}
+	if deps.Aliases == nil && deps.Accounts != nil { // a Census has none
+		deps.Aliases = &account.Aliases{Records: deps.Accounts.Records(), Now: deps.Now}
 	}
 	return &Engine{cfg: cfg, deps: deps}
 }
@@ -87,13 +87,13 @@ func New(cfg Config, deps Deps) *Engine {
 func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Verdict, error) {
 	acct, err := e.account(ctx, req.User)
 	far := farEndOf(req, p)
-	l := e.attempt(e.deps.Asker.Converse(acct, OriginOf(req), far), firstFactors(req))
-	l.Presence = presence(req)
-	l.Called(req.User)
+	l := e.attempt(e.converse(acct, OriginOf(req), far), firstFactors(req))
+	l.talk.Presence = presence(req)
+	l.talk.Called(req.User)
 	if req.UID != 0 {
-		l.CountApart()
+		l.talk.CountApart()
 	}
-	ctx, done := l.Begin(ctx)
+	ctx, done := l.user.Begin(ctx)
 	defer done()
 	var v mfa.Verdict
 	if err != nil {
@@ -101,15 +101,15 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	} else {
 		v, err = l.decide(ctx)
 	}
-	if l.Account.IsNobody() && (v.Outcome == mfa.Accepted || v.Outcome == mfa.Exempt) {
+	if l.user.Account.IsNobody() && (v.Outcome == mfa.Accepted || v.Outcome == mfa.Exempt) {
 		v, err = l.unavailable(ctx, stranger, nil)
 	}
-	v, err = l.Close(ctx, v, err)
-	v.Untried = v.Outcome == mfa.Exhausted && !l.Guessed()
+	v, err = l.talk.Close(ctx, v, err)
+	v.Untried = v.Outcome == mfa.Exhausted && !l.talk.Guessed()
 	if v.Outcome == mfa.Accepted {
 		v = l.passwordChange(ctx, v)
 	} else {
-		l.TellOfFailures(ctx)
+		l.user.TellOfFailures(ctx)
 	}
 	v = far.finish(ctx, v)
 	l.write(req, v, err)
@@ -122,60 +122,61 @@ func (e *Engine) account(ctx context.Context, name string) (*account.Account, er
 	id, err := e.deps.Lookup(ctx, name)
 	switch {
 	case err == nil:
-		return e.deps.Records.Account(id), nil
+		return e.deps.Accounts.Records().Account(id), nil
 	case errors.Is(err, nss.ErrNoAccount) && e.deps.Strangers != nil:
-		return e.deps.Records.Stranger(e.deps.Strangers, name), nil
+		return e.deps.Accounts.Records().Stranger(e.deps.Strangers, name), nil
 	case errors.Is(err, nss.ErrNoAccount):
 		err = nil
 	}
-	return e.deps.Records.Nobody(name), err
+	return e.deps.Accounts.Records().Nobody(name), err
 }
 
 // An attempt is one login under way.
 type attempt struct {
-	*Engine
-	*challenge.Conversation
-	factors   []string  // that were proven before we are asked
-	policy    policy    // that counts; nothing before findPolicy
-	passed    []matcher // for each rule before the one that counts: what did not match
-	gids      []uint32  // groups of the user; nil: not asked for yet
-	recovered bool      // a recovery code ended the lock
-	ownWish   bool      // the user wants to change the password after the login
+	engine    *Engine
+	talk      *challenge.Conversation
+	user      *account.User // of talk
+	factors   []string      // that were proven before we are asked
+	policy    policy        // that counts; nothing before findPolicy
+	passed    []matcher     // for each rule before the one that counts: what did not match
+	gids      []uint32      // groups of the user; nil: not asked for yet
+	recovered bool          // a recovery code ended the lock
+	ownWish   bool          // the user wants to change the password after the login
 }
 
 // attempt begins a login.
 func (e *Engine) attempt(c *challenge.Conversation, factors []string) *attempt {
-	return &attempt{Engine: e, Conversation: c, factors: factors}
+	return &attempt{engine: e, talk: c, user: c.User, factors: factors}
 }
 
 // decide looks what there is to do, and does it; anew, a few times, when the user or
 // the rules for them turn out to have changed meanwhile.
 func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
-	return l.Repeat(ctx, l.decideOnce)
+	return l.talk.Repeat(ctx, l.decideOnce)
 }
 
 func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
-	l.Engine, l.gids = l.current(), nil
+	l.engine, l.gids = l.engine.current(), nil
 	if err := l.findPolicy(ctx); err != nil {
 		return l.unavailable(ctx, "policy look-up failed", err)
 	}
 	if l.policy.Mode != ModeOff { // a way in that needs no store stays one
-		if err := l.Account.Settle(ctx); err != nil {
-			return l.Failed(ctx, err)
+		if err := l.user.Account.Settle(ctx); err != nil {
+			return l.talk.Failed(ctx, err)
 		}
 	}
-	if l.Account.IsNobody() {
-		l.Pretend(l.decoy())
+	if l.user.Account.IsNobody() {
+		l.user.Pretend(l.decoy())
 	}
 	p, err := l.look(ctx)
 	if err != nil {
-		return l.Failed(ctx, err)
+		return l.talk.Failed(ctx, err)
 	}
 	switch p.do {
 	case toLetIn:
 		return mfa.Verdict{Outcome: mfa.Exempt, Reason: p.reason}, nil
 	case toHoldOff:
-		if v, err := l.Recover(ctx, p.state); v.Outcome != mfa.Accepted {
+		if v, err := l.talk.Recover(ctx, p.state); v.Outcome != mfa.Accepted {
 			return v, err
 		}
 		l.recovered = true
@@ -191,7 +192,7 @@ func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
 	case toSetUp:
 		return l.setUp(ctx, p)
 	}
-	l.Say(ctx, mfa.Failure, textNotEnrolled)
+	l.talk.Say(ctx, mfa.Failure, textNotEnrolled)
 	return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: p.reason}, nil
 }
 
@@ -200,7 +201,7 @@ func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
 // it.
 func (l *attempt) ask(ctx context.Context, p plan) (mfa.Verdict, error) {
 	v, err := l.prove(ctx, p.enrollment, p.methods)
-	if v.Outcome == mfa.Accepted && !l.recovered && !l.ownWish && !l.MustChangePassword() {
+	if v.Outcome == mfa.Accepted && !l.recovered && !l.ownWish && !l.talk.MustChangePassword() {
 		l.keep(ctx, p.enrollment, v.Method)
 	}
 	return v, err
@@ -208,22 +209,22 @@ func (l *attempt) ask(ctx context.Context, p plan) (mfa.Verdict, error) {
 
 // unavailable is the verdict when nobody can say what to do: it refuses.
 func (l *attempt) unavailable(ctx context.Context, reason string, err error) (mfa.Verdict, error) {
-	l.Say(ctx, mfa.Failure, challenge.TextUnavailable)
+	l.talk.Say(ctx, mfa.Failure, challenge.TextUnavailable)
 	return mfa.Verdict{Outcome: mfa.Unavailable, Reason: reason}, err
 }
 
 // shutOut refuses somebody all of whose methods took too many wrong codes.
 func (l *attempt) shutOut(ctx context.Context) (mfa.Verdict, error) {
-	l.Say(ctx, mfa.Failure, textAllDisabled)
+	l.talk.Say(ctx, mfa.Failure, textAllDisabled)
 	return mfa.Verdict{Outcome: mfa.Exhausted, Reason: disabled}, nil
 }
 
 // record returns what is stored of the user's enrollment, whosever it is.
 func (l *attempt) record(ctx context.Context) (mfa.Enrollment, error) {
-	if l.Account.IsNobody() {
+	if l.user.Account.IsNobody() {
 		return mfa.Enrollment{}, nil
 	}
-	en, err := l.deps.Records.Enrollment(ctx, l.Account.ID.Name)
+	en, err := l.engine.deps.Accounts.Records().Enrollment(ctx, l.user.Account.ID.Name)
 	if errors.Is(err, store.ErrNotFound) {
 		return mfa.Enrollment{}, nil
 	}
@@ -244,13 +245,13 @@ func (l *attempt) enrollment(ctx context.Context) (mfa.Enrollment, error) {
 // theirs is the record en if it is of this very account.
 func (l *attempt) theirs(ctx context.Context, en mfa.Enrollment) (mfa.Enrollment, error) {
 	switch {
-	case l.Account.IsNobody():
+	case l.user.Account.IsNobody():
 		return l.decoy(), nil
 	case en.Version == 0: // there is none
 		return mfa.Enrollment{}, l.newcomer(ctx)
-	case en.UID != l.Account.ID.UID:
-		l.deps.Log.Warn("enrollment belongs to another account of this name; enroll the user anew",
-			"user", l.Account.ID.Name, "uid", l.Account.ID.UID, "enrolled_uid", en.UID)
+	case en.UID != l.user.Account.ID.UID:
+		l.engine.deps.Log.Warn("enrollment belongs to another account of this name; enroll the user anew",
+			"user", l.user.Account.ID.Name, "uid", l.user.Account.ID.UID, "enrolled_uid", en.UID)
 		return mfa.Enrollment{}, l.newcomer(ctx)
 	}
 	return en, nil
@@ -259,7 +260,7 @@ func (l *attempt) theirs(ctx context.Context, en mfa.Enrollment) (mfa.Enrollment
 // counting returns the methods that count here. None does that was set up before
 // everybody had to enroll anew.
 func (l *attempt) counting(en mfa.Enrollment) []mfa.Method {
-	if en.Generation < l.cfg.Generation && !l.Account.IsNobody() {
+	if en.Generation < l.engine.cfg.Generation && !l.user.Account.IsNobody() {
 		return nil
 	}
 	return usable(en, l.policy.Methods)
@@ -268,8 +269,8 @@ func (l *attempt) counting(en mfa.Enrollment) []mfa.Method {
 // newcomer returns nil if nothing is known of the account under any of its names.
 // Else it would be led to something new by whoever has its password.
 func (l *attempt) newcomer(ctx context.Context) error {
-	id := l.Account.ID
-	others, err := l.OtherNames(ctx, id)
+	id := l.user.Account.ID
+	others, err := l.engine.OtherNames(ctx, id)
 	if err != nil || len(others) == 0 {
 		return err
 	}
@@ -302,7 +303,7 @@ func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
 	}
 	grace, err := l.grace(ctx)
 	if err != nil {
-		return l.Failed(ctx, err)
+		return l.talk.Failed(ctx, err)
 	}
 	optional := l.policy.Mode == ModeOptional
 	if l.foreign() {
@@ -311,9 +312,9 @@ func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
 	offer := l.offer()
 	// To have no second factor is chosen where somebody has passed a first one, or with
 	// mfactl: not by whatever runs as the user.
-	once := proven.Method != "" || l.Origin.UID != 0
+	once := proven.Method != "" || l.user.Origin.UID != 0
 	offer.Skip, offer.NotNow, offer.Later = optional && !once, optional && once, grace
-	v, err := l.deps.Enroll.AtLogin(ctx, l.Conversation, offer)
+	v, err := l.engine.deps.Enroll.AtLogin(ctx, l.talk, offer)
 	if v.Outcome == mfa.Exempt && proven.Method != "" {
 		proven.Reason += " of a method that does not count here; another was put off"
 		return proven, nil
@@ -324,7 +325,7 @@ func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
 // foreign says whether a program asks that is neither root nor of the user: one of
 // server.trusted_users. What it says of the user is its word alone.
 func (l *attempt) foreign() bool {
-	return l.Origin.UID != 0 && (l.Account.IsNobody() || l.Origin.UID != l.Account.ID.UID)
+	return l.user.Origin.UID != 0 && (l.user.Account.IsNobody() || l.user.Origin.UID != l.user.Account.ID.UID)
 }
 
 // notHere is setUp for a foreign program: it sets nothing up and records no choice, or
@@ -339,7 +340,7 @@ func (l *attempt) notHere(ctx context.Context, proven mfa.Verdict, putOff bool) 
 	case putOff:
 		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "not enrolled, and can put it off; " + reason}, nil
 	}
-	l.Say(ctx, mfa.Failure, textElsewhere)
+	l.talk.Say(ctx, mfa.Failure, textElsewhere)
 	return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: reason}, nil
 }
 
@@ -352,9 +353,9 @@ func (l *attempt) grace(ctx context.Context) (time.Duration, error) {
 		return 0, nil
 	}
 	var left time.Duration
-	err := l.Account.Update(ctx, func(st *mfa.State) error {
+	err := l.user.Account.Update(ctx, func(st *mfa.State) error {
 		if st.EnrollSince == nil {
-			st.EnrollSince = new(l.deps.Now())
+			st.EnrollSince = new(l.engine.deps.Now())
 		}
 		left = l.graceLeft(*st)
 		return nil
@@ -369,37 +370,37 @@ func (l *attempt) graceLeft(st mfa.State) time.Duration {
 	}
 	left := time.Duration(l.policy.EnrollGrace)
 	if st.EnrollSince != nil {
-		left = st.EnrollSince.Add(left).Sub(l.deps.Now())
+		left = st.EnrollSince.Add(left).Sub(l.engine.deps.Now())
 	}
 	return max(0, left)
 }
 
 // write writes the one audit line of a login.
 func (l *attempt) write(req mfa.Request, v mfa.Verdict, err error) {
-	ev := l.Event(audit.Login)
+	ev := l.user.Event(audit.Login)
 	ev.Outcome, ev.Reason, ev.Method = v.Outcome.String(), v.Reason, string(v.Method)
 	ev.Rule, ev.TTY = l.policy.Rule, req.TTY
 	if err != nil && (v.Outcome == mfa.Unavailable || v.Outcome == mfa.Broken) {
 		ev.Reason += ": " + err.Error()
 	}
-	l.deps.Audit.Record(ev)
+	l.engine.deps.Audit.Record(ev)
 }
 
 // decoy is what somebody who is no account seems to have: always the same for a
 // name. Nothing is sent to the address, and nobody knows the secret.
 func (l *attempt) decoy() mfa.Enrollment {
-	id := l.Account.ID
+	id := l.user.Account.ID
 	if slices.Contains(l.policy.Methods, mfa.Email) {
-		mac := l.deps.Key.MAC("decoy address", []byte(id.Name))
+		mac := l.engine.deps.Key.MAC("decoy address", []byte(id.Name))
 		letter := func(b byte) string { return string(rune('a' + b%26)) }
-		return mfa.Enrollment{Email: &mfa.Address{Address: letter(mac[0]) + "x" + letter(mac[1]) + "@" + l.cfg.MailDomain, Confirmed: time.Unix(1, 0)}}
+		return mfa.Enrollment{Email: &mfa.Address{Address: letter(mac[0]) + "x" + letter(mac[1]) + "@" + l.engine.cfg.MailDomain, Confirmed: time.Unix(1, 0)}}
 	}
-	if l.cfg.TextMessages && slices.Contains(l.policy.Methods, mfa.SMS) {
-		mac := l.deps.Key.MAC("decoy number", []byte(id.Name))
+	if l.engine.cfg.TextMessages && slices.Contains(l.policy.Methods, mfa.SMS) {
+		mac := l.engine.deps.Key.MAC("decoy number", []byte(id.Name))
 		return mfa.Enrollment{SMS: &mfa.Address{Address: fmt.Sprintf("+1789555%02d%02d", mac[0]%100, mac[1]%100)}}
 	}
 	return mfa.Enrollment{TOTP: &mfa.TOTPSecret{
-		Secret:    l.SealTOTP(id, l.deps.Key.MAC("decoy secret", []byte(id.Name))),
+		Secret:    l.engine.deps.Accounts.SealTOTP(id, l.engine.deps.Key.MAC("decoy secret", []byte(id.Name))),
 		Algorithm: "SHA1", Digits: 6, Period: mfa.Duration(30 * time.Second),
 	}}
 }

@@ -30,15 +30,16 @@ import (
 
 // A desk is an Engine with everything around it in reach of a test.
 type desk struct {
-	t      *testing.T
-	engine *Engine
-	asker  *challenge.Asker
-	enrol  *enroll.Service
-	store  *storetest.Memory
-	log    *lockedBuffer
-	audit  string // path
-	groups *directory
-	deps   challenge.Deps
+	t        *testing.T
+	engine   *Engine
+	asker    *challenge.Asker
+	accounts *account.Accounts
+	enrol    *enroll.Service
+	store    *storetest.Memory
+	log      *lockedBuffer
+	audit    string // path
+	groups   *directory
+	deps     challenge.Deps
 
 	mu    sync.Mutex // guards what follows
 	now   time.Time
@@ -77,8 +78,9 @@ var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 // settings are all that a test may change.
 type settings struct {
-	policy Config
-	asking challenge.Config
+	policy  Config
+	asking  challenge.Config
+	keeping account.Config
 }
 
 func defaults() (s settings) {
@@ -89,9 +91,10 @@ func defaults() (s settings) {
 		ResendAfter: mfa.Duration(30 * time.Second), MaxSends: 5, SendWindow: minutes(15),
 	}
 	s.asking.TOTP = challenge.TOTPConfig{Digits: 6, Period: mfa.Duration(30 * time.Second), Algorithm: "SHA1", Skew: 1}
-	s.asking.Lockout = challenge.LockoutConfig{Failures: 5, Window: minutes(15), Duration: minutes(15)}
+	s.keeping.Lockout = account.LockoutConfig{Failures: 5, Window: minutes(15), Duration: minutes(15)}
 	s.asking.Prompt = challenge.PromptConfig{Echo: true, QR: "utf8"}
 	s.asking.Host = "host"
+	s.keeping.Lifetime, s.keeping.Period, s.keeping.Skew, s.keeping.Host = s.asking.Code.Lifetime, s.asking.TOTP.Period, s.asking.TOTP.Skew, s.asking.Host
 	return s
 }
 
@@ -124,18 +127,19 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 		}
 		audittest.Check(t, d.audit)
 	})
-	believe := func(st *mfa.State) { st.Believe(d.clock(), cfg.asking.Lengths()) }
+	believe := func(st *mfa.State) { st.Believe(d.clock(), cfg.keeping.Lengths()) }
 	records, log := account.Records{S: d.store, Believe: believe}, slog.New(slog.NewTextHandler(d.log, nil))
-	d.deps = challenge.Deps{
+	d.accounts = account.New(cfg.keeping, account.Deps{
 		Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d, Trusted: d.trusted,
-	}
+	})
+	d.deps = challenge.Deps{Accounts: d.accounts, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d}
 	d.asker = challenge.New(cfg.asking, d.deps)
 	d.enrol = &enroll.Service{
-		Records: records, Asker: d.asker, Audit: au, Log: log, Now: d.clock,
+		Accounts: d.accounts, Audit: au, Log: log, Now: d.clock,
 		TOTP: cfg.asking.TOTP, QR: cfg.asking.Prompt.QR, Host: cfg.asking.Host, BackupCodes: 3,
 	}
 	d.engine = New(cfg.policy, Deps{
-		Records: records, Asker: d.asker, Enroll: d.enrol, Key: key, Audit: au, Log: log, Lookup: lookup, Groups: d.groups, Now: d.clock,
+		Accounts: d.accounts, Asker: d.asker, Enroll: d.enrol, Key: key, Audit: au, Log: log, Lookup: lookup, Groups: d.groups, Now: d.clock,
 		Strangers: account.NewStrangers(),
 	})
 	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com"}})
@@ -156,7 +160,7 @@ func lookup(_ context.Context, name string) (mfa.Identity, error) {
 
 func (d *desk) enroll(user string, en mfa.Enrollment) {
 	d.t.Helper()
-	err := d.engine.deps.Records.UpdateEnrollment(d.t.Context(), user, func(old *mfa.Enrollment) error { *old = en; return nil })
+	err := d.engine.deps.Accounts.Records().UpdateEnrollment(d.t.Context(), user, func(old *mfa.Enrollment) error { *old = en; return nil })
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -258,7 +262,7 @@ func (d *desk) audited(event string) int {
 
 func (d *desk) state(user string) mfa.State {
 	d.t.Helper()
-	st, err := d.engine.deps.Records.State(d.t.Context(), user)
+	st, err := d.engine.deps.Accounts.Records().State(d.t.Context(), user)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -359,7 +363,7 @@ func TestRightCode(t *testing.T) {
 		!strings.Contains(m.Text, "host") || !strings.Contains(m.Text, "192.0.2.1") {
 		t.Errorf("mail %+v", m)
 	}
-	en, err := d.engine.deps.Records.Enrollment(t.Context(), "alice")
+	en, err := d.engine.deps.Accounts.Records().Enrollment(t.Context(), "alice")
 	if err != nil || !en.Email.Confirmed.Equal(start) {
 		t.Errorf("the address is not confirmed: %+v %v", en.Email, err)
 	}
@@ -414,14 +418,14 @@ func TestFailuresOutsideTheWindowDoNotCount(t *testing.T) {
 }
 
 func TestLockUntilUnlocked(t *testing.T) {
-	d := newDesk(t, func(c *settings) { c.asking.Lockout = challenge.LockoutConfig{Failures: 1, Window: minutes(1)} })
+	d := newDesk(t, func(c *settings) { c.keeping.Lockout = account.LockoutConfig{Failures: 1, Window: minutes(1)} })
 	d.login(request("alice"), mfa.Exhausted, wrong("sent"), step{want: "until an administrator unlocks it"})
 	d.advance(1000 * time.Hour)
 	d.login(request("alice"), mfa.Exhausted, step{want: "until an administrator unlocks it"})
-	if was, err := d.asker.Unlock(t.Context(), "alice", "root"); err != nil || !was {
+	if was, err := d.accounts.Unlock(t.Context(), "alice", "root"); err != nil || !was {
 		t.Fatalf("unlock: %v %v", was, err)
 	}
-	if was, err := d.asker.Unlock(t.Context(), "alice", "root"); err != nil || was {
+	if was, err := d.accounts.Unlock(t.Context(), "alice", "root"); err != nil || was {
 		t.Fatalf("second unlock: %v %v", was, err)
 	}
 	d.login(request("alice"), mfa.Accepted, d.withCode())
@@ -579,7 +583,7 @@ func TestAnotherAccountOfTheNameIsNotEnrolled(t *testing.T) {
 
 func TestStateOfAnotherAccountDoesNotCount(t *testing.T) {
 	d := newDesk(t)
-	err := d.engine.deps.Records.UpdateState(t.Context(), "alice", func(st *mfa.State) error {
+	err := d.engine.deps.Accounts.Records().UpdateState(t.Context(), "alice", func(st *mfa.State) error {
 		*st = mfa.State{UID: 999, LockedHard: true}
 		return nil
 	})

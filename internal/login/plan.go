@@ -33,7 +33,7 @@ type plan struct {
 
 // look says what there is to do. It changes nothing, and asks nobody.
 func (l *attempt) look(ctx context.Context) (plan, error) {
-	if l.policy.Mode == ModeOff && l.Account.IsNobody() {
+	if l.policy.Mode == ModeOff && l.user.Account.IsNobody() {
 		return plan{do: toTurnAway, reason: stranger}, nil
 	}
 	if l.policy.Mode == ModeOff {
@@ -50,18 +50,18 @@ func (l *attempt) look(ctx context.Context) (plan, error) {
 
 // lookAtUser is look for whoever is asked, whatever is remembered.
 func (l *attempt) lookAtUser(ctx context.Context) (plan, error) {
-	st, err := l.Account.State(ctx)
+	st, err := l.user.Account.State(ctx)
 	if err != nil {
 		return plan{}, err
 	}
-	if _, locked := l.Locked(st); locked {
+	if _, locked := l.user.Locked(st); locked {
 		return plan{do: toHoldOff, reason: "locked", state: st}, nil
 	}
 	record, err := l.record(ctx)
 	if err != nil {
 		return plan{}, err
 	}
-	l.See(st, record)
+	l.talk.See(st, record)
 	l.stand()
 	en, err := l.theirs(ctx, record)
 	if err != nil {
@@ -82,13 +82,13 @@ const stranger = "no such account, so nothing exempts it"
 // factors of the others, and whoever comes first after a change of policy those of all.
 func (l *attempt) lookAtMethods(en mfa.Enrollment, st mfa.State) plan {
 	if counting := l.counting(en); len(counting) > 0 {
-		return askFor(l.Enabled(st, counting))
+		return askFor(l.talk.Enabled(st, counting))
 	}
 	p, others := l.lookAtNewcomer(en), usable(en, allMethods)
 	if len(others) == 0 {
 		return p
 	}
-	before := askFor(l.Enabled(st, others))
+	before := askFor(l.talk.Enabled(st, others))
 	if before.do == toShutOut || p.do == toLetIn {
 		return before
 	}
@@ -115,7 +115,7 @@ var allMethods = []mfa.Method{mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup}
 func (l *attempt) lookAtNewcomer(en mfa.Enrollment) plan {
 	optional := l.policy.Mode == ModeOptional
 	switch {
-	case l.Account.IsNobody():
+	case l.user.Account.IsNobody():
 		return plan{do: toKeepOut, reason: "no such account"}
 	case optional && !l.policy.OptOut:
 		return plan{do: toLetIn, reason: "not enrolled, and mode is optional"}

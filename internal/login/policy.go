@@ -176,12 +176,12 @@ func firstFactors(req mfa.Request) []string {
 // findPolicy finds out what counts for this login. After an error nothing does.
 func (l *attempt) findPolicy(ctx context.Context) error {
 	l.policy, l.passed = policy{}, nil
-	if !IsPlain(l.Origin.Service) {
-		l.policy = l.cfg.Policy.strictest()
+	if !IsPlain(l.user.Origin.Service) {
+		l.policy = l.engine.cfg.Policy.strictest()
 		return nil
 	}
-	found := policy{PolicyConfig: l.cfg.Policy, Rule: noRule}
-	for i, r := range l.cfg.Policy.Rules {
+	found := policy{PolicyConfig: l.engine.cfg.Policy, Rule: noRule}
+	for i, r := range l.engine.cfg.Policy.Rules {
 		m, err := l.mismatch(ctx, r, r.Label(i))
 		if err != nil {
 			return fmt.Errorf("match rule %q: %w", r.Label(i), err)
@@ -212,11 +212,11 @@ const (
 // if r matches. Users and groups come last: NSS is asked only if all depends on it.
 func (l *attempt) mismatch(ctx context.Context, r Rule, label string) (matcher, error) {
 	switch {
-	case len(r.Services) > 0 && !slices.Contains(r.Services, l.Origin.Service):
+	case len(r.Services) > 0 && !slices.Contains(r.Services, l.user.Origin.Service):
 		return services, nil
 	case !l.provedFirst(r.FirstFactor):
 		return firstFactor, nil
-	case len(r.Networks) > 0 && !inNetwork(r.Networks, l.Origin.Address):
+	case len(r.Networks) > 0 && !inNetwork(r.Networks, l.user.Origin.Address):
 		return networks, nil
 	}
 	if is, err := l.isUser(ctx, r.Users); err != nil || !is {
@@ -247,15 +247,15 @@ func inNetwork(networks []netip.Prefix, address string) bool {
 // names, each is. NSS is asked about them for who is no account too, so that it
 // fails for them as for others.
 func (l *attempt) isUser(ctx context.Context, names []string) (bool, error) {
-	if len(names) == 0 || slices.Contains(names, l.Account.ID.Name) {
+	if len(names) == 0 || slices.Contains(names, l.user.Account.ID.Name) {
 		return true, nil
 	}
 	for _, name := range names {
-		id, known, err := l.ruleUser(ctx, name)
+		id, known, err := l.engine.ruleUser(ctx, name)
 		if err != nil {
 			return false, err
 		}
-		if known && id.UID == l.Account.ID.UID && !l.Account.IsNobody() {
+		if known && id.UID == l.user.Account.ID.UID && !l.user.Account.IsNobody() {
 			return true, nil
 		}
 	}
@@ -300,7 +300,7 @@ func (l *attempt) inGroup(ctx context.Context, names []string, label string) (bo
 	}
 	var unsure error
 	for _, name := range names {
-		gid, err := l.deps.Groups.ID(ctx, name)
+		gid, err := l.engine.deps.Groups.ID(ctx, name)
 		if errors.Is(err, nss.ErrNoGroup) {
 			l.warnOnce(label, name)
 			continue
@@ -308,25 +308,25 @@ func (l *attempt) inGroup(ctx context.Context, names []string, label string) (bo
 		if err != nil {
 			return false, err
 		}
-		if l.Account.IsNobody() {
+		if l.user.Account.IsNobody() {
 			continue
 		}
 		if l.gids == nil {
-			if l.gids, err = l.deps.Groups.Of(ctx, l.Account.ID.Name); err != nil {
+			if l.gids, err = l.engine.deps.Groups.Of(ctx, l.user.Account.ID.Name); err != nil {
 				return false, err
 			}
 		}
 		if slices.Contains(l.gids, gid) {
 			return true, nil
 		}
-		unsure = cmp.Or(unsure, l.deps.Groups.Whole(ctx, l.Account.ID.Name, name))
+		unsure = cmp.Or(unsure, l.engine.deps.Groups.Whole(ctx, l.user.Account.ID.Name, name))
 	}
 	return false, unsure
 }
 
 // warnOnce says that a group does not exist, once for each configuration.
 func (l *attempt) warnOnce(label, group string) {
-	if _, before := l.unknownGroups.LoadOrStore(group, true); !before {
-		l.deps.Log.Warn("a rule of the policy names a group that does not exist, so nobody is in it", "rule", label, "group", group)
+	if _, before := l.engine.unknownGroups.LoadOrStore(group, true); !before {
+		l.engine.deps.Log.Warn("a rule of the policy names a group that does not exist, so nobody is in it", "rule", label, "group", group)
 	}
 }

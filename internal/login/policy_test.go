@@ -145,7 +145,7 @@ func TestMatchers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := d.engine.attempt(d.asker.Converse(acct, OriginOf(tc.req), nil), firstFactors(tc.req))
+			l := d.engine.attempt(d.engine.converse(acct, OriginOf(tc.req), nil), firstFactors(tc.req))
 			if got, err := l.mismatch(t.Context(), tc.rule, "it"); err != nil || got != tc.want {
 				t.Errorf("mismatch %q, %v; want %q", got, err, tc.want)
 			}
@@ -256,7 +256,7 @@ func TestRuleRemember(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := d.engine.attempt(d.asker.Converse(acct, mfa.Origin{Service: "sshd"}, nil), nil)
+		l := d.engine.attempt(d.engine.converse(acct, mfa.Origin{Service: "sshd"}, nil), nil)
 		if err := l.findPolicy(t.Context()); err != nil || l.policy.Remember != want {
 			t.Errorf("%s: %q %v, want %q", name, l.policy.Remember, err, want)
 		}

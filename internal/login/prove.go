@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"slices"
 
+	"mfa/internal/account"
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
+	"mfa/internal/factor"
 	"mfa/internal/mfa"
 )
 
@@ -60,7 +62,7 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 		if method == "" {
 			var err error
 			if method, err = l.choose(ctx, en, methods); err != nil {
-				return l.NoAnswer(ctx, "", err)
+				return l.talk.NoAnswer(ctx, "", err)
 			}
 		}
 		q, end, err := l.question(ctx, en, method, slices.Contains(methods, mfa.Email))
@@ -99,7 +101,7 @@ func (l *attempt) pose(ctx context.Context, q challenge.Question) (key string, v
 		q.Keys = append(q.Keys, challenge.KeyPassword)
 	}
 	for {
-		key, v, err := l.Pose(ctx, q)
+		key, v, err := l.talk.Pose(ctx, q)
 		if key != challenge.KeyPassword {
 			return key, v, err
 		}
@@ -118,17 +120,17 @@ func (l *attempt) choose(ctx context.Context, en mfa.Enrollment, methods []mfa.M
 		key = challenge.KeyPassword
 	}
 	const star = "Put a * behind the number to be asked for it first from now on."
-	i, starred, keyed, err := l.ChooseOrKey(ctx, title, items, star, key, challenge.TextPasswordKey)
+	i, starred, keyed, err := l.talk.ChooseOrKey(ctx, title, items, star, key, challenge.TextPasswordKey)
 	if keyed {
 		l.ownWish = true
-		i, starred, err = l.Choose(ctx, textOwnWish+"\n"+title, items, star)
+		i, starred, err = l.talk.Choose(ctx, textOwnWish+"\n"+title, items, star)
 	}
 	if err != nil {
 		return "", err
 	}
-	if starred && !l.Account.IsNobody() {
-		if err := l.deps.Enroll.Prefer(ctx, l.Conversation, methods[i]); err != nil {
-			l.deps.Log.Error("preferred method not remembered", "user", l.Account.ID.Name, "error", err)
+	if starred && !l.user.Account.IsNobody() {
+		if err := l.engine.deps.Enroll.Prefer(ctx, l.user, methods[i]); err != nil {
+			l.engine.deps.Log.Error("preferred method not remembered", "user", l.user.Account.ID.Name, "error", err)
 		}
 	}
 	return methods[i], nil
@@ -156,32 +158,32 @@ func name(m mfa.Method, en mfa.Enrollment) string {
 func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method, emailCounts bool) (challenge.Question, *mfa.Verdict, error) {
 	switch m {
 	case mfa.Email, mfa.SMS:
-		return l.SentCode(ctx, l.target(en, m, emailCounts))
+		return l.talk.SentCode(ctx, l.target(en, m, emailCounts))
 	case mfa.TOTP:
-		return l.TOTPCode("Type the code that your authenticator app shows.", false, func(ctx context.Context) (mfa.TOTPSecret, error) {
+		return l.talk.TOTPCode("Type the code that your authenticator app shows.", false, func(ctx context.Context) (mfa.TOTPSecret, error) {
 			now, err := l.enrollment(ctx)
 			if err != nil || now.TOTP == nil {
-				return mfa.TOTPSecret{}, cmp.Or(err, challenge.ErrChanged)
+				return mfa.TOTPSecret{}, cmp.Or(err, account.ErrChanged)
 			}
 			return *now.TOTP, nil
 		}), nil, nil
 	case mfa.Backup:
-		q := l.BackupCode(func(ctx context.Context) (mfa.BackupSet, error) {
+		q := l.talk.BackupCode(func(ctx context.Context) (mfa.BackupSet, error) {
 			now, err := l.enrollment(ctx)
 			if err != nil || now.Backup == nil {
-				return mfa.BackupSet{}, cmp.Or(err, challenge.ErrChanged)
+				return mfa.BackupSet{}, cmp.Or(err, account.ErrChanged)
 			}
 			return *now.Backup, nil
 		})
 		text, err := l.backupText(ctx, *en.Backup)
 		if err != nil {
-			v, err := l.Failed(ctx, err)
+			v, err := l.talk.Failed(ctx, err)
 			return q, &v, err
 		}
 		q.Text = text
 		return q, nil, nil
 	}
-	v, err := l.Failed(ctx, fmt.Errorf("no method %q", m))
+	v, err := l.talk.Failed(ctx, fmt.Errorf("no method %q", m))
 	return challenge.Question{}, &v, err
 }
 
@@ -191,7 +193,7 @@ func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method,
 // it is email only where email would have done in the first place.
 func (l *attempt) target(en mfa.Enrollment, m mfa.Method, emailCounts bool) challenge.Target {
 	to := challenge.Target{Method: m, To: en.Contact(m).Address}
-	if m != mfa.SMS || !l.cfg.FallbackToEmail || en.Email == nil {
+	if m != mfa.SMS || !l.engine.cfg.FallbackToEmail || en.Email == nil {
 		return to
 	}
 	if emailCounts {
@@ -206,20 +208,20 @@ func (l *attempt) target(en mfa.Enrollment, m mfa.Method, emailCounts bool) chal
 // there was typed back, or somebody else than the user entered it, which only
 // administrators can.
 func (l *attempt) vouched(a mfa.Address) bool {
-	return !a.Confirmed.IsZero() || a.AddedBy != l.Account.ID.Name
+	return !a.Confirmed.IsZero() || a.AddedBy != l.user.Account.ID.Name
 }
 
 // proven does what follows a right code, none of which can undo the login.
 func (l *attempt) proven(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 	ctx = context.WithoutCancel(ctx)
 	if l.ownWish {
-		if err := l.revoke(ctx); err != nil {
-			l.deps.Log.Error("what earlier logins left is not revoked", "user", l.Account.ID.Name, "error", err)
+		if err := l.user.ForgetEarlier(ctx); err != nil {
+			l.engine.deps.Log.Error("what earlier logins left is not revoked", "user", l.user.Account.ID.Name, "error", err)
 		}
 	}
 	switch m {
 	case mfa.Email, mfa.SMS:
-		l.confirm(ctx, en, l.Arrived())
+		l.confirm(ctx, en, l.talk.Arrived())
 	case mfa.TOTP:
 		l.confirmApp(ctx, en)
 	case mfa.Backup:
@@ -230,11 +232,11 @@ func (l *attempt) proven(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 // backupText is what is said where a backup code is asked for. It tells how many are
 // left after it: what is said after the code, ssh shows twice.
 func (l *attempt) backupText(ctx context.Context, set mfa.BackupSet) (string, error) {
-	st, err := l.Account.State(ctx)
+	st, err := l.user.Account.State(ctx)
 	if err != nil {
 		return "", err
 	}
-	left := challenge.BackupLeft(st, set, l.deps.Now()) - 1
+	left := factor.BackupLeft(st, set, l.engine.deps.Now()) - 1
 	text := "Type one of your backup codes. After it, " + textBackupLeft(left)
 	switch {
 	case left < 0:
@@ -257,13 +259,15 @@ func textBackupLeft(n int) string {
 
 // backupUsed tells by mail when few codes are left.
 func (l *attempt) backupUsed(ctx context.Context, en mfa.Enrollment) {
-	st, err := l.Account.State(ctx)
+	st, err := l.user.Account.State(ctx)
 	if err != nil || en.Backup == nil {
 		return
 	}
-	if left := challenge.BackupLeft(st, *en.Backup, l.deps.Now()); left <= fewBackupCodes {
-		l.Notify(en, "Few backup codes", "A backup code was used to log in. "+textBackupLeft(left),
-			"Make new ones with: mfactl backup-codes\nIf this was not you, tell your administrator at once.")
+	if left := factor.BackupLeft(st, *en.Backup, l.engine.deps.Now()); left <= fewBackupCodes {
+		l.user.Notify(en, account.Notice{
+			Subject: "Few backup codes", What: "A backup code was used to log in. " + textBackupLeft(left),
+			Advice: "Make new ones with: mfactl backup-codes\nIf this was not you, tell your administrator at once.",
+		})
 	}
 }
 
@@ -282,11 +286,11 @@ func (l *attempt) confirmApp(ctx context.Context, en mfa.Enrollment) {
 }
 
 func (l *attempt) noteConfirmed(ctx context.Context, m mfa.Method, of string) {
-	if l.Account.IsNobody() {
+	if l.user.Account.IsNobody() {
 		return
 	}
-	if err := l.deps.Enroll.Confirm(ctx, l.Conversation, m, of); err != nil {
-		l.deps.Log.Error("confirmation not written", "user", l.Account.ID.Name, "error", err)
+	if err := l.engine.deps.Enroll.Confirm(ctx, l.user, m, of); err != nil {
+		l.engine.deps.Log.Error("confirmation not written", "user", l.user.Account.ID.Name, "error", err)
 	}
 }
 

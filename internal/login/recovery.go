@@ -3,7 +3,6 @@ package login
 import (
 	"context"
 
-	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 )
 
@@ -11,7 +10,7 @@ import (
 // service is one that asks PAM's account part and then changes it, and its account
 // part asks us.
 func (l *attempt) mayChangePassword() bool {
-	switch l.Origin.Service {
+	switch l.user.Origin.Service {
 	case "sshd", "login", "su", "su-l":
 		return l.carriesDemand()
 	}
@@ -20,7 +19,7 @@ func (l *attempt) mayChangePassword() bool {
 
 // carriesDemand says whether a demand for a new password reaches the application.
 func (l *attempt) carriesDemand() bool {
-	return l.deps.ChangesPassword == nil || l.deps.ChangesPassword(l.Origin.Service)
+	return l.engine.deps.ChangesPassword == nil || l.engine.deps.ChangesPassword(l.user.Origin.Service)
 }
 
 // passwordChange adds to an accepted login the demand that the password be changed,
@@ -28,40 +27,32 @@ func (l *attempt) carriesDemand() bool {
 // changed, so the demand of a recovery stands until a login that root asked for
 // and that carries it was accepted while the client was there.
 func (l *attempt) passwordChange(ctx context.Context, v mfa.Verdict) mfa.Verdict {
-	due := l.MustChangePassword()
+	due := l.talk.MustChangePassword()
 	if !due && !l.ownWish {
 		return v
 	}
 	if !l.carriesDemand() {
-		l.deps.Log.Warn("the password is not changed: no account line of the service calls pam_mfa (mfactl doctor)",
-			"user", l.Account.ID.Name, "service", l.Origin.Service)
+		l.engine.deps.Log.Warn("the password is not changed: no account line of the service calls pam_mfa (mfactl doctor)",
+			"user", l.user.Account.ID.Name, "service", l.user.Origin.Service)
 		return v
 	}
 	v.ChangePassword = true
 	if due {
-		l.Say(ctx, mfa.Info, textChangePassword)
+		l.talk.Say(ctx, mfa.Info, textChangePassword)
 	} else {
-		l.Say(ctx, mfa.Info, textChangeNow)
+		l.talk.Say(ctx, mfa.Info, textChangeNow)
 	}
-	if !due || ctx.Err() != nil || l.Origin.UID != 0 {
+	if !due || ctx.Err() != nil || l.user.Origin.UID != 0 {
 		return v // a program of the user's own may do nothing with it
 	}
-	err := l.Account.Update(context.WithoutCancel(ctx), func(st *mfa.State) error {
+	err := l.user.Account.Update(context.WithoutCancel(ctx), func(st *mfa.State) error {
 		st.MustChangePassword = false
 		return nil
 	})
 	if err != nil {
-		l.deps.Log.Error("the next login demands a password change once more", "user", l.Account.ID.Name, "error", err)
+		l.engine.deps.Log.Error("the next login demands a password change once more", "user", l.user.Account.ID.Name, "error", err)
 	}
 	return v
-}
-
-// revoke ends what lets later logins pass by what earlier ones left.
-func (l *attempt) revoke(ctx context.Context) error {
-	return l.Account.Update(context.WithoutCancel(ctx), func(st *mfa.State) error {
-		challenge.Revoke(st)
-		return nil
-	})
 }
 
 const (

@@ -15,7 +15,7 @@ import (
 
 // recovering is for users who can get mails about locks.
 func recovering(s *settings) {
-	s.asking.Lockout.Recovery, s.asking.Lockout.Notify = true, true
+	s.keeping.Lockout.Recovery, s.keeping.Lockout.Notify = true, true
 }
 
 // newRecovering returns a desk on which alice has confirmed her address.
@@ -120,13 +120,13 @@ func TestLockedWithoutARecoveryCode(t *testing.T) {
 		"locked by an administrator": {func(d *desk) {
 			d.lock()
 			d.recovery(1)
-			if _, err := d.asker.Lock(d.t.Context(), mfa.Identity{Name: "alice", UID: 1000}, 0, "root"); err != nil {
+			if _, err := d.accounts.Lock(d.t.Context(), mfa.Identity{Name: "alice", UID: 1000}, 0, "root"); err != nil {
 				d.t.Fatal(err)
 			}
 		}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newRecovering(t, func(s *settings) { s.asking.Lockout.Duration = minutes(60 * 48) })
+			d := newRecovering(t, func(s *settings) { s.keeping.Lockout.Duration = minutes(60 * 48) })
 			tc.setUp(d)
 			d.login(request("alice"), mfa.Exhausted, step{want: "locked"})
 			if n := len(d.told("locked")); n != tc.mails {
@@ -149,7 +149,7 @@ func TestLockMailsByTheirKeys(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newRecovering(t, func(s *settings) {
-				s.asking.Lockout.Recovery, s.asking.Lockout.Notify = tc.recovery, tc.notify
+				s.keeping.Lockout.Recovery, s.keeping.Lockout.Notify = tc.recovery, tc.notify
 			})
 			d.lock()
 			d.await(func() bool { return len(d.mails) >= 2+tc.mails })
@@ -250,7 +250,7 @@ func TestWhatIsNoRecoveryCodeIsNotCounted(t *testing.T) {
 }
 
 func TestForcedPasswordChangeOutlivesTheConversation(t *testing.T) {
-	d := newRecovering(t, func(s *settings) { s.asking.Lockout.ForcePasswordChange = true })
+	d := newRecovering(t, func(s *settings) { s.keeping.Lockout.ForcePasswordChange = true })
 	d.lock()
 	d.login(request("alice"), mfa.NoConversation,
 		step{"Recovery code: ", say(d.recovery(1)), nil}, step{want: "sent", err: errors.New("gone")})
@@ -269,7 +269,7 @@ func TestForcedPasswordChangeOutlivesTheConversation(t *testing.T) {
 
 // A conversation of mfactl is no login: it leaves the demand to the next one.
 func TestSelfServiceLeavesTheDemand(t *testing.T) {
-	d := newRecovering(t, func(s *settings) { s.asking.Lockout.ForcePasswordChange = true })
+	d := newRecovering(t, func(s *settings) { s.keeping.Lockout.ForcePasswordChange = true })
 	d.lock()
 	s := &script{t: t, steps: []step{
 		{"Recovery code: ", say(d.recovery(1)), nil},
@@ -318,16 +318,16 @@ func TestNoPasswordChangeForARefusedLogin(t *testing.T) {
 func TestLockByAdministrator(t *testing.T) {
 	d := newRecovering(t)
 	id := mfa.Identity{Name: "alice", UID: 1000}
-	if until, err := d.asker.Lock(t.Context(), id, 2*time.Hour, "root"); err != nil || !until.Equal(start.Add(2*time.Hour)) {
+	if until, err := d.accounts.Lock(t.Context(), id, 2*time.Hour, "root"); err != nil || !until.Equal(start.Add(2*time.Hour)) {
 		t.Fatal(until, err)
 	}
 	d.login(request("alice"), mfa.Exhausted, step{want: "locked by an administrator, for 120 minutes"})
-	if until, err := d.asker.Lock(t.Context(), id, 0, "root"); err != nil || until != nil {
+	if until, err := d.accounts.Lock(t.Context(), id, 0, "root"); err != nil || until != nil {
 		t.Fatal(until, err)
 	}
 	d.advance(1000 * time.Hour)
 	d.login(request("alice"), mfa.Exhausted, step{want: "locked by an administrator, until one unlocks it"})
-	if _, err := d.asker.Unlock(t.Context(), "alice", "root"); err != nil {
+	if _, err := d.accounts.Unlock(t.Context(), "alice", "root"); err != nil {
 		t.Fatal(err)
 	}
 	d.login(request("alice"), mfa.Accepted, d.withCode())

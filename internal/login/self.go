@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"mfa/internal/account"
 	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 )
@@ -16,7 +17,11 @@ import (
 
 // Converse begins a conversation with the account id about its own enrollment.
 func (e *Engine) Converse(id mfa.Identity, origin mfa.Origin, p Prompter) *challenge.Conversation {
-	return e.deps.Asker.Converse(e.deps.Records.Account(id), origin, p)
+	return e.converse(e.deps.Accounts.Records().Account(id), origin, p)
+}
+
+func (e *Engine) converse(acct *account.Account, origin mfa.Origin, p Prompter) *challenge.Conversation {
+	return e.deps.Asker.Converse(e.deps.Accounts.User(acct, origin), p)
 }
 
 // own is an attempt to change one's own enrollment.
@@ -36,9 +41,9 @@ func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verd
 	p, err := l.lookAtUser(ctx)
 	switch {
 	case err != nil:
-		return l.Failed(ctx, err)
+		return l.talk.Failed(ctx, err)
 	case p.do == toHoldOff:
-		if v, err := l.Recover(ctx, p.state); v.Outcome != mfa.Accepted {
+		if v, err := l.talk.Recover(ctx, p.state); v.Outcome != mfa.Accepted {
 			return v, err
 		}
 		return e.Prove(ctx, c) // not locked any more
@@ -81,14 +86,14 @@ func (e *Engine) Offer(ctx context.Context, c *challenge.Conversation) (mfa.Enro
 // keeps them out of some login until it is there, and leads them to one at none. Code
 // that runs as the user has proven nothing, and must not be led there either.
 func (l *attempt) onlyAdministrators(ctx context.Context) (only bool, err error) {
-	for i, r := range append(slices.Clone(l.cfg.Policy.Rules), Rule{}) {
+	for i, r := range append(slices.Clone(l.engine.cfg.Policy.Rules), Rule{}) {
 		whoever := Rule{Users: r.Users, Groups: r.Groups}
 		if m, err := l.mismatch(ctx, whoever, r.Label(i)); err != nil {
 			return false, fmt.Errorf("match rule %q: %w", r.Label(i), err)
 		} else if m != "" {
 			continue
 		}
-		p := policy{PolicyConfig: l.cfg.Policy}
+		p := policy{PolicyConfig: l.engine.cfg.Policy}
 		p.apply(r)
 		switch asks := p.Mode == ModeRequired || p.Mode == ModeOptional && p.OptOut; {
 		case asks && p.EnrollAtLogin:
@@ -115,7 +120,7 @@ func (l *attempt) canSetUp() bool { return len(l.offer().Choices()) > 0 }
 
 func (l *attempt) offer() mfa.EnrollOffer {
 	methods := slices.Clone(l.policy.Methods)
-	if !l.cfg.TextMessages {
+	if !l.engine.cfg.TextMessages {
 		methods = slices.DeleteFunc(methods, func(m mfa.Method) bool { return m == mfa.SMS })
 	}
 	return mfa.EnrollOffer{Methods: methods, SelfContacts: l.policy.SelfContacts}

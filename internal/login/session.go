@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"mfa/internal/audit"
-	"mfa/internal/challenge"
 	"mfa/internal/mfa"
 )
 
@@ -130,10 +129,10 @@ func dropExpired(st *mfa.State, now time.Time) {
 
 // rememberMode is what holds for this login. Of who is no account nothing is kept.
 func (l *attempt) rememberMode() string {
-	if l.Account.IsNobody() {
+	if l.user.Account.IsNobody() {
 		return RememberNever
 	}
-	return cmp.Or(l.policy.Remember, l.cfg.Session.Remember)
+	return cmp.Or(l.policy.Remember, l.engine.cfg.Session.Remember)
 }
 
 // remembered returns the session in st by which this login, of which p says what
@@ -141,7 +140,7 @@ func (l *attempt) rememberMode() string {
 func (l *attempt) remembered(st mfa.State, p plan) (mfa.Session, bool) {
 	switch l.rememberMode() {
 	case RememberAsk, RememberAlways:
-		return remembered(st, l.cfg.Session, l.Origin, p.enrollment, p.methods, l.deps.Now())
+		return remembered(st, l.engine.cfg.Session, l.user.Origin, p.enrollment, p.methods, l.engine.deps.Now())
 	}
 	return mfa.Session{}, false
 }
@@ -152,9 +151,9 @@ func (l *attempt) remembered(st mfa.State, p plan) (mfa.Session, bool) {
 func (l *attempt) recall(ctx context.Context, p plan) (mfa.Verdict, error) {
 	var found mfa.Session
 	var ok bool
-	err := l.Account.Update(ctx, func(st *mfa.State) error {
-		now := l.deps.Now()
-		if err := l.CheckState(*st); err != nil {
+	err := l.user.Account.Update(ctx, func(st *mfa.State) error {
+		now := l.engine.deps.Now()
+		if err := l.user.CheckState(*st); err != nil {
 			return err
 		}
 		if found, ok = l.remembered(*st, p); !ok {
@@ -170,7 +169,7 @@ func (l *attempt) recall(ctx context.Context, p plan) (mfa.Verdict, error) {
 	})
 	switch {
 	case err != nil:
-		return l.Failed(ctx, err)
+		return l.talk.Failed(ctx, err)
 	case !ok:
 		return l.ask(ctx, p)
 	}
@@ -183,7 +182,7 @@ func (l *attempt) recall(ctx context.Context, p plan) (mfa.Verdict, error) {
 // undo the login.
 func (l *attempt) keep(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 	mode := l.rememberMode()
-	s, ok := l.cfg.Session.place(l.Origin)
+	s, ok := l.engine.cfg.Session.place(l.user.Origin)
 	switch {
 	case !ok || m == mfa.Backup:
 		return
@@ -191,25 +190,25 @@ func (l *attempt) keep(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 	default:
 		return
 	}
-	now := l.deps.Now().UTC().Truncate(time.Second)
+	now := l.engine.deps.Now().UTC().Truncate(time.Second)
 	s.ID, s.Method, s.Enrollment = newSessionID(), m, en.Fingerprint()
-	s.Created, s.LastUsed, s.Expires = now, now, now.Add(time.Duration(l.cfg.Session.Lifetime))
-	err := l.Account.Update(ctx, func(st *mfa.State) error {
-		if err := l.CheckState(*st); err != nil {
+	s.Created, s.LastUsed, s.Expires = now, now, now.Add(time.Duration(l.engine.cfg.Session.Lifetime))
+	err := l.user.Account.Update(ctx, func(st *mfa.State) error {
+		if err := l.user.CheckState(*st); err != nil {
 			return err
 		}
 		remember(st, s)
 		return nil
 	})
 	if err != nil {
-		l.deps.Log.Error("login not remembered", "user", l.Account.ID.Name, "error", err)
-		l.Say(ctx, mfa.Info, "This login could not be remembered.")
+		l.engine.deps.Log.Error("login not remembered", "user", l.user.Account.ID.Name, "error", err)
+		l.talk.Say(ctx, mfa.Info, "This login could not be remembered.")
 		return
 	}
-	ev := l.Event(audit.Remembered)
+	ev := l.user.Event(audit.Remembered)
 	ev.Method = string(m)
 	ev.Reason = fmt.Sprintf("session %s until %s, address %s", s.ID, s.Expires.Format(time.RFC3339), s.Address)
-	l.deps.Audit.Record(ev)
+	l.engine.deps.Audit.Record(ev)
 }
 
 // newSessionID returns 50 bits of chance, in base32.
@@ -217,7 +216,7 @@ func newSessionID() string { return strings.ToLower(rand.Text()[:10]) }
 
 // wantsToBeRemembered asks. Who does not answer does not want it.
 func (l *attempt) wantsToBeRemembered(ctx context.Context, s mfa.Session) bool {
-	answer, err := l.Line(ctx, mfa.Ask, textRemember(s, time.Duration(l.cfg.Session.Lifetime)))
+	answer, err := l.talk.Line(ctx, mfa.Ask, textRemember(s, time.Duration(l.engine.cfg.Session.Lifetime)))
 	return err == nil && (strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"))
 }
 
@@ -230,5 +229,5 @@ func textRemember(s mfa.Session, lifetime time.Duration) string {
 	if s.Key != mfa.Any && s.Key != "" {
 		what += " with this key"
 	}
-	return fmt.Sprintf("%s.\nRemember this login for %s? [y/N]: ", what, challenge.Span(lifetime))
+	return fmt.Sprintf("%s.\nRemember this login for %s? [y/N]: ", what, mfa.Span(lifetime))
 }

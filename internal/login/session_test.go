@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"mfa/internal/challenge"
+	"mfa/internal/account"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
 )
@@ -284,7 +284,7 @@ func TestNeverEndsWhatWasRemembered(t *testing.T) {
 
 func TestBackupCodesAreNotRemembered(t *testing.T) {
 	d := newDesk(t, always)
-	codes, err := d.enrol.NewBackupCodes(t.Context(), d.engine.Converse(mfa.Identity{Name: "alice", UID: 1000}, mfa.Origin{}, nil))
+	codes, err := d.enrol.NewBackupCodes(t.Context(), d.engine.Converse(mfa.Identity{Name: "alice", UID: 1000}, mfa.Origin{}, nil).User)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +327,7 @@ func TestLockComesBeforeTheSession(t *testing.T) {
 
 func (d *desk) update(user string, fn func(*mfa.State)) {
 	d.t.Helper()
-	err := d.engine.deps.Records.UpdateState(d.t.Context(), user, func(st *mfa.State) error { fn(st); return nil })
+	err := d.engine.deps.Accounts.Records().UpdateState(d.t.Context(), user, func(st *mfa.State) error { fn(st); return nil })
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -361,7 +361,7 @@ func TestRecallLooksAgain(t *testing.T) {
 			d.update("alice", change)
 			want := mfa.ErrNoConversation
 			if name == "locked" {
-				want = challenge.ErrChanged
+				want = account.ErrChanged
 			}
 			if v, err := l.recall(t.Context(), todo); v.Outcome == mfa.Accepted || !errors.Is(err, want) {
 				t.Errorf("%+v, %v; want %v", v, err, want)
@@ -462,14 +462,14 @@ func TestChangesRevoke(t *testing.T) {
 		"another address": {func(d *desk) error { return d.enrol.SetContact(t.Context(), id, mfa.Email, "al@example.com", "root") }, false},
 		"a number":        {func(d *desk) error { return d.enrol.SetContact(t.Context(), id, mfa.SMS, "+17891234567", "root") }, false},
 		"preferred": {func(d *desk) error {
-			return d.enrol.Prefer(t.Context(), d.engine.Converse(id, mfa.Origin{}, nil), mfa.Email)
+			return d.enrol.Prefer(t.Context(), d.engine.Converse(id, mfa.Origin{}, nil).User, mfa.Email)
 		}, true},
 		"backup codes": {func(d *desk) error {
-			_, err := d.enrol.NewBackupCodes(t.Context(), d.engine.Converse(id, mfa.Origin{}, nil))
+			_, err := d.enrol.NewBackupCodes(t.Context(), d.engine.Converse(id, mfa.Origin{}, nil).User)
 			return err
 		}, false},
 		"opted out": {func(d *desk) error {
-			return d.enrol.OptOut(t.Context(), d.engine.Converse(id, mfa.Origin{}, nil))
+			return d.enrol.OptOut(t.Context(), d.engine.Converse(id, mfa.Origin{}, nil).User)
 		}, false},
 		"reset": {func(d *desk) error { _, err := d.enrol.Reset(t.Context(), "alice", "root"); return err }, false},
 		"another method": {func(d *desk) error {

@@ -65,7 +65,7 @@ func TestSweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := d.engine.Sweep(t.Context()); n != 2 || err != nil {
+	if n, err := d.accounts.Sweep(t.Context()); n != 2 || err != nil {
 		t.Errorf("swept %d, %v", n, err)
 	}
 	if keys, err := d.store.Keys(t.Context(), "state/"); err != nil || !slices.Equal(keys, []string{"state/new", "state/spent"}) {
@@ -79,7 +79,7 @@ func TestSweep(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	d.store.Fail(errors.New("disk on fire"))
-	if _, err := d.engine.Sweep(t.Context()); err == nil {
+	if _, err := d.accounts.Sweep(t.Context()); err == nil {
 		t.Error("a store out of order is swept")
 	}
 	d.store.Fail(nil)
@@ -121,7 +121,7 @@ func TestRecoveryRevokes(t *testing.T) {
 // fingerprinted never fits.
 func TestNobodyAndNothingAreNotRemembered(t *testing.T) {
 	d := newDesk(t, always)
-	l := d.engine.attempt(d.asker.Converse(d.engine.deps.Records.Nobody("ghost"), OriginOf(request("ghost")), nil), nil)
+	l := d.engine.attempt(d.engine.converse(d.engine.deps.Accounts.Records().Nobody("ghost"), OriginOf(request("ghost")), nil), nil)
 	if mode := l.rememberMode(); mode != RememberNever {
 		t.Errorf("nobody: %q", mode)
 	}

@@ -30,7 +30,7 @@ func newTexting(t *testing.T, address string, change ...func(*settings)) *desk {
 
 func (d *desk) contacts() (sms, email *mfa.Address) {
 	d.t.Helper()
-	en, err := d.engine.deps.Records.Enrollment(d.t.Context(), "alice")
+	en, err := d.engine.deps.Accounts.Records().Enrollment(d.t.Context(), "alice")
 	if err != nil {
 		d.t.Fatal(err)
 	}

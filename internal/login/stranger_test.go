@@ -51,8 +51,8 @@ func TestNoticeOfANewAddress(t *testing.T) {
 }
 
 func TestNoticesAreBoundedAndCanBeOff(t *testing.T) {
-	d := newRecovering(t, func(s *settings) { s.asking.Lockout.Failures, s.asking.Code.MaxSends = 100, 100 })
-	off := newRecovering(t, func(s *settings) { s.asking.Lockout.Notify = false })
+	d := newRecovering(t, func(s *settings) { s.keeping.Lockout.Failures, s.asking.Code.MaxSends = 100, 100 })
+	off := newRecovering(t, func(s *settings) { s.keeping.Lockout.Notify = false })
 	for i := range 12 {
 		req := request("alice")
 		req.RHost = fmt.Sprintf("198.51.100.%d", i)

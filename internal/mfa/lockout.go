@@ -39,3 +39,12 @@ func (s *State) Unlock() {
 		s.Apart = &Tally{MethodFailures: s.Apart.MethodFailures}
 	}
 }
+
+// Within returns the times, oldest first, without those that are older than window.
+func Within(times []time.Time, now time.Time, window Duration) []time.Time {
+	first := 0
+	for first < len(times) && !times[first].After(now.Add(-time.Duration(window))) {
+		first++
+	}
+	return times[first:]
+}

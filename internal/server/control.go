@@ -15,8 +15,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
-	"mfa/internal/challenge"
 	"mfa/internal/enroll"
 	"mfa/internal/host/nss"
 	"mfa/internal/login"
@@ -35,7 +35,7 @@ import (
 type Control struct {
 	Engine     func() *login.Engine
 	Enroll     func() *enroll.Service
-	Asker      func() *challenge.Asker
+	Accounts   func() *account.Accounts
 	Lookup     login.Lookup
 	AdminGroup func() string
 	Status     func(context.Context) wire.Status
@@ -356,11 +356,11 @@ func (s *Control) unlock(r *http.Request, actor string) (any, error) {
 		return nil, err
 	}
 	if r.URL.Query().Get(wire.QueryAhead) == wire.Yes {
-		ended, err := s.Asker().Settle(r.Context(), id.Name, actor)
+		ended, err := s.Accounts().Settle(r.Context(), id.Name, actor)
 		return wire.Unlocked{User: id.Name, Ended: ended}, err
 	}
 	shown, _ := s.Enroll().Show(r.Context(), id) // of who is not enrolled there is nothing to tell
-	was, err := s.Asker().Unlock(r.Context(), id.Name, actor)
+	was, err := s.Accounts().Unlock(r.Context(), id.Name, actor)
 	return wire.Unlocked{User: id.Name, WasLocked: was, Ended: shown.Ahead}, err
 }
 

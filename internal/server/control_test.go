@@ -56,13 +56,14 @@ func controlDesk(t *testing.T, adminGroup string) (path string, records account.
 	}
 	mail := deliver.NewQueue(relay{}, time.Minute)
 	t.Cleanup(func() { mail.Close(context.Background()) })
-	asker := challenge.New(challenge.Config{}, challenge.Deps{Records: records, Key: key, Mail: mail, Audit: au, Log: log, Now: time.Now})
-	engine := login.New(login.Config{}, login.Deps{Records: records, Asker: asker, Audit: au, Log: log, Now: time.Now})
-	service := &enroll.Service{Records: records, Asker: asker, Audit: au, Log: log, Now: time.Now}
+	accounts := account.New(account.Config{}, account.Deps{Records: records, Key: key, Mail: mail, Audit: au, Log: log, Now: time.Now})
+	asker := challenge.New(challenge.Config{}, challenge.Deps{Accounts: accounts, Key: key, Mail: mail, Audit: au, Log: log, Now: time.Now})
+	engine := login.New(login.Config{}, login.Deps{Accounts: accounts, Asker: asker, Audit: au, Log: log, Now: time.Now})
+	service := &enroll.Service{Accounts: accounts, Audit: au, Log: log, Now: time.Now}
 	s := &Control{
-		Engine: func() *login.Engine { return engine },
-		Enroll: func() *enroll.Service { return service },
-		Asker:  func() *challenge.Asker { return asker },
+		Engine:   func() *login.Engine { return engine },
+		Enroll:   func() *enroll.Service { return service },
+		Accounts: func() *account.Accounts { return accounts },
 		Lookup: func(_ context.Context, name string) (mfa.Identity, error) {
 			switch name {
 			case "alice":

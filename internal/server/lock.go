@@ -25,6 +25,6 @@ func (s *Control) lock(r *http.Request, actor string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	until, err := s.Asker().Lock(r.Context(), id, time.Duration(in.For), actor)
+	until, err := s.Accounts().Lock(r.Context(), id, time.Duration(in.For), actor)
 	return wire.Lock{User: id.Name, Until: until}, err
 }

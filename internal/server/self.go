@@ -122,7 +122,7 @@ func (s *Control) manage(ctx context.Context, uid uint32, verb string, method mf
 	if uid != 0 {
 		c.CountApart()
 	}
-	ctx, done := c.Begin(ctx)
+	ctx, done := c.User.Begin(ctx)
 	defer done()
 	v, err := c.Repeat(ctx, func(ctx context.Context) (mfa.Verdict, error) { return s.manageOnce(ctx, c, p, verb, method) })
 	return c.Close(ctx, v, err)
@@ -160,9 +160,9 @@ func (s *Control) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 		}
 		return service.Add(ctx, c, offer)
 	case wire.SelfPrefer:
-		err = service.Prefer(ctx, c, method)
+		err = service.Prefer(ctx, c.User, method)
 	case wire.SelfOptOut:
-		err = service.OptOut(ctx, c)
+		err = service.OptOut(ctx, c.User)
 	case wire.SelfBackupCodes:
 		err = s.showBackupCodes(ctx, service, c)
 	}
@@ -178,7 +178,7 @@ func (s *Control) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 }
 
 func (s *Control) showBackupCodes(ctx context.Context, service *enroll.Service, c *challenge.Conversation) error {
-	codes, err := service.NewBackupCodes(ctx, c)
+	codes, err := service.NewBackupCodes(ctx, c.User)
 	if err == nil {
 		c.Say(ctx, mfa.Info, enroll.BackupText(codes))
 	}

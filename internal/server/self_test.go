@@ -51,13 +51,15 @@ func selfDeskOn(t *testing.T, policy login.PolicyConfig, au *audit.Log, log *slo
 	mail := deliver.NewQueue(relay{}, time.Minute)
 	t.Cleanup(func() { mail.Close(context.Background()) })
 	totp := challenge.TOTPConfig{Digits: 6, Period: mfa.Duration(30 * time.Second), Algorithm: "SHA1", Skew: 1}
+	accounts := account.New(account.Config{
+		Lockout: account.LockoutConfig{Failures: 5, Window: mfa.Duration(time.Hour)}, Period: totp.Period, Skew: totp.Skew,
+	}, account.Deps{Records: records, Key: key, Mail: mail, Audit: au, Log: log, Now: time.Now})
 	asker := challenge.New(challenge.Config{
 		Code: challenge.CodeConfig{EntryTimeout: mfa.Duration(time.Minute)}, TOTP: totp,
-		Lockout: challenge.LockoutConfig{Failures: 5, Window: mfa.Duration(time.Hour)},
-		Prompt:  challenge.PromptConfig{Echo: true, QR: "off"},
-	}, challenge.Deps{Records: records, Key: key, Mail: mail, Audit: au, Log: log, Now: time.Now})
+		Prompt: challenge.PromptConfig{Echo: true, QR: "off"},
+	}, challenge.Deps{Accounts: accounts, Key: key, Mail: mail, Audit: au, Log: log, Now: time.Now})
 	service := &enroll.Service{
-		Records: records, Asker: asker, Audit: au, Log: log, Now: time.Now,
+		Accounts: accounts, Audit: au, Log: log, Now: time.Now,
 		TOTP: totp, QR: "off", Host: "host", BackupCodes: 1,
 	}
 	lookup := func(_ context.Context, name string) (mfa.Identity, error) {
@@ -67,12 +69,12 @@ func selfDeskOn(t *testing.T, policy login.PolicyConfig, au *audit.Log, log *slo
 		return mfa.Identity{Name: "nobody", UID: nobodyUID}, nil
 	}
 	engine := login.New(login.Config{Policy: policy}, login.Deps{
-		Records: records, Asker: asker, Enroll: service, Key: key, Audit: au, Log: log, Lookup: lookup, Now: time.Now,
+		Accounts: accounts, Asker: asker, Enroll: service, Key: key, Audit: au, Log: log, Lookup: lookup, Now: time.Now,
 	})
 	secret := otp.NewSecret("SHA1")
 	err = records.UpdateEnrollment(t.Context(), "nobody", func(en *mfa.Enrollment) error {
 		*en = mfa.Enrollment{UID: nobodyUID, TOTP: &mfa.TOTPSecret{
-			Secret:    asker.SealTOTP(mfa.Identity{Name: "nobody"}, secret),
+			Secret:    accounts.SealTOTP(mfa.Identity{Name: "nobody"}, secret),
 			Algorithm: "SHA1", Digits: 6, Period: totp.Period, Confirmed: time.Now(),
 		}}
 		return nil
@@ -81,10 +83,10 @@ func selfDeskOn(t *testing.T, policy login.PolicyConfig, au *audit.Log, log *slo
 		t.Fatal(err)
 	}
 	return &Control{
-		Engine: func() *login.Engine { return engine },
-		Enroll: func() *enroll.Service { return service },
-		Asker:  func() *challenge.Asker { return asker },
-		Lookup: lookup, AdminGroup: func() string { return "" }, Log: log,
+		Engine:   func() *login.Engine { return engine },
+		Enroll:   func() *enroll.Service { return service },
+		Accounts: func() *account.Accounts { return accounts },
+		Lookup:   lookup, AdminGroup: func() string { return "" }, Log: log,
 	}, records, secret
 }
 

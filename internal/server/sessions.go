@@ -40,7 +40,7 @@ func (s *Control) revoke(r *http.Request, id mfa.Identity, actor string) (any, e
 			return nil, err
 		}
 	}
-	n, err := s.Asker().RevokeSessions(r.Context(), s.Enroll().Records.Account(id), session, actor, "")
+	n, err := s.Accounts().RevokeSessions(r.Context(), s.Accounts().Records().Account(id), session, actor, "")
 	switch {
 	case err != nil:
 		return nil, err
@@ -54,7 +54,7 @@ func (s *Control) revoke(r *http.Request, id mfa.Identity, actor string) (any, e
 
 // interrupt ends the conversations of a user under way.
 func (s *Control) interrupt(ctx context.Context, id mfa.Identity, actor string) error {
-	return s.Asker().Interrupt(ctx, s.Enroll().Records.Account(id),
+	return s.Accounts().Interrupt(ctx, s.Accounts().Records().Account(id),
 		"An administrator ended this login. Please log in again.", "revoked by "+actor)
 }
 
@@ -76,7 +76,7 @@ func (s *Control) revokeAll(r *http.Request, actor string) (any, error) {
 	for range revokers {
 		workers.Go(func() {
 			for id := range ids {
-				n, err := s.Asker().RevokeSessions(r.Context(), s.Enroll().Records.Account(id), "", actor, "of everybody")
+				n, err := s.Accounts().RevokeSessions(r.Context(), s.Accounts().Records().Account(id), "", actor, "of everybody")
 				mu.Lock()
 				if err != nil {
 					s.Log.Error("remembered sessions not revoked", "user", id.Name, "error", err)
@@ -95,7 +95,7 @@ func (s *Control) revokeAll(r *http.Request, actor string) (any, error) {
 	}
 	close(ids)
 	workers.Wait()
-	for _, id := range s.Asker().Talking() {
+	for _, id := range s.Accounts().Talking() {
 		if err := s.interrupt(r.Context(), id, actor); err != nil {
 			s.Log.Error("logins under way not ended", "user", id.Name, "error", err)
 			out.Failed = append(out.Failed, id.Name)

@@ -1,4 +1,4 @@
-package enroll
+package account
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 // Reseal seals all secrets anew that need a former key. It calls begin with the
 // number of users, and fn after each, with what stood in the way; it goes on after
 // that. The error says that not all was done, and is that of ctx if it ended.
-func (s *Service) Reseal(ctx context.Context, begin func(total int), fn func(user string, err error)) error {
-	names, err := s.names(ctx)
+func (a *Accounts) Reseal(ctx context.Context, begin func(total int), fn func(user string, err error)) error {
+	names, err := a.deps.Records.Known(ctx)
 	if err != nil {
 		return err
 	}
@@ -21,7 +21,7 @@ func (s *Service) Reseal(ctx context.Context, begin func(total int), fn func(use
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		err := s.resealUser(ctx, name)
+		err := a.resealUser(ctx, name)
 		fn(name, err)
 		errs = append(errs, err)
 	}
@@ -31,13 +31,13 @@ func (s *Service) Reseal(ctx context.Context, begin func(total int), fn func(use
 // resealUser leaves alone what cannot be opened with any key: no key that is to
 // be forgotten could open it. Remembered sessions go on: what was proven for them
 // is still what is set up.
-func (s *Service) resealUser(ctx context.Context, name string) error {
+func (a *Accounts) resealUser(ctx context.Context, name string) error {
 	id := mfa.Identity{Name: name}
 	var before, after string
-	err := s.Records.UpdateEnrollment(ctx, name, func(en *mfa.Enrollment) error {
+	err := a.deps.Records.UpdateEnrollment(ctx, name, func(en *mfa.Enrollment) error {
 		before = en.Fingerprint()
 		if en.TOTP != nil {
-			en.TOTP.Secret = s.resealed(id, en.TOTP.Secret)
+			en.TOTP.Secret = a.resealed(id, en.TOTP.Secret)
 		}
 		after = en.Fingerprint()
 		return nil
@@ -45,9 +45,9 @@ func (s *Service) resealUser(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return s.Records.UpdateState(ctx, name, func(st *mfa.State) error {
+	return a.deps.Records.UpdateState(ctx, name, func(st *mfa.State) error {
 		if st.Enrolling != nil && st.Enrolling.Secret != "" {
-			st.Enrolling.Secret = s.resealed(id, st.Enrolling.Secret)
+			st.Enrolling.Secret = a.resealed(id, st.Enrolling.Secret)
 		}
 		for i := range st.Sessions {
 			if st.Sessions[i].Enrollment == before {
@@ -58,10 +58,10 @@ func (s *Service) resealUser(ctx context.Context, name string) error {
 	})
 }
 
-func (s *Service) resealed(id mfa.Identity, sealed string) string {
-	next, err := s.Asker.ResealTOTP(id, sealed)
+func (a *Accounts) resealed(id mfa.Identity, sealed string) string {
+	next, err := a.deps.Key.Reseal(sealed, id.Name, totpField)
 	if err != nil {
-		s.Log.Error("a secret cannot be opened; the user must set up the app anew", "user", id.Name, "error", err)
+		a.deps.Log.Error("a secret cannot be opened; the user must set up the app anew", "user", id.Name, "error", err)
 		return sealed
 	}
 	return next

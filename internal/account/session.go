@@ -1,11 +1,10 @@
-package challenge
+package account
 
 import (
 	"context"
 	"errors"
 	"fmt"
 
-	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/mfa"
 )
@@ -13,7 +12,7 @@ import (
 // RevokeSessions ends what is remembered of an account: the session of that ID,
 // or with "" all of them. It returns how many there were. Actor is who did it and
 // reason why, for the audit file.
-func (a *Asker) RevokeSessions(ctx context.Context, acct *account.Account, id, actor, reason string) (n int, err error) {
+func (a *Accounts) RevokeSessions(ctx context.Context, acct *Account, id, actor, reason string) (n int, err error) {
 	err = acct.Update(ctx, func(st *mfa.State) error {
 		n = 0
 		if id == "" {
@@ -35,13 +34,13 @@ func (a *Asker) RevokeSessions(ctx context.Context, acct *account.Account, id, a
 	if id != "" {
 		a.revoked(acct.ID, "session "+id, actor, reason)
 	} else {
-		a.Revoked(acct.ID, n, actor, reason)
+		a.revokedAll(acct.ID, n, actor, reason)
 	}
 	return n, nil
 }
 
-// Revoked writes down that n remembered sessions were ended.
-func (a *Asker) Revoked(id mfa.Identity, n int, actor, reason string) {
+// revokedAll writes down that n remembered sessions were ended.
+func (a *Accounts) revokedAll(id mfa.Identity, n int, actor, reason string) {
 	what := fmt.Sprintf("%d sessions", n)
 	if n == 1 {
 		what = "1 session"
@@ -49,7 +48,7 @@ func (a *Asker) Revoked(id mfa.Identity, n int, actor, reason string) {
 	a.revoked(id, what, actor, reason)
 }
 
-func (a *Asker) revoked(id mfa.Identity, what, actor, reason string) {
+func (a *Accounts) revoked(id mfa.Identity, what, actor, reason string) {
 	if reason != "" {
 		what += ": " + reason
 	}

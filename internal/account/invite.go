@@ -1,4 +1,4 @@
-package challenge
+package account
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 // the next login will send a code there. There is no code in it and it does not
 // expire: what confirms it is the code of that login. After gets how the sending
 // ended. Actor is who had it sent. The error is one of Spending, for a text.
-func (a *Asker) Invite(ctx context.Context, id mfa.Identity, method mfa.Method, to, actor string, after func(error)) (*deliver.Sending, error) {
+func (a *Accounts) Invite(ctx context.Context, id mfa.Identity, method mfa.Method, to, actor string, after func(error)) (*deliver.Sending, error) {
 	m := a.invitation(id, to)
 	if method == mfa.SMS {
 		if err := a.deps.Spending.Reserve(ctx, id.Name, to, false); err != nil {
@@ -37,7 +37,7 @@ func (a *Asker) Invite(ctx context.Context, id mfa.Identity, method mfa.Method, 
 	}), nil
 }
 
-func (a *Asker) invitation(id mfa.Identity, to string) mfa.Message {
+func (a *Accounts) invitation(id mfa.Identity, to string) mfa.Message {
 	return deliver.Notice{
 		Host: a.cfg.Host, User: id.Name, At: a.deps.Now(), To: to, Subject: "Your second factor",
 		What: "Codes for your logins will be sent to this address.",

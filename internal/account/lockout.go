@@ -1,4 +1,4 @@
-package challenge
+package account
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"mfa/internal/audit"
-	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
 )
@@ -16,7 +15,7 @@ import (
 // fail counts one wrong code at the time now. It returns how many more may
 // follow before the lock; at none left, st is locked.
 func (c LockoutConfig) fail(st *mfa.State, now time.Time) (left int) {
-	st.Failures = append(within(st.Failures, now, c.Window), now)
+	st.Failures = append(mfa.Within(st.Failures, now, c.Window), now)
 	left = c.Failures - len(st.Failures)
 	if left > 0 {
 		return left
@@ -36,19 +35,10 @@ func (c LockoutConfig) lock(st *mfa.State, now time.Time) {
 	st.LockedUntil, st.LockedFor = &until, c.Duration
 }
 
-// within drops the times that are older than window.
-func within(times []time.Time, now time.Time, window mfa.Duration) []time.Time {
-	first := 0
-	for first < len(times) && !times[first].After(now.Add(-time.Duration(window))) {
-		first++
-	}
-	return times[first:]
-}
-
 // Unlock ends a user's lock, forgets their failures, and ends all that was stored
 // by a clock that was wrong. A record that cannot be read begins anew. It says
 // whether they were locked. Actor is who did it, for the audit file.
-func (a *Asker) Unlock(ctx context.Context, user, actor string) (wasLocked bool, err error) {
+func (a *Accounts) Unlock(ctx context.Context, user, actor string) (wasLocked bool, err error) {
 	id, period, err := a.whoseLock(ctx, user)
 	if err != nil {
 		return false, err
@@ -85,15 +75,9 @@ func (a *Asker) Unlock(ctx context.Context, user, actor string) (wasLocked bool,
 	return wasLocked, err
 }
 
-// stepAhead says whether the step of the newest code of an app that was used has not
-// come, and could not have been used yet.
-func (a *Asker) stepAhead(st mfa.State, period time.Duration, now time.Time) bool {
-	return st.TOTPStep > otp.Step(now, period)+int64(a.cfg.TOTP.Skew)
-}
-
 // Ahead says for people what of st, as it is stored, is of a time that has not come:
 // the clock ran ahead, or was set back since. Unlock ends all of it.
-func (a *Asker) Ahead(st mfa.State, en mfa.Enrollment, now time.Time) []string {
+func (a *Accounts) Ahead(st mfa.State, en mfa.Enrollment, now time.Time) []string {
 	found := st.Ahead(now, a.cfg.Lengths())
 	if en.TOTP != nil && a.stepAhead(st, max(time.Duration(en.TOTP.Period), time.Second), now) && !slices.Contains(found, appAhead) {
 		found = append(found, appAhead)
@@ -105,7 +89,7 @@ func (a *Asker) Ahead(st mfa.State, en mfa.Enrollment, now time.Time) []string {
 const appAhead = "authenticator app"
 
 // settle ends what st has of a time that has not come.
-func (a *Asker) settle(st *mfa.State, period time.Duration, now time.Time) {
+func (a *Accounts) settle(st *mfa.State, period time.Duration, now time.Time) {
 	if a.stepAhead(*st, period, now) {
 		st.TOTPStep = noStep
 	}
@@ -115,7 +99,7 @@ func (a *Asker) settle(st *mfa.State, period time.Duration, now time.Time) {
 // Settle ends what is remembered of a user from a time that has not come, as Unlock
 // does, but ends no lock and forgets no wrong code that is not of such a time. It
 // returns what it was, as Ahead does. Actor is who did it.
-func (a *Asker) Settle(ctx context.Context, user, actor string) (ended []string, err error) {
+func (a *Accounts) Settle(ctx context.Context, user, actor string) (ended []string, err error) {
 	id, period, err := a.whoseLock(ctx, user)
 	if err != nil {
 		return nil, err
@@ -146,8 +130,8 @@ func (a *Asker) Settle(ctx context.Context, user, actor string) (ended []string,
 
 // whoseLock returns whom a record is of, as far as their enrollment tells, and how
 // long a code of their app lasts.
-func (a *Asker) whoseLock(ctx context.Context, user string) (id mfa.Identity, period time.Duration, err error) {
-	id, period = mfa.Identity{Name: user}, time.Duration(a.cfg.TOTP.Period)
+func (a *Accounts) whoseLock(ctx context.Context, user string) (id mfa.Identity, period time.Duration, err error) {
+	id, period = mfa.Identity{Name: user}, time.Duration(a.cfg.Period)
 	en, err := a.deps.Records.Enrollment(ctx, user)
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnreadable) {
 		return id, max(period, time.Second), nil
@@ -161,7 +145,7 @@ func (a *Asker) whoseLock(ctx context.Context, user string) (id mfa.Identity, pe
 // Lock refuses a user's logins for so long, or until somebody unlocks if it is zero,
 // in the place of a lock that there is, and ends their conversations under way. No
 // code ends the lock. Actor is who did it.
-func (a *Asker) Lock(ctx context.Context, id mfa.Identity, length time.Duration, actor string) (until *time.Time, err error) {
+func (a *Accounts) Lock(ctx context.Context, id mfa.Identity, length time.Duration, actor string) (until *time.Time, err error) {
 	defer a.Hold(id.Name)()
 	var text string
 	err = a.deps.Records.Account(id).Update(ctx, func(st *mfa.State) error {
@@ -170,7 +154,7 @@ func (a *Asker) Lock(ctx context.Context, id mfa.Identity, length time.Duration,
 		LockoutConfig{Duration: mfa.Duration(length)}.lock(st, now)
 		st.LockedBy = actor
 		st.NewEpoch(now)
-		until, text = st.LockedUntil, TextLocked(*st, now)
+		until, text = st.LockedUntil, textLocked(*st, now)
 		return nil
 	})
 	if err != nil {

@@ -1,9 +1,10 @@
-package challenge
+package factor
 
 import (
 	"testing"
 	"time"
 
+	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
 )
 
@@ -37,7 +38,7 @@ func TestForgottenBackupCodes(t *testing.T) {
 		if left := BackupLeft(st, set, now); (left == 0) != tc.want {
 			t.Errorf("%s: %d codes are left", name, left)
 		}
-		if res := spendBackup(&st, set, 0, now); (res == Spent) != tc.want {
+		if res := SpendBackup(&st, set, 0, now); (res == otp.Spent) != tc.want {
 			t.Errorf("%s: a code of it is %v", name, res)
 		}
 	}

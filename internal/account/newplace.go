@@ -1,4 +1,4 @@
-package challenge
+package account
 
 import (
 	"context"
@@ -14,32 +14,34 @@ const (
 	noWhence = "local" // of logins over no network
 )
 
-// nowhere stands for all addresses that are no mfa.Place, where they have to be
-// told of.
-const nowhere = "nowhere"
+// Nowhere is the place of all addresses that are no mfa.Place.
+const Nowhere = "nowhere"
 
-// neighbours returns the addresses that count as one: an IPv4 address alone, the
+// commitTimeout bounds a write that no disconnect stops.
+const commitTimeout = 10 * time.Second
+
+// placeOf returns the addresses that count as one: an IPv4 address alone, the
 // /64 of an IPv6 address, of which a host has as many as it likes (RFC 8981), and
-// nowhere for all that tell no place from another; see mfa.Place.
-func neighbours(o mfa.Origin) string {
+// Nowhere for all that tell no place from another; see mfa.Place.
+func placeOf(o mfa.Origin) string {
 	a, ok := o.Place()
 	if !ok {
-		return nowhere
+		return Nowhere
 	}
 	if a.Is4() {
 		return a.String()
 	}
 	p, err := a.Prefix(64)
 	if err != nil {
-		return nowhere
+		return Nowhere
 	}
 	return p.String()
 }
 
 // see puts an origin's address at the end of those that right codes came from.
 func see(seen []string, o mfa.Origin) []string {
-	address := neighbours(o)
-	if address == nowhere {
+	address := placeOf(o)
+	if address == Nowhere {
 		return seen
 	}
 	if i := slices.Index(seen, address); i >= 0 {
@@ -49,33 +51,35 @@ func see(seen []string, o mfa.Origin) []string {
 	return seen[max(0, len(seen)-maxSeen):]
 }
 
-// TellOfFailures mails the user that wrong codes were typed in this conversation, if
+// TellOfFailures mails the user that wrong codes were typed in the conversation, if
 // it came from where no right code ever came from: once a day and address, of which
 // those that are no mfa.Place are one. It is
 // called when the conversation ended in a refusal.
-func (c *Conversation) TellOfFailures(ctx context.Context) {
-	_, place := c.Origin.Place() // what is no place is no news
-	if c.wrong == 0 || c.lockTold || !c.cfg.Lockout.Notify || !place {
+func (u *User) TellOfFailures(ctx context.Context) {
+	_, isPlace := u.Origin.Place() // what is no place is no news
+	if u.lockTold || !u.in.cfg.Lockout.Notify || !isPlace {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	en, ok := c.mailbox(ctx)
+	en, ok := u.mailbox(ctx)
 	if !ok {
 		return
 	}
 	var isNew bool
-	err := c.Account.Update(ctx, func(st *mfa.State) error {
-		isNew = noteStranger(st, neighbours(c.Origin), c.deps.Now())
+	err := u.Account.Update(ctx, func(st *mfa.State) error {
+		isNew = noteStranger(st, placeOf(u.Origin), u.in.deps.Now())
 		return nil
 	})
 	if err != nil {
-		c.deps.Log.Error("user not told of wrong codes", "user", c.Account.ID.Name, "error", err)
+		u.in.deps.Log.Error("user not told of wrong codes", "user", u.Account.ID.Name, "error", err)
 		return
 	}
 	if isNew {
-		c.Notify(en, "Wrong code", "A wrong code was typed at a login from an address that is new for you.",
-			"If this was not you, somebody knows your password (or key): change it,\nand tell your administrator.")
+		u.Notify(en, Notice{
+			Subject: "Wrong code", What: "A wrong code was typed at a login from an address that is new for you.",
+			Advice: "If this was not you, somebody knows your password (or key): change it,\nand tell your administrator.",
+		})
 	}
 }
 
@@ -88,4 +92,12 @@ func noteStranger(st *mfa.State, address string, now time.Time) bool {
 	}
 	st.Told = append(st.Told, mfa.AddressNoticed{Address: address, At: now})
 	return true
+}
+
+// Place returns what is one place for the user: see placeOf.
+func (u *User) Place() string { return placeOf(u.Origin) }
+
+// SeenHere says whether root asks, from a place where the user was seen.
+func (u *User) SeenHere(st mfa.State) bool {
+	return u.Origin.UID == 0 && slices.Contains(st.Seen, u.Place())
 }

@@ -1,0 +1,166 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// A Change is what becomes of the enrollment of one user, and what follows from it.
+type Change struct {
+	Edit  func(en *mfa.Enrollment) error // may run several times
+	Fresh bool                           // what Edit leaves counts from now on, for this account
+	Minor bool                           // nothing that anybody proves or proved depends on it
+
+	// Replace has Edit get what the account has even if that does not count any more, and
+	// nothing if it cannot be read.
+	Replace bool
+
+	Anew mfa.Method          // set up anew: what it had against it is forgotten; empty: none
+	Use  func(st *mfa.State) // what is noted before the enrollment counts; nil: nothing
+	Tidy func(st *mfa.State) // what is noted after; nil: nothing
+
+	Event  mfa.Event // of which who, whence and when are filled in
+	Notice Notice    // to who was enrolled before; without a subject none goes out
+}
+
+// changeTimeout bounds the writes of a change, which no disconnect stops: the code that
+// proves it is spent.
+const changeTimeout = 30 * time.Second
+
+// Change is how an enrollment changes, whoever wants it to: one order, in which nothing
+// is forgotten. What the conversation saw of the user at its beginning is compared
+// within the updates that commit; if another came in between, or the rules changed, the
+// error is ErrChanged and nothing is written, nor if the name is another account's by now
+// (ErrAccount). A new epoch comes first, so that all other conversations begin again that
+// saw the user as they were. Then the enrollment is written; then remembered logins end,
+// and a method that was set up anew is not disabled any more; then it is audited, and the
+// user told.
+func (u *User) Change(ctx context.Context, ch Change) (before, after mfa.Enrollment, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
+	defer cancel()
+	before, after, err = u.write(ctx, ch)
+	if err != nil {
+		return before, after, err
+	}
+	ev := ch.Event
+	ev.Time, ev.User, ev.UID = u.in.deps.Now(), u.Account.ID.Name, &u.Account.ID.UID
+	if !u.silent {
+		ev.Service, ev.Address, ev.Key = u.Origin.Service, u.Origin.Address, u.Origin.Key
+	}
+	u.in.deps.Audit.Record(ev)
+	if ch.Notice.Subject != "" && before.Enrolled() && before.Fingerprint() != after.Fingerprint() {
+		u.Notify(before, ch.Notice)
+	}
+	return before, after, nil
+}
+
+// write is the part of Change that commits.
+func (u *User) write(ctx context.Context, ch Change) (before, after mfa.Enrollment, err error) {
+	id := u.Account.ID
+	defer u.in.Hold(id.Name)()
+	if err := u.Stands(ctx); err != nil {
+		return before, after, err
+	}
+	epoch, err := u.announce(ctx, ch)
+	if err != nil {
+		return before, after, err
+	}
+	before, after, err = u.rewrite(ctx, ch)
+	if err != nil {
+		return before, after, err
+	}
+	revoked, err := u.follow(ctx, ch, before.Fingerprint() != after.Fingerprint())
+	u.wrote(epoch, after)
+	if revoked > 0 && err == nil {
+		u.in.revokedAll(id, revoked, ch.Event.Actor, "the enrollment changed")
+	}
+	if err != nil {
+		err = fmt.Errorf("the enrollment of %q changed, and what it had against it stands: %w", id.Name, err)
+	}
+	return before, after, err
+}
+
+// rewrite writes the enrollment, and returns what it was and is.
+func (u *User) rewrite(ctx context.Context, ch Change) (before, after mfa.Enrollment, err error) {
+	id := u.Account.ID
+	edit := func(en *mfa.Enrollment) error {
+		before = *en
+		if ch.Fresh {
+			en.UID, en.Generation, en.Skipped = id.UID, u.in.cfg.Generation, nil
+		}
+		err := ch.Edit(en)
+		after = *en
+		return err
+	}
+	if ch.Replace {
+		err = u.in.deps.Records.ReplaceEnrollment(ctx, id.Name, func(live mfa.Enrollment) (mfa.Enrollment, error) {
+			en := Of(live, id)
+			err := edit(&en)
+			return en, err
+		})
+		return before, after, err
+	}
+	err = u.in.deps.Records.UpdateEnrollment(ctx, id.Name, func(en *mfa.Enrollment) error {
+		if err := u.CheckEnrollment(*en); err != nil {
+			return err
+		}
+		*en = u.in.Standing(*en, id)
+		return edit(en)
+	})
+	return before, after, err
+}
+
+// announce notes what is to be known before the enrollment counts, and returns the
+// epoch that begins with it.
+func (u *User) announce(ctx context.Context, ch Change) (epoch int64, err error) {
+	err = u.Account.Update(ctx, func(st *mfa.State) error {
+		if err := u.CheckState(*st); err != nil {
+			return err
+		}
+		if !ch.Minor {
+			st.NewEpoch(u.in.deps.Now())
+		}
+		if epoch = st.Epoch; ch.Use != nil {
+			ch.Use(st)
+		}
+		return nil
+	})
+	return epoch, err
+}
+
+// follow ends what was proven by what changed, and returns how many remembered logins
+// that were.
+func (u *User) follow(ctx context.Context, ch Change, changed bool) (revoked int, err error) {
+	err = u.Account.Update(ctx, func(st *mfa.State) error {
+		revoked = 0
+		if changed {
+			revoked = st.RevokeSessions()
+		}
+		delete(st.MethodFailures, ch.Anew)
+		if ch.Tidy != nil {
+			ch.Tidy(st)
+		}
+		return nil
+	})
+	return revoked, err
+}
+
+// Of is en if it is that of this account, else nothing.
+func Of(en mfa.Enrollment, id mfa.Identity) mfa.Enrollment {
+	if en.UID != id.UID {
+		return mfa.Enrollment{}
+	}
+	return en
+}
+
+// Standing is Of for what counts: nothing, if it is from before everybody had to enroll
+// anew.
+func (a *Accounts) Standing(en mfa.Enrollment, id mfa.Identity) mfa.Enrollment {
+	if en.Generation < a.cfg.Generation {
+		return mfa.Enrollment{}
+	}
+	return Of(en, id)
+}

@@ -1,0 +1,232 @@
+package account_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mfa/internal/account"
+	"mfa/internal/audit"
+	"mfa/internal/deliver"
+	"mfa/internal/mfa"
+	"mfa/internal/seal"
+	"mfa/internal/store/storetest"
+)
+
+var alice = mfa.Identity{Name: "alice", UID: 1000}
+
+// A town is Accounts with everything around them in reach of a test.
+type town struct {
+	*account.Accounts
+	t     *testing.T
+	now   time.Time
+	audit string            // path
+	mails chan mfa.Message  // that went out
+	queue *deliver.Queue    // that they go through
+	store *storetest.Memory // below
+}
+
+func (w *town) Send(_ context.Context, m mfa.Message) error {
+	w.mails <- m
+	return nil
+}
+
+// newTown returns Accounts under cfg with nobody in them.
+func newTown(t *testing.T, cfg account.Config) *town {
+	t.Helper()
+	w := &town{t: t, now: confirmed, audit: filepath.Join(t.TempDir(), "audit"), mails: make(chan mfa.Message, 100), store: &storetest.Memory{}}
+	log := slog.New(slog.DiscardHandler)
+	au, err := audit.Open(audit.Config{File: w.audit}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := seal.Create(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.queue = deliver.NewQueue(w, time.Minute)
+	t.Cleanup(func() { w.queue.Close(context.Background()) })
+	cfg.Host = "host"
+	w.Accounts = account.New(cfg, account.Deps{
+		Records: account.Records{S: w.store}, Key: key, Mail: w.queue, Audit: au, Log: log, Now: func() time.Time { return w.now },
+	})
+	return w
+}
+
+// mail returns the mails that went out.
+func (w *town) mail() (all []mfa.Message) {
+	w.queue.Close(context.Background()) // waits for those under way
+	for {
+		select {
+		case m := <-w.mails:
+			all = append(all, m)
+		default:
+			return all
+		}
+	}
+}
+
+// audited returns the lines of the audit file that have the word.
+func (w *town) audited(word string) (lines []string) {
+	w.t.Helper()
+	text, err := os.ReadFile(w.audit)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, word) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// has gives alice an enrollment and a state.
+func (w *town) has(en mfa.Enrollment, st mfa.State) {
+	w.t.Helper()
+	en.UID, st.UID = alice.UID, alice.UID
+	err := w.Records().UpdateEnrollment(w.t.Context(), alice.Name, become(en))
+	if err == nil {
+		err = w.Records().Account(alice).Update(w.t.Context(), func(old *mfa.State) error { *old = st; return nil })
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// user is alice as a conversation sees her that begins now.
+func (w *town) user() *account.User {
+	w.t.Helper()
+	acct := w.Records().Account(alice)
+	u := w.User(acct, mfa.Origin{Service: "sshd", Address: "203.0.113.7"})
+	st, err := acct.State(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	en, err := w.Records().Enrollment(w.t.Context(), alice.Name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	u.See(st, en)
+	return u
+}
+
+// newApp is the change by which a new app takes the place of the old one.
+func newApp() account.Change {
+	return account.Change{
+		Edit:  func(en *mfa.Enrollment) error { en.TOTP = &mfa.TOTPSecret{Secret: "new"}; return nil },
+		Fresh: true, Anew: mfa.TOTP,
+		Event:  mfa.Event{Event: audit.Enrolled, Method: "totp", Actor: "alice"},
+		Notice: account.Notice{Subject: "Second factor changed", What: "An app."},
+	}
+}
+
+// An app that took the place of one that was disabled after too many wrong codes stayed
+// disabled, because one of ten copies of what follows a change forgot a step. Nothing
+// that follows is forgotten, whoever changes.
+func TestChangeForgetsNothing(t *testing.T) {
+	for name, by := range map[string]func(w *town) *account.User{
+		"the user":         func(w *town) *account.User { return w.user() },
+		"an administrator": func(w *town) *account.User { return w.ByAdministrator(alice) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTown(t, account.Config{Generation: 3})
+			w.has(mfa.Enrollment{
+				Generation: 3, TOTP: &mfa.TOTPSecret{Secret: "old"},
+				Email: &mfa.Address{Address: "alice@example.com", Confirmed: confirmed},
+			}, mfa.State{
+				MethodFailures: map[mfa.Method]int{mfa.TOTP: mfa.MaxMethodFailures, mfa.Email: 7},
+				Sessions:       []mfa.Session{{ID: "one", Expires: confirmed.Add(time.Hour)}},
+			})
+			elsewhere := w.user()
+			if _, _, err := by(w).Change(t.Context(), newApp()); err != nil {
+				t.Fatal(err)
+			}
+			en, err := w.Records().Enrollment(t.Context(), alice.Name)
+			if err != nil || en.TOTP.Secret != "new" || en.Generation != 3 || en.UID != alice.UID {
+				t.Errorf("enrollment %+v, %v", en, err)
+			}
+			st, err := w.Records().Account(alice).State(t.Context())
+			if err != nil || st.Disabled(mfa.TOTP) || st.MethodFailures[mfa.Email] != 7 || len(st.Sessions) != 0 {
+				t.Errorf("state %+v, %v", st, err)
+			}
+			if err := elsewhere.Unchanged(t.Context()); !errors.Is(err, account.ErrChanged) {
+				t.Errorf("another conversation goes on: %v", err)
+			}
+			if got := len(w.audited(audit.Enrolled)); got != 1 {
+				t.Errorf("%d lines of the change", got)
+			}
+			if got := len(w.audited(audit.Revoked)); got != 1 {
+				t.Errorf("%d lines of the sessions that ended", got)
+			}
+			if mails := w.mail(); len(mails) != 1 || mails[0].To != "alice@example.com" {
+				t.Errorf("mails %+v", mails)
+			}
+		})
+	}
+}
+
+// A change that cannot be written changes nothing that counts, and is told to nobody.
+func TestChangeThatFails(t *testing.T) {
+	refused := errors.New("refused")
+	for name, tc := range map[string]struct {
+		spoil func(w *town, u *account.User, ch *account.Change)
+		want  error
+	}{
+		"the edit": {func(_ *town, _ *account.User, ch *account.Change) {
+			ch.Edit = func(*mfa.Enrollment) error { return refused }
+		}, refused},
+		"the rules": {func(_ *town, u *account.User, _ *account.Change) {
+			u.Stand(account.Ground{Rules: fails(account.ErrRules)})
+		}, account.ErrChanged},
+		"the account": {func(_ *town, u *account.User, _ *account.Change) {
+			u.Stand(account.Ground{Account: fails(account.ErrAccount)})
+		}, account.ErrAccount},
+		"the store":    {func(w *town, _ *account.User, _ *account.Change) { w.store.Fail(refused) }, refused},
+		"another came": {func(w *town, _ *account.User, _ *account.Change) { _, _, _ = w.user().Change(w.t.Context(), newApp()) }, account.ErrChanged},
+		"a lock":       {func(w *town, _ *account.User, _ *account.Change) { _, _ = w.Lock(w.t.Context(), alice, 0, "root") }, account.ErrChanged},
+		"by hand": {func(w *town, _ *account.User, _ *account.Change) {
+			w.has(mfa.Enrollment{TOTP: &mfa.TOTPSecret{Secret: "by hand"}}, mfa.State{})
+		}, account.ErrChanged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTown(t, account.Config{})
+			w.has(mfa.Enrollment{TOTP: &mfa.TOTPSecret{Secret: "old"}}, mfa.State{})
+			u, ch := w.user(), newApp()
+			ch.Event.Reason = "the second change"
+			tc.spoil(w, u, &ch)
+			before, _ := w.Records().Enrollment(t.Context(), alice.Name)
+			if _, _, err := u.Change(t.Context(), ch); !errors.Is(err, tc.want) {
+				t.Errorf("error %v, want %v", err, tc.want)
+			}
+			w.store.Fail(nil)
+			if after, err := w.Records().Enrollment(t.Context(), alice.Name); name != "the store" && (err != nil || after.Fingerprint() != before.Fingerprint()) {
+				t.Errorf("became %+v, %v", after, err)
+			}
+			if lines := w.audited("the second change"); len(lines) != 0 {
+				t.Errorf("audited: %q", lines)
+			}
+		})
+	}
+}
+
+func fails(err error) func(context.Context) error {
+	return func(context.Context) error { return err }
+}
+
+// A conversation's own change is what its next one builds upon.
+func TestOwnChangeIsSeen(t *testing.T) {
+	w := newTown(t, account.Config{})
+	w.has(mfa.Enrollment{TOTP: &mfa.TOTPSecret{Secret: "old"}}, mfa.State{})
+	u := w.user()
+	for range 2 {
+		if _, _, err := u.Change(t.Context(), newApp()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package account
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"mfa/internal/store"
+)
+
+// policyKey is where the store remembers the policy that was in force last, so
+// that turning it off and on again is noticed across restarts and hosts.
+const policyKey = store.Meta + "policy"
+
+// A Policy is what of policy decides whether everybody has to enroll anew.
+type Policy struct {
+	Mode     string // policy.mode, as it is noted
+	Off      bool   // for everybody
+	Reenroll bool   // policy.reenroll_after_off
+}
+
+// The modes that are noted for a policy that is off.
+const (
+	modeOff    = "off"
+	modeByRule = "by rule" // but not for everybody
+)
+
+// noted is what is stored of a policy.
+type noted struct {
+	Mode       string `json:"mode"`
+	Generation int    `json:"generation"`
+}
+
+// NotePolicy notes the policy in s and returns how often everybody had to enroll anew:
+// once more each time that policy comes back from off, if it says so. With an error the
+// number is as far as it is known.
+func NotePolicy(ctx context.Context, s store.Store, p Policy) (generation int, err error) {
+	var now noted
+	err = store.Update(ctx, s, policyKey, func(old []byte) ([]byte, error) {
+		if old != nil {
+			if err := json.Unmarshal(old, &now); err != nil {
+				return nil, fmt.Errorf("parse %q: %w", policyKey, err)
+			}
+		}
+		if now.Mode == modeOff && !p.Off && p.Reenroll {
+			now.Generation++
+		}
+		now.Mode = p.Mode
+		if p.Mode == modeOff && !p.Off {
+			now.Mode = modeByRule
+		}
+		return json.Marshal(now)
+	})
+	return now.Generation, err
+}
+
+// NoteGeneration notes in s, where no policy is noted, that everybody had to enroll anew
+// so often.
+func NoteGeneration(ctx context.Context, s store.Store, generation int) error {
+	return store.Update(ctx, s, policyKey, func(old []byte) ([]byte, error) {
+		if old != nil || generation == 0 {
+			return old, nil
+		}
+		return json.Marshal(noted{Generation: generation})
+	})
+}

@@ -1,0 +1,46 @@
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+
+	"mfa/internal/deliver"
+	"mfa/internal/mfa"
+	"mfa/internal/store"
+)
+
+// A Notice tells the user by mail what became of their second factor.
+type Notice struct {
+	Subject string
+	What    string // happened
+	Advice  string // what to do if it was not them
+}
+
+// Notify sends n to the address that en has confirmed; without one nobody is told.
+func (u *User) Notify(en mfa.Enrollment, n Notice) {
+	if en.Email == nil || en.Email.Confirmed.IsZero() || u.Account.IsNobody() {
+		return
+	}
+	m := deliver.Notice{
+		Host: u.in.cfg.Host, User: u.Account.ID.Name, Service: u.Origin.Service, Address: u.Origin.Address, At: u.in.deps.Now(),
+		To: en.Email.Address, Subject: n.Subject, What: n.What, Advice: n.Advice,
+	}.Email(rand.Text())
+	u.in.deps.Mail.Send(m, func(_ string, err error) {
+		if err != nil {
+			u.in.deps.Log.Error("notice not delivered", "user", u.Account.ID.Name, "subject", n.Subject, "error", err)
+		}
+	})
+}
+
+// mailbox returns the enrollment of who can be told by mail.
+func (u *User) mailbox(ctx context.Context) (mfa.Enrollment, bool) {
+	if u.Account.IsNobody() {
+		return u.decoy, u.decoy.Email != nil
+	}
+	en, err := u.in.deps.Records.Enrollment(ctx, u.Account.ID.Name)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		u.in.deps.Log.Error("user not told by mail", "user", u.Account.ID.Name, "error", err)
+	}
+	return en, err == nil && en.UID == u.Account.ID.UID && en.Email != nil && !en.Email.Confirmed.IsZero()
+}

@@ -1,0 +1,190 @@
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"mfa/internal/audit"
+	"mfa/internal/deliver"
+	"mfa/internal/factor"
+	"mfa/internal/mfa"
+)
+
+const (
+	recoveryLifetime = mfa.RecoveryLifetime
+	maxRecoveryTries = 20 // wrong ones, in all conversations; then the code is void
+	homeTries        = 5  // the last of those, which are for places where the user was seen
+	maxLockMails     = 5  // a user and day; more for who uses the codes in them
+)
+
+// tellLocked mails the user that they were locked, with a code that ends the lock.
+// The code is committed first and sent second, and only while the lock lasts. An
+// older one ends, unless no mail may be sent any more today: then it stays good. It
+// returns what to say of the code here, empty if none went out.
+func (u *User) tellLocked(ctx context.Context) (told string) {
+	en, ok := u.mailbox(ctx)
+	if !ok || !u.in.cfg.Lockout.Notify && !u.in.cfg.Lockout.Recovery {
+		return ""
+	}
+	code, err := factor.NewRecoveryCode(rand.Reader)
+	if err != nil {
+		u.in.deps.Log.Error("user not told of the lock", "user", u.Account.ID.Name, "error", err)
+		return ""
+	}
+	var may bool
+	var lock mfa.State
+	err = u.Account.Update(ctx, func(st *mfa.State) error {
+		now := u.in.deps.Now()
+		_, _, locked := st.Locked(now)
+		if may = locked && st.LockedBy == "" && mayMailLock(st, now); !may {
+			return nil
+		}
+		st.LockMails = append(st.LockMails, now)
+		if u.in.cfg.Lockout.Recovery {
+			r := factor.NewRecovery(u.in.deps.Key, u.Account.ID, code, now, recoveryLifetime)
+			st.Recovery = &r
+		}
+		lock = *st
+		return nil
+	})
+	switch {
+	case err != nil:
+		u.in.deps.Log.Error("user not told of the lock", "user", u.Account.ID.Name, "error", err)
+	case !may:
+		u.in.deps.Log.Warn("no more mails about locks today; the last recovery code stays good", "user", u.Account.ID.Name, "most", maxLockMails)
+	default:
+		u.lockTold = true
+		u.Notify(en, Notice{Subject: "Second factor locked", What: textLocked(lock, u.in.deps.Now()), Advice: u.lockAdvice(code)})
+		if u.in.cfg.Lockout.Recovery {
+			return TextRecoverySent(deliver.Mask(en.Email.Address))
+		}
+	}
+	return ""
+}
+
+// mayMailLock says whether one more mail about a lock may be sent today. It drops
+// from st those of former days.
+func mayMailLock(st *mfa.State, now time.Time) bool {
+	st.LockMails = mfa.Within(st.LockMails, now, mfa.Duration(24*time.Hour))
+	return len(st.LockMails) < maxLockMails
+}
+
+// dropRecovery makes st forget a code that ended, or could have ended, a lock which
+// is over. It is kept for the next lock if there could be no other today: else
+// whoever locks a user again and again takes the way out from them.
+func dropRecovery(st *mfa.State, now time.Time) {
+	if st.Recovery != nil && (mayMailLock(st, now) || !now.Before(st.Recovery.Expires)) {
+		st.Recovery = nil
+	}
+}
+
+// lockAdvice is what the mail about a lock says below.
+func (u *User) lockAdvice(code string) string {
+	const stranger = "If this was not you, somebody knows your password (or key): change it,\nand tell your administrator."
+	if !u.in.cfg.Lockout.Recovery {
+		return stranger
+	}
+	return fmt.Sprintf("Recovery code: %s\n\nIt ends the lock: log in again and type it where it is asked for. Your\n"+
+		"second factor is asked for after it. It works once, for %s.\nGive it to nobody.\n\n%s", code, mfa.Span(recoveryLifetime), stranger)
+}
+
+// Recoverable says whether st has a code that ends its lock.
+func (u *User) Recoverable(st mfa.State) bool {
+	now := u.in.deps.Now()
+	_, _, isLocked := st.Locked(now) // else only what is counted apart is
+	return isLocked && u.in.cfg.Lockout.Recovery && st.LockedBy == "" &&
+		st.Recovery != nil && now.Before(st.Recovery.Expires) && st.Recovery.Tries < u.recoveryTries(st)
+}
+
+// recoveryTries returns after how many wrong recovery codes none counts any more.
+// Strangers, who are asked for it too, cannot use up those of the user.
+func (u *User) recoveryTries(st mfa.State) int {
+	if u.SeenHere(st) || len(st.Seen) == 0 {
+		return maxRecoveryTries
+	}
+	return maxRecoveryTries - homeTries
+}
+
+// TryRecovery counts an answer, looks at it and ends the lock, in one update that
+// is durable when it returns. Right means that there is no lock any more, void that
+// no code can end it.
+func (u *User) TryRecovery(ctx context.Context, answer string) (right, void bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	var counted, used bool
+	err = u.Account.Update(ctx, func(st *mfa.State) error {
+		right, void, counted, used = false, false, false, false
+		now := u.in.deps.Now()
+		if _, _, locked := st.Locked(now); !locked {
+			right = true // it ended meanwhile
+			return nil
+		}
+		if !u.Recoverable(*st) {
+			void = true
+			return nil
+		}
+		right, counted = factor.RecoveryMatches(u.in.deps.Key, u.Account.ID, *st.Recovery, answer)
+		switch {
+		case right:
+			used = true
+			st.Unlock()
+			// A user who types them back is mailed another: each lock has its way out.
+			st.LockMails = st.LockMails[:max(0, len(st.LockMails)-1)]
+			revoke(st)
+			st.NewEpoch(now)
+			st.MustChangePassword = st.MustChangePassword || u.in.cfg.Lockout.ForcePasswordChange
+		case counted && !u.apart: // no guess finds it, and a process must not use up the tries of logins
+			st.Recovery.Tries++
+			void = st.Recovery.Tries >= u.recoveryTries(*st)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return false, false, err
+	case used:
+		u.in.live.end(u.Account.ID.Name, u, ended(textRecovered, "unlocked by a recovery code elsewhere"))
+		ev := u.Event(audit.Unlocked)
+		ev.Actor, ev.Reason = u.Account.ID.Name, "recovery code"
+		u.in.deps.Audit.Record(ev)
+	case counted:
+		u.in.deps.Audit.Record(u.Event(audit.RecoveryFailed))
+	}
+	return right, void, nil
+}
+
+// ForgetEarlier ends what lets later logins pass by what earlier ones left: a setup that
+// was begun, and remembered logins.
+func (u *User) ForgetEarlier(ctx context.Context) error {
+	return u.Account.Update(context.WithoutCancel(ctx), func(st *mfa.State) error {
+		revoke(st)
+		return nil
+	})
+}
+
+// revoke drops what earlier logins left for later ones: a password may have been in
+// other hands.
+func revoke(st *mfa.State) {
+	st.Enrolling = nil
+	st.RevokeSessions()
+}
+
+// longestCode is how long a code can be good that was sent, of either kind: so
+// long the key is needed with which its hash was made.
+func (c Config) longestCode() time.Duration { return max(time.Duration(c.Lifetime), recoveryLifetime) }
+
+// Mailbox says whether the user can be told by mail, and where, for people to read.
+func (u *User) Mailbox(ctx context.Context) (masked string, ok bool) {
+	en, ok := u.mailbox(ctx)
+	if !ok {
+		return "", false
+	}
+	return deliver.Mask(en.Email.Address), true
+}
+
+// TextRecoverySent says where a code went that ends a lock.
+func TextRecoverySent(masked string) string {
+	return fmt.Sprintf("A recovery code was sent to %s. It ends the lock.", masked)
+}

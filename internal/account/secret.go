@@ -1,0 +1,28 @@
+package account
+
+import (
+	"mfa/internal/mfa"
+	"mfa/internal/seal"
+)
+
+// totpField is the name of the secret within a user's record; the box is bound to it.
+const totpField = "totp.secret"
+
+// SealTOTP returns the secret of an app as it is kept.
+func (a *Accounts) SealTOTP(id mfa.Identity, secret []byte) string {
+	return a.deps.Key.Seal(secret, id.Name, totpField)
+}
+
+// OpenTOTP returns a secret that SealTOTP sealed.
+func (a *Accounts) OpenTOTP(id mfa.Identity, sealed string) ([]byte, error) {
+	return OpenTOTPWith(a.deps.Key, id, sealed)
+}
+
+// OpenTOTPWith returns a secret that was sealed with a key which need not be ours, as
+// that of a backup.
+func OpenTOTPWith(key *seal.Key, id mfa.Identity, sealed string) ([]byte, error) {
+	return key.Open(sealed, id.Name, totpField)
+}
+
+// KeyText returns the key under which secrets are sealed, for a backup.
+func (a *Accounts) KeyText() string { return a.deps.Key.Text() }

@@ -1,0 +1,83 @@
+package account
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// How long what is over is kept in a State: as long as anything can depend on
+// it, whatever is configured.
+const (
+	keepCodes    = 24 * time.Hour      // the longest code.send_window
+	keepFailures = 30 * 24 * time.Hour // the longest lockout.window
+	// sweepPause between two writes leaves the disk to logins.
+	sweepPause = 10 * time.Millisecond
+)
+
+// Sweep drops from every State what is over: sessions and codes that expired,
+// failures and locks long past. A State with nothing left goes. It writes at most
+// a hundred times a second, and ends with ctx.
+func (a *Accounts) Sweep(ctx context.Context) (swept int, err error) {
+	err = a.deps.Records.EachState(ctx, func(user string, st mfa.State, err error) {
+		if err == nil && !sweep(&st, a.deps.Now()) {
+			return
+		}
+		if err == nil {
+			err = a.deps.Records.UpdateState(ctx, user, func(st *mfa.State) error {
+				sweep(st, a.deps.Now())
+				return nil
+			})
+		}
+		if err != nil {
+			a.deps.Log.Error("what is over was not swept", "user", user, "error", err)
+			return
+		}
+		swept++
+		select {
+		case <-ctx.Done():
+		case <-time.After(sweepPause):
+		}
+	})
+	return swept, err
+}
+
+// sweep says whether there was anything to drop.
+func sweep(st *mfa.State, now time.Time) bool {
+	before := *st
+	st.Sessions = keepIf(st.Sessions, func(s mfa.Session) bool { return now.Before(s.Expires) })
+	st.Pending = keepIf(st.Pending, func(p mfa.PendingCode) bool { return now.Before(p.Expires.Add(keepCodes)) })
+	st.Sends = keepIf(st.Sends, func(t time.Time) bool { return now.Before(t.Add(keepCodes)) })
+	st.PlaceSends = keepIf(st.PlaceSends, func(s mfa.PlaceSend) bool { return now.Before(s.At.Add(keepCodes)) })
+	st.Failures = keepIf(st.Failures, func(t time.Time) bool { return now.Before(t.Add(keepFailures)) })
+	if st.Enrolling != nil && now.After(st.Enrolling.Began.Add(keepCodes)) {
+		st.Enrolling = nil
+	}
+	if st.LockedUntil != nil && !now.Before(*st.LockedUntil) {
+		st.LockedUntil, st.LockedBy, st.LockedFor = nil, "", 0
+		dropRecovery(st, now)
+	}
+	st.LockMails = keepIf(st.LockMails, func(t time.Time) bool { return now.Before(t.Add(keepCodes)) })
+	st.Told = keepIf(st.Told, func(n mfa.AddressNoticed) bool { return now.Before(n.At.Add(keepCodes)) })
+	if old := now.Sub(time.Unix(0, st.Epoch)).Abs() > keepCodes; old && reflect.DeepEqual(*st, mfa.State{UID: st.UID, Epoch: st.Epoch}) {
+		st.Epoch = 0 // no conversation lasts so long
+	}
+	if reflect.DeepEqual(*st, mfa.State{UID: st.UID}) {
+		*st = mfa.State{}
+	}
+	return !reflect.DeepEqual(*st, before)
+}
+
+// keepIf returns a new slice, nil if nothing is kept.
+func keepIf[T any](all []T, keep func(T) bool) []T {
+	var kept []T
+	for _, v := range all {
+		if keep(v) {
+			kept = append(kept, v)
+		}
+	}
+	return slices.Clip(kept)
+}

@@ -1,0 +1,37 @@
+package mfa
+
+import (
+	"fmt"
+	"time"
+)
+
+// SpanLeft says how long something lasts yet, rounded down, so that nobody counts on
+// time that is not there.
+func SpanLeft(d time.Duration) string {
+	unit, _ := unitOf(d)
+	return Span(d.Truncate(unit))
+}
+
+// Span says a duration as people do, rounded up, so that nobody is told to come
+// back too early.
+func Span(d time.Duration) string {
+	unit, name := unitOf(d)
+	n := max(1, (d+unit-1)/unit)
+	if n == 1 {
+		return "1 " + name
+	}
+	return fmt.Sprintf("%d %ss", n, name)
+}
+
+// unitOf returns the unit in which people say a duration.
+func unitOf(d time.Duration) (unit time.Duration, name string) {
+	switch {
+	case d > 48*time.Hour:
+		return 24 * time.Hour, "day"
+	case d > 2*time.Hour:
+		return time.Hour, "hour"
+	case d > 90*time.Second:
+		return time.Minute, "minute"
+	}
+	return time.Second, "second"
+}
