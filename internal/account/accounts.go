@@ -42,7 +42,7 @@ type Deps struct {
 
 // Spending counts the text messages that are about to be sent; the ledger of deliver
 // does. One that a stranger asks for leaves some for the user. Its error wraps a
-// deliver.LimitError if there may not be one more.
+// spend.LimitError if there may not be one more.
 type Spending interface {
 	Reserve(ctx context.Context, user, to string, stranger bool) error
 }

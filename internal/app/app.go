@@ -29,6 +29,7 @@ import (
 	"mfa/internal/challenge"
 	"mfa/internal/config"
 	"mfa/internal/deliver"
+	"mfa/internal/deliver/spend"
 	"mfa/internal/enroll"
 	"mfa/internal/host/nss"
 	"mfa/internal/login"
@@ -108,7 +109,7 @@ type settings struct {
 	login    login.Config // of engine
 	email    *deliver.Email
 	sms      *deliver.SMS // nil: there are no text messages
-	ledger   *deliver.Ledger
+	ledger   *spend.Ledger
 
 	lengths mfa.Lengths // how long what is stored lasts
 	waiting []string    // keys that a restart would change
@@ -358,9 +359,9 @@ func (a *App) undelivered(m mfa.Message, receipt string, err error) {
 }
 
 // ledger counts what is spent on text messages, in the store.
-func (a *App) ledger(cfg deliver.SMSConfig) *deliver.Ledger {
-	return &deliver.Ledger{
-		Limits: deliver.LedgerLimits{
+func (a *App) ledger(cfg deliver.SMSConfig) *spend.Ledger {
+	return &spend.Ledger{
+		Limits: spend.Limits{
 			UserPerDay: cfg.PerUserPerDay, NumberPerDay: cfg.PerNumberPerDay,
 			PrefixPerHour: cfg.PerPrefixPerHour, TotalPerHour: cfg.PerHour,
 		},

@@ -10,6 +10,7 @@ import (
 
 	"mfa/internal/account"
 	"mfa/internal/deliver"
+	"mfa/internal/deliver/spend"
 	"mfa/internal/factor"
 	"mfa/internal/mfa"
 )
@@ -78,7 +79,7 @@ func (c *Conversation) issue(ctx context.Context, to Target, again bool) (issued
 // reserve counts a text message that is about to be sent against what may be
 // spent, before the code of the former one is void. The limit is the one that is
 // reached, if one is.
-func (c *Conversation) reserve(ctx context.Context, to Target, again bool) (limit *deliver.LimitError, err error) {
+func (c *Conversation) reserve(ctx context.Context, to Target, again bool) (limit *spend.LimitError, err error) {
 	if to.Method != mfa.SMS || c.User.Account.IsNobody() {
 		return nil, nil
 	}
@@ -90,7 +91,7 @@ func (c *Conversation) reserve(ctx context.Context, to Target, again bool) (limi
 		return nil, nil
 	}
 	err = c.deps.Spending.Reserve(ctx, c.User.Account.ID.Name, to.To, c.unprivileged || len(st.Seen) > 0 && !c.User.SeenHere(st))
-	if reached, ok := errors.AsType[deliver.LimitError](err); ok {
+	if reached, ok := errors.AsType[spend.LimitError](err); ok {
 		c.deps.Log.Warn("a text message is not sent: a limit is reached", "user", c.User.Account.ID.Name,
 			"to", deliver.Mask(to.To), "limit", reached.Limit, "until", reached.Until, "address", c.User.Origin.Address)
 		return &reached, nil

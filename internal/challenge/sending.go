@@ -10,6 +10,7 @@ import (
 
 	"mfa/internal/audit"
 	"mfa/internal/deliver"
+	"mfa/internal/deliver/spend"
 	"mfa/internal/mfa"
 )
 
@@ -124,7 +125,7 @@ func (s *sending) turn(address, reason string) {
 // it cannot be sent it goes to the email address that the target has for this; if
 // that is empty, or fails too, the code is withdrawn, so that the next login sends
 // another. To nobody nothing is sent, which looks the same.
-func (c *Conversation) send(p mfa.PendingCode, code string, to Target, limit *deliver.LimitError) *sending {
+func (c *Conversation) send(p mfa.PendingCode, code string, to Target, limit *spend.LimitError) *sending {
 	s := &sending{to: deliver.Mask(p.To)}
 	if c.User.Account.IsNobody() {
 		s.done = true

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"mfa/internal/deliver"
+	"mfa/internal/deliver/spend"
 	"mfa/internal/mfa"
 )
 
@@ -107,7 +108,7 @@ func textFellBack(number, address, reason string, lost bool) string {
 // textWhyNoText says why a message was not sent, as far as the person can do
 // something about it.
 func textWhyNoText(err error) string {
-	if errors.Is(err, deliver.ErrLimit) {
+	if errors.Is(err, spend.ErrLimit) {
 		return "Too many were sent lately."
 	}
 	return deliver.NumberReason(err)

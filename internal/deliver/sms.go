@@ -80,7 +80,7 @@ func waitFor(err error, d time.Duration) time.Duration {
 
 // An SMS sends text messages by the provider that [sms] chose. It makes one
 // attempt a message; wrap it with Retry for more. It knows no limits; ask a
-// Ledger first.
+// spend.Ledger first.
 type SMS struct {
 	way   gateway
 	watch *watch // nil: nobody asks what became of a message

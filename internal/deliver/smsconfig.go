@@ -9,7 +9,7 @@ const (
 	ProviderCommand = "command"
 )
 
-// SMSConfig is the table [sms] of mfa.toml. A Ledger enforces its limits; an SMS
+// SMSConfig is the table [sms] of mfa.toml. A spend.Ledger enforces its limits; an SMS
 // sends whatever it is given.
 type SMSConfig struct {
 	Provider         string           `toml:"provider"`            // twilio, http, command or empty

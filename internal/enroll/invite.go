@@ -22,7 +22,7 @@ const inviteEvery = 5 * time.Minute
 
 // Invite tells the address, or the number, that was entered for id and is not
 // confirmed yet that the next login confirms it. A text message is counted like
-// any other; an error may wrap deliver.ErrLimit. It returns while the message is under way,
+// any other; an error may wrap spend.ErrLimit. It returns while the message is under way,
 // with the masked address. It is stored before it is sent that it is, so the
 // bound holds across restarts; what could not be sent does not count.
 func (s *Service) Invite(ctx context.Context, id mfa.Identity, actor string) (to string, under *deliver.Sending, err error) {

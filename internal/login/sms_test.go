@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mfa/internal/deliver"
+	"mfa/internal/deliver/spend"
 	"mfa/internal/mfa"
 )
 
@@ -87,7 +88,7 @@ func TestNoFallBackWhereItIsNotAllowed(t *testing.T) {
 
 func TestLimitOnTexts(t *testing.T) {
 	t.Parallel()
-	reached := deliver.LimitError{Limit: deliver.LimitUser, Until: start.Add(2 * time.Hour)}
+	reached := spend.LimitError{Limit: spend.LimitUser, Until: start.Add(2 * time.Hour)}
 	t.Run("falls back where email counts", func(t *testing.T) {
 		t.Parallel()
 		d := newTexting(t, "alice@example.com")
@@ -141,7 +142,7 @@ func TestWhereCodesFallBackTo(t *testing.T) {
 	byAdmin := mfa.Address{Address: "alice@example.com", AddedBy: "root"}
 	byHand := mfa.Address{Address: "alice@example.com"} // in the file, which is the administrator's
 	typed := mfa.Address{Address: "alice@example.com", AddedBy: "alice"}
-	limits := []string{deliver.LimitUser, deliver.LimitNumber, deliver.LimitPrefix, deliver.LimitTotal}
+	limits := []string{spend.LimitUser, spend.LimitNumber, spend.LimitPrefix, spend.LimitTotal}
 	for name, c := range map[string]struct {
 		email         mfa.Address
 		counts        bool
@@ -174,7 +175,7 @@ func TestWhereCodesFallBackTo(t *testing.T) {
 			}
 			for _, limit := range limits {
 				d := begin()
-				d.spent = deliver.LimitError{Limit: limit, Until: start.Add(2 * time.Hour)}
+				d.spent = spend.LimitError{Limit: limit, Until: start.Add(2 * time.Hour)}
 				switch {
 				case c.late:
 					d.login(request("alice"), mfa.Accepted, step{"sent by email to a***e@example.com", d.code, nil})

@@ -201,7 +201,7 @@ func (m *Metrics) StoreHealth(check func() error) { m.store.Store(&check) }
 // Levels of an alert about text messages.
 const near, reached = "near", "reached"
 
-// TextAlert counts an alert of deliver.Ledger: used messages of max went out
+// TextAlert counts an alert of spend.Ledger: used messages of max went out
 // within an hour.
 func (m *Metrics) TextAlert(used, max int) {
 	level := near

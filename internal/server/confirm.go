@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"mfa/internal/deliver"
+	"mfa/internal/deliver/spend"
 	"mfa/internal/enroll"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
@@ -28,7 +28,7 @@ func (s *Control) resend(r *http.Request, actor string) (any, error) {
 		return nil, fault{http.StatusNotFound, err}
 	case errors.Is(err, enroll.ErrConfirmed):
 		return nil, fault{http.StatusConflict, err}
-	case errors.Is(err, enroll.ErrTooSoon), errors.Is(err, deliver.ErrLimit):
+	case errors.Is(err, enroll.ErrTooSoon), errors.Is(err, spend.ErrLimit):
 		return nil, fault{http.StatusTooManyRequests, err}
 	case err != nil:
 		return nil, err

@@ -1,4 +1,4 @@
-package deliver_test
+package spend_test
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"mfa/internal/deliver"
+	"mfa/internal/deliver/spend"
 	"mfa/internal/seal"
 	"mfa/internal/store"
 	"mfa/internal/store/local"
@@ -45,9 +45,9 @@ func keyed(number string) string {
 }
 
 // newLedger returns a ledger on s, with a clock.
-func newLedger(s store.Store, limits deliver.LedgerLimits) (*deliver.Ledger, *clock) {
+func newLedger(s store.Store, limits spend.Limits) (*spend.Ledger, *clock) {
 	c := newClock()
-	return &deliver.Ledger{
+	return &spend.Ledger{
 		Limits: limits, Hash: keyed, Now: c.now,
 		Update: func(ctx context.Context, key string, fn func([]byte) ([]byte, error)) error {
 			return store.Update(ctx, s, key, fn)
@@ -70,7 +70,7 @@ func openStore(tb testing.TB, dir string) *local.Store {
 }
 
 // reserve counts a message that there must be room for.
-func reserve(t *testing.T, l *deliver.Ledger, user, to string) {
+func reserve(t *testing.T, l *spend.Ledger, user, to string) {
 	t.Helper()
 	if err := l.Reserve(t.Context(), user, to, false); err != nil {
 		t.Fatalf("%s to %s: %v", user, to, err)
@@ -78,17 +78,17 @@ func reserve(t *testing.T, l *deliver.Ledger, user, to string) {
 }
 
 // refused asks for a message that limit must forbid, and returns until when.
-func refused(t *testing.T, l *deliver.Ledger, user, to, limit string) time.Time {
+func refused(t *testing.T, l *spend.Ledger, user, to, limit string) time.Time {
 	t.Helper()
 	err := l.Reserve(t.Context(), user, to, false)
-	var e deliver.LimitError
-	if !errors.Is(err, deliver.ErrLimit) || !errors.As(err, &e) || e.Limit != limit {
+	var e spend.LimitError
+	if !errors.Is(err, spend.ErrLimit) || !errors.As(err, &e) || e.Limit != limit {
 		t.Fatalf("%s to %s: %v, want refused by %s", user, to, err, limit)
 	}
 	return e.Until
 }
 
-func usage(t *testing.T, l *deliver.Ledger) deliver.LedgerUsage {
+func usage(t *testing.T, l *spend.Ledger) spend.Usage {
 	t.Helper()
 	u, err := l.Usage(t.Context())
 	if err != nil {
@@ -124,26 +124,26 @@ func number(i int) string { return fmt.Sprintf("+4%04d555000", i) }
 // beside them that it leaves in peace.
 var limitCases = []struct {
 	limit      string
-	limits     func(n int) deliver.LedgerLimits
+	limits     func(n int) spend.Limits
 	window     time.Duration
 	user, to   func(i int) string
 	other      string
 	otherPhone string
 }{
 	{
-		deliver.LimitUser, func(n int) deliver.LedgerLimits { return deliver.LedgerLimits{UserPerDay: n} }, 24 * time.Hour,
+		spend.LimitUser, func(n int) spend.Limits { return spend.Limits{UserPerDay: n} }, 24 * time.Hour,
 		func(int) string { return "alice" }, number, "bob", number(0),
 	},
 	{
-		deliver.LimitNumber, func(n int) deliver.LedgerLimits { return deliver.LedgerLimits{NumberPerDay: n} }, 24 * time.Hour,
+		spend.LimitNumber, func(n int) spend.Limits { return spend.Limits{NumberPerDay: n} }, 24 * time.Hour,
 		user, func(int) string { return "+12025550100" }, user(0), "+12025550101",
 	},
 	{
-		deliver.LimitPrefix, func(n int) deliver.LedgerLimits { return deliver.LedgerLimits{PrefixPerHour: n} }, time.Hour,
+		spend.LimitPrefix, func(n int) spend.Limits { return spend.Limits{PrefixPerHour: n} }, time.Hour,
 		user, func(i int) string { return fmt.Sprintf("+120255501%02d", i) }, user(0), "+12035550100",
 	},
 	{
-		deliver.LimitTotal, func(n int) deliver.LedgerLimits { return deliver.LedgerLimits{TotalPerHour: n} }, time.Hour,
+		spend.LimitTotal, func(n int) spend.Limits { return spend.Limits{TotalPerHour: n} }, time.Hour,
 		user, number, "", "",
 	},
 }
@@ -177,12 +177,12 @@ func TestLedgerEnforces(t *testing.T) {
 }
 
 func TestLedgerWithoutLimits(t *testing.T) {
-	l, _ := newLedger(&storetest.Memory{}, deliver.LedgerLimits{})
+	l, _ := newLedger(&storetest.Memory{}, spend.Limits{})
 	for range 50 {
 		reserve(t, l, "alice", "+12025550100")
 	}
 	u := usage(t, l)
-	if u.Total.Used != 50 || len(u.Users) != 1 || u.Users[0] != (deliver.LimitUse{Name: "alice", Used: 50}) {
+	if u.Total.Used != 50 || len(u.Users) != 1 || u.Users[0] != (spend.LimitUse{Name: "alice", Used: 50}) {
 		t.Errorf("usage is %+v", u)
 	}
 }
@@ -198,7 +198,7 @@ func TestLedgerSlides(t *testing.T) {
 				clock.advance(rand.N(c.window / 20))
 				now := clock.now()
 				err := l.Reserve(t.Context(), c.user(i%90), c.to(i%90), false)
-				if err != nil && !errors.Is(err, deliver.ErrLimit) {
+				if err != nil && !errors.Is(err, spend.ErrLimit) {
 					t.Fatal(err)
 				}
 				inWindow := 0
@@ -228,15 +228,15 @@ func TestLedgerSlides(t *testing.T) {
 
 // TestLedgerLoweredLimit has more counted than the limit allows.
 func TestLedgerLoweredLimit(t *testing.T) {
-	l, clock := newLedger(&storetest.Memory{}, deliver.LedgerLimits{UserPerDay: 5})
+	l, clock := newLedger(&storetest.Memory{}, spend.Limits{UserPerDay: 5})
 	for i := range 5 {
 		reserve(t, l, "alice", number(i))
 		clock.advance(2 * time.Hour)
 	}
 	l.Limits.UserPerDay = 2
-	until := refused(t, l, "alice", number(9), deliver.LimitUser)
+	until := refused(t, l, "alice", number(9), spend.LimitUser)
 	clock.set(until.Add(-time.Nanosecond))
-	refused(t, l, "alice", number(9), deliver.LimitUser)
+	refused(t, l, "alice", number(9), spend.LimitUser)
 	clock.set(until)
 	reserve(t, l, "alice", number(9))
 }
@@ -245,7 +245,7 @@ func TestLedgerAlerts(t *testing.T) {
 	var log bytes.Buffer
 	var alerts []string
 	s := &storetest.Memory{}
-	l, clock := newLedger(s, deliver.LedgerLimits{TotalPerHour: 10})
+	l, clock := newLedger(s, spend.Limits{TotalPerHour: 10})
 	l.Log = slog.New(slog.NewTextHandler(&log, nil))
 	l.Alert = func(limit string, used, most int) {
 		alerts = append(alerts, fmt.Sprintf("%s %d/%d", limit, used, most))
@@ -283,7 +283,7 @@ func TestLedgerAlerts(t *testing.T) {
 	}
 	expect("the cap", "sms.per_hour 10/10")
 
-	until := refused(t, l, "x", number(99), deliver.LimitTotal)
+	until := refused(t, l, "x", number(99), spend.LimitTotal)
 	expect("a refusal")
 	clock.set(until) // the first seven are gone
 	send(20, 27)
@@ -299,14 +299,14 @@ func TestLedgerAlerts(t *testing.T) {
 
 	again, _ := newLedger(s, l.Limits)
 	again.Now, again.Alert, again.Log = l.Now, l.Alert, l.Log
-	refused(t, again, "x", number(99), deliver.LimitTotal)
+	refused(t, again, "x", number(99), spend.LimitTotal)
 	expect("another daemon")
 }
 
 // TestLedgerAlertOfOne reaches both levels at once and says the higher.
 func TestLedgerAlertOfOne(t *testing.T) {
 	var log bytes.Buffer
-	l, _ := newLedger(&storetest.Memory{}, deliver.LedgerLimits{TotalPerHour: 1})
+	l, _ := newLedger(&storetest.Memory{}, spend.Limits{TotalPerHour: 1})
 	l.Log = slog.New(slog.NewTextHandler(&log, nil))
 	reserve(t, l, "alice", "+12025550100")
 	if s := log.String(); strings.Count(s, "\n") != 1 || !strings.Contains(s, "level=ERROR") {
@@ -315,20 +315,20 @@ func TestLedgerAlertOfOne(t *testing.T) {
 }
 
 func TestLedgerUsage(t *testing.T) {
-	l, clock := newLedger(&storetest.Memory{}, deliver.LedgerLimits{
+	l, clock := newLedger(&storetest.Memory{}, spend.Limits{
 		UserPerDay: 5, NumberPerDay: 6, PrefixPerHour: 7, TotalPerHour: 8,
 	})
 	reserve(t, l, "bob", "+12025550101")
 	reserve(t, l, "alice", "+12025550100")
 	reserve(t, l, "alice", "+442079460000")
 	u := usage(t, l)
-	if want := (deliver.LimitUse{Used: 3, Max: 8}); u.Total != want {
+	if want := (spend.LimitUse{Used: 3, Max: 8}); u.Total != want {
 		t.Errorf("total is %+v", u.Total)
 	}
-	if want := []deliver.LimitUse{{"+12025", 2, 7}, {"+44207", 1, 7}}; !slices.Equal(u.Prefixes, want) {
+	if want := []spend.LimitUse{{"+12025", 2, 7}, {"+44207", 1, 7}}; !slices.Equal(u.Prefixes, want) {
 		t.Errorf("prefixes are %+v", u.Prefixes)
 	}
-	if want := []deliver.LimitUse{{"alice", 2, 5}, {"bob", 1, 5}}; !slices.Equal(u.Users, want) {
+	if want := []spend.LimitUse{{"alice", 2, 5}, {"bob", 1, 5}}; !slices.Equal(u.Users, want) {
 		t.Errorf("users are %+v", u.Users)
 	}
 	if len(u.Numbers) != 3 || u.Numbers[0].Max != 6 {
@@ -348,14 +348,14 @@ func TestLedgerUsage(t *testing.T) {
 // number's, and none of those that are shared by everybody.
 func TestStrangersLeaveSome(t *testing.T) {
 	for most, strangers := range map[int]int{1: 1, 2: 1, 3: 2, 4: 3, 10: 7} {
-		for limit, limits := range map[string]deliver.LedgerLimits{
-			deliver.LimitUser:   {UserPerDay: most},
-			deliver.LimitNumber: {NumberPerDay: most},
+		for limit, limits := range map[string]spend.Limits{
+			spend.LimitUser:   {UserPerDay: most},
+			spend.LimitNumber: {NumberPerDay: most},
 		} {
 			l, _ := newLedger(&storetest.Memory{}, limits)
 			for n := range most {
 				err := l.Reserve(t.Context(), "alice", "+12025550100", true)
-				if n < strangers && err != nil || n >= strangers && !errors.Is(err, deliver.ErrLimit) {
+				if n < strangers && err != nil || n >= strangers && !errors.Is(err, spend.ErrLimit) {
 					t.Errorf("%s of %d: a stranger's message %d: %v", limit, most, n+1, err)
 				}
 			}

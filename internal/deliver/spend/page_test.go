@@ -1,4 +1,4 @@
-package deliver_test
+package spend_test
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"mfa/internal/deliver"
+	"mfa/internal/deliver/spend"
 	"mfa/internal/store"
 	"mfa/internal/store/storetest"
 )
@@ -22,9 +22,9 @@ func TestLedgerDamagedRecord(t *testing.T) {
 		if _, err := s.Put(t.Context(), store.Item{Key: "meta/spend", Value: []byte(data)}); err != nil {
 			t.Fatal(err)
 		}
-		l, _ := newLedger(s, deliver.LedgerLimits{})
+		l, _ := newLedger(s, spend.Limits{})
 		err := l.Reserve(t.Context(), "alice", "+12025550100", false)
-		if err == nil || errors.Is(err, deliver.ErrLimit) || !strings.Contains(err.Error(), `"meta/spend"`) {
+		if err == nil || errors.Is(err, spend.ErrLimit) || !strings.Contains(err.Error(), `"meta/spend"`) {
 			t.Errorf("record %q: %v", data, err)
 		}
 		if _, err := l.Usage(t.Context()); err == nil {
@@ -39,7 +39,7 @@ func TestLedgerDamagedRecord(t *testing.T) {
 // TestLedgerKeepsNoNumber looks for the number in all that is kept and said.
 func TestLedgerKeepsNoNumber(t *testing.T) {
 	s := &storetest.Memory{}
-	l, _ := newLedger(s, deliver.LedgerLimits{NumberPerDay: 1})
+	l, _ := newLedger(s, spend.Limits{NumberPerDay: 1})
 	reserve(t, l, "alice", "+12025550143")
 	err := l.Reserve(t.Context(), "alice", "+12025550143", false)
 	said := fmt.Sprint(content(t, s), err, usage(t, l))
@@ -47,16 +47,16 @@ func TestLedgerKeepsNoNumber(t *testing.T) {
 		t.Errorf("the number is in %s", said)
 	}
 	l.Hash = nil
-	if err := l.Reserve(t.Context(), "bob", "+12025550144", false); err == nil || errors.Is(err, deliver.ErrLimit) {
+	if err := l.Reserve(t.Context(), "bob", "+12025550144", false); err == nil || errors.Is(err, spend.ErrLimit) {
 		t.Errorf("without a hash: %v", err)
 	}
 }
 
 func TestLedgerRefusesWhatIsNoNumber(t *testing.T) {
-	l, _ := newLedger(&storetest.Memory{}, deliver.LedgerLimits{})
+	l, _ := newLedger(&storetest.Memory{}, spend.Limits{})
 	for _, to := range []string{"", "+", "12025550100", "+1202", "+12025", "+1202555x100", "+1234567890123456", "+1 2025550100"} {
 		err := l.Reserve(t.Context(), "alice", to, false)
-		if err == nil || errors.Is(err, deliver.ErrLimit) || len(to) > 4 && strings.Contains(err.Error(), to) {
+		if err == nil || errors.Is(err, spend.ErrLimit) || len(to) > 4 && strings.Contains(err.Error(), to) {
 			t.Errorf("%q: %v", to, err)
 		}
 	}
@@ -68,16 +68,16 @@ func TestLedgerRefusesWhatIsNoNumber(t *testing.T) {
 // TestLedgerNamesThatAreNotText guards against a counter that JSON loses.
 func TestLedgerNamesThatAreNotText(t *testing.T) {
 	for _, name := range []string{"a\xffb", "", "../x", "a\"b\n", "<&>", "\u2028"} {
-		l, _ := newLedger(&storetest.Memory{}, deliver.LedgerLimits{UserPerDay: 1})
+		l, _ := newLedger(&storetest.Memory{}, spend.Limits{UserPerDay: 1})
 		reserve(t, l, name, number(1))
-		refused(t, l, name, number(2), deliver.LimitUser)
+		refused(t, l, name, number(2), spend.LimitUser)
 	}
 }
 
 // TestLedgerSweeps runs for twenty days and looks at what is kept.
 func TestLedgerSweeps(t *testing.T) {
 	s := &storetest.Memory{}
-	l, clock := newLedger(s, deliver.LedgerLimits{UserPerDay: 10})
+	l, clock := newLedger(s, spend.Limits{UserPerDay: 10})
 	for i := range 20 * 50 {
 		clock.advance(24 * time.Hour / 50)
 		reserve(t, l, user(i), number(i))
@@ -104,7 +104,7 @@ func TestLedgerSweeps(t *testing.T) {
 
 // TestLedgerClockWasWrong sends while the clock is years ahead.
 func TestLedgerClockWasWrong(t *testing.T) {
-	l, clock := newLedger(&storetest.Memory{}, deliver.LedgerLimits{UserPerDay: 1, TotalPerHour: 1})
+	l, clock := newLedger(&storetest.Memory{}, spend.Limits{UserPerDay: 1, TotalPerHour: 1})
 	right := clock.now()
 	clock.advance(10 * 365 * 24 * time.Hour)
 	reserve(t, l, "alice", number(1))
@@ -112,7 +112,7 @@ func TestLedgerClockWasWrong(t *testing.T) {
 	reserve(t, l, "alice", number(1))
 
 	clock.advance(-time.Minute) // another host, a little behind
-	refused(t, l, "alice", number(1), deliver.LimitUser)
+	refused(t, l, "alice", number(1), spend.LimitUser)
 }
 
 // FuzzLedgerRecord puts anything where the ledger looks: it errs, or counts
@@ -128,7 +128,7 @@ func FuzzLedgerRecord(f *testing.F) {
 			t.Fatal(err)
 		}
 		const limit = 5
-		l, _ := newLedger(s, deliver.LedgerLimits{TotalPerHour: limit})
+		l, _ := newLedger(s, spend.Limits{TotalPerHour: limit})
 		before, err := l.Usage(t.Context())
 		if err != nil {
 			if err := l.Reserve(t.Context(), "alice", "+12025550100", false); err == nil {
@@ -141,7 +141,7 @@ func FuzzLedgerRecord(f *testing.F) {
 		switch {
 		case err == nil && (before.Total.Used >= limit || after.Total.Used != before.Total.Used+1):
 			t.Errorf("%d became %d", before.Total.Used, after.Total.Used)
-		case err != nil && (!errors.Is(err, deliver.ErrLimit) || before.Total.Used < limit):
+		case err != nil && (!errors.Is(err, spend.ErrLimit) || before.Total.Used < limit):
 			t.Errorf("%d used: %v", before.Total.Used, err)
 		case err != nil && after.Total.Used != before.Total.Used:
 			t.Errorf("refused, but %d became %d", before.Total.Used, after.Total.Used)

@@ -1,4 +1,9 @@
-package deliver
+// Package spend counts the text messages that cost money, and refuses one too many.
+//
+// What to know before trusting it: a message is counted in the store before it is sent,
+// so the limits hold across restarts and hosts; a record that cannot be read is an
+// error and never an empty one. No number is kept in clear.
+package spend
 
 import (
 	"context"
@@ -10,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"mfa/internal/deliver"
 )
 
 // ErrLimit is wrapped by the error of a message that a spending limit forbids.
@@ -38,13 +45,13 @@ func (e LimitError) Error() string {
 // Unwrap returns ErrLimit.
 func (e LimitError) Unwrap() error { return ErrLimit }
 
-// LedgerLimits is how many messages may go out; 0 or less means no such limit.
+// Limits is how many messages may go out; 0 or less means no such limit.
 //
 // A prefix is the country code and the digits after it, five together: an
 // operator's block or a city, up to ten million numbers. Whoever earns by the
 // messages others are made to send rents numbers side by side in such a block,
 // so no limit per number ever sees them.
-type LedgerLimits struct {
+type Limits struct {
 	UserPerDay    int
 	NumberPerDay  int
 	PrefixPerHour int
@@ -67,7 +74,7 @@ type LedgerLimits struct {
 // are; the last hour has a record of its own. Each record is swept whenever it
 // is written.
 type Ledger struct {
-	Limits LedgerLimits
+	Limits Limits
 	// Update replaces the value at key by fn(old) as store.Update does: fn gets
 	// nil if there is none, may run several times, returns nil to delete, and
 	// old to write nothing.
@@ -101,7 +108,7 @@ func (l *Ledger) Reserve(ctx context.Context, user, to string, stranger bool) er
 	now := l.now()
 	claims, err := l.claims(user, to, stranger, now)
 	if err != nil {
-		return fmt.Errorf("reserve message to %q: %w", Mask(to), err)
+		return fmt.Errorf("reserve message to %q: %w", deliver.Mask(to), err)
 	}
 	for _, c := range claims {
 		p, err := l.read(ctx, c.key)
@@ -109,13 +116,13 @@ func (l *Ledger) Reserve(ctx context.Context, user, to string, stranger bool) er
 			err = c.check(p)
 		}
 		if err != nil {
-			return fmt.Errorf("reserve message to %q: %w", Mask(to), err)
+			return fmt.Errorf("reserve message to %q: %w", deliver.Mask(to), err)
 		}
 	}
 	for i, c := range claims {
 		if err := l.count(ctx, c); err != nil {
 			l.giveBack(ctx, claims[:i])
-			return fmt.Errorf("reserve message to %q: %w", Mask(to), err)
+			return fmt.Errorf("reserve message to %q: %w", deliver.Mask(to), err)
 		}
 	}
 	return nil
@@ -207,7 +214,7 @@ const (
 func prefixOf(number string) (string, error) {
 	digits, plus := strings.CutPrefix(number, "+")
 	if !plus || len(digits) <= prefixDigits || len(digits) > maxDigits ||
-		strings.ContainsFunc(digits, func(r rune) bool { return !isDigit(r) }) {
+		strings.ContainsFunc(digits, func(r rune) bool { return r < '0' || r > '9' }) {
 		return "", errors.New("not a number in E.164")
 	}
 	return number[:1+prefixDigits], nil
@@ -324,9 +331,9 @@ func (l *Ledger) read(ctx context.Context, key string) (p page, err error) {
 	return p, err
 }
 
-// LedgerUsage is what the ledger has counted, for administrators. Only counters
+// Usage is what the ledger has counted, for administrators. Only counters
 // that are not zero are listed, those that use most of their limit first.
-type LedgerUsage struct {
+type Usage struct {
 	Total    LimitUse   // of the last hour; Name is empty
 	Prefixes []LimitUse // of the last hour, like +12025
 	Users    []LimitUse // of the last day, by user name
@@ -352,23 +359,23 @@ func (l *Ledger) Total(ctx context.Context) (LimitUse, error) {
 
 // Usage returns what is counted now. It reads every record, one after another,
 // so messages reserved meanwhile may be in one list and not yet in another.
-func (l *Ledger) Usage(ctx context.Context) (LedgerUsage, error) {
+func (l *Ledger) Usage(ctx context.Context) (Usage, error) {
 	now := l.now()
 	hour, err := l.read(ctx, spendKey)
 	if err != nil {
-		return LedgerUsage{}, fmt.Errorf("read usage: %w", err)
+		return Usage{}, fmt.Errorf("read usage: %w", err)
 	}
 	hour.sweep(lastHour, lastHour.at(now))
 	day := page{}
 	for i := range days {
 		p, err := l.read(ctx, fmt.Sprintf("%s/%02x", spendKey, i))
 		if err != nil {
-			return LedgerUsage{}, fmt.Errorf("read usage: %w", err)
+			return Usage{}, fmt.Errorf("read usage: %w", err)
 		}
 		p.sweep(lastDay, lastDay.at(now))
 		day.merge(p)
 	}
-	return LedgerUsage{
+	return Usage{
 		Total:    LimitUse{Used: hour.Counts[ofTotal].sum(), Max: l.Limits.TotalPerHour},
 		Prefixes: hour.uses(ofPrefix, l.Limits.PrefixPerHour),
 		Users:    day.uses(ofUser, l.Limits.UserPerDay),

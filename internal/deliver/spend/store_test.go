@@ -1,4 +1,4 @@
-package deliver_test
+package spend_test
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mfa/internal/deliver"
+	"mfa/internal/deliver/spend"
 	"mfa/internal/store/storetest"
 )
 
@@ -26,12 +26,12 @@ func TestLedgerParallel(t *testing.T) {
 			var wg sync.WaitGroup
 			for i := range 64 {
 				wg.Go(func() {
-					l := []*deliver.Ledger{one, two}[i%2]
+					l := []*spend.Ledger{one, two}[i%2]
 					err := l.Reserve(t.Context(), c.user(i), c.to(i), false)
 					switch {
 					case err == nil:
 						granted.Add(1)
-					case !errors.Is(err, deliver.ErrLimit):
+					case !errors.Is(err, spend.ErrLimit):
 						t.Error(err)
 					}
 				})
@@ -59,23 +59,23 @@ func TestLedgerHoldsAcrossReopen(t *testing.T) {
 	dir := t.TempDir()
 	for range 3 {
 		s := openStore(t, dir)
-		l, _ := newLedger(s, deliver.LedgerLimits{UserPerDay: 3, TotalPerHour: 4})
+		l, _ := newLedger(s, spend.Limits{UserPerDay: 3, TotalPerHour: 4})
 		reserve(t, l, "alice", "+12025550100")
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	l, _ := newLedger(openStore(t, dir), deliver.LedgerLimits{UserPerDay: 3, TotalPerHour: 4})
-	refused(t, l, "alice", "+12025550100", deliver.LimitUser)
+	l, _ := newLedger(openStore(t, dir), spend.Limits{UserPerDay: 3, TotalPerHour: 4})
+	refused(t, l, "alice", "+12025550100", spend.LimitUser)
 	reserve(t, l, "bob", "+12025550100")
-	refused(t, l, "carol", "+12025550100", deliver.LimitTotal)
+	refused(t, l, "carol", "+12025550100", spend.LimitTotal)
 }
 
 // TestLedgerGivesBack loses the last place after the first records are written.
 func TestLedgerGivesBack(t *testing.T) {
 	s := &storetest.Memory{}
-	l, _ := newLedger(s, deliver.LedgerLimits{TotalPerHour: 1})
-	rival, _ := newLedger(s, deliver.LedgerLimits{TotalPerHour: 1})
+	l, _ := newLedger(s, spend.Limits{TotalPerHour: 1})
+	rival, _ := newLedger(s, spend.Limits{TotalPerHour: 1})
 	looks := 0
 	update := l.Update
 	l.Update = func(ctx context.Context, key string, fn func([]byte) ([]byte, error)) error {
@@ -86,7 +86,7 @@ func TestLedgerGivesBack(t *testing.T) {
 		}
 		return update(ctx, key, fn)
 	}
-	refused(t, l, "alice", "+12025550100", deliver.LimitTotal)
+	refused(t, l, "alice", "+12025550100", spend.LimitTotal)
 	u := usage(t, rival)
 	if u.Total.Used != 1 || len(u.Users) != 1 || u.Users[0].Name != "bob" || len(u.Numbers) != 1 {
 		t.Errorf("usage is %+v", u)
@@ -98,7 +98,7 @@ func TestLedgerGivesBack(t *testing.T) {
 func TestLedgerStoreFails(t *testing.T) {
 	broken := errors.New("disk on fire")
 	s := &storetest.Memory{}
-	l, _ := newLedger(s, deliver.LedgerLimits{})
+	l, _ := newLedger(s, spend.Limits{})
 	update := l.Update
 	ctx, cancel := context.WithCancel(t.Context())
 	looks := 0
@@ -112,7 +112,7 @@ func TestLedgerStoreFails(t *testing.T) {
 		return update(c, key, fn)
 	}
 	err := l.Reserve(ctx, "alice", "+12025550100", false)
-	if !errors.Is(err, broken) || errors.Is(err, deliver.ErrLimit) {
+	if !errors.Is(err, broken) || errors.Is(err, spend.ErrLimit) {
 		t.Errorf("error is %v", err)
 	}
 	if all := content(t, s); len(all) != 0 {
@@ -132,7 +132,7 @@ func TestLedgerStoreFails(t *testing.T) {
 func TestLedgerTurnEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &storetest.Memory{}
-		l, _ := newLedger(s, deliver.LedgerLimits{})
+		l, _ := newLedger(s, spend.Limits{})
 		update := l.Update
 		stuck := make(chan struct{})
 		var writes atomic.Int64
@@ -172,7 +172,7 @@ func TestLedgerTurnEndsWithContext(t *testing.T) {
 // refused writes nothing, whichever limit it is.
 func TestLedgerFlood(t *testing.T) {
 	s := openStore(t, t.TempDir())
-	l, _ := newLedger(s, deliver.LedgerLimits{UserPerDay: 10, NumberPerDay: 20, PrefixPerHour: 50, TotalPerHour: 15})
+	l, _ := newLedger(s, spend.Limits{UserPerDay: 10, NumberPerDay: 20, PrefixPerHour: 50, TotalPerHour: 15})
 	update := l.Update
 	writes := 0
 	l.Update = func(ctx context.Context, key string, fn func([]byte) ([]byte, error)) error {
@@ -194,7 +194,7 @@ func TestLedgerFlood(t *testing.T) {
 		switch {
 		case err == nil:
 			sent++
-		case !errors.Is(err, deliver.ErrLimit):
+		case !errors.Is(err, spend.ErrLimit):
 			t.Fatal(err)
 		}
 	}
@@ -210,7 +210,7 @@ func staff(i int) string { return fmt.Sprintf("+447%02d%06d", i%20, i) }
 // message within the day.
 func benchmarkLedger(b *testing.B, users, parallel int) {
 	s := openStore(b, b.TempDir())
-	l, _ := newLedger(s, deliver.LedgerLimits{})
+	l, _ := newLedger(s, spend.Limits{})
 	var next atomic.Int64
 	each := func(n, goroutines int) {
 		var wg sync.WaitGroup
