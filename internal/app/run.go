@@ -10,9 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"mfa/internal/enroll"
 	"mfa/internal/host/nss"
-	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/server"
 	"mfa/internal/wire"
@@ -126,33 +124,34 @@ func (a *App) watchdog(ctx context.Context) {
 
 func (a *App) control() *server.Control {
 	return &server.Control{
-		Engine:     func() *login.Engine { return a.cur.Load().engine },
-		Enroll:     func() *enroll.Service { return a.cur.Load().enroll },
-		Accounts:   a.accounts,
-		Lookup:     nss.Lookup,
-		AdminGroup: func() string { return a.cur.Load().cfg.Server.AdminGroup },
-		Status:     a.status,
-		RotateKey:  a.keyLife.Rotate,
-		Reload:     a.LoadAndReload,
-		SendTest:   a.sendTest,
-		Audit:      a.audit,
-		Log:        a.opts.Log,
+		Now: func() server.Snapshot {
+			cur := a.cur.Load()
+			return server.Snapshot{Engine: cur.engine, Enroll: cur.enroll, Accounts: cur.accounts, AdminGroup: cur.cfg.Server.AdminGroup}
+		},
+		Lookup:    nss.Lookup,
+		Status:    a.status,
+		RotateKey: a.keyLife.Rotate,
+		Reload:    a.LoadAndReload,
+		SendTest:  a.sendTest,
+		Audit:     a.audit,
+		Log:       a.opts.Log,
 	}
 }
 
 func (a *App) status(ctx context.Context) wire.Status {
-	cfg := a.cur.Load().cfg
+	cur := a.cur.Load()
+	cfg := cur.cfg
 	st := wire.Status{
 		Version: mfa.Version, PID: os.Getpid(), Started: a.started, Mode: cfg.Policy.Mode,
 		Email: cfg.Email.Transport, Store: cfg.Store.Path, StoreOK: true,
 		SMS: cfg.SMS.Provider, MaxTexts: cfg.SMS.PerHour,
 		Logins: a.pam.Running(), MaxLogins: a.pam.MaxLogins,
-		Generation: a.cur.Load().login.Generation,
-		Audit:      cfg.Audit.File, Fixed: cfg.Fixed(), Restart: a.cur.Load().waiting,
+		Generation: cur.login.Generation,
+		Audit:      cfg.Audit.File, Fixed: cfg.Fixed(), Restart: cur.waiting,
 	}
 	users, err := a.records.Users(ctx)
 	st.Users = len(users)
-	texts, terr := a.cur.Load().ledger.Total(ctx)
+	texts, terr := cur.ledger.Total(ctx)
 	st.Texts = texts.Used
 	if err := errors.Join(err, terr, a.store.Check(ctx)); err != nil {
 		st.StoreOK, st.Problem = false, err.Error()

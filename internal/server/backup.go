@@ -12,7 +12,7 @@ import (
 )
 
 // root lets root alone through: what is behind it holds every secret.
-func (s *Control) root(ctx context.Context) (string, error) {
+func (s exchange) root(ctx context.Context) (string, error) {
 	cred := credOf(ctx)
 	if cred != nil && cred.Uid == 0 {
 		return s.actor(ctx)
@@ -25,14 +25,14 @@ func (s *Control) root(ctx context.Context) (string, error) {
 }
 
 // backup streams a wire.BackupHeader, and a wire.Saved of each user.
-func (s *Control) backup(r *http.Request, actor string, out *stream) error {
+func (s exchange) backup(r *http.Request, actor string, out *stream) error {
 	s.Log.Info("backup", "actor", actor)
-	return s.Enroll().Backup(r.Context(), out.begin,
+	return s.Enroll.Backup(r.Context(), out.begin,
 		func(h wire.BackupHeader) error { return out.item(h) },
 		func(u wire.Saved) error { return out.item(u) })
 }
 
-func (s *Control) restore(r *http.Request, actor string) (any, error) {
+func (s exchange) restore(r *http.Request, actor string) (any, error) {
 	if _, err := s.root(r.Context()); err != nil {
 		s.denied(r, actor, err)
 		return nil, err
@@ -50,7 +50,7 @@ func (s *Control) restore(r *http.Request, actor string) (any, error) {
 	} else if id.Name != in.Saved.User {
 		return nil, fault{http.StatusConflict, fmt.Errorf("user %q is called %q here", in.Saved.User, id.Name)}
 	}
-	result, err := s.Enroll().Restore(r.Context(), account, in.Header, in.Saved, in.DryRun, actor)
+	result, err := s.Enroll.Restore(r.Context(), account, in.Header, in.Saved, in.DryRun, actor)
 	if errors.Is(err, enroll.ErrInvalid) {
 		return nil, fault{http.StatusBadRequest, err}
 	}

@@ -17,12 +17,12 @@ import (
 const inviteWait = 5 * time.Second
 
 // resend sends the message about an address that waits for its confirmation.
-func (s *Control) resend(r *http.Request, actor string) (any, error) {
+func (s exchange) resend(r *http.Request, actor string) (any, error) {
 	id, err := s.account(r)
 	if err != nil {
 		return nil, err
 	}
-	to, sending, err := s.Enroll().Invite(r.Context(), id, actor)
+	to, sending, err := s.Enroll.Invite(r.Context(), id, actor)
 	switch {
 	case errors.Is(err, enroll.ErrNotEnrolled):
 		return nil, fault{http.StatusNotFound, err}
@@ -50,8 +50,8 @@ func (s *Control) resend(r *http.Request, actor string) (any, error) {
 
 // invite sends the first such message. The address is entered, whatever becomes
 // of it.
-func (s *Control) invite(r *http.Request, id mfa.Identity, actor string) {
-	_, _, err := s.Enroll().Invite(r.Context(), id, actor)
+func (s exchange) invite(r *http.Request, id mfa.Identity, actor string) {
+	_, _, err := s.Enroll.Invite(r.Context(), id, actor)
 	if err != nil && !errors.Is(err, enroll.ErrConfirmed) && !errors.Is(err, enroll.ErrTooSoon) {
 		s.Log.Error("confirmation not sent", "user", id.Name, "error", err)
 	}

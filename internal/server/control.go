@@ -15,7 +15,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/enroll"
 	"mfa/internal/host/nss"
@@ -33,14 +32,13 @@ import (
 // see measure.go, 422 a record that does not parse, 429 too soon, 502 the relay would
 // not, 507 a full disk, 500 ours.
 type Control struct {
-	Engine     func() *login.Engine
-	Enroll     func() *enroll.Service
-	Accounts   func() *account.Accounts
-	Lookup     login.Lookup
-	AdminGroup func() string
-	Status     func(context.Context) wire.Status
-	Reload     func() (wire.Reloaded, error)
-	RotateKey  func(ctx context.Context, begin func(total int), fn func(user string, err error)) error
+	// Now returns what counts at this moment. It is called once for each request, so
+	// that a reload never comes between two looks of one.
+	Now       func() Snapshot
+	Lookup    login.Lookup
+	Status    func(context.Context) wire.Status
+	Reload    func() (wire.Reloaded, error)
+	RotateKey func(ctx context.Context, begin func(total int), fn func(user string, err error)) error
 	// SendTest sends a test message once and returns every step of it.
 	SendTest func(ctx context.Context, method mfa.Method, to string) ([]wire.Step, error)
 	Audit    *audit.Log
@@ -83,29 +81,29 @@ type router interface {
 // routes tells mux all that is served.
 func (s *Control) routes(mux router) {
 	for route, h := range map[wire.Route]http.HandlerFunc{
-		wire.GetStatus:          s.admin(s.status),
-		wire.PostReload:         s.admin(s.reload),
-		wire.ListUsers:          s.streaming(s.actor, s.users),
-		wire.GetUser:            s.own(s.show),
-		wire.PutEmail:           s.admin(s.setContact(mfa.Email)),
-		wire.PutPhone:           s.admin(s.setContact(mfa.SMS)),
-		wire.PostApp:            s.admin(s.setApp),
-		wire.PostLock:           s.admin(s.lock),
-		wire.PostUnlock:         s.admin(s.unlock),
-		wire.PostReset:          s.admin(s.reset),
-		wire.PostResend:         s.admin(s.resend),
-		wire.PostImport:         s.admin(s.takeOver),
-		wire.ListSessions:       s.admin(s.allSessions),
-		wire.DeleteSessions:     s.admin(s.revokeAll),
-		wire.ListUserSessions:   s.own(s.sessions),
-		wire.DeleteUserSessions: s.own(s.revoke),
-		wire.DeleteUserSession:  s.own(s.revoke),
-		wire.PostExplain:        s.admin(s.explain),
-		wire.PostSendTest:       s.admin(s.sendTest),
-		wire.GetBackup:          s.streaming(s.root, s.backup),
-		wire.PostRestore:        s.admin(s.restore),
-		wire.PostRotate:         s.streaming(s.actor, s.rotateKey),
-		wire.PostSelf:           s.self,
+		wire.GetStatus:          s.admin(exchange.status),
+		wire.PostReload:         s.admin(exchange.reload),
+		wire.ListUsers:          s.streaming(exchange.actor, exchange.users),
+		wire.GetUser:            s.own(exchange.show),
+		wire.PutEmail:           s.admin(setContact(mfa.Email)),
+		wire.PutPhone:           s.admin(setContact(mfa.SMS)),
+		wire.PostApp:            s.admin(exchange.setApp),
+		wire.PostLock:           s.admin(exchange.lock),
+		wire.PostUnlock:         s.admin(exchange.unlock),
+		wire.PostReset:          s.admin(exchange.reset),
+		wire.PostResend:         s.admin(exchange.resend),
+		wire.PostImport:         s.admin(exchange.takeOver),
+		wire.ListSessions:       s.admin(exchange.allSessions),
+		wire.DeleteSessions:     s.admin(exchange.revokeAll),
+		wire.ListUserSessions:   s.own(exchange.sessions),
+		wire.DeleteUserSessions: s.own(exchange.revoke),
+		wire.DeleteUserSession:  s.own(exchange.revoke),
+		wire.PostExplain:        s.admin(exchange.explain),
+		wire.PostSendTest:       s.admin(exchange.sendTest),
+		wire.GetBackup:          s.streaming(exchange.root, exchange.backup),
+		wire.PostRestore:        s.admin(exchange.restore),
+		wire.PostRotate:         s.streaming(exchange.actor, exchange.rotateKey),
+		wire.PostSelf:           func(w http.ResponseWriter, r *http.Request) { s.exchange().self(w, r) },
 	} {
 		mux.HandleFunc(string(route), h)
 	}
@@ -175,21 +173,21 @@ func (s *Control) oneEach(h http.Handler) http.Handler {
 }
 
 // admin lets root and members of server.admin_group through.
-func (s *Control) admin(h func(r *http.Request, actor string) (any, error)) http.HandlerFunc {
-	return s.answer(func(r *http.Request) (any, error) {
+func (s *Control) admin(h func(s exchange, r *http.Request, actor string) (any, error)) http.HandlerFunc {
+	return s.answer(func(s exchange, r *http.Request) (any, error) {
 		actor, err := s.actor(r.Context())
 		if err != nil {
 			s.denied(r, actor, err)
 			return nil, err
 		}
-		return h(r, actor)
+		return h(s, r, actor)
 	})
 }
 
 // answer writes what h returns as JSON.
-func (s *Control) answer(h func(r *http.Request) (any, error)) http.HandlerFunc {
+func (s *Control) answer(h func(s exchange, r *http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		body, err := h(r)
+		body, err := h(s.exchange(), r)
 		code := http.StatusOK
 		if err != nil {
 			code = s.codeOf(r, err)
@@ -241,7 +239,7 @@ func (s *Control) codeOf(r *http.Request, err error) int {
 }
 
 // actor names the caller. The error says why they may not administer.
-func (s *Control) actor(ctx context.Context) (string, error) {
+func (s exchange) actor(ctx context.Context) (string, error) {
 	cred := credOf(ctx)
 	if cred == nil {
 		return "", fault{http.StatusForbidden, errors.New("caller unknown")}
@@ -255,7 +253,7 @@ func (s *Control) actor(ctx context.Context) (string, error) {
 	case cred.Uid == 0:
 		return id.Name, nil
 	}
-	group := s.AdminGroup()
+	group := s.AdminGroup
 	member, err := inGroup(ctx, id.Name, group)
 	if err != nil {
 		return id.Name, fault{http.StatusForbidden, err}
@@ -288,7 +286,7 @@ func inGroup(ctx context.Context, account, group string) (bool, error) {
 }
 
 // account returns the account the path names.
-func (s *Control) account(r *http.Request) (mfa.Identity, error) {
+func (s exchange) account(r *http.Request) (mfa.Identity, error) {
 	id, err := s.Lookup(r.Context(), r.PathValue("name"))
 	if errors.Is(err, nss.ErrNoAccount) {
 		return id, fault{http.StatusNotFound, fmt.Errorf("no account named %q on this machine", r.PathValue("name"))}
@@ -296,18 +294,18 @@ func (s *Control) account(r *http.Request) (mfa.Identity, error) {
 	return id, err
 }
 
-func (s *Control) status(r *http.Request, _ string) (any, error) { return s.Status(r.Context()), nil }
+func (s exchange) status(r *http.Request, _ string) (any, error) { return s.Status(r.Context()), nil }
 
 // show tells a user of themselves, too; addresses without masks are for
 // administrators, for a terminal that was left open is nobody's proof.
-func (s *Control) show(r *http.Request, id mfa.Identity, _ string) (any, error) {
-	show := s.Enroll().Show
+func (s exchange) show(r *http.Request, id mfa.Identity, _ string) (any, error) {
+	show := s.Enroll.Show
 	if reveals(r) {
 		if actor, err := s.actor(r.Context()); err != nil {
 			s.denied(r, actor, err)
 			return nil, err
 		}
-		show = s.Enroll().ShowRevealed
+		show = s.Enroll.ShowRevealed
 	}
 	v, err := show(r.Context(), id)
 	if errors.Is(err, enroll.ErrNotEnrolled) {
@@ -317,8 +315,8 @@ func (s *Control) show(r *http.Request, id mfa.Identity, _ string) (any, error) 
 }
 
 // setContact sets where codes of the method m go.
-func (s *Control) setContact(m mfa.Method) func(*http.Request, string) (any, error) {
-	return func(r *http.Request, actor string) (any, error) {
+func setContact(m mfa.Method) func(exchange, *http.Request, string) (any, error) {
+	return func(s exchange, r *http.Request, actor string) (any, error) {
 		var in wire.Contact
 		if err := readBody(r, &in); err != nil {
 			return nil, err
@@ -327,7 +325,7 @@ func (s *Control) setContact(m mfa.Method) func(*http.Request, string) (any, err
 		if err != nil {
 			return nil, err
 		}
-		if err := s.Enroll().SetContact(r.Context(), id, m, in.Address, actor); err != nil {
+		if err := s.Enroll.SetContact(r.Context(), id, m, in.Address, actor); err != nil {
 			if errors.Is(err, enroll.ErrInvalid) {
 				return nil, fault{http.StatusBadRequest, err}
 			}
@@ -336,38 +334,38 @@ func (s *Control) setContact(m mfa.Method) func(*http.Request, string) (any, err
 		if m == mfa.Email && !in.Silent {
 			s.invite(r, id, actor)
 		}
-		return s.Enroll().Show(r.Context(), id)
+		return s.Enroll.Show(r.Context(), id)
 	}
 }
 
 // setApp gives a user a new authenticator app.
-func (s *Control) setApp(r *http.Request, actor string) (any, error) {
+func (s exchange) setApp(r *http.Request, actor string) (any, error) {
 	id, err := s.account(r)
 	if err != nil {
 		return nil, err
 	}
-	text, err := s.Enroll().SetApp(r.Context(), id, actor)
+	text, err := s.Enroll.SetApp(r.Context(), id, actor)
 	return wire.NewApp{User: id.Name, Text: text}, err
 }
 
-func (s *Control) unlock(r *http.Request, actor string) (any, error) {
+func (s exchange) unlock(r *http.Request, actor string) (any, error) {
 	id, err := s.account(r)
 	if err != nil {
 		return nil, err
 	}
 	if r.URL.Query().Get(wire.QueryAhead) == wire.Yes {
-		ended, err := s.Accounts().Settle(r.Context(), id.Name, actor)
+		ended, err := s.Accounts.Settle(r.Context(), id.Name, actor)
 		return wire.Unlocked{User: id.Name, Ended: ended}, err
 	}
-	shown, _ := s.Enroll().Show(r.Context(), id) // of who is not enrolled there is nothing to tell
-	was, err := s.Accounts().Unlock(r.Context(), id.Name, actor)
+	shown, _ := s.Enroll.Show(r.Context(), id) // of who is not enrolled there is nothing to tell
+	was, err := s.Accounts.Unlock(r.Context(), id.Name, actor)
 	return wire.Unlocked{User: id.Name, WasLocked: was, Ended: shown.Ahead}, err
 }
 
 // reset clears what there is under any name of the account. It also takes a
 // name that has no account any more, or of which NSS cannot say, to clear what
 // stands under it.
-func (s *Control) reset(r *http.Request, actor string) (any, error) {
+func (s exchange) reset(r *http.Request, actor string) (any, error) {
 	id, err := s.account(r)
 	gone := err != nil
 	if gone {
@@ -375,7 +373,7 @@ func (s *Control) reset(r *http.Request, actor string) (any, error) {
 	}
 	names := []string{id.Name}
 	if !gone {
-		others, err := s.Engine().OtherNames(r.Context(), id)
+		others, err := s.Engine.OtherNames(r.Context(), id)
 		if err != nil {
 			return nil, err
 		}
@@ -383,7 +381,7 @@ func (s *Control) reset(r *http.Request, actor string) (any, error) {
 	}
 	was, rerr := false, error(nil)
 	for _, name := range names {
-		one, err := s.Enroll().Reset(r.Context(), name, actor)
+		one, err := s.Enroll.Reset(r.Context(), name, actor)
 		was, rerr = was || one, errors.Join(rerr, err)
 	}
 	switch {
@@ -397,7 +395,7 @@ func (s *Control) reset(r *http.Request, actor string) (any, error) {
 
 // reload takes the configuration as it is now. One that is refused is 409: the one
 // before counts.
-func (s *Control) reload(*http.Request, string) (any, error) {
+func (s exchange) reload(*http.Request, string) (any, error) {
 	if s.Reload == nil {
 		return nil, fault{http.StatusConflict, errors.New("nothing can be read again here")}
 	}

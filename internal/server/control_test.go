@@ -61,9 +61,9 @@ func controlDesk(t *testing.T, adminGroup string) (path string, records account.
 	engine := login.New(login.Config{}, login.Deps{Accounts: accounts, Asker: asker, Audit: au, Log: log, Now: time.Now})
 	service := &enroll.Service{Accounts: accounts, Audit: au, Log: log, Now: time.Now}
 	s := &Control{
-		Engine:   func() *login.Engine { return engine },
-		Enroll:   func() *enroll.Service { return service },
-		Accounts: func() *account.Accounts { return accounts },
+		Now: func() Snapshot {
+			return Snapshot{Engine: engine, Enroll: service, Accounts: accounts, AdminGroup: adminGroup}
+		},
 		Lookup: func(_ context.Context, name string) (mfa.Identity, error) {
 			switch name {
 			case "alice":
@@ -75,10 +75,9 @@ func controlDesk(t *testing.T, adminGroup string) (path string, records account.
 			}
 			return mfa.Identity{}, nss.ErrNoAccount
 		},
-		AdminGroup: func() string { return adminGroup },
-		Status:     func(context.Context) wire.Status { return wire.Status{Version: "1", StoreOK: true} },
-		SendTest:   fakeSendTest,
-		Log:        log,
+		Status:   func(context.Context) wire.Status { return wire.Status{Version: "1", StoreOK: true} },
+		SendTest: fakeSendTest,
+		Log:      log,
 	}
 	dir, err := os.MkdirTemp("", "control") // t.TempDir is closed to other users
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 // explain says what a login would come to. A user who does not exist is
 // explained too: that is what an attacker would see.
-func (s *Control) explain(r *http.Request, _ string) (any, error) {
+func (s exchange) explain(r *http.Request, _ string) (any, error) {
 	var v wire.Visit
 	if err := readBody(r, &v); err != nil {
 		return nil, err
@@ -21,7 +21,7 @@ func (s *Control) explain(r *http.Request, _ string) (any, error) {
 	if err := checkVisit(v); err != nil {
 		return nil, fault{http.StatusBadRequest, fmt.Errorf("read request: %w", err)}
 	}
-	return s.Engine().Explain(r.Context(), v), nil
+	return s.Engine.Explain(r.Context(), v), nil
 }
 
 // checkVisit says what cannot be explained because it cannot be.

@@ -9,7 +9,7 @@ import (
 
 // rotateKey changes the key. What is begun goes on when the caller goes away, and
 // ends with the daemon.
-func (s *Control) rotateKey(r *http.Request, actor string, out *stream) error {
+func (s exchange) rotateKey(r *http.Request, actor string, out *stream) error {
 	s.talks.Add(1)
 	defer s.talks.Done()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))

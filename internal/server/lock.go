@@ -13,7 +13,7 @@ import (
 const maxLock = mfa.LongestLock
 
 // lock also locks who is not enrolled: nobody enrolls in their name meanwhile.
-func (s *Control) lock(r *http.Request, actor string) (any, error) {
+func (s exchange) lock(r *http.Request, actor string) (any, error) {
 	var in wire.LockRequest
 	if err := readBody(r, &in); err != nil {
 		return nil, err
@@ -25,6 +25,6 @@ func (s *Control) lock(r *http.Request, actor string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	until, err := s.Accounts().Lock(r.Context(), id, time.Duration(in.For), actor)
+	until, err := s.Accounts.Lock(r.Context(), id, time.Duration(in.For), actor)
 	return wire.Lock{User: id.Name, Until: until}, err
 }

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -112,7 +114,12 @@ func peerControl(s *Control) {
 		}
 		return mfa.Identity{Name: name, UID: uid}, nil
 	}
-	s.AdminGroup = func() string { return "daemon" }
+	now := s.Now
+	s.Now = func() Snapshot {
+		snapshot := now()
+		snapshot.AdminGroup = "daemon"
+		return snapshot
+	}
 	s.Status = func(context.Context) wire.Status { return wire.Status{StoreOK: true} }
 	s.SendTest = fakeSendTest
 	s.RotateKey = func(context.Context, func(int), func(string, error)) error { return nil }
@@ -171,6 +178,51 @@ func TestEveryRouteIsTried(t *testing.T) {
 	}
 	if len(served) != len(wire.Routes) {
 		t.Errorf("%d routes are served, and wire.Routes has %d", len(served), len(wire.Routes))
+	}
+}
+
+// Each request works with what counted at its beginning: a reload that comes in
+// between does not mix two configurations.
+func TestOneSnapshotEach(t *testing.T) {
+	s, _, _ := selfDesk(t, everything)
+	peerControl(s)
+	var taken atomic.Int32
+	now := s.Now
+	s.Now = func() Snapshot {
+		taken.Add(1)
+		return now()
+	}
+	socket := serveControl(t, s, s.Server(context.Background()))
+	once := func(w way, uid uint32, ask func()) {
+		taken.Store(0)
+		ask()
+		if n := taken.Load(); n != 1 {
+			t.Errorf("%s as uid %d: %d snapshots were taken", w.route, uid, n)
+		}
+	}
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return net.Dial("unix", socket)
+	}}}
+	for _, w := range slices.Concat(adminWays, ownWays) {
+		once(w, 0, func() {
+			req, err := http.NewRequest(w.method(), "http://mfad"+w.path, strings.NewReader(w.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := c.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+				t.Errorf("%s: %v", w.route, err)
+			}
+		})
+	}
+	for _, uid := range []uint32{memberUID, nobodyUID} { // who is held to the group
+		once(adminWays[0], uid, func() { callLines(t, socket, uid, "GET", "/v1/status", "") })
+		once(ownWays[0], uid, func() { callLines(t, socket, uid, "GET", ownWays[0].path, "") })
+		once(selfWays[0], uid, func() { callLines(t, socket, uid, "CONVERSE", selfWays[0].path, "") })
 	}
 }
 

@@ -28,7 +28,7 @@ var selfPace = pace{burst: 20, every: 10 * time.Second}
 
 // self holds a conversation with any user about their own enrollment, and
 // nobody else's: who it is about is who connected.
-func (s *Control) self(w http.ResponseWriter, r *http.Request) {
+func (s exchange) self(w http.ResponseWriter, r *http.Request) {
 	cred := credOf(r.Context())
 	if cred == nil {
 		http.Error(w, `{"error": "caller unknown"}`, http.StatusForbidden)
@@ -112,13 +112,13 @@ func selfOrigin(uid uint32) mfa.Origin {
 
 // manage does one thing to the enrollment of uid; from the beginning, a few times, when
 // another changed it meanwhile.
-func (s *Control) manage(ctx context.Context, uid uint32, verb string, method mfa.Method, p mfa.Prompter) (mfa.Verdict, error) {
+func (s exchange) manage(ctx context.Context, uid uint32, verb string, method mfa.Method, p mfa.Prompter) (mfa.Verdict, error) {
 	id, err := nss.LookupUID(ctx, uid)
 	if err != nil {
 		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: challenge.TextUnavailable})
 		return mfa.Verdict{Outcome: mfa.Unavailable}, err
 	}
-	c := s.Engine().Converse(id, selfOrigin(uid), p)
+	c := s.Engine.Converse(id, selfOrigin(uid), p)
 	if uid != 0 {
 		c.CountApart()
 	}
@@ -128,12 +128,12 @@ func (s *Control) manage(ctx context.Context, uid uint32, verb string, method mf
 	return c.Close(ctx, v, err)
 }
 
-func (s *Control) manageOnce(ctx context.Context, c *challenge.Conversation, p mfa.Prompter, verb string, method mfa.Method) (mfa.Verdict, error) {
+func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p mfa.Prompter, verb string, method mfa.Method) (mfa.Verdict, error) {
 	refuse := func(text string) (mfa.Verdict, error) {
 		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: text})
 		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: text}, nil
 	}
-	engine, service := s.Engine(), s.Enroll()
+	engine, service := s.Engine, s.Enroll
 	switch verb {
 	case wire.SelfEnroll, wire.SelfPrefer, wire.SelfBackupCodes:
 	case wire.SelfOptOut:
@@ -177,7 +177,7 @@ func (s *Control) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 	return mfa.Verdict{Outcome: mfa.Accepted}, nil
 }
 
-func (s *Control) showBackupCodes(ctx context.Context, service *enroll.Service, c *challenge.Conversation) error {
+func (s exchange) showBackupCodes(ctx context.Context, service *enroll.Service, c *challenge.Conversation) error {
 	codes, err := service.NewBackupCodes(ctx, c.User)
 	if err == nil {
 		c.Say(ctx, mfa.Info, enroll.BackupText(codes))

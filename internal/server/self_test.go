@@ -83,10 +83,8 @@ func selfDeskOn(t *testing.T, policy login.PolicyConfig, au *audit.Log, log *slo
 		t.Fatal(err)
 	}
 	return &Control{
-		Engine:   func() *login.Engine { return engine },
-		Enroll:   func() *enroll.Service { return service },
-		Accounts: func() *account.Accounts { return accounts },
-		Lookup:   lookup, AdminGroup: func() string { return "" }, Log: log,
+		Now:    func() Snapshot { return Snapshot{Engine: engine, Enroll: service, Accounts: accounts} },
+		Lookup: lookup, Log: log,
 	}, records, secret
 }
 
@@ -130,7 +128,7 @@ func TestSelfServiceWantsProof(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := &person{fn: func(string) (string, error) { return "990099", nil }}
-			v, _ := s.manage(t.Context(), nobodyUID, verb, mfa.TOTP, p)
+			v, _ := s.exchange().manage(t.Context(), nobodyUID, verb, mfa.TOTP, p)
 			if v.Outcome != mfa.Exhausted {
 				t.Errorf("outcome %v, said %q", v.Outcome, p.said)
 			}
@@ -151,7 +149,7 @@ func TestSelfServiceAfterProof(t *testing.T) {
 		t.Run(verb, func(t *testing.T) {
 			s, records, secret := selfDesk(t, everything)
 			p := &person{fn: func(string) (string, error) { return codeOf(t, secret), nil }}
-			v, err := s.manage(t.Context(), nobodyUID, verb, mfa.TOTP, p)
+			v, err := s.exchange().manage(t.Context(), nobodyUID, verb, mfa.TOTP, p)
 			if v.Outcome != mfa.Accepted {
 				t.Fatalf("outcome %v, %v, said %q", v.Outcome, err, p.said)
 			}
@@ -179,7 +177,7 @@ func TestSelfServiceRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, _, secret := selfDesk(t, tc.policy)
 			p := &person{fn: func(string) (string, error) { return codeOf(t, secret), nil }}
-			v, _ := s.manage(t.Context(), nobodyUID, tc.verb, tc.method, p)
+			v, _ := s.exchange().manage(t.Context(), nobodyUID, tc.verb, tc.method, p)
 			if v.Outcome != mfa.MustEnroll || !strings.Contains(strings.Join(p.said, "\n"), tc.want) {
 				t.Errorf("outcome %v, said %q", v.Outcome, p.said)
 			}

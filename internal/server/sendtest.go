@@ -16,7 +16,7 @@ import (
 // server itself give a request: a report of what hangs must still get through.
 const sendTestTimeout = 25 * time.Second
 
-func (s *Control) sendTest(r *http.Request, actor string) (any, error) {
+func (s exchange) sendTest(r *http.Request, actor string) (any, error) {
 	var in wire.SendTest
 	if err := readBody(r, &in); err != nil {
 		return nil, err

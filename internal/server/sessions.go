@@ -13,13 +13,13 @@ import (
 	"mfa/internal/wire"
 )
 
-func (s *Control) allSessions(r *http.Request, _ string) (any, error) {
-	all, unreadable, err := s.Engine().AllSessions(r.Context())
+func (s exchange) allSessions(r *http.Request, _ string) (any, error) {
+	all, unreadable, err := s.Engine.AllSessions(r.Context())
 	return wire.Sessions{Sessions: notNil(all), Unreadable: unreadable}, err
 }
 
-func (s *Control) sessions(r *http.Request, id mfa.Identity, _ string) (any, error) {
-	all, err := s.Engine().Sessions(r.Context(), id)
+func (s exchange) sessions(r *http.Request, id mfa.Identity, _ string) (any, error) {
+	all, err := s.Engine.Sessions(r.Context(), id)
 	return wire.Sessions{Sessions: notNil(all)}, err
 }
 
@@ -32,7 +32,7 @@ func notNil[T any](list []T) []T {
 }
 
 // revoke ends one session of a user, if the path names one, or all.
-func (s *Control) revoke(r *http.Request, id mfa.Identity, actor string) (any, error) {
+func (s exchange) revoke(r *http.Request, id mfa.Identity, actor string) (any, error) {
 	session := strings.ToLower(r.PathValue("session"))
 	if _, err := s.actor(r.Context()); err == nil && session == "" {
 		// Not for users: a program of theirs could end every login of theirs.
@@ -40,7 +40,7 @@ func (s *Control) revoke(r *http.Request, id mfa.Identity, actor string) (any, e
 			return nil, err
 		}
 	}
-	n, err := s.Accounts().RevokeSessions(r.Context(), s.Accounts().Records().Account(id), session, actor, "")
+	n, err := s.Accounts.RevokeSessions(r.Context(), s.Accounts.Records().Account(id), session, actor, "")
 	switch {
 	case err != nil:
 		return nil, err
@@ -53,8 +53,8 @@ func (s *Control) revoke(r *http.Request, id mfa.Identity, actor string) (any, e
 }
 
 // interrupt ends the conversations of a user under way.
-func (s *Control) interrupt(ctx context.Context, id mfa.Identity, actor string) error {
-	return s.Accounts().Interrupt(ctx, s.Accounts().Records().Account(id),
+func (s exchange) interrupt(ctx context.Context, id mfa.Identity, actor string) error {
+	return s.Accounts.Interrupt(ctx, s.Accounts.Records().Account(id),
 		"An administrator ended this login. Please log in again.", "revoked by "+actor)
 }
 
@@ -64,8 +64,8 @@ const revokers = 32
 
 // revokeAll ends what is remembered of everybody. A record that fails keeps
 // nobody else's session alive.
-func (s *Control) revokeAll(r *http.Request, actor string) (any, error) {
-	all, failed, err := s.Engine().AllSessions(r.Context())
+func (s exchange) revokeAll(r *http.Request, actor string) (any, error) {
+	all, failed, err := s.Engine.AllSessions(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (s *Control) revokeAll(r *http.Request, actor string) (any, error) {
 	for range revokers {
 		workers.Go(func() {
 			for id := range ids {
-				n, err := s.Accounts().RevokeSessions(r.Context(), s.Accounts().Records().Account(id), "", actor, "of everybody")
+				n, err := s.Accounts.RevokeSessions(r.Context(), s.Accounts.Records().Account(id), "", actor, "of everybody")
 				mu.Lock()
 				if err != nil {
 					s.Log.Error("remembered sessions not revoked", "user", id.Name, "error", err)
@@ -95,7 +95,7 @@ func (s *Control) revokeAll(r *http.Request, actor string) (any, error) {
 	}
 	close(ids)
 	workers.Wait()
-	for _, id := range s.Accounts().Talking() {
+	for _, id := range s.Accounts.Talking() {
 		if err := s.interrupt(r.Context(), id, actor); err != nil {
 			s.Log.Error("logins under way not ended", "user", id.Name, "error", err)
 			out.Failed = append(out.Failed, id.Name)
@@ -107,18 +107,18 @@ func (s *Control) revokeAll(r *http.Request, actor string) (any, error) {
 // own lets administrators through, and users to what is their own. Nobody has to
 // prove a second factor for that: to end one's sessions only means to be asked
 // again.
-func (s *Control) own(h func(r *http.Request, id mfa.Identity, actor string) (any, error)) http.HandlerFunc {
-	return s.answer(func(r *http.Request) (any, error) {
+func (s *Control) own(h func(s exchange, r *http.Request, id mfa.Identity, actor string) (any, error)) http.HandlerFunc {
+	return s.answer(func(s exchange, r *http.Request) (any, error) {
 		actor, err := s.actor(r.Context())
 		if err == nil {
 			id, err := s.account(r)
 			if err != nil {
 				return nil, err
 			}
-			return h(r, id, actor)
+			return h(s, r, id, actor)
 		}
 		if id, ok := s.caller(r.Context()); ok && id.Name == r.PathValue("name") {
-			return h(r, id, id.Name)
+			return h(s, r, id, id.Name)
 		}
 		s.denied(r, actor, err)
 		return nil, err
@@ -126,7 +126,7 @@ func (s *Control) own(h func(r *http.Request, id mfa.Identity, actor string) (an
 }
 
 // caller is the account of who asks, if they have one.
-func (s *Control) caller(ctx context.Context) (mfa.Identity, bool) {
+func (s exchange) caller(ctx context.Context) (mfa.Identity, bool) {
 	cred := credOf(ctx)
 	if cred == nil {
 		return mfa.Identity{}, false

@@ -42,12 +42,13 @@ func (s *stream) item(v any) error {
 }
 
 // streaming answers with a stream whom may lets through.
-func (s *Control) streaming(may func(context.Context) (string, error), h func(r *http.Request, actor string, out *stream) error) http.HandlerFunc {
+func (s *Control) streaming(may func(exchange, context.Context) (string, error), h func(s exchange, r *http.Request, actor string, out *stream) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		out := &stream{w: w}
-		actor, err := may(r.Context())
+		x := s.exchange()
+		actor, err := may(x, r.Context())
 		if err == nil {
-			err = h(r, actor, out)
+			err = h(x, r, actor, out)
 		} else {
 			s.denied(r, actor, err)
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // takeOver takes over what another program kept of a user.
-func (s *Control) takeOver(r *http.Request, actor string) (any, error) {
+func (s exchange) takeOver(r *http.Request, actor string) (any, error) {
 	var in wire.Import
 	if err := readBody(r, &in); err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func (s *Control) takeOver(r *http.Request, actor string) (any, error) {
 	if err != nil {
 		return nil, fault{http.StatusBadRequest, err}
 	}
-	out, err := s.Enroll().TakeOver(r.Context(), id, enroll.Takeover{
+	out, err := s.Enroll.TakeOver(r.Context(), id, enroll.Takeover{
 		Source: in.Source, Secret: secret,
 		Params:   otp.Params{Digits: in.TOTP.Digits, Period: time.Duration(in.TOTP.Period), Algorithm: in.TOTP.Algorithm},
 		LastStep: in.LastStep, Codes: in.BackupCodes, Replace: in.Replace, DryRun: in.DryRun,

@@ -15,9 +15,9 @@ func reveals(r *http.Request) bool { return r.URL.Query().Get(wire.QueryReveal) 
 
 // users streams a wire.User of each. Names that are not those of their accounts
 // are marked, as long as NSS answers.
-func (s *Control) users(r *http.Request, _ string, out *stream) error {
+func (s exchange) users(r *http.Request, _ string, out *stream) error {
 	answers := true
-	return s.Enroll().Each(r.Context(), reveals(r), out.begin, func(v wire.User) error {
+	return s.Enroll.Each(r.Context(), reveals(r), out.begin, func(v wire.User) error {
 		if answers && v.Problem == "" {
 			var err error
 			v.Canonical, err = otherName(r.Context(), v.User, v.UID)
