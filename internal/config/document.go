@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"mfa/internal/mfa/tomlline"
 )
 
 // An entry is one key or table of a TOML document.
@@ -37,21 +39,10 @@ func readDocument(data []byte) ([]entry, *problem) {
 	return d.entries(nil, top), nil
 }
 
-// document is a decoded text. The decoder keeps the lines of keys to itself,
-// but adds them to the error of an Unmarshaler: so each key is decoded once
-// more, by one that takes the value and fails.
+// document is a decoded text.
 type document struct {
 	md   *toml.MetaData
 	text string
-}
-
-type taker struct{ value any }
-
-var errTaken = errors.New("taken")
-
-func (t *taker) UnmarshalTOML(v any) error {
-	t.value = v
-	return errTaken
 }
 
 func (d document) entries(outer toml.Key, table map[string]toml.Primitive) []entry {
@@ -63,9 +54,9 @@ func (d document) entries(outer toml.Key, table map[string]toml.Primitive) []ent
 }
 
 func (d document) entry(key toml.Key, p toml.Primitive) entry {
-	var t taker
-	e := entry{key: key.String(), line: d.line(d.md.PrimitiveDecode(p, &t)), value: t.value}
-	switch t.value.(type) {
+	value, line := tomlline.Take(d.md, d.text, p)
+	e := entry{key: key.String(), line: line, value: value}
+	switch value.(type) {
 	case []map[string]any, []any:
 		e.under, e.list = d.tables(key, p, e.line)
 		return e
@@ -124,9 +115,8 @@ func (d document) items(p toml.Primitive) ([]toml.Primitive, bool) {
 		return nil, false
 	}
 	for _, item := range items {
-		var t taker
-		_ = d.md.PrimitiveDecode(item, &t) // always errTaken
-		if _, ok := t.value.(map[string]any); !ok {
+		value, _ := tomlline.Take(d.md, d.text, item)
+		if _, ok := value.(map[string]any); !ok {
 			return nil, false
 		}
 	}
@@ -136,12 +126,11 @@ func (d document) items(p toml.Primitive) ([]toml.Primitive, bool) {
 // before returns the document in front of the last table of the list at key, and
 // the tables of the list that are left in it.
 func (d document) before(key toml.Key, last toml.Primitive) (document, []toml.Primitive, bool) {
-	var t taker
-	var at toml.ParseError
-	if !errors.As(d.md.PrimitiveDecode(last, &t), &at) {
+	start, ok := tomlline.Start(d.md, last)
+	if !ok {
 		return d, nil, false
 	}
-	text := d.text[:min(at.Position.Start, len(d.text))]
+	text := d.text[:min(start, len(d.text))]
 	var value toml.Primitive
 	var table map[string]toml.Primitive
 	md, err := toml.Decode(text, &table)
@@ -184,17 +173,6 @@ func firstLine(entries []entry) int {
 		}
 	}
 	return first
-}
-
-// line returns the line that err speaks of, 0 if none: a table that has no
-// header of its own.
-func (d document) line(err error) int {
-	var at toml.ParseError
-	if !errors.As(err, &at) || at.Position.Line == 0 {
-		return 0
-	}
-	// Position.Line is where a value of several lines ends.
-	return 1 + strings.Count(d.text[:min(at.Position.Start, len(d.text))], "\n")
 }
 
 var setTwice = regexp.MustCompile(`^Key '(.+)' (has already been defined|was already created .*)\.$`)

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/mail"
 	"slices"
 	"strings"
 	"time"
@@ -96,8 +95,7 @@ func (s *Service) parseContact(m mfa.Method, text string) (string, error) {
 		}
 		return number, nil
 	}
-	a, err := mail.ParseAddress(text)
-	if err != nil || a.Name != "" || a.Address != text {
+	if !mfa.IsAddress(text) {
 		return "", invalid("That is not an address like alice@example.com.")
 	}
 	return text, nil

@@ -2,17 +2,15 @@ package record
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"net/mail"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/BurntSushi/toml"
 
 	"mfa/internal/mfa"
+	"mfa/internal/mfa/tomlline"
 	"mfa/internal/store"
 )
 
@@ -56,7 +54,7 @@ func DecodeEnrollment(place string, data []byte) (mfa.Enrollment, error) {
 		key, err = checkValues(e)
 	}
 	if err != nil {
-		return mfa.Enrollment{}, store.Unreadable(fmt.Errorf("parse %q line %d: %w", place, lineOf(data, key), err))
+		return mfa.Enrollment{}, store.Unreadable(fmt.Errorf("parse %q line %d: %w", place, tomlline.Of(string(data), key), err))
 	}
 	return e, nil
 }
@@ -87,26 +85,15 @@ func checkKeys(version int, md toml.MetaData) (toml.Key, error) {
 
 // checkValues returns the key whose value cannot be, with the reason.
 func checkValues(e mfa.Enrollment) (toml.Key, error) {
-	if e.Email != nil && !isAddress(e.Email.Address) {
+	if e.Email != nil && !mfa.IsAddress(e.Email.Address) {
 		key := toml.Key{"email", "address"}
 		return key, fmt.Errorf("%s %q is not an address like \"alice@example.com\"", key, e.Email.Address)
 	}
-	if e.SMS != nil && !isNumber.MatchString(e.SMS.Address) {
+	if e.SMS != nil && !mfa.IsNumber(e.SMS.Address) {
 		key := toml.Key{"sms", "address"}
 		return key, fmt.Errorf("%s %q is not a number like \"+17891234567\"", key, e.SMS.Address)
 	}
 	return nil, nil
-}
-
-// isNumber matches a number in E.164 (ITU-T E.164, 6.2.1). Whether there is one
-// like it was asked when it was entered.
-var isNumber = regexp.MustCompile(`^\+[1-9][0-9]{5,14}$`)
-
-// isAddress reports whether s is one bare address: RFC 5322 addr-spec without
-// comments or quoting, so that it can stand in a header as it is.
-func isAddress(s string) bool {
-	a, err := mail.ParseAddress(s)
-	return err == nil && a.Name == "" && a.Address == s
 }
 
 // withLine returns the text of an error of the decoder, beginning with the line.
@@ -119,60 +106,5 @@ func withLine(data []byte, err error) string {
 	_, rest, _ := strings.Cut(text, "(last key ")
 	quoted, _ := strconv.QuotedPrefix(rest)
 	key, _ := strconv.Unquote(quoted)
-	return fmt.Sprintf("line %d %s", lineOf(data, strings.Split(key, ".")), text)
+	return fmt.Sprintf("line %d %s", tomlline.Of(string(data), strings.Split(key, ".")), text)
 }
-
-// lineOf returns the line of key, or of the nearest table around it that is
-// there, in a document that parses; 1 when there is none.
-func lineOf(data []byte, key toml.Key) int {
-	var table map[string]toml.Primitive
-	md, err := toml.Decode(string(data), &table)
-	if err != nil {
-		return 1
-	}
-	line := 1
-	for _, name := range key {
-		value, ok := table[name]
-		if !ok {
-			break
-		}
-		line = max(line, lineOfValue(md, value))
-		table = within(md, value)
-	}
-	return line
-}
-
-// lineOfValue returns the line of value: for a table that only dotted keys
-// imply, that of the first of them; 0 if even that is not known.
-//
-// The decoder tells positions only in errors of values that decode themselves,
-// so the value is made to refuse.
-func lineOfValue(md toml.MetaData, value toml.Primitive) int {
-	if pe, ok := errors.AsType[toml.ParseError](md.PrimitiveDecode(value, &refusal{})); ok && pe.Position.Line > 0 {
-		return pe.Position.Line
-	}
-	first := 0
-	for _, inner := range within(md, value) {
-		if line := lineOfValue(md, inner); first == 0 || 0 < line && line < first {
-			first = line
-		}
-	}
-	return first
-}
-
-// within returns the keys of value, if it is a table.
-func within(md toml.MetaData, value toml.Primitive) map[string]toml.Primitive {
-	var table map[string]toml.Primitive
-	if md.PrimitiveDecode(value, &table) != nil {
-		return nil
-	}
-	return table
-}
-
-// A refusal is a value that never decodes.
-type refusal struct{}
-
-var errRefused = errors.New("refused")
-
-// UnmarshalTOML returns an error, to which the decoder adds the position.
-func (*refusal) UnmarshalTOML(any) error { return errRefused }
