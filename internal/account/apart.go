@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"mfa/internal/mfa"
 )
@@ -89,4 +90,9 @@ func (u *User) tellLockedApart(ctx context.Context) {
 			Advice:  "If that was not you, at a screen lock or with mfactl, somebody runs programs\nunder your account: tell your administrator.",
 		})
 	}
+}
+
+// Enabled returns those of methods that st has not disabled for this conversation.
+func (u *User) Enabled(st mfa.State, methods []mfa.Method) []mfa.Method {
+	return slices.DeleteFunc(slices.Clone(methods), func(m mfa.Method) bool { return u.Disabled(st, m) })
 }

@@ -58,7 +58,8 @@ const (
 	maxPrompts = 24 // whatever is answered; the module relays no more than 64 frames
 )
 
-// A Conversation is one person being asked. It is used from one goroutine.
+// A Conversation is one person being asked. It is used from one goroutine at a time: while
+// a prompt stands for a code that is due, that of afterQuiet; else that of its caller.
 type Conversation struct {
 	// User is who is asked, as the conversation saw them.
 	User *account.User
@@ -66,7 +67,7 @@ type Conversation struct {
 	// Presence is what is known of whether anybody is there to answer.
 	Presence Presence
 
-	*Asker
+	asker        *Asker
 	p            mfa.Prompter
 	names        []string // by which whoever logs in, and where, is called; no answer that is one is an attempt
 	wrong        int      // codes typed here that were wrong
@@ -74,8 +75,6 @@ type Conversation struct {
 	arrived      Target   // the way of the last code that was sent and typed back
 	mustChange   bool     // at the right code, a password change was due
 	unprivileged bool     // a peer that is not root asks
-	setup        bool     // what is asked for is not set up yet
-	building     string   // ID of the setup, once it has begun
 	news         string   // to be said at the next prompt
 	answered     bool     // some prompt, with more than Enter
 	guessed      bool     // a recovery code that was not right was typed
@@ -97,7 +96,7 @@ const (
 // Converse begins a conversation with user over p.
 func (a *Asker) Converse(user *account.User, p mfa.Prompter) *Conversation {
 	names := []string{user.Account.ID.Name, user.Origin.Service, a.cfg.Host}
-	return &Conversation{Asker: a, User: user, p: p, names: names}
+	return &Conversation{asker: a, User: user, p: p, names: names}
 }
 
 // CountApart says that the peer which asks is not root; see account.User.CountApart.
@@ -108,9 +107,6 @@ func (c *Conversation) CountApart() {
 
 // Called says by which other name the user is called, such as what was typed.
 func (c *Conversation) Called(name string) { c.names = append(c.names, name) }
-
-// accounts are the users of the configuration that the conversation goes by.
-func (c *Conversation) accounts() *account.Accounts { return c.deps.Accounts }
 
 // isName says whether an answer is a name that a program may give in place of a
 // code.
@@ -144,7 +140,7 @@ func (c *Conversation) Line(ctx context.Context, kind mfa.PromptKind, text strin
 	if c.news != "" {
 		text, c.news = c.news+"\n"+text, ""
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(c.cfg.Code.EntryTimeout), errNoEntry)
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(c.asker.cfg.Code.EntryTimeout), errNoEntry)
 	defer cancel()
 	answer, err := c.p.Prompt(ctx, mfa.Prompt{Kind: kind, Text: fold(text)})
 	if err != nil && errors.Is(context.Cause(ctx), errNoEntry) {
@@ -161,7 +157,7 @@ func (c *Conversation) Line(ctx context.Context, kind mfa.PromptKind, text strin
 // Patience says how long the next prompt waits, for people: code.entry_timeout, or
 // what is left of the login.
 func (c *Conversation) Patience(ctx context.Context) string {
-	wait := time.Duration(c.cfg.Code.EntryTimeout)
+	wait := time.Duration(c.asker.cfg.Code.EntryTimeout)
 	if end, ok := ctx.Deadline(); ok {
 		wait = min(wait, time.Until(end))
 	}
@@ -170,7 +166,7 @@ func (c *Conversation) Patience(ctx context.Context) string {
 
 // codeKind is how a code is asked for.
 func (c *Conversation) codeKind() mfa.PromptKind {
-	if c.cfg.Prompt.Echo {
+	if c.asker.cfg.Prompt.Echo {
 		return mfa.Ask
 	}
 	return mfa.AskHidden
@@ -234,5 +230,5 @@ func (c *Conversation) advise(what string) {
 	if c.User.Origin.Service == "sshd" {
 		what += ". For ssh, use keyboard-interactive: KbdInteractiveAuthentication yes and PasswordAuthentication no in sshd_config"
 	}
-	c.deps.Log.Warn(what, "user", c.User.Account.ID.Name, "service", c.User.Origin.Service, "address", c.User.Origin.Address)
+	c.asker.deps.Log.Warn(what, "user", c.User.Account.ID.Name, "service", c.User.Origin.Service, "address", c.User.Origin.Address)
 }

@@ -3,7 +3,7 @@ package challenge
 import (
 	"cmp"
 	"context"
-	"slices"
+	"errors"
 	"time"
 
 	"mfa/internal/account"
@@ -15,12 +15,11 @@ const commitTimeout = 10 * time.Second
 
 // A checked answer.
 type checked struct {
-	Result
+	Found
 	wasLocked   bool          // not looked at
 	wasDisabled bool          // not looked at
 	lockText    string        // not looked at: what is said of the lock
 	counted     account.Wrong // wrong, and counted
-	drift       *mfa.Drift    // wrong, or right by another factor: the app's clock seems to be off
 	mustChange  bool          // right: a password change is due
 }
 
@@ -28,11 +27,11 @@ type checked struct {
 // one update that is durable when it returns. An answer that arrived is checked
 // even if the client is gone by now. It counts for nothing, and is not counted, if the
 // user is not any more as the conversation saw them.
-func (c *Conversation) check(ctx context.Context, q Question, answer string) (checked, error) {
+func (c *Conversation) check(ctx context.Context, code Code, k Kind, answer string) (checked, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	if q.Costly {
-		leave, err := c.turns.take(ctx, c.User.Account.ID.Name)
+	if k.Costly {
+		leave, err := c.asker.turns.take(ctx, c.User.Account.ID.Name)
 		if err != nil {
 			return checked{}, err
 		}
@@ -41,47 +40,68 @@ func (c *Conversation) check(ctx context.Context, q Question, answer string) (ch
 		if err != nil {
 			return checked{}, err
 		}
-		if res, shut := c.shut(st, q.Method); shut {
+		if res, shut := c.shut(st, k); shut {
 			return res, nil
 		}
 	}
-	if c.withheld {
-		return c.checkWithheld(ctx, q, answer)
+	look, err := code.Look(ctx, answer)
+	switch {
+	case c.withheld:
+		return c.checkWithheld(look), err
+	case err != nil || look == nil:
+		return checked{Found: Found{Result: None}}, cmp.Or(err, c.User.CheckRecord(ctx)) // it may be a code of what is there now
 	}
-	match, err := q.Match(ctx, answer)
-	if err != nil || match == nil {
-		return checked{Result: None}, cmp.Or(err, c.User.CheckRecord(ctx)) // it may be a code of what is there now
-	}
-	var res checked
-	err = c.User.Account.Update(ctx, func(st *mfa.State) error {
-		if _, _, locked := st.Locked(c.deps.Now()); !locked { // else that is told
-			if err := cmp.Or(c.User.CheckState(*st), c.checkSetup(*st), c.User.CheckRecord(ctx)); err != nil {
-				return err
-			}
-		}
-		res = c.decide(st, q.Method, match)
-		return nil
-	})
+	res, err := c.commit(ctx, k, look)
 	if err != nil {
 		return res, err
 	}
 	switch {
 	case res.Result != Wrong || res.wasLocked || res.wasDisabled:
-	case c.setup:
+	case k.Setup != "":
 		c.wrong++ // this conversation is bounded, and nothing else
 	default:
-		c.failed(ctx, q.Method, &res)
+		c.failed(ctx, k.Method, &res)
+	}
+	if res.Result == Right {
+		c.arrived = res.Arrived
 	}
 	c.mustChange = res.mustChange
 	return res, nil
 }
 
-// shut says whether no answer is looked at, and why.
-func (c *Conversation) shut(st mfa.State, m mfa.Method) (res checked, shut bool) {
+// commit is the part of check that is one update.
+func (c *Conversation) commit(ctx context.Context, k Kind, look Look) (res checked, err error) {
+	err = c.User.Account.Update(ctx, func(st *mfa.State) error {
+		if _, _, locked := st.Locked(c.asker.deps.Now()); !locked { // else that is told
+			if err := cmp.Or(c.User.CheckState(*st), checkSetup(*st, k), c.User.CheckRecord(ctx)); err != nil {
+				return err
+			}
+		}
+		res = c.decide(st, k, look)
+		return nil
+	})
+	return res, err
+}
+
+// checkSetup returns ErrVoid if another setup took the place of the one that a code of
+// k proves.
+func checkSetup(st mfa.State, k Kind) error {
+	if k.Setup != "" && (st.Enrolling == nil || st.Enrolling.ID != k.Setup) {
+		return ErrVoid
+	}
+	return nil
+}
+
+// ErrVoid means that what is being set up here was begun anew from elsewhere.
+var ErrVoid = errors.New("the setup was begun anew from elsewhere")
+
+// shut says whether no answer is looked at, and why. A method that is disabled can be set
+// up anew.
+func (c *Conversation) shut(st mfa.State, k Kind) (res checked, shut bool) {
 	if told, locked := c.User.Locked(st); locked {
 		return checked{wasLocked: true, lockText: told}, true
 	}
-	if !c.setup && c.User.Disabled(st, m) {
+	if k.Setup == "" && c.User.Disabled(st, k.Method) {
 		return checked{wasDisabled: true}, true
 	}
 	return checked{}, false
@@ -90,29 +110,26 @@ func (c *Conversation) shut(st mfa.State, m mfa.Method) (res checked, shut bool)
 // decide is what check does to a state. A wrong code of what is being set up is
 // not counted: there is nothing yet that a guess could open, and who is not
 // enrolled must not be locked by a slip.
-func (c *Conversation) decide(st *mfa.State, m mfa.Method, match Match) (res checked) {
-	now := c.deps.Now()
-	if res, shut := c.shut(*st, m); shut {
+func (c *Conversation) decide(st *mfa.State, k Kind, look Look) (res checked) {
+	now := c.asker.deps.Now()
+	if res, shut := c.shut(*st, k); shut {
 		return res
 	}
 	st.LockedUntil, st.LockedBy, st.LockedFor = nil, "", 0
-	switch res.Result = match(st, now); res.Result {
+	switch res.Found = look(st, now); res.Result {
 	case Right:
-		if d := st.Drift; d != nil && m != mfa.TOTP && now.Sub(d.At) < driftKept {
-			res.drift = d
+		if d := st.Drift; d != nil && k.Method != mfa.TOTP && now.Sub(d.At) < driftKept {
+			res.Drift = d
 		}
 		st.Drift = nil
-		c.User.CountRight(st, m, c.setup, now)
+		c.User.CountRight(st, k.Method, k.Setup != "", now)
 		res.mustChange = st.MustChangePassword
 	case Wrong:
-		if d := st.Drift; d != nil && m == mfa.TOTP && d.At.Equal(now) {
-			res.drift = d
-		}
-		if c.setup {
+		if k.Setup != "" {
 			res.counted.Left = maxTries
 			break
 		}
-		res.counted = c.User.CountWrong(st, m, now)
+		res.counted = c.User.CountWrong(st, k.Method, now)
 	}
 	return res
 }
@@ -121,13 +138,8 @@ func (c *Conversation) decide(st *mfa.State, m mfa.Method, match Match) (res che
 func (c *Conversation) failed(ctx context.Context, method mfa.Method, res *checked) {
 	c.wrong++
 	hint := ""
-	if res.drift != nil {
-		hint = textDrift("the app's", *res.drift)
+	if res.Drift != nil {
+		hint = textDrift("the app's", *res.Drift)
 	}
 	c.User.AfterWrong(ctx, method, &res.counted, hint)
-}
-
-// Enabled returns those of methods that st has not disabled for this conversation.
-func (c *Conversation) Enabled(st mfa.State, methods []mfa.Method) []mfa.Method {
-	return slices.DeleteFunc(slices.Clone(methods), func(m mfa.Method) bool { return c.User.Disabled(st, m) })
 }

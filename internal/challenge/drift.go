@@ -21,22 +21,21 @@ const (
 	driftKept   = 24 * time.Hour   // until another factor is proven
 )
 
-// noteDrift notes in st what the wrong code of an app says of its clock. Last is the
-// step of its newest right code: a code of before was overheard or copied.
-func (c *Conversation) noteDrift(st *mfa.State, now time.Time, secret []byte, last int64, code string, p otp.Params) {
-	before := st.Drift
-	st.Drift = nil
+// driftOf is what the wrong code of an app says of its clock, after what the one before
+// it said; nil if nothing. Last is the step of the app's newest right code: a code of
+// before was overheard or copied.
+func driftOf(before *mfa.Drift, now time.Time, secret []byte, last int64, code string, p otp.Params) *mfa.Drift {
 	reach := min(int(driftReach/p.Period), maxDrift)
 	step, ok, err := otp.Near(secret, code, now, reach, p)
 	if err != nil || !ok || step <= last {
-		return
+		return nil
 	}
 	d := mfa.Drift{Step: step, Off: time.Duration(step-otp.Step(now, p.Period)) * p.Period, At: now}
 	if before != nil && step > before.Step && (d.Off-before.Off).Abs() <= p.Period {
 		since := now.Sub(before.At)
 		d.Sure = since >= 0 && since <= driftWithin
 	}
-	st.Drift = &d
+	return &d
 }
 
 // textDrift says how far a clock seems to be off.
@@ -50,17 +49,17 @@ func textDrift(whose string, d mfa.Drift) string {
 
 // hint is what a wrong code tells the person of their app's clock, if it helps no
 // guesser: who sets an app up has its secret before them.
-func (c *Conversation) hint(res checked) string {
-	if res.drift == nil || !res.drift.Sure && !c.setup {
+func (k Kind) hint(res checked) string {
+	if res.Drift == nil || !res.Drift.Sure && k.Setup == "" {
 		return ""
 	}
-	return "\n" + textDrift("Your app's", *res.drift) + adviceDrift
+	return "\n" + textDrift("Your app's", *res.Drift) + adviceDrift
 }
 
 // adviseClock says at the next prompt what may be wrong with an app, to who leaves it
 // for another method after a wrong code of any kind: so it tells a guesser nothing.
-func (c *Conversation) adviseClock(m mfa.Method) {
-	if m == mfa.TOTP && c.wrong > 0 && !c.setup {
+func (c *Conversation) adviseClock(k Kind) {
+	if k.Method == mfa.TOTP && c.wrong > 0 && k.Setup == "" {
 		c.news = adviceRefused
 	}
 }

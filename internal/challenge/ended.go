@@ -50,31 +50,33 @@ func sweepEnded(st *mfa.State, now time.Time) {
 	})
 }
 
-// miss says what code is, of digits, which is not that of the pending code i.
-func (c *Conversation) miss(st *mfa.State, now time.Time, i int, code string) Result {
-	matches := func(p mfa.PendingCode) bool { return factor.CodeMatches(c.deps.Key, c.User.Account.ID, p, code) }
+// matches says whether code, of digits, is p.
+func (c *Conversation) matches(p mfa.PendingCode, code string) bool {
+	return factor.CodeMatches(c.asker.deps.Key, c.User.Account.ID, p, code)
+}
+
+// ended says why a code is good no more, or None if it is none of those that ended.
+func (c *Conversation) ended(st mfa.State, code string) Result {
 	for _, e := range slices.Backward(st.Ended) {
-		if matches(e.PendingCode) {
+		if c.matches(e.PendingCode, code) {
 			return resultOf(e.Why)
 		}
+	}
+	return None
+}
+
+// miss says what code is, of digits, which is not that of the pending code i.
+func (c *Conversation) miss(st *mfa.State, now time.Time, i int, code string, setup bool) Result {
+	if r := c.ended(*st, code); r != None {
+		return r
 	}
 	if !c.isAttempt(st, i, code) {
 		return None
 	}
-	// A guess at several codes is worth as many. So only a first slip is told from a
-	// guess, and only by the newest of the other codes.
-	if c.wrong == 0 && len(st.Failures) == 0 && (st.Apart == nil || len(st.Apart.Failures) == 0) {
-		others := slices.Clone(st.Pending)
-		if i >= 0 {
-			others = slices.Delete(others, i, i+1)
-		}
-		for _, p := range others[max(0, len(others)-maxElsewhere):] {
-			if now.Before(p.Expires) && matches(p) {
-				return Elsewhere
-			}
-		}
+	if c.isSlip(*st, now, i, code) {
+		return Elsewhere
 	}
-	if c.setup && i >= 0 {
+	if setup && i >= 0 {
 		if st.Pending[i].Tries++; st.Pending[i].Tries >= maxSetupTries {
 			end(st, i, mfa.CodeVoid, now)
 		}
@@ -82,10 +84,26 @@ func (c *Conversation) miss(st *mfa.State, now time.Time, i int, code string) Re
 	return Wrong
 }
 
+// isSlip says whether code is that of another login of the user. A guess at several codes
+// is worth as many. So only a first slip is told from a guess, and only by the newest of
+// the other codes.
+func (c *Conversation) isSlip(st mfa.State, now time.Time, i int, code string) bool {
+	if c.wrong > 0 || len(st.Failures) > 0 || st.Apart != nil && len(st.Apart.Failures) > 0 {
+		return false
+	}
+	others := slices.Clone(st.Pending)
+	if i >= 0 {
+		others = slices.Delete(others, i, i+1)
+	}
+	return slices.ContainsFunc(others[max(0, len(others)-maxElsewhere):], func(p mfa.PendingCode) bool {
+		return now.Before(p.Expires) && c.matches(p, code)
+	})
+}
+
 // isAttempt says whether code is as long as those sent now, or as the pending code i,
 // which may be from before a change of code.digits.
 func (c *Conversation) isAttempt(st *mfa.State, i int, code string) bool {
-	if len(code) == c.cfg.Code.Digits {
+	if len(code) == c.asker.cfg.Code.Digits {
 		return true
 	}
 	return i >= 0 && (st.Pending[i].Digits == 0 || st.Pending[i].Digits == len(code))

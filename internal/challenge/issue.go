@@ -20,13 +20,13 @@ const maxPending = 8
 
 // An issued code is one that the user has, or will have when it arrives.
 type issued struct {
-	code    mfa.PendingCode
-	isNew   bool          // made just now
-	sending *sending      // nil: sent earlier
-	tooSoon time.Duration // if over zero, nothing was sent: resend_after has not passed
-	noneFor time.Duration // if over zero, nothing was sent: max_sends is reached
-	limit   string        // if not empty, nothing was sent: this limit on text messages is reached
-	limited time.Duration // and for how long
+	code     mfa.PendingCode
+	isNew    bool          // made just now
+	delivery *delivery     // nil: sent earlier
+	tooSoon  time.Duration // if over zero, nothing was sent: resend_after has not passed
+	noneFor  time.Duration // if over zero, nothing was sent: max_sends is reached
+	limit    string        // if not empty, nothing was sent: this limit on text messages is reached
+	limited  time.Duration // and for how long
 }
 
 // refused returns what to say if nothing was sent.
@@ -54,7 +54,7 @@ func (i issued) reason() string {
 // is still good and again is false, that one stands and nothing is sent. It is
 // committed first and sent second.
 func (c *Conversation) issue(ctx context.Context, to Target, again bool) (issued, error) {
-	code, err := factor.NewCode(rand.Reader, c.cfg.Code.Digits)
+	code, err := factor.NewCode(rand.Reader, c.asker.cfg.Code.Digits)
 	if err != nil {
 		return issued{}, err
 	}
@@ -63,7 +63,7 @@ func (c *Conversation) issue(ctx context.Context, to Target, again bool) (issued
 		return issued{}, err
 	}
 	if limit != nil && to.AtLimit == "" {
-		return issued{limit: limit.Limit, limited: limit.Until.Sub(c.deps.Now())}, nil
+		return issued{limit: limit.Limit, limited: limit.Until.Sub(c.asker.deps.Now())}, nil
 	}
 	var is issued
 	err = c.User.Account.Update(ctx, func(st *mfa.State) error {
@@ -71,7 +71,7 @@ func (c *Conversation) issue(ctx context.Context, to Target, again bool) (issued
 		return nil
 	})
 	if err == nil && is.isNew {
-		is.sending = c.send(is.code, code, to, limit)
+		is.delivery = c.deliver(is.code, code, to, limit)
 	}
 	return is, err
 }
@@ -90,9 +90,9 @@ func (c *Conversation) reserve(ctx context.Context, to Target, again bool) (limi
 	if !c.arrange(&st, to, "", again).isNew {
 		return nil, nil
 	}
-	err = c.deps.Spending.Reserve(ctx, c.User.Account.ID.Name, to.To, c.unprivileged || len(st.Seen) > 0 && !c.User.SeenHere(st))
+	err = c.asker.deps.Spending.Reserve(ctx, c.User.Account.ID.Name, to.To, c.unprivileged || len(st.Seen) > 0 && !c.User.SeenHere(st))
 	if reached, ok := errors.AsType[spend.LimitError](err); ok {
-		c.deps.Log.Warn("a text message is not sent: a limit is reached", "user", c.User.Account.ID.Name,
+		c.asker.deps.Log.Warn("a text message is not sent: a limit is reached", "user", c.User.Account.ID.Name,
 			"to", deliver.Mask(to.To), "limit", reached.Limit, "until", reached.Until, "address", c.User.Origin.Address)
 		return &reached, nil
 	}
@@ -102,7 +102,7 @@ func (c *Conversation) reserve(ctx context.Context, to Target, again bool) (limi
 // arrange finds the code that st has for this origin, or puts the new one there
 // if the limits let it.
 func (c *Conversation) arrange(st *mfa.State, to Target, code string, again bool) issued {
-	cfg, now := c.cfg.Code, c.deps.Now()
+	cfg, now := c.asker.cfg.Code, c.asker.deps.Now()
 	sweep(st, now, cfg)
 	i := c.pending(st, to)
 	if i >= 0 && now.Before(st.Pending[i].Expires) {
@@ -117,7 +117,7 @@ func (c *Conversation) arrange(st *mfa.State, to Target, code string, again bool
 	if wait := c.noneFor(st, now); wait > 0 {
 		return issued{noneFor: wait}
 	}
-	p := factor.NewPending(c.deps.Key, c.User.Account.ID, c.User.Origin, to.Method, to.To, code, now, cfg.lifetime())
+	p := factor.NewPending(c.asker.deps.Key, c.User.Account.ID, c.User.Origin, to.Method, to.To, code, now, cfg.lifetime())
 	if i >= 0 {
 		end(st, i, mfa.CodeReplaced, now)
 	}
@@ -151,7 +151,7 @@ func (c *Conversation) tally(st *mfa.State) string {
 // noneFor returns how long no code may be sent for this origin, 0 if one may.
 // Elsewhere than where the user was seen there is one fewer in all.
 func (c *Conversation) noneFor(st *mfa.State, now time.Time) time.Duration {
-	times, most := st.Sends, c.cfg.Code.MaxSends
+	times, most := st.Sends, c.asker.cfg.Code.MaxSends
 	if tally := c.tally(st); tally != strange {
 		times = nil
 		for _, s := range st.PlaceSends {
@@ -163,7 +163,7 @@ func (c *Conversation) noneFor(st *mfa.State, now time.Time) time.Duration {
 		most = max(1, most-1)
 	}
 	if n := len(times); n >= most {
-		return times[n-most].Add(time.Duration(c.cfg.Code.SendWindow)).Sub(now)
+		return times[n-most].Add(time.Duration(c.asker.cfg.Code.SendWindow)).Sub(now)
 	}
 	return 0
 }

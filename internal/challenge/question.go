@@ -1,11 +1,11 @@
 package challenge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"mfa/internal/mfa"
 )
@@ -19,193 +19,200 @@ const (
 	EndRecovery   = "Recovery code: "
 )
 
-// A Result is what an answer turned out to be. The zero value is a wrong code, the
-// only one that is counted.
-type Result uint8
-
-// The results.
+// Keys that are typed in place of a code.
 const (
-	Wrong     Result = iota // counted
-	Right                   // and spent
-	None                    // cannot be a code
-	Spent                   // was right, and is used
-	Expired                 // was right, and is too old
-	Replaced                // was right, and a newer one was sent
-	Void                    // was right, and was given up
-	Elsewhere               // is right for another login
-	Doubted                 // not looked at: the clock may be wrong
+	KeyMenu   = "m" // shows the other methods
+	keyResend = "r" // has another code sent
 )
-
-// A Match looks at an answer within the update that counts it. It spends what it
-// accepts, has no other effect, and may run several times.
-type Match func(st *mfa.State, now time.Time) Result
 
 // A Question is a code that is asked for.
 type Question struct {
-	Method mfa.Method
-	Text   string // what the prompt says above its end
-	End    string // EndCode or one of its like
-	Spent  string // what is said to a code that was used before
+	Code Code
+	Text string   // what the prompt says above its end
+	End  string   // of the prompt; empty: that of the code's Kind
+	Keys []string // answers that leave the question, such as KeyMenu
+}
 
-	// Keys are answers that leave the question, such as "m".
-	Keys []string
-	// Match prepares the look at an answer: what is slow, or may fail. It returns
-	// nil for what has not the shape of a code.
-	Match func(ctx context.Context, answer string) (Match, error)
-	// Costly says that Match takes long: of one user one answer is looked at at a
-	// time, and none while they are locked.
-	Costly bool
-	// Resend sends another code and returns what to say; nil: nothing is sent.
-	Resend func(ctx context.Context) (text string, err error)
-	// News returns what is to be said once at the next prompt, or ""; nil: never.
-	News func() string
-	// Undelivered returns what to say when the code could not be sent, and why;
-	// nil: nothing was sent.
-	Undelivered func() (text string, err error)
-	// Meanwhile begins what happens while the first prompt stands, and end ends it;
-	// nil: nothing.
-	Meanwhile func(ctx context.Context) (end func())
-	// Unsent says whether no code was sent that could be typed; nil: one was.
-	Unsent func(ctx context.Context) (bool, error)
-	// Hint is what is said to an empty line.
-	Hint func() string
+// leaves says whether an answer leaves the question, and by which key.
+func (q Question) leaves(answer string) (key string, does bool) {
+	key = strings.ToLower(answer)
+	return key, slices.Contains(q.Keys, key)
+}
+
+// A turnout is how a Question ends: by a key, or with a verdict.
+type turnout struct {
+	key     string
+	verdict mfa.Verdict
+	err     error
+}
+
+// posing is one Question being asked.
+type posing struct {
+	*Conversation
+	q    Question
+	kind Kind
+	text string // of the next prompt
+	idle int    // answers in a row that are no attempt
+	news string // of the code, to be said at the next prompt
+	held bool   // the first prompt has stood
 }
 
 // Pose asks until there is a decision. Its verdict is Accepted if the code was
 // right, or a refusal; unless key is not empty: then the person typed that key.
 func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.Verdict, err error) {
-	verdict := func(o mfa.Outcome, reason string) (string, mfa.Verdict, error) {
-		return "", mfa.Verdict{Outcome: o, Method: q.Method, Reason: reason}, nil
-	}
-	text, idle := q.Text, 0
+	p := &posing{Conversation: c, q: q, text: q.Text}
 	for {
-		if idle == maxIdle {
-			c.Say(ctx, mfa.Failure, TextStopped)
-			return verdict(c.refusal(mfa.NoConversation), "only answers that are no attempt")
+		if end := p.once(ctx); end != nil {
+			return end.key, end.verdict, end.err
 		}
-		if said, err := q.undelivered(); err != nil {
-			c.Say(ctx, mfa.Failure, said)
-			if slices.Contains(q.Keys, "m") {
-				return "m", mfa.Verdict{}, nil // there is another way
-			}
-			return "", mfa.Verdict{Outcome: c.refusal(mfa.Unavailable), Method: q.Method, Reason: "code not delivered"}, err
-		}
-		if q.News != nil {
-			text = strings.TrimPrefix(q.News()+"\n"+text, "\n")
-		}
-		end := func() {}
-		if q.Meanwhile != nil {
-			end = q.Meanwhile(ctx)
-		}
-		answer, err := c.Line(ctx, c.codeKind(), text+"\n"+q.End)
-		end()
-		if errors.Is(err, mfa.ErrPasswordTyped) {
-			c.advise("the password was given in place of a code; nothing was counted")
-			idle, text = idle+1, textWasPassword
-			continue
-		}
-		if err != nil {
-			v, err := c.NoAnswer(ctx, q.Method, err)
-			return "", v, err
-		}
-		if _, err := q.undelivered(); err != nil {
-			continue // whatever was typed, it is not that code
-		}
-
-		switch lower := strings.ToLower(answer); {
-		case answer == "":
-			idle, text = idle+1, q.Hint()
-			continue
-		case slices.Contains(q.Keys, lower):
-			c.adviseClock(q.Method)
-			return lower, mfa.Verdict{}, nil
-		case c.isName(answer):
-			c.advise(adviceName)
-			idle, text = idle+1, textWasName+" "+q.Hint()
-			continue
-		case lower == "m":
-			text = q.noOther()
-			continue
-		case lower == "r":
-			if q.Resend == nil {
-				text = textNotSent
-			} else if text, err = q.Resend(ctx); err != nil {
-				v, err := c.Failed(ctx, err)
-				return "", v, err
-			}
-			continue
-		}
-
-		said, err := c.unsent(ctx, q, answer)
-		if err != nil {
-			v, err := c.Failed(ctx, err)
-			return "", v, err
-		}
-		if said != "" {
-			idle, text = idle+1, said
-			continue
-		}
-		res, err := c.check(ctx, q, answer)
-		switch {
-		case err != nil:
-			v, err := c.Failed(ctx, err)
-			return "", v, err
-		case res.wasLocked:
-			c.Say(ctx, mfa.Failure, res.lockText)
-			return verdict(mfa.Exhausted, "locked")
-		case res.wasDisabled:
-			c.Say(ctx, mfa.Failure, TextDisabled)
-			return verdict(mfa.Exhausted, "method disabled")
-		case res.Result == Right:
-			if res.drift != nil {
-				c.Say(ctx, mfa.Info, textDrift("Your app's", *res.drift)+adviceDrift)
-			}
-			return verdict(mfa.Accepted, "right code")
-		case res.Result == Doubted:
-			c.Say(ctx, mfa.Failure, textClock)
-			if slices.Contains(q.Keys, "m") {
-				return "m", mfa.Verdict{}, nil
-			}
-			return verdict(c.refusal(mfa.Unavailable), "the clock may be wrong")
-		case res.Result != Wrong:
-			idle, text = idle+1, q.why(res.Result)
-			continue
-		case res.counted.Disabled:
-			c.Say(ctx, mfa.Failure, textWrongCode+c.hint(res)+"\n"+TextDisabled)
-			return verdict(mfa.Exhausted, "wrong code; method now disabled")
-		case res.counted.Left == 0:
-			c.Say(ctx, mfa.Failure, textWrongCode+c.hint(res)+"\n"+res.counted.LockText)
-			return verdict(mfa.Exhausted, "wrong code; now locked")
-		case c.wrong == maxTries:
-			c.Say(ctx, mfa.Failure, textWrongCode+c.hint(res)+" "+TextStopped)
-			return verdict(mfa.Exhausted, "wrong code, the last of this login")
-		}
-		idle, text = 0, textWrong(min(res.counted.Left, maxTries-c.wrong))+c.hint(res)
 	}
 }
 
-// why is what is said to an answer that is neither right nor counted.
-func (q Question) why(r Result) string {
-	switch r {
-	case Spent:
-		return q.Spent
-	case Expired:
-		return textExpired
-	case Replaced:
-		return textReplaced
-	case Void:
-		return textVoid
-	case Elsewhere:
-		return textElsewhere
-	}
-	return textNoCode + " " + q.Hint()
+// end is the turnout of a verdict.
+func (p *posing) end(o mfa.Outcome, reason string) *turnout {
+	return &turnout{verdict: mfa.Verdict{Outcome: o, Method: p.kind.Method, Reason: reason}}
 }
 
-func (q Question) undelivered() (string, error) {
-	if q.Undelivered == nil {
-		return "", nil
+// failed is the turnout of an error.
+func (p *posing) failed(ctx context.Context, err error) *turnout {
+	v, err := p.Failed(ctx, err)
+	return &turnout{verdict: v, err: err}
+}
+
+// tell has text said at the next prompt, to an answer that was no attempt.
+func (p *posing) tell(text string) *turnout {
+	p.idle, p.text = p.idle+1, text
+	return nil
+}
+
+// once asks once. It returns nil if there is to be asked again.
+func (p *posing) once(ctx context.Context) *turnout {
+	p.kind = p.q.Code.Kind()
+	if p.idle == maxIdle {
+		p.Say(ctx, mfa.Failure, TextStopped)
+		return p.end(p.refusal(mfa.NoConversation), "only answers that are no attempt")
 	}
-	return q.Undelivered()
+	if end := p.hear(ctx); end != nil {
+		return end
+	}
+	text := strings.TrimPrefix(p.news+"\n"+p.text, "\n")
+	p.news = ""
+	answer, err := p.ask(ctx, text+"\n"+cmp.Or(p.q.End, p.kind.End))
+	if errors.Is(err, mfa.ErrPasswordTyped) {
+		p.advise("the password was given in place of a code; nothing was counted")
+		return p.tell(textWasPassword)
+	}
+	if err != nil {
+		v, err := p.NoAnswer(ctx, p.kind.Method, err)
+		return &turnout{verdict: v, err: err}
+	}
+	if end := p.hear(ctx); end != nil {
+		return end // whatever was typed, it is not that code
+	}
+	p.kind = p.q.Code.Kind()
+	return p.take(ctx, answer)
+}
+
+// hear takes in what is new of the code. Where it could not be sent, the question ends:
+// by the menu, if there is another way.
+func (p *posing) hear(ctx context.Context) *turnout {
+	news, err := p.q.Code.News()
+	if err == nil {
+		p.news = strings.Trim(p.news+"\n"+news, "\n")
+		return nil
+	}
+	p.Say(ctx, mfa.Failure, news)
+	if slices.Contains(p.q.Keys, KeyMenu) {
+		return &turnout{key: KeyMenu}
+	}
+	return &turnout{verdict: mfa.Verdict{Outcome: p.refusal(mfa.Unavailable), Method: p.kind.Method, Reason: "code not delivered"}, err: err}
+}
+
+// ask shows the prompt and reads the answer. A code that is due is sent while the first
+// prompt stands.
+func (p *posing) ask(ctx context.Context, text string) (string, error) {
+	due := p.kind.Due && !p.held
+	p.held = true
+	if !due {
+		return p.Line(ctx, p.codeKind(), text)
+	}
+	end := afterQuiet(ctx, func(ctx context.Context) { _, _ = p.q.Code.Send(ctx, true) }) // News has its error
+	defer end()
+	return p.Line(ctx, p.codeKind(), text)
+}
+
+// take does what the person typed: a key, or the code.
+func (p *posing) take(ctx context.Context, answer string) *turnout {
+	key, leaves := p.q.leaves(answer)
+	switch {
+	case answer == "":
+		return p.tell(p.kind.Hint)
+	case leaves:
+		p.adviseClock(p.kind)
+		return &turnout{key: key}
+	case p.isName(answer):
+		p.advise(adviceName)
+		return p.tell(textWasName + " " + p.kind.Hint)
+	case key == KeyMenu:
+		p.text = p.q.noOther()
+		return nil
+	case key == keyResend:
+		text, err := p.q.Code.Send(ctx, false)
+		if err != nil {
+			return p.failed(ctx, err)
+		}
+		p.text = text
+		return nil
+	}
+	res, err := p.check(ctx, p.q.Code, p.kind, answer)
+	if err != nil {
+		return p.failed(ctx, err)
+	}
+	return p.follow(ctx, res)
+}
+
+// follow does what follows from what an answer was.
+func (p *posing) follow(ctx context.Context, res checked) *turnout {
+	switch {
+	case res.wasLocked:
+		p.Say(ctx, mfa.Failure, res.lockText)
+		return p.end(mfa.Exhausted, "locked")
+	case res.wasDisabled:
+		p.Say(ctx, mfa.Failure, TextDisabled)
+		return p.end(mfa.Exhausted, "method disabled")
+	case res.Result == Right:
+		if res.Drift != nil {
+			p.Say(ctx, mfa.Info, textDrift("Your app's", *res.Drift)+adviceDrift)
+		}
+		return p.end(mfa.Accepted, "right code")
+	case res.Result == Doubted:
+		p.Say(ctx, mfa.Failure, textClock)
+		if slices.Contains(p.q.Keys, KeyMenu) {
+			return &turnout{key: KeyMenu}
+		}
+		return p.end(p.refusal(mfa.Unavailable), "the clock may be wrong")
+	case res.Result == Wrong:
+		return p.wrongCode(ctx, res)
+	}
+	return p.tell(p.kind.said(res.Result))
+}
+
+// wrongCode tells of a wrong code.
+func (p *posing) wrongCode(ctx context.Context, res checked) *turnout {
+	text := textWrongCode + p.kind.hint(res)
+	switch {
+	case res.counted.Disabled:
+		p.Say(ctx, mfa.Failure, text+"\n"+TextDisabled)
+		return p.end(mfa.Exhausted, "wrong code; method now disabled")
+	case res.counted.Left == 0:
+		p.Say(ctx, mfa.Failure, text+"\n"+res.counted.LockText)
+		return p.end(mfa.Exhausted, "wrong code; now locked")
+	case p.wrong == maxTries:
+		p.Say(ctx, mfa.Failure, text+" "+TextStopped)
+		return p.end(mfa.Exhausted, "wrong code, the last of this login")
+	}
+	p.idle, p.text = 0, textWrong(min(res.counted.Left, maxTries-p.wrong))+p.kind.hint(res)
+	return nil
 }
 
 // noOther is what is said to who asks for another method and has none.

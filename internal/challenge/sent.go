@@ -2,6 +2,7 @@ package challenge
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"mfa/internal/deliver"
@@ -17,91 +18,165 @@ type Target struct {
 	AtLimit  string // email address for one that a limit of ours forbids; empty: none
 }
 
+// A sentCode is a code that is sent to a target. While a prompt stands for it, the
+// goroutine of afterQuiet may send it; that has ended when the prompt has.
+type sentCode struct {
+	c     *Conversation
+	to    Target
+	setup string // ID of the setup; empty: the target is the user's already
+	due   bool   // to be sent once the first prompt has stood for a moment
+	sent  bool   // by us, or before
+	cur   issued
+	fault error // of the sending that nobody asked for
+}
+
 // SentCode asks for a code that is sent to a target: a new one, or the one that
-// was sent to this origin before and is still good. If none may be sent for now
-// it tells, and returns the verdict in place of a question.
-func (c *Conversation) SentCode(ctx context.Context, to Target) (Question, *mfa.Verdict, error) {
+// was sent to this origin before and is still good. Setup is the ID of the mfa.Enrolling
+// that it proves, or empty. If none may be sent for now it tells, and returns the verdict
+// in place of a question.
+func (c *Conversation) SentCode(ctx context.Context, to Target, setup string) (Question, *mfa.Verdict, error) {
+	s := &sentCode{c: c, to: to, setup: setup}
+	q := Question{Code: s}
 	who, err := c.unasked(ctx, to)
+	if err == nil && who == Present {
+		s.sent = true
+		s.cur, err = c.issue(ctx, to, false)
+	}
 	if err != nil {
 		v, err := c.Failed(ctx, err)
-		return Question{}, &v, err
+		return q, &v, err
 	}
-	if who != Present {
-		return c.heldCode(to, who), nil, nil
-	}
-	cur, err := c.issue(ctx, to, false)
-	if err != nil {
-		v, err := c.Failed(ctx, err)
-		return Question{}, &v, err
-	}
-	q := c.sentQuestion(to, &cur)
-	if why := cur.refused(); why != "" {
-		c.Say(ctx, mfa.Failure, why)
-		return q, &mfa.Verdict{Outcome: mfa.Exhausted, Method: to.Method, Reason: cur.reason()}, nil
-	}
-	if cur.isNew {
-		pause(ctx, grace(to.Method))
-		q.Text = cur.sending.told(c.cfg.Code.lifetime())
-	} else {
-		now := c.deps.Now()
-		q.Text = textCodeAlreadySent(masked(cur.code), now.Sub(cur.code.Sent), cur.code.Expires.Sub(now))
+	switch {
+	case who == Absent:
+		q.Text = textNotSentYet(deliver.Mask(to.To))
+	case who == Doubtful:
+		s.due = true
+		q.Text = textCodeFollows(deliver.Mask(to.To), c.asker.cfg.Code.lifetime())
+	case s.cur.refused() != "":
+		c.Say(ctx, mfa.Failure, s.cur.refused())
+		return q, &mfa.Verdict{Outcome: mfa.Exhausted, Method: to.Method, Reason: s.cur.reason()}, nil
+	default:
+		q.Text = s.standing(ctx)
 	}
 	return q, nil, nil
 }
 
-// sentQuestion asks for the code that cur is, and has no text yet.
-func (c *Conversation) sentQuestion(to Target, cur *issued) Question {
-	q := Question{Method: to.Method, End: EndCode, Spent: textSentSpent}
-	q.Match = func(_ context.Context, answer string) (Match, error) {
-		code, ok := factor.Digits(answer, minDigits, maxDigits)
-		if !ok {
-			return nil, nil
-		}
-		return func(st *mfa.State, now time.Time) Result { return c.spend(st, now, to, code) }, nil
+// standing is what is said of a code that was sent just now, or before.
+func (s *sentCode) standing(ctx context.Context) string {
+	if s.cur.isNew {
+		pause(ctx, grace(s.to.Method))
+		return s.cur.delivery.told()
 	}
-	q.Resend = func(ctx context.Context) (string, error) {
-		next, err := c.issue(ctx, to, true)
-		if err != nil {
-			return "", err
-		}
-		if why := next.refused(); why != "" {
-			return why, nil
-		}
-		*cur = next
-		pause(ctx, grace(to.Method))
-		return cur.sending.toldAgain(), nil
+	now := s.c.asker.deps.Now()
+	return textCodeAlreadySent(masked(s.cur.code), now.Sub(s.cur.code.Sent), s.cur.code.Expires.Sub(now))
+}
+
+// Kind implements Code.
+func (s *sentCode) Kind() Kind {
+	k := Kind{Method: s.to.Method, Setup: s.setup, End: EndCode, Hint: textEmpty, Spent: textSentSpent, Due: s.due && !s.sent}
+	switch {
+	case !s.sent:
+		k.Hint = textNotSentYet(deliver.Mask(s.to.To))
+	case s.cur.delivery.underway():
+		k.Hint = textUnderway
 	}
-	q.News = func() string { return cur.sending.news() }
-	q.Undelivered = func() (string, error) { return cur.sending.failure() }
-	q.Hint = func() string {
-		if cur.sending.underway() {
-			return textUnderway
-		}
-		return textEmpty
+	return k
+}
+
+// News implements Code.
+func (s *sentCode) News() (string, error) {
+	switch refused := s.cur.refused(); {
+	case s.fault != nil && refused != "":
+		return refused, s.fault
+	case s.fault != nil:
+		return TextUnavailable, s.fault
 	}
-	return q
+	if text, err := s.cur.delivery.failure(); err != nil {
+		return text, err
+	}
+	return s.cur.delivery.news(), nil
+}
+
+// Send implements Code.
+func (s *sentCode) Send(ctx context.Context, unasked bool) (string, error) {
+	if unasked {
+		s.sent = true
+		if s.cur, s.fault = s.c.issue(ctx, s.to, false); s.fault == nil && s.cur.refused() != "" {
+			s.fault = errors.New(s.cur.reason())
+		}
+		return "", s.fault
+	}
+	next, err := s.c.issue(ctx, s.to, true)
+	if err != nil {
+		return "", err
+	}
+	if why := next.refused(); why != "" {
+		return why, nil
+	}
+	first := !s.sent
+	s.cur, s.sent = next, true
+	pause(ctx, grace(s.to.Method))
+	if first {
+		return s.cur.delivery.told(), nil
+	}
+	return s.cur.delivery.toldAgain(), nil
+}
+
+// Look implements Code.
+func (s *sentCode) Look(_ context.Context, answer string) (Look, error) {
+	code, shaped := factor.Digits(answer, minDigits, maxDigits)
+	if !s.sent {
+		return func(st *mfa.State, now time.Time) Found { return Found{Result: s.beforeSent(st, now, code, shaped)} }, nil
+	}
+	if !shaped {
+		return nil, nil
+	}
+	return func(st *mfa.State, now time.Time) Found { return s.c.spend(st, now, s, code) }, nil
+}
+
+// beforeSent is the look while we have sent none. It is no attempt, as there is nothing
+// to guess, unless one was sent from another window; and a code that is good no more is
+// told in its own words.
+func (s *sentCode) beforeSent(st *mfa.State, now time.Time, code string, shaped bool) Result {
+	i := s.c.pending(st, s.to)
+	none := i < 0 || !now.Before(st.Pending[i].Expires)
+	switch {
+	case !shaped && none:
+		return Unsent
+	case !shaped:
+		return None
+	case !none:
+		return s.c.spend(st, now, s, code).Result
+	}
+	if i >= 0 && s.c.matches(st.Pending[i], code) {
+		return Expired
+	}
+	switch r := s.c.ended(*st, code); r {
+	case Spent, Expired, Replaced, Void:
+		return r
+	}
+	return Unsent
 }
 
 // spend says what code, of digits, is to the one that was sent, and uses it up.
-func (c *Conversation) spend(st *mfa.State, now time.Time, to Target, code string) Result {
-	i := c.pending(st, to)
+func (c *Conversation) spend(st *mfa.State, now time.Time, s *sentCode, code string) Found {
+	i := c.pending(st, s.to)
 	if i >= 0 {
 		st.Pending[i].Answered = true
 	}
-	if i < 0 || !factor.CodeMatches(c.deps.Key, c.User.Account.ID, st.Pending[i], code) {
-		return c.miss(st, now, i, code)
+	if i < 0 || !c.matches(st.Pending[i], code) {
+		return Found{Result: c.miss(st, now, i, code, s.setup != "")}
 	}
 	p := st.Pending[i]
 	if !now.Before(p.Expires) {
 		end(st, i, mfa.CodeExpired, now)
-		return Expired
+		return Found{Result: Expired}
 	}
 	end(st, i, mfa.CodeUsed, now)
-	c.arrived = Target{Method: p.Method, To: p.To}
 	if p.Via != "" {
-		c.arrived = Target{Method: mfa.Email, To: p.Via}
+		return Found{Result: Right, Arrived: Target{Method: mfa.Email, To: p.Via}}
 	}
-	return Right
+	return Found{Result: Right, Arrived: Target{Method: p.Method, To: p.To}}
 }
 
 // Arrived returns the way that the code took that was typed back last: another

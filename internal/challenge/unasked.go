@@ -2,11 +2,9 @@ package challenge
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
-	"mfa/internal/deliver"
 	"mfa/internal/mfa"
 )
 
@@ -51,94 +49,6 @@ func (c *Conversation) ignored(st *mfa.State) (n int) {
 		}
 	}
 	return n
-}
-
-// heldCode is SentCode for who may not be there: the prompt is shown first.
-func (c *Conversation) heldCode(to Target, who Presence) Question {
-	masked := deliver.Mask(to.To)
-	cur := issued{sending: nil}
-	var failed error
-	sent := false
-	q := c.sentQuestion(to, &cur)
-	q.Text = textCodeFollows(masked, c.cfg.Code.lifetime())
-	if who == Absent {
-		q.Text = textNotSentYet(masked)
-	}
-	issue := func(ctx context.Context) {
-		sent = true
-		if cur, failed = c.issue(ctx, to, false); failed == nil && cur.refused() != "" {
-			failed = errors.New(cur.reason())
-		}
-	}
-	tried := who == Absent
-	q.Meanwhile = func(ctx context.Context) (end func()) {
-		if tried {
-			return func() {}
-		}
-		tried = true
-		return afterQuiet(ctx, issue)
-	}
-	hint, resend, undelivered := q.Hint, q.Resend, q.Undelivered
-	q.Unsent = func(ctx context.Context) (bool, error) {
-		if sent {
-			return false, nil
-		}
-		st, err := c.User.Account.State(ctx)
-		if err != nil {
-			return false, err
-		}
-		i := c.pending(&st, to) // of another window
-		return i < 0 || !c.deps.Now().Before(st.Pending[i].Expires), nil
-	}
-	q.Resend = func(ctx context.Context) (string, error) {
-		text, err := resend(ctx)
-		if !sent && err == nil && cur.isNew {
-			text = cur.sending.told(c.cfg.Code.lifetime())
-		}
-		sent = sent || cur.isNew
-		return text, err
-	}
-	q.Hint = func() string {
-		if !sent {
-			return textNotSentYet(masked)
-		}
-		return hint()
-	}
-	q.Undelivered = func() (string, error) {
-		switch {
-		case failed != nil && cur.refused() != "":
-			return cur.refused(), failed
-		case failed != nil:
-			return TextUnavailable, failed
-		}
-		return undelivered()
-	}
-	return q
-}
-
-// unsent returns what to say to an answer that was typed while no code was sent, or
-// "" if one was. It is no attempt, as there is nothing to guess; and a code that is
-// good no more is told in its own words.
-func (c *Conversation) unsent(ctx context.Context, q Question, answer string) (string, error) {
-	if q.Unsent == nil {
-		return "", nil
-	}
-	if none, err := q.Unsent(ctx); err != nil || !none {
-		return "", err
-	}
-	match, err := q.Match(ctx, answer)
-	if err != nil || match == nil {
-		return q.Hint(), err
-	}
-	st, err := c.User.Account.State(ctx)
-	if err != nil {
-		return "", err
-	}
-	switch r := match(&st, c.deps.Now()); r {
-	case Spent, Expired, Replaced, Void:
-		return q.why(r), nil
-	}
-	return q.Hint(), nil
 }
 
 // afterQuiet calls issue unless end is called before a moment has passed. End waits

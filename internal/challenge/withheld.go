@@ -1,7 +1,6 @@
 package challenge
 
 import (
-	"context"
 	"errors"
 	"strings"
 
@@ -32,7 +31,7 @@ const textWithheld = "This ssh server does not let you log in this way, whatever
 
 // adviseWithheld logs why nothing that this user types arrives.
 func (c *Conversation) adviseWithheld() {
-	c.deps.Log.Warn("sshd keeps back what this user types, as it does not let them in this way: AllowUsers, DenyUsers, AllowGroups, "+
+	c.asker.deps.Log.Warn("sshd keeps back what this user types, as it does not let them in this way: AllowUsers, DenyUsers, AllowGroups, "+
 		"DenyGroups, PermitRootLogin in sshd_config and the user's shell decide; nothing was counted for the user",
 		"user", c.User.Account.ID.Name, "service", c.User.Origin.Service, "address", c.User.Origin.Address)
 }
@@ -53,11 +52,10 @@ const groups = "2222-2222-2222-2222"
 
 // checkWithheld is check for an answer that sshd withheld: it is wrong if it has the
 // length of a code, and nothing is counted but in this conversation.
-func (c *Conversation) checkWithheld(ctx context.Context, q Question, answer string) (checked, error) {
-	match, err := q.Match(ctx, answer)
-	if err != nil || match == nil {
-		return checked{Result: None}, err
+func (c *Conversation) checkWithheld(look Look) checked {
+	if look == nil {
+		return checked{Found: Found{Result: None}}
 	}
 	c.wrong++
-	return checked{Result: Wrong, counted: account.Wrong{Left: maxTries}}, nil
+	return checked{Found: Found{Result: Wrong}, counted: account.Wrong{Left: maxTries}}
 }

@@ -89,7 +89,7 @@ func (s *Service) poseApp(ctx context.Context, c *challenge.Conversation, q chal
 	}
 	q.Text += fmt.Sprintf("\nThen type the code that the app shows. You have %s; if that is not enough, begin again from here, and this key stays.", c.Patience(ctx))
 	if others {
-		q.Text, q.Keys = q.Text+"\nType m for another method.", append(q.Keys, "m")
+		q.Text, q.Keys = q.Text+"\nType m for another method.", append(q.Keys, challenge.KeyMenu)
 	}
 	q.Text += last
 	for {

@@ -40,10 +40,9 @@ func (s *Service) begun(ctx context.Context, c *challenge.Conversation) (mfa.Enr
 // begunWith is begun for a method, which goes on here.
 func (s *Service) begunWith(ctx context.Context, c *challenge.Conversation, m mfa.Method) (mfa.Enrolling, error) {
 	e, err := s.begun(ctx, c)
-	if err != nil || e.Method != m {
+	if err != nil || e.Method != m || e.ID == "" {
 		return mfa.Enrolling{}, err
 	}
-	c.Build(e.ID)
 	return e, nil
 }
 
@@ -62,7 +61,6 @@ func (s *Service) begin(ctx context.Context, c *challenge.Conversation, e mfa.En
 	if err != nil {
 		return e, err
 	}
-	c.Build(e.ID)
 	ev := c.User.Event(audit.Begun)
 	if ev.Method = string(e.Method); former != nil && former.Origin != e.Origin {
 		ev.Reason = "void is what was begun before, over " + former.From()

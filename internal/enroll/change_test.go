@@ -23,7 +23,7 @@ func watched(t *testing.T, s *Service) *challenge.Conversation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.See(st, en)
+	c.User.See(st, en)
 	return c
 }
 

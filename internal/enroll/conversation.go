@@ -201,7 +201,7 @@ func (s *Service) setContact(ctx context.Context, c *challenge.Conversation, m m
 				return c.Failed(ctx, err)
 			}
 		}
-		q, end, err := c.SentCode(ctx, challenge.Target{Method: m, To: to.To})
+		q, end, err := c.SentCode(ctx, challenge.Target{Method: m, To: to.To}, to.ID)
 		if end != nil && end.Outcome == mfa.Exhausted {
 			// Nothing more is sent for now; what needs no sending is open.
 			return s.other(ctx, c, *end)
@@ -214,7 +214,7 @@ func (s *Service) setContact(ctx context.Context, c *challenge.Conversation, m m
 		}
 		q.Text, q.Keys = q.Text+"\nType c to correct the "+whereto[m].what, []string{"c"}
 		if others {
-			q.Text, q.Keys = q.Text+", m for another method", []string{"c", "m"}
+			q.Text, q.Keys = q.Text+", m for another method", []string{"c", challenge.KeyMenu}
 		}
 		q.Text += "." + last
 		key, v, err := c.Pose(ctx, q)
@@ -222,7 +222,7 @@ func (s *Service) setContact(ctx context.Context, c *challenge.Conversation, m m
 		case key == "c":
 			to.To = ""
 			continue
-		case key == "m":
+		case key == challenge.KeyMenu:
 			return s.other(ctx, c, mfa.Verdict{})
 		case v.Outcome != mfa.Accepted:
 			return v, err
@@ -256,7 +256,7 @@ func (s *Service) askContact(ctx context.Context, c *challenge.Conversation, m m
 		if err != nil {
 			return "", err
 		}
-		if others && strings.EqualFold(strings.TrimSpace(answer), "m") {
+		if others && strings.EqualFold(strings.TrimSpace(answer), challenge.KeyMenu) {
 			return "", errOther
 		}
 		address, err := s.parseContact(m, answer)
@@ -285,13 +285,13 @@ func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others
 		again = fmt.Sprintf("This key was begun with %s ago from here. If that was not you, type n: another is made.", s.age(begun.Began))
 	}
 	t := mfa.TOTPSecret{Secret: begun.Secret, Algorithm: cfg.Algorithm, Digits: cfg.Digits, Period: cfg.Period}
-	q, setup := c.TOTPCode("", true, func(context.Context) (mfa.TOTPSecret, error) { return t, nil }), s.appSetup(id, secret)
+	q, setup := challenge.Question{Code: c.AppCode(begun.ID, func(context.Context) (mfa.TOTPSecret, error) { return t, nil })}, s.appSetup(id, secret)
 	if again != "" {
 		q.Keys, setup.text = []string{"n"}, setup.text+"\n\n"+again
 	}
 	key, v, err := s.poseApp(ctx, c, q, setup, others, last)
 	switch {
-	case key == "m":
+	case key == challenge.KeyMenu:
 		return s.other(ctx, c, mfa.Verdict{})
 	case key == "n":
 		if err := s.drop(ctx, c); err != nil {

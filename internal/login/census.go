@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"mfa/internal/account"
-	"mfa/internal/challenge"
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
@@ -18,10 +17,10 @@ func Count(ctx context.Context, c *wire.Census, cfg Config, look Groups, user st
 		c.Partly = true
 		return
 	}
-	asker := challenge.New(challenge.Config{}, challenge.Deps{}) // nobody is asked
-	e := New(cfg, Deps{Asker: asker, Lookup: nss.Lookup, Groups: look, Now: func() time.Time { return time.Time{} }, Log: slog.New(slog.DiscardHandler)})
+	accounts := account.New(account.Config{}, account.Deps{}) // nothing is read of them
+	e := New(cfg, Deps{Accounts: accounts, Lookup: nss.Lookup, Groups: look, Now: func() time.Time { return time.Time{} }, Log: slog.New(slog.DiscardHandler)})
 	id := mfa.Identity{Name: user, UID: en.UID}
-	l := e.attempt(e.converse(account.Records{}.Account(id), mfa.Origin{Service: "sshd", Address: "unlisted"}, nil), []string{password})
+	l := e.inquire(accounts.User(accounts.Records().Account(id), mfa.Origin{Service: "sshd", Address: "unlisted"}), []string{password})
 	c.Users++
 	if l.findPolicy(ctx) != nil {
 		c.Unknown++

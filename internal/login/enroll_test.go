@@ -336,7 +336,7 @@ func noticesOfChanges(t *testing.T) {
 		}
 	}
 	told("an app", func() error {
-		offer, err := d.engine.Offer(t.Context(), c)
+		offer, err := d.engine.Offer(t.Context(), c.User)
 		if err != nil {
 			return err
 		}

@@ -47,7 +47,7 @@ func (e *Engine) explain(ctx context.Context, v wire.Visit) wire.Explanation {
 	origin := OriginOf(req)
 	origin.Key = key
 	acct, err := e.account(ctx, v.User)
-	l := e.attempt(e.converse(acct, origin, nil), firstFactors(req))
+	l := e.inquire(e.deps.Accounts.User(acct, origin), firstFactors(req))
 	x := wire.Explanation{
 		User: acct.ID.Name, Account: !acct.IsNobody(), Service: origin.Service, Address: origin.Address, Key: origin.Key,
 		FirstFactors: l.factors, Asks: []mfa.Method{}, Offers: []mfa.Method{}, Passed: []wire.Passed{},
@@ -103,7 +103,7 @@ func unavailable(x *wire.Explanation, reason string, err error) {
 }
 
 // facts fills in what is known of the user, whether it counts or not.
-func (l *attempt) facts(ctx context.Context, x *wire.Explanation) mfa.State {
+func (l *inquiry) facts(ctx context.Context, x *wire.Explanation) mfa.State {
 	st, err := l.user.Account.State(ctx)
 	if err != nil {
 		x.Problems = append(x.Problems, err.Error())
@@ -125,7 +125,7 @@ func (l *attempt) facts(ctx context.Context, x *wire.Explanation) mfa.State {
 }
 
 // result says what follows from p.
-func (l *attempt) result(x *wire.Explanation, p plan, st mfa.State) {
+func (l *inquiry) result(x *wire.Explanation, p plan, st mfa.State) {
 	x.Asks = append(x.Asks, p.methods...)
 	switch p.do {
 	case toLetIn:
@@ -181,7 +181,7 @@ func (l *attempt) result(x *wire.Explanation, p plan, st mfa.State) {
 
 // nothing is result for somebody who is led to a second factor where only
 // administrators set one up.
-func (l *attempt) nothing(x *wire.Explanation, p plan, st mfa.State) {
+func (l *inquiry) nothing(x *wire.Explanation, p plan, st mfa.State) {
 	x.Offers = []mfa.Method{}
 	may, then := l.policy.Mode == ModeOptional || l.graceLeft(st) > 0, "refused: nothing can be set up by the user"
 	switch {
@@ -198,7 +198,7 @@ func (l *attempt) nothing(x *wire.Explanation, p plan, st mfa.State) {
 }
 
 // notRemembered says why a right code from here is not remembered, where others are.
-func (l *attempt) notRemembered() string {
+func (l *inquiry) notRemembered() string {
 	if l.rememberMode() == RememberNever {
 		return ""
 	}
@@ -212,7 +212,7 @@ func (l *attempt) notRemembered() string {
 }
 
 // lockText says how long the lock that st has lasts yet, and what ends it.
-func (l *attempt) lockText(st mfa.State) string {
+func (l *inquiry) lockText(st mfa.State) string {
 	text := "locked until an administrator unlocks"
 	if left, hard, _ := st.Locked(l.engine.deps.Now()); !hard {
 		text = "locked for " + mfa.Span(left)
@@ -239,7 +239,7 @@ func asked(p plan) string {
 }
 
 // settings returns what is told of the policy that counts.
-func (l *attempt) settings() *wire.Settings {
+func (l *inquiry) settings() *wire.Settings {
 	p := l.policy
 	return &wire.Settings{
 		Mode: p.Mode, Methods: p.Methods, Remember: cmp.Or(p.Remember, l.engine.cfg.Session.Remember), OptOut: p.OptOut,
@@ -248,7 +248,7 @@ func (l *attempt) settings() *wire.Settings {
 }
 
 // why says for people why r does not match.
-func (l *attempt) why(ctx context.Context, r Rule, m matcher) string {
+func (l *inquiry) why(ctx context.Context, r Rule, m matcher) string {
 	switch m {
 	case services:
 		return fmt.Sprintf("the service is %s, not %s", l.user.Origin.Service, list(r.Services, "or"))
@@ -268,7 +268,7 @@ func (l *attempt) why(ctx context.Context, r Rule, m matcher) string {
 }
 
 // known marks those of the groups that NSS does not know.
-func (l *attempt) known(ctx context.Context, names []string) []string {
+func (l *inquiry) known(ctx context.Context, names []string) []string {
 	var marked []string
 	for _, name := range names {
 		if _, err := l.engine.deps.Groups.ID(ctx, name); err != nil {

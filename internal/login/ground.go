@@ -23,7 +23,7 @@ func (e *Engine) current() *Engine {
 }
 
 // stand has the conversation look at the rules, and whose name it is.
-func (l *attempt) stand() {
+func (l *inquiry) stand() {
 	l.user.Stand(account.Ground{Rules: l.sameRules, Account: func(ctx context.Context) error { return l.engine.current().same(ctx, l.user.Account) }})
 }
 
@@ -41,12 +41,12 @@ func (e *Engine) same(ctx context.Context, acct *account.Account) error {
 
 // sameRules returns account.ErrRules if the policy that counts now is not for this
 // user and origin what the attempt goes by.
-func (l *attempt) sameRules(ctx context.Context) error {
+func (l *inquiry) sameRules(ctx context.Context) error {
 	now := l.engine.current()
 	if now == l.engine {
 		return nil
 	}
-	next := now.attempt(l.talk, l.factors)
+	next := now.inquire(l.user, l.factors)
 	if err := next.findPolicy(ctx); err != nil {
 		return fmt.Errorf("match the new rules: %w", err)
 	}
@@ -57,7 +57,7 @@ func (l *attempt) sameRules(ctx context.Context) error {
 }
 
 // terms are what of the configuration decides about letting in and setting up.
-func (l *attempt) terms() any {
+func (l *inquiry) terms() any {
 	p := l.policy.PolicyConfig
 	p.Rules, p.ReenrollAfterOff = nil, false
 	return struct {

@@ -217,7 +217,7 @@ func TestFirstFactorByAdministratorsOnly(t *testing.T) {
 			d := newDesk(t, enrolling, func(s *settings) { tc.policy(&s.policy.Policy) })
 			for user, uid := range map[string]uint32{"bob": 1001, "alice": 1000} {
 				c := d.engine.Converse(mfa.Identity{Name: user, UID: uid}, mfa.Origin{Service: "mfactl", Address: local, UID: uid}, &script{t: t})
-				_, err := d.engine.Offer(t.Context(), c)
+				_, err := d.engine.Offer(t.Context(), c.User)
 				if got := errors.Is(err, ErrOnlyAdministrators); got != (tc.only && user == "bob") || err != nil && !got {
 					t.Errorf("%s: %v", user, err) // alice has an address
 				}

@@ -75,7 +75,7 @@ type Engine struct {
 
 // New returns an Engine.
 func New(cfg Config, deps Deps) *Engine {
-	if deps.Aliases == nil && deps.Accounts != nil { // a Census has none
+	if deps.Aliases == nil {
 		deps.Aliases = &account.Aliases{Records: deps.Accounts.Records(), Now: deps.Now}
 	}
 	return &Engine{cfg: cfg, deps: deps}
@@ -131,22 +131,32 @@ func (e *Engine) account(ctx context.Context, name string) (*account.Account, er
 	return e.deps.Accounts.Records().Nobody(name), err
 }
 
+// An inquiry is what is found out about a login before anybody is asked.
+type inquiry struct {
+	engine  *Engine
+	user    *account.User
+	factors []string  // that were proven before we are asked
+	policy  policy    // that counts; nothing before findPolicy
+	passed  []matcher // for each rule before the one that counts: what did not match
+	gids    []uint32  // groups of the user; nil: not asked for yet
+}
+
+// inquire begins an inquiry.
+func (e *Engine) inquire(u *account.User, factors []string) *inquiry {
+	return &inquiry{engine: e, user: u, factors: factors}
+}
+
 // An attempt is one login under way.
 type attempt struct {
-	engine    *Engine
-	talk      *challenge.Conversation
-	user      *account.User // of talk
-	factors   []string      // that were proven before we are asked
-	policy    policy        // that counts; nothing before findPolicy
-	passed    []matcher     // for each rule before the one that counts: what did not match
-	gids      []uint32      // groups of the user; nil: not asked for yet
-	recovered bool          // a recovery code ended the lock
-	ownWish   bool          // the user wants to change the password after the login
+	*inquiry
+	talk      *challenge.Conversation // with the user
+	recovered bool                    // a recovery code ended the lock
+	ownWish   bool                    // the user wants to change the password after the login
 }
 
 // attempt begins a login.
 func (e *Engine) attempt(c *challenge.Conversation, factors []string) *attempt {
-	return &attempt{engine: e, talk: c, user: c.User, factors: factors}
+	return &attempt{inquiry: e.inquire(c.User, factors), talk: c}
 }
 
 // decide looks what there is to do, and does it; anew, a few times, when the user or
@@ -220,7 +230,7 @@ func (l *attempt) shutOut(ctx context.Context) (mfa.Verdict, error) {
 }
 
 // record returns what is stored of the user's enrollment, whosever it is.
-func (l *attempt) record(ctx context.Context) (mfa.Enrollment, error) {
+func (l *inquiry) record(ctx context.Context) (mfa.Enrollment, error) {
 	if l.user.Account.IsNobody() {
 		return mfa.Enrollment{}, nil
 	}
@@ -234,7 +244,7 @@ func (l *attempt) record(ctx context.Context) (mfa.Enrollment, error) {
 // enrollment returns what the user has set up; nothing, if it was for another
 // account of this name. Who is no account has an address too, so that they are asked
 // like others.
-func (l *attempt) enrollment(ctx context.Context) (mfa.Enrollment, error) {
+func (l *inquiry) enrollment(ctx context.Context) (mfa.Enrollment, error) {
 	en, err := l.record(ctx)
 	if err != nil {
 		return mfa.Enrollment{}, err
@@ -243,7 +253,7 @@ func (l *attempt) enrollment(ctx context.Context) (mfa.Enrollment, error) {
 }
 
 // theirs is the record en if it is of this very account.
-func (l *attempt) theirs(ctx context.Context, en mfa.Enrollment) (mfa.Enrollment, error) {
+func (l *inquiry) theirs(ctx context.Context, en mfa.Enrollment) (mfa.Enrollment, error) {
 	switch {
 	case l.user.Account.IsNobody():
 		return l.decoy(), nil
@@ -259,7 +269,7 @@ func (l *attempt) theirs(ctx context.Context, en mfa.Enrollment) (mfa.Enrollment
 
 // counting returns the methods that count here. None does that was set up before
 // everybody had to enroll anew.
-func (l *attempt) counting(en mfa.Enrollment) []mfa.Method {
+func (l *inquiry) counting(en mfa.Enrollment) []mfa.Method {
 	if en.Generation < l.engine.cfg.Generation && !l.user.Account.IsNobody() {
 		return nil
 	}
@@ -268,7 +278,7 @@ func (l *attempt) counting(en mfa.Enrollment) []mfa.Method {
 
 // newcomer returns nil if nothing is known of the account under any of its names.
 // Else it would be led to something new by whoever has its password.
-func (l *attempt) newcomer(ctx context.Context) error {
+func (l *inquiry) newcomer(ctx context.Context) error {
 	id := l.user.Account.ID
 	others, err := l.engine.OtherNames(ctx, id)
 	if err != nil || len(others) == 0 {
@@ -324,7 +334,7 @@ func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
 
 // foreign says whether a program asks that is neither root nor of the user: one of
 // server.trusted_users. What it says of the user is its word alone.
-func (l *attempt) foreign() bool {
+func (l *inquiry) foreign() bool {
 	return l.user.Origin.UID != 0 && (l.user.Account.IsNobody() || l.user.Origin.UID != l.user.Account.ID.UID)
 }
 
@@ -348,7 +358,7 @@ const textElsewhere = "No second factor is set up that counts here, and this pro
 
 // grace returns for how long yet the user can put enrolling off, from the first
 // login that asked for it on.
-func (l *attempt) grace(ctx context.Context) (time.Duration, error) {
+func (l *inquiry) grace(ctx context.Context) (time.Duration, error) {
 	if l.graceLeft(mfa.State{}) == 0 {
 		return 0, nil
 	}
@@ -364,7 +374,7 @@ func (l *attempt) grace(ctx context.Context) (time.Duration, error) {
 }
 
 // graceLeft returns for how long yet somebody of that state can put enrolling off.
-func (l *attempt) graceLeft(st mfa.State) time.Duration {
+func (l *inquiry) graceLeft(st mfa.State) time.Duration {
 	if l.policy.Mode != ModeRequired {
 		return 0
 	}
@@ -376,7 +386,7 @@ func (l *attempt) graceLeft(st mfa.State) time.Duration {
 }
 
 // write writes the one audit line of a login.
-func (l *attempt) write(req mfa.Request, v mfa.Verdict, err error) {
+func (l *inquiry) write(req mfa.Request, v mfa.Verdict, err error) {
 	ev := l.user.Event(audit.Login)
 	ev.Outcome, ev.Reason, ev.Method = v.Outcome.String(), v.Reason, string(v.Method)
 	ev.Rule, ev.TTY = l.policy.Rule, req.TTY
@@ -388,7 +398,7 @@ func (l *attempt) write(req mfa.Request, v mfa.Verdict, err error) {
 
 // decoy is what somebody who is no account seems to have: always the same for a
 // name. Nothing is sent to the address, and nobody knows the secret.
-func (l *attempt) decoy() mfa.Enrollment {
+func (l *inquiry) decoy() mfa.Enrollment {
 	id := l.user.Account.ID
 	if slices.Contains(l.policy.Methods, mfa.Email) {
 		mac := l.engine.deps.Key.MAC("decoy address", []byte(id.Name))

@@ -32,7 +32,7 @@ type plan struct {
 }
 
 // look says what there is to do. It changes nothing, and asks nobody.
-func (l *attempt) look(ctx context.Context) (plan, error) {
+func (l *inquiry) look(ctx context.Context) (plan, error) {
 	if l.policy.Mode == ModeOff && l.user.Account.IsNobody() {
 		return plan{do: toTurnAway, reason: stranger}, nil
 	}
@@ -49,7 +49,7 @@ func (l *attempt) look(ctx context.Context) (plan, error) {
 }
 
 // lookAtUser is look for whoever is asked, whatever is remembered.
-func (l *attempt) lookAtUser(ctx context.Context) (plan, error) {
+func (l *inquiry) lookAtUser(ctx context.Context) (plan, error) {
 	st, err := l.user.Account.State(ctx)
 	if err != nil {
 		return plan{}, err
@@ -61,7 +61,7 @@ func (l *attempt) lookAtUser(ctx context.Context) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	l.talk.See(st, record)
+	l.user.See(st, record)
 	l.stand()
 	en, err := l.theirs(ctx, record)
 	if err != nil {
@@ -80,15 +80,15 @@ const stranger = "no such account, so nothing exempts it"
 // count here is asked for it all the same: it is never worth nothing. Where they are
 // led to another they prove it before: else the weakest service would hand out the
 // factors of the others, and whoever comes first after a change of policy those of all.
-func (l *attempt) lookAtMethods(en mfa.Enrollment, st mfa.State) plan {
+func (l *inquiry) lookAtMethods(en mfa.Enrollment, st mfa.State) plan {
 	if counting := l.counting(en); len(counting) > 0 {
-		return askFor(l.talk.Enabled(st, counting))
+		return askFor(l.user.Enabled(st, counting))
 	}
 	p, others := l.lookAtNewcomer(en), usable(en, allMethods)
 	if len(others) == 0 {
 		return p
 	}
-	before := askFor(l.talk.Enabled(st, others))
+	before := askFor(l.user.Enabled(st, others))
 	if before.do == toShutOut || p.do == toLetIn {
 		return before
 	}
@@ -112,7 +112,7 @@ const disabled = "every method is disabled after too many wrong codes"
 var allMethods = []mfa.Method{mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup}
 
 // lookAtNewcomer is look for who has no second factor that counts.
-func (l *attempt) lookAtNewcomer(en mfa.Enrollment) plan {
+func (l *inquiry) lookAtNewcomer(en mfa.Enrollment) plan {
 	optional := l.policy.Mode == ModeOptional
 	switch {
 	case l.user.Account.IsNobody():

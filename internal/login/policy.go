@@ -174,7 +174,7 @@ func firstFactors(req mfa.Request) []string {
 }
 
 // findPolicy finds out what counts for this login. After an error nothing does.
-func (l *attempt) findPolicy(ctx context.Context) error {
+func (l *inquiry) findPolicy(ctx context.Context) error {
 	l.policy, l.passed = policy{}, nil
 	if !IsPlain(l.user.Origin.Service) {
 		l.policy = l.engine.cfg.Policy.strictest()
@@ -210,7 +210,7 @@ const (
 
 // mismatch returns the first matcher of r that this login does not match, or ""
 // if r matches. Users and groups come last: NSS is asked only if all depends on it.
-func (l *attempt) mismatch(ctx context.Context, r Rule, label string) (matcher, error) {
+func (l *inquiry) mismatch(ctx context.Context, r Rule, label string) (matcher, error) {
 	switch {
 	case len(r.Services) > 0 && !slices.Contains(r.Services, l.user.Origin.Service):
 		return services, nil
@@ -228,7 +228,7 @@ func (l *attempt) mismatch(ctx context.Context, r Rule, label string) (matcher, 
 	return "", nil
 }
 
-func (l *attempt) provedFirst(want string) bool {
+func (l *inquiry) provedFirst(want string) bool {
 	return want == "" || want == AnyFactor || slices.Contains(l.factors, want)
 }
 
@@ -246,7 +246,7 @@ func inNetwork(networks []netip.Prefix, address string) bool {
 // isUser says whether one of the names is the user's, however it is spelled; of no
 // names, each is. NSS is asked about them for who is no account too, so that it
 // fails for them as for others.
-func (l *attempt) isUser(ctx context.Context, names []string) (bool, error) {
+func (l *inquiry) isUser(ctx context.Context, names []string) (bool, error) {
 	if len(names) == 0 || slices.Contains(names, l.user.Account.ID.Name) {
 		return true, nil
 	}
@@ -294,7 +294,7 @@ func (e *Engine) ruleUser(ctx context.Context, name string) (id mfa.Identity, kn
 // inGroup says whether the user is in one of the groups; of no groups, everybody
 // is. Somebody who is no account is in none, but NSS is asked about the groups all
 // the same, so that it fails for them as for others.
-func (l *attempt) inGroup(ctx context.Context, names []string, label string) (bool, error) {
+func (l *inquiry) inGroup(ctx context.Context, names []string, label string) (bool, error) {
 	if len(names) == 0 {
 		return true, nil
 	}
@@ -325,7 +325,7 @@ func (l *attempt) inGroup(ctx context.Context, names []string, label string) (bo
 }
 
 // warnOnce says that a group does not exist, once for each configuration.
-func (l *attempt) warnOnce(label, group string) {
+func (l *inquiry) warnOnce(label, group string) {
 	if _, before := l.engine.unknownGroups.LoadOrStore(group, true); !before {
 		l.engine.deps.Log.Warn("a rule of the policy names a group that does not exist, so nobody is in it", "rule", label, "group", group)
 	}

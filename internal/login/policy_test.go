@@ -145,7 +145,7 @@ func TestMatchers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := d.engine.attempt(d.engine.converse(acct, OriginOf(tc.req), nil), firstFactors(tc.req))
+			l := d.engine.inquire(d.accounts.User(acct, OriginOf(tc.req)), firstFactors(tc.req))
 			if got, err := l.mismatch(t.Context(), tc.rule, "it"); err != nil || got != tc.want {
 				t.Errorf("mismatch %q, %v; want %q", got, err, tc.want)
 			}
@@ -256,7 +256,7 @@ func TestRuleRemember(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := d.engine.attempt(d.engine.converse(acct, mfa.Origin{Service: "sshd"}, nil), nil)
+		l := d.engine.inquire(d.accounts.User(acct, mfa.Origin{Service: "sshd"}), nil)
 		if err := l.findPolicy(t.Context()); err != nil || l.policy.Remember != want {
 			t.Errorf("%s: %q %v, want %q", name, l.policy.Remember, err, want)
 		}
@@ -459,8 +459,8 @@ func TestOwnEnrollmentFallsUnderRules(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := d.engine.Converse(id, origin, nil)
-		may, err := d.engine.MayOptOut(t.Context(), c)
-		offer, oerr := d.engine.Offer(t.Context(), c)
+		may, err := d.engine.MayOptOut(t.Context(), c.User)
+		offer, oerr := d.engine.Offer(t.Context(), c.User)
 		if err != nil || oerr != nil || may != tc.may || len(offer.Methods) != tc.methods {
 			t.Errorf("%s: %v %+v, %v %v", name, may, offer, err, oerr)
 		}
@@ -479,10 +479,10 @@ func TestOwnEnrollmentFallsUnderRules(t *testing.T) {
 	if v, err := d.engine.Prove(t.Context(), c); v.Outcome != mfa.Unavailable || err == nil {
 		t.Errorf("%+v %v", v, err)
 	}
-	if may, err := d.engine.MayOptOut(t.Context(), c); may || err == nil {
+	if may, err := d.engine.MayOptOut(t.Context(), c.User); may || err == nil {
 		t.Errorf("may opt out: %v %v", may, err)
 	}
-	if offer, err := d.engine.Offer(t.Context(), c); len(offer.Methods) > 0 || err == nil {
+	if offer, err := d.engine.Offer(t.Context(), c.User); len(offer.Methods) > 0 || err == nil {
 		t.Errorf("offer %+v %v", offer, err)
 	}
 }

@@ -74,7 +74,7 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 			return *end, err
 		}
 		if len(methods) > 1 {
-			q.Keys = []string{"m"}
+			q.Keys = []string{challenge.KeyMenu}
 			switch method {
 			case mfa.Backup:
 				q.Text += " m shows the other methods."
@@ -158,40 +158,44 @@ func name(m mfa.Method, en mfa.Enrollment) string {
 func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method, emailCounts bool) (challenge.Question, *mfa.Verdict, error) {
 	switch m {
 	case mfa.Email, mfa.SMS:
-		return l.talk.SentCode(ctx, l.target(en, m, emailCounts))
+		return l.talk.SentCode(ctx, l.target(en, m, emailCounts), "")
 	case mfa.TOTP:
-		return l.talk.TOTPCode("Type the code that your authenticator app shows.", false, func(ctx context.Context) (mfa.TOTPSecret, error) {
-			now, err := l.enrollment(ctx)
-			if err != nil || now.TOTP == nil {
-				return mfa.TOTPSecret{}, cmp.Or(err, account.ErrChanged)
-			}
-			return *now.TOTP, nil
-		}), nil, nil
+		return challenge.Question{Code: l.talk.AppCode("", l.app), Text: "Type the code that your authenticator app shows."}, nil, nil
 	case mfa.Backup:
-		q := l.talk.BackupCode(func(ctx context.Context) (mfa.BackupSet, error) {
-			now, err := l.enrollment(ctx)
-			if err != nil || now.Backup == nil {
-				return mfa.BackupSet{}, cmp.Or(err, account.ErrChanged)
-			}
-			return *now.Backup, nil
-		})
 		text, err := l.backupText(ctx, *en.Backup)
 		if err != nil {
 			v, err := l.talk.Failed(ctx, err)
-			return q, &v, err
+			return challenge.Question{}, &v, err
 		}
-		q.Text = text
-		return q, nil, nil
+		return challenge.Question{Code: l.talk.BackupCode(l.backup), Text: text}, nil, nil
 	}
 	v, err := l.talk.Failed(ctx, fmt.Errorf("no method %q", m))
 	return challenge.Question{}, &v, err
+}
+
+// app is the user's app as it is set up now.
+func (l *inquiry) app(ctx context.Context) (mfa.TOTPSecret, error) {
+	now, err := l.enrollment(ctx)
+	if err != nil || now.TOTP == nil {
+		return mfa.TOTPSecret{}, cmp.Or(err, account.ErrChanged)
+	}
+	return *now.TOTP, nil
+}
+
+// backup is the user's set of backup codes of now.
+func (l *inquiry) backup(ctx context.Context) (mfa.BackupSet, error) {
+	now, err := l.enrollment(ctx)
+	if err != nil || now.Backup == nil {
+		return mfa.BackupSet{}, cmp.Or(err, account.ErrChanged)
+	}
+	return *now.Backup, nil
 }
 
 // target is where a code of the method m goes: email, or a text message, in whose
 // place email is. A carrier that fails is nobody's choice, so then any address will
 // do that is the user's for sure. A limit of ours can be used up on purpose, so then
 // it is email only where email would have done in the first place.
-func (l *attempt) target(en mfa.Enrollment, m mfa.Method, emailCounts bool) challenge.Target {
+func (l *inquiry) target(en mfa.Enrollment, m mfa.Method, emailCounts bool) challenge.Target {
 	to := challenge.Target{Method: m, To: en.Contact(m).Address}
 	if m != mfa.SMS || !l.engine.cfg.FallbackToEmail || en.Email == nil {
 		return to
@@ -207,7 +211,7 @@ func (l *attempt) target(en mfa.Enrollment, m mfa.Method, emailCounts bool) chal
 // vouched says whether an address is the user's for sure: a code that was sent
 // there was typed back, or somebody else than the user entered it, which only
 // administrators can.
-func (l *attempt) vouched(a mfa.Address) bool {
+func (l *inquiry) vouched(a mfa.Address) bool {
 	return !a.Confirmed.IsZero() || a.AddedBy != l.user.Account.ID.Name
 }
 
@@ -231,7 +235,7 @@ func (l *attempt) proven(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 
 // backupText is what is said where a backup code is asked for. It tells how many are
 // left after it: what is said after the code, ssh shows twice.
-func (l *attempt) backupText(ctx context.Context, set mfa.BackupSet) (string, error) {
+func (l *inquiry) backupText(ctx context.Context, set mfa.BackupSet) (string, error) {
 	st, err := l.user.Account.State(ctx)
 	if err != nil {
 		return "", err
@@ -258,7 +262,7 @@ func textBackupLeft(n int) string {
 }
 
 // backupUsed tells by mail when few codes are left.
-func (l *attempt) backupUsed(ctx context.Context, en mfa.Enrollment) {
+func (l *inquiry) backupUsed(ctx context.Context, en mfa.Enrollment) {
 	st, err := l.user.Account.State(ctx)
 	if err != nil || en.Backup == nil {
 		return
@@ -272,20 +276,20 @@ func (l *attempt) backupUsed(ctx context.Context, en mfa.Enrollment) {
 }
 
 // confirm notes that codes sent to where this one went arrive.
-func (l *attempt) confirm(ctx context.Context, en mfa.Enrollment, at challenge.Target) {
+func (l *inquiry) confirm(ctx context.Context, en mfa.Enrollment, at challenge.Target) {
 	if a := en.Contact(at.Method); a != nil && a.Confirmed.IsZero() {
 		l.noteConfirmed(ctx, at.Method, at.To)
 	}
 }
 
 // confirmApp notes that the user has the app which an administrator set up.
-func (l *attempt) confirmApp(ctx context.Context, en mfa.Enrollment) {
+func (l *inquiry) confirmApp(ctx context.Context, en mfa.Enrollment) {
 	if en.TOTP != nil && en.TOTP.Confirmed.IsZero() {
 		l.noteConfirmed(ctx, mfa.TOTP, en.TOTP.Secret)
 	}
 }
 
-func (l *attempt) noteConfirmed(ctx context.Context, m mfa.Method, of string) {
+func (l *inquiry) noteConfirmed(ctx context.Context, m mfa.Method, of string) {
 	if l.user.Account.IsNobody() {
 		return
 	}

@@ -9,7 +9,7 @@ import (
 // mayChangePassword says whether the password can be changed after this login: the
 // service is one that asks PAM's account part and then changes it, and its account
 // part asks us.
-func (l *attempt) mayChangePassword() bool {
+func (l *inquiry) mayChangePassword() bool {
 	switch l.user.Origin.Service {
 	case "sshd", "login", "su", "su-l":
 		return l.carriesDemand()
@@ -18,7 +18,7 @@ func (l *attempt) mayChangePassword() bool {
 }
 
 // carriesDemand says whether a demand for a new password reaches the application.
-func (l *attempt) carriesDemand() bool {
+func (l *inquiry) carriesDemand() bool {
 	return l.engine.deps.ChangesPassword == nil || l.engine.deps.ChangesPassword(l.user.Origin.Service)
 }
 

@@ -24,9 +24,9 @@ func (e *Engine) converse(acct *account.Account, origin mfa.Origin, p Prompter) 
 	return e.deps.Asker.Converse(e.deps.Accounts.User(acct, origin), p)
 }
 
-// own is an attempt to change one's own enrollment.
-func (e *Engine) own(ctx context.Context, c *challenge.Conversation) (*attempt, error) {
-	l := e.attempt(c, []string{password})
+// own is what is found out about a user who changes their own enrollment.
+func (e *Engine) own(ctx context.Context, u *account.User) (*inquiry, error) {
+	l := e.inquire(u, []string{password})
 	return l, l.findPolicy(ctx)
 }
 
@@ -34,8 +34,8 @@ func (e *Engine) own(ctx context.Context, c *challenge.Conversation) (*attempt, 
 // changed, whoever policy asks at a login. Who has none is asked for nothing.
 // Only Accepted lets them go on.
 func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verdict, error) {
-	l, err := e.own(ctx, c)
-	if err != nil {
+	l := e.attempt(c, []string{password})
+	if err := l.findPolicy(ctx); err != nil {
 		return l.unavailable(ctx, "policy look-up failed", err)
 	}
 	p, err := l.lookAtUser(ctx)
@@ -61,8 +61,8 @@ var ErrOnlyAdministrators = errors.New("only administrators set up a first secon
 
 // Offer is what the user may set up themselves, who has proven what they have. Its error
 // wraps ErrOnlyAdministrators, or is a look-up that failed.
-func (e *Engine) Offer(ctx context.Context, c *challenge.Conversation) (mfa.EnrollOffer, error) {
-	l, err := e.own(ctx, c)
+func (e *Engine) Offer(ctx context.Context, u *account.User) (mfa.EnrollOffer, error) {
+	l, err := e.own(ctx, u)
 	if err != nil {
 		return mfa.EnrollOffer{}, err
 	}
@@ -85,7 +85,7 @@ func (e *Engine) Offer(ctx context.Context, c *challenge.Conversation) (mfa.Enro
 // onlyAdministrators says whether only they set up the first factor of this user: policy
 // keeps them out of some login until it is there, and leads them to one at none. Code
 // that runs as the user has proven nothing, and must not be led there either.
-func (l *attempt) onlyAdministrators(ctx context.Context) (only bool, err error) {
+func (l *inquiry) onlyAdministrators(ctx context.Context) (only bool, err error) {
 	for i, r := range append(slices.Clone(l.engine.cfg.Policy.Rules), Rule{}) {
 		whoever := Rule{Users: r.Users, Groups: r.Groups}
 		if m, err := l.mismatch(ctx, whoever, r.Label(i)); err != nil {
@@ -110,15 +110,15 @@ func (l *attempt) onlyAdministrators(ctx context.Context) (only bool, err error)
 
 // MayOptOut says whether the user may choose to have no second factor. Its error
 // is a look-up that failed.
-func (e *Engine) MayOptOut(ctx context.Context, c *challenge.Conversation) (bool, error) {
-	l, err := e.own(ctx, c)
+func (e *Engine) MayOptOut(ctx context.Context, u *account.User) (bool, error) {
+	l, err := e.own(ctx, u)
 	return err == nil && l.policy.Mode == ModeOptional && l.policy.OptOut, err
 }
 
 // canSetUp says whether there is anything that the user may set up themselves.
-func (l *attempt) canSetUp() bool { return len(l.offer().Choices()) > 0 }
+func (l *inquiry) canSetUp() bool { return len(l.offer().Choices()) > 0 }
 
-func (l *attempt) offer() mfa.EnrollOffer {
+func (l *inquiry) offer() mfa.EnrollOffer {
 	methods := slices.Clone(l.policy.Methods)
 	if !l.engine.cfg.TextMessages {
 		methods = slices.DeleteFunc(methods, func(m mfa.Method) bool { return m == mfa.SMS })

@@ -128,7 +128,7 @@ func dropExpired(st *mfa.State, now time.Time) {
 }
 
 // rememberMode is what holds for this login. Of who is no account nothing is kept.
-func (l *attempt) rememberMode() string {
+func (l *inquiry) rememberMode() string {
 	if l.user.Account.IsNobody() {
 		return RememberNever
 	}
@@ -137,7 +137,7 @@ func (l *attempt) rememberMode() string {
 
 // remembered returns the session in st by which this login, of which p says what
 // it would be asked for, needs no asking.
-func (l *attempt) remembered(st mfa.State, p plan) (mfa.Session, bool) {
+func (l *inquiry) remembered(st mfa.State, p plan) (mfa.Session, bool) {
 	switch l.rememberMode() {
 	case RememberAsk, RememberAlways:
 		return remembered(st, l.engine.cfg.Session, l.user.Origin, p.enrollment, p.methods, l.engine.deps.Now())

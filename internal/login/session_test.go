@@ -284,7 +284,7 @@ func TestNeverEndsWhatWasRemembered(t *testing.T) {
 
 func TestBackupCodesAreNotRemembered(t *testing.T) {
 	d := newDesk(t, always)
-	codes, err := d.enrol.NewBackupCodes(t.Context(), d.engine.Converse(mfa.Identity{Name: "alice", UID: 1000}, mfa.Origin{}, nil).User)
+	codes, err := d.enrol.NewBackupCodes(t.Context(), d.accounts.ByAdministrator(mfa.Identity{Name: "alice", UID: 1000}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -462,14 +462,14 @@ func TestChangesRevoke(t *testing.T) {
 		"another address": {func(d *desk) error { return d.enrol.SetContact(t.Context(), id, mfa.Email, "al@example.com", "root") }, false},
 		"a number":        {func(d *desk) error { return d.enrol.SetContact(t.Context(), id, mfa.SMS, "+17891234567", "root") }, false},
 		"preferred": {func(d *desk) error {
-			return d.enrol.Prefer(t.Context(), d.engine.Converse(id, mfa.Origin{}, nil).User, mfa.Email)
+			return d.enrol.Prefer(t.Context(), d.accounts.ByAdministrator(id), mfa.Email)
 		}, true},
 		"backup codes": {func(d *desk) error {
-			_, err := d.enrol.NewBackupCodes(t.Context(), d.engine.Converse(id, mfa.Origin{}, nil).User)
+			_, err := d.enrol.NewBackupCodes(t.Context(), d.accounts.ByAdministrator(id))
 			return err
 		}, false},
 		"opted out": {func(d *desk) error {
-			return d.enrol.OptOut(t.Context(), d.engine.Converse(id, mfa.Origin{}, nil).User)
+			return d.enrol.OptOut(t.Context(), d.accounts.ByAdministrator(id))
 		}, false},
 		"reset": {func(d *desk) error { _, err := d.enrol.Reset(t.Context(), "alice", "root"); return err }, false},
 		"another method": {func(d *desk) error {

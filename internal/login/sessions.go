@@ -35,7 +35,7 @@ func (e *Engine) views(ctx context.Context, id mfa.Identity, st mfa.State) []wir
 	if len(st.Sessions) == 0 {
 		return nil
 	}
-	l := e.attempt(e.Converse(id, mfa.Origin{}, nil), nil)
+	l := e.inquire(e.deps.Accounts.User(e.deps.Accounts.Records().Account(id), mfa.Origin{}), nil)
 	en, err := l.enrollment(ctx)
 	if err != nil {
 		e.deps.Log.Error("enrollment not readable", "user", id.Name, "error", err)

@@ -121,7 +121,7 @@ func TestRecoveryRevokes(t *testing.T) {
 // fingerprinted never fits.
 func TestNobodyAndNothingAreNotRemembered(t *testing.T) {
 	d := newDesk(t, always)
-	l := d.engine.attempt(d.engine.converse(d.engine.deps.Accounts.Records().Nobody("ghost"), OriginOf(request("ghost")), nil), nil)
+	l := d.engine.inquire(d.accounts.User(d.accounts.Records().Nobody("ghost"), OriginOf(request("ghost"))), nil)
 	if mode := l.rememberMode(); mode != RememberNever {
 		t.Errorf("nobody: %q", mode)
 	}

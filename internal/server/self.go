@@ -137,7 +137,7 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 	switch verb {
 	case wire.SelfEnroll, wire.SelfPrefer, wire.SelfBackupCodes:
 	case wire.SelfOptOut:
-		if may, err := engine.MayOptOut(ctx, c); err != nil {
+		if may, err := engine.MayOptOut(ctx, c.User); err != nil {
 			return c.Failed(ctx, err)
 		} else if !may {
 			return refuse("A second factor is required here; only an administrator can change that.")
@@ -151,7 +151,7 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 	var err error
 	switch verb {
 	case wire.SelfEnroll:
-		offer, err := engine.Offer(ctx, c)
+		offer, err := engine.Offer(ctx, c.User)
 		if errors.Is(err, login.ErrOnlyAdministrators) {
 			return refuse("Only an administrator can set up your first second factor. Ask yours to enroll you.")
 		}

@@ -1,0 +1,82 @@
+package challenge
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mfa/internal/factor"
+	"mfa/internal/factor/otp"
+	"mfa/internal/mfa"
+)
+
+// An appCode is the code of an authenticator app.
+type appCode struct {
+	fixed
+	c       *Conversation
+	setup   string // ID of the setup; empty: the app is the user's already
+	current func(context.Context) (mfa.TOTPSecret, error)
+}
+
+// AppCode returns the code of an authenticator app. Current returns the secret as it
+// stands when an answer comes. Setup is the ID of the mfa.Enrolling that the code proves:
+// then no code of the app can have been used before. It is empty for an app that is set up.
+func (c *Conversation) AppCode(setup string, current func(context.Context) (mfa.TOTPSecret, error)) Code {
+	return &appCode{c: c, setup: setup, current: current}
+}
+
+// Kind implements Code.
+func (a *appCode) Kind() Kind {
+	return Kind{Method: mfa.TOTP, Setup: a.setup, End: EndCode, Hint: textTOTP, Spent: textTOTPSpent}
+}
+
+// Look implements Code.
+func (a *appCode) Look(ctx context.Context, answer string) (Look, error) {
+	t, err := a.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id := a.c.User.Account.ID
+	secret, err := a.c.asker.deps.Accounts.OpenTOTP(id, t.Secret)
+	if err != nil {
+		return nil, err
+	}
+	p := otp.Params{Digits: t.Digits, Period: time.Duration(t.Period), Algorithm: t.Algorithm}
+	if _, err := otp.Code(secret, 0, p); err != nil {
+		return nil, fmt.Errorf("use totp of %q: %w", id.Name, err)
+	}
+	code, ok := factor.Digits(answer, p.Digits, p.Digits)
+	if !ok {
+		return nil, nil
+	}
+	return func(st *mfa.State, now time.Time) Found {
+		last := int64(0)
+		if a.setup != "" {
+			a.c.asker.deps.Accounts.NewApp(st, now, p.Period)
+		} else if last, ok = a.c.User.LastStep(st, p.Period, now); !ok {
+			return Found{Result: Doubted}
+		}
+		found := Found{Result: a.c.spendTOTP(st, now, secret, last, code, p)}
+		if found.Result == Wrong {
+			st.Drift = driftOf(st.Drift, now, secret, last, code, p)
+			found.Drift = st.Drift
+		}
+		return found
+	}, nil
+}
+
+// spendTOTP accepts a step once and never an older one. The step is kept as it was
+// accepted, even if a greater one was stored that cannot be believed.
+func (c *Conversation) spendTOTP(st *mfa.State, now time.Time, secret []byte, last int64, code string, p otp.Params) Result {
+	step, res, err := factor.CheckTOTP(secret, code, now, last, c.asker.cfg.TOTP.Skew, p)
+	switch {
+	case err != nil:
+		return Wrong // the parameters were checked before
+	case res == otp.Spent:
+		return Spent
+	case res == otp.Right:
+		st.TOTPStep = step
+		return Right
+	}
+	return Wrong
+}

@@ -1,0 +1,64 @@
+package challenge
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mfa/internal/factor"
+	"mfa/internal/factor/otp"
+	"mfa/internal/mfa"
+)
+
+// A backupCode is a code of the set that the user has on paper.
+type backupCode struct {
+	fixed
+	c       *Conversation
+	current func(context.Context) (mfa.BackupSet, error)
+}
+
+// BackupCode returns a backup code. Current returns the set as it stands when an answer
+// comes.
+func (c *Conversation) BackupCode(current func(context.Context) (mfa.BackupSet, error)) Code {
+	return &backupCode{c: c, current: current}
+}
+
+// Kind implements Code.
+func (*backupCode) Kind() Kind {
+	return Kind{Method: mfa.Backup, End: EndBackup, Hint: textBackup, Spent: textBackupSpent, Costly: true}
+}
+
+// Look implements Code.
+func (b *backupCode) Look(ctx context.Context, answer string) (Look, error) {
+	set, err := b.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, shaped := factor.BackupCode(set, answer); !shaped {
+		return nil, nil
+	}
+	index, ok, err := b.c.asker.matchBackup(ctx, set, answer)
+	if err != nil {
+		return nil, err
+	}
+	return func(st *mfa.State, now time.Time) Found {
+		switch {
+		case !ok:
+			return Found{Result: Wrong}
+		case factor.SpendBackup(st, set, index, now) == otp.Spent:
+			return Found{Result: Spent}
+		}
+		return Found{Result: Right}
+	}, nil
+}
+
+// matchBackup finds the code in the set, a bounded number of them at once.
+func (a *Asker) matchBackup(ctx context.Context, set mfa.BackupSet, answer string) (int, bool, error) {
+	select {
+	case a.argons <- struct{}{}:
+		defer func() { <-a.argons }()
+		return factor.MatchBackup(set, answer)
+	case <-ctx.Done():
+		return 0, false, fmt.Errorf("check backup code: %w", context.Cause(ctx))
+	}
+}

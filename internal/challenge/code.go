@@ -1,0 +1,90 @@
+package challenge
+
+import (
+	"context"
+	"time"
+
+	"mfa/internal/mfa"
+)
+
+// A Code is one kind of code that a person may be asked for. It belongs to one
+// Conversation, and is used from the goroutine of that.
+type Code interface {
+	// Kind returns how the code is asked for now.
+	Kind() Kind
+	// News returns what is to be said at the next prompt, once; "" if nothing is. With an
+	// error it is why there is nothing to type, as the code could not be sent.
+	News() (text string, err error)
+	// Look prepares the look at an answer: what is slow, or may fail. It returns nil for
+	// what has not the shape of such a code.
+	Look(ctx context.Context, answer string) (Look, error)
+	// Send sends the code, or another in its place, and returns what to say of it.
+	// Unasked says that nobody wanted it: it is the first, which was due.
+	Send(ctx context.Context, unasked bool) (text string, err error)
+}
+
+// A Kind is how a code is asked for.
+type Kind struct {
+	Method mfa.Method
+	Setup  string // ID of the mfa.Enrolling that the code proves; empty: it is of what is set up
+	End    string // of the prompt: EndCode or one of its like
+	Hint   string // what is said to an empty line
+	Spent  string // what is said to a code that was used before
+	Costly bool   // to look at: of one user one answer at a time, and none while they are locked
+	Due    bool   // to be sent, once its first prompt has stood for a moment
+}
+
+// A Look looks at an answer within the update that counts it. It spends what it accepts,
+// has no other effect, and may run several times.
+type Look func(st *mfa.State, now time.Time) Found
+
+// A Found is what a Look found.
+type Found struct {
+	Result
+	Arrived Target     // right, and sent: the way it took
+	Drift   *mfa.Drift // wrong: the app's clock seems to be off
+}
+
+// A Result is what an answer turned out to be. The zero value is a wrong code, the
+// only one that is counted.
+type Result uint8
+
+// The results.
+const (
+	Wrong     Result = iota // counted
+	Right                   // and spent
+	None                    // cannot be a code
+	Unsent                  // nothing was sent that it could be
+	Spent                   // was right, and is used
+	Expired                 // was right, and is too old
+	Replaced                // was right, and a newer one was sent
+	Void                    // was right, and was given up
+	Elsewhere               // is right for another login
+	Doubted                 // not looked at: the clock may be wrong
+)
+
+// said is what is said to an answer that is neither right nor counted.
+func (k Kind) said(r Result) string {
+	switch r {
+	case Unsent:
+		return k.Hint
+	case Spent:
+		return k.Spent
+	case Expired:
+		return textExpired
+	case Replaced:
+		return textReplaced
+	case Void:
+		return textVoid
+	case Elsewhere:
+		return textElsewhere
+	}
+	return textNoCode + " " + k.Hint
+}
+
+// fixed is of codes that are not sent: there is no news of them.
+type fixed struct{}
+
+func (fixed) News() (string, error) { return "", nil }
+
+func (fixed) Send(context.Context, bool) (string, error) { return textNotSent, nil }

@@ -1,0 +1,296 @@
+package challenge
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"mfa/internal/account"
+	"mfa/internal/audit"
+	"mfa/internal/deliver"
+	"mfa/internal/deliver/spend"
+	"mfa/internal/mfa"
+)
+
+// The wait of the prompt after a sending for the carrier's word, so that what it
+// refuses at once is told at once. A slower one holds up nobody: its word comes
+// with the next prompt. The wait is the same whether or not there is anything to
+// wait for, so it tells nothing either. A gateway of text messages is farther
+// away than a mail server, and so is the phone.
+const (
+	mailGrace = 25 * time.Millisecond
+	textGrace = time.Second
+)
+
+func grace(m mfa.Method) time.Duration {
+	if m == mfa.SMS {
+		return textGrace
+	}
+	return mailGrace
+}
+
+// A delivery is one code on its way, which may outlive the conversation. It may be used
+// from many goroutines. A nil one, of a code that was sent earlier, has no news.
+type delivery struct {
+	asker  *Asker
+	user   *account.User // of which only whose it is and whence is read
+	code   mfa.PendingCode
+	notice deliver.CodeNotice
+	to     string // masked
+
+	mu       sync.Mutex // guards what follows
+	ways     []way      // not tried yet
+	done     bool       // taken by a carrier, or given up
+	err      error      // why it was given up
+	fellBack string     // masked address it goes to in place of to; empty: it does not
+	reason   string     // why, for the person
+	toldBack bool       // the person knows that it fell back
+	lost     bool       // a carrier took it and said later that it did not arrive
+}
+
+// A way is where a code is sent, and by what.
+type way struct {
+	carrier mfa.Method // SMS or Email
+	address string
+	event   string // of the audit file
+}
+
+// deliver sends the code of p, which is new, to its target, unless limit forbids that.
+// If it cannot be sent it goes to the email address that the target has for this; if
+// there is none, or that fails too, the code is withdrawn, so that the next login sends
+// another. To nobody nothing is sent, which looks the same.
+func (c *Conversation) deliver(p mfa.PendingCode, code string, to Target, limit *spend.LimitError) *delivery {
+	cfg := c.asker.cfg
+	d := &delivery{asker: c.asker, user: c.User, code: p, to: deliver.Mask(p.To)}
+	d.notice = deliver.CodeNotice{
+		Code: code, Host: cfg.Host, User: c.User.Account.ID.Name, Service: c.User.Origin.Service, Address: c.User.Origin.Address,
+		Sent: p.Sent, Lifetime: cfg.Code.lifetime(), Subject: cfg.MailSubject,
+	}
+	if c.User.Account.IsNobody() {
+		d.done = true
+		return d
+	}
+	fallback := to.Fallback
+	d.ways = []way{{p.Method, p.To, audit.Challenge}}
+	if limit != nil {
+		fallback, d.ways = to.AtLimit, nil
+	}
+	if p.Method == mfa.SMS && fallback != "" {
+		d.ways = append(d.ways, way{mfa.Email, fallback, audit.FellBack})
+	}
+	var cause error
+	if limit != nil {
+		cause = *limit
+	}
+	d.next(cause)
+	return d
+}
+
+// next tries the ways that are left, one after another, after cause kept the code from
+// going the one before, until a carrier has the message.
+func (d *delivery) next(cause error) {
+	for {
+		w, ok := d.way()
+		if !ok {
+			d.giveUp(cause)
+			return
+		}
+		if w.carrier != d.code.Method {
+			stands, err := d.turn(w, cause)
+			if err != nil {
+				d.giveUp(errors.Join(cause, err))
+				return
+			}
+			if !stands {
+				return // used, or replaced by another
+			}
+		}
+		m, err := d.message(w)
+		if err == nil {
+			d.hand(m, w, cause)
+			return
+		}
+		cause = errors.Join(cause, err)
+	}
+}
+
+// way takes the next way.
+func (d *delivery) way() (w way, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.ways) == 0 {
+		return way{}, false
+	}
+	w, d.ways = d.ways[0], d.ways[1:]
+	return w, true
+}
+
+// left says whether there is another way.
+func (d *delivery) left() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.ways) > 0
+}
+
+// turn notes that the code goes another way than it was meant to, if it still stands.
+func (d *delivery) turn(w way, cause error) (stands bool, err error) {
+	masked := deliver.Mask(w.address)
+	d.asker.deps.Log.Warn("text message not sent; the code goes by email", "user", d.user.Account.ID.Name,
+		"to", d.to, "address", masked, "error", cause)
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	err = d.user.Account.Update(ctx, func(st *mfa.State) error {
+		i := slices.IndexFunc(st.Pending, d.code.Same)
+		if stands = i >= 0 && d.asker.deps.Now().Before(st.Pending[i].Expires); stands {
+			st.Pending[i].Via = w.address
+		}
+		return nil
+	})
+	if err == nil && stands {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.fellBack, d.reason = masked, textWhyNoText(cause)
+	}
+	return stands, err
+}
+
+// message writes the code down as the carrier of a way takes it.
+func (d *delivery) message(w way) (mfa.Message, error) {
+	n := d.notice
+	n.To = w.address
+	if w.carrier == mfa.SMS {
+		return n.SMS(rand.Text(), d.asker.cfg.SMSTemplate, d.asker.cfg.AutofillDomain)
+	}
+	return n.Email(rand.Text()), nil
+}
+
+// hand gives a message to the carrier, and writes down that it did and what became of
+// it. A carrier of text messages may say later that it did not arrive.
+func (d *delivery) hand(m mfa.Message, w way, cause error) {
+	ev := d.user.Event(w.event)
+	ev.Method, ev.To, ev.Message = string(d.code.Method), deliver.Mask(m.To), m.ID
+	d.asker.deps.Audit.Record(ev)
+	m.User = d.user.Account.ID.Name
+	d.asker.deps.Mail.Send(m, func(receipt string, err error) {
+		final := err == nil || !d.left()
+		d.settle(m, w, cause, err)
+		ev.Time, ev.Event, ev.Receipt = d.asker.deps.Now(), audit.Sent, receipt
+		if err != nil {
+			ev.Event, ev.Reason = audit.SendFailed, err.Error()
+			d.asker.deps.Log.Error("code not delivered", "user", d.user.Account.ID.Name, "to", ev.To, "error", err)
+		}
+		d.asker.deps.Audit.Record(ev)
+		if !final {
+			d.next(err)
+		}
+	})
+}
+
+// settle takes in what a carrier said, unless another way is left to be tried.
+func (d *delivery) settle(m mfa.Message, w way, cause, err error) {
+	switch {
+	case err == nil:
+		d.end(nil)
+		if w.carrier == mfa.SMS {
+			d.asker.deps.Mail.Follow(m.ID, d.miss)
+		}
+	case !d.left():
+		d.giveUp(errors.Join(cause, err))
+	}
+}
+
+// miss is called when what a carrier took did not arrive.
+func (d *delivery) miss(err error) {
+	d.mu.Lock()
+	d.lost = true
+	d.mu.Unlock()
+	d.next(err)
+}
+
+// giveUp withdraws the code, which nobody will receive.
+func (d *delivery) giveUp(cause error) {
+	d.mu.Lock()
+	if d.fellBack == "" {
+		d.reason = textWhyNoText(cause)
+	}
+	d.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	err := d.user.Account.Update(ctx, func(st *mfa.State) error {
+		if i := slices.IndexFunc(st.Pending, d.code.Same); i >= 0 {
+			end(st, i, mfa.CodeVoid, d.asker.deps.Now())
+		}
+		return nil
+	})
+	if err != nil {
+		d.asker.deps.Log.Error("code that was not delivered is still asked for until it expires", "user", d.user.Account.ID.Name, "error", err)
+	}
+	d.end(cause)
+}
+
+// end notes how the last way ended.
+func (d *delivery) end(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.done, d.err = true, err
+}
+
+// told is what the first prompt says of it.
+func (d *delivery) told() string {
+	lifetime := d.notice.Lifetime
+	if text := d.news(); text != "" {
+		return text + "\n" + textGoodFor(lifetime)
+	}
+	if d.underway() {
+		return textCodeLeaves(d.to, lifetime)
+	}
+	return textCodeSent(d.to, lifetime)
+}
+
+// toldAgain is what the prompt after a resend says of it.
+func (d *delivery) toldAgain() string {
+	if text := d.news(); text != "" {
+		return text + "\n" + textOldIsVoid
+	}
+	return textCodeResent(d.to)
+}
+
+// news is said once: that the code took another way.
+func (d *delivery) news() string {
+	if d == nil {
+		return ""
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fellBack == "" || d.toldBack || d.err != nil {
+		return ""
+	}
+	d.toldBack = true
+	return textFellBack(d.to, d.fellBack, d.reason, d.lost)
+}
+
+// failure is what to say if it was given up, and why.
+func (d *delivery) failure() (string, error) {
+	if d == nil {
+		return "", nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err == nil {
+		return "", nil
+	}
+	return textSendFailed(d.to, d.reason, d.lost), d.err
+}
+
+// underway says whether no carrier has taken it yet.
+func (d *delivery) underway() bool {
+	if d == nil {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.done
+}
