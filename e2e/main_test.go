@@ -81,7 +81,11 @@ func findArtefacts() error {
 }
 
 // artefact returns the absolute path of a file that "make build" makes.
-func artefact(name string) string { return filepath.Join(moduleRoot(), "build", name) }
+func artefact(name string) string { return filepath.Join(tree, "build", name) }
+
+// tree is the folder of go.mod, by a path that every user of the tests' world may take: a
+// clone may lie in the home of root. Go runs in moduleRoot, where it knows what it built.
+var tree = moduleRoot()
 
 // moduleRoot returns the folder of go.mod, at or above the working folder.
 func moduleRoot() string {

@@ -26,7 +26,7 @@ const password = "Zq7-first-factor-Zq7"
 
 // enterPrivateWorld turns the new namespaces into a machine of the tests' own.
 func enterPrivateWorld() error {
-	for _, step := range []func() error{privateMounts, privateEtc, privateDev, startSyslog, makeSecrets} {
+	for _, step := range []func() error{privateMounts, openTree, privateEtc, privateDev, startSyslog, makeSecrets} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -55,6 +55,16 @@ func privateMounts() error {
 		}
 	}
 	return nil
+}
+
+// openTree shows the tree where every user may go.
+func openTree() error {
+	const open = base + "/tree"
+	if err := os.Mkdir(open, 0o755); err != nil {
+		return err
+	}
+	tree = open
+	return mount(moduleRoot(), open, "", unix.MS_BIND, "")
 }
 
 // privateEtc puts a copy in the place of /etc. A copy, not an overlay: that
