@@ -70,7 +70,7 @@ func (u *User) Disabled(st mfa.State, m mfa.Method) bool {
 // tellLockedApart mails the user, once a day, that wrong codes shut what is counted
 // apart. No code is needed to end it.
 func (u *User) tellLockedApart(ctx context.Context) {
-	en, ok := u.mailbox(ctx)
+	en, ok := u.confirmedMail(ctx)
 	if !ok || !u.in.cfg.Lockout.Notify {
 		return
 	}

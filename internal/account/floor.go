@@ -15,7 +15,7 @@ import (
 // floorKey is where a store remembers when it was begun anew.
 const floorKey = store.Meta + "floor"
 
-type floor struct {
+type floorRecord struct {
 	At time.Time `json:"at"`
 }
 
@@ -29,7 +29,7 @@ func Floor(ctx context.Context, s store.Store) (*time.Time, error) {
 	if err != nil {
 		return nil, err
 	}
-	var f floor
+	var f floorRecord
 	if err := json.Unmarshal(it.Value, &f); err != nil {
 		return nil, fmt.Errorf("parse %q: %w", floorKey, err)
 	}
@@ -38,7 +38,7 @@ func Floor(ctx context.Context, s store.Store) (*time.Time, error) {
 
 // SetFloor notes that the store is begun anew at the time now.
 func SetFloor(ctx context.Context, s store.Store, now time.Time) error {
-	return store.Update(ctx, s, floorKey, func([]byte) ([]byte, error) { return json.Marshal(floor{now.UTC()}) })
+	return store.Update(ctx, s, floorKey, func([]byte) ([]byte, error) { return json.Marshal(floorRecord{now.UTC()}) })
 }
 
 // RestartState begins anew what is remembered of id at the time now, if the record

@@ -15,7 +15,7 @@ import (
 // fail counts one wrong code at the time now. It returns how many more may
 // follow before the lock; at none left, st is locked.
 func (c LockoutConfig) fail(st *mfa.State, now time.Time) (left int) {
-	st.Failures = append(mfa.Within(st.Failures, now, c.Window), now)
+	st.Failures = append(mfa.Recent(st.Failures, now, c.Window), now)
 	left = c.Failures - len(st.Failures)
 	if left > 0 {
 		return left
@@ -57,7 +57,7 @@ func (a *Accounts) Unlock(ctx context.Context, user, actor string) (wasLocked bo
 			return errNothingToUnlock
 		}
 		st.Unlock()
-		a.settle(st, period, now)
+		a.endAhead(st, period, now)
 		st.LockMails = nil // the next lock has a way out again
 		return nil
 	})
@@ -88,8 +88,8 @@ func (a *Accounts) Ahead(st mfa.State, en mfa.Enrollment, now time.Time) []strin
 // appAhead is what mfa.State.Ahead calls what is known of an app.
 const appAhead = "authenticator app"
 
-// settle ends what st has of a time that has not come.
-func (a *Accounts) settle(st *mfa.State, period time.Duration, now time.Time) {
+// endAhead ends what st has of a time that has not come.
+func (a *Accounts) endAhead(st *mfa.State, period time.Duration, now time.Time) {
 	if a.stepAhead(*st, period, now) {
 		st.TOTPStep = noStep
 	}
@@ -116,7 +116,7 @@ func (a *Accounts) Settle(ctx context.Context, user, actor string) (ended []stri
 		return nil, nil
 	}
 	err = a.deps.Records.UpdateState(ctx, user, func(st *mfa.State) error {
-		a.settle(st, period, a.deps.Now())
+		a.endAhead(st, period, a.deps.Now())
 		return nil
 	})
 	if err != nil {

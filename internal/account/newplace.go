@@ -62,7 +62,7 @@ func (u *User) TellOfFailures(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	en, ok := u.mailbox(ctx)
+	en, ok := u.confirmedMail(ctx)
 	if !ok {
 		return
 	}

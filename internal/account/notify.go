@@ -33,8 +33,8 @@ func (u *User) Notify(en mfa.Enrollment, n Notice) {
 	})
 }
 
-// mailbox returns the enrollment of who can be told by mail.
-func (u *User) mailbox(ctx context.Context) (mfa.Enrollment, bool) {
+// confirmedMail returns the enrollment of who can be told by mail.
+func (u *User) confirmedMail(ctx context.Context) (mfa.Enrollment, bool) {
 	if u.Account.IsNobody() {
 		return u.decoy, u.decoy.Email != nil
 	}

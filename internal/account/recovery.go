@@ -24,7 +24,7 @@ const (
 // older one ends, unless no mail may be sent any more today: then it stays good. It
 // returns what to say of the code here, empty if none went out.
 func (u *User) tellLocked(ctx context.Context) (told string) {
-	en, ok := u.mailbox(ctx)
+	en, ok := u.confirmedMail(ctx)
 	if !ok || !u.in.cfg.Lockout.Notify && !u.in.cfg.Lockout.Recovery {
 		return ""
 	}
@@ -67,7 +67,7 @@ func (u *User) tellLocked(ctx context.Context) (told string) {
 // mayMailLock says whether one more mail about a lock may be sent today. It drops
 // from st those of former days.
 func mayMailLock(st *mfa.State, now time.Time) bool {
-	st.LockMails = mfa.Within(st.LockMails, now, mfa.Duration(24*time.Hour))
+	st.LockMails = mfa.Recent(st.LockMails, now, mfa.Duration(24*time.Hour))
 	return len(st.LockMails) < maxLockMails
 }
 
@@ -177,7 +177,7 @@ func (c Config) longestCode() time.Duration { return max(time.Duration(c.Lifetim
 
 // Mailbox says whether the user can be told by mail, and where, for people to read.
 func (u *User) Mailbox(ctx context.Context) (masked string, ok bool) {
-	en, ok := u.mailbox(ctx)
+	en, ok := u.confirmedMail(ctx)
 	if !ok {
 		return "", false
 	}

@@ -96,12 +96,12 @@ type App struct {
 	queue   *deliver.Queue
 
 	reload sync.Mutex // held while a configuration is taken
-	cur    atomic.Pointer[settings]
+	cur    atomic.Pointer[instance]
 	old    sync.WaitGroup // ways to send of former configurations, ending
 }
 
-// settings are what one configuration makes.
-type settings struct {
+// instance are what one configuration makes.
+type instance struct {
 	cfg      config.Config
 	accounts *account.Accounts
 	enroll   *enroll.Service
@@ -116,7 +116,7 @@ type settings struct {
 }
 
 // close gives back the ways to send, once nobody is on them any more.
-func (s *settings) close() error {
+func (s *instance) close() error {
 	err := s.email.Close()
 	if s.sms != nil {
 		err = errors.Join(err, s.sms.Close())
@@ -266,7 +266,7 @@ func (a *App) maxLogins(want int) int {
 }
 
 // build makes what logins need under cfg.
-func (a *App) build(cfg config.Config) (*settings, error) {
+func (a *App) build(cfg config.Config) (*instance, error) {
 	host, full := deliver.HostName(), deliver.FullName()
 	if problem := deliver.SenderProblem(cfg.Email, full); problem != "" {
 		a.opts.Log.Warn(problem)
@@ -276,7 +276,7 @@ func (a *App) build(cfg config.Config) (*settings, error) {
 		return nil, err
 	}
 	sms, err := newSMS(cfg.SMS, deliver.SMSOptions{Log: a.opts.Log, Now: a.opts.Now, Undelivered: a.undelivered})
-	s := &settings{cfg: cfg, email: email, sms: sms, ledger: a.ledger(cfg.SMS)}
+	s := &instance{cfg: cfg, email: email, sms: sms, ledger: a.ledger(cfg.SMS)}
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}

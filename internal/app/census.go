@@ -76,7 +76,7 @@ func eachEnrollment(cfg config.Config, fn func(user string, en mfa.Enrollment, e
 // tellOfPolicy says in the log how many users a new policy lets in by the first factor
 // alone, or leaves without a second factor that counts, if it changed that, and
 // returns the same for people.
-func (a *App) tellOfPolicy(prev, next *settings) string {
+func (a *App) tellOfPolicy(prev, next *instance) string {
 	if reflect.DeepEqual(prev.cfg.Policy, next.cfg.Policy) && prev.login.Generation == next.login.Generation {
 		return ""
 	}

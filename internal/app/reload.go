@@ -93,7 +93,7 @@ func (a *App) Refused(why error) {
 }
 
 // take makes s what counts from now on.
-func (a *App) take(s *settings) {
+func (a *App) take(s *instance) {
 	old := a.cur.Swap(s)
 	a.carrier.email.Store(s.email)
 	a.carrier.sms.Store(s.sms)

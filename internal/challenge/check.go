@@ -60,7 +60,7 @@ func (c *Conversation) check(ctx context.Context, code Code, k Kind, answer stri
 	case k.Setup != "":
 		c.wrong++ // this conversation is bounded, and nothing else
 	default:
-		c.failed(ctx, k.Method, &res)
+		c.wasWrong(ctx, k.Method, &res)
 	}
 	if res.Result == Right {
 		c.arrived = res.Arrived
@@ -134,8 +134,8 @@ func (c *Conversation) decide(st *mfa.State, k Kind, look Look) (res checked) {
 	return res
 }
 
-// failed writes down and tells of a wrong code that was counted.
-func (c *Conversation) failed(ctx context.Context, method mfa.Method, res *checked) {
+// wasWrong writes down and tells of a wrong code that was counted.
+func (c *Conversation) wasWrong(ctx context.Context, method mfa.Method, res *checked) {
 	c.wrong++
 	hint := ""
 	if res.Drift != nil {

@@ -103,7 +103,7 @@ func (c *Conversation) reserve(ctx context.Context, to Target, again bool) (limi
 // if the limits let it.
 func (c *Conversation) arrange(st *mfa.State, to Target, code string, again bool) issued {
 	cfg, now := c.asker.cfg.Code, c.asker.deps.Now()
-	sweep(st, now, cfg)
+	forgetOld(st, now, cfg)
 	i := c.pending(st, to)
 	if i >= 0 && now.Before(st.Pending[i].Expires) {
 		old := st.Pending[i]
@@ -181,9 +181,9 @@ func makeRoom(st *mfa.State, tally string, now time.Time) {
 	}
 }
 
-// sweep forgets what is too old to matter.
-func sweep(st *mfa.State, now time.Time, cfg CodeConfig) {
-	st.Sends = mfa.Within(st.Sends, now, cfg.SendWindow)
+// forgetOld forgets what is too old to matter.
+func forgetOld(st *mfa.State, now time.Time, cfg CodeConfig) {
+	st.Sends = mfa.Recent(st.Sends, now, cfg.SendWindow)
 	st.PlaceSends = slices.DeleteFunc(st.PlaceSends, func(s mfa.PlaceSend) bool {
 		return !s.At.After(now.Add(-time.Duration(cfg.SendWindow)))
 	})

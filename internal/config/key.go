@@ -47,8 +47,8 @@ func tablesOf(keys []string) []string {
 	return all
 }
 
-// within returns the names that stand directly in table; "" is the file itself.
-func within(table string, names []string) []string {
+// inTable returns the names that stand directly in table; "" is the file itself.
+func inTable(table string, names []string) []string {
 	var in []string
 	for _, name := range names {
 		if outer, _ := split(name); outer == table {

@@ -158,9 +158,9 @@ func (r *reader) unknown(e entry) {
 		return
 	}
 	table, _ := split(e.key)
-	here := within(table, slices.Concat(r.keys, tablesOf(r.keys)))
+	here := inTable(table, slices.Concat(r.keys, tablesOf(r.keys)))
 	if len(here) == 0 {
-		here = within("", tablesOf(r.keys))
+		here = inTable("", tablesOf(r.keys))
 	}
 	r.refuse(e, what, strings.Join(here, ", "))
 }

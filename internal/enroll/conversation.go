@@ -81,7 +81,7 @@ func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.En
 		case later:
 			return s.putOff(ctx, c, "the user put enrolling off")
 		case mfa.Email, mfa.SMS:
-			v, err = s.setContact(ctx, c, method, others, last)
+			v, err = s.askForContact(ctx, c, method, others, last)
 		case mfa.TOTP:
 			v, err = s.setTOTP(ctx, c, others, last)
 		}
@@ -178,10 +178,10 @@ func (s *Service) skip(ctx context.Context, c *challenge.Conversation) (mfa.Verd
 	return mfa.Verdict{Outcome: mfa.Exempt, Reason: "the user chose to skip it"}, nil
 }
 
-// setContact has an address or a number entered, or finds the one that was, sends
+// askForContact has an address or a number entered, or finds the one that was, sends
 // a code there, and nowhere else, and waits for it. It can be corrected meanwhile. Last
 // is what is said above the code's prompt.
-func (s *Service) setContact(ctx context.Context, c *challenge.Conversation, m mfa.Method, others bool, last string) (mfa.Verdict, error) {
+func (s *Service) askForContact(ctx context.Context, c *challenge.Conversation, m mfa.Method, others bool, last string) (mfa.Verdict, error) {
 	to, err := s.begunWith(ctx, c, m)
 	if err != nil {
 		return c.Failed(ctx, err)

@@ -32,11 +32,11 @@ func Count(ctx context.Context, c *wire.Census, cfg Config, look Groups, user st
 	}
 	p := l.lookAtMethods(en, mfa.State{})
 	switch {
-	case p.do == toLetIn:
+	case p.decision == exempt:
 		c.Alone++
 	case len(p.methods) > 0 && len(l.counting(en)) == 0:
 		c.Without++
-		if p.do == toKeepOut {
+		if p.decision == denyNotEnrolled {
 			c.Out++
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // Explain says what a login would come to. It looks with the eyes of Login, but
 // asks nobody, sends nothing and writes nothing.
 func (e *Engine) Explain(ctx context.Context, v wire.Visit) wire.Explanation {
-	x := e.explain(ctx, v)
+	x := e.explainLogin(ctx, v)
 	if c, err := e.census(ctx); err == nil && c.Users > 0 { // what keeps it from counting, the rest says
 		x.Census, x.Policy = &c, fmt.Sprintf("%v; whoever has no record is %s", c, e.cfg.Policy.Newcomers())
 	}
@@ -42,12 +42,12 @@ func (e *Engine) census(ctx context.Context) (c wire.Census, err error) {
 	return c, err
 }
 
-func (e *Engine) explain(ctx context.Context, v wire.Visit) wire.Explanation {
+func (e *Engine) explainLogin(ctx context.Context, v wire.Visit) wire.Explanation {
 	req, key := requestOf(v)
 	origin := OriginOf(req)
 	origin.Key = key
 	acct, err := e.account(ctx, v.User)
-	l := e.inquire(e.deps.Accounts.User(acct, origin), firstFactors(req))
+	l := e.inquire(e.deps.Accounts.User(acct, origin), provenFactors(req))
 	x := wire.Explanation{
 		User: acct.ID.Name, Account: !acct.IsNobody(), Service: origin.Service, Address: origin.Address, Key: origin.Key,
 		FirstFactors: l.factors, Asks: []mfa.Method{}, Offers: []mfa.Method{}, Passed: []wire.Passed{},
@@ -127,30 +127,30 @@ func (l *inquiry) facts(ctx context.Context, x *wire.Explanation) mfa.State {
 // result says what follows from p.
 func (l *inquiry) result(x *wire.Explanation, p plan, st mfa.State) {
 	x.Asks = append(x.Asks, p.methods...)
-	switch p.do {
-	case toLetIn:
+	switch p.decision {
+	case exempt:
 		x.Result, x.PAM = wire.ResultLetIn, "PAM_IGNORE"
 		x.Asks = []mfa.Method{}
 		x.Text = "let in without a second factor: " + p.reason
-	case toHoldOff:
+	case denyLocked:
 		x.Result, x.PAM = wire.ResultLocked, "PAM_MAXTRIES"
 		x.Text = "refused: " + l.lockText(p.state)
-	case toShutOut:
+	case denyDisabled:
 		x.Result, x.PAM = wire.ResultDisabled, "PAM_MAXTRIES"
 		x.Text = "refused: " + p.reason + ", until the user is enrolled anew"
-	case toAsk:
+	case askForCode:
 		x.Result, x.PAM = wire.ResultAsk, "PAM_SUCCESS"
 		x.Text = "a code is asked for: " + asked(p)
 		if len(l.counting(p.enrollment)) == 0 {
 			x.Text = "a code is asked for that does not count here, as they have no other: " + asked(p)
 		}
 		x.Text += l.notRemembered()
-	case toRecall:
+	case acceptRemembered:
 		x.Result, x.PAM = wire.ResultRemembered, "PAM_SUCCESS"
 		x.Asks, x.Sessions = []mfa.Method{}, append(x.Sessions, p.session.ID)
 		x.Text = fmt.Sprintf("let in without a code: remembered session %s, until %s", p.session.ID,
 			l.engine.cfg.Session.expiry(p.session).Local().Format(time.DateTime))
-	case toSetUp:
+	case leadToEnroll:
 		x.Result, x.PAM = wire.ResultEnroll, "PAM_SUCCESS"
 		x.Offers = append(x.Offers, l.offer().Methods...)
 		x.Text = "led to a second factor"
@@ -169,7 +169,7 @@ func (l *inquiry) result(x *wire.Explanation, p plan, st mfa.State) {
 		if !l.canSetUp() {
 			l.nothing(x, p, st)
 		}
-	case toTurnAway:
+	case denyUnknown:
 		x.Result, x.PAM = wire.ResultUnavailable, "PAM_AUTHINFO_UNAVAIL"
 		x.Text = "refused: " + p.reason
 	default:

@@ -87,7 +87,7 @@ func New(cfg Config, deps Deps) *Engine {
 func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Verdict, error) {
 	acct, err := e.account(ctx, req.User)
 	far := farEndOf(req, p)
-	l := e.attempt(e.converse(acct, OriginOf(req), far), firstFactors(req))
+	l := e.attempt(e.conversation(acct, OriginOf(req), far), provenFactors(req))
 	l.talk.Presence = presence(req)
 	l.talk.Called(req.User)
 	if req.UID != 0 {
@@ -182,24 +182,24 @@ func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
 	if err != nil {
 		return l.talk.Failed(ctx, err)
 	}
-	switch p.do {
-	case toLetIn:
+	switch p.decision {
+	case exempt:
 		return mfa.Verdict{Outcome: mfa.Exempt, Reason: p.reason}, nil
-	case toHoldOff:
+	case denyLocked:
 		if v, err := l.talk.Recover(ctx, p.state); v.Outcome != mfa.Accepted {
 			return v, err
 		}
 		l.recovered = true
 		return l.decideOnce(ctx) // not locked any more
-	case toShutOut:
+	case denyDisabled:
 		return l.shutOut(ctx)
-	case toTurnAway:
+	case denyUnknown:
 		return l.unavailable(ctx, p.reason, nil)
-	case toAsk:
+	case askForCode:
 		return l.ask(ctx, p)
-	case toRecall:
+	case acceptRemembered:
 		return l.recall(ctx, p)
-	case toSetUp:
+	case leadToEnroll:
 		return l.setUp(ctx, p)
 	}
 	l.talk.Say(ctx, mfa.Failure, textNotEnrolled)

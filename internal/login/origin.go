@@ -37,9 +37,9 @@ const maxPlain = 128
 // IsPlain says whether a service has a plain name: letters, digits, and _ . - @ +.
 // Files in /etc/pam.d have such names. A name with anything else in it is no
 // service's that a rule could mean, however it looks.
-func IsPlain(service string) bool { return isPlain(service, "") }
+func IsPlain(service string) bool { return isPlainWith(service, "") }
 
-func isPlain(s, more string) bool {
+func isPlainWith(s, more string) bool {
 	odd := func(r rune) bool {
 		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 		return !letter && !strings.ContainsRune("_.-@+"+more, r)
@@ -51,7 +51,7 @@ func isPlain(s, more string) bool {
 // too, and any other in quotes, as one printable word of ASCII without a bar. No
 // two names are escaped alike.
 func escaped(s, more string) string {
-	if isPlain(s, more) {
+	if isPlainWith(s, more) {
 		return s
 	}
 	return strings.NewReplacer(" ", `\x20`, "|", `\x7c`).Replace(strconv.QuoteToASCII(s))

@@ -6,24 +6,24 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A deed is what a login comes to, as far as can be told before anybody is asked.
-type deed uint8
+// A decision is what a login comes to, as far as can be told before anybody is asked.
+type decision uint8
 
-// The deeds. The zero value is a refusal.
+// The decisions. The zero value is a refusal.
 const (
-	toKeepOut  deed = iota // must enroll, but may not here
-	toLetIn                // nothing is asked
-	toHoldOff              // locked: refused for now, unless they recover
-	toShutOut              // every method is disabled: refused until enrolled anew
-	toAsk                  // for one of the methods
-	toRecall               // remembered: nothing is asked
-	toSetUp                // led to a first method
-	toTurnAway             // no account: refused, where others are let in
+	denyNotEnrolled  decision = iota // must enroll, but may not here
+	exempt                           // nothing is asked
+	denyLocked                       // locked: refused for now, unless they recover
+	denyDisabled                     // every method is disabled: refused until enrolled anew
+	askForCode                       // for one of the methods
+	acceptRemembered                 // remembered: nothing is asked
+	leadToEnroll                     // led to a first method
+	denyUnknown                      // no account: refused, where others are let in
 )
 
 // A plan is what there is to do in a login, and by what.
 type plan struct {
-	do         deed
+	decision   decision
 	reason     string         // unless it is to ask or to set up
 	state      mfa.State      // what is remembered of the user, to hold off and to ask
 	enrollment mfa.Enrollment // what is set up
@@ -34,15 +34,15 @@ type plan struct {
 // look says what there is to do. It changes nothing, and asks nobody.
 func (l *inquiry) look(ctx context.Context) (plan, error) {
 	if l.policy.Mode == ModeOff && l.user.Account.IsNobody() {
-		return plan{do: toTurnAway, reason: stranger}, nil
+		return plan{decision: denyUnknown, reason: stranger}, nil
 	}
 	if l.policy.Mode == ModeOff {
-		return plan{do: toLetIn, reason: "mode is off"}, nil
+		return plan{decision: exempt, reason: "mode is off"}, nil
 	}
 	p, err := l.lookAtUser(ctx)
-	if err == nil && p.do == toAsk {
+	if err == nil && p.decision == askForCode {
 		if s, ok := l.remembered(p.state, p); ok {
-			p.do, p.session = toRecall, s
+			p.decision, p.session = acceptRemembered, s
 		}
 	}
 	return p, err
@@ -55,7 +55,7 @@ func (l *inquiry) lookAtUser(ctx context.Context) (plan, error) {
 		return plan{}, err
 	}
 	if _, locked := l.user.Locked(st); locked {
-		return plan{do: toHoldOff, reason: "locked", state: st}, nil
+		return plan{decision: denyLocked, reason: "locked", state: st}, nil
 	}
 	record, err := l.record(ctx)
 	if err != nil {
@@ -89,7 +89,7 @@ func (l *inquiry) lookAtMethods(en mfa.Enrollment, st mfa.State) plan {
 		return p
 	}
 	before := askFor(l.user.Enabled(st, others))
-	if before.do == toShutOut || p.do == toLetIn {
+	if before.decision == denyDisabled || p.decision == exempt {
 		return before
 	}
 	p.methods = before.methods
@@ -101,9 +101,9 @@ func (l *inquiry) lookAtMethods(en mfa.Enrollment, st mfa.State) plan {
 // guesser set one up.
 func askFor(enabled []mfa.Method) plan {
 	if len(enabled) == 0 {
-		return plan{do: toShutOut, reason: disabled}
+		return plan{decision: denyDisabled, reason: disabled}
 	}
-	return plan{do: toAsk, methods: enabled}
+	return plan{decision: askForCode, methods: enabled}
 }
 
 const disabled = "every method is disabled after too many wrong codes"
@@ -116,15 +116,15 @@ func (l *inquiry) lookAtNewcomer(en mfa.Enrollment) plan {
 	optional := l.policy.Mode == ModeOptional
 	switch {
 	case l.user.Account.IsNobody():
-		return plan{do: toKeepOut, reason: "no such account"}
+		return plan{decision: denyNotEnrolled, reason: "no such account"}
 	case optional && !l.policy.OptOut:
-		return plan{do: toLetIn, reason: "not enrolled, and mode is optional"}
+		return plan{decision: exempt, reason: "not enrolled, and mode is optional"}
 	case optional && en.Skipped != nil:
-		return plan{do: toLetIn, reason: "the user chose to skip it"}
+		return plan{decision: exempt, reason: "the user chose to skip it"}
 	case optional && !l.policy.EnrollAtLogin:
-		return plan{do: toLetIn, reason: "not enrolled, mode is optional, and enroll_at_login is off"}
+		return plan{decision: exempt, reason: "not enrolled, mode is optional, and enroll_at_login is off"}
 	case !l.policy.EnrollAtLogin:
-		return plan{do: toKeepOut, reason: "not enrolled, mode is required, and enroll_at_login is off"}
+		return plan{decision: denyNotEnrolled, reason: "not enrolled, mode is required, and enroll_at_login is off"}
 	}
-	return plan{do: toSetUp}
+	return plan{decision: leadToEnroll}
 }

@@ -151,12 +151,12 @@ func (p PolicyConfig) strictest() policy {
 	return s
 }
 
-// firstFactors returns what was proven before we are asked, in sshd's words.
+// provenFactors returns what was proven before we are asked, in sshd's words.
 // sshd tells it in SSH_AUTH_INFO_0, a line for each method that is complete:
 // its name, perhaps a slash and the device, perhaps a blank and details. Where
 // nothing is told, and from all others, who could have it from the user's own
 // environment, it is what the PAM stack asks for: a password.
-func firstFactors(req mfa.Request) []string {
+func provenFactors(req mfa.Request) []string {
 	var words []string
 	if req.Service == "sshd" {
 		for line := range strings.Lines(req.SSHAuthInfo) {

@@ -145,7 +145,7 @@ func TestMatchers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := d.engine.inquire(d.accounts.User(acct, OriginOf(tc.req)), firstFactors(tc.req))
+			l := d.engine.inquire(d.accounts.User(acct, OriginOf(tc.req)), provenFactors(tc.req))
 			if got, err := l.mismatch(t.Context(), tc.rule, "it"); err != nil || got != tc.want {
 				t.Errorf("mismatch %q, %v; want %q", got, err, tc.want)
 			}
@@ -547,7 +547,7 @@ func FuzzFirstFactors(f *testing.F) {
 		for line := range strings.Lines(info) {
 			lines[strings.TrimSpace(line)] = true
 		}
-		words := firstFactors(mfa.Request{Service: "sshd", SSHAuthInfo: info})
+		words := provenFactors(mfa.Request{Service: "sshd", SSHAuthInfo: info})
 		if len(words) == 0 {
 			t.Error("no first factor")
 		}

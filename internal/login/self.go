@@ -17,10 +17,10 @@ import (
 
 // Converse begins a conversation with the account id about its own enrollment.
 func (e *Engine) Converse(id mfa.Identity, origin mfa.Origin, p Prompter) *challenge.Conversation {
-	return e.converse(e.deps.Accounts.Records().Account(id), origin, p)
+	return e.conversation(e.deps.Accounts.Records().Account(id), origin, p)
 }
 
-func (e *Engine) converse(acct *account.Account, origin mfa.Origin, p Prompter) *challenge.Conversation {
+func (e *Engine) conversation(acct *account.Account, origin mfa.Origin, p Prompter) *challenge.Conversation {
 	return e.deps.Asker.Converse(e.deps.Accounts.User(acct, origin), p)
 }
 
@@ -42,12 +42,12 @@ func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verd
 	switch {
 	case err != nil:
 		return l.talk.Failed(ctx, err)
-	case p.do == toHoldOff:
+	case p.decision == denyLocked:
 		if v, err := l.talk.Recover(ctx, p.state); v.Outcome != mfa.Accepted {
 			return v, err
 		}
 		return e.Prove(ctx, c) // not locked any more
-	case p.do == toShutOut:
+	case p.decision == denyDisabled:
 		return l.shutOut(ctx)
 	case len(p.methods) > 0:
 		return l.prove(ctx, p.enrollment, p.methods)

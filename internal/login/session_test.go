@@ -343,7 +343,7 @@ func (d *desk) recalling() (*attempt, plan) {
 		d.t.Fatal(err)
 	}
 	todo, err := l.look(d.t.Context())
-	if err != nil || todo.do != toRecall {
+	if err != nil || todo.decision != acceptRemembered {
 		d.t.Fatalf("%+v, %v", todo, err)
 	}
 	return l, todo

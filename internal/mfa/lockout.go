@@ -40,8 +40,8 @@ func (s *State) Unlock() {
 	}
 }
 
-// Within returns the times, oldest first, without those that are older than window.
-func Within(times []time.Time, now time.Time, window Duration) []time.Time {
+// Recent returns the times, oldest first, without those that are older than window.
+func Recent(times []time.Time, now time.Time, window Duration) []time.Time {
 	first := 0
 	for first < len(times) && !times[first].After(now.Add(-time.Duration(window))) {
 		first++

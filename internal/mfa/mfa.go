@@ -74,14 +74,14 @@ func (w Withheld) Error() string {
 	return fmt.Sprintf("the application withheld an answer of %d bytes", int(w))
 }
 
-// withheld are the bytes that sshd gives, over and over, in place of each that was
+// junkPassword are the bytes that sshd gives, over and over, in place of each that was
 // typed: fake_password in its auth-pam.c.
-const withheld = "\b\n\r\x7fINCORRECT"
+const junkPassword = "\b\n\r\x7fINCORRECT"
 
 // IsWithheld says whether an answer, as it came, is one that sshd withheld.
 func IsWithheld(answer string) (w Withheld, is bool) {
 	n := len(answer)
-	return Withheld(n), n > 0 && strings.Repeat(withheld, n/len(withheld)+1)[:n] == answer
+	return Withheld(n), n > 0 && strings.Repeat(junkPassword, n/len(junkPassword)+1)[:n] == answer
 }
 
 // An Ended is the cause of a conversation that was ended from outside, whatever was

@@ -36,22 +36,22 @@ func (k *Key) Seal(plain []byte, user, field string) string {
 // Open returns what Seal hid for the same user and field, with this key or a
 // former one. Neither the plain nor the sealed text is ever part of the error.
 func (k *Key) Open(sealed, user, field string) ([]byte, error) {
-	plain, _, err := k.open(sealed, user, field)
+	plain, _, err := k.openWithAny(sealed, user, field)
 	return plain, err
 }
 
 // Reseal returns a sealed text that needs no former key: the same one, if it
 // never needed one.
 func (k *Key) Reseal(sealed, user, field string) (string, error) {
-	plain, former, err := k.open(sealed, user, field)
+	plain, former, err := k.openWithAny(sealed, user, field)
 	if err != nil || !former {
 		return sealed, err
 	}
 	return k.Seal(plain, user, field), nil
 }
 
-// open is Open, and says whether it needed a former key.
-func (k *Key) open(sealed, user, field string) (plain []byte, former bool, err error) {
+// openWithAny is Open, and says whether it needed a former key.
+func (k *Key) openWithAny(sealed, user, field string) (plain []byte, former bool, err error) {
 	text, known := strings.CutPrefix(sealed, boxVersion)
 	b, err := boxText.DecodeString(text)
 	if !known || err != nil || len(b) < chacha20poly1305.NonceSizeX+chacha20poly1305.Overhead {

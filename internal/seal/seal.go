@@ -57,12 +57,12 @@ func (k *Key) current() [keySize]byte { return (*k.ring.Load())[0] }
 // those of former keys that are not forgotten yet. It refuses a
 // file that is not regular, belongs to someone else than root or the caller, or
 // is open to group or others. The error wraps fs.ErrNotExist if there is none.
-func Load(path string) (*Key, error) { return load(path, os.Geteuid()) }
+func Load(path string) (*Key, error) { return loadAs(path, os.Geteuid()) }
 
 // LoadFor is Load for a process that runs as uid, and of the key that a store was
 // written with, whose ID is known; empty: with none.
 func LoadFor(path string, uid int, known string) (*Key, error) {
-	key, err := load(path, uid)
+	key, err := loadAs(path, uid)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && known != "":
 		return nil, fmt.Errorf("%w; the store was written with key %s: restore that key file from a backup; where there is none, run mfad --new-state", err, known)
@@ -77,11 +77,11 @@ func LoadFor(path string, uid int, known string) (*Key, error) {
 
 // Check says what Load would say to a process that runs as uid.
 func Check(path string, uid int) error {
-	_, err := load(path, uid)
+	_, err := loadAs(path, uid)
 	return err
 }
 
-func load(path string, uid int) (*Key, error) {
+func loadAs(path string, uid int) (*Key, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("read secrets.key_file: %w; run chown %s on it", err, chownTo(uid))

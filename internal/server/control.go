@@ -44,12 +44,12 @@ type Control struct {
 	Audit    *audit.Log
 	Log      *slog.Logger
 
-	door  room      // of connections
-	room  room      // of conversations, which are among them
-	turns turnstile // of conversations
-	known guestList // uids that administer
-	talks sync.WaitGroup
-	end   context.Context // when it ends, conversations do
+	door    slots     // of connections
+	talking slots     // of conversations, which are among them
+	turns   turnstile // of conversations
+	known   guestList // uids that administer
+	talks   sync.WaitGroup
+	end     context.Context // when it ends, conversations do
 }
 
 // Wait returns when the last conversation has ended.
@@ -125,7 +125,7 @@ func (s *Control) Gate(l *net.UnixListener) *Gate {
 		Listener: l, name: "control socket", bounds: controlBounds, pace: controlPace,
 		word: fmt.Appendf(nil, "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Type: application/json\r\n"+
 			"Content-Length: %d\r\n\r\n%s", len(tooMany), tooMany),
-		event: turnedAway, room: &s.door, known: &s.known, audit: s.Audit, log: s.Log,
+		event: turnedAway, slots: &s.door, known: &s.known, audit: s.Audit, log: s.Log,
 	}
 }
 

@@ -27,7 +27,7 @@ type Gate struct {
 	word   []byte                                    // is said to who is turned away
 	event  func(uid uint32, reason string) mfa.Event // that somebody was
 
-	room   *room
+	slots  *slots
 	turns  turnstile
 	known  *guestList
 	audit  *audit.Log
@@ -104,11 +104,11 @@ func (g *Gate) admit(c net.Conn) *visitor {
 		g.turnAway(c, uid, errTooFast)
 		return nil
 	}
-	if !g.room.enter(uid, b) {
+	if !g.slots.enter(uid, b) {
 		g.turnAway(c, uid, errCrowded)
 		return nil
 	}
-	return &visitor{c, cred, sync.OnceFunc(func() { g.room.leave(uid) })}
+	return &visitor{c, cred, sync.OnceFunc(func() { g.slots.leave(uid) })}
 }
 
 // turnAway says the word and hangs up. Nothing was written before, so there is
@@ -127,7 +127,7 @@ func MetricsGate(l net.Listener, au *audit.Log, log *slog.Logger) *Gate {
 	return &Gate{
 		Listener: l, name: "metrics listener", bounds: bounds{root: 16, others: 32, perUID: 16},
 		pace: pace{burst: 60, every: time.Second}, event: turnedAway,
-		room: &room{}, known: &guestList{}, audit: au, log: log,
+		slots: &slots{}, known: &guestList{}, audit: au, log: log,
 	}
 }
 

@@ -29,7 +29,7 @@ import (
 // Nobody else can fill the places kept for root, however few there are.
 func TestRoomOfOthersThanRoot(t *testing.T) {
 	for _, most := range []int{1, 2, 10, 100, 1024} {
-		r, b := &room{}, loginBounds(most)
+		r, b := &slots{}, loginBounds(most)
 		n := 0
 		for uid := uint32(1000); uid < 3000; uid++ {
 			for own := 0; r.enter(uid, b); own++ {
@@ -57,7 +57,7 @@ func TestRoomOfOthersThanRoot(t *testing.T) {
 
 // Two users leave room for others: with 64 conversations in all, 32 users have one.
 func TestRoomOfConversations(t *testing.T) {
-	r := &room{}
+	r := &slots{}
 	for uid := uint32(1); uid <= 2; uid++ {
 		for r.enter(uid, selfBounds) {
 		}

@@ -51,7 +51,7 @@ func openTarget(t *testing.T, patience time.Duration) target {
 // nothingLeft waits for the end of every connection and conversation.
 func (o target) nothingLeft(t *testing.T) {
 	t.Helper()
-	eventually(t, "connections are left", func() bool { return o.control.door.taken() == 0 && o.control.room.taken() == 0 })
+	eventually(t, "connections are left", func() bool { return o.control.door.taken() == 0 && o.control.talking.taken() == 0 })
 }
 
 // eventually fails the test with what is wrong, if it is not right in the end.

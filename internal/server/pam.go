@@ -42,7 +42,7 @@ type PAM struct {
 	Log       *slog.Logger
 
 	hello time.Duration // how long HELLO is waited for; 0: helloTimeout
-	room  room
+	slots slots
 	known guestList // uids of Trusted
 }
 
@@ -67,7 +67,7 @@ func (s *PAM) Serve(ctx context.Context, l *net.UnixListener) error {
 				Reason: fmt.Sprintf("%s (asked by uid %d)", reason, uid),
 			}
 		},
-		room: &s.room, known: &s.known, audit: s.Audit, log: s.Log,
+		slots: &s.slots, known: &s.known, audit: s.Audit, log: s.Log,
 	}
 	for {
 		c, err := gate.Accept()
@@ -76,15 +76,15 @@ func (s *PAM) Serve(ctx context.Context, l *net.UnixListener) error {
 		}
 		wg.Go(func() {
 			defer c.Close()
-			s.serve(ctx, c.(*visitor))
+			s.answer(ctx, c.(*visitor))
 		})
 	}
 }
 
-// serve holds one connection. Whatever happens it ends with a verdict: a module
+// answer holds one connection. Whatever happens it ends with a verdict: a module
 // that hears nothing would take the daemon for absent, and its administrator may
 // have said unavailable=ignore.
-func (s *PAM) serve(ctx context.Context, c *visitor) {
+func (s *PAM) answer(ctx context.Context, c *visitor) {
 	var req mfa.Request
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -186,10 +186,10 @@ func (s *PAM) authorize(ctx context.Context, req mfa.Request, uid uint32) (mfa.R
 }
 
 // Running returns how many logins are under way.
-func (s *PAM) Running() int { return s.room.taken() }
+func (s *PAM) Running() int { return s.slots.taken() }
 
 // Refused returns how many logins found no room since the start.
-func (s *PAM) Refused() int { return s.room.turnedAway() }
+func (s *PAM) Refused() int { return s.slots.turnedAway() }
 
 // done speaks the verdict. A module that is gone does not hear it: PAM has
 // refused already.

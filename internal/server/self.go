@@ -44,12 +44,12 @@ func (s exchange) self(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"error": "too many conversations within a short time; try again in a minute"}`, http.StatusTooManyRequests)
 		return
 	}
-	if !s.room.enter(cred.Uid, selfBounds) {
+	if !s.talking.enter(cred.Uid, selfBounds) {
 		s.Audit.Refuse(cred.Uid, "conversation room", turnedAway(cred.Uid, "conversation: "+errCrowded.Error()))
 		http.Error(w, `{"error": "too many conversations at once; end one, or try again later"}`, http.StatusServiceUnavailable)
 		return
 	}
-	defer s.room.leave(cred.Uid)
+	defer s.talking.leave(cred.Uid)
 	s.talks.Add(1)
 	defer s.talks.Done()
 	hijacker, ok := w.(http.Hijacker)

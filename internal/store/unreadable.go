@@ -8,8 +8,8 @@ var ErrUnreadable = errors.New("record cannot be read")
 
 // Unreadable returns an error that wraps ErrUnreadable without saying so: the text of
 // err names the place already.
-func Unreadable(err error) error { return unreadable{err} }
+func Unreadable(err error) error { return unreadableError{err} }
 
-type unreadable struct{ error }
+type unreadableError struct{ error }
 
-func (e unreadable) Unwrap() []error { return []error{e.error, ErrUnreadable} }
+func (e unreadableError) Unwrap() []error { return []error{e.error, ErrUnreadable} }

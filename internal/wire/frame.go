@@ -93,12 +93,12 @@ type Frame struct {
 }
 
 // Read reads one frame. It returns io.EOF only between frames.
-func Read(r io.Reader) (Frame, error) { return read(r, MaxFrame) }
+func Read(r io.Reader) (Frame, error) { return readFrame(r, MaxFrame) }
 
 // ReadAnswer reads one frame that is no longer than an answer may be.
-func ReadAnswer(r io.Reader) (Frame, error) { return read(r, 1+MaxAnswer) }
+func ReadAnswer(r io.Reader) (Frame, error) { return readFrame(r, 1+MaxAnswer) }
 
-func read(r io.Reader, most uint32) (Frame, error) {
+func readFrame(r io.Reader, most uint32) (Frame, error) {
 	var head [5]byte
 	if _, err := io.ReadFull(r, head[:4]); err != nil {
 		return Frame{}, err

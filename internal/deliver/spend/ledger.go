@@ -243,7 +243,7 @@ func (l *Ledger) count(ctx context.Context, c claim) error {
 	}
 	var level, used int
 	err := l.change(ctx, c.key, func(p *page) error {
-		p.sweep(c.window, c.slot)
+		p.forgetOld(c.window, c.slot)
 		if err := c.check(*p); err != nil {
 			return err
 		}
@@ -353,7 +353,7 @@ func (l *Ledger) Total(ctx context.Context) (LimitUse, error) {
 	if err != nil {
 		return LimitUse{}, fmt.Errorf("read usage: %w", err)
 	}
-	p.sweep(lastHour, lastHour.at(l.now()))
+	p.forgetOld(lastHour, lastHour.at(l.now()))
 	return LimitUse{Used: p.Counts[ofTotal].sum(), Max: l.Limits.TotalPerHour}, nil
 }
 
@@ -365,14 +365,14 @@ func (l *Ledger) Usage(ctx context.Context) (Usage, error) {
 	if err != nil {
 		return Usage{}, fmt.Errorf("read usage: %w", err)
 	}
-	hour.sweep(lastHour, lastHour.at(now))
+	hour.forgetOld(lastHour, lastHour.at(now))
 	day := page{}
 	for i := range days {
 		p, err := l.read(ctx, fmt.Sprintf("%s/%02x", spendKey, i))
 		if err != nil {
 			return Usage{}, fmt.Errorf("read usage: %w", err)
 		}
-		p.sweep(lastDay, lastDay.at(now))
+		p.forgetOld(lastDay, lastDay.at(now))
 		day.merge(p)
 	}
 	return Usage{

@@ -65,8 +65,8 @@ func (p page) encode() ([]byte, error) {
 	return json.Marshal(p)
 }
 
-// sweep drops what does not count in slot now.
-func (p page) sweep(w window, now int64) {
+// forgetOld drops what does not count in slot now.
+func (p page) forgetOld(w window, now int64) {
 	for name, t := range p.Counts {
 		if p.Counts[name] = t.live(w, now); len(p.Counts[name]) == 0 {
 			delete(p.Counts, name)

@@ -89,7 +89,7 @@ func Code(secret []byte, step int64, p Params) (string, error) {
 	if err := check(secret, p); err != nil {
 		return "", err
 	}
-	return code(encode(secret), step, p)
+	return codeOf(encode(secret), step, p)
 }
 
 // check refuses what no code can be trusted with. A secret that is empty would
@@ -104,8 +104,8 @@ func check(secret []byte, p Params) error {
 	return nil
 }
 
-// code is Code for a secret in base32 and parameters that were checked.
-func code(base32 string, step int64, p Params) (string, error) {
+// codeOf is Code for a secret in base32 and parameters that were checked.
+func codeOf(base32 string, step int64, p Params) (string, error) {
 	text, err := hotp.GenerateCodeCustom(base32, uint64(step), hotp.ValidateOpts{
 		Digits:    pquerna.Digits(p.Digits),
 		Algorithm: algorithms[p.Algorithm],
@@ -134,7 +134,7 @@ func Verify(secret []byte, answer string, now time.Time, last int64, skew int, p
 	}
 	base32, oldest, found := encode(secret), Step(now, p.Period)-int64(skew), -1
 	for i := range 2*skew + 1 {
-		want, err := code(base32, oldest+int64(i), p)
+		want, err := codeOf(base32, oldest+int64(i), p)
 		if err != nil {
 			return 0, Wrong, err
 		}
@@ -163,7 +163,7 @@ func Near(secret []byte, answer string, now time.Time, reach int, p Params) (ste
 	base32, here := encode(secret), Step(now, p.Period)
 	for i := range int64(reach) + 1 {
 		for _, at := range []int64{here - i, here + i} {
-			want, err := code(base32, at, p)
+			want, err := codeOf(base32, at, p)
 			if err != nil {
 				return 0, false, err
 			}

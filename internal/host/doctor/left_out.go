@@ -31,7 +31,7 @@ func Connection(user, address string) string {
 	if address != "" {
 		change["addr"], change["host"] = address, address
 	}
-	return connection(change)
+	return connectionSpec(change)
 }
 
 // maxLeftOut bounds for how many users of rules sshd is asked.
@@ -59,7 +59,7 @@ func (e *exam) robots(ctx context.Context) []Finding {
 			if asked++; asked > maxLeftOut {
 				return found
 			}
-			text, err := e.SSHD(ctx, connection(map[string]string{"user": user}))
+			text, err := e.SSHD(ctx, connectionSpec(map[string]string{"user": user}))
 			if err != nil || Refuses(text) == "" {
 				continue
 			}

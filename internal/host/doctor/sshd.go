@@ -53,8 +53,8 @@ var someone = map[string]string{
 	"laddr": "192.0.2.2", "lport": "22",
 }
 
-// connection writes a connection for sshd -C.
-func connection(change map[string]string) string {
+// connectionSpec writes a connectionSpec for sshd -C.
+func connectionSpec(change map[string]string) string {
 	var parts []string
 	for _, key := range []string{"user", "host", "addr", "laddr", "lport", "rdomain"} {
 		value, ok := change[key]
@@ -191,7 +191,7 @@ func connectionFor(root fs.FS, criteria []string) string {
 			change["rdomain"] = value
 		}
 	}
-	return connection(change)
+	return connectionSpec(change)
 }
 
 // example returns something that the first pattern of a list matches that is no
@@ -226,7 +226,7 @@ type sshdChecks struct {
 // ExamineSSHD asks sshd for its settings, those of each Match block too, and says
 // what is wrong with them beside the stack of its service.
 func ExamineSSHD(ctx context.Context, root fs.FS, sshd SSHD, stack Stack, limit time.Duration) []Finding {
-	base, err := sshd(ctx, connection(nil))
+	base, err := sshd(ctx, connectionSpec(nil))
 	if err != nil {
 		return []Finding{{
 			Error, "sshd-config", "sshd", fmt.Sprintf("sshd does not take its configuration: %v", err),

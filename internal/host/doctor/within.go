@@ -15,13 +15,13 @@ func Within(root string) (fs.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return within{dir}, nil
+	return confined{dir}, nil
 }
 
-type within struct{ dir *os.File }
+type confined struct{ dir *os.File }
 
 // Open implements fs.FS.
-func (w within) Open(name string) (fs.File, error) {
+func (w confined) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}

@@ -31,7 +31,7 @@ func GoogleAuthenticator(text string) (App, error) {
 	if err != nil {
 		return App{}, fmt.Errorf("line 1: %w", err)
 	}
-	g := googleFile{app: App{Secret: secret}, period: googlePeriod}
+	g := googleState{app: App{Secret: secret}, period: googlePeriod}
 	n := 1
 	for line := range strings.Lines(rest) {
 		n++
@@ -47,14 +47,14 @@ func GoogleAuthenticator(text string) (App, error) {
 	return g.app, g.app.check()
 }
 
-// A googleFile is what was read so far.
-type googleFile struct {
+// A googleState is what was read so far.
+type googleState struct {
 	app    App
 	totp   bool
 	period int // seconds
 }
 
-func (g *googleFile) line(line string) error {
+func (g *googleState) line(line string) error {
 	option, isOption := strings.CutPrefix(line, googleOptional)
 	switch {
 	case isOption:
@@ -71,7 +71,7 @@ func (g *googleFile) line(line string) error {
 	return nil
 }
 
-func (g *googleFile) option(name, value string) error {
+func (g *googleState) option(name, value string) error {
 	switch {
 	case name == "TOTP_AUTH":
 		g.totp = true
@@ -115,7 +115,7 @@ func (g *googleFile) option(name, value string) error {
 }
 
 // used reads the steps of codes that were used.
-func (g *googleFile) used(value string) error {
+func (g *googleState) used(value string) error {
 	for _, word := range strings.Fields(value) {
 		step, err := strconv.ParseInt(word, 10, 64)
 		if err != nil || step < 0 {
@@ -126,4 +126,4 @@ func (g *googleFile) used(value string) error {
 	return nil
 }
 
-func (g *googleFile) note(text string) { g.app.Notes = append(g.app.Notes, text) }
+func (g *googleState) note(text string) { g.app.Notes = append(g.app.Notes, text) }

@@ -94,8 +94,8 @@ func (l *Logind) own(ctx context.Context) (dbus.ObjectPath, error) {
 	return path, nil
 }
 
-// end ends a login and everything that runs in it.
-func (l *Logind) end(ctx context.Context, r running) error {
+// endOne ends a login and everything that runs in it.
+func (l *Logind) endOne(ctx context.Context, r running) error {
 	err := l.object.CallWithContext(ctx, manager+".TerminateSession", 0, r.ID).Err
 	if err != nil && !gone(err) {
 		return fmt.Errorf("end login %s of %s: %w", r.ID, r.User, err)
@@ -131,7 +131,7 @@ func (l *Logind) End(ctx context.Context, uid *uint32) (ended int, spared bool, 
 			spared = true
 			continue
 		}
-		if err := l.end(ctx, r); err != nil {
+		if err := l.endOne(ctx, r); err != nil {
 			errs = append(errs, err)
 			continue
 		}

@@ -51,7 +51,7 @@ func planPAM(root fs.FS, o Options) (*Change, error) {
 			why = err
 			continue
 		}
-		st := doctor.ExamineStack(changed{root, map[string][]byte{path[1:]: []byte(after)}}, o.Service)
+		st := doctor.ExamineStack(plannedFile{root, map[string][]byte{path[1:]: []byte(after)}}, o.Service)
 		if err = problems(st.Found); err == nil && st.Login.Second {
 			return &Change{path, old, []byte(after)}, nil
 		}
@@ -115,7 +115,7 @@ func newPAMFile(root fs.FS, text string) (*pamFile, error) {
 // alone returns what one line brings to a stack.
 func alone(root fs.FS, line string, kind pamstack.Kind) ([]pamstack.Line, error) {
 	const name = "mfa-setup-line"
-	svc, err := pamstack.Load(changed{root, map[string][]byte{"etc/pam.d/" + name: []byte(line)}}, name)
+	svc, err := pamstack.Load(plannedFile{root, map[string][]byte{"etc/pam.d/" + name: []byte(line)}}, name)
 	if err != nil || svc.FromOther(kind) {
 		return nil, err
 	}

@@ -115,17 +115,17 @@ func Changed(root fs.FS, changes []Change) fs.FS {
 	for _, c := range changes {
 		files[strings.TrimPrefix(c.Path, "/")] = c.After
 	}
-	return changed{root, files}
+	return plannedFile{root, files}
 }
 
-// changed is root with some files as they will be.
-type changed struct {
+// plannedFile is root with some files as they will be.
+type plannedFile struct {
 	fs.FS
 	files map[string][]byte // by path below root
 }
 
 // ReadFile implements fs.ReadFileFS.
-func (c changed) ReadFile(name string) ([]byte, error) {
+func (c plannedFile) ReadFile(name string) ([]byte, error) {
 	if data, ok := c.files[name]; ok {
 		return bytes.Clone(data), nil
 	}
@@ -133,7 +133,7 @@ func (c changed) ReadFile(name string) ([]byte, error) {
 }
 
 // Stat implements fs.StatFS.
-func (c changed) Stat(name string) (fs.FileInfo, error) {
+func (c plannedFile) Stat(name string) (fs.FileInfo, error) {
 	if data, ok := c.files[name]; ok {
 		return plainFile{name, int64(len(data))}, nil
 	}

@@ -26,7 +26,7 @@ func (r *refusal) UnmarshalTOML(v any) error {
 // and the line of text on which it begins, from 1. The line is 0 if it is not known: the
 // value is a table that has no header of its own.
 func Take(md *toml.MetaData, text string, p toml.Primitive) (value any, line int) {
-	value, start, ok := take(md, p)
+	value, start, ok := takeLine(md, p)
 	if !ok {
 		return value, 0
 	}
@@ -36,11 +36,11 @@ func Take(md *toml.MetaData, text string, p toml.Primitive) (value any, line int
 
 // Start returns the byte at which a value begins, if that is known.
 func Start(md *toml.MetaData, p toml.Primitive) (start int, ok bool) {
-	_, start, ok = take(md, p)
+	_, start, ok = takeLine(md, p)
 	return start, ok
 }
 
-func take(md *toml.MetaData, p toml.Primitive) (value any, start int, ok bool) {
+func takeLine(md *toml.MetaData, p toml.Primitive) (value any, start int, ok bool) {
 	var r refusal
 	at, ok := errors.AsType[toml.ParseError](md.PrimitiveDecode(p, &r))
 	return r.value, at.Position.Start, ok && at.Position.Line > 0
@@ -62,7 +62,7 @@ func Of(text string, key toml.Key) int {
 			break
 		}
 		line = max(line, first(&md, text, value))
-		table = within(&md, value)
+		table = tableOf(&md, value)
 	}
 	return line
 }
@@ -73,7 +73,7 @@ func first(md *toml.MetaData, text string, value toml.Primitive) int {
 		return line
 	}
 	least := 0
-	for _, inner := range within(md, value) {
+	for _, inner := range tableOf(md, value) {
 		if line := first(md, text, inner); least == 0 || 0 < line && line < least {
 			least = line
 		}
@@ -81,8 +81,8 @@ func first(md *toml.MetaData, text string, value toml.Primitive) int {
 	return least
 }
 
-// within returns the keys of value, if it is a table.
-func within(md *toml.MetaData, value toml.Primitive) map[string]toml.Primitive {
+// tableOf returns the keys of value, if it is a table.
+func tableOf(md *toml.MetaData, value toml.Primitive) map[string]toml.Primitive {
 	var table map[string]toml.Primitive
 	_ = md.PrimitiveDecode(value, &table) // nil, if it is none
 	return table

@@ -31,7 +31,7 @@ type keyFunc = func(known string) (*seal.Key, error)
 // admit refuses a database that is not as a daemon with this key left it, makes a
 // new one if that may be, and takes over one from before records had tags. It is
 // errUnchanged if there is nothing to do.
-func (l *ledger) admit(tx *bolt.Tx, mayBeNew bool, key keyFunc) error {
+func (l *writer) admit(tx *bolt.Tx, mayBeNew bool, key keyFunc) error {
 	tagged := tx.Bucket(sumBucket) != nil
 	format, err := formatOf(tx)
 	if err != nil {
@@ -112,7 +112,7 @@ func isEmpty(tx *bolt.Tx) bool {
 }
 
 // verify checks that the records there are are those that were there last.
-func (l *ledger) verify(tx *bolt.Tx) error {
+func (l *writer) verify(tx *bolt.Tx) error {
 	want, err := readSum(tx)
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ func (l *ledger) verify(tx *bolt.Tx) error {
 
 // tagAll gives every record of a database that has none its tag, once, and says
 // so in its format: from then on one without is refused.
-func (l *ledger) tagAll(tx *bolt.Tx) error {
+func (l *writer) tagAll(tx *bolt.Tx) error {
 	var all sum
 	for _, name := range bucketNames {
 		b, err := tx.CreateBucketIfNotExists(name)
@@ -211,7 +211,7 @@ func readSum(tx *bolt.Tx) (s sum, err error) {
 }
 
 // writeSum makes s stand in tx.
-func (l *ledger) writeSum(tx *bolt.Tx, s sum) error {
+func (l *writer) writeSum(tx *bolt.Tx, s sum) error {
 	tag := l.auth.Tag(sumBucket, s[:])
 	return tx.Bucket(sumBucket).Put(sumName, append(s[:], tag[:]...))
 }
@@ -224,7 +224,7 @@ const retagBatch = 512
 // as it is: an error when it is read.
 func (s *Store) Retag(ctx context.Context) error {
 	s.mu.RLock()
-	l := s.ledger
+	l := s.writer
 	s.mu.RUnlock()
 	for _, name := range bucketNames {
 		var next []byte
@@ -246,7 +246,7 @@ func (s *Store) Retag(ctx context.Context) error {
 
 // retag tags a batch anew from the record at on, and returns where the next one
 // begins.
-func (l *ledger) retag(tx *bolt.Tx, bucket, at []byte) (next []byte, done bool, err error) {
+func (l *writer) retag(tx *bolt.Tx, bucket, at []byte) (next []byte, done bool, err error) {
 	all, err := readSum(tx)
 	if err != nil {
 		return nil, false, err

@@ -71,7 +71,7 @@ func (f *files) close() {
 func (f *files) present() error { return samePlace(f.dir, f.opened) }
 
 func (f *files) location(user string) string {
-	name, err := fileName(user)
+	name, err := escapedName(user)
 	if err != nil {
 		return store.Users + user
 	}
@@ -79,7 +79,7 @@ func (f *files) location(user string) string {
 }
 
 func (f *files) get(user string) ([]byte, uint64, error) {
-	name, err := fileName(user)
+	name, err := escapedName(user)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -119,7 +119,7 @@ func TestOldPageIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		var stored []byte
-		err = s.ledger.db.View(func(tx *bolt.Tx) error {
+		err = s.writer.db.View(func(tx *bolt.Tx) error {
 			stored = append(stored, tx.Bucket([]byte("state")).Get([]byte("alice"))...)
 			return nil
 		})
@@ -132,7 +132,7 @@ func TestOldPageIsRefused(t *testing.T) {
 	put("a code is used")
 	change := func(fn func(tx *bolt.Tx) error) {
 		t.Helper()
-		if err := s.ledger.db.Update(fn); err != nil {
+		if err := s.writer.db.Update(fn); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Close(); err != nil {
@@ -141,7 +141,7 @@ func TestOldPageIsRefused(t *testing.T) {
 		_, err := Open(s.dir, aKey)
 		wantText(t, err, "damaged", "state.db", "mfad --new-state")
 	}
-	image, err := os.ReadFile(s.ledger.db.Path())
+	image, err := os.ReadFile(s.writer.db.Path())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestOldPageIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name == "all gone" {
-				if err := s.ledger.db.Update(fn); err != nil {
+				if err := s.writer.db.Update(fn); err != nil {
 					t.Fatal(err)
 				}
 				if err := s.Close(); err != nil {

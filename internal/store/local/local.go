@@ -54,7 +54,7 @@ type Store struct {
 	key   keyFunc
 
 	mu     sync.RWMutex // guards what follows
-	ledger *ledger
+	writer *writer
 	spaces map[string]space
 	closed bool
 }
@@ -103,12 +103,12 @@ func Open(dir string, key func(known string) (*seal.Key, error)) (_ *Store, err 
 
 // use opens the database and makes the spaces of it. The caller holds mu, or has
 // the store for itself.
-func (s *Store) use(open func(path string) (*ledger, error)) error {
+func (s *Store) use(open func(path string) (*writer, error)) error {
 	l, err := open(filepath.Join(s.dir, stateFile))
 	if err != nil {
 		return err
 	}
-	s.ledger = l
+	s.writer = l
 	s.spaces = map[string]space{
 		store.Users:  s.files,
 		store.States: &bucket{l, []byte("state")},
@@ -117,9 +117,9 @@ func (s *Store) use(open func(path string) (*ledger, error)) error {
 	return nil
 }
 
-func (s *Store) openToRead(path string) (*ledger, error) { return openToRead(path, s.key) }
+func (s *Store) openToRead(path string) (*writer, error) { return openToRead(path, s.key) }
 
-func (s *Store) openToWrite(path string) (*ledger, error) {
+func (s *Store) openToWrite(path string) (*writer, error) {
 	mayBeNew, err := s.mayBeNew()
 	if err != nil {
 		return nil, err
@@ -132,10 +132,10 @@ func (s *Store) openToWrite(path string) (*ledger, error) {
 func (s *Store) revive() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.ledger.readOnly || s.closed || s.writable() != nil {
+	if !s.writer.readOnly || s.closed || s.writable() != nil {
 		return nil
 	}
-	if err := s.ledger.close(); err != nil {
+	if err := s.writer.close(); err != nil {
 		return err
 	}
 	err := s.use(s.openToWrite)
@@ -149,7 +149,7 @@ func (s *Store) revive() error {
 func (s *Store) isReadOnly() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.ledger.readOnly
+	return s.writer.readOnly
 }
 
 // Close waits for the writes under way and gives the folder back. Later calls
@@ -165,8 +165,8 @@ func (s *Store) release() error {
 	if s.files != nil {
 		s.files.close()
 	}
-	if s.ledger != nil {
-		errs = append(errs, s.ledger.close())
+	if s.writer != nil {
+		errs = append(errs, s.writer.close())
 	}
 	if s.lock != nil {
 		_ = s.lock.Truncate(0) // a courtesy, as the pid is
@@ -266,10 +266,10 @@ func (s *Store) Check(ctx context.Context) error {
 		}
 	}
 	s.mu.RLock()
-	l := s.ledger
+	l := s.writer
 	s.mu.RUnlock()
 	for _, check := range []func() error{
-		s.files.present, l.present, s.room,
+		s.files.present, l.present, s.hasSpace,
 		func() error { return s.files.health.check(s.files.probe) },
 		func() error { return l.health.check(l.probe) },
 	} {
@@ -288,8 +288,8 @@ func (s *Store) writable() error {
 	return nil
 }
 
-// room reports whether the file system takes writes.
-func (s *Store) room() error {
+// hasSpace reports whether the file system takes writes.
+func (s *Store) hasSpace() error {
 	if err := s.writable(); err != nil {
 		return err
 	}

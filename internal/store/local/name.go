@@ -12,12 +12,12 @@ const (
 	hexDigits   = "0123456789abcdef"
 )
 
-// fileName returns the name of the file that holds the enrollment of user.
+// escapedName returns the name of the file that holds the enrollment of user.
 // Lower-case letters, digits and _ - . @ + stand for themselves, every other
 // byte is %xx. So no name leaves the folder, no two names meet, not even where
 // case does not count, and the files that editors leave behind (".x.swp", "x~")
 // are nobody's. A name that gets too long is refused, not shortened.
-func fileName(user string) (string, error) {
+func escapedName(user string) (string, error) {
 	var b strings.Builder
 	for i := range len(user) {
 		if c := user[i]; isPlain(c, i == 0) {
@@ -68,6 +68,6 @@ func userName(file string) (string, bool) {
 		b.WriteByte(byte(hi<<4 | lo))
 		i += 2
 	}
-	again, err := fileName(b.String())
+	again, err := escapedName(b.String())
 	return b.String(), err == nil && again == file
 }

@@ -22,7 +22,7 @@ func TestFileName(t *testing.T) {
 		`CORP\alice`:        "%43%4f%52%50%5calice.toml",
 		"é":                 "%c3%a9.toml",
 	} {
-		got, err := fileName(user)
+		got, err := escapedName(user)
 		if err != nil || got != want {
 			t.Errorf("fileName(%q) = %q, %v; want %q", user, got, err, want)
 		}
@@ -30,11 +30,11 @@ func TestFileName(t *testing.T) {
 }
 
 func TestFileNameTooLong(t *testing.T) {
-	if _, err := fileName(strings.Repeat("a", 250)); err != nil {
+	if _, err := escapedName(strings.Repeat("a", 250)); err != nil {
 		t.Error(err)
 	}
 	for _, user := range []string{"", strings.Repeat("a", 251), strings.Repeat("é", 42)} {
-		if got, err := fileName(user); err == nil {
+		if got, err := escapedName(user); err == nil {
 			t.Errorf("fileName(%q) = %q", user, got)
 		}
 	}
@@ -57,7 +57,7 @@ func FuzzFileName(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, user string) {
-		file, err := fileName(user)
+		file, err := escapedName(user)
 		if err == nil {
 			if filepath.Base(file) != file || !filepath.IsLocal(file) || strings.HasPrefix(file, ".") || len(file) > 255 {
 				t.Errorf("fileName(%q) = %q", user, file)
@@ -71,7 +71,7 @@ func FuzzFileName(f *testing.F) {
 		}
 		// The other way: a file that is somebody's is the one fileName names.
 		if name, ok := userName(user); ok {
-			if again, err := fileName(name); err != nil || again != user {
+			if again, err := escapedName(name); err != nil || again != user {
 				t.Errorf("fileName(%q) = %q, %v; want %q", name, again, err, user)
 			}
 		}

@@ -15,8 +15,8 @@ func loginBounds(max int) bounds { return bounds{root: max, others: quarter(max)
 
 func quarter(n int) int { return (n + 3) / 4 }
 
-// A room counts who is in. It may be used from many goroutines.
-type room struct {
+// Slots count who is in. They may be used from many goroutines.
+type slots struct {
 	mu      sync.Mutex     // guards the counts below
 	root    int            // of root
 	others  int            // of all others
@@ -25,7 +25,7 @@ type room struct {
 }
 
 // enter counts uid in, if there is room for it.
-func (r *room) enter(uid uint32, b bounds) bool {
+func (r *slots) enter(uid uint32, b bounds) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if uid == 0 && r.root >= b.root || uid != 0 && (r.others >= b.others || r.byUID[uid] >= b.perUID) {
@@ -44,7 +44,7 @@ func (r *room) enter(uid uint32, b bounds) bool {
 	return true
 }
 
-func (r *room) leave(uid uint32) {
+func (r *slots) leave(uid uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if uid == 0 {
@@ -58,13 +58,13 @@ func (r *room) leave(uid uint32) {
 }
 
 // turnedAway returns how many found no room so far.
-func (r *room) turnedAway() int {
+func (r *slots) turnedAway() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.refused
 }
 
-func (r *room) taken() int {
+func (r *slots) taken() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.root + r.others
@@ -96,7 +96,7 @@ func (s *turnstile) pass(uid uint32, p pace, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	due, known := s.due[uid]
-	if !known && len(s.due) >= maxPaced && !s.sweep(now) {
+	if !known && len(s.due) >= maxPaced && !s.forgetIdle(now) {
 		uid = nobody
 		due = s.due[uid]
 	}
@@ -113,9 +113,9 @@ func (s *turnstile) pass(uid uint32, p pace, now time.Time) bool {
 	return true
 }
 
-// sweep forgets the uids that used up nothing, at most once a second, and says
+// forgetIdle forgets the uids that used up nothing, at most once a second, and says
 // whether that made room. The caller holds mu.
-func (s *turnstile) sweep(now time.Time) bool {
+func (s *turnstile) forgetIdle(now time.Time) bool {
 	if now.Sub(s.swept) < time.Second {
 		return false
 	}

@@ -17,10 +17,10 @@ import (
 	"mfa/internal/store"
 )
 
-// A ledger is the database, with one goroutine that writes it. Whoever wants
+// A writer is the database, with the one goroutine that writes it. Whoever wants
 // to write queues; the goroutine takes all that wait into one transaction, so
 // that 64 decisions cost one sync, and one decision alone waits for nothing.
-type ledger struct {
+type writer struct {
 	db     *bolt.DB
 	auth   *seal.Authenticator // vouches for every record
 	opened os.FileInfo
@@ -69,7 +69,7 @@ var options = bolt.Options{
 // openLedger opens the database at path, or makes it if it is new, and starts its
 // writer. Key returns the key for a database that was written with the key of that
 // name.
-func openLedger(path string, isNew bool, key keyFunc) (*ledger, error) {
+func openLedger(path string, isNew bool, key keyFunc) (*writer, error) {
 	info, err := os.Stat(path)
 	missing := errors.Is(err, os.ErrNotExist)
 	if !isNew && (missing || err == nil && info.Size() == 0) {
@@ -100,8 +100,8 @@ func openLedger(path string, isNew bool, key keyFunc) (*ledger, error) {
 	return nil, describeOpen(path, err)
 }
 
-func newLedger(db *bolt.DB) *ledger {
-	return &ledger{db: db, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+func newLedger(db *bolt.DB) *writer {
+	return &writer{db: db, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
 // damaged says what to do about a damaged database.
@@ -110,7 +110,7 @@ func damaged(err error) error {
 }
 
 // openToRead opens the database on a disk that takes no writes. Each write fails.
-func openToRead(path string, key keyFunc) (*ledger, error) {
+func openToRead(path string, key keyFunc) (*writer, error) {
 	if err := checkWhole(path); err != nil {
 		return nil, describeOpen(path, damaged(err))
 	}
@@ -142,7 +142,7 @@ func describeOpen(path string, err error) error {
 }
 
 // prepare checks the file and what is in it, and makes what is missing.
-func (l *ledger) prepare(isNew bool, key keyFunc) (err error) {
+func (l *writer) prepare(isNew bool, key keyFunc) (err error) {
 	if l.opened, err = os.Stat(l.db.Path()); err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (l *ledger) prepare(isNew bool, key keyFunc) (err error) {
 }
 
 // probe writes and syncs a page, and changes nothing.
-func (l *ledger) probe() error {
+func (l *writer) probe() error {
 	return l.db.Update(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketNames[0])
 		return b.SetSequence(b.Sequence())
@@ -165,7 +165,7 @@ func (l *ledger) probe() error {
 }
 
 // close carries out what waits, ends the writer and closes the database.
-func (l *ledger) close() error {
+func (l *writer) close() error {
 	l.mu.Lock()
 	if !l.closed {
 		l.closed = true
@@ -176,11 +176,11 @@ func (l *ledger) close() error {
 	return l.db.Close()
 }
 
-func (l *ledger) present() error { return samePlace(l.db.Path(), l.opened) }
+func (l *writer) present() error { return samePlace(l.db.Path(), l.opened) }
 
 // swap queues r and waits for its result. When ctx ends before r is taken into
 // a transaction, r is withdrawn; after that the result is waited for.
-func (l *ledger) swap(ctx context.Context, r *request) error {
+func (l *writer) swap(ctx context.Context, r *request) error {
 	r.done = make(chan struct{})
 	if err := l.enqueue(r); err != nil {
 		return err
@@ -198,7 +198,7 @@ func (l *ledger) swap(ctx context.Context, r *request) error {
 }
 
 // enqueue adds r to what waits.
-func (l *ledger) enqueue(r *request) error {
+func (l *writer) enqueue(r *request) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -216,7 +216,7 @@ func (l *ledger) enqueue(r *request) error {
 }
 
 // withdraw removes r from what waits, and reports whether it still did.
-func (l *ledger) withdraw(r *request) bool {
+func (l *writer) withdraw(r *request) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := slices.Index(l.waiting, r)
@@ -228,7 +228,7 @@ func (l *ledger) withdraw(r *request) bool {
 }
 
 // take returns all that waits.
-func (l *ledger) take() []*request {
+func (l *writer) take() []*request {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	batch := l.waiting
@@ -237,7 +237,7 @@ func (l *ledger) take() []*request {
 }
 
 // write is the writer: it lives until close.
-func (l *ledger) write() {
+func (l *writer) write() {
 	defer close(l.ended)
 	for range l.wake {
 		l.commit()
@@ -249,7 +249,7 @@ var errUnchanged = errors.New("unchanged")
 
 // commit carries out all that waits, in one transaction. A request that cannot
 // be carried out gets its own error; if the transaction fails, all get that.
-func (l *ledger) commit() {
+func (l *writer) commit() {
 	var batch []*request
 	begun := false
 	err := l.db.Update(func(tx *bolt.Tx) error {
@@ -272,7 +272,7 @@ func (l *ledger) commit() {
 }
 
 // applyAll carries out a batch within tx, or returns errUnchanged.
-func (l *ledger) applyAll(tx *bolt.Tx, batch []*request) error {
+func (l *writer) applyAll(tx *bolt.Tx, batch []*request) error {
 	sum, err := readSum(tx)
 	if err != nil {
 		return err
@@ -298,7 +298,7 @@ func (l *ledger) applyAll(tx *bolt.Tx, batch []*request) error {
 
 // apply writes the item. Revisions come from the bucket's sequence, so an item
 // that is deleted and made again never has one it had before.
-func (l *ledger) apply(b *bolt.Bucket, r *request, sum *sum) (err error) {
+func (l *writer) apply(b *bolt.Bucket, r *request, sum *sum) (err error) {
 	if r.value == nil {
 		return b.Delete([]byte(r.name))
 	}
@@ -310,9 +310,9 @@ func (l *ledger) apply(b *bolt.Bucket, r *request, sum *sum) (err error) {
 	return b.Put([]byte(r.name), stored)
 }
 
-// A bucket is one space of the ledger.
+// A bucket is one space of the database.
 type bucket struct {
-	*ledger
+	*writer
 	id []byte
 }
 
@@ -339,7 +339,7 @@ func (b *bucket) get(name string) (value []byte, rev uint64, err error) {
 
 func (b *bucket) swap(ctx context.Context, name string, rev uint64, value []byte) (uint64, error) {
 	r := &request{bucket: b.id, name: name, rev: rev, value: value, err: errNotDone}
-	err := b.ledger.swap(ctx, r)
+	err := b.writer.swap(ctx, r)
 	return r.newRev, err
 }
 

@@ -18,7 +18,7 @@ import (
 func commits(t testing.TB, s *Store) int {
 	t.Helper()
 	var n int
-	if err := s.ledger.db.View(func(tx *bolt.Tx) error { n = tx.ID(); return nil }); err != nil {
+	if err := s.writer.db.View(func(tx *bolt.Tx) error { n = tx.ID(); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -27,7 +27,7 @@ func commits(t testing.TB, s *Store) int {
 // hold keeps the writer from writing until the returned function is called.
 func hold(t *testing.T, s *Store) (release func()) {
 	t.Helper()
-	tx, err := s.ledger.db.Begin(true)
+	tx, err := s.writer.db.Begin(true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,9 +41,9 @@ func hold(t *testing.T, s *Store) (release func()) {
 // awaitWaiting returns when n writes wait.
 func awaitWaiting(s *Store, n int) {
 	for {
-		s.ledger.mu.Lock()
-		waiting := len(s.ledger.waiting)
-		s.ledger.mu.Unlock()
+		s.writer.mu.Lock()
+		waiting := len(s.writer.waiting)
+		s.writer.mu.Unlock()
 		if waiting == n {
 			return
 		}
@@ -179,7 +179,7 @@ func TestCloseWithWritesWaiting(t *testing.T) {
 
 func TestDamagedItem(t *testing.T) {
 	s := newStore(t)
-	err := s.ledger.db.Update(func(tx *bolt.Tx) error {
+	err := s.writer.db.Update(func(tx *bolt.Tx) error {
 		return tx.Bucket([]byte("state")).Put([]byte("alice"), []byte("short"))
 	})
 	if err != nil {
@@ -204,7 +204,7 @@ func TestDamagedItem(t *testing.T) {
 }
 
 func FuzzUnpack(f *testing.F) {
-	l := &ledger{auth: theKey.Authenticator(purpose)}
+	l := &writer{auth: theKey.Authenticator(purpose)}
 	f.Add([]byte("short"))
 	f.Add(l.pack([]byte("state"), "alice", 7, []byte("value")))
 	f.Fuzz(func(t *testing.T, stored []byte) {
