@@ -9,7 +9,8 @@ folder=${1:?the folder to make}
 
 part=$folder.part
 rm -rf "$part"
-"$(dirname "$0")/../sysroot.sh" all "$part" selinux-policy-default
+# Of this machine's architecture: its index, which every apt reads, has what is for all.
+"$(dirname "$0")/../sysroot.sh" "$(dpkg --print-architecture)" "$part" selinux-policy-default
 mkdir -p "$part/etc/selinux" "$part/var/lib/selinux/default"
 printf 'SELINUX=disabled\nSELINUXTYPE=default\n' >"$part/etc/selinux/config"
 : >"$part/etc/selinux/semanage.conf"
