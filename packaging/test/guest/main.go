@@ -59,6 +59,7 @@ var boots = [][]step{
 		{"a configuration that is refused, and the remedy", refusedConfig},
 		{"a reload says what came of it", reload},
 		{"systemd-timedated knows whether the clock is right", clockAsked},
+		{"a program that sends texts, and a modem", confinedProgram},
 		{"what is remembered is lost, and the remedy", lostState},
 		{"removing is refused while logins need the module", refuseRemoval},
 		{"pam-auth-update, and back by removing", remove},
