@@ -38,7 +38,36 @@ func showCommand(c *client) *cobra.Command {
 	return cmd
 }
 
+// viewRows is the table of a user.
 func viewRows(v wire.User) [][2]any {
+	rows := append([][2]any{{"user", v.User}, {"uid", v.UID}}, methodRows(v)...)
+	if v.Skipped != nil {
+		rows = append(rows, [2]any{"no second factor", "by the user's choice, since " + v.Skipped.Local().Format(time.DateTime)})
+	}
+	if v.Outdated {
+		rows = append(rows, [2]any{"outdated", "yes: enrolls anew, because policy.mode was off"})
+	}
+	for _, m := range v.Disabled {
+		rows = append(rows, [2]any{"disabled", string(m) + ", after 100 wrong codes in a row, until set up anew"})
+	}
+	if v.MustChangePassword {
+		rows = append(rows, [2]any{"password", "the next login demands that it is changed"})
+	}
+	rows = append(rows, apartRows(v)...)
+	if len(v.Ahead) > 0 {
+		rows = append(rows, [2]any{"from the future", strings.Join(v.Ahead, ", ") +
+			": the clock was wrong, then or now; 'mfactl unlock " + v.User + "' ends it"})
+	}
+	return append(rows,
+		[2]any{"locked", lockText(v)},
+		[2]any{"recent failures", v.Failures},
+		[2]any{"codes under way", v.PendingCodes},
+		[2]any{"codes sent lately", v.CodesSent},
+	)
+}
+
+// lockText says whether a user is locked, until when, by whom, and what ends it.
+func lockText(v wire.User) string {
 	locked := "no"
 	switch {
 	case v.Locked && v.LockedUntil != nil:
@@ -52,7 +81,11 @@ func viewRows(v wire.User) [][2]any {
 	case v.Recoverable:
 		locked += ", or the recovery code that was mailed"
 	}
-	rows := [][2]any{{"user", v.User}, {"uid", v.UID}}
+	return locked
+}
+
+// methodRows are the rows of what a user has set up.
+func methodRows(v wire.User) (rows [][2]any) {
 	if v.Email != "" {
 		rows = append(rows, [2]any{"email", v.Email}, [2]any{"confirmed", confirmed(v.EmailConfirmed)})
 	}
@@ -72,18 +105,11 @@ func viewRows(v wire.User) [][2]any {
 	if v.Preferred != "" {
 		rows = append(rows, [2]any{"asked for first", v.Preferred})
 	}
-	if v.Skipped != nil {
-		rows = append(rows, [2]any{"no second factor", "by the user's choice, since " + v.Skipped.Local().Format(time.DateTime)})
-	}
-	if v.Outdated {
-		rows = append(rows, [2]any{"outdated", "yes: enrolls anew, because policy.mode was off"})
-	}
-	for _, m := range v.Disabled {
-		rows = append(rows, [2]any{"disabled", string(m) + ", after 100 wrong codes in a row, until set up anew"})
-	}
-	if v.MustChangePassword {
-		rows = append(rows, [2]any{"password", "the next login demands that it is changed"})
-	}
+	return rows
+}
+
+// apartRows are the rows of what is counted apart, for programs that are not root.
+func apartRows(v wire.User) (rows [][2]any) {
 	if a := v.Apart; a != nil && a.Locked {
 		apart := "until unlocked"
 		if a.LockedUntil != nil {
@@ -93,16 +119,7 @@ func viewRows(v wire.User) [][2]any {
 	} else if a != nil && a.Failures > 0 {
 		rows = append(rows, [2]any{"failures apart", fmt.Sprintf("%d, in what programs that are not root asked", a.Failures)})
 	}
-	if len(v.Ahead) > 0 {
-		rows = append(rows, [2]any{"from the future", strings.Join(v.Ahead, ", ") +
-			": the clock was wrong, then or now; 'mfactl unlock " + v.User + "' ends it"})
-	}
-	return append(rows,
-		[2]any{"locked", locked},
-		[2]any{"recent failures", v.Failures},
-		[2]any{"codes under way", v.PendingCodes},
-		[2]any{"codes sent lately", v.CodesSent},
-	)
+	return rows
 }
 
 // confirmed says when a code sent to an address was first typed back.

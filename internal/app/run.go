@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"mfa/internal/config"
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
 	"mfa/internal/server"
@@ -20,12 +21,8 @@ import (
 // those that run have stopGrace to end, and are ended.
 func (a *App) Run(ctx context.Context) error {
 	cfg := a.cur.Load().cfg
-	for _, l := range a.opts.Listeners {
-		if path := l.Addr().String(); path != cfg.Server.PAMSocket && path != cfg.Server.ControlSocket {
-			// Left open and unserved, every module there would wait in vain.
-			return fmt.Errorf("systemd opened the socket %q, but mfa.toml says %q and %q: make them the same",
-				path, cfg.Server.PAMSocket, cfg.Server.ControlSocket)
-		}
+	if err := a.checkListeners(cfg); err != nil {
+		return err
 	}
 	pam, err := a.listener(cfg.Server.PAMSocket)
 	if err != nil {
@@ -61,13 +58,7 @@ func (a *App) Run(ctx context.Context) error {
 	watching.Go(func() { a.keyLife.Run(watchCtx) })
 	watching.Go(func() { a.sweep(watchCtx) })
 
-	a.opts.Log.Info("ready", "version", mfa.Version, "pam_socket", cfg.Server.PAMSocket,
-		"control_socket", cfg.Server.ControlSocket, "store", cfg.Store.Path, "mode", cfg.Policy.Mode)
-	a.opts.Notify("READY=1")
-	if a.opts.Ready != nil {
-		a.opts.Ready()
-	}
-
+	a.ready(cfg)
 	select {
 	case <-ctx.Done():
 		err = nil
@@ -89,6 +80,28 @@ func (a *App) Run(ctx context.Context) error {
 	endWatch()
 	watching.Wait()
 	return err
+}
+
+// checkListeners returns an error if systemd opened a socket that mfa.toml does not
+// name. Left open and unserved, every module there would wait in vain.
+func (a *App) checkListeners(cfg config.Config) error {
+	for _, l := range a.opts.Listeners {
+		if path := l.Addr().String(); path != cfg.Server.PAMSocket && path != cfg.Server.ControlSocket {
+			return fmt.Errorf("systemd opened the socket %q, but mfa.toml says %q and %q: make them the same",
+				path, cfg.Server.PAMSocket, cfg.Server.ControlSocket)
+		}
+	}
+	return nil
+}
+
+// ready tells the log, systemd and the caller that both sockets are served.
+func (a *App) ready(cfg config.Config) {
+	a.opts.Log.Info("ready", "version", mfa.Version, "pam_socket", cfg.Server.PAMSocket,
+		"control_socket", cfg.Server.ControlSocket, "store", cfg.Store.Path, "mode", cfg.Policy.Mode)
+	a.opts.Notify("READY=1")
+	if a.opts.Ready != nil {
+		a.opts.Ready()
+	}
 }
 
 // listener returns the socket systemd opened at path, or opens it.

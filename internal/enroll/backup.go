@@ -64,13 +64,9 @@ func (s *Service) Backup(ctx context.Context, begin func(total int) error, head 
 // what would become of the user. Holder is who has the name now, nil if nobody
 // has: an account with another uid is another person, and gets nothing.
 func (s *Service) Restore(ctx context.Context, holder *mfa.Identity, head wire.BackupHeader, saved wire.Saved, dry bool, actor string) (string, error) {
-	key, err := seal.Parse(head.Key)
-	if err := errors.Join(head.Check(), err); err != nil {
-		return "", fmt.Errorf("%w backup: %w", ErrInvalid, err)
-	}
-	en, st, err := account.ParseSaved(saved)
+	key, en, st, err := parseSaved(head, saved)
 	if err != nil {
-		return "", fmt.Errorf("%w record: %w", ErrInvalid, err)
+		return "", err
 	}
 	id := mfa.Identity{Name: saved.User, UID: en.UID}
 	if saved.Enrollment == "" {
@@ -126,6 +122,19 @@ func (s *Service) Restore(ctx context.Context, holder *mfa.Identity, head wire.B
 		return "", err
 	}
 	return result, nil
+}
+
+// parseSaved reads the key of a backup, and what it has of one user. Its error wraps
+// ErrInvalid.
+func parseSaved(head wire.BackupHeader, saved wire.Saved) (key *seal.Key, en mfa.Enrollment, st mfa.State, err error) {
+	key, err = seal.Parse(head.Key)
+	if err := errors.Join(head.Check(), err); err != nil {
+		return nil, en, st, fmt.Errorf("%w backup: %w", ErrInvalid, err)
+	}
+	if en, st, err = account.ParseSaved(saved); err != nil {
+		return nil, en, st, fmt.Errorf("%w record: %w", ErrInvalid, err)
+	}
+	return key, en, st, nil
 }
 
 // liveEnrollment returns what id has now; nothing, if that cannot be read: a
@@ -202,15 +211,9 @@ func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enro
 	old.Failures = slices.Concat(old.Failures, saved.Failures)
 	slices.SortFunc(old.Failures, time.Time.Compare)
 	old.Failures = slices.CompactFunc(old.Failures, time.Time.Equal)
-	old.LockedHard = old.LockedHard || saved.LockedHard
-	if l := saved.LockedUntil; l != nil && (old.LockedUntil == nil || l.After(*old.LockedUntil)) {
-		old.LockedUntil, old.LockedFor = l, saved.LockedFor
-	}
+	restoreLock(old, saved)
 	if t := saved.Since; t != nil && (old.Since == nil || t.After(*old.Since)) {
 		old.Since = t
-	}
-	if old.LockedBy == "" && (saved.LockedHard || old.LockedUntil == saved.LockedUntil) {
-		old.LockedBy = saved.LockedBy // no recovery code ends an administrator's lock
 	}
 	for m, n := range saved.MethodFailures {
 		if old.MethodFailures == nil {
@@ -226,6 +229,22 @@ func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enro
 		old.EnrollSince = e
 	}
 	r.steps(old, saved, live, next)
+	r.backupCodes(old, saved, next)
+}
+
+// restoreLock keeps the longer of two locks.
+func restoreLock(old *mfa.State, saved mfa.State) {
+	old.LockedHard = old.LockedHard || saved.LockedHard
+	if l := saved.LockedUntil; l != nil && (old.LockedUntil == nil || l.After(*old.LockedUntil)) {
+		old.LockedUntil, old.LockedFor = l, saved.LockedFor
+	}
+	if old.LockedBy == "" && (saved.LockedHard || old.LockedUntil == saved.LockedUntil) {
+		old.LockedBy = saved.LockedBy // no recovery code ends an administrator's lock
+	}
+}
+
+// backupCodes keeps used backup codes used.
+func (r *restoration) backupCodes(old *mfa.State, saved mfa.State, next mfa.Enrollment) {
 	if b := next.Backup; b != nil && saved.BackupID == b.ID && !factor.Forgotten(*old, *b, r.Now()) {
 		if old.BackupID != b.ID {
 			old.BackupID, old.BackupUsed = b.ID, nil

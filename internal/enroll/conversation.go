@@ -58,7 +58,7 @@ func (s *Service) Add(ctx context.Context, c *challenge.Conversation, may mfa.En
 // set has a method chosen and set up, until one is.
 func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer, method mfa.Method, intro string) (mfa.Verdict, error) {
 	choices := may.Choices()
-	others := len(choices) > 1 || may.Skip || may.NotNow || may.Later > 0
+	others := len(choices) > 1 || canWait(may)
 	if len(choices) == 0 {
 		return s.nothing(ctx, c, may)
 	}
@@ -80,10 +80,8 @@ func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.En
 			return s.skip(ctx, c)
 		case later:
 			return s.putOff(ctx, c, "the user put enrolling off")
-		case mfa.Email, mfa.SMS:
-			v, err = s.askForContact(ctx, c, method, others, last)
-		case mfa.TOTP:
-			v, err = s.setTOTP(ctx, c, others, last)
+		default:
+			v, err = s.setMethod(ctx, c, method, others, last)
 		}
 		switch {
 		case v.Outcome == mfa.Accepted:
@@ -101,6 +99,20 @@ func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.En
 	}
 }
 
+// canWait says whether somebody may log in without setting anything up now.
+func canWait(may mfa.EnrollOffer) bool { return may.Skip || may.NotNow || may.Later > 0 }
+
+// setMethod sets up one method; the error is errOther if another is wanted.
+func (s *Service) setMethod(ctx context.Context, c *challenge.Conversation, m mfa.Method, others bool, last string) (v mfa.Verdict, err error) {
+	switch m {
+	case mfa.Email, mfa.SMS:
+		return s.askForContact(ctx, c, m, others, last)
+	case mfa.TOTP:
+		return s.setTOTP(ctx, c, others, last)
+	}
+	return v, nil
+}
+
 // putOff lets somebody in who sets up nothing now.
 func (s *Service) putOff(ctx context.Context, c *challenge.Conversation, why string) (mfa.Verdict, error) {
 	if err := c.User.Unchanged(ctx); err != nil {
@@ -115,7 +127,7 @@ func (s *Service) putOff(ctx context.Context, c *challenge.Conversation, why str
 // noted.
 func (s *Service) nothing(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error) {
 	const reason, ask = "no method can be set up by the user", "Nothing can be set up here. Ask your administrator to enroll you."
-	if !may.Skip && !may.NotNow && may.Later <= 0 {
+	if !canWait(may) {
 		c.Say(ctx, mfa.Failure, ask)
 		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: reason}, nil
 	}

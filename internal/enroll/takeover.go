@@ -56,14 +56,9 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 	if in.DryRun || out.App == wire.ImportedKept {
 		return out, nil
 	}
-	var set *mfa.BackupSet
-	if out.Codes == wire.ImportedNew || out.Codes == wire.ImportedReplaced {
-		made, err := factor.ForeignBackupSet(rand.Reader, in.Codes)
-		if err != nil {
-			return wire.Imported{}, fmt.Errorf("%w backup codes: %w", ErrInvalid, err)
-		}
-		made.Made = s.Now().UTC()
-		set = &made
+	set, err := s.takenCodes(out, in)
+	if err != nil {
+		return wire.Imported{}, err
 	}
 	used := func(st *mfa.State) {
 		st.TOTPStep = max(st.TOTPStep, in.LastStep)
@@ -77,17 +72,13 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 			return nil
 		})
 	}
-	now := s.Now().UTC().Truncate(time.Second)
 	_, _, err = s.Accounts.ByAdministrator(id).Change(ctx, account.Change{
 		Fresh: true,
 		Edit: func(en *mfa.Enrollment) error {
 			if again := s.taken(*en, id, in); again != out {
 				return fmt.Errorf("the enrollment of %q changed meanwhile; try again", id.Name)
 			}
-			en.TOTP = &mfa.TOTPSecret{
-				Secret: s.Accounts.SealTOTP(id, in.Secret), Algorithm: in.Params.Algorithm, Digits: in.Params.Digits,
-				Period: mfa.Duration(in.Params.Period), Confirmed: now,
-			}
+			en.TOTP = s.takenApp(id, in)
 			if set != nil {
 				en.Backup = set
 			}
@@ -107,6 +98,28 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 		Notice: account.Notice{Subject: subjectChanged, What: "Your authenticator app was taken over from " + in.Source + ", by an administrator.", Advice: adviceAsk},
 	})
 	return out, err
+}
+
+// takenCodes returns the codes of in as a set of ours; nil, if out says that none come
+// over. Its error wraps ErrInvalid.
+func (s *Service) takenCodes(out wire.Imported, in Takeover) (*mfa.BackupSet, error) {
+	if out.Codes != wire.ImportedNew && out.Codes != wire.ImportedReplaced {
+		return nil, nil
+	}
+	set, err := factor.ForeignBackupSet(rand.Reader, in.Codes)
+	if err != nil {
+		return nil, fmt.Errorf("%w backup codes: %w", ErrInvalid, err)
+	}
+	set.Made = s.Now().UTC()
+	return &set, nil
+}
+
+// takenApp returns the app of in, sealed for id.
+func (s *Service) takenApp(id mfa.Identity, in Takeover) *mfa.TOTPSecret {
+	return &mfa.TOTPSecret{
+		Secret: s.Accounts.SealTOTP(id, in.Secret), Algorithm: in.Params.Algorithm, Digits: in.Params.Digits,
+		Period: mfa.Duration(in.Params.Period), Confirmed: s.Now().UTC().Truncate(time.Second),
+	}
 }
 
 // taken says what becomes of in, for somebody who has en.

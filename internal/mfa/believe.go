@@ -51,18 +51,7 @@ func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 	for i := range s.Told {
 		b.atMost(&s.Told[i].At, now)
 	}
-	s.Pending = slices.Clone(s.Pending)
-	for i := range s.Pending {
-		b.atMost(&s.Pending[i].Sent, now)
-		b.atMost(&s.Pending[i].Expires, now.Add(l.Code))
-	}
-	s.Ended = slices.Clone(s.Ended)
-	for i := range s.Ended {
-		e := &s.Ended[i]
-		b.atMost(&e.At, now)
-		b.atMost(&e.Sent, now)
-		b.atMost(&e.Expires, now.Add(l.Code))
-	}
+	b.codes(s, l)
 	if s.Apart != nil {
 		t := *s.Apart
 		t.Failures = b.past(t.Failures)
@@ -96,13 +85,7 @@ func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 		s.EnrollSince, b.changed = nil, true // or the time to enroll would be over
 	}
 	b.atMostOf(&s.Since, now)
-	if s.LockedBy != "" && s.LockedUntil != nil && s.LockedUntil.Before(earliest) && !now.Before(earliest) {
-		until := now.Add(time.Duration(s.LockedFor)) // it was set by a clock that began with 1970
-		s.LockedUntil, b.changed = &until, true
-	}
-	if s.LockedBy == "" || !now.Before(earliest) { // or an administrator's lock would end in 1970
-		b.atMostOf(&s.LockedUntil, now.Add(s.lockLength(l)))
-	}
+	b.lock(s, l)
 	return b.changed
 }
 
@@ -206,5 +189,32 @@ func (s *State) Settle(now time.Time, l Lengths) {
 	})
 	if len(s.Sessions) == 0 {
 		s.Sessions = nil
+	}
+}
+
+// codes bounds the times of codes that were sent, and of those that ended.
+func (b *believer) codes(s *State, l Lengths) {
+	s.Pending = slices.Clone(s.Pending)
+	for i := range s.Pending {
+		b.atMost(&s.Pending[i].Sent, b.now)
+		b.atMost(&s.Pending[i].Expires, b.now.Add(l.Code))
+	}
+	s.Ended = slices.Clone(s.Ended)
+	for i := range s.Ended {
+		e := &s.Ended[i]
+		b.atMost(&e.At, b.now)
+		b.atMost(&e.Sent, b.now)
+		b.atMost(&e.Expires, b.now.Add(l.Code))
+	}
+}
+
+// lock bounds the end of a lock.
+func (b *believer) lock(s *State, l Lengths) {
+	if s.LockedBy != "" && s.LockedUntil != nil && s.LockedUntil.Before(earliest) && !b.now.Before(earliest) {
+		until := b.now.Add(time.Duration(s.LockedFor)) // it was set by a clock that began with 1970
+		s.LockedUntil, b.changed = &until, true
+	}
+	if s.LockedBy == "" || !b.now.Before(earliest) { // or an administrator's lock would end in 1970
+		b.atMostOf(&s.LockedUntil, b.now.Add(s.lockLength(l)))
 	}
 }

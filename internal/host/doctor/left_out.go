@@ -232,14 +232,20 @@ func (r *sudoersReader) line(place, text string, depth int) {
 		lets = strings.Contains(text, "!authenticate") || strings.Contains(text, "exempt_group")
 	}
 	if words[0] == "Defaults" {
-		for _, w := range strings.FieldsFunc(text, func(c rune) bool { return c == ' ' || c == '\t' || c == ',' }) {
-			if strings.TrimPrefix(w, "!") == "passprompt_override" {
-				r.keepsPrompts = w[0] == '!'
-			}
-		}
+		r.prompts(text)
 	}
 	if lets {
 		r.found = append(r.found, struct{ place, text string }{place, strings.Join(words, " ")})
+	}
+}
+
+// prompts notes what a Defaults line says of passprompt_override, if anything. The last
+// such line counts.
+func (r *sudoersReader) prompts(text string) {
+	for _, w := range strings.FieldsFunc(text, func(c rune) bool { return c == ' ' || c == '\t' || c == ',' }) {
+		if strings.TrimPrefix(w, "!") == "passprompt_override" {
+			r.keepsPrompts = w[0] == '!'
+		}
 	}
 }
 

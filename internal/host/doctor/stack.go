@@ -133,22 +133,25 @@ func wrongArgument(arg string) string {
 		if n, err := strconv.Atoi(value); err != nil || n < 1 || n > 3600 || strings.Trim(value, "0123456789") != "" {
 			return "is not within 1 and 3600 seconds"
 		}
-	case name == "unavailable":
-		if value != "deny" && value != "ignore" {
-			return "is neither deny nor ignore"
-		}
-	case name == "proven":
-		if value != "publickey" {
-			return "is not publickey"
-		}
-	case name == "exempt":
-		if value != "ignore" && value != "success" {
-			return "is neither ignore nor success"
-		}
 	default:
-		return "is not known"
+		values, known := argumentValues[name]
+		switch {
+		case !known:
+			return "is not known"
+		case len(values) == 1 && value != values[0]:
+			return "is not " + values[0]
+		case !slices.Contains(values, value):
+			return "is neither " + strings.Join(values, " nor ")
+		}
 	}
 	return ""
+}
+
+// argumentValues are the arguments of pam_mfa that take one of a few words.
+var argumentValues = map[string][]string{
+	"unavailable": {"deny", "ignore"},
+	"proven":      {"publickey"},
+	"exempt":      {"ignore", "success"},
 }
 
 // An examination walks one auth stack.

@@ -79,28 +79,8 @@ func (g *googleState) option(name, value string) error {
 		return errors.New("its codes go by a counter (HOTP_COUNTER), not by time")
 	case name == "DISALLOW_REUSE":
 		return g.used(value)
-	case name == "STEP_SIZE":
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 1 || n > googleMaxStep {
-			return fmt.Errorf("STEP_SIZE is not 1 to %d", googleMaxStep)
-		}
-		g.period = n
-	case name == "TIME_SKEW":
-		n, err := strconv.Atoi(value)
-		if err != nil {
-			return errors.New("TIME_SKEW is not a number")
-		}
-		if n != 0 {
-			g.note(fmt.Sprintf("the app's clock was %d steps off", n))
-		}
-	case name == "WINDOW_SIZE":
-		n, err := strconv.Atoi(value)
-		if err != nil {
-			return errors.New("WINDOW_SIZE is not a number")
-		}
-		if n > 3 {
-			g.note(fmt.Sprintf("had a window of %d codes: totp.skew counts now", n))
-		}
+	case name == "STEP_SIZE", name == "TIME_SKEW", name == "WINDOW_SIZE":
+		return g.number(name, value)
 	case strings.HasPrefix(name, "LAST") && isDigits(name[len("LAST"):], 1):
 	case strings.HasPrefix(name, "GRACE_PERIOD"):
 	default:
@@ -110,6 +90,24 @@ func (g *googleState) option(name, value string) error {
 			}
 		}
 		return errors.New("an option that is not known")
+	}
+	return nil
+}
+
+// number reads an option that is a number.
+func (g *googleState) number(name, value string) error {
+	n, err := strconv.Atoi(value)
+	switch {
+	case name == "STEP_SIZE" && (err != nil || n < 1 || n > googleMaxStep):
+		return fmt.Errorf("STEP_SIZE is not 1 to %d", googleMaxStep)
+	case err != nil:
+		return fmt.Errorf("%s is not a number", name)
+	case name == "STEP_SIZE":
+		g.period = n
+	case name == "TIME_SKEW" && n != 0:
+		g.note(fmt.Sprintf("the app's clock was %d steps off", n))
+	case name == "WINDOW_SIZE" && n > 3:
+		g.note(fmt.Sprintf("had a window of %d codes: totp.skew counts now", n))
 	}
 	return nil
 }

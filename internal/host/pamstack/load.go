@@ -120,17 +120,25 @@ func Load(fsys fs.FS, name string) (*Service, error) {
 		}
 	}
 	s.other = other.stacks
-	switch {
-	case own.refused != "" || other.refused != "":
-		s.Refused = own.refused + other.refused
-	case file != "" && !whole:
-		s.Refused = "/" + file + " ends in the middle of a line"
-	case otherFile != "" && !otherWhole:
-		s.Refused = "/" + otherFile + " ends in the middle of a line"
-	case file == "" && otherFile == "":
-		s.Refused = "there is neither a file for it nor for other"
+	s.Refused = own.refused + other.refused
+	if s.Refused == "" {
+		s.Refused = unread(file, whole, otherFile, otherWhole)
 	}
 	return s, nil
+}
+
+// unread says why libpam refuses a service by how its file and that of "other" were
+// read, "" if it does not. A name is empty if there is no such file.
+func unread(file string, whole bool, otherFile string, otherWhole bool) string {
+	switch {
+	case file != "" && !whole:
+		return "/" + file + " ends in the middle of a line"
+	case otherFile != "" && !otherWhole:
+		return "/" + otherFile + " ends in the middle of a line"
+	case file == "" && otherFile == "":
+		return "there is neither a file for it nor for other"
+	}
+	return ""
 }
 
 // Names returns the services that have a file, sorted.

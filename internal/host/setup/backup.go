@@ -210,16 +210,7 @@ func (b *Backup) Undo(force bool) (kept []string, err error) {
 	if len(foreign) > 0 && !force {
 		return nil, Foreign{foreign}
 	}
-	for _, path := range foreign {
-		aside := b.path(filepath.Base(path) + ".found")
-		data, err := os.ReadFile(path)
-		if err == nil {
-			err = replace(aside, data, 0o600, 0, 0)
-		}
-		if err == nil {
-			kept = append(kept, aside)
-		}
-	}
+	kept = b.setAside(foreign)
 	var errs []error
 	for _, k := range b.files { // every one that can be, whatever becomes of the others
 		if err := k.putBack(); err != nil {
@@ -235,6 +226,22 @@ func (b *Backup) Undo(force bool) (kept []string, err error) {
 		}
 	}
 	return kept, file.SyncFolder(b.dir)
+}
+
+// setAside copies files to beside the backup, as far as that can be done, and returns
+// the names of the copies.
+func (b *Backup) setAside(paths []string) (kept []string) {
+	for _, path := range paths {
+		aside := b.path(filepath.Base(path) + ".found")
+		data, err := os.ReadFile(path)
+		if err == nil {
+			err = replace(aside, data, 0o600, 0, 0)
+		}
+		if err == nil {
+			kept = append(kept, aside)
+		}
+	}
+	return kept
 }
 
 // putBack puts one file back.

@@ -147,8 +147,7 @@ func (w *walk) elements(id uint64, p, least, end []byte, depth int) error {
 		switch {
 		case err != nil:
 			return damagedPage(id, err.Error())
-		case i == 0 && bytes.Compare(key, least) < 0, i > 0 && bytes.Compare(key, last) <= 0,
-			end != nil && bytes.Compare(key, end) >= 0:
+		case i > 0 && bytes.Compare(key, last) <= 0, !inBounds(key, least, end):
 			return damagedPage(id, "its keys are not in order")
 		}
 		last = key
@@ -172,6 +171,11 @@ func (w *walk) elements(id uint64, p, least, end []byte, depth int) error {
 		}
 	}
 	return nil
+}
+
+// inBounds says whether a key is from least on and below end; nil: no bound.
+func inBounds(key, least, end []byte) bool {
+	return bytes.Compare(key, least) >= 0 && (end == nil || bytes.Compare(key, end) < 0)
 }
 
 // bucket checks a bucket, which is a tree of its own, or on a page within value.
