@@ -3,10 +3,13 @@
 package house
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -184,4 +187,56 @@ func TestArrowsRunOneWay(t *testing.T) {
 // isForTests says whether a folder is a package that serves tests: its name ends so.
 func isForTests(dir string) bool {
 	return strings.HasSuffix(dir, "test") && strings.HasPrefix(dir, "internal/")
+}
+
+// docs/ARCHITECTURE.md has one sentence for each room, and names no room and no test that
+// is not there.
+func TestArchitectureNamesEveryRoom(t *testing.T) {
+	text, err := os.ReadFile("docs/ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "<!-- rooms:")
+	table, _, _ = strings.Cut(table, "\n## ")
+	said := map[string]int{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_/]+)` \\| .+ \\|$").FindAllStringSubmatch(table, -1) {
+		said[m[1]]++
+	}
+	rooms, tests := map[string]bool{}, map[string]bool{}
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		dir := filepath.ToSlash(filepath.Dir(path))
+		if !strings.HasSuffix(path, "_test.go") && within(dir, "internal", "mfad", "mfactl", "pam_mfa") {
+			rooms[dir] = true
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, decl := range f.Decls {
+			if fn, ok := decl.(*ast.FuncDecl); ok && strings.HasPrefix(fn.Name.Name, "Test") {
+				tests[fn.Name.Name] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for room := range rooms {
+		if said[room] != 1 {
+			t.Errorf("docs/ARCHITECTURE.md has %d sentences for %s", said[room], room)
+		}
+		delete(said, room)
+	}
+	for room := range said {
+		t.Errorf("docs/ARCHITECTURE.md names a room that is not there: %s", room)
+	}
+	for _, name := range regexp.MustCompile("`(Test[A-Za-z]+)`").FindAllStringSubmatch(string(text), -1) {
+		if !tests[name[1]] {
+			t.Errorf("docs/ARCHITECTURE.md names a test that is not there: %s", name[1])
+		}
+	}
 }

@@ -1,6 +1,7 @@
 // Package challenge asks a person for a code and looks at the answer: what holds
 // for every code, whoever asks for it and whatever for. A login asks for one to
-// let somebody in, an enrollment to know that the new method works.
+// let somebody in, an enrollment to know that the new method works. A kind of code is
+// a Code; a Question is one that is posed.
 //
 // What to know before trusting it: a code is stored before it is sent. An answer
 // is counted, checked, spent and, on the last failure allowed, locked in one
