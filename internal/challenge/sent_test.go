@@ -1,0 +1,213 @@
+package challenge
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"mfa/internal/deliver"
+	"mfa/internal/deliver/spend"
+	"mfa/internal/mfa"
+)
+
+const mailed = "alice@example.com"
+
+// pose asks alice for a code that is sent to her, and returns what it came to.
+func (h *hall) pose(c *Conversation, to Target, keys ...string) (key string, v mfa.Verdict, err error) {
+	h.t.Helper()
+	q, end, err := c.SentCode(h.t.Context(), to, "")
+	if end != nil {
+		return "", *end, err
+	}
+	q.Keys = keys
+	return c.Pose(h.t.Context(), q)
+}
+
+// A code that was sent is good once, and what is not right of it is told in its own words.
+func TestAnswersToASentCode(t *testing.T) {
+	h := newHall(t)
+	to := Target{Method: mfa.Email, To: mailed}
+	newest := func() (string, error) { return h.code(1), nil }
+
+	s := &script{t: t, steps: []step{
+		{"A code was sent to a***e@example.com.", types("r")},
+		{"A new code can be sent in 30 seconds.", func() (string, error) { h.later(time.Minute); return "r", nil }},
+		{"A new code was sent to a***e@example.com. The one before is void.", func() (string, error) { return h.code(2), nil }},
+		{"That code is the older one", types("12345678")},
+		{textNoCode, newest},
+	}}
+	c := h.talk(s)
+	if _, v, err := h.pose(c, to); v.Outcome != mfa.Accepted || err != nil || c.Arrived() != (Target{Method: mfa.Email, To: mailed}) {
+		t.Errorf("%+v, %v, arrived %+v", v, err, c.Arrived())
+	}
+	s.end("Code:")
+	if st := h.state(); len(st.Failures) > 0 || len(st.Pending) > 0 || len(st.Ended) != 2 {
+		t.Errorf("remembered: %+v", st)
+	}
+
+	// The next one, of which the last is said to be used, and which expires.
+	used := h.code(1)
+	s = &script{t: t, steps: []step{
+		{"A code was sent", types(used)},
+		{"That code was used already.", func() (string, error) { h.later(11 * time.Minute); return h.code(1), nil }},
+		{"That code has expired.", fails(mfa.ErrNoConversation)},
+	}}
+	if _, v, err := h.pose(h.talk(s), to); v.Outcome != mfa.NoConversation || !errors.Is(err, mfa.ErrNoConversation) {
+		t.Errorf("%+v, %v", v, err)
+	}
+	s.end("Code:")
+	if st := h.state(); len(st.Failures) > 0 {
+		t.Errorf("counted: %+v", st.Failures)
+	}
+
+	// One that was sent before is asked for again, and no other is sent.
+	h.later(20 * time.Minute)
+	s = &script{t: t, steps: []step{{"A code was sent", fails(mfa.ErrNoConversation)}}}
+	_, _, _ = h.pose(h.talk(s), to)
+	h.code(4)
+	h.later(time.Minute)
+	s = &script{t: t, steps: []step{{"A code was sent to a***e@example.com 60 seconds ago. It is still good for 9 minutes.", newest}}}
+	if _, v, err := h.pose(h.talk(s), to); v.Outcome != mfa.Accepted || err != nil || h.sent() != 4 {
+		t.Errorf("%+v, %v, %d messages", v, err, h.sent())
+	}
+}
+
+// No more codes are sent than code.max_sends says; what needs no sending stays open.
+func TestNoMoreCodesAreSent(t *testing.T) {
+	h := newHall(t)
+	to := Target{Method: mfa.Email, To: mailed}
+	h.set(func(st *mfa.State) { st.Sends = []time.Time{start, start, start} })
+	s := &script{t: t}
+	if _, v, err := h.pose(h.talk(s), to); v.Outcome != mfa.Exhausted || err != nil || v.Reason != "code.max_sends reached" || h.sent() != 0 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	s.end("Too many codes were sent to you. The next can be sent in 15 minutes.")
+}
+
+// A code that no carrier takes is void at once, so that the next login sends another.
+func TestCodeThatIsNotDelivered(t *testing.T) {
+	for _, keys := range [][]string{nil, {KeyMenu}} {
+		h := newHall(t)
+		h.fail[mfa.Email] = deliver.Permanent(errAway)
+		s := &script{t: t}
+		key, v, err := h.pose(h.talk(s), Target{Method: mfa.Email, To: mailed}, keys...)
+		s.end("Try again later, or ask your administrator.")
+		if len(h.state().Pending) > 0 {
+			t.Errorf("still asked for: %+v", h.state().Pending)
+		}
+		if keys != nil && key != KeyMenu || keys == nil && (v.Outcome != mfa.Unavailable || !errors.Is(err, errAway)) {
+			t.Errorf("%q %+v %v", key, v, err)
+		}
+	}
+}
+
+// A text that cannot be sent goes by email, in the same conversation; where a limit of ours
+// is reached, only where email counts.
+func TestTextFallsBackToEmail(t *testing.T) {
+	const number = "+17891234567"
+	limit := spend.LimitError{Limit: "sms.per_user_per_day", Until: start.Add(time.Hour)}
+	for name, tc := range map[string]struct {
+		to    Target
+		spent error
+		sms   error
+		mail  error
+		steps []step
+		want  mfa.Outcome
+		last  string
+	}{
+		"taken":                                  {Target{Method: mfa.SMS, To: number}, nil, nil, nil, []step{{"A code was sent to +1*******67.", nil}}, mfa.Accepted, "Code:"},
+		"not taken":                              {Target{Method: mfa.SMS, To: number, Fallback: mailed}, nil, deliver.Permanent(errAway), nil, []step{{"The code was sent by email to a***e@example.com.", nil}}, mfa.Accepted, "Code:"},
+		"nor email":                              {Target{Method: mfa.SMS, To: number, Fallback: mailed}, nil, deliver.Permanent(errAway), deliver.Permanent(errAway), nil, mfa.Unavailable, "ask your administrator."},
+		"no address":                             {Target{Method: mfa.SMS, To: number}, nil, deliver.Permanent(errAway), nil, nil, mfa.Unavailable, "ask your administrator."},
+		"at a limit":                             {Target{Method: mfa.SMS, To: number, Fallback: mailed, AtLimit: mailed}, limit, nil, nil, []step{{"Too many were sent lately. The code was sent by email", nil}}, mfa.Accepted, "Code:"},
+		"at a limit, where email does not count": {Target{Method: mfa.SMS, To: number, Fallback: mailed}, limit, nil, nil, nil, mfa.Exhausted, "The next can be sent in 60 minutes."},
+		"the ledger is away":                     {Target{Method: mfa.SMS, To: number, Fallback: mailed, AtLimit: mailed}, errAway, nil, nil, nil, mfa.Unavailable, "the log of mfad says why."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHall(t)
+			h.spent = tc.spent
+			h.fail[mfa.SMS], h.fail[mfa.Email] = tc.sms, tc.mail
+			for i := range tc.steps {
+				tc.steps[i].answer = func() (string, error) { return h.code(1), nil }
+			}
+			s := &script{t: t, steps: tc.steps}
+			c := h.talk(s)
+			_, v, err := h.pose(c, tc.to)
+			if v.Outcome != tc.want || (err != nil) != (tc.want == mfa.Unavailable) {
+				t.Errorf("%+v, %v", v, err)
+			}
+			if way := c.Arrived().Method; tc.want == mfa.Accepted && (way == mfa.Email) != (tc.sms != nil || tc.spent != nil) {
+				t.Errorf("arrived by %q", way)
+			}
+			s.end(tc.last)
+		})
+	}
+}
+
+// A text that a gateway took and reports lost later goes by email: that is told at the
+// next prompt.
+func TestTextThatIsLost(t *testing.T) {
+	h := newHall(t)
+	s := &script{t: t, steps: []step{
+		{"A code was sent to +1*******67.", func() (string, error) {
+			h.code(1)
+			h.queue.Lost(h.mails[0].ID, errAway)
+			return "", nil
+		}},
+		{"did not arrive. The code was sent by email to a***e@example.com.", func() (string, error) { return h.code(1), nil }},
+	}}
+	_, v, err := h.pose(h.talk(s), Target{Method: mfa.SMS, To: "+17891234567", Fallback: mailed})
+	if v.Outcome != mfa.Accepted || err != nil {
+		t.Errorf("%+v, %v", v, err)
+	}
+	s.end("Code:")
+}
+
+// Nothing is sent to who may not be there before the prompt has stood, and to who is not
+// there only if they type r.
+func TestCodesNobodyAskedFor(t *testing.T) {
+	to := Target{Method: mfa.Email, To: mailed}
+	for name, tc := range map[string]struct {
+		presence Presence
+		steps    func(h *hall) []step
+		sent     int
+		want     mfa.Outcome
+	}{
+		"a robot": {Doubtful, func(*hall) []step {
+			return []step{{"A code is being sent to a***e@example.com.", fails(mfa.ErrNoConversation)}}
+		}, 0, mfa.NoConversation},
+		"a person behind a key": {Doubtful, func(h *hall) []step {
+			return []step{{"A code is being sent", func() (string, error) { return h.code(1), nil }}}
+		}, 1, mfa.Accepted},
+		"guesses before anything was sent": {Doubtful, func(*hall) []step {
+			return []step{{"A code is being sent", types("123456")}, {"No code was sent yet.", types("abc")}, {"No code was sent yet.", types("123456")}}
+		}, 0, mfa.NoConversation},
+		"nobody": {Absent, func(*hall) []step { return []step{{"No code was sent yet. Type r", fails(mfa.ErrNoConversation)}} }, 0, mfa.NoConversation},
+		"nobody, but": {Absent, func(h *hall) []step {
+			return []step{{"Type r", types("r")}, {"A code was sent to", func() (string, error) { return h.code(1), nil }}}
+		}, 1, mfa.Accepted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHall(t)
+			s := &script{t: t, steps: tc.steps(h)}
+			c := h.talk(s)
+			c.Presence = tc.presence
+			_, v, _ := h.pose(c, to)
+			if v.Outcome != tc.want || h.sent() != tc.sent || len(h.state().Failures) > 0 {
+				t.Errorf("%+v, %d sent, failures %v", v, h.sent(), h.state().Failures)
+			}
+			s.end("")
+		})
+	}
+}
+
+// To somebody who is no account nothing is sent, and they read the same.
+func TestNobodyIsSentNothing(t *testing.T) {
+	h := newHall(t)
+	s := &script{t: t, steps: []step{{"A code was sent to a***e@example.com.", types("123456")}, {"2 tries left", types("123457")}, {"One try left", types("123458")}}}
+	c := h.asker.Converse(h.accounts.User(h.accounts.Records().Nobody("ghost"), home), s)
+	if _, v, err := h.pose(c, Target{Method: mfa.Email, To: mailed}); v.Outcome != mfa.Exhausted || err != nil || h.sent() != 0 {
+		t.Errorf("%+v, %v, %d sent", v, err, h.sent())
+	}
+	s.end("This login ends here.")
+}
