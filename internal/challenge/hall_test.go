@@ -103,15 +103,7 @@ func (h *hall) Send(_ context.Context, m mfa.Message) error {
 // code returns the one in the nth message from the end.
 func (h *hall) code(nth int) string {
 	h.t.Helper()
-	for range 1000 { // the queue hands over in its own goroutine
-		h.mu.Lock()
-		n := len(h.mails)
-		h.mu.Unlock()
-		if n >= nth {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
+	h.await(func() bool { return h.sent() >= nth })
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.mails) < nth {
@@ -122,6 +114,17 @@ func (h *hall) code(nth int) string {
 		h.t.Fatalf("no code in %q", h.mails[len(h.mails)-nth].Text)
 	}
 	return found
+}
+
+// await returns when is says so, or long after it should have: the queue hands messages
+// over in goroutines of its own.
+func (h *hall) await(is func() bool) {
+	for range 30_000 {
+		if is() {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // sent is how many messages went out.

@@ -151,7 +151,13 @@ func TestTextThatIsLost(t *testing.T) {
 	s := &script{t: t, steps: []step{
 		{"A code was sent to +1*******67.", func() (string, error) {
 			h.code(1)
-			h.queue.Lost(h.mails[0].ID, errAway)
+			h.mu.Lock()
+			text := h.mails[0].ID
+			h.mu.Unlock()
+			h.await(func() bool {
+				h.queue.Lost(text, errAway) // once somebody follows it
+				return h.sent() == 2
+			})
 			return "", nil
 		}},
 		{"did not arrive. The code was sent by email to a***e@example.com.", func() (string, error) { return h.code(1), nil }},
