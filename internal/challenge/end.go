@@ -36,6 +36,15 @@ func (c *Conversation) Close(ctx context.Context, v mfa.Verdict, err error) (mfa
 	return v, err
 }
 
+// TellOfFailures has the user told, at the end of a conversation that ended in a refusal,
+// of the wrong codes that were typed in it; see account.User.TellOfFailures. Where none
+// was, nothing is told.
+func (c *Conversation) TellOfFailures(ctx context.Context) {
+	if c.wrong > 0 {
+		c.User.TellOfFailures(ctx)
+	}
+}
+
 // maxAgain bounds how often one conversation begins again.
 const maxAgain = 3
 

@@ -109,7 +109,7 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	if v.Outcome == mfa.Accepted {
 		v = l.passwordChange(ctx, v)
 	} else {
-		l.user.TellOfFailures(ctx)
+		l.talk.TellOfFailures(ctx)
 	}
 	v = far.finish(ctx, v)
 	l.write(req, v, err)

@@ -82,3 +82,18 @@ func TestAddressesSeenAreBounded(t *testing.T) {
 		t.Errorf("seen %q", seen)
 	}
 }
+
+// A login from a new address that ends without a wrong code is no news: nobody guessed.
+func TestNoNoticeWithoutAWrongCode(t *testing.T) {
+	d := newRecovering(t)
+	for _, address := range []string{"198.51.100.1", "198.51.100.2"} {
+		req := request("alice")
+		req.RHost = address
+		d.login(req, mfa.NoConversation, step{want: "sent", err: mfa.ErrNoConversation})
+	}
+	d.login(request("alice"), mfa.Accepted, d.withCode()) // its mail comes after those of before
+	d.await(func() bool { return len(d.mails) >= 2 })
+	if n := len(d.told("Wrong code")); n != 0 {
+		t.Errorf("%d notices of a wrong code that nobody typed", n)
+	}
+}

@@ -124,7 +124,14 @@ func (s exchange) manage(ctx context.Context, uid uint32, verb string, method mf
 	}
 	ctx, done := c.User.Begin(ctx)
 	defer done()
-	v, err := c.Repeat(ctx, func(ctx context.Context) (mfa.Verdict, error) { return s.manageOnce(ctx, c, p, verb, method) })
+	begun := false
+	v, err := c.Repeat(ctx, func(ctx context.Context) (mfa.Verdict, error) {
+		if begun { // again, by what counts now
+			s = s.exchange()
+		}
+		begun = true
+		return s.manageOnce(ctx, c, p, verb, method)
+	})
 	return c.Close(ctx, v, err)
 }
 
