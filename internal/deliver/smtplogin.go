@@ -35,23 +35,36 @@ var mechanisms = []mechanism{
 	}},
 }
 
+// checkLogin returns the first thing that is wrong with how cfg logs in, or nil.
 func checkLogin(cfg SMTPConfig) error {
 	i := slices.IndexFunc(mechanisms, func(m mechanism) bool { return m.config == cfg.Auth })
-	switch {
-	case i < 0 && cfg.Auth != AuthAuto && cfg.Auth != AuthNone:
+	named := i >= 0
+	if !named && cfg.Auth != AuthAuto && cfg.Auth != AuthNone {
 		return fmt.Errorf("email.smtp.auth: %q is none of %q, %q, %q, %q, %q",
 			cfg.Auth, AuthAuto, AuthNone, AuthPlain, AuthLogin, AuthCRAMMD5)
+	}
+	if err := checkCredentials(cfg, named); err != nil {
+		return err
+	}
+	if named && mechanisms[i].clear && cfg.TLS == TLSNone && !isLoopback(cfg.Host) {
+		return fmt.Errorf("email.smtp.auth: %q would send the password unencrypted, as email.smtp.tls is %q",
+			cfg.Auth, TLSNone)
+	}
+	return nil
+}
+
+// checkCredentials wants a username and its password file, or neither: both if a
+// mechanism is named, and no username for "none".
+func checkCredentials(cfg SMTPConfig, named bool) error {
+	switch {
 	case cfg.Auth == AuthNone && cfg.Username != "":
 		return fmt.Errorf("email.smtp.auth: %q leaves email.smtp.username unused", AuthNone)
-	case i >= 0 && cfg.Username == "":
+	case named && cfg.Username == "":
 		return fmt.Errorf("email.smtp.username: is empty and email.smtp.auth is %q", cfg.Auth)
 	case cfg.Username != "" && cfg.PasswordFile == "":
 		return errors.New("email.smtp.password_file: is empty and email.smtp.username is set")
 	case cfg.Username == "" && cfg.PasswordFile != "":
 		return errors.New("email.smtp.username: is empty and email.smtp.password_file is set")
-	case i >= 0 && mechanisms[i].clear && cfg.TLS == TLSNone && !isLoopback(cfg.Host):
-		return fmt.Errorf("email.smtp.auth: %q would send the password unencrypted, as email.smtp.tls is %q",
-			cfg.Auth, TLSNone)
 	}
 	return nil
 }

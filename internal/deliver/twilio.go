@@ -54,7 +54,20 @@ func newTwilio(cfg TwilioConfig, opts SMSOptions) (*twilio, error) {
 	}, nil
 }
 
+// checkTwilio returns the first thing that is wrong with cfg, or nil.
 func checkTwilio(cfg TwilioConfig) error {
+	for _, check := range []func(TwilioConfig) error{
+		checkTwilioIDs, checkTwilioKey, checkTwilioSender, checkTwilioPlace,
+	} {
+		if err := check(cfg); err != nil {
+			return err
+		}
+	}
+	return checkTimeout("sms.twilio.timeout", cfg.Timeout)
+}
+
+// checkTwilioIDs looks at the shape of what Twilio calls a SID, and wants the account's.
+func checkTwilioIDs(cfg TwilioConfig) error {
 	for _, id := range [...]struct{ key, value, prefix string }{
 		{"account_sid", cfg.AccountSID, "AC"},
 		{"api_key", cfg.APIKey, "SK"},
@@ -64,9 +77,15 @@ func checkTwilio(cfg TwilioConfig) error {
 			return fmt.Errorf("sms.twilio.%s: %q is not an identifier that begins with %s", id.key, id.value, id.prefix)
 		}
 	}
-	switch {
-	case cfg.AccountSID == "":
+	if cfg.AccountSID == "" {
 		return errors.New("sms.twilio.account_sid: is empty")
+	}
+	return nil
+}
+
+// checkTwilioKey wants one key, whole: the account's token, or an API key and its secret.
+func checkTwilioKey(cfg TwilioConfig) error {
+	switch {
 	case cfg.AuthTokenFile == "" && cfg.APIKey == "":
 		return errors.New("sms.twilio.auth_token_file: is empty and so is sms.twilio.api_key")
 	case cfg.AuthTokenFile != "" && (cfg.APIKey != "" || cfg.APISecretFile != ""):
@@ -75,16 +94,30 @@ func checkTwilio(cfg TwilioConfig) error {
 		return errors.New("sms.twilio.api_secret_file: is empty and sms.twilio.api_key is set")
 	case cfg.APIKey == "" && cfg.APISecretFile != "":
 		return errors.New("sms.twilio.api_key: is empty and sms.twilio.api_secret_file is set")
+	}
+	return nil
+}
+
+// checkTwilioSender wants one sender: a number, or a messaging service.
+func checkTwilioSender(cfg TwilioConfig) error {
+	switch {
 	case cfg.From == "" && cfg.MessagingServiceSID == "":
 		return errors.New("sms.twilio.from: is empty and so is sms.twilio.messaging_service_sid")
 	case cfg.From != "" && cfg.MessagingServiceSID != "":
 		return errors.New("sms.twilio.from: is set and so is sms.twilio.messaging_service_sid; leave one of them out")
+	}
+	return nil
+}
+
+// checkTwilioPlace looks at what becomes part of the name of Twilio's host.
+func checkTwilioPlace(cfg TwilioConfig) error {
+	switch {
 	case strings.ContainsFunc(cfg.Region, notWord):
 		return fmt.Errorf("sms.twilio.region: %q is not a word like \"ie1\"", cfg.Region)
 	case strings.ContainsFunc(cfg.Edge, func(r rune) bool { return notWord(r) && r != '-' }):
 		return fmt.Errorf("sms.twilio.edge: %q is not a word like \"dublin\"", cfg.Edge)
 	}
-	return checkTimeout("sms.twilio.timeout", cfg.Timeout)
+	return nil
 }
 
 func notWord(r rune) bool { return !isWord(r) }

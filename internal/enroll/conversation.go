@@ -224,12 +224,7 @@ func (s *Service) askForContact(ctx context.Context, c *challenge.Conversation, 
 		if typed { // whole, or a slip could not be seen
 			q.Text += "\nYou typed " + to.To + "."
 		}
-		q.Text, q.Keys = q.Text+"\nType c to correct the "+whereto[m].what, []string{"c"}
-		if others {
-			q.Text, q.Keys = q.Text+", m for another method", []string{"c", challenge.KeyMenu}
-		}
-		q.Text += "." + last
-		key, v, err := c.Pose(ctx, q)
+		key, v, err := c.Pose(ctx, correctable(q, m, others, last))
 		switch {
 		case key == "c":
 			to.To = ""
@@ -248,6 +243,17 @@ func (s *Service) askForContact(ctx context.Context, c *challenge.Conversation, 
 		}
 		return v, nil
 	}
+}
+
+// correctable returns the question with the keys that go elsewhere: to correct where
+// codes go, and to another method, if there are others. Last ends its text.
+func correctable(q challenge.Question, m mfa.Method, others bool, last string) challenge.Question {
+	q.Text, q.Keys = q.Text+"\nType c to correct the "+whereto[m].what, []string{"c"}
+	if others {
+		q.Text, q.Keys = q.Text+", m for another method", []string{"c", challenge.KeyMenu}
+	}
+	q.Text += "." + last
+	return q
 }
 
 // whereto is how a method's address is asked for.

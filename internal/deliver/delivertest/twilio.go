@@ -226,9 +226,20 @@ var e164 = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 // read returns the request's form, and the refusal that Twilio documents if
 // there is something wrong. What no client of Twilio may do fails the test.
 func (s *Twilio) read(r *http.Request) (url.Values, TwilioReply) {
-	if want := "/2010-04-01/Accounts/" + s.opts.AccountSID + "/Messages.json"; r.Method != http.MethodPost || r.URL.Path != want {
+	if !s.posted(r) {
 		return nil, TwilioReply{Status: 404, Code: 20404, Message: "The requested resource " + r.URL.Path + " was not found"}
 	}
+	s.readForm(r)
+	return r.PostForm, s.refusal(r)
+}
+
+// posted says whether the request is one for a new message of the account.
+func (s *Twilio) posted(r *http.Request) bool {
+	return r.Method == http.MethodPost && r.URL.Path == "/2010-04-01/Accounts/"+s.opts.AccountSID+"/Messages.json"
+}
+
+// readForm parses the form, and fails the test for one that no client may send.
+func (s *Twilio) readForm(r *http.Request) {
 	if kind := r.Header.Get("Content-Type"); kind != "application/x-www-form-urlencoded" {
 		s.t.Errorf("scripted twilio: Content-Type is %q", kind)
 	}
@@ -240,21 +251,25 @@ func (s *Twilio) read(r *http.Request) (url.Values, TwilioReply) {
 			s.t.Errorf("scripted twilio: field %q has %d values; documented are %q once each", name, len(values), documented)
 		}
 	}
+}
+
+// refusal returns what Twilio documents to be wrong with the request, zero if nothing.
+func (s *Twilio) refusal(r *http.Request) TwilioReply {
 	f := r.PostForm
 	user, password, _ := r.BasicAuth()
 	switch {
 	case user != s.opts.User || password != s.opts.Password:
-		return f, TwilioReply{Status: 401, Code: 20003, Message: "Authenticate"}
+		return TwilioReply{Status: 401, Code: 20003, Message: "Authenticate"}
 	case f.Get("To") == "":
-		return f, TwilioReply{Status: 400, Code: 21604, Message: "A 'To' phone number is required."}
+		return TwilioReply{Status: 400, Code: 21604, Message: "A 'To' phone number is required."}
 	case f.Get("From") == "" && f.Get("MessagingServiceSid") == "":
-		return f, TwilioReply{Status: 400, Code: 21603, Message: "A 'From' phone number is required."}
+		return TwilioReply{Status: 400, Code: 21603, Message: "A 'From' phone number is required."}
 	case f.Get("Body") == "":
-		return f, TwilioReply{Status: 400, Code: 21602, Message: "Message body is required."}
+		return TwilioReply{Status: 400, Code: 21602, Message: "Message body is required."}
 	case !e164.MatchString(f.Get("To")):
-		return f, TwilioReply{Status: 400, Code: 21211, Message: "Invalid 'To' Phone Number: " + f.Get("To")}
+		return TwilioReply{Status: 400, Code: 21211, Message: "Invalid 'To' Phone Number: " + f.Get("To")}
 	}
-	return f, TwilioReply{}
+	return TwilioReply{}
 }
 
 func refuse(w http.ResponseWriter, r TwilioReply) {
