@@ -23,11 +23,11 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 	text := told + "\n" + account.TextRecoverySent(to)
 	for tries, idle := 0, 0; tries < maxTries && idle < maxIdle; {
 		answer, err := c.Line(ctx, c.codeKind(), text+"\n"+EndRecovery)
-		switch {
-		case errors.Is(err, mfa.ErrPasswordTyped):
-			c.advise("the password was given in place of a recovery code; nothing was counted")
-			idle, text = idle+1, textWasPassword
+		if instead := c.noRecoveryCode(answer, err); instead != "" {
+			idle, text = idle+1, instead
 			continue
+		}
+		switch {
 		case err != nil && ctx.Err() == nil:
 			c.Say(ctx, mfa.Failure, told)
 			return locked, err
@@ -36,13 +36,6 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 		case answer == "":
 			c.Say(ctx, mfa.Failure, TextStopped)
 			return locked, nil
-		case c.isName(answer):
-			c.advise(adviceName)
-			idle, text = idle+1, textWasName
-			continue
-		case !factor.IsRecoveryCode(answer):
-			idle, text = idle+1, textNoRecovery
-			continue
 		}
 		right, void, err := c.tryRecovery(ctx, answer)
 		switch c.guessed = c.guessed || !right; {
@@ -58,6 +51,25 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 	}
 	c.Say(ctx, mfa.Failure, TextStopped)
 	return locked, nil
+}
+
+// noRecoveryCode returns what to tell somebody who typed something that is no recovery
+// code and counts as no attempt, "" for an attempt, an empty line or no answer. It
+// advises the administrator where that may help.
+func (c *Conversation) noRecoveryCode(answer string, err error) string {
+	switch {
+	case errors.Is(err, mfa.ErrPasswordTyped):
+		c.advise("the password was given in place of a recovery code; nothing was counted")
+		return textWasPassword
+	case err != nil || answer == "":
+		return ""
+	case c.isName(answer):
+		c.advise(adviceName)
+		return textWasName
+	case !factor.IsRecoveryCode(answer):
+		return textNoRecovery
+	}
+	return ""
 }
 
 // tryRecovery is account.User.TryRecovery; what sshd withheld is wrong, and counted

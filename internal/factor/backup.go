@@ -191,32 +191,47 @@ func backupHash(set mfa.BackupSet, code string, salt []byte) []byte {
 
 // decodeBackup returns the bytes of a set, or what is wrong with it.
 func decodeBackup(set mfa.BackupSet) (salt []byte, hashes [][]byte, err error) {
-	switch {
-	case set.ID == "":
-		return nil, nil, errors.New("id is missing")
-	case set.Symbols < 0 || set.Symbols > maxBackupSymbols:
-		return nil, nil, fmt.Errorf("symbols is %d: want %d or fewer", set.Symbols, maxBackupSymbols)
-	case set.Threads < 1 || set.Threads > maxBackupThreads:
-		return nil, nil, fmt.Errorf("threads is %d: want 1 to %d", set.Threads, maxBackupThreads)
-	case set.Time < 1 || set.Time > maxBackupTime:
-		return nil, nil, fmt.Errorf("time is %d: want 1 to %d", set.Time, maxBackupTime)
-	case set.Memory < 8*uint32(set.Threads) || set.Memory > maxBackupMemory:
-		return nil, nil, fmt.Errorf("memory_kib is %d: want %d to %d", set.Memory, 8*uint32(set.Threads), maxBackupMemory)
-	case len(set.Hashes) > maxBackupCodes:
-		return nil, nil, fmt.Errorf("hashes are %d: want %d or fewer", len(set.Hashes), maxBackupCodes)
+	if err := checkBackup(set); err != nil {
+		return nil, nil, err
 	}
-	salt, err = base64.RawStdEncoding.DecodeString(set.Salt)
-	if err != nil || len(salt) != backupSaltSize {
+	salt, ok := decodeBytes(set.Salt, backupSaltSize)
+	if !ok {
 		return nil, nil, fmt.Errorf("salt is not %d bytes in base64", backupSaltSize)
 	}
 	for i, text := range set.Hashes {
-		hash, err := base64.RawStdEncoding.DecodeString(text)
-		if err != nil || len(hash) != backupHashSize {
+		hash, ok := decodeBytes(text, backupHashSize)
+		if !ok {
 			return nil, nil, fmt.Errorf("hash %d is not %d bytes in base64", i+1, backupHashSize)
 		}
 		hashes = append(hashes, hash)
 	}
 	return salt, hashes, nil
+}
+
+// decodeBytes returns the bytes of a text in base64, if there are size of them.
+func decodeBytes(text string, size int) (data []byte, ok bool) {
+	data, err := base64.RawStdEncoding.DecodeString(text)
+	return data, err == nil && len(data) == size
+}
+
+// checkBackup returns what of a set is missing or out of bounds, or nil: a file that was
+// edited by hand must not make one login cost all memory.
+func checkBackup(set mfa.BackupSet) error {
+	switch {
+	case set.ID == "":
+		return errors.New("id is missing")
+	case set.Symbols < 0 || set.Symbols > maxBackupSymbols:
+		return fmt.Errorf("symbols is %d: want %d or fewer", set.Symbols, maxBackupSymbols)
+	case set.Threads < 1 || set.Threads > maxBackupThreads:
+		return fmt.Errorf("threads is %d: want 1 to %d", set.Threads, maxBackupThreads)
+	case set.Time < 1 || set.Time > maxBackupTime:
+		return fmt.Errorf("time is %d: want 1 to %d", set.Time, maxBackupTime)
+	case set.Memory < 8*uint32(set.Threads) || set.Memory > maxBackupMemory:
+		return fmt.Errorf("memory_kib is %d: want %d to %d", set.Memory, 8*uint32(set.Threads), maxBackupMemory)
+	case len(set.Hashes) > maxBackupCodes:
+		return fmt.Errorf("hashes are %d: want %d or fewer", len(set.Hashes), maxBackupCodes)
+	}
+	return nil
 }
 
 // symbols returns the code that a text without separators is, and whether it has n

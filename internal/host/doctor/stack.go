@@ -163,36 +163,17 @@ type examination struct {
 	good  []pamstack.Way // first factor right, second proven, let in
 }
 
+// run looks at what can prove the first factor, goes all ways through the stack, and
+// adds what is wrong with them.
 func (e *examination) run() {
-	for _, l := range e.lines {
-		if isKeyLine(l) {
-			e.ByKey = true
-		} else {
-			e.Factors = e.Factors || pamstack.RoleOf(l) == pamstack.Factor
-		}
-	}
+	e.findFirst()
 	missing := missingModules(e.root)
-	ways, err := pamstack.Explore(e.lines, missing)
-	if errors.Is(err, pamstack.ErrTooComplex) {
-		e.fail("pam-complex", "the stack has too many ways through it to look at them all", "", "simplify it")
+	if !e.explore(missing) {
 		return
-	}
-	e.ways = ways
-	for _, w := range ways {
-		if w.In() && w.Asked > 0 && w.Second == pamstack.Success && e.firstDone(w) {
-			e.good = append(e.good, w)
-		}
 	}
 	e.describe()
-	if !e.Asks {
+	if !e.Asks || e.lacksModule(missing) {
 		return
-	}
-	for _, l := range e.lines {
-		if pamstack.RoleOf(l) == pamstack.Second && missing != nil && missing(l) {
-			e.add(Error, "module-missing", fmt.Sprintf("%s: there is no %s", l.Place(), l.Module),
-				"Every login through this service is refused.", "install the package again, or take the line out")
-			return
-		}
 	}
 	e.Tolerant = e.isTolerant()
 	for _, check := range []func(){
@@ -200,6 +181,47 @@ func (e *examination) run() {
 	} {
 		check()
 	}
+}
+
+// findFirst finds what proves the first factor: sshd's key, or modules of the stack.
+func (e *examination) findFirst() {
+	for _, l := range e.lines {
+		if isKeyLine(l) {
+			e.ByKey = true
+		} else {
+			e.Factors = e.Factors || pamstack.RoleOf(l) == pamstack.Factor
+		}
+	}
+}
+
+// explore finds all ways through the stack, and the good ones among them. It returns
+// false, and says so, if there are too many.
+func (e *examination) explore(missing func(pamstack.Line) bool) bool {
+	ways, err := pamstack.Explore(e.lines, missing)
+	if errors.Is(err, pamstack.ErrTooComplex) {
+		e.fail("pam-complex", "the stack has too many ways through it to look at them all", "", "simplify it")
+		return false
+	}
+	e.ways = ways
+	for _, w := range ways {
+		if w.In() && w.Asked > 0 && w.Second == pamstack.Success && e.firstDone(w) {
+			e.good = append(e.good, w)
+		}
+	}
+	return true
+}
+
+// lacksModule says whether the file of our module is missing, and adds that. A nil
+// missing cannot tell.
+func (e *examination) lacksModule(missing func(pamstack.Line) bool) bool {
+	for _, l := range e.lines {
+		if pamstack.RoleOf(l) == pamstack.Second && missing != nil && missing(l) {
+			e.add(Error, "module-missing", fmt.Sprintf("%s: there is no %s", l.Place(), l.Module),
+				"Every login through this service is refused.", "install the package again, or take the line out")
+			return true
+		}
+	}
+	return false
 }
 
 // isKeyLine says whether a line is our module asking whether sshd had a key.

@@ -152,8 +152,9 @@ func (w *walk) elements(id uint64, p, least, end []byte, depth int) error {
 		}
 		last = key
 		e := p[pageHeader+i*element:]
-		switch {
-		case kind == branchPage:
+		if kind == leafPage {
+			err = w.item(id, native.Uint32(e), value, depth)
+		} else {
 			next := end
 			if i+1 < count {
 				if next, _, err = elementOf(p, kind, i+1); err != nil {
@@ -161,16 +162,23 @@ func (w *walk) elements(id uint64, p, least, end []byte, depth int) error {
 				}
 			}
 			err = w.page(native.Uint64(e[8:]), key, next, depth+1)
-		case native.Uint32(e) == subBucket:
-			err = w.bucket(id, value, depth)
-		case native.Uint32(e) != 0:
-			return damagedPage(id, "an item is of no known kind")
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// item checks an item of a leaf, which is on the page id: a plain value or a bucket.
+func (w *walk) item(id uint64, flags uint32, value []byte, depth int) error {
+	switch flags {
+	case 0:
+		return nil
+	case subBucket:
+		return w.bucket(id, value, depth)
+	}
+	return damagedPage(id, "an item is of no known kind")
 }
 
 // inBounds says whether a key is from least on and below end; nil: no bound.
