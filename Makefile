@@ -4,7 +4,7 @@
 #               end what failed
 # make e2e      only the tests over real sshd, sudo and su (root)
 # make bench    speed, side by side with an empty PAM stack
-# make lint     vet, staticcheck, gofumpt and their like
+# make lint     vet, staticcheck, gofumpt and their like, and no code that no program reaches
 # make install  DESTDIR= PREFIX=
 # make packages deb and rpm for amd64 and arm64, into dist/
 # make packages-test  those packages on whole systems of Debian 12 and 13 (root)
@@ -17,6 +17,8 @@ GO      ?= go
 TOOLS   := build/tools
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+DEADCODE_VERSION := v0.51.0
+DEADCODE := $(TOOLS)/deadcode-$(DEADCODE_VERSION)
 
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
 
@@ -58,14 +60,27 @@ e2e: deps build
 bench: deps build
 	$(GO) test -run '^$$' -bench . -benchtime 2s ./e2e
 
-lint: $(GOLANGCI)
+lint: $(GOLANGCI) $(DEADCODE)
 	$(GO) vet ./...
 	$(GOLANGCI) run --allow-parallel-runners
+	@echo $(notdir $(DEADCODE)); $(DEAD)
+
+# A function that no program reaches is dead, exported or not. Packages for tests (their
+# names end so) are alive by tests alone, and so is the Go of pam_mfa, which drives the
+# module's C: a test file cannot import "C".
+DEAD = packages=$$($(GO) list ./... | grep -Ev '(test|/pam_mfa)$$') && \
+	dead=$$($(DEADCODE) -f '{{range .Funcs}}{{printf "%s: %s is unreachable: delete it or move it into a test file\n" .Position .Name}}{{end}}' $$packages) && \
+	{ [ -z "$$dead" ] || { echo "$$dead"; exit 1; }; }
 
 $(GOLANGCI):
 	@mkdir -p $(TOOLS)
 	GOBIN=$(abspath $(TOOLS)) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(TOOLS)/golangci-lint $@
+
+$(DEADCODE):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(abspath $(TOOLS)) $(GO) install golang.org/x/tools/cmd/deadcode@$(DEADCODE_VERSION)
+	@mv $(TOOLS)/deadcode $@
 
 # The folder where this distribution's libpam looks for modules.
 PAMDIR ?= $(shell for d in /lib/$$(gcc -dumpmachine)/security /usr/lib64/security /lib/security; do \

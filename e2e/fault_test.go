@@ -16,6 +16,7 @@ import (
 
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
+	"mfa/internal/wire/wiretest"
 )
 
 // expectDenied ends the test unless a is turned away behind the right password.
@@ -255,7 +256,7 @@ func (s *site) firstFrame(a account) wire.Frame {
 	ok(s.t, err)
 	defer func() { _ = conn.Close() }()
 	req := mfa.Request{Service: "sshd", User: a.name, RHost: "127.0.0.1"}
-	ok(s.t, wire.Write(conn, wire.EncodeHello(req)))
+	ok(s.t, wire.Write(conn, wiretest.Hello(req)))
 	ok(s.t, conn.SetReadDeadline(time.Now().Add(patience)))
 	f, err := wire.Read(conn)
 	ok(s.t, err)

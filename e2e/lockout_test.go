@@ -15,6 +15,7 @@ import (
 	"mfa/internal/deliver/delivertest"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
+	"mfa/internal/wire/wiretest"
 )
 
 // Events of lockouts in the audit file.
@@ -372,7 +373,7 @@ func (s *site) guess(a account, most int) (n int, err error) {
 	if err := c.SetDeadline(time.Now().Add(2 * patience)); err != nil {
 		return 0, err
 	}
-	if err := wire.Write(c, wire.EncodeHello(mfa.Request{Service: "sshd", User: a.name, RHost: "127.0.0.1"})); err != nil {
+	if err := wire.Write(c, wiretest.Hello(mfa.Request{Service: "sshd", User: a.name, RHost: "127.0.0.1"})); err != nil {
 		return 0, err
 	}
 	for {

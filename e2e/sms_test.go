@@ -16,6 +16,7 @@ import (
 	"mfa/internal/deliver/delivertest"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
+	"mfa/internal/wire/wiretest"
 )
 
 // number is where text messages of these tests go, and how it is shown.
@@ -310,7 +311,7 @@ func (s *site) knock(user, address string) (said string, err error) {
 		return "", err
 	}
 	defer func() { _ = conn.Close() }()
-	err = wire.Write(conn, wire.EncodeHello(mfa.Request{
+	err = wire.Write(conn, wiretest.Hello(mfa.Request{
 		Service: "sshd", User: user, RHost: address, SSHAuthInfo: "password", SSHConnection: address + " 40000 192.0.2.1 22",
 	}))
 	for err == nil {

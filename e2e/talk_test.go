@@ -10,6 +10,7 @@ import (
 
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
+	"mfa/internal/wire/wiretest"
 )
 
 // dialAs connects to a socket under another uid, as code of that user would.
@@ -40,7 +41,7 @@ func (s *site) talkAs(uid int, req mfa.Request, answer func(n int, text string) 
 	s.t.Helper()
 	c := dialAs(s.t, uid, s.path("run/pam.sock"))
 	defer c.Close()
-	ok(s.t, wire.Write(c, wire.EncodeHello(req)))
+	ok(s.t, wire.Write(c, wiretest.Hello(req)))
 	for n := 0; ; {
 		f, err := wire.Read(c)
 		if err != nil {

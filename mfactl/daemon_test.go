@@ -21,6 +21,7 @@ import (
 	"mfa/internal/deliver/delivertest"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
+	"mfa/internal/wire/wiretest"
 )
 
 // A daemon is mfad within the test. Callers are processes of their own, so it
@@ -126,7 +127,7 @@ func (d *daemon) login(w io.Writer, name string, answers []string) error {
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-	if err := wire.Write(c, wire.EncodeHello(mfa.Request{Service: "sshd", User: name, RHost: "192.0.2.1"})); err != nil {
+	if err := wire.Write(c, wiretest.Hello(mfa.Request{Service: "sshd", User: name, RHost: "192.0.2.1"})); err != nil {
 		return err
 	}
 	for {

@@ -14,6 +14,7 @@ import (
 
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
+	"mfa/internal/wire/wiretest"
 )
 
 // frame is a frame whose length word says n, whatever follows.
@@ -47,7 +48,7 @@ var hostile = []struct {
 	{"largest frame, well-formed", sends(append(frame(wire.MaxFrame, "I"+strings.Repeat("x", wire.MaxFrame-1)), letIn...)), success, ""},
 	{"unknown type", sends(frame(3, "Zs\x00")), pam.ErrSystem, "sent a frame of the unknown type 90"},
 	{"module's own types", sends(append(frame(1, "A"), letIn...)), pam.ErrSystem, "sent a frame of the unknown type 65"},
-	{"HELLO back", sends(frames(wire.EncodeHello(mfa.Request{User: "alice"}))), pam.ErrSystem, "sent a frame of the unknown type 72"},
+	{"HELLO back", sends(frames(wiretest.Hello(mfa.Request{User: "alice"}))), pam.ErrSystem, "sent a frame of the unknown type 72"},
 	{"prompt without echo", sends(append(frame(1, "P"), letIn...)), pam.ErrSystem, "sent a malformed prompt"},
 	{"prompt of unknown echo", sends(append(frame(3, "Px:"), letIn...)), pam.ErrSystem, "sent a malformed prompt"},
 	{"empty prompt", sends(append(frame(2, "Pv"), letIn...)), success, ""},

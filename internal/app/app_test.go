@@ -22,6 +22,7 @@ import (
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
+	"mfa/internal/wire/wiretest"
 )
 
 // patience is how long a broken daemon holds up its test; a good one does not.
@@ -84,6 +85,12 @@ type running struct {
 	states chan string // what it tells systemd
 	end    context.CancelFunc
 	done   chan error
+}
+
+// Reload has the App take a configuration that no file holds.
+func (r *running) Reload(cfg config.Config) error {
+	_, err := r.reloadAndTell(cfg)
+	return err
 }
 
 // run starts an App and waits for its sockets. It ends with the test.
@@ -171,7 +178,7 @@ func (r *running) dial() *module {
 	r.t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(patience))
 	m := &module{r.t, c}
-	_ = wire.Write(c, wire.EncodeHello(mfa.Request{Service: "sudo", User: r.user})) // whoever is turned away may be so before
+	_ = wire.Write(c, wiretest.Hello(mfa.Request{Service: "sudo", User: r.user})) // whoever is turned away may be so before
 	return m
 }
 

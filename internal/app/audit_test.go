@@ -17,6 +17,7 @@ import (
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
+	"mfa/internal/wire/wiretest"
 )
 
 // logins returns the audit lines of logins.
@@ -55,7 +56,7 @@ func TestEveryLoginHasOneLine(t *testing.T) {
 	cfg := goodConfig(shortDir(t))
 	cfg.Server.MaxLogins = 1
 	r := run(t, cfg)
-	newer := wire.EncodeHello(mfa.Request{Service: "sudo", User: r.user})
+	newer := wiretest.Hello(mfa.Request{Service: "sudo", User: r.user})
 	newer.Payload[1] = 99
 	giveUp := wire.Frame{Type: wire.NoAnswer, Payload: []byte{wire.ConvFailed}}
 	mode := func(mode string) {

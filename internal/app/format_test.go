@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ func TestStoreOfANewerVersion(t *testing.T) {
 	if err := open(t, cfg); err != nil {
 		t.Fatal(err)
 	}
-	s, err := local.Open(cfg.Store.Path, func(string) (*seal.Key, error) { return seal.Load(cfg.Secrets.KeyFile) })
+	s, err := local.Open(cfg.Store.Path, func(known string) (*seal.Key, error) { return seal.LoadFor(cfg.Secrets.KeyFile, os.Geteuid(), known) })
 	if err != nil {
 		t.Fatal(err)
 	}

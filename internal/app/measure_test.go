@@ -16,6 +16,7 @@ import (
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
+	"mfa/internal/wire/wiretest"
 )
 
 // freeAddress is one of 127.0.0.1 that nobody listens on.
@@ -70,7 +71,7 @@ func TestMetrics(t *testing.T) {
 			m.expect(wire.Prompt, "not right")
 			m.answer(code(t, cfg.Email.Outbox.Path, 1))
 			m.expect(wire.Done, "s")
-			other := r.knock(wire.EncodeHello(mfa.Request{
+			other := r.knock(wiretest.Hello(mfa.Request{
 				Service: "not-a-known-service", User: "no-such-user-here", RHost: "203.0.113.7", SSHConnection: "203.0.113.7 1 203.0.113.8 22",
 			}))
 			other.expect(wire.Prompt, "Code: ")

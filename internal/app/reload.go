@@ -11,16 +11,10 @@ import (
 	"mfa/internal/wire"
 )
 
-// Reload takes a new configuration. Its policy counts for logins under way, too; the
-// rest of it for those that begin from now on. Keys that only a restart can change stay,
-// and are named in the log. If it returns an error nothing has changed.
-func (a *App) Reload(cfg config.Config) error {
-	_, err := a.reloadAndTell(cfg)
-	return err
-}
-
-// reloadAndTell is Reload, and returns whom the new policy lets in by the first factor
-// alone, if that changed.
+// reloadAndTell takes a new configuration. Its policy counts for logins under way, too;
+// the rest of it for those that begin from now on. Keys that only a restart can change
+// stay, and are named in the log. It returns whom the new policy lets in by the first
+// factor alone, if that changed. If it returns an error nothing has changed.
 func (a *App) reloadAndTell(cfg config.Config) (policy string, err error) {
 	a.reload.Lock()
 	defer a.reload.Unlock()

@@ -44,7 +44,7 @@ func (r *running) rotate(want string) {
 // expectOpen ends the test unless the key file alone opens the app of id.
 func (r *running) expectOpen(id mfa.Identity, former int) {
 	r.t.Helper()
-	key, err := seal.Load(r.cfg.Secrets.KeyFile)
+	key, err := seal.LoadFor(r.cfg.Secrets.KeyFile, os.Geteuid(), "")
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package enroll
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -43,7 +44,7 @@ func TestResealKeepsSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	en, st := records(t, s)
-	newest, err := seal.Load(path)
+	newest, err := seal.LoadFor(path, os.Geteuid(), "")
 	if err == nil {
 		err = newest.Forget(path)
 	}

@@ -35,7 +35,7 @@ func TestLoadCredential(t *testing.T) {
 		if err := os.Chmod(path, c.mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Load(path); (err == nil) != c.good {
+		if _, err := load(path); (err == nil) != c.good {
 			t.Errorf("mode %04o of %d:%d: %v", c.mode, c.uid, c.gid, err)
 		}
 	}

@@ -18,7 +18,7 @@ func TestRotate(t *testing.T) {
 	if err := k.Rotate(path); err != nil {
 		t.Fatal(err)
 	}
-	read, err := Load(path)
+	read, err := load(path)
 	if err != nil || read.Text() != k.Text() {
 		t.Fatalf("the file is not the key: %v", err)
 	}
@@ -49,7 +49,7 @@ func TestRotate(t *testing.T) {
 	if err := k.Forget(path); err != nil {
 		t.Fatal(err)
 	}
-	if read, err = Load(path); err != nil || read.Former() != 0 || read.ID() != k.ID() {
+	if read, err = load(path); err != nil || read.Former() != 0 || read.ID() != k.ID() {
 		t.Errorf("after Forget: %v", err)
 	}
 	for _, k := range []*Key{k, read} {
@@ -80,7 +80,7 @@ func TestRotateThatCannotBeWritten(t *testing.T) {
 	if err := k.Rotate(path); err == nil {
 		t.Error("more former keys than a file may hold")
 	}
-	if _, err := Load(path); err != nil {
+	if _, err := load(path); err != nil {
 		t.Error(err)
 	}
 }

@@ -53,14 +53,12 @@ func newKey(r ring) *Key {
 // current returns the secret that new things are made with.
 func (k *Key) current() [keySize]byte { return (*k.ring.Load())[0] }
 
-// Load reads the key file: 64 hexadecimal digits and a newline, and likewise
-// those of former keys that are not forgotten yet. It refuses a
-// file that is not regular, belongs to someone else than root or the caller, or
-// is open to group or others. The error wraps fs.ErrNotExist if there is none.
-func Load(path string) (*Key, error) { return loadAs(path, os.Geteuid()) }
-
-// LoadFor is Load for a process that runs as uid, and of the key that a store was
-// written with, whose ID is known; empty: with none.
+// LoadFor reads the key file for a process that runs as uid: 64 hexadecimal digits
+// and a newline, and likewise those of former keys that are not forgotten yet. It
+// refuses a file that is not regular, belongs to someone else than root or uid, or is
+// open to group or others. Known is the ID of the key that a store was written with,
+// which the file must hold; empty: no store was. The error wraps fs.ErrNotExist if
+// there is no file.
 func LoadFor(path string, uid int, known string) (*Key, error) {
 	key, err := loadAs(path, uid)
 	switch {
@@ -75,7 +73,7 @@ func LoadFor(path string, uid int, known string) (*Key, error) {
 	return key, nil // a former one is known if a change was cut short before the note of it
 }
 
-// Check says what Load would say to a process that runs as uid.
+// Check says what LoadFor would say of the file if there were no store.
 func Check(path string, uid int) error {
 	_, err := loadAs(path, uid)
 	return err

@@ -10,6 +10,9 @@ import (
 	"testing"
 )
 
+// load reads a key file as the daemon does that runs as the test.
+func load(path string) (*Key, error) { return LoadFor(path, os.Geteuid(), "") }
+
 func TestCreateThenLoadIsTheSameKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "key")
 	made, err := Create(path)
@@ -23,7 +26,7 @@ func TestCreateThenLoadIsTheSameKey(t *testing.T) {
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, want 0600", info.Mode())
 	}
-	read, err := Load(path)
+	read, err := load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +48,7 @@ func TestCreateNeverReplacesAKey(t *testing.T) {
 	if _, err := Create(path); !errors.Is(err, fs.ErrExist) {
 		t.Fatalf("second Create: %v, want fs.ErrExist", err)
 	}
-	if now, err := Load(path); err != nil || now.Text() != first.Text() {
+	if now, err := load(path); err != nil || now.Text() != first.Text() {
 		t.Errorf("the key changed: %v", err)
 	}
 }
@@ -72,13 +75,13 @@ func TestLoadRefuses(t *testing.T) {
 			if err := os.Chmod(path, tc.mode); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Load(path); err == nil || !strings.Contains(err.Error(), tc.want) {
+			if _, err := load(path); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("Load: %v, want %q", err, tc.want)
 			}
 		})
 	}
 	t.Run("missing", func(t *testing.T) {
-		if _, err := Load(filepath.Join(t.TempDir(), "key")); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := load(filepath.Join(t.TempDir(), "key")); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("Load: %v, want fs.ErrNotExist", err)
 		}
 	})
@@ -90,7 +93,7 @@ func TestLoadRefuses(t *testing.T) {
 		if err := os.Symlink("real", filepath.Join(dir, "key")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Load(filepath.Join(dir, "key")); err == nil {
+		if _, err := load(filepath.Join(dir, "key")); err == nil {
 			t.Error("a link was followed")
 		}
 	})

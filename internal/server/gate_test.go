@@ -24,6 +24,7 @@ import (
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
+	"mfa/internal/wire/wiretest"
 )
 
 // Nobody else can fill the places kept for root, however few there are.
@@ -346,7 +347,7 @@ func expectLogin(t *testing.T, socket string) {
 	defer conn.Close()
 	c := conn.(*net.UnixConn)
 	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-	send(t, c, wire.EncodeHello(mfa.Request{User: "alice"}))
+	send(t, c, wiretest.Hello(mfa.Request{User: "alice"}))
 	expect(t, c, wire.Done, "s")
 }
 

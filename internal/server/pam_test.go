@@ -18,6 +18,7 @@ import (
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
+	"mfa/internal/wire/wiretest"
 )
 
 // loginFunc is a Loginer in a test.
@@ -74,7 +75,7 @@ func dial(t *testing.T, path string, req mfa.Request) *net.UnixConn {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-	send(t, c, wire.EncodeHello(req))
+	send(t, c, wiretest.Hello(req))
 	return c
 }
 
@@ -144,7 +145,7 @@ func TestClientGoneEndsTheLogin(t *testing.T) {
 }
 
 func TestProtocolIsHeld(t *testing.T) {
-	hello := wire.EncodeHello(mfa.Request{User: "alice"})
+	hello := wiretest.Hello(mfa.Request{User: "alice"})
 	answer := wire.Frame{Type: wire.Answer, Payload: []byte("1")}
 	for name, frames := range map[string][]wire.Frame{
 		"no hello":             {answer},

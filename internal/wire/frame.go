@@ -131,21 +131,6 @@ func Write(w io.Writer, f Frame) error {
 	return err
 }
 
-// EncodeHello returns the HELLO frame of a request, as the module writes it.
-func EncodeHello(req mfa.Request) Frame {
-	b := binary.BigEndian.AppendUint16(nil, Version)
-	b = binary.BigEndian.AppendUint32(b, req.Flags)
-	for i, v := range fields(&req) {
-		if *v == "" {
-			continue
-		}
-		b = append(b, byte(i+1))
-		b = binary.BigEndian.AppendUint16(b, uint16(len(*v)))
-		b = append(b, *v...)
-	}
-	return Frame{Type: Hello, Payload: b}
-}
-
 // fields lists a request's texts in the order of their tags.
 func fields(req *mfa.Request) []*string {
 	return []*string{

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"io"
 	"strings"
@@ -50,45 +49,6 @@ func TestReadRefuses(t *testing.T) {
 				t.Errorf("%v, want %v", err, tc.want)
 			}
 		})
-	}
-}
-
-var full = mfa.Request{
-	Service: "sshd", User: "alice", RHost: "192.0.2.1", TTY: "ssh", RUser: "bob",
-	SSHAuthInfo: "publickey ssh-ed25519 AAAA\n", SSHConnection: "192.0.2.1 1 192.0.2.2 22", Module: "1.2", Flags: 0x8001,
-}
-
-func TestHelloRoundTrip(t *testing.T) {
-	for _, want := range []mfa.Request{full, {}, {User: "x"}} {
-		got, err := DecodeHello(EncodeHello(want))
-		if err != nil || got != want {
-			t.Errorf("got %+v, %v; want %+v", got, err, want)
-		}
-	}
-}
-
-func TestDecodeHelloRefuses(t *testing.T) {
-	good := EncodeHello(mfa.Request{User: "alice"}).Payload
-	long := append(bytes.Clone(good[:6]), tagUser)
-	long = binary.BigEndian.AppendUint16(long, MaxField+1)
-	long = append(long, make([]byte, MaxField+1)...)
-	for name, f := range map[string]Frame{
-		"type":         {Answer, good},
-		"empty":        {Hello, nil},
-		"version":      {Hello, append([]byte{0, 2}, good[2:]...)},
-		"half a field": {Hello, good[:len(good)-1]},
-		"half a head":  {Hello, append(bytes.Clone(good), tagTTY, 0)},
-		"twice":        {Hello, append(bytes.Clone(good), good[6:]...)},
-		"long field":   {Hello, long},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if req, err := DecodeHello(f); !errors.Is(err, ErrFrame) {
-				t.Errorf("%+v, %v", req, err)
-			}
-		})
-	}
-	if _, err := DecodeHello(Frame{Hello, append(bytes.Clone(good), 200, 0, 1, 'x')}); err != nil {
-		t.Errorf("a tag of a newer module: %v", err)
 	}
 }
 
@@ -163,20 +123,6 @@ func TestDecodePromptRefuses(t *testing.T) {
 			t.Errorf("%q %q: %+v, %v", f.Type, f.Payload, p, err)
 		}
 	}
-}
-
-func FuzzDecodeHello(f *testing.F) {
-	f.Add(EncodeHello(full).Payload)
-	f.Add([]byte{0, 1, 0, 0, 0, 0, 1, 0xff, 0xff})
-	f.Fuzz(func(t *testing.T, payload []byte) {
-		req, err := DecodeHello(Frame{Hello, payload})
-		if err != nil {
-			return
-		}
-		if again, err := DecodeHello(EncodeHello(req)); err != nil || again != req {
-			t.Errorf("%+v became %+v, %v", req, again, err)
-		}
-	})
 }
 
 func FuzzRead(f *testing.F) {

@@ -90,9 +90,3 @@ func (r Resource) With(key, value string) Resource {
 	r.path += mark + key + "=" + url.QueryEscape(value)
 	return r
 }
-
-// String returns the method and the path, for messages.
-func (r Resource) String() string { return r.method + " " + r.path }
-
-// Path returns the path with its query, as it stands in the request line.
-func (r Resource) Path() string { return r.path }

@@ -54,16 +54,6 @@ const (
 	Spent               // the code of a step that was used, or of one before it
 )
 
-var resultNames = [...]string{Wrong: "wrong", Right: "right", Spent: "spent"}
-
-// String returns the result as one word for logs.
-func (r Result) String() string {
-	if int(r) < len(resultNames) {
-		return resultNames[r]
-	}
-	return "wrong"
-}
-
 // Check returns an error that says what is wrong with p, or nil.
 func (p Params) Check() error {
 	switch _, known := algorithms[p.Algorithm]; {

@@ -203,14 +203,6 @@ func TestWhatCannotBeUsedIsAnError(t *testing.T) {
 	}
 }
 
-func TestResultsHaveNames(t *testing.T) {
-	for r, want := range map[Result]string{Wrong: "wrong", Right: "right", Spent: "spent", 99: "wrong"} {
-		if r.String() != want {
-			t.Errorf("result %d is %q, want %q", r, r, want)
-		}
-	}
-}
-
 func BenchmarkVerify(b *testing.B) {
 	secret := rfcSecret("SHA1")
 	now := time.Unix(1111111109, 0)

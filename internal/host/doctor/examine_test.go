@@ -44,7 +44,9 @@ func newMachine(t *testing.T) folder {
 	m.write("lib/x86_64-linux-gnu/security/pam_mfa.so", 0o644, "\x7fELF pam_mfa version 1.2\x00more")
 	m.write("var/lib/mfa/key", 0o600, strings.Repeat("0a", 32)+"\n")
 	m.mode("var/lib/mfa", 0o700)
-	s, err := local.Open(m.path("var/lib/mfa"), func(string) (*seal.Key, error) { return seal.Load(m.path("var/lib/mfa/key")) })
+	s, err := local.Open(m.path("var/lib/mfa"), func(known string) (*seal.Key, error) {
+		return seal.LoadFor(m.path("var/lib/mfa/key"), os.Geteuid(), known)
+	})
 	if err == nil {
 		err = errors.Join(store.CheckFormat(t.Context(), s), s.Close())
 	}

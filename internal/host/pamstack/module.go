@@ -170,9 +170,3 @@ func RoleOf(l Line) Role {
 	}
 	return moduleOf(l).role
 }
-
-// Known says whether a module's answers are known here.
-func Known(l Line) bool {
-	_, known := modules[strings.TrimSuffix(l.Base(), ".so")]
-	return known || l.Base() == ours
-}
