@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -24,7 +25,8 @@ var floors = [][]string{
 	{"internal/login", "internal/enroll"},
 	{"internal/challenge", "internal/metrics"},
 	{"internal/account"},
-	{"internal/account/record", "internal/deliver/spend"},
+	{"internal/account/record", "internal/deliver/spend", "internal/deliver/smtp", "internal/deliver/sms"},
+	{"internal/deliver/carrier"},
 	{"internal/factor", "internal/deliver", "internal/store", "internal/audit"},
 	{"internal/host/nss", "internal/factor/otp", "internal/seal", "internal/wire"},
 	{"internal/host/file", "internal/mfa"},
@@ -237,6 +239,22 @@ func TestArchitectureNamesEveryRoom(t *testing.T) {
 	for _, name := range regexp.MustCompile("`(Test[A-Za-z]+)`").FindAllStringSubmatch(string(text), -1) {
 		if !tests[name[1]] {
 			t.Errorf("docs/ARCHITECTURE.md names a test that is not there: %s", name[1])
+		}
+	}
+}
+
+// TestMfactlLinksNoDaemon holds the command line to what it needs: what only the daemon
+// speaks to is not linked into it, by whichever room it would come.
+func TestMfactlLinksNoDaemon(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "./mfactl").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg := range strings.Lines(string(out)) {
+		for _, daemons := range []string{"github.com/twilio/", "github.com/prometheus/", "mfa/internal/app", "mfa/internal/server", "mfa/internal/deliver/sms"} {
+			if strings.HasPrefix(pkg, daemons) {
+				t.Errorf("mfactl links %s", strings.TrimSpace(pkg))
+			}
 		}
 	}
 }

@@ -29,6 +29,8 @@ import (
 	"mfa/internal/challenge"
 	"mfa/internal/config"
 	"mfa/internal/deliver"
+	"mfa/internal/deliver/sms"
+	"mfa/internal/deliver/smtp"
 	"mfa/internal/deliver/spend"
 	"mfa/internal/enroll"
 	"mfa/internal/host/nss"
@@ -92,8 +94,8 @@ type App struct {
 
 	live *account.Live
 
-	carrier *carrier
-	queue   *deliver.Queue
+	carriers *carriers
+	queue    *deliver.Queue
 
 	reload sync.Mutex // held while a configuration is taken
 	cur    atomic.Pointer[instance]
@@ -107,8 +109,8 @@ type instance struct {
 	enroll   *enroll.Service
 	engine   *login.Engine
 	login    login.Config // of engine
-	email    *deliver.Email
-	sms      *deliver.SMS // nil: there are no text messages
+	email    *smtp.Email
+	sms      *sms.SMS // nil: there are no text messages
 	ledger   *spend.Ledger
 
 	lengths mfa.Lengths // how long what is stored lasts
@@ -137,13 +139,13 @@ func Check(cfg config.Config) error {
 	}
 	var errs []error
 	if !hidden("email.") {
-		email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: deliver.FullName()})
+		email, err := smtp.New(cfg.Email, smtp.Options{Host: deliver.FullName()})
 		if errs = append(errs, err); err == nil {
 			errs = append(errs, email.Close())
 		}
 	}
 	if !hidden("sms.") {
-		sms, err := newSMS(cfg.SMS, deliver.SMSOptions{})
+		sms, err := newSMS(cfg.SMS, sms.Options{})
 		if errs = append(errs, err); err == nil && sms != nil {
 			errs = append(errs, sms.Close())
 		}
@@ -171,11 +173,11 @@ func checkStore(cfg config.Config, keyHidden bool) error {
 }
 
 // newSMS returns what carries text messages, nil if [sms] chose nobody.
-func newSMS(cfg deliver.SMSConfig, opts deliver.SMSOptions) (*deliver.SMS, error) {
+func newSMS(cfg deliver.SMSConfig, opts sms.Options) (*sms.SMS, error) {
 	if cfg.Provider == "" {
 		return nil, nil
 	}
-	return deliver.NewSMS(cfg, opts)
+	return sms.New(cfg, opts)
 }
 
 // daemonOf returns the uid of the daemon whose store that is: who checks its
@@ -205,9 +207,9 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if opts.sweepFirst == 0 {
 		opts.sweepFirst = sweepFirst
 	}
-	a := &App{strangers: account.NewStrangers(), live: account.NewLive(), opts: opts, started: opts.Now(), carrier: &carrier{log: opts.Log}, metrics: metrics.New(mfa.Version)}
+	a := &App{strangers: account.NewStrangers(), live: account.NewLive(), opts: opts, started: opts.Now(), carriers: &carriers{log: opts.Log}, metrics: metrics.New(mfa.Version)}
 	// A message is given up while there is time left to tell so in its login.
-	sender := a.metrics.Sends(hurried{deliver.Retry(a.metrics.Attempts(a.carrier), retryBase, retryLimit)})
+	sender := a.metrics.Sends(hurried{deliver.Retry(a.metrics.Attempts(a.carriers), retryBase, retryLimit)})
 	a.queue = deliver.NewQueue(sender, time.Duration(cfg.Server.LoginTimeout)*4/5)
 	defer func() {
 		if err != nil {
@@ -271,11 +273,11 @@ func (a *App) build(cfg config.Config) (*instance, error) {
 	if problem := deliver.SenderProblem(cfg.Email, full); problem != "" {
 		a.opts.Log.Warn(problem)
 	}
-	email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: full, Log: a.opts.Log, Now: a.opts.Now})
+	email, err := smtp.New(cfg.Email, smtp.Options{Host: full, Log: a.opts.Log, Now: a.opts.Now})
 	if err != nil {
 		return nil, err
 	}
-	sms, err := newSMS(cfg.SMS, deliver.SMSOptions{Log: a.opts.Log, Now: a.opts.Now, Undelivered: a.undelivered})
+	sms, err := newSMS(cfg.SMS, sms.Options{Log: a.opts.Log, Now: a.opts.Now, Undelivered: a.undelivered})
 	s := &instance{cfg: cfg, email: email, sms: sms, ledger: a.ledger(cfg.SMS)}
 	if err != nil {
 		return nil, errors.Join(err, s.close())

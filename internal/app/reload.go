@@ -89,8 +89,8 @@ func (a *App) Refused(why error) {
 // take makes s what counts from now on.
 func (a *App) take(s *instance) {
 	old := a.cur.Swap(s)
-	a.carrier.email.Store(s.email)
-	a.carrier.sms.Store(s.sms)
+	a.carriers.email.Store(s.email)
+	a.carriers.sms.Store(s.sms)
 	if old == nil {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 
 	"mfa/internal/deliver"
+	"mfa/internal/deliver/carrier"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
 )
@@ -17,7 +18,7 @@ func (a *App) sendTest(ctx context.Context, method mfa.Method, to string) ([]wir
 	cur := a.cur.Load()
 	if method == mfa.Email {
 		m.Subject, m.Text = "Test message of mfa on "+deliver.HostName(), text+"\n"
-		return deliver.Test(ctx, cur.email, m)
+		return carrier.Test(ctx, cur.email, m)
 	}
 	if cur.sms == nil {
 		return nil, errNoTexts
@@ -25,7 +26,7 @@ func (a *App) sendTest(ctx context.Context, method mfa.Method, to string) ([]wir
 	if err := cur.ledger.Reserve(ctx, testUser, to, false); err != nil {
 		return nil, err
 	}
-	return deliver.Test(ctx, cur.sms, m)
+	return carrier.Test(ctx, cur.sms, m)
 }
 
 // testUser is whom the ledger counts test messages for; no account has a name

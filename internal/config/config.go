@@ -11,7 +11,6 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/enroll"
 	"mfa/internal/login"
-	"mfa/internal/metrics"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/store"
@@ -35,7 +34,7 @@ type Config struct {
 	SMS     deliver.SMSConfig      `toml:"sms"`
 	Prompt  challenge.PromptConfig `toml:"prompt"`
 	Audit   audit.Config           `toml:"audit"`
-	Metrics metrics.Config         `toml:"metrics"`
+	Metrics Metrics                `toml:"metrics"`
 	Log     Log                    `toml:"log"`
 }
 
@@ -47,6 +46,11 @@ type Server struct {
 	TrustedUsers  []string     `toml:"trusted_users"` // accounts that may ask for others, as root may
 	MaxLogins     int          `toml:"max_logins"`    // at once
 	LoginTimeout  mfa.Duration `toml:"login_timeout"` // one login, hello to verdict
+}
+
+// Metrics is the table [metrics].
+type Metrics struct {
+	Listen string `toml:"listen"` // "127.0.0.1:9402" or "unix:/path"; empty: nowhere
 }
 
 // Log is the table [log].

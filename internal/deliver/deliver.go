@@ -1,6 +1,6 @@
-// Package deliver carries messages to people: email by SMTP, by a local sendmail
-// or into a maildir, text messages by Twilio, any gateway or any program, with
-// retry on what may pass.
+// Package deliver has messages to people: what they say, the queue and the retries
+// that carry them over what may pass, what their carriers are set up by, and how an
+// address or a number is read and masked. The carriers are rooms beneath it.
 //
 // What to know before trusting it: Send returns nil only when the next hop took
 // the message; that is not yet the inbox. An error never holds the text of a

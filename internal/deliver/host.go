@@ -64,3 +64,27 @@ func SenderProblem(cfg EmailConfig, host string) string {
 	return fmt.Sprintf("email.from is empty and this machine has no full name: mails come from mfa@%s, which outside servers refuse; "+
 		"set email.from, or the name in /etc/hosts or DNS (hostname -f shows it)", host)
 }
+
+// Domain returns host if it can stand in HELO and behind an @, else localhost.
+func Domain(host string) string {
+	bad := func(r rune) bool { return !IsWord(r) && r != '-' && r != '.' }
+	if host == "" || len(host) > 253 || strings.ContainsFunc(host, bad) ||
+		strings.HasPrefix(host, ".") || strings.HasSuffix(host, ".") || strings.Contains(host, "..") {
+		return "localhost"
+	}
+	return host
+}
+
+// IsWord reports whether r is an ASCII letter or digit.
+func IsWord(r rune) bool { return isDigit(r) || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' }
+
+func isDigit(r rune) bool { return '0' <= r && r <= '9' }
+
+// IsLoopback reports whether host names this machine (RFC 6761, 6.3). It asks
+// no resolver: an answer from the network shall not relax anything.
+func IsLoopback(host string) bool {
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback()
+	}
+	return host == "localhost"
+}

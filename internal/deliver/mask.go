@@ -7,7 +7,7 @@ import "strings"
 // nothing about the length. The result is printable ASCII whatever addr holds.
 func Mask(addr string) string {
 	if i := strings.LastIndexByte(addr, '@'); i >= 0 {
-		return ascii(maskLocal(addr[:i]), maskLimit) + ascii(addr[i:], maskLimit)
+		return ASCII(maskLocal(addr[:i]), maskLimit) + ASCII(addr[i:], maskLimit)
 	}
 	if digits, ok := strings.CutPrefix(addr, "+"); ok && digits != "" {
 		return maskNumber(digits)
@@ -39,4 +39,13 @@ func maskNumber(digits string) string {
 		return "+*******"
 	}
 	return "+" + digits[:1] + "*******" + digits[len(digits)-2:]
+}
+
+// MaskUser returns who logs in somewhere, so that an administrator knows them
+// again.
+func MaskUser(name string) string {
+	if strings.Contains(name, "@") {
+		return Mask(name)
+	}
+	return ASCII(maskLocal(name), maskLimit)
 }

@@ -29,7 +29,7 @@ func (n Notice) Email(id string) mfa.Message {
 		address = "this machine itself"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n", ascii(n.What, 2*fieldLimit))
+	fmt.Fprintf(&b, "%s\n\n", ASCII(n.What, 2*FieldLimit))
 	for _, row := range [...][2]string{
 		{"Host", n.Host},
 		{"User", n.User},
@@ -40,11 +40,11 @@ func (n Notice) Email(id string) mfa.Message {
 		if row[1] == "" {
 			continue
 		}
-		fmt.Fprintf(&b, "  %-8s  %s\n", row[0]+":", ascii(row[1], fieldLimit))
+		fmt.Fprintf(&b, "  %-8s  %s\n", row[0]+":", ASCII(row[1], FieldLimit))
 	}
 	fmt.Fprintf(&b, "\n%s\n", n.Advice)
 	return mfa.Message{
 		ID: id, Carrier: mfa.Email, To: n.To,
-		Subject: n.Subject + " on " + ascii(n.Host, fieldLimit), Text: b.String(),
+		Subject: n.Subject + " on " + ASCII(n.Host, FieldLimit), Text: b.String(),
 	}
 }

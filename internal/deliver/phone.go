@@ -9,10 +9,10 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// phoneExample is the number that every prompt and message shows. Its area code
+// PhoneExample is the number that every prompt and message shows. Its area code
 // belongs to nobody, and still it must not be refused as invalid: people type
 // what they see, and being told that the example is no number helps nobody.
-const phoneExample = "+17891234567"
+const PhoneExample = "+17891234567"
 
 // maxPhoneDigits is the length of the longest number (ITU-T E.164, 6.2.1).
 const maxPhoneDigits = 15
@@ -31,7 +31,7 @@ func ParsePhone(s string, regions []string) (e164 string, err error) {
 		e164, wrong = canonicalPhone(digits, regions)
 	}
 	if wrong != "" {
-		return "", errors.New(wrong + ", like " + phoneExample)
+		return "", errors.New(wrong + ", like " + PhoneExample)
 	}
 	return e164, nil
 }
@@ -75,7 +75,7 @@ func canonicalPhone(digits string, regions []string) (e164, wrong string) {
 		return "", "This number is too short"
 	}
 	e164 = phonenumbers.Format(n, phonenumbers.E164)
-	if e164 == phoneExample {
+	if e164 == PhoneExample {
 		return e164, refusedRegion([]string{"US", "CA"}, regions)
 	}
 	switch phonenumbers.IsPossibleNumberWithReason(n) {
@@ -113,4 +113,11 @@ func checkRegions(regions []string) error {
 		}
 	}
 	return nil
+}
+
+// IsE164 reports whether s is a plus and digits, as ParsePhone returns.
+func IsE164(s string) bool {
+	digits, plus := strings.CutPrefix(s, "+")
+	return plus && digits != "" && len(digits) <= maxPhoneDigits &&
+		!strings.ContainsFunc(digits, func(r rune) bool { return !isDigit(r) })
 }

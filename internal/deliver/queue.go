@@ -10,8 +10,8 @@ import (
 )
 
 // ErrClosed is wrapped by the error of a message that was on its way, or handed
-// over, when its Queue or its Email closed. It is permanent.
-var ErrClosed = permanent(errors.New("the carrier is shut down"))
+// over, when its Queue or its carrier closed. It is permanent.
+var ErrClosed = Permanent(errors.New("the carrier is shut down"))
 
 // A Queue sends messages in the background, so that a slow relay delays nobody's
 // prompt, and a message outlives the login that asked for it. It may be used

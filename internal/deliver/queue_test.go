@@ -20,7 +20,7 @@ func TestQueueDoesNotWaitForTheRelay(t *testing.T) {
 		release := make(chan struct{})
 		q := NewQueue(senderFunc(func(ctx context.Context, _ mfa.Message) error {
 			<-release
-			setReceipt(ctx, "SM1")
+			SetReceipt(ctx, "SM1")
 			return nil
 		}), time.Minute)
 		var order []string

@@ -12,8 +12,8 @@ import (
 
 // Retry returns a Sender that sends with s again after each failure, until s
 // takes the message, an error wraps ErrPermanent, a second one wraps
-// ErrUncertain, or ctx ends. It waits about base after the first failure, twice as long after each further one, never
-// longer than limit; each wait is shortened at random by up to a half, so that
+// ErrUncertain, or ctx ends. It waits about base after the first failure, twice as
+// long after each further one, never longer than limit; each wait is shortened at random by up to a half, so that
 // messages that failed together do not come back together.
 //
 // It gives up at once when ctx will end before the next attempt, so that there
@@ -22,6 +22,10 @@ import (
 func Retry(s Sender, base, limit time.Duration) Sender {
 	return retrier{s: s, base: base, limit: limit}
 }
+
+// maxUncertain is after how many attempts that may each have been taken Retry
+// gives up.
+const maxUncertain = 2
 
 type retrier struct {
 	s           Sender
@@ -46,15 +50,15 @@ func (r retrier) Send(ctx context.Context, m mfa.Message) error {
 		}
 		next := waitFor(err, jitter(wait))
 		until, ends := ctx.Deadline()
-		if uncertain == maxUncertain || ends && time.Until(until) < next || !pause(ctx, next) {
+		if uncertain == maxUncertain || ends && time.Until(until) < next || !Pause(ctx, next) {
 			return fmt.Errorf("gave up after %s: %w", count(int64(attempts), "attempt"), last)
 		}
 		wait = min(2*wait, r.limit)
 	}
 }
 
-// pause waits for d and reports whether ctx still lives.
-func pause(ctx context.Context, d time.Duration) bool {
+// Pause waits for d and reports whether ctx still lives.
+func Pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

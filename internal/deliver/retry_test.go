@@ -62,7 +62,7 @@ func TestRetrySpreads(t *testing.T) {
 }
 
 func TestRetryStopsAtPermanent(t *testing.T) {
-	no := permanent(errors.New("550 no"))
+	no := Permanent(errors.New("550 no"))
 	f := &flaky{errs: []error{errors.New("451 busy"), no}}
 	if err := Retry(f, time.Microsecond, time.Microsecond).Send(t.Context(), mfa.Message{}); !errors.Is(err, ErrPermanent) {
 		t.Errorf("error is %v, want the permanent one", err)
@@ -123,5 +123,45 @@ func TestRetryTellsTheLastCause(t *testing.T) {
 				t.Errorf("error is %q, want %q", err, want)
 			}
 		})
+	}
+}
+
+func TestRetryEndsWithTheSecondUncertain(t *testing.T) {
+	busy := errors.New("503 busy")
+	unsure := Uncertain(errors.New("no answer within 10s"))
+	for name, c := range map[string]struct {
+		errs  []error
+		calls int
+		sent  bool
+	}{
+		"one":                 {[]error{unsure}, 2, true},
+		"two":                 {[]error{unsure, unsure}, 2, false},
+		"two, apart":          {[]error{unsure, busy, busy, unsure}, 4, false},
+		"one among many busy": {[]error{busy, busy, unsure, busy, busy}, 6, true},
+	} {
+		f := &flaky{errs: c.errs}
+		err := Retry(f, time.Microsecond, time.Microsecond).Send(t.Context(), mfa.Message{})
+		if (err == nil) != c.sent || len(f.calls) != c.calls {
+			t.Errorf("%s: %d attempts, want %d: %v", name, len(f.calls), c.calls, err)
+		}
+		if want := fmt.Sprintf("gave up after %d attempts: no answer within 10s", c.calls); err != nil && (err.Error() != want || !errors.Is(err, ErrUncertain)) {
+			t.Errorf("%s: error is %q, want %q", name, err, want)
+		}
+	}
+}
+
+func TestWaitFor(t *testing.T) {
+	busy := fmt.Errorf("twilio: %w", busyError{errors.New("429"), 7 * time.Second})
+	for _, tc := range []struct {
+		err     error
+		d, want time.Duration
+	}{
+		{errors.New("other"), time.Second, time.Second},
+		{busy, time.Second, 7 * time.Second},
+		{busy, 9 * time.Second, 9 * time.Second},
+	} {
+		if got := waitFor(tc.err, tc.d); got != tc.want {
+			t.Errorf("wait %v after %v, want %v", got, tc.err, tc.want)
+		}
 	}
 }

@@ -36,7 +36,7 @@ var longestSMS = smsFields{Code: "8888888888", Minutes: 99999, Lifetime: "86399 
 // show the code, hold only characters of the GSM 7-bit alphabet, and fit on one
 // text message with the longest values and the line for autofillDomain.
 func CheckSMSTemplate(template, autofillDomain string) error {
-	if autofillDomain != "" && (domain(autofillDomain) != autofillDomain || !strings.Contains(autofillDomain, ".")) {
+	if autofillDomain != "" && (Domain(autofillDomain) != autofillDomain || !strings.Contains(autofillDomain, ".")) {
 		return fmt.Errorf("sms.autofill_domain: %q is not a host name like \"example.com\"", autofillDomain)
 	}
 	fields := longestSMS
@@ -61,7 +61,7 @@ func CheckSMSTemplate(template, autofillDomain string) error {
 // (https://wicg.github.io/sms-one-time-codes/).
 func (n CodeNotice) SMS(id, template, autofillDomain string) (mfa.Message, error) {
 	text, err := renderSMS(template, smsFields{
-		Host: gsmOnly(ascii(n.Host, fieldLimit)), Code: n.Code,
+		Host: gsmOnly(ASCII(n.Host, FieldLimit)), Code: n.Code,
 		Minutes: max(1, int(n.Lifetime/time.Minute)), Lifetime: span(n.Lifetime),
 	}, autofillDomain)
 	if err != nil {
@@ -73,7 +73,7 @@ func (n CodeNotice) SMS(id, template, autofillDomain string) (mfa.Message, error
 // InvitationSMS returns the text message, named id, that tells a number that codes
 // for logins on host will go there. It fits on one segment.
 func InvitationSMS(id, host, to string) mfa.Message {
-	return mfa.Message{ID: id, Carrier: mfa.SMS, To: to, Text: "Codes for your logins on " + gsmOnly(ascii(host, fieldLimit)) +
+	return mfa.Message{ID: id, Carrier: mfa.SMS, To: to, Text: "Codes for your logins on " + gsmOnly(ASCII(host, FieldLimit)) +
 		" will be sent to this number. Your next login confirms it."}
 }
 

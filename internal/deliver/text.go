@@ -29,13 +29,13 @@ type CodeNotice struct {
 func (n CodeNotice) Email(id string) mfa.Message {
 	subject := n.Subject
 	if subject == "" {
-		subject = "Login code for " + ascii(n.Host, fieldLimit)
+		subject = "Login code for " + ASCII(n.Host, FieldLimit)
 	}
 	return mfa.Message{ID: id, Carrier: mfa.Email, To: n.To, Subject: subject, Text: n.text()}
 }
 
-// fieldLimit keeps a field and its label within one line of the text.
-const fieldLimit = 54
+// FieldLimit keeps a field and its label within one line of the text.
+const FieldLimit = 54
 
 func (n CodeNotice) text() string {
 	address := n.Address
@@ -52,7 +52,7 @@ func (n CodeNotice) text() string {
 		{"From", address},
 		{"Time", n.Sent.Format("2006-01-02 15:04:05 -0700 (MST)")},
 	} {
-		fmt.Fprintf(&b, "  %-8s  %s\n", row[0]+":", ascii(row[1], fieldLimit))
+		fmt.Fprintf(&b, "  %-8s  %s\n", row[0]+":", ASCII(row[1], FieldLimit))
 	}
 	fmt.Fprintf(&b, "\nThe code works once, within %s, until %s.\n",
 		span(n.Lifetime), n.Sent.Add(n.Lifetime).Format("15:04:05"))
@@ -82,9 +82,9 @@ func count(n int64, unit string) string {
 	return fmt.Sprintf("%d %ss", n, unit)
 }
 
-// ascii returns at most limit characters of s, each printable ASCII: what is
+// ASCII returns at most limit characters of s, each printable ASCII: what is
 // not becomes a question mark.
-func ascii(s string, limit int) string {
+func ASCII(s string, limit int) string {
 	var b strings.Builder
 	for _, r := range s {
 		if b.Len() == limit {

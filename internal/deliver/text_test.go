@@ -1,13 +1,16 @@
 package deliver
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"mfa/internal/mfa"
 )
+
+const testLifetime = 10 * time.Minute
+
+var testTime = time.Date(2026, 3, 1, 14, 3, 5, 0, time.FixedZone("CET", 3600))
 
 func TestCodeNotice(t *testing.T) {
 	n := CodeNotice{
@@ -123,7 +126,7 @@ func FuzzCodeNotice(f *testing.F) {
 			Sent: testTime, Lifetime: testLifetime, To: "alice@example.com", Subject: subject,
 		}.Email("m1")
 		lines := strings.Split(m.Text, "\n")
-		if want := strings.Count(message("1").Text, "\n") + 1; len(lines) != want {
+		if want := strings.Count(CodeNotice{Service: "sshd"}.Email("1").Text, "\n") + 1; len(lines) != want {
 			t.Errorf("%d lines, want %d: %q", len(lines), want, m.Text)
 		}
 		for _, l := range lines {
@@ -131,39 +134,7 @@ func FuzzCodeNotice(f *testing.F) {
 				t.Errorf("line %q", l)
 			}
 		}
-		// Whatever the fields hold, the mail has one header and one body.
-		e := &Email{host: "localhost", now: time.Now}
-		e.from.Address = "mfa@localhost"
-		l, err := e.compose(m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		head, _, _ := strings.Cut(string(l.data), "\r\n\r\n")
-		for h := range strings.SplitSeq(head, "\r\n") {
-			name, _, _ := strings.Cut(h, ":")
-			if strings.EqualFold(name, "Bcc") || strings.ContainsAny(h, "\r\n") {
-				t.Errorf("header line %q", h)
-			}
-		}
 	})
-}
-
-func FuzzQuote(f *testing.F) {
-	f.Add("5.1.1 <alice@example.com>\nunknown", "secret")
-	f.Fuzz(func(t *testing.T, words, private string) {
-		got := quote(words, []string{private})
-		if !isPrintable(got) || len(got) > answerLimit {
-			t.Errorf("quote(%q) = %q", words, got)
-		}
-	})
-}
-
-// A relay may quote the message in its answer, and answers are logged.
-func TestPrivateWords(t *testing.T) {
-	got := privateWords("Your code: 123456\nRecovery code: k7mx-24wp-9hre-3cdf\nabcd-efhk-mnpr-twxy\nIt is a well-known text of 2026.\n")
-	if want := []string{"123456", "k7mx-24wp-9hre-3cdf", "abcd-efhk-mnpr-twxy"}; !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
-	}
 }
 
 func TestNoticeTellsTheService(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mfa/internal/deliver"
+	"mfa/internal/deliver/smtp"
 )
 
 // reachTimeout bounds the look at one carrier.
@@ -27,7 +28,7 @@ func (e *exam) mail(ctx context.Context) {
 	if problem := deliver.SenderProblem(e.cfg.Email, host); problem != "" {
 		e.add(Finding{Warning, "mail-sender", where, problem, "Codes by email do not arrive outside.", `from = "mfa@example.com" under [email], with a domain of yours`})
 	}
-	email, err := deliver.NewEmail(e.cfg.Email, deliver.EmailOptions{Host: host})
+	email, err := smtp.New(e.cfg.Email, smtp.Options{Host: host})
 	if err != nil {
 		return // config said so
 	}

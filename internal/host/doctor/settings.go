@@ -14,7 +14,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"mfa/internal/config"
-	"mfa/internal/deliver"
+	"mfa/internal/deliver/smtp"
 	"mfa/internal/seal"
 	"mfa/internal/store/local"
 )
@@ -62,7 +62,7 @@ func (e *exam) config() {
 	if !e.live() {
 		return
 	}
-	email, err := deliver.NewEmail(cfg.Email, deliver.EmailOptions{Host: host})
+	email, err := smtp.New(cfg.Email, smtp.Options{Host: host})
 	if err != nil {
 		e.add(Finding{Error, "config-email", e.Config, err.Error(), "mfad does not start with it.", "mfad --check --config " + e.Config})
 		return

@@ -1,0 +1,158 @@
+// Package carrier has what carriers are built with: the steps of a sending that an
+// administrator wants to see, the words of others that an error may quote, and the
+// secrets that mfa.toml names the files of.
+//
+// What to know before trusting it: Quote hides what it is given as private; whoever
+// sends a code gives it PrivateWords of the message.
+package carrier
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http/httptrace"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"mfa/internal/deliver"
+	"mfa/internal/mfa"
+	"mfa/internal/wire"
+)
+
+// The steps of a sending that more than one carrier has.
+const (
+	StepResolve  = "resolve"
+	StepConnect  = "connect"
+	StepTLS      = "tls"
+	StepLogin    = "login"
+	StepRun      = "run"
+	StepAccepted = "accepted"
+)
+
+type stepsKey struct{}
+
+// WithSteps has every carrier that sends under the context returned tell fn each
+// step. Such a sending opens a connection of its own, so that every step is
+// there to be seen. fn is called from various goroutines, but by one at a time;
+// a resolver that outlives the sending may call it late.
+func WithSteps(ctx context.Context, fn func(wire.Step)) context.Context {
+	return context.WithValue(ctx, stepsKey{}, &Steps{fn: fn, last: time.Now()})
+}
+
+// Test sends m with s once and returns every step and the error of Send. If the
+// error is not nil the last step has failed.
+func Test(ctx context.Context, s deliver.Sender, m mfa.Message) ([]wire.Step, error) {
+	var mu sync.Mutex // guards steps
+	var steps []wire.Step
+	err := s.Send(WithSteps(ctx, func(st wire.Step) {
+		mu.Lock()
+		defer mu.Unlock()
+		steps = append(steps, st)
+	}), m)
+	mu.Lock()
+	defer mu.Unlock()
+	told := slices.Clone(steps)
+	if n := len(told); err != nil && (n == 0 || told[n-1].Err == "") {
+		told = append(told, wire.Step{Name: "send", Err: err.Error()})
+	}
+	return told, err
+}
+
+// Steps passes on the steps of one sending. Of nil Steps nobody wants to know:
+// their methods do nothing. They may be used from many goroutines.
+type Steps struct {
+	fn func(wire.Step)
+
+	mu   sync.Mutex // guards last, and keeps calls of fn apart
+	last time.Time  // end of the step before
+}
+
+// StepsOf returns who wants to know of the steps taken under ctx, nil if
+// nobody does.
+func StepsOf(ctx context.Context) *Steps {
+	r, _ := ctx.Value(stepsKey{}).(*Steps)
+	return r
+}
+
+// Begin starts the clock of the first step anew.
+func (r *Steps) Begin() {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = time.Now()
+}
+
+// Done reports a step that is over, failed if err is not nil.
+func (r *Steps) Done(name, detail string, err error) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	st := wire.Step{Name: name, Detail: detail, Took: now.Sub(r.last)}
+	if err != nil {
+		st.Err = err.Error()
+	}
+	r.last = now
+	r.fn(st)
+}
+
+// DescribeTLS says how a connection is encrypted and by whose certificate.
+func DescribeTLS(state tls.ConnectionState, verified bool) string {
+	text := tls.VersionName(state.Version)
+	if len(state.PeerCertificates) > 0 {
+		text += ", " + DescribeCertificate(state.PeerCertificates[0])
+	}
+	if !verified {
+		text += ", not verified"
+	}
+	return text
+}
+
+// DescribeCertificate says whose certificate c is and how long it is valid.
+func DescribeCertificate(c *x509.Certificate) string {
+	names := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 {
+		names = append(names, c.Subject.CommonName)
+	}
+	return "certificate of " + deliver.ASCII(strings.Join(names, ", "), deliver.FieldLimit) +
+		" until " + c.NotAfter.UTC().Format(time.DateOnly)
+}
+
+// Dialling returns a context under which dialling reports its steps. Package net
+// calls the hooks of httptrace for every connection, not only for HTTP.
+func (r *Steps) Dialling(ctx context.Context, host string) context.Context {
+	if r == nil {
+		return ctx
+	}
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		DNSDone: func(info httptrace.DNSDoneInfo) {
+			if info.Err == nil {
+				r.Done(StepResolve, host+" -> "+Addresses(info.Addrs), nil)
+			}
+		},
+		ConnectDone: func(_, addr string, err error) {
+			if err == nil {
+				r.Done(StepConnect, addr, nil)
+			}
+		},
+	})
+}
+
+// Addresses writes what a resolver found.
+func Addresses(found []net.IPAddr) string {
+	texts := make([]string, len(found))
+	for i, a := range found {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, ", ")
+}

@@ -1,0 +1,152 @@
+// Package sms carries text messages: by Twilio, by any gateway that takes an HTTP
+// request, or by a program.
+//
+// What to know before trusting it: every attempt can cost. It knows no limits, which
+// spend.Ledger holds; an attempt that may have been taken says so (ErrUncertain), and no
+// error quotes a code, a number or a secret.
+package sms
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"mfa/internal/deliver"
+	"mfa/internal/deliver/carrier"
+	"mfa/internal/mfa"
+)
+
+// An SMS sends text messages by the provider that [sms] chose. It makes one
+// attempt a message; wrap it with Retry for more. It knows no limits; ask a
+// spend.Ledger first.
+type SMS struct {
+	way   gateway
+	watch *watch // nil: nobody asks what became of a message
+
+	mu     sync.Mutex // guards closed, and sends against Add after Wait
+	closed bool
+	sends  sync.WaitGroup
+}
+
+// Options is what an SMS is told beside its table of mfa.toml.
+type Options struct {
+	Log *slog.Logger     // nil: no log
+	Now func() time.Time // nil: time.Now
+	// Undelivered is called when a provider that took a message says later that
+	// it did not arrive, with what the provider calls the message. The error may
+	// wrap ErrNumber or ErrConfig. It is called at most once a message, within
+	// about ten minutes after Send, from goroutines that Close waits for; m comes
+	// without its text. Only Twilio can say it. Nil: nobody asks.
+	Undelivered func(m mfa.Message, receipt string, err error)
+}
+
+// A gateway is the next hop of a text message. It may be used from many
+// goroutines.
+type gateway interface {
+	// text hands m over, in one attempt, and returns what the gateway calls it.
+	text(ctx context.Context, m mfa.Message) (receipt string, err error)
+	// close gives back what the gateway holds; no text runs any more.
+	close()
+}
+
+// New checks cfg, reads the files it names and returns the sender. An error
+// begins with the key that is wrong. Nothing is connected or run before the
+// first Send.
+func New(cfg deliver.SMSConfig, opts Options) (*SMS, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if err := deliver.CheckSMS(cfg); err != nil {
+		return nil, err
+	}
+	way, err := newGateway(cfg, opts)
+	if err != nil {
+		return nil, err
+	}
+	s := &SMS{way: way}
+	if t, ok := way.(teller); ok && opts.Undelivered != nil {
+		s.watch = newWatch(t, opts.Undelivered, opts.Log)
+	}
+	return s, nil
+}
+
+func newGateway(cfg deliver.SMSConfig, opts Options) (gateway, error) {
+	switch cfg.Provider {
+	case deliver.ProviderTwilio:
+		return newTwilio(cfg.Twilio, opts)
+	case deliver.ProviderHTTP:
+		return newHTTPGateway(cfg.HTTP, opts)
+	case deliver.ProviderCommand:
+		return newSMSCommand(cfg.Command, opts)
+	}
+	return nil, fmt.Errorf("sms.provider: %q is none of %q, %q, %q",
+		cfg.Provider, deliver.ProviderTwilio, deliver.ProviderHTTP, deliver.ProviderCommand)
+}
+
+// Send makes one attempt to hand m to the provider. It meets Sender. The error
+// may also wrap ErrNumber or ErrConfig, or say when to come back.
+func (s *SMS) Send(ctx context.Context, m mfa.Message) error {
+	if m.Carrier != mfa.SMS {
+		return deliver.Permanent(fmt.Errorf("send message %q: it is %q, not sms", m.ID, m.Carrier))
+	}
+	if !deliver.IsE164(m.To) {
+		return deliver.Permanent(fmt.Errorf("send message %q: recipient %q is not a number like %s", m.ID, deliver.Mask(m.To), deliver.PhoneExample))
+	}
+	if !s.enter() {
+		return deliver.ErrClosed
+	}
+	defer s.sends.Done()
+	rep := carrier.StepsOf(ctx)
+	rep.Begin()
+	receipt, err := s.way.text(ctx, m)
+	if err != nil {
+		return err
+	}
+	rep.Done(carrier.StepAccepted, receipt, nil)
+	deliver.SetReceipt(ctx, receipt)
+	if s.watch != nil && receipt != "" {
+		s.watch.add(m, receipt)
+	}
+	return nil
+}
+
+// enter reports whether a message may still be sent. After true, call
+// sends.Done.
+func (s *SMS) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.sends.Add(1)
+	return true
+}
+
+// Close waits for Sends that run, each of which the timeout of one attempt and
+// its own context bound, and closes the connections. Nobody asks any more what
+// became of the messages sent. A later Send fails with ErrClosed.
+func (s *SMS) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.sends.Wait()
+	if s.watch != nil {
+		s.watch.close()
+	}
+	s.way.close()
+	return nil
+}
+
+// quoteAnswer makes a provider's words fit to stand in an error or a log: one
+// line, bounded, without what is private, the code of m, or its number.
+func quoteAnswer(words string, m mfa.Message, private ...string) string {
+	words = strings.ReplaceAll(words, m.To, deliver.Mask(m.To))
+	words = strings.ReplaceAll(words, strings.TrimPrefix(m.To, "+"), deliver.Mask(m.To))
+	return carrier.Quote(words, append(private, carrier.PrivateWords(m.Text)...))
+}

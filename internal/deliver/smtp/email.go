@@ -1,0 +1,120 @@
+// Package smtp carries email: to a relay over SMTP (RFC 5321), to the sendmail of the
+// local mail system, or into a maildir.
+//
+// What to know before trusting it: the certificate of a relay is verified, except with
+// opportunistic TLS on loopback; a password leaves this machine encrypted or not at
+// all; no error quotes a code or a password, whatever a relay answers.
+package smtp
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/mail"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"mfa/internal/deliver"
+	"mfa/internal/deliver/carrier"
+	"mfa/internal/mfa"
+)
+
+// An Email sends messages over the transport that [email] chose. It makes one
+// attempt a message; wrap it with Retry for more.
+type Email struct {
+	from mail.Address
+	host string // of Message-IDs: the domain of from
+	now  func() time.Time
+	hop  hop
+}
+
+// Options is what an Email is told beside its table of mfa.toml.
+type Options struct {
+	Host string           // name of this machine, for HELO, Message-ID and a missing From
+	Log  *slog.Logger     // nil: no log
+	Now  func() time.Time // nil: time.Now
+}
+
+// A hop is the next program that takes a message. It may be used from many
+// goroutines.
+type hop interface {
+	// send hands the letter over, in one attempt.
+	send(ctx context.Context, l letter) error
+	// close gives back what the hop holds. It waits for sends that run, and
+	// later ones fail.
+	close() error
+}
+
+// New checks cfg, reads the files it names and returns the sender. An
+// error begins with the key that is wrong. Nothing is connected or made before
+// the first Send.
+func New(cfg deliver.EmailConfig, opts Options) (*Email, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	opts.Host = deliver.Domain(opts.Host)
+	from, err := sender(cfg.From, opts.Host)
+	if err != nil {
+		return nil, err
+	}
+	h, err := newHop(cfg, opts)
+	if err != nil {
+		return nil, err
+	}
+	_, of, _ := strings.Cut(from.Address, "@")
+	return &Email{from: from, host: deliver.Domain(of[strings.LastIndexByte(of, '@')+1:]), now: opts.Now, hop: h}, nil
+}
+
+func newHop(cfg deliver.EmailConfig, opts Options) (hop, error) {
+	switch cfg.Transport {
+	case deliver.TransportSMTP:
+		return newRelay(cfg.SMTP, opts.Host, opts.Log)
+	case deliver.TransportSendmail:
+		if !filepath.IsAbs(cfg.Sendmail.Path) {
+			return nil, fmt.Errorf("email.sendmail.path: %q is not an absolute path", cfg.Sendmail.Path)
+		}
+		return sendmail{path: cfg.Sendmail.Path}, nil
+	case deliver.TransportOutbox:
+		if !filepath.IsAbs(cfg.Outbox.Path) {
+			return nil, fmt.Errorf("email.outbox.path: %q is not an absolute path", cfg.Outbox.Path)
+		}
+		return outbox{path: cfg.Outbox.Path, host: opts.Host, now: opts.Now}, nil
+	}
+	return nil, fmt.Errorf("email.transport: %q is none of %q, %q, %q",
+		cfg.Transport, deliver.TransportSMTP, deliver.TransportSendmail, deliver.TransportOutbox)
+}
+
+// sender returns the address messages come from: from, or mfa@host when empty.
+func sender(from, host string) (mail.Address, error) {
+	if from == "" {
+		return mail.Address{Address: "mfa@" + host}, nil
+	}
+	a, err := mail.ParseAddress(from)
+	if err != nil {
+		return mail.Address{}, fmt.Errorf(
+			"email.from: %q is not an address like \"Login <mfa@example.com>\": %w", from, err)
+	}
+	return *a, nil
+}
+
+// Send makes one attempt to hand m to the next hop. It meets Sender.
+func (e *Email) Send(ctx context.Context, m mfa.Message) error {
+	if m.Carrier != mfa.Email {
+		return deliver.Permanent(fmt.Errorf("send message %q: it is %q, not email", m.ID, m.Carrier))
+	}
+	carrier.StepsOf(ctx).Begin()
+	l, err := e.compose(m)
+	if err != nil {
+		return deliver.Permanent(fmt.Errorf("send message %q: %w", m.ID, err))
+	}
+	return e.hop.send(ctx, l)
+}
+
+// Close waits for Sends that run, each of which the timeout of one attempt and
+// its own context bound, and closes the connections. A later Send fails for
+// good.
+func (e *Email) Close() error { return e.hop.close() }

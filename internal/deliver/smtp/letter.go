@@ -1,0 +1,70 @@
+package smtp
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"net/mail"
+	"strings"
+
+	gomail "github.com/wneessen/go-mail"
+
+	"mfa/internal/deliver"
+	"mfa/internal/deliver/carrier"
+	"mfa/internal/mfa"
+)
+
+// A letter is a message ready to be handed over.
+type letter struct {
+	from, to mail.Address // of the envelope; without names
+	data     []byte       // header and body (RFC 5322), lines end with CRLF
+	private  []string     // what no error may quote
+}
+
+// compose writes the message that m stands for.
+func (e *Email) compose(m mfa.Message) (letter, error) {
+	to, err := recipient(m.To)
+	if err != nil {
+		return letter{}, err
+	}
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	msg.FromMailAddress(&e.from)
+	msg.ToMailAddress(&to)
+	msg.Subject(carrier.OneLine(m.Subject))
+	msg.SetDateWithValue(e.now())
+	msg.SetMessageIDWithValue(messageID(m.ID) + "@" + e.host)
+	// RFC 3834: nobody's out-of-office note shall answer this.
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")
+	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
+	var data bytes.Buffer
+	if _, err := msg.WriteTo(&data); err != nil {
+		return letter{}, fmt.Errorf("compose: %w", err)
+	}
+	return letter{
+		from: mail.Address{Address: e.from.Address}, to: to,
+		data: data.Bytes(), private: carrier.PrivateWords(m.Text),
+	}, nil
+}
+
+// recipient reads a bare address. The error does not repeat it.
+func recipient(to string) (mail.Address, error) {
+	a, err := mail.ParseAddress(to)
+	if err != nil || a.Name != "" {
+		return mail.Address{}, fmt.Errorf("recipient %q is not an email address", deliver.Mask(to))
+	}
+	return *a, nil
+}
+
+// bare returns the address as RFC 5321 writes it, without angle brackets.
+func bare(a mail.Address) string {
+	return strings.TrimSuffix(strings.TrimPrefix(a.String(), "<"), ">")
+}
+
+// messageID returns the left side of a Message-ID (RFC 5322, 3.6.4): id, so that
+// the mail can be found by what the logs call it, or a random one.
+func messageID(id string) string {
+	if id == "" || len(id) > 64 || strings.ContainsFunc(id, func(r rune) bool { return !deliver.IsWord(r) && r != '-' && r != '_' }) {
+		return rand.Text()
+	}
+	return id
+}
