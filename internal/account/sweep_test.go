@@ -43,6 +43,9 @@ func TestSweep(t *testing.T) {
 		"a lock that is over": {
 			mfa.State{LockedUntil: until(0), LockedFor: 7, LockedBy: "root", Recovery: &mfa.Recovery{Expires: at(time.Hour)}, TOTPStep: 7}, mfa.State{TOTPStep: 7},
 		},
+		"two locks, one over": {
+			mfa.State{LockedUntil: until(0), LockedHard: true}, mfa.State{LockedHard: true},
+		},
 		"mails": {
 			mfa.State{LockMails: []time.Time{at(-day), at(-1)}, Told: []mfa.AddressNoticed{{Address: "a", At: at(-day)}, {Address: "b", At: at(-1)}}},
 			mfa.State{LockMails: []time.Time{at(-1)}, Told: []mfa.AddressNoticed{{Address: "b", At: at(-1)}}},
