@@ -111,7 +111,7 @@ func TestLockedApartUntilUnlocked(t *testing.T) {
 	}
 }
 
-// What locks logins that root asks for locks the way apart too, and a right code there
+// A lock of logins that root asks for locks the way apart too, and a right code there
 // makes nothing of it good: who guesses would prove that it was the user.
 func TestRightCodeApartForgivesOnlyItself(t *testing.T) {
 	w := newTown(t, strict())

@@ -39,7 +39,7 @@ func TestNotePolicy(t *testing.T) {
 	}
 }
 
-// What cannot be read is no generation, and is not written over.
+// A note that cannot be read is no generation, and is not written over.
 func TestNotePolicyThatCannotBeRead(t *testing.T) {
 	s := &storetest.Memory{}
 	if _, err := s.Put(t.Context(), store.Item{Key: "meta/policy", Value: []byte("{")}); err != nil {

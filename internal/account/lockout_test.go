@@ -257,7 +257,7 @@ func TestUnlockOfARecordThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// What a clock that ran ahead has left is ended by name; what is of this time stands.
+// All that a clock which ran ahead has left is ended by name; what is of this time stands.
 func TestSettle(t *testing.T) {
 	year := confirmed.AddDate(1, 0, 0)
 	until := confirmed.Add(time.Minute)
@@ -294,7 +294,7 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// What is believed of a lock of next year is stored at the first look, or its end would
+// All that is believed of a lock of next year is stored at the first look, or its end would
 // move on with every one.
 func TestAccountSettle(t *testing.T) {
 	w := newTown(t, strict())
@@ -310,7 +310,7 @@ func TestAccountSettle(t *testing.T) {
 	if st := w.state(); !st.LockedUntil.Equal(confirmed.Add(10 * time.Minute)) {
 		t.Errorf("locked until %v", st.LockedUntil)
 	}
-	// What is of another account of the name is left alone.
+	// The state of another account of the name is left alone.
 	former := stored(t, records, store.States+"alice")
 	w.now = confirmed.AddDate(-1, 0, 0)
 	if err := records.Account(mfa.Identity{Name: "alice", UID: 7}).Settle(t.Context()); err != nil || stored(t, records, store.States+"alice") != former {

@@ -81,7 +81,7 @@ func TestTellOfFailuresIsBounded(t *testing.T) {
 	}
 }
 
-// Who was told of a lock in this conversation is not told of its wrong codes too; where it
+// A user who was told of a lock is not told of the conversation's wrong codes too; where it
 // cannot be noted, nobody is told, or it would be at every login.
 func TestTellOfFailuresNotTwice(t *testing.T) {
 	w := newTown(t, strict())

@@ -193,7 +193,7 @@ func TestMailOfALock(t *testing.T) {
 	}
 }
 
-// Who locks a user again and again has five mails sent a day, and does not take the way out
+// Locking a user again and again has five mails sent a day, and does not take the way out
 // from them: the code of the fifth stays good, over the end of the lock and a right code.
 func TestLockMailsAreBounded(t *testing.T) {
 	w := newTown(t, strict())

@@ -155,7 +155,7 @@ func TestResealInterrupted(t *testing.T) {
 	}
 }
 
-// What stands in the way of one user is told, and stands in the way of nobody else. A secret
+// An error with one user is told, and stands in the way of nobody else. A secret
 // that no key opens is left as it is: an older key may come back.
 func TestResealPastWhatIsBroken(t *testing.T) {
 	w := newTown(t, strict())

@@ -63,7 +63,7 @@ func TestSavedWhileItChanges(t *testing.T) {
 	}
 }
 
-// What was saved means what it did, or is an error; never nothing where something was.
+// Saved records mean what they did, or are an error; never nothing where something was.
 func TestParseSaved(t *testing.T) {
 	for name, tc := range map[string]struct {
 		saved wire.Saved

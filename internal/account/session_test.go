@@ -82,7 +82,7 @@ func TestRevokeSessionsOfOthers(t *testing.T) {
 	}
 }
 
-// What earlier logins left for later ones goes, and nothing of what is counted.
+// All that earlier logins left for later ones goes, and nothing of what is counted.
 func TestForgetEarlier(t *testing.T) {
 	w := newTown(t, strict())
 	st := remembering("a", "b")

@@ -121,7 +121,7 @@ func TestStrangersAreBounded(t *testing.T) {
 	}
 }
 
-// What a wrong clock stored of a stranger is believed no more than of others.
+// Times that a wrong clock stored of a stranger are believed no more than those of others.
 func TestStrangerAndTheClock(t *testing.T) {
 	w := newTown(t, strict())
 	records := w.Records()

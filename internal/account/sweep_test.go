@@ -14,7 +14,7 @@ import (
 
 const day = 24 * time.Hour
 
-// What is over goes, and what still counts stays; a state with nothing left goes whole.
+// All that is over goes, and what still counts stays; a state with nothing left goes whole.
 func TestSweep(t *testing.T) {
 	at := func(d time.Duration) time.Time { return confirmed.Add(d) }
 	until := func(d time.Duration) *time.Time { return new(at(d)) }
