@@ -203,7 +203,7 @@ func (w *town) life(s *tagged) *account.KeyLife {
 // former is how many former keys the file keeps, for the next start.
 func (w *town) former() int {
 	w.t.Helper()
-	key, err := seal.Load(w.file)
+	key, err := seal.LoadFor(w.file, os.Geteuid(), w.key.ID())
 	if err != nil {
 		w.t.Fatal(err)
 	}
