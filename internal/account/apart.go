@@ -85,9 +85,10 @@ func (u *User) tellLockedApart(ctx context.Context) {
 	}
 	if isNew {
 		u.Notify(en, Notice{
-			Subject: "Wrong codes on " + u.in.cfg.Host,
-			What:    "A program that runs on this machine typed too many wrong codes in your name. What it asked for is locked for a time; your logins are not.",
-			Advice:  "If that was not you, at a screen lock or with mfactl, somebody runs programs\nunder your account: tell your administrator.",
+			Subject: "Wrong codes",
+			What:    "A program on this machine typed too many wrong codes in your name, and is locked out for now.",
+			Advice: "Your logins are not locked.\n\n" +
+				"If that was not you, at a screen lock or with mfactl, somebody runs programs\nunder your account: tell your administrator.",
 		})
 	}
 }

@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"os"
@@ -29,12 +30,26 @@ type town struct {
 	mails chan mfa.Message  // that went out
 	queue *deliver.Queue    // that they go through
 	store *storetest.Memory // below
+	deps  account.Deps
+	key   *seal.Key
+	file  string // that keeps the key
+
+	probes uint64 // that writes left in the store
+
+	doubt bool  // nobody knows whether the clock is right
+	lost  error // what the carrier says
+	spent error // what the ledger of text messages says
 }
 
 func (w *town) Send(_ context.Context, m mfa.Message) error {
+	if w.lost != nil {
+		return w.lost
+	}
 	w.mails <- m
 	return nil
 }
+
+func (w *town) Reserve(context.Context, string, string, bool) error { return w.spent }
 
 // newTown returns Accounts under cfg with nobody in them.
 func newTown(t *testing.T, cfg account.Config) *town {
@@ -45,17 +60,24 @@ func newTown(t *testing.T, cfg account.Config) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := seal.Create(filepath.Join(t.TempDir(), "key"))
-	if err != nil {
+	w.file = filepath.Join(t.TempDir(), "key")
+	if w.key, err = seal.Create(w.file); err != nil {
 		t.Fatal(err)
 	}
 	w.queue = deliver.NewQueue(w, time.Minute)
 	t.Cleanup(func() { w.queue.Close(context.Background()) })
-	cfg.Host = "host"
-	w.Accounts = account.New(cfg, account.Deps{
-		Records: account.Records{S: w.store}, Key: key, Mail: w.queue, Audit: au, Log: log, Now: func() time.Time { return w.now },
-	})
+	w.deps = account.Deps{
+		Records: account.Records{S: w.store}, Key: w.key, Mail: w.queue, Audit: au, Log: log, Now: func() time.Time { return w.now },
+		Trusted: func() bool { return !w.doubt }, Spending: w,
+	}
+	w.configure(cfg)
 	return w
+}
+
+// configure makes cfg count from now on.
+func (w *town) configure(cfg account.Config) {
+	cfg.Host = "host"
+	w.Accounts = account.New(cfg, w.deps)
 }
 
 // mail returns the mails that went out.
@@ -99,11 +121,58 @@ func (w *town) has(en mfa.Enrollment, st mfa.State) {
 	}
 }
 
+// state is what is remembered of alice.
+func (w *town) state() mfa.State {
+	w.t.Helper()
+	st, err := w.Records().Account(alice).State(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return st
+}
+
+// update changes what is remembered of who is in the conversation.
+func (w *town) update(u *account.User, fn func(*mfa.State)) {
+	w.t.Helper()
+	if err := u.Account.Update(w.t.Context(), func(st *mfa.State) error { fn(st); return nil }); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// wrong has so many wrong codes of the app typed in a conversation.
+func (w *town) wrong(u *account.User, times int) (last account.Wrong) {
+	w.t.Helper()
+	for range times {
+		w.update(u, func(st *mfa.State) { last = u.CountWrong(st, mfa.TOTP, w.now) })
+		u.AfterWrong(w.t.Context(), mfa.TOTP, &last, "")
+	}
+	return last
+}
+
+// event is the newest line of the audit file about such an event.
+func (w *town) event(name string) (ev mfa.Event) {
+	w.t.Helper()
+	lines := w.audited(`"` + name + `"`)
+	if len(lines) == 0 {
+		w.t.Fatalf("nothing of %s is in the audit file", name)
+	}
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &ev); err != nil {
+		w.t.Fatal(err)
+	}
+	return ev
+}
+
+// home is where alice logs in from.
+var home = mfa.Origin{Service: "sshd", Address: "203.0.113.7"}
+
 // user is alice as a conversation sees her that begins now.
-func (w *town) user() *account.User {
+func (w *town) user() *account.User { w.t.Helper(); return w.from(home) }
+
+// from is user, from there.
+func (w *town) from(origin mfa.Origin) *account.User {
 	w.t.Helper()
 	acct := w.Records().Account(alice)
-	u := w.User(acct, mfa.Origin{Service: "sshd", Address: "203.0.113.7"})
+	u := w.User(acct, origin)
 	st, err := acct.State(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
