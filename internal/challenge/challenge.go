@@ -39,10 +39,11 @@ type Deps struct {
 // An Asker asks. It keeps nothing between conversations but what is in the
 // store. It may be used from many goroutines.
 type Asker struct {
-	cfg    Config
-	deps   Deps
-	argons chan struct{} // room for as many Argon2id at once
-	turns  turns         // one costly answer of a user at a time
+	cfg     Config
+	deps    Deps
+	goodFor string        // what is said of how long a code is good that was just sent
+	argons  chan struct{} // room for as many Argon2id at once
+	turns   turns         // one costly answer of a user at a time
 }
 
 // maxArgons bounds the memory that guesses at backup codes take: 19 MiB each.
@@ -50,7 +51,7 @@ const maxArgons = 2
 
 // New returns an Asker.
 func New(cfg Config, deps Deps) *Asker {
-	return &Asker{cfg: cfg, deps: deps, argons: make(chan struct{}, maxArgons)}
+	return &Asker{cfg: cfg, deps: deps, goodFor: textGoodFor(cfg.Code.lifetime()), argons: make(chan struct{}, maxArgons)}
 }
 
 const (

@@ -240,14 +240,14 @@ func (d *delivery) end(err error) {
 
 // told is what the first prompt says of it.
 func (d *delivery) told() string {
-	lifetime := d.notice.Lifetime
+	goodFor := d.asker.goodFor
 	if text := d.news(); text != "" {
-		return text + "\n" + textGoodFor(lifetime)
+		return text + "\n" + goodFor
 	}
 	if d.underway() {
-		return textCodeLeaves(d.to, lifetime)
+		return textCodeLeaves(d.to, goodFor)
 	}
-	return textCodeSent(d.to, lifetime)
+	return textCodeSent(d.to, goodFor)
 }
 
 // toldAgain is what the prompt after a resend says of it.

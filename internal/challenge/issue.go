@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -21,33 +22,20 @@ const maxPending = 8
 // An issued code is one that the user has, or will have when it arrives.
 type issued struct {
 	code     mfa.PendingCode
-	isNew    bool          // made just now
-	delivery *delivery     // nil: sent earlier
-	tooSoon  time.Duration // if over zero, nothing was sent: resend_after has not passed
-	noneFor  time.Duration // if over zero, nothing was sent: max_sends is reached
-	limit    string        // if not empty, nothing was sent: this limit on text messages is reached
-	limited  time.Duration // and for how long
+	isNew    bool      // made just now
+	delivery *delivery // nil: sent earlier
+	refusal
 }
 
-// refused returns what to say if nothing was sent.
-func (i issued) refused() string {
-	switch {
-	case i.noneFor > 0:
-		return textNoMoreSends(i.noneFor)
-	case i.tooSoon > 0:
-		return textResendTooSoon(i.tooSoon)
-	case i.limit != "":
-		return textNoMoreTexts(i.limited)
-	}
-	return ""
+// A refusal is why no code was sent. Its zero value: one was, or stands.
+type refusal struct {
+	refused string // what to say
+	reason  string // for the log, with the key of mfa.toml
 }
 
-// reason names the key of mfa.toml because of which nothing was sent.
-func (i issued) reason() string {
-	if i.limit != "" {
-		return i.limit + " reached"
-	}
-	return "code.max_sends reached"
+// refuse returns the refusal of what key limits. The text has a place for the wait.
+func refuse(text string, wait time.Duration, key string) refusal {
+	return refusal{fmt.Sprintf(text, mfa.Span(wait)), key + " reached"}
 }
 
 // issue makes a code for this origin and sends it. If one that was sent before
@@ -63,7 +51,7 @@ func (c *Conversation) issue(ctx context.Context, to Target, again bool) (issued
 		return issued{}, err
 	}
 	if limit != nil && to.AtLimit == "" {
-		return issued{limit: limit.Limit, limited: limit.Until.Sub(c.asker.deps.Now())}, nil
+		return issued{refusal: refuse(textNoMoreTexts, limit.Until.Sub(c.asker.deps.Now()), limit.Limit)}, nil
 	}
 	var is issued
 	err = c.User.Account.Update(ctx, func(st *mfa.State) error {
@@ -111,11 +99,11 @@ func (c *Conversation) arrange(st *mfa.State, to Target, code string, again bool
 			return issued{code: old}
 		}
 		if wait := old.Sent.Add(time.Duration(cfg.ResendAfter)).Sub(now); wait > 0 {
-			return issued{code: old, tooSoon: wait}
+			return issued{code: old, refusal: refuse(textResendTooSoon, wait, "code.resend_after")}
 		}
 	}
 	if wait := c.noneFor(st, now); wait > 0 {
-		return issued{noneFor: wait}
+		return issued{refusal: refuse(textNoMoreSends, wait, "code.max_sends")}
 	}
 	p := factor.NewPending(c.asker.deps.Key, c.User.Account.ID, c.User.Origin, to.Method, to.To, code, now, cfg.lifetime())
 	if i >= 0 {

@@ -51,10 +51,10 @@ func (c *Conversation) SentCode(ctx context.Context, to Target, setup string) (Q
 		q.Text = textNotSentYet(deliver.Mask(to.To))
 	case who == Doubtful:
 		s.due = true
-		q.Text = textCodeFollows(deliver.Mask(to.To), c.asker.cfg.Code.lifetime())
-	case s.cur.refused() != "":
-		c.Say(ctx, mfa.Failure, s.cur.refused())
-		return q, &mfa.Verdict{Outcome: mfa.Exhausted, Method: to.Method, Reason: s.cur.reason()}, nil
+		q.Text = textCodeFollows(deliver.Mask(to.To), c.asker.goodFor)
+	case s.cur.refused != "":
+		c.Say(ctx, mfa.Failure, s.cur.refused)
+		return q, &mfa.Verdict{Outcome: mfa.Exhausted, Method: to.Method, Reason: s.cur.reason}, nil
 	default:
 		q.Text = s.standing(ctx)
 	}
@@ -85,9 +85,9 @@ func (s *sentCode) Kind() Kind {
 
 // News implements Code.
 func (s *sentCode) News() (string, error) {
-	switch refused := s.cur.refused(); {
-	case s.fault != nil && refused != "":
-		return refused, s.fault
+	switch {
+	case s.fault != nil && s.cur.refused != "":
+		return s.cur.refused, s.fault
 	case s.fault != nil:
 		return TextUnavailable, s.fault
 	}
@@ -101,8 +101,8 @@ func (s *sentCode) News() (string, error) {
 func (s *sentCode) Send(ctx context.Context, unasked bool) (string, error) {
 	if unasked {
 		s.sent = true
-		if s.cur, s.fault = s.c.issue(ctx, s.to, false); s.fault == nil && s.cur.refused() != "" {
-			s.fault = errors.New(s.cur.reason())
+		if s.cur, s.fault = s.c.issue(ctx, s.to, false); s.fault == nil && s.cur.refused != "" {
+			s.fault = errors.New(s.cur.reason)
 		}
 		return "", s.fault
 	}
@@ -110,7 +110,7 @@ func (s *sentCode) Send(ctx context.Context, unasked bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if why := next.refused(); why != "" {
+	if why := next.refused; why != "" {
 		return why, nil
 	}
 	first := !s.sent

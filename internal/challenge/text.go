@@ -55,16 +55,23 @@ const (
 	textBackupSpent = "That backup code was used already. Type another one."
 )
 
-func textCodeLeaves(masked string, lifetime time.Duration) string {
-	return fmt.Sprintf("A code is being sent to %s, but has not left yet.\n%s", masked, textGoodFor(lifetime))
+// Texts with a place for how long.
+const (
+	textResendTooSoon = "A new code can be sent in %s. Type the one you have, or wait."
+	textNoMoreSends   = "Too many codes were sent to you. The next can be sent in %s."
+	textNoMoreTexts   = "No more text messages can be sent for now. The next can be sent in %s."
+)
+
+func textCodeLeaves(masked, goodFor string) string {
+	return fmt.Sprintf("A code is being sent to %s, but has not left yet.\n%s", masked, goodFor)
 }
 
-func textCodeSent(masked string, lifetime time.Duration) string {
-	return fmt.Sprintf("A code was sent to %s.\n%s", masked, textGoodFor(lifetime))
+func textCodeSent(masked, goodFor string) string {
+	return fmt.Sprintf("A code was sent to %s.\n%s", masked, goodFor)
 }
 
-func textCodeFollows(masked string, lifetime time.Duration) string {
-	return fmt.Sprintf("A code is being sent to %s.\n%s", masked, textGoodFor(lifetime))
+func textCodeFollows(masked, goodFor string) string {
+	return fmt.Sprintf("A code is being sent to %s.\n%s", masked, goodFor)
 }
 
 func textNotSentYet(masked string) string {
@@ -82,18 +89,6 @@ func textCodeAlreadySent(masked string, ago, left time.Duration) string {
 
 func textCodeResent(masked string) string {
 	return fmt.Sprintf("A new code was sent to %s. %s", masked, textOldIsVoid)
-}
-
-func textResendTooSoon(wait time.Duration) string {
-	return fmt.Sprintf("A new code can be sent in %s. Type the one you have, or wait.", mfa.Span(wait))
-}
-
-func textNoMoreSends(wait time.Duration) string {
-	return fmt.Sprintf("Too many codes were sent to you. The next can be sent in %s.", mfa.Span(wait))
-}
-
-func textNoMoreTexts(wait time.Duration) string {
-	return fmt.Sprintf("No more text messages can be sent for now. The next can be sent in %s.", mfa.Span(wait))
 }
 
 func textFellBack(number, address, reason string, lost bool) string {

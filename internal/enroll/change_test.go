@@ -40,8 +40,8 @@ func TestNothingIsWrittenOverWhatCameBetween(t *testing.T) {
 			_, err := s.NewBackupCodes(t.Context(), c.User)
 			return err
 		},
-		"begin": func(s *Service, c *challenge.Conversation) error {
-			_, err := s.begin(t.Context(), c, mfa.Enrolling{Method: mfa.TOTP})
+		"begin": func(_ *Service, c *challenge.Conversation) error {
+			_, err := c.User.BeginSetup(t.Context(), mfa.Enrolling{Method: mfa.TOTP})
 			return err
 		},
 		"later": func(_ *Service, c *challenge.Conversation) error { return c.User.Unchanged(t.Context()) },

@@ -35,7 +35,7 @@ const (
 // picks up what an earlier connection began. Nothing counts before a code of the
 // new method was typed back; then the verdict is Accepted.
 func (s *Service) AtLogin(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error) {
-	begun, err := s.begun(ctx, c)
+	begun, err := c.User.SetupBegun(ctx)
 	if err != nil {
 		return c.Failed(ctx, err)
 	}
@@ -92,11 +92,24 @@ func (s *Service) set(ctx context.Context, c *challenge.Conversation, may mfa.En
 		case !errors.Is(err, errOther):
 			return v, err
 		}
+		if err := c.User.DropSetup(ctx); err != nil {
+			return c.Failed(ctx, err)
+		}
 		if v.Outcome == mfa.Exhausted && !others {
 			return v, nil // there is no other
 		}
 		method = ""
 	}
+}
+
+// begunWith returns what was begun of a method, which goes on here; the zero Enrolling if
+// nothing was.
+func begunWith(ctx context.Context, u *account.User, m mfa.Method) (mfa.Enrolling, error) {
+	e, err := u.SetupBegun(ctx)
+	if err != nil || e.Method != m || e.ID == "" {
+		return mfa.Enrolling{}, err
+	}
+	return e, nil
 }
 
 // canWait says whether somebody may log in without setting anything up now.
@@ -141,17 +154,8 @@ func (s *Service) nothing(ctx context.Context, c *challenge.Conversation, may mf
 	return s.putOff(ctx, c, reason+", and it could be put off")
 }
 
-// errOther: the person wants another method.
+// errOther: another method is to be set up, and what was begun is to be forgotten.
 var errOther = errors.New("another method")
-
-// other forgets what was begun, for the sake of another method. V is the verdict
-// if there is none.
-func (s *Service) other(ctx context.Context, c *challenge.Conversation, v mfa.Verdict) (mfa.Verdict, error) {
-	if err := s.drop(ctx, c); err != nil {
-		return c.Failed(ctx, err)
-	}
-	return v, errOther
-}
 
 // choose shows what can be set up; one thing alone is not asked about.
 func (s *Service) choose(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer, ms []mfa.Method, intro string) (mfa.Method, error) {
@@ -194,7 +198,7 @@ func (s *Service) skip(ctx context.Context, c *challenge.Conversation) (mfa.Verd
 // a code there, and nowhere else, and waits for it. It can be corrected meanwhile. Last
 // is what is said above the code's prompt.
 func (s *Service) askForContact(ctx context.Context, c *challenge.Conversation, m mfa.Method, others bool, last string) (mfa.Verdict, error) {
-	to, err := s.begunWith(ctx, c, m)
+	to, err := begunWith(ctx, c.User, m)
 	if err != nil {
 		return c.Failed(ctx, err)
 	}
@@ -204,19 +208,19 @@ func (s *Service) askForContact(ctx context.Context, c *challenge.Conversation, 
 			to.To, err = s.askContact(ctx, c, m, others)
 			switch {
 			case errors.Is(err, errOther):
-				return s.other(ctx, c, mfa.Verdict{})
+				return mfa.Verdict{}, errOther
 			case err != nil:
 				return c.NoAnswer(ctx, m, err)
 			}
 			typed = true
-			if to, err = s.begin(ctx, c, mfa.Enrolling{Method: m, To: to.To}); err != nil {
+			if to, err = c.User.BeginSetup(ctx, mfa.Enrolling{Method: m, To: to.To}); err != nil {
 				return c.Failed(ctx, err)
 			}
 		}
 		q, end, err := c.SentCode(ctx, challenge.Target{Method: m, To: to.To}, to.ID)
 		if end != nil && end.Outcome == mfa.Exhausted {
 			// Nothing more is sent for now; what needs no sending is open.
-			return s.other(ctx, c, *end)
+			return *end, errOther
 		}
 		if end != nil {
 			return *end, err
@@ -230,7 +234,7 @@ func (s *Service) askForContact(ctx context.Context, c *challenge.Conversation, 
 			to.To = ""
 			continue
 		case key == challenge.KeyMenu:
-			return s.other(ctx, c, mfa.Verdict{})
+			return mfa.Verdict{}, errOther
 		case v.Outcome != mfa.Accepted:
 			return v, err
 		}
@@ -287,7 +291,7 @@ func (s *Service) askContact(ctx context.Context, c *challenge.Conversation, m m
 
 // setTOTP shows a secret and waits for the app's first code.
 func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others bool, last string) (mfa.Verdict, error) {
-	begun, err := s.begunWith(ctx, c, mfa.TOTP)
+	begun, err := begunWith(ctx, c.User, mfa.TOTP)
 	if err != nil {
 		return c.Failed(ctx, err)
 	}
@@ -296,7 +300,7 @@ func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others
 	secret, err := s.Accounts.OpenTOTP(id, begun.Secret)
 	if begun.Secret == "" || err != nil {
 		secret = otp.NewSecret(cfg.Algorithm)
-		if begun, err = s.begin(ctx, c, mfa.Enrolling{Method: mfa.TOTP, Secret: s.Accounts.SealTOTP(id, secret)}); err != nil {
+		if begun, err = c.User.BeginSetup(ctx, mfa.Enrolling{Method: mfa.TOTP, Secret: s.Accounts.SealTOTP(id, secret)}); err != nil {
 			return c.Failed(ctx, err)
 		}
 	} else {
@@ -310,9 +314,9 @@ func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others
 	key, v, err := s.poseApp(ctx, c, q, setup, others, last)
 	switch {
 	case key == challenge.KeyMenu:
-		return s.other(ctx, c, mfa.Verdict{})
+		return mfa.Verdict{}, errOther
 	case key == "n":
-		if err := s.drop(ctx, c); err != nil {
+		if err := c.User.DropSetup(ctx); err != nil {
 			return c.Failed(ctx, err)
 		}
 		return s.setTOTP(ctx, c, others, last)
