@@ -33,6 +33,7 @@ import (
 	"mfa/internal/deliver/smtp"
 	"mfa/internal/deliver/spend"
 	"mfa/internal/enroll"
+	"mfa/internal/host/clock"
 	"mfa/internal/host/nss"
 	"mfa/internal/login"
 	"mfa/internal/metrics"
@@ -199,7 +200,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 		opts.Now = time.Now
 	}
 	if opts.Trusted == nil {
-		opts.Trusted = newClockWatch().trusted
+		opts.Trusted = clock.NewWatch().Trusted
 	}
 	if opts.Notify == nil {
 		opts.Notify = func(string) {}
