@@ -18,6 +18,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"mfa/internal/app"
+	"mfa/internal/audit/journal"
 	"mfa/internal/config"
 	"mfa/internal/host/doctor"
 	"mfa/internal/mfa"
@@ -74,7 +75,7 @@ func serve(cfg config.Config, path string, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	level := new(slog.LevelVar)
-	log := app.NewLog(stderr, level)
+	log := journal.NewLog(stderr, level)
 
 	opts := app.Options{
 		Log: log, Level: level, Notify: notify(log), ChangesPassword: new(doctor.Accounts).ChangesPassword,

@@ -33,6 +33,7 @@ import (
 	"mfa/internal/deliver/smtp"
 	"mfa/internal/deliver/spend"
 	"mfa/internal/enroll"
+	"mfa/internal/host/clock"
 	"mfa/internal/host/nss"
 	"mfa/internal/login"
 	"mfa/internal/metrics"
@@ -199,7 +200,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 		opts.Now = time.Now
 	}
 	if opts.Trusted == nil {
-		opts.Trusted = newClockWatch().trusted
+		opts.Trusted = clock.NewWatch().Trusted
 	}
 	if opts.Notify == nil {
 		opts.Notify = func(string) {}
@@ -233,7 +234,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	a.keyLife = account.NewKeyLife(a.key, cfg.Secrets.KeyFile, a.store, a.accounts, opts.Log)
 	a.keyLife.Needed = opts.keyNeeded
 	a.pam = &server.PAM{
-		Logins:    func() server.Loginer { return timedLogins{a.cur.Load().engine, a.metrics} },
+		Logins: func() server.Loginer { return a.engine() }, Meter: a.metrics,
 		MaxLogins: a.maxLogins(cfg.Server.MaxLogins), Timeout: time.Duration(cfg.Server.LoginTimeout),
 		Trusted: cfg.Server.TrustedUsers, Audit: a.audit, Log: opts.Log,
 	}
@@ -358,22 +359,6 @@ func (a *App) undelivered(m mfa.Message, receipt string, err error) {
 		To: to, Message: m.ID, Receipt: receipt, Reason: err.Error(),
 	})
 	a.queue.Lost(m.ID, err)
-}
-
-// ledger counts what is spent on text messages, in the store.
-func (a *App) ledger(cfg deliver.SMSConfig) *spend.Ledger {
-	return &spend.Ledger{
-		Limits: spend.Limits{
-			UserPerDay: cfg.PerUserPerDay, NumberPerDay: cfg.PerNumberPerDay,
-			PrefixPerHour: cfg.PerPrefixPerHour, TotalPerHour: cfg.PerHour,
-		},
-		Update: func(ctx context.Context, key string, fn func(old []byte) ([]byte, error)) error {
-			return store.Update(ctx, a.records.S, key, fn)
-		},
-		Hash:  func(number string) string { return string(a.key.MAC("ledger number", []byte(number))) },
-		Alert: func(_ string, used, max int) { a.metrics.TextAlert(used, max) },
-		Log:   a.opts.Log, Now: a.opts.Now,
-	}
 }
 
 // Close gives everything back. Run must have returned.

@@ -2,16 +2,12 @@ package app
 
 import (
 	"encoding/json"
-	"log/slog"
-	"maps"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/coreos/go-systemd/v22/journal"
 
 	"mfa/internal/audit"
 	"mfa/internal/login"
@@ -192,26 +188,5 @@ func TestEventsAreInTheLog(t *testing.T) {
 		if s := r.log.String(); !strings.Contains(s, want) {
 			t.Errorf("the log does not say %q:\n%s", want, s)
 		}
-	}
-}
-
-// In the journal each field of an event can be asked for.
-func TestEventsAreInTheJournal(t *testing.T) {
-	log, sent := fakeJournal(slog.LevelInfo)
-	events, err := audit.Open(audit.Config{}, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid := uint32(1000)
-	events.Record(mfa.Event{
-		Time: time.Now(), Event: audit.Login, User: "alice", UID: &uid, Service: "sshd", Address: "192.0.2.1",
-		Outcome: mfa.Exhausted.String(), Reason: "locked",
-	})
-	want := map[string]string{
-		"MFA_EVENT": "login", "MFA_USER": "alice", "MFA_UID": "1000", "MFA_SERVICE": "sshd", "MFA_ADDRESS": "192.0.2.1",
-		"MFA_OUTCOME": "exhausted", "MFA_REASON": "locked",
-	}
-	if len(*sent) != 1 || !maps.Equal((*sent)[0].fields, want) || (*sent)[0].priority != journal.PriWarning {
-		t.Errorf("sent %+v", *sent)
 	}
 }

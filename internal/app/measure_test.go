@@ -34,7 +34,7 @@ func freeAddress(t *testing.T) string {
 func (r *running) scrape(listen string) string {
 	r.t.Helper()
 	network, address := "tcp", listen
-	if path, ok := strings.CutPrefix(listen, unixPrefix); ok {
+	if path, ok := strings.CutPrefix(listen, "unix:"); ok {
 		network, address = "unix", path
 	}
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -57,7 +57,7 @@ func (r *running) scrape(listen string) string {
 // Events are counted where Prometheus looks, and nobody is named.
 func TestMetrics(t *testing.T) {
 	dir := shortDir(t)
-	for name, listen := range map[string]string{"tcp": freeAddress(t), "unix": unixPrefix + filepath.Join(dir, "m", "s")} {
+	for name, listen := range map[string]string{"tcp": freeAddress(t), "unix": "unix:" + filepath.Join(dir, "m", "s")} {
 		t.Run(name, func(t *testing.T) {
 			cfg := goodConfig(filepath.Join(dir, name))
 			cfg.Metrics.Listen = listen

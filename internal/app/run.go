@@ -34,7 +34,7 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	defer control.Close()
-	endExport, err := a.export(cfg.Metrics.Listen)
+	endExport, err := server.ExportMetrics(cfg.Metrics.Listen, a.metrics.Handler(), a.audit, a.opts.Log)
 	if err != nil {
 		return err
 	}

@@ -121,16 +121,6 @@ func (g *Gate) turnAway(c net.Conn, uid uint32, why error) {
 	_ = c.Close()
 }
 
-// MetricsGate puts the bounds of metrics.listen on l, a Unix or a TCP socket. Who
-// connects over TCP is not known, so those that do share the bounds of one uid.
-func MetricsGate(l net.Listener, au *audit.Log, log *slog.Logger) *Gate {
-	return &Gate{
-		Listener: l, name: "metrics listener", bounds: bounds{root: 16, others: 32, perUID: 16},
-		pace: pace{burst: 60, every: time.Second}, event: turnedAway,
-		slots: &slots{}, known: &guestList{}, audit: au, log: log,
-	}
-}
-
 // Descriptors is how many file descriptors the sockets use at most, where max is
 // server.max_logins.
 func Descriptors(max int) int {

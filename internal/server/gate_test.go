@@ -199,7 +199,7 @@ func openDesk(t *testing.T, f loginFunc) *desk {
 	pl, cl, ml := listen("pam"), listen("control"), listen("metrics")
 	go func() { done <- d.pam.Serve(ctx, pl) }()
 	go func() { done <- srv.Serve(control.Gate(cl)) }()
-	go func() { done <- metrics.Serve(MetricsGate(ml, d.au, log)) }()
+	go func() { done <- metrics.Serve(metricsGate(ml, d.au, log)) }()
 	t.Cleanup(func() {
 		_ = pl.Close()
 		end()

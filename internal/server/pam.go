@@ -27,6 +27,11 @@ type Loginer interface {
 	Login(ctx context.Context, req mfa.Request, p login.Prompter) (mfa.Verdict, error)
 }
 
+// A Meter counts how long logins take, by how they end; metrics.Metrics is one.
+type Meter interface {
+	LoginTook(o mfa.Outcome, took time.Duration)
+}
+
 const (
 	helloTimeout = 5 * time.Second  // a module sends HELLO at once
 	writeTimeout = 10 * time.Second // a frame is small; who does not take it is gone
@@ -40,6 +45,7 @@ type PAM struct {
 	Trusted   []string       // accounts that may ask for others, as root may; see authorize
 	Audit     *audit.Log     // of logins that end before they begin
 	Log       *slog.Logger
+	Meter     Meter // of logins that a Loginer held; nil: nobody counts
 
 	hello time.Duration // how long HELLO is waited for; 0: helloTimeout
 	slots slots
@@ -116,7 +122,7 @@ func (s *PAM) answer(ctx context.Context, c *visitor) {
 
 	conv := newConversation(ctx, c)
 	defer conv.close()
-	verdict, _ := s.Logins().Login(conv.ctx, req, conv)
+	verdict := s.hold(conv.ctx, req, conv)
 	cause := context.Cause(conv.ctx)
 	if ended, ok := errors.AsType[mfa.Ended](cause); ok && verdict.Refuses() && verdict.Outcome != ended.Outcome {
 		// A Loginer that did not ask why its login ended.
@@ -129,6 +135,16 @@ func (s *PAM) answer(ctx context.Context, c *visitor) {
 			"error", cause, "module", req.Module, "daemon", mfa.Version)
 	}
 	s.done(c, verdict)
+}
+
+// hold has a Loginer hold a login, and counts it.
+func (s *PAM) hold(ctx context.Context, req mfa.Request, p login.Prompter) mfa.Verdict {
+	began := time.Now()
+	verdict, _ := s.Logins().Login(ctx, req, p)
+	if s.Meter != nil {
+		s.Meter.LoginTook(verdict.Outcome, time.Since(began))
+	}
+	return verdict
 }
 
 // refuse ends a login that no Loginer decided about, and writes it down.

@@ -326,3 +326,41 @@ func TestListen(t *testing.T) {
 		t.Errorf("open folder: %v", err)
 	}
 }
+
+// meter is a Meter in a test.
+type meter chan mfa.Outcome
+
+func (m meter) LoginTook(o mfa.Outcome, took time.Duration) {
+	if took <= 0 {
+		o = mfa.Broken
+	}
+	m <- o
+}
+
+// Each login that a Loginer held is counted, with its time; one that never came to a
+// Loginer is not.
+func TestLoginsAreMeasured(t *testing.T) {
+	outcomes := []mfa.Outcome{mfa.Accepted, mfa.Exhausted}
+	m := make(meter, 3)
+	path, _, _ := serve(t, func(context.Context, mfa.Request, login.Prompter) (mfa.Verdict, error) {
+		return mfa.Verdict{Outcome: outcomes[len(m)]}, nil
+	}, func(s *PAM) { s.Meter = m })
+	for range outcomes {
+		expect(t, dial(t, path, mfa.Request{User: "alice"}), wire.Done, "")
+	}
+	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	send(t, c, wire.Frame{Type: wire.Answer}) // no HELLO
+	expect(t, c, wire.Done, "")
+	for i, want := range outcomes {
+		if got := <-m; got != want {
+			t.Errorf("login %d: %v", i, got)
+		}
+	}
+	if len(m) > 0 {
+		t.Errorf("%v is counted, and was no login", <-m)
+	}
+}

@@ -1,4 +1,4 @@
-package app
+package journal
 
 import (
 	"bytes"
@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
+
+	"mfa/internal/audit"
+	"mfa/internal/mfa"
 )
 
 // An entry is what the journal is sent.
@@ -151,5 +154,26 @@ func TestJournalAway(t *testing.T) {
 	slog.New(h).Warn("lost", "user", "alice")
 	if got := b.String(); got != "<4>lost user=alice\n" {
 		t.Errorf("written: %q", got)
+	}
+}
+
+// In the journal each field of an event can be asked for.
+func TestEventsAreInTheJournal(t *testing.T) {
+	log, sent := fakeJournal(slog.LevelInfo)
+	events, err := audit.Open(audit.Config{}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid := uint32(1000)
+	events.Record(mfa.Event{
+		Time: time.Now(), Event: audit.Login, User: "alice", UID: &uid, Service: "sshd", Address: "192.0.2.1",
+		Outcome: mfa.Exhausted.String(), Reason: "locked",
+	})
+	want := map[string]string{
+		"MFA_EVENT": "login", "MFA_USER": "alice", "MFA_UID": "1000", "MFA_SERVICE": "sshd", "MFA_ADDRESS": "192.0.2.1",
+		"MFA_OUTCOME": "exhausted", "MFA_REASON": "locked",
+	}
+	if len(*sent) != 1 || !maps.Equal((*sent)[0].fields, want) || (*sent)[0].priority != journal.PriWarning {
+		t.Errorf("sent %+v", *sent)
 	}
 }

@@ -1,4 +1,9 @@
-package app
+// Package clock says whether this machine's clock is known to be right.
+//
+// What to know before trusting it: the clock is right where the kernel or
+// systemd-timedated says that a time service keeps it. Where neither can be asked, or
+// neither says so, it is not.
+package clock
 
 import (
 	"context"
@@ -19,12 +24,12 @@ const (
 	timedatedAnew = 10 * time.Second
 )
 
-// A clockWatch knows whether the clock is known to be right: a time service keeps it
+// A Watch knows whether the clock is known to be right: a time service keeps it
 // (adjtimex(2)). ProtectClock= of the unit forbids to ask the kernel;
 // systemd-timedated(8) may. Where nobody says so, it is not: on a machine without a
 // time service, and without systemd where the kernel may not be asked. It is asked
-// only where a stored time has not come.
-type clockWatch struct {
+// only where a stored time has not come. It may be used from many goroutines.
+type Watch struct {
 	kernel   func(*unix.Timex) (state int, err error)
 	connect  func(context.Context) (*dbus.Conn, error) // to the system bus
 	patience time.Duration
@@ -35,8 +40,9 @@ type clockWatch struct {
 	is    bool       // what it said
 }
 
-func newClockWatch() *clockWatch {
-	return &clockWatch{
+// NewWatch returns a Watch of this machine's clock.
+func NewWatch() *Watch {
+	return &Watch{
 		kernel: unix.Adjtimex,
 		connect: func(ctx context.Context) (*dbus.Conn, error) {
 			return dbus.ConnectSystemBus(dbus.WithContext(ctx))
@@ -45,9 +51,9 @@ func newClockWatch() *clockWatch {
 	}
 }
 
-// trusted says whether the clock is known to be right. It takes timedatedPatience at
+// Trusted says whether the clock is known to be right. It takes timedatedPatience at
 // most, and once in a while only.
-func (w *clockWatch) trusted() bool {
+func (w *Watch) Trusted() bool {
 	var t unix.Timex
 	state, err := w.kernel(&t)
 	if !errors.Is(err, unix.EPERM) {
@@ -63,7 +69,7 @@ func (w *clockWatch) trusted() bool {
 
 // timedatedTrusts asks systemd-timedated whether the clock is synchronised
 // (org.freedesktop.timedate1(5)).
-func (w *clockWatch) timedatedTrusts() bool {
+func (w *Watch) timedatedTrusts() bool {
 	const name = "org.freedesktop.timedate1"
 	ctx, cancel := context.WithTimeout(context.Background(), w.patience)
 	defer cancel()

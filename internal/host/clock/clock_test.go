@@ -1,4 +1,4 @@
-package app
+package clock
 
 import (
 	"bufio"
@@ -18,6 +18,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// patience is how long a broken clock holds up its test; a good one does not.
+const patience = 30 * time.Second
+
+// shortDir is a t.TempDir whose name leaves room for that of a socket.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "clock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // The word of the kernel counts, where it may be asked.
 func TestKernelVouchesForTheClock(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -33,14 +47,14 @@ func TestKernelVouchesForTheClock(t *testing.T) {
 		"unsync bit alone": {unix.TIME_OK, unix.STA_UNSYNC, nil, false},
 		"no such call":     {0, 0, unix.ENOSYS, false},
 	} {
-		w := &clockWatch{
+		w := &Watch{
 			kernel: func(x *unix.Timex) (int, error) { x.Status = tc.status; return tc.state, tc.err },
 			connect: func(context.Context) (*dbus.Conn, error) {
 				t.Errorf("%s: the bus is asked", name)
 				return nil, errors.New("no bus")
 			},
 		}
-		if got := w.trusted(); got != tc.want {
+		if got := w.Trusted(); got != tc.want {
 			t.Errorf("%s: trusted %v", name, got)
 		}
 	}
@@ -106,7 +120,7 @@ func startBus(t *testing.T, d *timedated) string {
 	return address
 }
 
-// on is how a clockWatch connects to the bus at address.
+// on is how a Watch connects to the bus at address.
 func on(address string) func(context.Context) (*dbus.Conn, error) {
 	return func(ctx context.Context) (*dbus.Conn, error) { return dbus.Connect(address, dbus.WithContext(ctx)) }
 }
@@ -139,12 +153,12 @@ func TestTimedatedVouchesForTheClock(t *testing.T) {
 		"silent bus":   {"unix:path=" + silent, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &clockWatch{kernel: forbidden, connect: on(tc.address), patience: 500 * time.Millisecond, anew: time.Hour}
+			w := &Watch{kernel: forbidden, connect: on(tc.address), patience: 500 * time.Millisecond, anew: time.Hour}
 			if tc.want {
 				w.patience = patience
 			}
 			answered := make(chan bool, 1)
-			go func() { answered <- w.trusted() }()
+			go func() { answered <- w.Trusted() }()
 			select {
 			case got := <-answered:
 				if got != tc.want {
@@ -161,11 +175,11 @@ func TestTimedatedVouchesForTheClock(t *testing.T) {
 func TestTimedatedIsAskedOnce(t *testing.T) {
 	var asked atomic.Int32
 	address := startBus(t, &timedated{func() (any, *dbus.Error) { return asked.Add(1) > 1, nil }})
-	w := &clockWatch{kernel: forbidden, connect: on(address), patience: patience, anew: time.Hour}
+	w := &Watch{kernel: forbidden, connect: on(address), patience: patience, anew: time.Hour}
 	var logins sync.WaitGroup
 	for range 50 {
 		logins.Go(func() {
-			if w.trusted() {
+			if w.Trusted() {
 				t.Error("trusted before the clock was right")
 			}
 		})
@@ -175,7 +189,7 @@ func TestTimedatedIsAskedOnce(t *testing.T) {
 		t.Errorf("asked %d times", n)
 	}
 	w.anew = 0
-	if !w.trusted() {
+	if !w.Trusted() {
 		t.Error("not trusted when the clock is right")
 	}
 }

@@ -1,4 +1,10 @@
-package app
+// Package journal is the daemon's log: systemd's journal, or text.
+//
+// What to know before trusting it: an entry of the journal holds each attribute twice,
+// in its message for people and as a field MFA_NAME for programs. A message stays one
+// entry, whatever its attributes hold. While journald is away lines go to standard
+// error, with the priority that sd-daemon(3) puts before them.
+package journal
 
 import (
 	"context"
