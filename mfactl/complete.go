@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"mfa/internal/host/nss"
+	"mfa/internal/host/pamstack"
 	"mfa/internal/host/setup"
 )
 
@@ -87,15 +88,9 @@ func users(cmd *cobra.Command) []string {
 
 // services are those that have a file in /etc/pam.d.
 func services(*cobra.Command) []string {
-	entries, err := os.ReadDir("/etc/pam.d")
+	names, err := pamstack.Own(os.DirFS("/"))
 	if err != nil {
 		return nil
-	}
-	var names []string
-	for _, e := range entries {
-		if name := e.Name(); !strings.HasPrefix(name, "common-") && !strings.ContainsAny(name, ".~") {
-			names = append(names, name)
-		}
 	}
 	return names
 }

@@ -141,6 +141,22 @@ func unread(file string, whole bool, otherFile string, otherWhole bool) string {
 	return ""
 }
 
+// Own returns the services that have a file in /etc/pam.d, sorted, for people to choose
+// from: without those that only others include (common-auth) and without leftovers.
+func Own(fsys fs.FS) ([]string, error) {
+	entries, err := fs.ReadDir(fsys, folders[0])
+	if err != nil {
+		return nil, err
+	}
+	var own []string
+	for _, e := range entries {
+		if name := e.Name(); !strings.HasPrefix(name, "common-") && !strings.ContainsAny(name, ".~") {
+			own = append(own, name)
+		}
+	}
+	return own, nil
+}
+
 // Names returns the services that have a file, sorted.
 func Names(fsys fs.FS) ([]string, error) {
 	var all []string
