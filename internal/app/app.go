@@ -343,10 +343,11 @@ func (a *App) generation(p login.PolicyConfig) (int, error) {
 
 // mailDomain returns the domain that mail comes from.
 func mailDomain(from, host string) string {
-	if i := strings.LastIndexByte(from, '@'); i >= 0 {
-		return strings.TrimRight(from[i+1:], "> ")
+	a, err := mfa.ParseSender(from)
+	if err != nil {
+		return host
 	}
-	return host
+	return mfa.DomainOf(a.Address)
 }
 
 // undelivered tells the administrator of a text message that was taken and did not

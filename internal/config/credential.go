@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"mfa/internal/deliver"
 )
 
 // credential begins a value that names a secret which systemd passes to the
@@ -29,7 +31,7 @@ func wrongFile(s string) string {
 }
 
 // notInCredential keeps a name within the folder.
-func notInCredential(r rune) bool { return notInHostName(r) && r != '.' }
+func notInCredential(r rune) bool { return !deliver.IsWord(r) && !strings.ContainsRune("-_.", r) }
 
 // secretFile is a file that may be a credential; optionalSecretFile may be absent.
 var (

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/mail"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -287,36 +286,15 @@ var sender = newRule(`an address like "mfa@example.com" or "Example login <mfa@e
 	if s == "" {
 		return ""
 	}
-	if _, err := mail.ParseAddress(s); err != nil || strings.ContainsFunc(s, unicode.IsControl) {
+	if _, err := mfa.ParseSender(s); err != nil {
 		return fmt.Sprintf("%q is not an email address (RFC 5322)", s)
 	}
 	return ""
 })
 
 var host = newRule(`a name like "mail.example.com" or an address like "192.0.2.25", without a port`, func(s string) string {
-	if _, err := netip.ParseAddr(s); err == nil || isHostName(s) {
+	if _, err := netip.ParseAddr(s); err == nil || mfa.IsHostName(s) {
 		return ""
 	}
 	return fmt.Sprintf("%q is not a host", s)
 })
-
-// isHostName reports whether s can be the name of a host (RFC 1123, 2.1), with
-// the underscore that names in use have beside it.
-func isHostName(s string) bool {
-	if len(s) > 253 {
-		return false
-	}
-	for label := range strings.SplitSeq(strings.TrimSuffix(s, "."), ".") {
-		if label == "" || len(label) > 63 || strings.Trim(label, "-") != label {
-			return false
-		}
-		if strings.ContainsFunc(label, notInHostName) {
-			return false
-		}
-	}
-	return true
-}
-
-func notInHostName(r rune) bool {
-	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
-}

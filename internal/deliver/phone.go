@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
+
+	"mfa/internal/mfa"
 )
 
 // PhoneExample is the number that every prompt and message shows. Its area code
@@ -18,7 +20,7 @@ const PhoneExample = "+17891234567"
 const maxPhoneDigits = 15
 
 // ParsePhone returns the number that s stands for in its one canonical form,
-// E.164: a plus and digits. White space in s does not count; anything else between
+// E.164, as mfa.IsNumber has it. White space in s does not count; anything else between
 // the digits is refused, as are numbers that no country gives out, premium-rate and
 // shared-cost numbers, and if regions is not empty, numbers of any region but those
 // (ISO 3166-1 codes in capitals).
@@ -84,7 +86,10 @@ func canonicalPhone(digits string, regions []string) (e164, wrong string) {
 	case phonenumbers.TOO_LONG:
 		return "", "This number is too long"
 	}
-	if !phonenumbers.IsValidNumber(n) {
+	if len(e164) > 1+maxPhoneDigits { // Germany has numbers that E.164 has no room for
+		return "", "This number is too long"
+	}
+	if !phonenumbers.IsValidNumber(n) || !mfa.IsNumber(e164) {
 		return "", "This is no valid number of its country"
 	}
 	switch phonenumbers.GetNumberType(n) {
@@ -113,11 +118,4 @@ func checkRegions(regions []string) error {
 		}
 	}
 	return nil
-}
-
-// IsE164 reports whether s is a plus and digits, as ParsePhone returns.
-func IsE164(s string) bool {
-	digits, plus := strings.CutPrefix(s, "+")
-	return plus && digits != "" && len(digits) <= maxPhoneDigits &&
-		!strings.ContainsFunc(digits, func(r rune) bool { return !isDigit(r) })
 }

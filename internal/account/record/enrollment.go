@@ -85,7 +85,7 @@ func checkKeys(version int, md toml.MetaData) (toml.Key, error) {
 
 // checkValues returns the key whose value cannot be, with the reason.
 func checkValues(e mfa.Enrollment) (toml.Key, error) {
-	if e.Email != nil && !mfa.IsAddress(e.Email.Address) {
+	if e.Email != nil && !mfa.IsAddrSpec(e.Email.Address) {
 		key := toml.Key{"email", "address"}
 		return key, fmt.Errorf("%s %q is not an address like \"alice@example.com\"", key, e.Email.Address)
 	}

@@ -95,7 +95,7 @@ func (s *SMS) Send(ctx context.Context, m mfa.Message) error {
 	if m.Carrier != mfa.SMS {
 		return deliver.Permanent(fmt.Errorf("send message %q: it is %q, not sms", m.ID, m.Carrier))
 	}
-	if !deliver.IsE164(m.To) {
+	if !mfa.IsNumber(m.To) {
 		return deliver.Permanent(fmt.Errorf("send message %q: recipient %q is not a number like %s", m.ID, deliver.Mask(m.To), deliver.PhoneExample))
 	}
 	if !s.enter() {

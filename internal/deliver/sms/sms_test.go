@@ -98,7 +98,7 @@ func TestSMSRefusesMessages(t *testing.T) {
 	m := sms("123456")
 	m.Carrier = mfa.Email
 	delivertest.WantPermanent(t, s.Send(t.Context(), m), `it is "email", not sms`)
-	for _, to := range []string{"", "4155552671", "+", "+1415-555", "+1234567890123456", "+1&From=2", "alice@example.com"} {
+	for _, to := range []string{"", "4155552671", "+", "+1415-555", "+1234567890123456", "+1&From=2", "+12345", "+07891234567", "alice@example.com"} {
 		m := sms("123456")
 		m.To = to
 		delivertest.WantPermanent(t, s.Send(t.Context(), m), "is not a number like +17891234567")

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net/mail"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"mfa/internal/deliver"
@@ -65,8 +64,7 @@ func New(cfg deliver.EmailConfig, opts Options) (*Email, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, of, _ := strings.Cut(from.Address, "@")
-	return &Email{from: from, host: deliver.Domain(of[strings.LastIndexByte(of, '@')+1:]), now: opts.Now, hop: h}, nil
+	return &Email{from: from, host: deliver.Domain(mfa.DomainOf(from.Address)), now: opts.Now, hop: h}, nil
 }
 
 func newHop(cfg deliver.EmailConfig, opts Options) (hop, error) {
@@ -93,12 +91,12 @@ func sender(from, host string) (mail.Address, error) {
 	if from == "" {
 		return mail.Address{Address: "mfa@" + host}, nil
 	}
-	a, err := mail.ParseAddress(from)
+	a, err := mfa.ParseSender(from)
 	if err != nil {
 		return mail.Address{}, fmt.Errorf(
 			"email.from: %q is not an address like \"Login <mfa@example.com>\": %w", from, err)
 	}
-	return *a, nil
+	return a, nil
 }
 
 // Send makes one attempt to hand m to the next hop. It meets Sender.

@@ -23,10 +23,10 @@ type letter struct {
 
 // compose writes the message that m stands for.
 func (e *Email) compose(m mfa.Message) (letter, error) {
-	to, err := recipient(m.To)
-	if err != nil {
-		return letter{}, err
+	if !mfa.IsAddress(m.To) {
+		return letter{}, fmt.Errorf("recipient %q is not an email address", deliver.Mask(m.To))
 	}
+	to := mail.Address{Address: m.To}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(&e.from)
 	msg.ToMailAddress(&to)
@@ -44,15 +44,6 @@ func (e *Email) compose(m mfa.Message) (letter, error) {
 		from: mail.Address{Address: e.from.Address}, to: to,
 		data: data.Bytes(), private: carrier.PrivateWords(m.Text),
 	}, nil
-}
-
-// recipient reads a bare address. The error does not repeat it.
-func recipient(to string) (mail.Address, error) {
-	a, err := mail.ParseAddress(to)
-	if err != nil || a.Name != "" {
-		return mail.Address{}, fmt.Errorf("recipient %q is not an email address", deliver.Mask(to))
-	}
-	return *a, nil
 }
 
 // bare returns the address as RFC 5321 writes it, without angle brackets.

@@ -451,7 +451,7 @@ func TestSMTPClose(t *testing.T) {
 
 func TestSendRefusesAddresses(t *testing.T) {
 	e, _ := scripted(t)
-	for _, to := range []string{"", "alice", "a@b@c", "alice@example.com\r\nBcc: m@example.com", "A <a@example.com>", "a@x, b@x"} {
+	for _, to := range []string{"", "alice", "a@b@c", "alice@example.com\r\nBcc: m@example.com", "A <a@example.com>", "a@x, b@x", "<a@example.com>", " a@example.com", `"a b"@example.com`, "g:a@example.com;"} {
 		m := message("1")
 		m.To = to
 		delivertest.WantPermanent(t, e.Send(t.Context(), m), "is not an email address")

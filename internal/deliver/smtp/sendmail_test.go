@@ -35,7 +35,7 @@ func TestSendmailCommandLine(t *testing.T) {
 	t.Setenv("MFA_TEST_SECRET", "leaks")
 	e, dir := program(t, `for a; do echo "$a"; done > DIR/args; env > DIR/env; cat > DIR/mail`)
 	m := message("123456")
-	m.To = `"-oQ/tmp"@example.com`
+	m.To = "-oQ/tmp@example.com"
 	if err := e.Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"mfa/internal/deliver"
+	"mfa/internal/mfa"
 )
 
 // ErrLimit is wrapped by the error of a message that a spending limit forbids.
@@ -204,17 +205,12 @@ func (l *Ledger) shortHash(number string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
-// Digits of an E.164 number (ITU-T E.164, 6.1) and of its prefix.
-const (
-	maxDigits    = 15
-	prefixDigits = 5
-)
+// prefixDigits is how many digits of a number its prefix has; a number has more.
+const prefixDigits = 5
 
 // prefixOf returns the prefix of an E.164 number, with its plus.
 func prefixOf(number string) (string, error) {
-	digits, plus := strings.CutPrefix(number, "+")
-	if !plus || len(digits) <= prefixDigits || len(digits) > maxDigits ||
-		strings.ContainsFunc(digits, func(r rune) bool { return r < '0' || r > '9' }) {
+	if !mfa.IsNumber(number) {
 		return "", errors.New("not a number in E.164")
 	}
 	return number[:1+prefixDigits], nil
