@@ -24,6 +24,16 @@ const (
 	timedatedAnew = 10 * time.Second
 )
 
+// Synchronised says whether a time service keeps the clock, by the word of the kernel;
+// an error if the kernel does not say.
+func Synchronised() (bool, error) { return synchronised(unix.Adjtimex) }
+
+func synchronised(kernel func(*unix.Timex) (state int, err error)) (bool, error) {
+	var t unix.Timex
+	state, err := kernel(&t)
+	return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0, err
+}
+
 // A Watch knows whether the clock is known to be right: a time service keeps it
 // (adjtimex(2)). ProtectClock= of the unit forbids to ask the kernel;
 // systemd-timedated(8) may. Where nobody says so, it is not: on a machine without a
@@ -54,10 +64,9 @@ func NewWatch() *Watch {
 // Trusted says whether the clock is known to be right. It takes timedatedPatience at
 // most, and once in a while only.
 func (w *Watch) Trusted() bool {
-	var t unix.Timex
-	state, err := w.kernel(&t)
+	is, err := synchronised(w.kernel)
 	if !errors.Is(err, unix.EPERM) {
-		return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0
+		return is
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

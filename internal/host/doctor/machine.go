@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/host/clock"
 	"mfa/internal/host/pamstack"
 	"mfa/internal/mfa"
 )
@@ -90,12 +91,11 @@ func (e *exam) moduleFile(file string) {
 
 // clock: codes of apps are right for half a minute.
 func (e *exam) clock(context.Context) {
-	var tx unix.Timex
-	state, err := unix.Adjtimex(&tx)
+	synchronised, err := clock.Synchronised()
 	switch {
 	case err != nil:
 		e.ok("clock", "clock", fmt.Sprintf("whether it is synchronised cannot be told: %v", err))
-	case tx.Status&unix.STA_UNSYNC != 0 || state == unix.TIME_ERROR:
+	case !synchronised:
 		sev := OK
 		if slices.Contains(e.cfg.Policy.Methods, mfa.TOTP) {
 			sev = Warning
