@@ -163,7 +163,7 @@ func (s *Control) oneEach(h http.Handler) http.Handler {
 		}
 		defer func() {
 			if fault := recover(); fault != nil {
-				if fault == http.ErrAbortHandler { // meant
+				if err, ok := fault.(error); ok && errors.Is(err, http.ErrAbortHandler) { // meant
 					panic(fault)
 				}
 				s.Log.Error("control request ended by a fault of ours; please report it",
