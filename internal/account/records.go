@@ -76,15 +76,18 @@ func (r Records) Known(ctx context.Context) ([]string, error) {
 }
 
 // EachState calls fn for every user of whom something is remembered, by name,
-// with the error of a record that cannot be read.
-func (r Records) EachState(ctx context.Context, fn func(user string, st mfa.State, err error)) error {
+// with the error of a record that cannot be read. It ends at the first error of fn,
+// which it returns.
+func (r Records) EachState(ctx context.Context, fn func(user string, st mfa.State, err error) error) error {
 	users, err := r.StateUsers(ctx)
 	for _, user := range users {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		st, err := r.State(ctx, user)
-		fn(user, st, err)
+		if err := fn(user, st, err); err != nil {
+			return err
+		}
 	}
 	return err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"mfa/internal/mfa"
@@ -14,35 +16,64 @@ import (
 const (
 	keepCodes    = 24 * time.Hour      // the longest code.send_window
 	keepFailures = 30 * 24 * time.Hour // the longest lockout.window
-	// sweepPause between two writes leaves the disk to logins.
+	// sweepAtOnce states are written at once: the store takes them into one transaction.
+	sweepAtOnce = 64
+	// sweepPause between two of those leaves the disk to logins.
 	sweepPause = 10 * time.Millisecond
 )
 
 // Sweep drops from every State what is over: sessions and codes that expired,
-// failures and locks long past. A State with nothing left goes. It writes at most
-// a hundred times a second, and ends with ctx.
+// failures and locks long past. A State with nothing left goes. It begins at most a
+// hundred transactions a second, and ends with ctx.
 func (a *Accounts) Sweep(ctx context.Context) (swept int, err error) {
-	err = a.deps.Records.EachState(ctx, func(user string, st mfa.State, err error) {
-		if err == nil && !sweep(&st, a.deps.Now()) {
-			return
+	var due []string
+	err = a.deps.Records.EachState(ctx, func(user string, st mfa.State, err error) error {
+		switch {
+		case err != nil:
+			a.notSwept(user, err)
+		case sweep(&st, a.deps.Now()):
+			due = append(due, user)
 		}
-		if err == nil {
-			err = a.deps.Records.UpdateState(ctx, user, func(st *mfa.State) error {
-				sweep(st, a.deps.Now())
-				return nil
-			})
+		if len(due) < sweepAtOnce {
+			return nil
 		}
-		if err != nil {
-			a.deps.Log.Error("what is over was not swept", "user", user, "error", err)
-			return
-		}
-		swept++
+		swept += a.sweepThese(ctx, due)
+		due = due[:0]
 		select {
 		case <-ctx.Done():
 		case <-time.After(sweepPause):
 		}
+		return nil
 	})
-	return swept, err
+	if ctx.Err() != nil {
+		return swept, err
+	}
+	return swept + a.sweepThese(ctx, due), err
+}
+
+// sweepThese sweeps the states of users, and returns of how many it did.
+func (a *Accounts) sweepThese(ctx context.Context, users []string) int {
+	var swept atomic.Int64
+	var writing sync.WaitGroup
+	for _, user := range users {
+		writing.Go(func() {
+			err := a.deps.Records.UpdateState(ctx, user, func(st *mfa.State) error {
+				sweep(st, a.deps.Now())
+				return nil
+			})
+			if err != nil {
+				a.notSwept(user, err)
+				return
+			}
+			swept.Add(1)
+		})
+	}
+	writing.Wait()
+	return int(swept.Load())
+}
+
+func (a *Accounts) notSwept(user string, err error) {
+	a.deps.Log.Error("what is over was not swept", "user", user, "error", err)
 }
 
 // sweep says whether there was anything to drop.

@@ -3,6 +3,7 @@ package account_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"testing"
 	"testing/synctest"
@@ -77,31 +78,56 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// One record that cannot be read keeps no other from being swept, and stays as it is; the
-// end of ctx ends it between two of them.
+// One record that cannot be read keeps no other from being swept, and stays as it is.
 func TestSweepGoesOn(t *testing.T) {
+	w := newTown(t, strict())
+	w.hasOver(t, "a", "c", "d")
+	put(t, w.Records(), store.States+"b", "{")
+	if swept, err := w.Sweep(t.Context()); swept != 3 || err != nil {
+		t.Errorf("swept %d, %v", swept, err)
+	}
+	if got := stored(t, w.Records(), store.States+"b"); got != "{" {
+		t.Errorf("what cannot be read became %q", got)
+	}
+	if names, err := w.Records().StateUsers(t.Context()); err != nil || len(names) != 1 {
+		t.Errorf("left: %q, %v", names, err)
+	}
+}
+
+// Many are written at once, then there is a pause, and the end of ctx ends the sweep in it.
+func TestSweepIsPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTown(t, strict())
-		over := mfa.State{UID: 1, Failures: []time.Time{confirmed.Add(-31 * day)}}
-		for _, name := range []string{"a", "c", "d"} {
-			if err := w.Records().UpdateState(t.Context(), name, func(st *mfa.State) error { *st = over; return nil }); err != nil {
-				t.Fatal(err)
-			}
+		var names []string
+		for i := range 200 {
+			names = append(names, fmt.Sprintf("u%03d", i))
 		}
-		put(t, w.Records(), store.States+"b", "{")
+		w.hasOver(t, names...)
 		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Millisecond) // within the pause after the second
 		defer cancel()
-		if swept, err := w.Sweep(ctx); swept != 2 || !errors.Is(err, context.DeadlineExceeded) {
+		if swept, err := w.Sweep(ctx); swept != 128 || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("swept %d, %v", swept, err)
 		}
-		if swept, err := w.Sweep(t.Context()); swept != 1 || err != nil {
+		began := time.Now()
+		if swept, err := w.Sweep(t.Context()); swept != 72 || err != nil {
 			t.Errorf("then swept %d, %v", swept, err)
 		}
-		if got := stored(t, w.Records(), store.States+"b"); got != "{" {
-			t.Errorf("what cannot be read became %q", got)
-		}
-		if names, err := w.Records().StateUsers(t.Context()); err != nil || len(names) != 1 {
-			t.Errorf("left: %q, %v", names, err)
+		if took := time.Since(began); took != 10*time.Millisecond {
+			t.Errorf("with one pause it took %v", took)
 		}
 	})
+}
+
+// hasOver stores, for each of names, a state in which all is over.
+func (w *town) hasOver(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		err := w.Records().UpdateState(t.Context(), name, func(st *mfa.State) error {
+			*st = mfa.State{UID: 1, Failures: []time.Time{confirmed.Add(-31 * day)}}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }

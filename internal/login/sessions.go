@@ -16,19 +16,24 @@ func (e *Engine) Sessions(ctx context.Context, id mfa.Identity) ([]wire.Session,
 	return e.views(ctx, id, st), nil
 }
 
-// AllSessions returns what is remembered of all users, by name, and the users
-// whose record cannot be read, which the log explains. Its error is that of a
-// store out of reach.
-func (e *Engine) AllSessions(ctx context.Context) (all []wire.Session, unreadable []string, err error) {
-	err = e.deps.Accounts.Records().EachState(ctx, func(user string, st mfa.State, err error) {
+// EachSession calls fn with what is remembered of all users, by name, and returns the
+// users whose record cannot be read, which the log explains. Its error is that of a
+// store out of reach, or the first of fn, which ends it.
+func (e *Engine) EachSession(ctx context.Context, fn func(wire.Session) error) (unreadable []string, err error) {
+	err = e.deps.Accounts.Records().EachState(ctx, func(user string, st mfa.State, err error) error {
 		if err != nil {
 			e.deps.Log.Error("remembered sessions not shown", "user", user, "error", err)
 			unreadable = append(unreadable, user)
-			return
+			return nil
 		}
-		all = append(all, e.views(ctx, mfa.Identity{Name: user, UID: st.UID}, st)...)
+		for _, v := range e.views(ctx, mfa.Identity{Name: user, UID: st.UID}, st) {
+			if err := fn(v); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-	return all, unreadable, err
+	return unreadable, err
 }
 
 func (e *Engine) views(ctx context.Context, id mfa.Identity, st mfa.State) []wire.Session {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mfa/internal/mfa"
+	"mfa/internal/wire"
 )
 
 func TestSessionsShown(t *testing.T) {
@@ -22,7 +23,11 @@ func TestSessionsShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, unreadable, err := d.engine.AllSessions(t.Context())
+	var all []wire.Session
+	unreadable, err := d.engine.EachSession(t.Context(), func(v wire.Session) error {
+		all = append(all, v)
+		return nil
+	})
 	if err != nil || len(all) != 1 || all[0].User != "alice" || all[0].Ended != "" || !slices.Equal(unreadable, []string{"broken"}) {
 		t.Errorf("%+v, %q, %v", all, unreadable, err)
 	}

@@ -93,7 +93,7 @@ func (s *Control) routes(mux router) {
 		wire.PostReset:          s.admin(exchange.reset),
 		wire.PostResend:         s.admin(exchange.resend),
 		wire.PostImport:         s.admin(exchange.takeOver),
-		wire.ListSessions:       s.admin(exchange.allSessions),
+		wire.ListSessions:       s.allSessions,
 		wire.DeleteSessions:     s.admin(exchange.revokeAll),
 		wire.ListUserSessions:   s.own(exchange.sessions),
 		wire.DeleteUserSessions: s.own(exchange.revoke),
@@ -163,6 +163,9 @@ func (s *Control) oneEach(h http.Handler) http.Handler {
 		}
 		defer func() {
 			if fault := recover(); fault != nil {
+				if err, ok := fault.(error); ok && errors.Is(err, http.ErrAbortHandler) { // meant
+					panic(fault)
+				}
 				s.Log.Error("control request ended by a fault of ours; please report it",
 					"fault", fault, "stack", string(debug.Stack()))
 				panic(http.ErrAbortHandler)
@@ -188,16 +191,25 @@ func (s *Control) admin(h func(s exchange, r *http.Request, actor string) (any, 
 func (s *Control) answer(h func(s exchange, r *http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := h(s.exchange(), r)
-		code := http.StatusOK
 		if err != nil {
-			code = s.codeOf(r, err)
-			body = wire.Fault{Error: err.Error()}
+			s.refuse(w, r, err)
+			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(code)
-		if err := json.NewEncoder(w).Encode(body); err != nil {
-			s.Log.Debug("control answer not delivered", "error", err)
-		}
+		s.write(w, http.StatusOK, body)
+	}
+}
+
+// refuse answers with an error.
+func (s *Control) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	s.write(w, s.codeOf(r, err), wire.Fault{Error: err.Error()})
+}
+
+// write answers with body as JSON.
+func (s *Control) write(w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		s.Log.Debug("control answer not delivered", "error", err)
 	}
 }
 

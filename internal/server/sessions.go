@@ -13,9 +13,28 @@ import (
 	"mfa/internal/wire"
 )
 
-func (s exchange) allSessions(r *http.Request, _ string) (any, error) {
-	all, unreadable, err := s.Engine.AllSessions(r.Context())
-	return wire.Sessions{Sessions: notNil(all), Unreadable: unreadable}, err
+// allSessions writes a wire.Sessions of everybody as it is read: nobody can say how long
+// it is, and it is never whole in memory.
+func (s *Control) allSessions(w http.ResponseWriter, r *http.Request) {
+	out := &list{w: w, key: "sessions"}
+	x := s.exchange()
+	actor, err := x.actor(r.Context())
+	if err != nil {
+		s.denied(r, actor, err)
+		s.refuse(w, r, err)
+		return
+	}
+	unreadable, err := x.Engine.EachSession(r.Context(), func(v wire.Session) error { return out.item(v) })
+	if err == nil {
+		err = out.end("unreadable", unreadable)
+	}
+	switch {
+	case err != nil && out.begun:
+		s.Log.Error("the list of remembered sessions is cut short", "error", err)
+		panic(http.ErrAbortHandler) // or it would look whole
+	case err != nil:
+		s.refuse(w, r, err)
+	}
 }
 
 func (s exchange) sessions(r *http.Request, id mfa.Identity, _ string) (any, error) {
@@ -65,12 +84,8 @@ const revokers = 32
 // revokeAll ends what is remembered of everybody. A record that fails keeps
 // nobody else's session alive.
 func (s exchange) revokeAll(r *http.Request, actor string) (any, error) {
-	all, failed, err := s.Engine.AllSessions(r.Context())
-	if err != nil {
-		return nil, err
-	}
 	var mu sync.Mutex // guards out
-	out := wire.Revocation{Failed: failed}
+	var out wire.Revocation
 	ids := make(chan mfa.Identity)
 	var workers sync.WaitGroup
 	for range revokers {
@@ -88,13 +103,20 @@ func (s exchange) revokeAll(r *http.Request, actor string) (any, error) {
 			}
 		})
 	}
-	for i, v := range all {
-		if i == 0 || all[i-1].User != v.User {
+	last := ""
+	failed, err := s.Engine.EachSession(r.Context(), func(v wire.Session) error {
+		if v.User != last {
+			last = v.User
 			ids <- mfa.Identity{Name: v.User, UID: v.UID}
 		}
-	}
+		return nil
+	})
 	close(ids)
 	workers.Wait()
+	if err != nil {
+		return nil, err
+	}
+	out.Failed = append(out.Failed, failed...)
 	for _, id := range s.Accounts.Talking() {
 		if err := s.interrupt(r.Context(), id, actor); err != nil {
 			s.Log.Error("logins under way not ended", "user", id.Name, "error", err)

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -39,6 +40,60 @@ func (s *stream) item(v any) error {
 		return err
 	}
 	return s.line(wire.Line{Item: b})
+}
+
+// A list is an answer that is one JSON object, whose first key has a list that may be
+// long: it is written as it comes. It is used by one goroutine.
+type list struct {
+	w     http.ResponseWriter
+	key   string
+	begun bool
+}
+
+// item adds v.
+func (l *list) item(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return l.write(append([]byte(l.next()), b...))
+}
+
+// next is what stands before the next item.
+func (l *list) next() string {
+	if l.begun {
+		return ","
+	}
+	return `{"` + l.key + `":[`
+}
+
+// end ends the list; another one follows under its key, unless it is empty.
+func (l *list) end(key string, names []string) error {
+	var tail []byte
+	if !l.begun {
+		tail = []byte(l.next())
+	}
+	tail = append(tail, ']')
+	if len(names) > 0 {
+		b, err := json.Marshal(names)
+		if err != nil {
+			return err
+		}
+		tail = fmt.Appendf(tail, `,"%s":%s`, key, b)
+	}
+	return l.write(append(tail, "}\n"...))
+}
+
+func (l *list) write(b []byte) error {
+	if !l.begun {
+		l.w.Header().Set("Content-Type", "application/json")
+		l.begun = true
+	}
+	if err := http.NewResponseController(l.w).SetWriteDeadline(time.Now().Add(streamTimeout)); err != nil {
+		return err
+	}
+	_, err := l.w.Write(b)
+	return err
 }
 
 // streaming answers with a stream whom may lets through.

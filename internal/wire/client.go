@@ -39,8 +39,8 @@ func (e *Error) Error() string { return e.Text }
 type Client struct {
 	// Socket is the path of the control socket.
 	Socket string
-	// Timeout bounds the wait for an answer, and for each line of a stream; 0: 30
-	// seconds, as the daemon answers at once or is stuck.
+	// Timeout bounds the wait for an answer, and for each further part of one that comes in
+	// parts; 0: 30 seconds, as the daemon answers at once or is stuck.
 	Timeout time.Duration
 }
 
@@ -64,14 +64,65 @@ func (c *Client) Call(ctx context.Context, to Resource, in, out any) error {
 		}
 		body = bytes.NewReader(b)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout())
-	defer cancel()
+	ctx, w := c.wait(ctx)
+	defer w.end()
 	resp, err := c.do(ctx, to, body)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	return decode(resp, out)
+	resp.Body = &awaited{resp.Body, w}
+	return w.explain(decode(resp, out))
+}
+
+// A wait ends a request of which nothing comes for too long.
+type wait struct {
+	ctx   context.Context
+	stuck *time.Timer
+	least time.Duration
+	end   func()
+}
+
+// wait returns a context for a request, which ends when nothing of the answer came for
+// the Timeout of c. The caller calls end.
+func (c *Client) wait(ctx context.Context) (context.Context, *wait) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	w := &wait{ctx: ctx, least: c.timeout()}
+	w.stuck = time.AfterFunc(w.least, func() { cancel(errStuck) })
+	w.end = func() {
+		w.stuck.Stop()
+		cancel(nil)
+	}
+	return ctx, w
+}
+
+// explain says why an answer was not read to its end, if it was the wait that ended.
+func (w *wait) explain(err error) error {
+	if _, ok := errors.AsType[*Error](err); ok || err == nil {
+		return err
+	}
+	switch cause := context.Cause(w.ctx); {
+	case errors.Is(cause, context.Canceled):
+		return fmt.Errorf("read mfad's answer: %w", ErrInterrupted)
+	case cause != nil:
+		return fmt.Errorf("read mfad's answer: %w", cause)
+	}
+	return err
+}
+
+// An awaited body begins the wait anew with all that comes.
+type awaited struct {
+	io.ReadCloser
+	wait *wait
+}
+
+// Read implements io.Reader.
+func (a *awaited) Read(p []byte) (int, error) {
+	n, err := a.ReadCloser.Read(p)
+	if n > 0 {
+		a.wait.stuck.Reset(a.wait.least)
+	}
+	return n, err
 }
 
 // do sends a request on a connection of its own.
@@ -124,17 +175,15 @@ func decode(resp *http.Response, out any) error {
 	return nil
 }
 
-// errStuck is the cause of the end of a stream that no line came from for too long.
+// errStuck is the cause of the end of a request of which nothing came for too long.
 var errStuck = errors.New("mfad says nothing more")
 
 // Stream reads an answer that comes in lines: begin gets how many items can come at
 // most, and item each of them. It waits for any one line as long as for an answer.
 // An answer that is not whole is an error; so is the first error of item.
 func Stream[T any](ctx context.Context, c *Client, to Resource, begin func(total int), item func(T) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stuck := time.AfterFunc(c.timeout(), func() { cancel(errStuck) })
-	defer stuck.Stop()
+	ctx, w := c.wait(ctx)
+	defer w.end()
 	resp, err := c.do(ctx, to, nil)
 	if err != nil {
 		return err
@@ -143,29 +192,17 @@ func Stream[T any](ctx context.Context, c *Client, to Resource, begin func(total
 	if resp.StatusCode != http.StatusOK {
 		return decode(resp, nil)
 	}
-	err = readLines(resp.Body, func() { stuck.Reset(c.timeout()) }, begin, item)
-	if _, ok := errors.AsType[*Error](err); ok || err == nil {
-		return err
-	}
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause
-	}
-	if errors.Is(err, context.Canceled) {
-		err = ErrInterrupted
-	}
-	return fmt.Errorf("read mfad's answer: %w", err)
+	return w.explain(readLines(&awaited{resp.Body, w}, begin, item))
 }
 
-// readLines reads lines until the one that says that it is the last. It calls alive
-// after each.
-func readLines[T any](r io.Reader, alive func(), begin func(total int), item func(T) error) error {
+// readLines reads lines until the one that says that it is the last.
+func readLines[T any](r io.Reader, begin func(total int), item func(T) error) error {
 	dec := json.NewDecoder(bufio.NewReader(r))
 	for {
 		var l Line
 		if err := dec.Decode(&l); err != nil {
-			return fmt.Errorf("it is not whole: %w", err)
+			return fmt.Errorf("read mfad's answer: it is not whole: %w", err)
 		}
-		alive()
 		switch {
 		case l.Error != "":
 			return &Error{Text: l.Error}
@@ -180,7 +217,7 @@ func readLines[T any](r io.Reader, alive func(), begin func(total int), item fun
 				err = item(v)
 			}
 			if err != nil {
-				return err
+				return fmt.Errorf("read mfad's answer: %w", err)
 			}
 		}
 	}

@@ -364,3 +364,32 @@ func TestConverseRefused(t *testing.T) {
 	_, err = switchTo(ends[0], PostSelf.For(SelfEnroll))
 	wantError(t, err, "full", 429)
 }
+
+// An answer may take longer than the wait, as long as something comes; one that stops is
+// not waited for.
+func TestCallWaitsForWhatComes(t *testing.T) {
+	end := make(chan struct{})
+	defer close(end)
+	for name, whole := range map[string]bool{"comes": true, "stops": false} {
+		c := standIn(t, func(w http.ResponseWriter, _ *http.Request) {
+			for _, part := range []string{`{"sessions":[`, `{"user":"a"},`, `{"user":"b"},`, `{"user":"c"}`} {
+				_, _ = io.WriteString(w, part)
+				_ = http.NewResponseController(w).Flush()
+				time.Sleep(600 * time.Millisecond) // a slow daemon
+			}
+			if !whole {
+				<-end
+			}
+			_, _ = io.WriteString(w, `]}`)
+		})
+		c.Timeout = 2 * time.Second
+		var out Sessions
+		err := c.Call(t.Context(), ListSessions.For(), nil, &out)
+		switch {
+		case whole && (err != nil || len(out.Sessions) != 3):
+			t.Errorf("%s: %+v, %v", name, out, err)
+		case !whole:
+			wantError(t, err, "read mfad's answer: mfad says nothing more", 0)
+		}
+	}
+}

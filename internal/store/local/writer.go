@@ -25,6 +25,7 @@ type writer struct {
 	auth   *seal.Authenticator // vouches for every record
 	opened os.FileInfo
 	health health
+	mapped residence
 	wake   chan struct{} // something waits; closed by close
 	ended  chan struct{} // closed when the writing goroutine is gone
 
@@ -150,7 +151,8 @@ func (l *writer) prepare(isNew bool, key keyFunc) (err error) {
 		return err
 	}
 	err = l.db.Update(func(tx *bolt.Tx) error { return l.admit(tx, isNew, key) })
-	if errors.Is(err, errUnchanged) {
+	if err == nil || errors.Is(err, errUnchanged) {
+		drop(l.db) // every page was looked at
 		return nil
 	}
 	return err
@@ -322,6 +324,7 @@ func (b *bucket) location(name string) string {
 
 // get returns the revision also of an item that cannot be trusted.
 func (b *bucket) get(name string) (value []byte, rev uint64, err error) {
+	defer b.mapped.read(b.db)
 	err = b.db.View(func(tx *bolt.Tx) error {
 		stored := tx.Bucket(b.id).Get([]byte(name))
 		if rev = revOf(stored); rev == 0 {
