@@ -33,8 +33,9 @@ func (u *User) LastStep(st *mfa.State, period time.Duration, now time.Time) (las
 	return last, true
 }
 
-// NewApp drops a used step that lies ahead of the app's that is set up at the time
-// now: it is of a former app with a shorter period, and would keep this one out.
+// NewApp drops a used step that lies ahead of the app's that counts since the time
+// now: it is of a former app with a shorter period, and would keep this one out. It must
+// not be dropped before, while the former app counts.
 func (a *Accounts) NewApp(st *mfa.State, now time.Time, period time.Duration) {
 	if a.stepAhead(*st, period, now) {
 		st.TOTPStep = 0

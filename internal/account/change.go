@@ -37,12 +37,13 @@ const changeTimeout = 30 * time.Second
 // (ErrAccount). A new epoch comes first, so that all other conversations begin again that
 // saw the user as they were. Then the enrollment is written; then remembered logins end,
 // and a method that was set up anew is not disabled any more; then it is audited, and the
-// user told.
-func (u *User) Change(ctx context.Context, ch Change) (before, after mfa.Enrollment, err error) {
+// user told. An enrollment that was written is audited and told of even if what ends with
+// it could not be written; the error says so.
+func (u *User) Change(ctx context.Context, ch Change) (before, after mfa.Enrollment, _ error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
 	defer cancel()
-	before, after, err = u.write(ctx, ch)
-	if err != nil {
+	before, after, written, err := u.write(ctx, ch)
+	if !written {
 		return before, after, err
 	}
 	ev := ch.Event
@@ -54,23 +55,24 @@ func (u *User) Change(ctx context.Context, ch Change) (before, after mfa.Enrollm
 	if ch.Notice.Subject != "" && before.Enrolled() && before.Fingerprint() != after.Fingerprint() {
 		u.Notify(before, ch.Notice)
 	}
-	return before, after, nil
+	return before, after, err
 }
 
-// write is the part of Change that commits.
-func (u *User) write(ctx context.Context, ch Change) (before, after mfa.Enrollment, err error) {
+// write is the part of Change that commits. Written says whether the enrollment was
+// written, even if what follows from that was not.
+func (u *User) write(ctx context.Context, ch Change) (before, after mfa.Enrollment, written bool, err error) {
 	id := u.Account.ID
 	defer u.in.Hold(id.Name)()
 	if err := u.Stands(ctx); err != nil {
-		return before, after, err
+		return before, after, false, err
 	}
 	epoch, err := u.announce(ctx, ch)
 	if err != nil {
-		return before, after, err
+		return before, after, false, err
 	}
 	before, after, err = u.rewrite(ctx, ch)
 	if err != nil {
-		return before, after, err
+		return before, after, false, err
 	}
 	revoked, err := u.follow(ctx, ch, before.Fingerprint() != after.Fingerprint())
 	u.wrote(epoch, after)
@@ -80,7 +82,7 @@ func (u *User) write(ctx context.Context, ch Change) (before, after mfa.Enrollme
 	if err != nil {
 		err = fmt.Errorf("the enrollment of %q changed, and what it had against it stands: %w", id.Name, err)
 	}
-	return before, after, err
+	return before, after, true, err
 }
 
 // rewrite writes the enrollment, and returns what it was and is.

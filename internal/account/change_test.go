@@ -16,6 +16,7 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
+	"mfa/internal/store"
 	"mfa/internal/store/storetest"
 )
 
@@ -297,5 +298,42 @@ func TestOwnChangeIsSeen(t *testing.T) {
 		if _, _, err := u.Change(t.Context(), newApp()); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A stuckState is a store that writes no state once an enrollment was written.
+type stuckState struct {
+	*storetest.Memory
+	written bool
+}
+
+// Put implements store.Store.
+func (s *stuckState) Put(ctx context.Context, it store.Item) (store.Item, error) {
+	if s.written && strings.HasPrefix(it.Key, store.States) {
+		return it, errStuckState
+	}
+	s.written = s.written || strings.HasPrefix(it.Key, store.Users)
+	return s.Memory.Put(ctx, it)
+}
+
+var errStuckState = errors.New("no space left on device")
+
+// An enrollment that counts is audited and told of, though what ends with it was not
+// written; the error says so.
+func TestChangeIsToldThoughWhatFollowsFails(t *testing.T) {
+	w := newTown(t, account.Config{})
+	w.has(mfa.Enrollment{Email: &mfa.Address{Address: "alice@example.com", Confirmed: confirmed}},
+		mfa.State{MethodFailures: map[mfa.Method]int{mfa.TOTP: 1}})
+	w.deps.Records = account.Records{S: &stuckState{Memory: w.store}}
+	w.configure(account.Config{})
+	_, after, err := w.user().Change(t.Context(), newApp())
+	if !errors.Is(err, errStuckState) || after.TOTP == nil {
+		t.Errorf("after %+v, %v", after, err)
+	}
+	if en, err := w.Records().Enrollment(t.Context(), alice.Name); err != nil || en.TOTP == nil {
+		t.Errorf("enrollment %+v, %v", en, err)
+	}
+	if lines, mails := len(w.audited(audit.Enrolled)), len(w.mail()); lines != 1 || mails != 1 {
+		t.Errorf("%d lines and %d mails", lines, mails)
 	}
 }

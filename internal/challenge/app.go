@@ -50,14 +50,17 @@ func (a *appCode) Look(ctx context.Context, answer string) (Look, error) {
 		return nil, nil
 	}
 	return func(st *mfa.State, now time.Time) Found {
-		last := int64(0)
-		if a.setup != "" {
-			a.c.asker.deps.Accounts.NewApp(st, now, p.Period)
-		} else if last, ok = a.c.User.LastStep(st, p.Period, now); !ok {
-			return Found{Result: Doubted}
+		last := int64(0) // no code of an app that is being set up was used before
+		if a.setup == "" {
+			if last, ok = a.c.User.LastStep(st, p.Period, now); !ok {
+				return Found{Result: Doubted}
+			}
 		}
-		found := Found{Result: a.c.spendTOTP(st, now, secret, last, code, p)}
-		if found.Result == Wrong {
+		found := a.c.lookAtTOTP(now, secret, last, code, p)
+		switch {
+		case found.Result == Right && a.setup == "":
+			st.TOTPStep = found.Step // even if a greater one was stored that cannot be believed
+		case found.Result == Wrong:
 			st.Drift = driftOf(st.Drift, now, secret, last, code, p)
 			found.Drift = st.Drift
 		}
@@ -65,18 +68,21 @@ func (a *appCode) Look(ctx context.Context, answer string) (Look, error) {
 	}, nil
 }
 
-// spendTOTP accepts a step once and never an older one. The step is kept as it was
-// accepted, even if a greater one was stored that cannot be believed.
-func (c *Conversation) spendTOTP(st *mfa.State, now time.Time, secret []byte, last int64, code string, p otp.Params) Result {
+// lookAtTOTP accepts a step that is newer than the last.
+func (c *Conversation) lookAtTOTP(now time.Time, secret []byte, last int64, code string, p otp.Params) Found {
 	step, res, err := factor.CheckTOTP(secret, code, now, last, c.asker.cfg.TOTP.Skew, p)
 	switch {
 	case err != nil:
-		return Wrong // the parameters were checked before
+		return Found{Result: Wrong} // the parameters were checked before
 	case res == otp.Spent:
-		return Spent
+		return Found{Result: Spent}
 	case res == otp.Right:
-		st.TOTPStep = step
-		return Right
+		return Found{Result: Right, Step: step}
 	}
-	return Wrong
+	return Found{Result: Wrong}
 }
+
+// SetupStep returns the step of the code by which an app was proven that is being set up.
+// It counts as used from when the app counts: until then the step that is stored is of
+// the app that the user has.
+func (c *Conversation) SetupStep() int64 { return c.setupStep }

@@ -75,6 +75,7 @@ type Conversation struct {
 	wrong        int      // codes typed here that were wrong
 	prompts      int      // asked so far
 	arrived      Target   // the way of the last code that was sent and typed back
+	setupStep    int64    // of the code that proved an app which is being set up
 	mustChange   bool     // at the right code, a password change was due
 	unprivileged bool     // a peer that is not root asks
 	news         string   // to be said at the next prompt

@@ -64,6 +64,9 @@ func (c *Conversation) check(ctx context.Context, code Code, k Kind, answer stri
 	}
 	if res.Result == Right {
 		c.arrived = res.Arrived
+		if k.Setup != "" {
+			c.setupStep = res.Step
+		}
 	}
 	c.mustChange = res.mustChange
 	return res, nil

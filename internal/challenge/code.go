@@ -42,6 +42,7 @@ type Look func(st *mfa.State, now time.Time) Found
 type Found struct {
 	Result
 	Arrived Target     // right, and sent: the way it took
+	Step    int64      // right, and of an app: when it was shown
 	Drift   *mfa.Drift // wrong: the app's clock seems to be off
 }
 

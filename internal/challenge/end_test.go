@@ -195,3 +195,24 @@ func TestWithheld(t *testing.T) {
 	}
 	s.end("This login ends here.")
 }
+
+// The step that counts as used is of the app that the user has, until the one that is set
+// up counts: neither a wrong nor a right code of a setup changes it.
+func TestSetupLeavesTheUsedStep(t *testing.T) {
+	now := start.Unix() / 30
+	for name, used := range map[string]int64{"of now": now, "of the one to come": now + 1, "of an app with shorter periods": 2 * now, "of a clock that ran ahead": now + 1e6} {
+		h := newHall(t)
+		app, _ := h.app()
+		h.doubt = true
+		h.set(func(st *mfa.State) { st.TOTPStep, st.Enrolling = used, &mfa.Enrolling{ID: "one", Method: mfa.TOTP} })
+		s := &script{t: t, steps: []step{{"Your app", types("000000")}, {"2 tries left", func() (string, error) { return h.appCodeAt(h.clock()), nil }}}}
+		c := h.talk(s)
+		_, v, err := c.Pose(t.Context(), Question{Code: c.AppCode("one", func(context.Context) (mfa.TOTPSecret, error) { return app, nil }), Text: "Your app"})
+		if v.Outcome != mfa.Accepted || err != nil {
+			t.Errorf("%s: %+v, %v", name, v, err)
+		}
+		if st := h.state(); st.TOTPStep != used || c.SetupStep() != now {
+			t.Errorf("%s: step %d became %d; the setup's is %d", name, used-now, st.TOTPStep-now, c.SetupStep()-now)
+		}
+	}
+}

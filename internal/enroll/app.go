@@ -28,7 +28,7 @@ func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (te
 			return nil
 		},
 		Anew:   mfa.TOTP,
-		Use:    func(st *mfa.State) { s.Accounts.NewApp(st, s.Now(), time.Duration(t.Period)) },
+		Tidy:   func(st *mfa.State) { s.Accounts.NewApp(st, s.Now(), time.Duration(t.Period)) },
 		Event:  mfa.Event{Event: audit.Enrolled, Method: string(mfa.TOTP), Actor: actor, Reason: "app entered"},
 		Notice: account.Notice{Subject: subjectChanged, What: "An authenticator app was set up for you, by an administrator.", Advice: adviceAsk},
 	})

@@ -32,7 +32,7 @@ func watched(t *testing.T, s *Service) *challenge.Conversation {
 func TestNothingIsWrittenOverWhatCameBetween(t *testing.T) {
 	wishes := map[string]func(*Service, *challenge.Conversation) error{
 		"commit": func(s *Service, c *challenge.Conversation) error {
-			return s.commit(t.Context(), c, mfa.Enrolling{Method: mfa.TOTP}, "x", func(en *mfa.Enrollment) { en.TOTP = &mfa.TOTPSecret{Secret: "x"} })
+			return s.commit(t.Context(), c, mfa.Enrolling{Method: mfa.TOTP}, "x", func(en *mfa.Enrollment) { en.TOTP = &mfa.TOTPSecret{Secret: "x"} }, func(*mfa.State) {})
 		},
 		"opt out": func(s *Service, c *challenge.Conversation) error { return s.OptOut(t.Context(), c.User) },
 		"prefer":  func(s *Service, c *challenge.Conversation) error { return s.Prefer(t.Context(), c.User, mfa.Email) },
@@ -110,7 +110,7 @@ func TestNothingIsWrittenOverWhatCameBetween(t *testing.T) {
 func TestOwnChangesAreSeen(t *testing.T) {
 	s := service(t)
 	c := watched(t, s)
-	err := s.commit(t.Context(), c, mfa.Enrolling{Method: mfa.TOTP}, "x", func(en *mfa.Enrollment) { en.TOTP = &mfa.TOTPSecret{Secret: "x"} })
+	err := s.commit(t.Context(), c, mfa.Enrolling{Method: mfa.TOTP}, "x", func(en *mfa.Enrollment) { en.TOTP = &mfa.TOTPSecret{Secret: "x"} }, func(*mfa.State) {})
 	if err == nil {
 		_, err = s.NewBackupCodes(t.Context(), c.User)
 	}

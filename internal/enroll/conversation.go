@@ -241,7 +241,7 @@ func (s *Service) askForContact(ctx context.Context, c *challenge.Conversation, 
 		now := s.Now().UTC().Truncate(time.Second)
 		err = s.commit(ctx, c, to, fmt.Sprintf("%s now go to %s.", codesBy[m], deliver.Mask(to.To)), func(en *mfa.Enrollment) {
 			en.SetContact(m, &mfa.Address{Address: to.To, Confirmed: now, AddedBy: c.User.Account.ID.Name})
-		})
+		}, func(*mfa.State) {})
 		if err != nil {
 			return c.Failed(ctx, err)
 		}
@@ -325,15 +325,17 @@ func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others
 	}
 	t.Secret = s.Accounts.SealTOTP(id, secret) // the key may have changed meanwhile
 	t.Confirmed = s.Now().UTC().Truncate(time.Second)
-	if err := s.commit(ctx, c, begun, "An authenticator app was added.", func(en *mfa.Enrollment) { en.TOTP = &t }); err != nil {
+	if err := s.commit(ctx, c, begun, "An authenticator app was added.", func(en *mfa.Enrollment) { en.TOTP = &t },
+		func(st *mfa.State) { st.TOTPStep = c.SetupStep() }); err != nil {
 		return c.Failed(ctx, err)
 	}
 	return v, nil
 }
 
 // commit makes a method part of the enrollment, now that it is proven, and tells
-// the address that was confirmed before, with where it was begun.
-func (s *Service) commit(ctx context.Context, c *challenge.Conversation, begun mfa.Enrolling, what string, edit func(*mfa.Enrollment)) error {
+// the address that was confirmed before, with where it was begun. Spend notes what its
+// proof used up, once it counts.
+func (s *Service) commit(ctx context.Context, c *challenge.Conversation, begun mfa.Enrolling, what string, edit func(*mfa.Enrollment), spend func(*mfa.State)) error {
 	id := c.User.Account.ID
 	what += fmt.Sprintf(" It was begun %s before, over %s.", s.age(begun.Began), begun.From())
 	_, _, err := c.User.Change(ctx, account.Change{
@@ -344,6 +346,7 @@ func (s *Service) commit(ctx context.Context, c *challenge.Conversation, begun m
 		},
 		Anew: begun.Method,
 		Tidy: func(st *mfa.State) {
+			spend(st)
 			if st.Enrolling != nil && st.Enrolling.ID == begun.ID {
 				st.Enrolling = nil
 			}
