@@ -33,13 +33,9 @@ func PrivateWords(text string) []string {
 const AnswerLimit = 1024
 
 // Quote makes another program's words fit to stand in an error: one line,
-// bounded, without control bytes and without what is private.
+// bounded, without control bytes and without what is private, however it is spelled.
 func Quote(words string, private []string) string {
-	for _, p := range private {
-		if p != "" {
-			words = strings.ReplaceAll(words, p, "[hidden]")
-		}
-	}
+	words = Hide(words, "[hidden]", private...)
 	words = strings.ReplaceAll(strings.TrimSpace(words), "\n", " ")
 	return deliver.ASCII(words, AnswerLimit)
 }

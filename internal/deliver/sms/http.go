@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -306,21 +307,69 @@ func (g *httpGateway) text(ctx context.Context, m mfa.Message) (receipt string, 
 	return "", err
 }
 
-// private returns what no error may quote: what files and headers hold.
+// private returns what no error may quote: what files and headers hold, whom the address
+// logs in, and what its query may hold in place of a file.
 func (g *httpGateway) private(req *http.Request) []string {
 	private := slices.Collect(maps.Values(g.files))
-	if password, ok := req.URL.User.Password(); ok {
-		private = append(private, password)
+	if req.URL.User != nil {
+		password, _ := req.URL.User.Password()
+		private = append(private, basicAuth(req.URL.User.Username(), password)...)
 	}
-	for name, values := range req.Header {
+	if user, password, ok := req.BasicAuth(); ok {
+		private = append(private, basicAuth(user, password)...)
+	}
+	private = append(private, privateHeaders(req.Header)...)
+	for name, values := range req.URL.Query() {
+		for _, value := range values {
+			if value != g.from && len(value) >= longWord {
+				private = append(private, value)
+			}
+		}
+		if len(values) == 1 && values[0] == "" { // "?KEY"
+			private = append(private, longWords(name)...)
+		}
+	}
+	return private
+}
+
+// privateHeaders returns what headers hold that no error may quote.
+func privateHeaders(headers http.Header) (private []string) {
+	for name, values := range headers {
 		if name == "Content-Type" || name == "Accept" || name == "User-Agent" {
 			continue
 		}
-		for _, word := range strings.Fields(strings.Join(values, " ")) {
-			if len(word) >= 8 { // shorter words are of the language, like Bearer
-				private = append(private, word)
-			}
+		value := strings.Join(values, " ")
+		private = append(private, longWords(value)...)
+		if len(value) >= shortKey {
+			private = append(private, value)
 		}
+		if _, key, ok := strings.Cut(value, " "); ok && name == "Authorization" {
+			private = append(private, key)
+		}
+	}
+	return private
+}
+
+const (
+	// longWord is how long a word among others is that may be a secret: shorter ones are
+	// of the language, like Bearer.
+	longWord = 8
+	// shortKey is how long a value is that may be a secret by itself.
+	shortKey = 4
+)
+
+// longWords returns the words of a text that may be secrets.
+func longWords(text string) []string {
+	return slices.DeleteFunc(strings.Fields(text), func(w string) bool { return len(w) < longWord })
+}
+
+// basicAuth returns what no error may quote of a login with a name and password (RFC 7617):
+// some gateways take a key as the name.
+func basicAuth(user, password string) []string {
+	pair := user + ":" + password
+	private := []string{password, base64.StdEncoding.EncodeToString([]byte(pair)), pair}
+	if password == "" || len(user) >= longWord {
+		private = append(private, user)
 	}
 	return private
 }

@@ -146,7 +146,6 @@ func (s *SMS) Close() error {
 // quoteAnswer makes a provider's words fit to stand in an error or a log: one
 // line, bounded, without what is private, the code of m, or its number.
 func quoteAnswer(words string, m mfa.Message, private ...string) string {
-	words = strings.ReplaceAll(words, m.To, deliver.Mask(m.To))
-	words = strings.ReplaceAll(words, strings.TrimPrefix(m.To, "+"), deliver.Mask(m.To))
+	words = carrier.Hide(words, deliver.Mask(m.To), m.To, strings.TrimPrefix(m.To, "+"))
 	return carrier.Quote(words, append(private, carrier.PrivateWords(m.Text)...))
 }

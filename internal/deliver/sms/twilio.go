@@ -154,7 +154,7 @@ func (c *twilioCall) judge(host string, a answer) (*http.Response, error) {
 	// The code says more than whatever else is odd about the answer.
 	if _ = json.Unmarshal(a.body, &rest); rest.Code == 0 {
 		return nil, a.judge(a.byStatus(fmt.Errorf("%s answered %d: %s", host, a.status,
-			quoteAnswer(string(a.body), c.m, c.t.password)), c.t.now()))
+			quoteAnswer(string(a.body), c.m, basicAuth(c.t.user, c.t.password)...)), c.t.now()))
 	}
 	return nil, c.t.refusal(a, c.m, rest)
 }

@@ -73,7 +73,7 @@ var twilioBusy = map[int]bool{
 // refusal turns what Twilio says into an error for the log, marked by who can
 // mend it.
 func (t *twilio) refusal(a answer, m mfa.Message, e client.TwilioRestError) error {
-	err := fmt.Errorf("error %d: %s", e.Code, quoteAnswer(e.Message, m, t.password))
+	err := fmt.Errorf("error %d: %s", e.Code, quoteAnswer(e.Message, m, basicAuth(t.user, t.password)...))
 	reason, number := twilioNumber[e.Code]
 	hint, config := twilioConfig[e.Code]
 	if config {

@@ -21,6 +21,13 @@ type letter struct {
 	private  []string     // what no error may quote
 }
 
+// quote makes the words of a relay or program about l fit for an error or a report. They
+// show nothing that l or secrets holds, and the recipient masked.
+func (l letter) quote(said string, secrets ...string) string {
+	said = carrier.Hide(said, deliver.Mask(l.to.Address), l.to.Address)
+	return carrier.Quote(said, append(secrets, l.private...))
+}
+
 // compose writes the message that m stands for.
 func (e *Email) compose(m mfa.Message) (letter, error) {
 	if !mfa.IsAddress(m.To) {

@@ -34,10 +34,7 @@ func (r *relay) explain(ctx context.Context, step string, err error, l letter) e
 
 // words makes what the relay says about l fit for an error or a report.
 func (r *relay) words(said string, l letter) string {
-	if to := l.to.Address; to != "" {
-		said = strings.ReplaceAll(said, to, deliver.Mask(to))
-	}
-	return carrier.Quote(said, append(r.privateLogin(), l.private...))
+	return l.quote(said, r.privateLogin()...)
 }
 
 func (r *relay) cause(ctx context.Context, err error, l letter) error {

@@ -45,7 +45,7 @@ func (s sendmail) send(ctx context.Context, l letter) error {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	err = s.explain(err, carrier.Quote(said.String(), l.private))
+	err = s.explain(err, l.quote(said.String()))
 	s.tell(ctx, l, err)
 	return deliver.Hinted(err, carrier.HintProgram("email.sendmail.path"))
 }

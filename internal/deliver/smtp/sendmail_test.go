@@ -75,6 +75,22 @@ func TestSendmailBoundsWhatItQuotes(t *testing.T) {
 	}
 }
 
+// A program's words are bounded in memory, not only in the log.
+func TestSendmailBoundsWhatItKeeps(t *testing.T) {
+	e, _ := program(t, `cat >/dev/null; head -c 50000000 /dev/zero | tr '\0' x >&2; exit 1`)
+	var err error
+	if grown := delivertest.Allocated(func() { err = e.Send(t.Context(), message("1")) }); grown > 4<<20 {
+		t.Errorf("50 MB of standard error took %d bytes", grown)
+	}
+	delivertest.WantPermanent(t, err, "xxxx")
+}
+
+// A local mail system quotes the recipient, whom no log shows.
+func TestSendmailMasksTheRecipient(t *testing.T) {
+	e, _ := program(t, `cat >/dev/null; echo "$5 is not known" >&2; exit 1`)
+	delivertest.WantPermanent(t, e.Send(t.Context(), message("1")), ": "+deliver.Mask(message("1").To)+" is not known")
+}
+
 func TestSendmailDeadline(t *testing.T) {
 	// The second reader holds standard error open after the first is killed,
 	// as a delivery in the background may.
