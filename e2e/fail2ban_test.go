@@ -273,3 +273,33 @@ func TestFail2banJournal(t *testing.T) {
 		t.Errorf("fail2ban reads the lines of %q\n%s", users, out)
 	}
 }
+
+// Slips of somebody who is setting up a second factor open nothing and are no attack; nor
+// is the password, typed where a choice is asked for, which is told and asked again.
+func TestSlipsOfASetupBanNobody(t *testing.T) {
+	s, clock := inProcess(t)
+	s.loggingSSHD()
+	fail2ban(t)
+	bob := newAccount(t, "bob")
+	from := syslog.len()
+	c := s.begin(bob)
+	c.expect(t, choicePrompt)
+	c.send(password)
+	c.expect(t, "That is your password. It is not asked for here.")
+	c.pick(t, offerApp, "")
+	p := c.scan(t)
+	for range 3 {
+		c.send(wrong(p.code(t, clock.now())))
+		c.expect(t, "not right")
+	}
+	c.finish()
+	log := s.authLog(from)
+	text, err := os.ReadFile(log)
+	ok(t, err)
+	if !strings.Contains(string(text), "refused untried") {
+		t.Errorf("the log is\n%s", text)
+	}
+	if ips := counted(t, log); len(ips) > 0 {
+		t.Errorf("fail2ban counts %q", ips)
+	}
+}

@@ -72,7 +72,7 @@ type Conversation struct {
 	asker        *Asker
 	p            mfa.Prompter
 	names        []string // by which whoever logs in, and where, is called; no answer that is one is an attempt
-	wrong        int      // codes typed here that were wrong
+	wrong        int      // codes typed here that were wrong, of a setup too
 	prompts      int      // asked so far
 	arrived      Target   // the way of the last code that was sent and typed back
 	setupStep    int64    // of the code that proved an app which is being set up
@@ -80,7 +80,7 @@ type Conversation struct {
 	unprivileged bool     // a peer that is not root asks
 	news         string   // to be said at the next prompt
 	answered     bool     // some prompt, with more than Enter
-	guessed      bool     // a recovery code that was not right was typed
+	guessed      bool     // a code was typed that was not right, and not of a setup; a recovery code, too
 	unanswered   error    // of a prompt: nobody is let in any more
 	withheld     bool     // sshd keeps back what is typed
 }
@@ -157,6 +157,20 @@ func (c *Conversation) Line(ctx context.Context, kind mfa.PromptKind, text strin
 	return answer, err
 }
 
+// Entry is Line for what is no code: a choice, an address. Who gives the password there is
+// told so and asked again, a few times: keys are slow, and people type what they expect.
+func (c *Conversation) Entry(ctx context.Context, kind mfa.PromptKind, text string) (string, error) {
+	told := text
+	for range maxIdle - 1 {
+		answer, err := c.Line(ctx, kind, told)
+		if !errors.Is(err, mfa.ErrPasswordTyped) {
+			return answer, err
+		}
+		told = textNoPassword + "\n" + text
+	}
+	return c.Line(ctx, kind, told)
+}
+
 // Patience says how long the next prompt waits, for people: code.entry_timeout, or
 // what is left of the login.
 func (c *Conversation) Patience(ctx context.Context) string {
@@ -191,6 +205,9 @@ func (c *Conversation) NoAnswer(ctx context.Context, method mfa.Method, err erro
 		c.Say(ctx, mfa.Failure, textWithheld)
 		v.Reason = "sshd does not let this user in this way"
 		c.adviseWithheld()
+	case errors.Is(err, mfa.ErrPasswordTyped):
+		c.Say(ctx, mfa.Failure, TextStopped)
+		v.Reason = "the password was given where it was not asked for"
 	case errors.Is(err, errTooMany):
 		c.Say(ctx, mfa.Failure, TextStopped)
 		v.Reason = "too many prompts"
@@ -204,14 +221,15 @@ func (c *Conversation) NoAnswer(ctx context.Context, method mfa.Method, err erro
 // refusal is the outcome of a conversation that ends without a decision about a
 // code: as given, or a wrong code if one was typed before.
 func (c *Conversation) refusal(o mfa.Outcome) mfa.Outcome {
-	if c.wrong > 0 {
+	if c.guessed {
 		return mfa.WrongCode
 	}
 	return o
 }
 
-// Guessed says whether a code that was not right was typed.
-func (c *Conversation) Guessed() bool { return c.wrong > 0 || c.guessed }
+// Guessed says whether a code that was not right was typed. One of a setup is none:
+// it could open nothing.
+func (c *Conversation) Guessed() bool { return c.guessed }
 
 // Failed is the verdict on a record or store that cannot be used, which it
 // tells. That is never "not enrolled". account.ErrChanged, account.ErrAccount and ErrVoid it hands on: who

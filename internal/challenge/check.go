@@ -140,6 +140,7 @@ func (c *Conversation) decide(st *mfa.State, k Kind, look Look) (res checked) {
 // wasWrong writes down and tells of a wrong code that was counted.
 func (c *Conversation) wasWrong(ctx context.Context, method mfa.Method, res *checked) {
 	c.wrong++
+	c.guessed = true
 	hint := ""
 	if res.Drift != nil {
 		hint = textDrift("the app's", *res.Drift)

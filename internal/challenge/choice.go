@@ -37,7 +37,7 @@ func (c *Conversation) ChooseOrKey(ctx context.Context, title string, items []st
 	menu := b.String() + "\n" + EndChoice
 	text := menu
 	for {
-		answer, err := c.Line(ctx, mfa.Ask, text)
+		answer, err := c.Entry(ctx, mfa.Ask, text)
 		if err != nil {
 			return 0, false, false, err
 		}

@@ -34,6 +34,7 @@ const (
 	textAccount     = "This account changed. Please log in again."
 	textTooSlow     = "No code was entered in time. Please log in again; a code that was sent stays good until it expires."
 	textWasPassword = "That is your password, not the code. Nothing was counted."
+	textNoPassword  = "That is your password. It is not asked for here."
 	textWasName     = "That is a name, not the code. Nothing was counted."
 	textNoCode      = "That cannot be the code. Nothing was counted."
 	textNoRecovery  = "That cannot be the recovery code: it has 16 letters and digits. An empty line ends this login."

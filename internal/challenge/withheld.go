@@ -57,5 +57,6 @@ func (c *Conversation) checkWithheld(look Look) checked {
 		return checked{Found: Found{Result: None}}
 	}
 	c.wrong++
+	c.guessed = true
 	return checked{Found: Found{Result: Wrong}, counted: account.Wrong{Left: maxTries}}
 }

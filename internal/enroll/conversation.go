@@ -274,7 +274,7 @@ func (s *Service) askContact(ctx context.Context, c *challenge.Conversation, m m
 		text += " Type m for another method."
 	}
 	for {
-		answer, err := c.Line(ctx, mfa.Ask, text+"\n"+whereto[m].end)
+		answer, err := c.Entry(ctx, mfa.Ask, text+"\n"+whereto[m].end)
 		if err != nil {
 			return "", err
 		}
@@ -377,7 +377,7 @@ func (s *Service) finish(ctx context.Context, c *challenge.Conversation, may mfa
 	}
 	text := fmt.Sprintf("%s\nDone: it works. This screen waits %s; if it goes away, all of it is good, and the next login asks for it.\n%s",
 		BackupText(codes), c.Patience(ctx), endKept)
-	if _, err := c.Line(ctx, mfa.Ask, text); err != nil {
+	if _, err := c.Entry(ctx, mfa.Ask, text); err != nil {
 		// They are set up and have proven it; the codes can be made anew.
 		s.Log.Warn("nobody confirmed to have kept the backup codes", "user", c.User.Account.ID.Name, "error", err)
 	}

@@ -259,8 +259,27 @@ func TestChoosing(t *testing.T) {
 		t.Errorf("%d mails before email was chosen", n)
 	}
 	d.advance(time.Minute)
+	preferred := func() mfa.Method {
+		en, err := d.engine.deps.Accounts.Records().Enrollment(t.Context(), "bob")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return en.Preferred
+	}
+	d.login(request("bob"), mfa.NoConversation,
+		step{"authenticator app", say("m"), nil}, step{"Choice", say("3*"), nil}, step{"Backup code", nil, mfa.ErrNoConversation})
+	d.login(request("bob"), mfa.Accepted,
+		step{"authenticator app", say("m"), nil}, step{"Choice", say("3*"), nil}, step{"Backup code", say("m"), nil},
+		step{"Choice", say("1"), nil}, step{"authenticator app", a.shows(), nil})
+	if m := preferred(); m != "" {
+		t.Errorf("%q is preferred, and was not proven", m)
+	}
+	d.advance(time.Minute)
 	d.login(request("bob"), mfa.Accepted,
 		step{"authenticator app", say("M"), nil}, step{"Choice", say("2*"), nil}, d.withCode())
+	if m := preferred(); m != mfa.Email {
+		t.Errorf("%q is preferred", m)
+	}
 	d.login(request("bob"), mfa.Accepted, d.withCode()) // preferred: not asked how
 	if n := d.mailCount(); n != 2 {
 		t.Errorf("%d mails", n)

@@ -152,6 +152,7 @@ type attempt struct {
 	talk      *challenge.Conversation // with the user
 	recovered bool                    // a recovery code ended the lock
 	ownWish   bool                    // the user wants to change the password after the login
+	wanted    mfa.Method              // asked for first from now on, if the user proves it
 }
 
 // attempt begins a login.

@@ -87,6 +87,7 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 		key, v, err := l.pose(ctx, q)
 		if key == "" {
 			if v.Outcome == mfa.Accepted {
+				l.prefer(ctx, method)
 				l.proven(ctx, en, method)
 			}
 			return v, err
@@ -128,12 +129,22 @@ func (l *attempt) choose(ctx context.Context, en mfa.Enrollment, methods []mfa.M
 	if err != nil {
 		return "", err
 	}
-	if starred && !l.user.Account.IsNobody() {
-		if err := l.engine.deps.Enroll.Prefer(ctx, l.user, methods[i]); err != nil {
-			l.engine.deps.Log.Error("preferred method not remembered", "user", l.user.Account.ID.Name, "error", err)
-		}
+	l.wanted = ""
+	if starred {
+		l.wanted = methods[i]
 	}
 	return methods[i], nil
+}
+
+// prefer remembers the method that was proven as the one to be asked for first, if the
+// user wanted that: before the proof anybody could have.
+func (l *attempt) prefer(ctx context.Context, proven mfa.Method) {
+	if l.wanted != proven || l.user.Account.IsNobody() {
+		return
+	}
+	if err := l.engine.deps.Enroll.Prefer(ctx, l.user, proven); err != nil {
+		l.engine.deps.Log.Error("preferred method not remembered", "user", l.user.Account.ID.Name, "error", err)
+	}
 }
 
 // name is how a method is called in a menu.
