@@ -43,7 +43,7 @@ func Census(cfg config.Config) string {
 	if !there {
 		return ""
 	}
-	text := fmt.Sprintf("at a login by ssh and password, %v; whoever has no record is %s", c, cfg.Policy.Newcomers())
+	text := fmt.Sprintf("at a login by ssh and password, %v; whoever has no record is %s", c, cfg.Policy.Newcomers(cfg.SMS.Provider != ""))
 	if unread > 0 {
 		text += fmt.Sprintf("; %d records cannot be read", unread)
 	}
@@ -96,7 +96,7 @@ func (a *App) tellOfPolicy(prev, next *instance) string {
 		login.Count(ctx, &before, prev.login, nss.Groups{}, user, en)
 		login.Count(ctx, &after, next.login, nss.Groups{}, user, en)
 	}
-	was, is := prev.cfg.Policy.Newcomers(), next.cfg.Policy.Newcomers()
+	was, is := prev.newcomers(), next.newcomers()
 	if before == after && was == is {
 		return ""
 	}
@@ -114,3 +114,6 @@ func alone(before, after wire.Census) string {
 	}
 	return fmt.Sprintf("; it was %d before", before.Alone)
 }
+
+// newcomers says what becomes of whoever has no record.
+func (s *instance) newcomers() string { return s.cfg.Policy.Newcomers(s.cfg.SMS.Provider != "") }

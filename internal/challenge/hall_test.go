@@ -28,13 +28,14 @@ var (
 
 // A hall is an Asker with everything around it in reach of a test, and no login.
 type hall struct {
-	t        *testing.T
-	asker    *Asker
-	accounts *account.Accounts
-	store    *storetest.Memory
-	queue    *deliver.Queue
-	doubt    bool  // nobody knows whether the clock is right
-	spent    error // what the ledger of text messages says
+	t         *testing.T
+	asker     *Asker
+	accounts  *account.Accounts
+	store     *storetest.Memory
+	queue     *deliver.Queue
+	doubt     bool   // nobody knows whether the clock is right
+	spent     error  // what the ledger of text messages says
+	strangers []bool // whom it was asked for: a stranger?
 
 	mu    sync.Mutex // guards what follows
 	now   time.Time
@@ -75,7 +76,10 @@ func newHall(t *testing.T) *hall {
 }
 
 // Reserve is the ledger of text messages.
-func (h *hall) Reserve(context.Context, string, string, bool) error { return h.spent }
+func (h *hall) Reserve(_ context.Context, _, _ string, stranger bool) error {
+	h.strangers = append(h.strangers, stranger)
+	return h.spent
+}
 
 func (h *hall) clock() time.Time {
 	h.mu.Lock()

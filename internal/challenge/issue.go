@@ -41,12 +41,15 @@ func refuse(text string, wait time.Duration, key string) refusal {
 // issue makes a code for this origin and sends it. If one that was sent before
 // is still good and again is false, that one stands and nothing is sent. It is
 // committed first and sent second.
-func (c *Conversation) issue(ctx context.Context, to Target, again bool) (issued, error) {
+//
+// A code of a setup, whose ID is not empty, goes to a number that nobody confirmed: it may
+// be somebody else's, so it uses up no more than a stranger's would.
+func (c *Conversation) issue(ctx context.Context, to Target, setup string, again bool) (issued, error) {
 	code, err := factor.NewCode(rand.Reader, c.asker.cfg.Code.Digits)
 	if err != nil {
 		return issued{}, err
 	}
-	limit, err := c.reserve(ctx, to, again)
+	limit, err := c.reserve(ctx, to, setup != "", again)
 	if err != nil {
 		return issued{}, err
 	}
@@ -67,7 +70,7 @@ func (c *Conversation) issue(ctx context.Context, to Target, again bool) (issued
 // reserve counts a text message that is about to be sent against what may be
 // spent, before the code of the former one is void. The limit is the one that is
 // reached, if one is.
-func (c *Conversation) reserve(ctx context.Context, to Target, again bool) (limit *spend.LimitError, err error) {
+func (c *Conversation) reserve(ctx context.Context, to Target, setup, again bool) (limit *spend.LimitError, err error) {
 	if to.Method != mfa.SMS || c.User.Account.IsNobody() {
 		return nil, nil
 	}
@@ -78,7 +81,7 @@ func (c *Conversation) reserve(ctx context.Context, to Target, again bool) (limi
 	if !c.arrange(&st, to, "", again).isNew {
 		return nil, nil
 	}
-	err = c.asker.deps.Spending.Reserve(ctx, c.User.Account.ID.Name, to.To, c.unprivileged || len(st.Seen) > 0 && !c.User.SeenHere(st))
+	err = c.asker.deps.Spending.Reserve(ctx, c.User.Account.ID.Name, to.To, setup || c.unprivileged || len(st.Seen) > 0 && !c.User.SeenHere(st))
 	if reached, ok := errors.AsType[spend.LimitError](err); ok {
 		c.asker.deps.Log.Warn("a text message is not sent: a limit is reached", "user", c.User.Account.ID.Name,
 			"to", deliver.Mask(to.To), "limit", reached.Limit, "until", reached.Until, "address", c.User.Origin.Address)

@@ -40,7 +40,7 @@ func (c *Conversation) SentCode(ctx context.Context, to Target, setup string) (Q
 	who, err := c.unasked(ctx, to)
 	if err == nil && who == Present {
 		s.sent = true
-		s.cur, err = c.issue(ctx, to, false)
+		s.cur, err = c.issue(ctx, to, setup, false)
 	}
 	if err != nil {
 		v, err := c.Failed(ctx, err)
@@ -101,12 +101,12 @@ func (s *sentCode) News() (string, error) {
 func (s *sentCode) Send(ctx context.Context, unasked bool) (string, error) {
 	if unasked {
 		s.sent = true
-		if s.cur, s.fault = s.c.issue(ctx, s.to, false); s.fault == nil && s.cur.refused != "" {
+		if s.cur, s.fault = s.c.issue(ctx, s.to, s.setup, false); s.fault == nil && s.cur.refused != "" {
 			s.fault = errors.New(s.cur.reason)
 		}
 		return "", s.fault
 	}
-	next, err := s.c.issue(ctx, s.to, true)
+	next, err := s.c.issue(ctx, s.to, s.setup, true)
 	if err != nil {
 		return "", err
 	}

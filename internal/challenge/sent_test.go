@@ -2,6 +2,7 @@ package challenge
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -216,4 +217,26 @@ func TestNobodyIsSentNothing(t *testing.T) {
 		t.Errorf("%+v, %v, %d sent", v, err, h.sent())
 	}
 	s.end("This login ends here.")
+}
+
+// The number of a setup is confirmed by nobody and may be another's: its texts use up no
+// more than a stranger's, the first and each that is asked for.
+func TestTextsOfASetupAreAStrangers(t *testing.T) {
+	for setup, want := range map[string][]bool{"": {false, false}, "mine": {true, true}} {
+		h := newHall(t)
+		h.set(func(st *mfa.State) { st.Enrolling = &mfa.Enrolling{ID: "mine"} })
+		s := &script{t: t, steps: []step{{"A code", types("r")}, {"new code can be sent", func() (string, error) {
+			h.later(time.Minute)
+			return "r", nil
+		}}, {"A new code was sent", fails(mfa.ErrNoConversation)}}}
+		c := h.talk(s)
+		q, end, err := c.SentCode(t.Context(), Target{Method: mfa.SMS, To: "+17891234567"}, setup)
+		if end != nil || err != nil {
+			t.Fatalf("%+v, %v", end, err)
+		}
+		_, _, _ = c.Pose(t.Context(), q)
+		if !slices.Equal(h.strangers, want) {
+			t.Errorf("setup %q: %v, want %v", setup, h.strangers, want)
+		}
+	}
 }

@@ -43,12 +43,18 @@ func Count(ctx context.Context, c *wire.Census, cfg Config, look Groups, user st
 }
 
 // Newcomers says what becomes of whoever has no record, where no rule says otherwise.
-func (p PolicyConfig) Newcomers() string {
+// Texts says whether text messages can be sent.
+func (p PolicyConfig) Newcomers(texts bool) string {
+	can := len(offered(p.Methods, texts, p.SelfContacts).Choices()) > 0
 	switch {
 	case p.Mode == ModeOff, p.Mode == ModeOptional && (!p.OptOut || !p.EnrollAtLogin):
 		return "let in by the first factor alone"
 	case !p.EnrollAtLogin:
 		return "kept out"
+	case !can && (p.Mode == ModeOptional || p.EnrollGrace > 0):
+		return "let in by the first factor alone while they may put it off, as nothing can be set up by users"
+	case !can:
+		return "kept out, as nothing can be set up by users: only administrators enroll them"
 	}
 	return "led to a second factor"
 }

@@ -18,7 +18,7 @@ import (
 func (e *Engine) Explain(ctx context.Context, v wire.Visit) wire.Explanation {
 	x := e.explainLogin(ctx, v)
 	if c, err := e.census(ctx); err == nil && c.Users > 0 { // what keeps it from counting, the rest says
-		x.Census, x.Policy = &c, fmt.Sprintf("%v; whoever has no record is %s", c, e.cfg.Policy.Newcomers())
+		x.Census, x.Policy = &c, fmt.Sprintf("%v; whoever has no record is %s", c, e.cfg.Policy.Newcomers(e.cfg.TextMessages))
 	}
 	return x
 }

@@ -119,9 +119,14 @@ func (e *Engine) MayOptOut(ctx context.Context, u *account.User) (bool, error) {
 func (l *inquiry) canSetUp() bool { return len(l.offer().Choices()) > 0 }
 
 func (l *inquiry) offer() mfa.EnrollOffer {
-	methods := slices.Clone(l.policy.Methods)
-	if !l.engine.cfg.TextMessages {
+	return offered(l.policy.Methods, l.engine.cfg.TextMessages, l.policy.SelfContacts)
+}
+
+// offered is what users may set up of methods, where text messages can be sent or not.
+func offered(methods []mfa.Method, texts, selfContacts bool) mfa.EnrollOffer {
+	methods = slices.Clone(methods)
+	if !texts {
 		methods = slices.DeleteFunc(methods, func(m mfa.Method) bool { return m == mfa.SMS })
 	}
-	return mfa.EnrollOffer{Methods: methods, SelfContacts: l.policy.SelfContacts}
+	return mfa.EnrollOffer{Methods: methods, SelfContacts: selfContacts}
 }
