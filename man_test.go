@@ -29,14 +29,21 @@ func manual(t *testing.T, name string) string {
 // of the house are not installed.
 var ours = regexp.MustCompile(`referenced manual not found|^mandoc: outdated mandoc\.db`)
 
-func TestManualsAreClean(t *testing.T) {
-	mandoc, err := exec.LookPath("mandoc")
+// mandoc returns the path of mandoc(1).
+func mandoc(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("mandoc")
 	if err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}
 		t.Skip("no mandoc; apt-get install mandoc")
 	}
+	return path
+}
+
+func TestManualsAreClean(t *testing.T) {
+	mandoc := mandoc(t)
 	names, err := filepath.Glob(filepath.Join(manuals, "*.[1-8]"))
 	if err != nil || len(names) < 4 {
 		t.Fatalf("manuals %q, %v", names, err)
@@ -61,6 +68,53 @@ func TestManualsAreClean(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A word of a sentence that mdoc knows as a macro is not printed: "No code" is "code" where
+// No is not escaped.
+func TestManualsPrintEveryWord(t *testing.T) {
+	names, err := filepath.Glob(filepath.Join(manuals, "*.[1-8]"))
+	if err != nil || len(names) < 4 {
+		t.Fatalf("manuals %q, %v", names, err)
+	}
+	// The macros of mdoc(7) that are words of English, or may be read as such, where a
+	// quotation or heading begins with them.
+	eaten := regexp.MustCompile(`(?m)^\.(?:[BDSP]?[qQ][ol]?|Ql|Li|Em|Sy|Dl|No|Ss|Sh|Nd) (?:No|In|An|At|Do|Ad|Em|Es|So|Oh|Re|St|Ed|Er|Ex|Li|Ms|Pa|Ta|Va|Ux) [a-z].*$`)
+	said := map[string][]string{
+		"mfa-programs.7": {"No code was sent yet"},
+		"mfa.toml.5":     {"key = value", "sudo, su, login and whatever else is done on this machine itself share one count."},
+		"mfad.8":         {"they are told so and begin again.", "and they are let in."},
+		"pam_mfa.8":      {"PermitRootLogin and the like"},
+	}
+	for _, name := range names {
+		base := filepath.Base(name)
+		for _, line := range eaten.FindAllString(manual(t, base), -1) {
+			t.Errorf("%s: %s: mdoc takes the first word for a macro; write \\& before it", base, line)
+		}
+		sentences := said[base]
+		if len(sentences) == 0 {
+			continue
+		}
+		text := rendered(t, name)
+		for _, sentence := range sentences {
+			if !strings.Contains(text, sentence) {
+				t.Errorf("%s does not print %q", base, sentence)
+			}
+		}
+	}
+}
+
+// rendered returns a manual as man(1) shows it, with one blank between words and plain
+// quotes.
+func rendered(t *testing.T, name string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), mandoc(t), "-Tascii", "-Owidth=1000", name)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v", cmd, err)
+	}
+	text := regexp.MustCompile(`.\x08`).ReplaceAllString(string(out), "") // bold and underlined
+	return strings.Join(strings.Fields(text), " ")
 }
 
 // mfad(8) has each flag of the daemon, and pam_mfa(8) each argument and PAM code

@@ -33,6 +33,10 @@ func TestPastedCodes(t *testing.T) {
 		func(code string) string { return "Code: " + code },
 		func(code string) string { return "Your code: " + code },
 		func(code string) string { return "\x1b[200~" + code + "\x1b[201~" },
+		func(code string) string { return "Your code is " + code[:3] + " " + code[3:] + "." },
+		func(code string) string { return code[:3] + " " + code[3:] + " is your code" },
+		func(code string) string { return "code=" + code },
+		func(code string) string { return "G-" + code },
 		func(code string) string { return "\u200e" + code[:3] + "\u2013" + code[3:] + "\ufeff" },
 	} {
 		c := s.ssh(alice)

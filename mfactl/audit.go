@@ -193,10 +193,11 @@ func (p *auditPrinter) line(text string) error {
 	if !p.filter.match(ev) {
 		return nil
 	}
+	text = visibleJSON(strings.TrimSuffix(text, "\n"))
 	if !p.json {
 		text = readable(ev, p.color)
 	}
-	if _, err := fmt.Fprintln(p.out, strings.TrimSuffix(text, "\n")); err != nil {
+	if _, err := fmt.Fprintln(p.out, text); err != nil {
 		return fmt.Errorf("%w: %w", errStdout, err)
 	}
 	return nil
@@ -204,10 +205,10 @@ func (p *auditPrinter) line(text string) error {
 
 // readable is an event for people: when, what, who, from where, how, and why.
 func readable(ev mfa.Event, color bool) string {
-	words := []string{ev.Time.Local().Format(time.DateTime), fmt.Sprintf("%-20s", plain(ev.Event))}
+	words := []string{ev.Time.Local().Format(time.DateTime), fmt.Sprintf("%-20s", printable(ev.Event))}
 	add := func(before, text string) {
 		if text != "" {
-			words = append(words, before+plain(text))
+			words = append(words, before+printable(text))
 		}
 	}
 	add("", ev.User)
@@ -218,11 +219,11 @@ func readable(ev mfa.Event, color bool) string {
 	add("by ", ev.Method)
 	add("to ", ev.To)
 	if ev.Outcome != "" {
-		words = append(words, paint(color, outcomeColor(ev.Outcome), plain(ev.Outcome)))
+		words = append(words, paint(color, outcomeColor(ev.Outcome), printable(ev.Outcome)))
 	}
 	add("by ", ev.Actor)
 	if ev.Reason != "" {
-		words = append(words, "("+plain(ev.Reason)+")")
+		words = append(words, "("+printable(ev.Reason)+")")
 	}
 	return strings.Join(words, "  ")
 }
@@ -235,14 +236,4 @@ func outcomeColor(outcome string) string {
 		return red
 	}
 	return yellow
-}
-
-// plain shows what came from outside: nothing of it may steer a terminal.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
-			return '?'
-		}
-		return r
-	}, s)
 }

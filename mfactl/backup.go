@@ -38,7 +38,7 @@ func backupCommand(c *client) *cobra.Command {
 			if err := b.write(cmd, args[0], recipients); err != nil {
 				return failed(err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s saved in %s.\n", counted(b.users, "user"), args[0])
+			printf(cmd.OutOrStdout(), "%s saved in %s.\n", counted(b.users, "user"), args[0])
 			if len(b.problems) > 0 {
 				return exitError{code: exitFailed, err: fmt.Errorf("%s could not be read: %s", counted(len(b.problems), "record"), b.problems[0])}
 			}

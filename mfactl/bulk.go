@@ -62,7 +62,7 @@ func (b *bulk) run(cmd *cobra.Command, users []string, do func(ctx context.Conte
 // summary lists the failures and counts the rest.
 func (b *bulk) summary(cmd *cobra.Command, done, total int) {
 	for _, line := range b.failures {
-		fmt.Fprintf(cmd.ErrOrStderr(), "mfactl: %s\n", line)
+		printf(cmd.ErrOrStderr(), "mfactl: %s\n", line)
 	}
 	text := fmt.Sprintf("%s of %d %s", counted(done, "user"), total, b.done)
 	if b.skipped > 0 {
@@ -71,5 +71,5 @@ func (b *bulk) summary(cmd *cobra.Command, done, total int) {
 	if len(b.failures) > 0 {
 		text += fmt.Sprintf(", %d failed", len(b.failures))
 	}
-	fmt.Fprintln(cmd.OutOrStdout(), text+".")
+	printf(cmd.OutOrStdout(), "%s.\n", text)
 }

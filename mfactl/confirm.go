@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"mfa/internal/wire"
@@ -75,7 +74,7 @@ func (c *client) resendOne(cmd *cobra.Command, user string) error {
 	if out.UnderWay {
 		text = "A message to %s is on its way, but the mail server has not taken it yet; the log of mfad tells how it ends.\n"
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), text, out.To)
+	printf(cmd.OutOrStdout(), text, out.To)
 	return nil
 }
 

@@ -92,23 +92,24 @@ func printReport(w io.Writer, r doctor.Report) {
 			width = max(width, len(l.Service))
 		}
 		for _, l := range r.Logins {
-			fmt.Fprintf(w, "  %-*s  %s\n", width, l.Service, l.Goes)
+			printf(w, "  %-*s  %s\n", width, l.Service, l.Goes)
 		}
 		fmt.Fprintln(w)
 	}
 	for _, f := range r.Findings {
-		fmt.Fprintf(w, "%s  %s: %s\n", paint(f.Severity, fmt.Sprintf("%-7s", f.Severity)), f.Where, f.What)
+		fmt.Fprint(w, paint(f.Severity, fmt.Sprintf("%-7s", f.Severity)))
+		printf(w, "  %s: %s\n", f.Where, f.What)
 		if f.Severity == doctor.OK && f.Mend == "" {
 			continue
 		}
 		if f.Why != "" {
-			fmt.Fprintf(w, "         %s\n", f.Why)
+			printf(w, "         %s\n", f.Why)
 		}
 		if f.Mend != "" {
-			fmt.Fprintf(w, "         -> %s\n", f.Mend)
+			printf(w, "         -> %s\n", f.Mend)
 		}
 	}
-	fmt.Fprintf(w, "\n%d errors, %d warnings, %d ok\n", r.Count(doctor.Error), r.Count(doctor.Warning), r.Count(doctor.OK))
+	printf(w, "\n%d errors, %d warnings, %d ok\n", r.Count(doctor.Error), r.Count(doctor.Warning), r.Count(doctor.OK))
 }
 
 // painter colours a text by its severity, on a terminal whose user wants colour

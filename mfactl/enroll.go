@@ -66,7 +66,7 @@ func (c *client) enroll(cmd *cobra.Command, user, email, phone string, silent bo
 		if way.route == wire.PutPhone {
 			to = v.Phone
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s is enrolled; codes go to %s.\n", v.User, to)
+		printf(cmd.OutOrStdout(), "%s is enrolled; codes go to %s.\n", v.User, to)
 		if way.route == wire.PutPhone {
 			c.warnOfNoProvider(cmd)
 		}
@@ -88,6 +88,7 @@ func (c *client) enrollApp(cmd *cobra.Command, user string) error {
 	if err := c.call(cmd.Context(), wire.PostApp.For(user), nil, &out); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "For %s:\n\n%s\n", out.User, out.Text)
+	printf(cmd.OutOrStdout(), "For %s:\n\n", out.User)
+	printLines(cmd.OutOrStdout(), out.Text)
 	return nil
 }

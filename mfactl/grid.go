@@ -100,13 +100,3 @@ func cut(text string, width int) string {
 	}
 	return string([]rune(text)[:width-1]) + "~"
 }
-
-// printable puts a question mark in the place of what would move the cursor.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, text)
-}

@@ -179,7 +179,7 @@ func (im *importer) summary(cmd *cobra.Command, taken, kept, failed int) error {
 	if !im.yes {
 		text = counted(taken, "app") + " would be imported"
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s, %d left as they are, %d cannot be.\n", text, kept, failed)
+	printf(cmd.OutOrStdout(), "%s, %d left as they are, %d cannot be.\n", text, kept, failed)
 	switch {
 	case cmd.Context().Err() != nil:
 		return exitError{code: exitFailed, err: errors.New("interrupted")}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"mfa/internal/wire"
 
@@ -59,10 +58,10 @@ func (c *client) rotateKey(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "There is a new key; the secrets of %s are sealed with it.\n", counted(done-len(problems), "user"))
+	printf(cmd.OutOrStdout(), "There is a new key; the secrets of %s are sealed with it.\n", counted(done-len(problems), "user"))
 	if len(problems) > 0 {
 		for _, p := range problems {
-			fmt.Fprintf(cmd.ErrOrStderr(), "mfactl: %s\n", p)
+			printf(cmd.ErrOrStderr(), "mfactl: %s\n", p)
 		}
 		return exitError{
 			code: exitFailed, err: errors.New("the former key stays in the key file, for the sake of these records"),

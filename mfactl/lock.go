@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,7 +34,7 @@ func lockCommand(c *client) *cobra.Command {
 			if out.Until != nil {
 				until = out.Until.Local().Format(time.DateTime)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is locked until %s; 'mfactl unlock %s' ends it.\n", out.User, until, out.User)
+			printf(cmd.OutOrStdout(), "%s is locked until %s; 'mfactl unlock %s' ends it.\n", out.User, until, out.User)
 			return nil
 		},
 	}

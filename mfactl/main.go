@@ -56,14 +56,14 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "mfactl: %v\n", err)
+	printLines(stderr, "mfactl: "+err.Error())
 	exit, ok := errors.AsType[exitError](err)
 	if !ok {
 		fmt.Fprintln(stderr, "Try 'mfactl help'.") // cobra's own errors are about usage
 		return exitUsage
 	}
 	if exit.hint != "" {
-		fmt.Fprintln(stderr, exit.hint)
+		printLines(stderr, exit.hint)
 	}
 	return exit.code
 }

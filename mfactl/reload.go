@@ -31,10 +31,10 @@ func reloadCommand(c *client) *cobra.Command {
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "mfa.toml is taken.")
 			if out.Policy != "" {
-				fmt.Fprintln(cmd.OutOrStdout(), strings.ToUpper(out.Policy[:1])+out.Policy[1:]+".")
+				printf(cmd.OutOrStdout(), "%s.\n", strings.ToUpper(out.Policy[:1])+out.Policy[1:])
 			}
 			for _, key := range out.Restart {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s waits for a restart: systemctl restart mfad\n", key)
+				printf(cmd.OutOrStdout(), "%s waits for a restart: systemctl restart mfad\n", key)
 			}
 			return nil
 		},

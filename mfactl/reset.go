@@ -36,7 +36,7 @@ func resetCommand(c *client) *cobra.Command {
 			}
 			user, err := c.reset(cmd.Context(), args[0])
 			if err == nil {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s is reset.\n", user)
+				printf(cmd.OutOrStdout(), "%s is reset.\n", user)
 			}
 			return err
 		},
@@ -84,7 +84,7 @@ func confirm(cmd *cobra.Command, question string) bool {
 			return false
 		}
 	}
-	fmt.Fprint(cmd.OutOrStdout(), question)
+	printf(cmd.OutOrStdout(), "%s", question)
 	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 	return err == nil && strings.EqualFold(strings.TrimSpace(line), "y")
 }

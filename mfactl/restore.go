@@ -74,7 +74,7 @@ type openedBackup struct {
 func (b *openedBackup) sayStrangers(cmd *cobra.Command) {
 	slices.Sort(b.strangers)
 	if names := slices.Compact(b.strangers); len(names) > 0 {
-		fmt.Fprintf(cmd.OutOrStdout(), "%6d  have no account here, and their records wait for one: %s\n", len(names), strings.Join(names, ", "))
+		printf(cmd.OutOrStdout(), "%6d  have no account here, and their records wait for one: %s\n", len(names), strings.Join(names, ", "))
 	}
 	b.strangers = nil
 }
@@ -178,7 +178,7 @@ func (c *client) tryRestore(cmd *cobra.Command, b *openedBackup) error {
 	}
 	m.end()
 	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "A backup of %s, made %s, with %s:\n", b.header.Host, b.header.Made.Local().Format(time.DateTime), counted(len(b.users), "user"))
+	printf(out, "A backup of %s, made %s, with %s:\n", b.header.Host, b.header.Made.Local().Format(time.DateTime), counted(len(b.users), "user"))
 	for _, row := range [...]struct{ result, text string }{
 		{wire.RestoredNew, "would be set up: not enrolled now"},
 		{wire.RestoredReplaced, "would be put back to what they were"},
@@ -187,11 +187,11 @@ func (c *client) tryRestore(cmd *cobra.Command, b *openedBackup) error {
 		{"", "cannot be restored:"},
 	} {
 		if n := results[row.result]; n > 0 {
-			fmt.Fprintf(out, "%6d  %s\n", n, row.text)
+			printf(out, "%6d  %s\n", n, row.text)
 		}
 	}
 	for _, p := range problems {
-		fmt.Fprintln(out, p)
+		printf(out, "%s\n", p)
 	}
 	b.sayStrangers(cmd)
 	return nil

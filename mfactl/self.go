@@ -17,7 +17,7 @@ func preferCommand(c *client) *cobra.Command {
 			if err := c.converse(cmd, wire.PostSelf.For(wire.SelfPrefer).With(wire.QueryMethod, args[0])); err != nil {
 				return err
 			}
-			cmd.Printf("You are asked for %s first from now on.\n", args[0])
+			printf(cmd.OutOrStderr(), "You are asked for %s first from now on.\n", args[0])
 			return nil
 		},
 	}

@@ -49,10 +49,10 @@ func sendTestCommand(c *client) *cobra.Command {
 // printSteps prints a line a step, for people.
 func printSteps(w io.Writer, report wire.SendTestReport) {
 	for _, s := range report.Steps {
-		fmt.Fprintf(w, "%-9s  %s\n", s.Name, stepText(s))
+		printf(w, "%-9s  %s\n", s.Name, stepText(s))
 	}
 	if report.OK {
-		fmt.Fprintf(w, "The message for %s was taken. That is not yet the inbox: look there.\n", report.To)
+		printf(w, "The message for %s was taken. That is not yet the inbox: look there.\n", report.To)
 	}
 }
 

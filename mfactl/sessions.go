@@ -112,7 +112,7 @@ func printSessions(w io.Writer, all []wire.Session) error {
 		if s.Ended != "" {
 			until = "ended: " + s.Ended
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.User, s.ID, s.Service, s.Address, shortKey(s.Key),
+		printf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.User, s.ID, s.Service, s.Address, shortKey(s.Key),
 			s.LastUsed.Local().Format(time.DateTime), until)
 	}
 	if err := t.Flush(); err != nil {
@@ -199,7 +199,7 @@ func (c *client) revoke(cmd *cobra.Command, args []string) (out wire.Revocation,
 	if err := c.call(cmd.Context(), which, nil, &out); err != nil {
 		return out, err
 	}
-	fmt.Fprintln(cmd.OutOrStdout(), revokedText(out, args))
+	printf(cmd.OutOrStdout(), "%s\n", revokedText(out, args))
 	if len(out.Failed) > 0 {
 		return out, unreadable(out.Failed)
 	}
@@ -245,7 +245,7 @@ func endRunning(cmd *cobra.Command, args []string, uid *uint32) error {
 	if uid != nil {
 		of = " of " + args[0]
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s%s ended.\n", count(ended, "login"), of)
+	printf(cmd.OutOrStdout(), "%s%s ended.\n", count(ended, "login"), of)
 	if spared {
 		fmt.Fprintln(cmd.OutOrStdout(), "The login you type this in goes on.")
 	}

@@ -32,6 +32,9 @@ type switcher struct {
 	within  time.Duration // for the proof; 0: none is asked for
 }
 
+// Printf prints for people; see printf.
+func (s *switcher) Printf(format string, args ...any) { printf(s.OutOrStderr(), format, args...) }
+
 func setupCommand(c *client) *cobra.Command {
 	s := &switcher{client: c}
 	var undo bool
@@ -137,7 +140,7 @@ func (s *switcher) agreed(changes []setup.Change) bool {
 	s.Println("This is what changes:")
 	s.Println()
 	for _, c := range changes {
-		s.Println(c.Diff())
+		printLines(s.OutOrStderr(), c.Diff())
 	}
 	s.Printf("What is there now is kept in %s.\n", filepath.Join(setup.Folder, s.service))
 	if s.within > 0 {

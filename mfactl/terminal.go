@@ -37,10 +37,10 @@ func newTerminal(cmd *cobra.Command) *terminal {
 func (t *terminal) Prompt(ctx context.Context, p mfa.Prompt) (line string, err error) {
 	switch p.Kind {
 	case mfa.Info:
-		fmt.Fprintln(t.out, p.Text)
+		printLines(t.out, p.Text)
 		return "", nil
 	case mfa.Failure:
-		fmt.Fprintln(t.err, p.Text)
+		printLines(t.err, p.Text)
 		return "", nil
 	}
 	if p.Kind == mfa.AskHidden && t.file != nil {
@@ -51,7 +51,7 @@ func (t *terminal) Prompt(ctx context.Context, p mfa.Prompt) (line string, err e
 		defer fmt.Fprintln(t.out)
 		defer show()
 	}
-	fmt.Fprint(t.out, p.Text) // when it shows, the echo is off already
+	fmt.Fprint(t.out, printableLines(p.Text)) // when it shows, the echo is off already
 	if err := t.await(ctx); err != nil {
 		return "", err
 	}

@@ -43,13 +43,13 @@ func tryLogin(cmd *cobra.Command, l trylogin.Login) error {
 		return exitError{code: exitUsage, err: fmt.Errorf("no PAM service is called %q", l.Service)}
 	}
 	if file, there := l.File(); !there {
-		fmt.Fprintf(cmd.ErrOrStderr(), "mfactl: there is no %s: libpam goes by the service \"other\"\n", file)
+		printf(cmd.ErrOrStderr(), "mfactl: there is no %s: libpam goes by the service \"other\"\n", file)
 	}
 	if os.Geteuid() != 0 {
 		fmt.Fprintln(cmd.ErrOrStderr(), "mfactl: not root: modules may refuse what they would let sshd do")
 	}
 	l.Person = newTerminal(cmd)
-	end, err := l.Try(cmd.Context(), func(s trylogin.Step) { fmt.Fprintln(cmd.OutOrStdout(), s) })
+	end, err := l.Try(cmd.Context(), func(s trylogin.Step) { printf(cmd.OutOrStdout(), "%s\n", s) })
 	if end == trylogin.ChangeFirst {
 		fmt.Fprintln(cmd.OutOrStdout(), "The login would go on once the password is changed.")
 	}
@@ -59,6 +59,6 @@ func tryLogin(cmd *cobra.Command, l trylogin.Login) error {
 	if err != nil {
 		return exitError{code: exitFailed, err: err}
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s would be let in.\n", l.User)
+	printf(cmd.OutOrStdout(), "%s would be let in.\n", l.User)
 	return nil
 }

@@ -38,9 +38,9 @@ func unlockCommand(c *client) *cobra.Command {
 			if out.WasLocked {
 				text = "%s is unlocked.\n"
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), text, out.User)
+			printf(cmd.OutOrStdout(), text, out.User)
 			if len(out.Ended) > 0 {
-				fmt.Fprintf(cmd.OutOrStdout(), "Ended, as of a time that has not come: %s.\n", strings.Join(out.Ended, ", "))
+				printf(cmd.OutOrStdout(), "Ended, as of a time that has not come: %s.\n", strings.Join(out.Ended, ", "))
 			}
 			return nil
 		},

@@ -135,7 +135,7 @@ func printUsers(cmd *cobra.Command, all []wire.User) {
 	}
 	g.print(cmd)
 	if i := slices.IndexFunc(all, func(v wire.User) bool { return v.Canonical != "" }); i >= 0 {
-		fmt.Fprintf(cmd.OutOrStdout(), "\nA record under another name of an account does not count: mfactl reset %s clears it.\n", all[i].Canonical)
+		printf(cmd.OutOrStdout(), "\nA record under another name of an account does not count: mfactl reset %s clears it.\n", all[i].Canonical)
 	}
 }
 

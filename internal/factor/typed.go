@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Digits returns the code of least to most decimal digits that an answer means,
@@ -22,8 +23,10 @@ func isDigits(text string) bool { return strings.Trim(text, "0123456789") == "" 
 //
 // The whole answer counts. Of one that speaks of a code, as the prompts and messages
 // do, also the text behind its last colon counts ("Code: 123456"), else its only word
-// that is a code ("123456 is your code"). Of another answer neither does: it may be a
-// password with digits in it.
+// that is a code ("123456 is your code"), else its only number, which may be in groups
+// (see number). Of another answer none does: it may be a password with digits in it, and
+// a password at the prompt for a code shall be no wrong code. Only "G-123456" is read
+// without a word for it, for it has no other digit or letter.
 // White space, control and format characters, marks of a bracketed paste, dashes,
 // points, commas and apostrophes do not count, nor do punctuation and symbols
 // around it. Digits of every script are digits, full-width letters are letters.
@@ -31,6 +34,9 @@ func typed(answer string, shaped func(string) (string, bool)) (code string, ok b
 	text := strings.Map(plain, pasteMarks.ReplaceAllString(answer, " "))
 	if code, ok = shaped(joined(text)); ok {
 		return code, true
+	}
+	if m := lettered.FindStringSubmatch(text); m != nil {
+		return shaped(m[1])
 	}
 	if !announced.MatchString(text) {
 		return "", false
@@ -47,10 +53,48 @@ func typed(answer string, shaped func(string) (string, bool)) (code string, ok b
 			found++
 		}
 	}
-	if found != 1 {
-		return "", false // none, or nobody knows which
+	switch found {
+	case 0:
+		return shaped(number(text))
+	case 1:
+		return code, true
 	}
-	return code, true
+	return "", false // nobody knows which
+}
+
+// longestSentence bounds, in bytes, what is searched for a number in groups: messages about
+// codes are shorter, and more is not typed or pasted at a prompt by intent.
+const longestSentence = 80
+
+var (
+	// lettered matches a code behind the initials of a sender and a dash, and nothing else.
+	lettered = regexp.MustCompile(`^ *[A-Z]{1,2}-([0-9]+)[ .]*$`)
+	// numbers match digits with separators between them.
+	numbers = regexp.MustCompile(`[0-9](?:[` + separators + `]*[0-9])*`)
+)
+
+// number returns the digits of a short text's only number: "123 456 is your code",
+// "code=123456". It is empty if there is none or another one, for then nobody knows which,
+// and if letters or signs touch it ("host42", "x123 456", "code-123456", "1/2"): then it is
+// part of a word, as in a password.
+func number(text string) string {
+	if len(text) > longestSentence {
+		return ""
+	}
+	digits := ""
+	for _, m := range numbers.FindAllStringIndex(text, -1) {
+		before, _ := utf8.DecodeLastRuneInString(text[:m[0]])
+		after, _ := utf8.DecodeRuneInString(text[m[1]:])
+		if m[0] > 0 && !strings.ContainsRune(` =:#"'([{<*`, before) ||
+			m[1] < len(text) && !strings.ContainsRune(` .,;:!?"')]}>*`, after) {
+			continue
+		}
+		if digits != "" {
+			return ""
+		}
+		digits = joined(text[m[0]:m[1]])
+	}
+	return digits
 }
 
 // announced matches a text that says it holds a code: by a word for it, as the last line of
@@ -101,7 +145,7 @@ func digit(r rune) rune {
 }
 
 // separators stand between the symbols of a code, in one script or another.
-const separators = " -.,'\u2019\u00b7\u3002\u3001\u060c\u066b\u066c"
+const separators = " .,'\u2019\u00b7\u3002\u3001\u060c\u066b\u066c-"
 
 // joined takes out separators, and what stands around a code.
 func joined(text string) string {
