@@ -129,7 +129,7 @@ $(NFPM):
 packages-deps:
 	@e2e/install.sh debootstrap systemd-container lintian rpm rpmlint qemu-user-static policycoreutils setools
 
-PACKAGES_TEST = $(GO) test -count=1 -timeout 25m ./packaging/test
+PACKAGES_TEST = $(GO) test -count=1 -timeout 45m ./packaging/test
 
 packages-test: packages packages-deps
 	$(PACKAGES_TEST) -v

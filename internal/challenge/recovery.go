@@ -9,6 +9,10 @@ import (
 	"mfa/internal/mfa"
 )
 
+// A recovery code is no Code: it is asked for while the lock stands that shuts all others,
+// an empty line ends the login, and its wrong ones are counted in its own record, by
+// account.User.TryRecovery. Each of that would be an exception in Pose.
+
 // Recover is for a user whom st locks. If a code that ends the lock was mailed it is
 // asked for, and Accepted means that they are not locked any more; the second
 // factor is still to be proven. Else it tells of the lock.
