@@ -27,8 +27,9 @@ func restoreCommand(c *client) *cobra.Command {
 		Long: "Put enrollments back from a file of 'mfactl backup', after showing what would\n" +
 			"happen. Only root may. Users who are not in the backup stay as they are.\n\n" +
 			"Nothing becomes good again: codes that were used stay used, failures count,\n" +
-			"locks hold, and backup codes that were replaced since stay void. A file that\n" +
-			"was cut short or changed is refused before anything is written.",
+			"locks hold, and backup codes that were replaced, given up or reset since stay\n" +
+			"void: their users are named, and make new ones. A file that was cut short or\n" +
+			"changed is refused before anything is written.",
 		Example: "  mfactl restore /root/mfa.age\n  mfactl restore /backup/mfa.age --identity /root/key.txt --yes",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,7 +45,7 @@ func restoreCommand(c *client) *cobra.Command {
 					return errNotConfirmed
 				}
 			}
-			defer b.sayStrangers(cmd)
+			defer b.sayAfter(cmd)
 			return (&bulk{what: "restoring users", done: "restored"}).run(cmd, b.names(), func(ctx context.Context, user string) error {
 				result, err := c.restore(ctx, b, user, false)
 				if err == nil && (result == wire.RestoredOutdated || result == wire.RestoredUnchanged) {
@@ -68,6 +69,16 @@ type openedBackup struct {
 	index  map[string]int // of users, by name
 
 	strangers []string // who have no account here, as far as they were tried
+	void      []string // whose backup codes do not count, as far as they were restored
+}
+
+// sayAfter says what is left to do after a restore.
+func (b *openedBackup) sayAfter(cmd *cobra.Command) {
+	b.sayStrangers(cmd)
+	slices.Sort(b.void)
+	if names := slices.Compact(b.void); len(names) > 0 {
+		fmt.Fprintf(cmd.OutOrStdout(), "%6d  have backup codes that are void, and should make new ones with 'mfactl backup-codes': %s\n", len(names), strings.Join(names, ", "))
+	}
 }
 
 // sayStrangers names the users of the backup who have no account here.
@@ -153,6 +164,9 @@ func (c *client) restore(ctx context.Context, b *openedBackup, user string, dry 
 	err := c.call(ctx, wire.PostRestore.For(), in, &out)
 	if err == nil && out.NoAccount {
 		b.strangers = append(b.strangers, user)
+	}
+	if err == nil && out.BackupVoid {
+		b.void = append(b.void, user)
 	}
 	return out.Result, err
 }

@@ -48,11 +48,20 @@ func (a *Account) State(ctx context.Context) (mfa.State, error) {
 	}
 	st, err := a.records.State(ctx, a.ID.Name)
 	if err == nil && st.UID != a.ID.UID {
-		former := st.Epoch
-		st = a.records.unknown(a.ID.UID)
-		st.Epoch = former
+		st = a.begun(st)
 	}
 	return st, err
+}
+
+// begun is what is known of the account where st is what is remembered of another one of
+// that name: that others began before. One that names nobody is of a reset.
+func (a *Account) begun(st mfa.State) mfa.State {
+	now := a.records.unknown(a.ID.UID)
+	now.Epoch = st.Epoch
+	if st.UID == 0 {
+		now.Since = mfa.Later(now.Since, st.Since)
+	}
+	return now
 }
 
 // Settle stores what is believed of what is remembered, if that is less: a bound
@@ -102,9 +111,7 @@ func (a *Account) Update(ctx context.Context, fn func(st *mfa.State) error) erro
 	}
 	return a.records.UpdateState(ctx, a.ID.Name, func(st *mfa.State) error {
 		if st.UID != a.ID.UID {
-			former := st.Epoch
-			*st = a.records.unknown(a.ID.UID)
-			st.Epoch = former
+			*st = a.begun(*st)
 		}
 		return fn(st)
 	})

@@ -33,6 +33,12 @@ func (u *User) LastStep(st *mfa.State, period time.Duration, now time.Time) (las
 	return last, true
 }
 
+// BeginApp notes that the user has an app which is new, of which no code can have been
+// used before.
+func BeginApp(st *mfa.State) {
+	st.BackupSince, st.Since = mfa.Later(st.BackupSince, st.Since), nil
+}
+
 // NewApp drops a used step that lies ahead of the app's that counts since the time
 // now: it is of a former app with a shorter period, and would keep this one out. It must
 // not be dropped before, while the former app counts.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"mfa/internal/factor"
 	"mfa/internal/mfa"
 )
 
@@ -74,7 +75,7 @@ func (u *User) write(ctx context.Context, ch Change) (before, after mfa.Enrollme
 	if err != nil {
 		return before, after, false, err
 	}
-	revoked, err := u.follow(ctx, ch, before.Fingerprint() != after.Fingerprint())
+	revoked, err := u.follow(ctx, ch, before, after)
 	u.wrote(epoch, after)
 	if revoked > 0 && err == nil {
 		u.in.revokedAll(id, revoked, ch.Event.Actor, "the enrollment changed")
@@ -135,19 +136,42 @@ func (u *User) announce(ctx context.Context, ch Change) (epoch int64, err error)
 
 // follow ends what was proven by what changed, and returns how many remembered logins
 // that were.
-func (u *User) follow(ctx context.Context, ch Change, changed bool) (revoked int, err error) {
+func (u *User) follow(ctx context.Context, ch Change, before, after mfa.Enrollment) (revoked int, err error) {
+	changed := before.Fingerprint() != after.Fingerprint()
 	err = u.Account.Update(ctx, func(st *mfa.State) error {
 		revoked = 0
 		if changed {
 			revoked = st.RevokeSessions()
 		}
 		delete(st.MethodFailures, ch.Anew)
+		followSet(st, ch, before.Backup, after.Backup, u.in.deps.Now())
 		if ch.Tidy != nil {
 			ch.Tidy(st)
 		}
 		return nil
 	})
 	return revoked, err
+}
+
+// followSet notes what became of the backup codes at the time now: a set that is new is
+// the only one that counts, and one that went does not count again. What is put back from
+// a backup is not new.
+func followSet(st *mfa.State, ch Change, before, after *mfa.BackupSet, now time.Time) {
+	if before != nil && after != nil && before.ID == after.ID {
+		return
+	}
+	if before != nil {
+		factor.NoteForeign(st, *before)
+	}
+	switch {
+	case after != nil && !ch.Replace && st.BackupID != after.ID:
+		factor.BeginBackup(st, *after, nil, now)
+	case before != nil:
+		if st.BackupID == before.ID {
+			st.BackupID, st.BackupUsed = "", nil
+		}
+		factor.EndBackup(st, now)
+	}
 }
 
 // Of is en if it is that of this account, else nothing.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mfa/internal/account/record"
+	"mfa/internal/factor"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
 )
@@ -198,8 +199,11 @@ func (r Records) UpdateState(ctx context.Context, user string, fn func(*mfa.Stat
 // ResetUser deletes the enrollment and the state of user, even if they do not
 // parse. It is no error when there are none. The enrollment goes first: were
 // the work cut short, a code spent before would not become good again. Of the state
-// a new epoch is left, so that what was seen before the time now is not built upon.
+// a new epoch is left, so that what was seen before the time now is not built upon; and
+// that all codes up to now count as used, if what they are of ever comes back.
 func (r Records) ResetUser(ctx context.Context, user string, now time.Time) error {
+	was, err := r.Enrollment(ctx, user)
+	known := err == nil
 	if err := remove(ctx, r.S, store.Users+user); err != nil {
 		return err
 	}
@@ -207,11 +211,18 @@ func (r Records) ResetUser(ctx context.Context, user string, now time.Time) erro
 	if err != nil && !errors.Is(err, store.ErrUnreadable) {
 		return err
 	}
+	if former.UID == 0 && known {
+		former.UID = was.UID
+	}
+	if was.Backup != nil {
+		factor.NoteForeign(&former, *was.Backup)
+	}
 	if err := remove(ctx, r.S, store.States+user); err != nil {
 		return err
 	}
 	return r.UpdateState(ctx, user, func(st *mfa.State) error {
-		st.Epoch = former.Epoch
+		st.UID, st.Epoch, st.SpentForeign = former.UID, former.Epoch, former.SpentForeign
+		st.Since = mfa.Later(st.Since, &now)
 		st.NewEpoch(now)
 		return nil
 	})

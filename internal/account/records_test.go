@@ -335,8 +335,51 @@ func TestResetUser(t *testing.T) {
 		t.Errorf("left %q, %v", keys, err)
 	}
 	// Nothing but that there was a reset, and another one, at the very same time.
-	if st, err := r.State(t.Context(), "alice"); err != nil || !reflect.DeepEqual(st, mfa.State{Epoch: 1e9 + 1}) {
+	at := time.Unix(1, 0)
+	st, err := r.State(t.Context(), "alice")
+	if st.Since == nil || !st.Since.Equal(at) {
+		t.Fatalf("codes count since %v", st.Since)
+	}
+	if st.Since = nil; err != nil || !reflect.DeepEqual(st, mfa.State{Epoch: 1e9 + 1}) {
 		t.Errorf("state %+v, %v", st, err)
+	}
+	// It holds for whoever has the name, as the records did not say whose they were.
+	if st, err := r.Account(alice).State(t.Context()); err != nil || st.Since == nil || !st.Since.Equal(at) {
+		t.Errorf("alice: %+v, %v", st, err)
+	}
+	var kept *time.Time
+	if err := r.Account(alice).Update(t.Context(), func(st *mfa.State) error { kept = st.Since; return nil }); err != nil || kept == nil {
+		t.Errorf("alice: since %v, %v", kept, err)
+	}
+}
+
+// A reset leaves, for the account alone that had the name, that all codes up
+// to then are used.
+func TestResetKeepsWhatWasSpent(t *testing.T) {
+	at, made := time.Unix(2000, 0), time.Unix(1000, 0)
+	used := mfa.BackupSet{ID: "x", Symbols: 8, Hashes: []string{"0", "1", "2"}, Made: made}
+	for name, state := range map[string]mfa.State{
+		"used codes":   {UID: alice.UID, TOTPStep: 9, BackupID: "x", BackupUsed: []int{1}},
+		"nothing":      {},
+		"floor before": {UID: alice.UID, Since: &made},
+		"floor after":  {UID: alice.UID, Since: new(at.Add(time.Hour))},
+	} {
+		r, _ := newRecords()
+		en := mfa.Enrollment{UID: alice.UID, Email: &mfa.Address{Address: "a@b.c"}, Backup: &used}
+		if err := errors.Join(r.UpdateEnrollment(t.Context(), "alice", become(en)), r.UpdateState(t.Context(), "alice", func(st *mfa.State) error { *st = state; return nil }),
+			r.ResetUser(t.Context(), "alice", at)); err != nil {
+			t.Fatal(err)
+		}
+		st, err := r.Account(alice).State(t.Context())
+		if err != nil || st.Since == nil || !st.Since.Equal(at) || st.UID != alice.UID || st.BackupID != "" || st.TOTPStep != 0 {
+			t.Errorf("%s: %+v, %v", name, st, err)
+		}
+		if kept := len(st.SpentForeign) == 1 && slices.Equal(st.SpentForeign[0].Hashes, []string{"1"}); kept != (name == "used codes") {
+			t.Errorf("%s: spent codes of another program %+v", name, st.SpentForeign)
+		}
+		if st, err := r.Account(mfa.Identity{Name: "alice", UID: 2}).State(t.Context()); err != nil || st.Since != nil || st.SpentForeign != nil {
+			t.Errorf("%s: another account of the name: %+v, %v", name, st, err)
+		}
 	}
 }
 

@@ -27,8 +27,11 @@ func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (te
 			en.TOTP = &t
 			return nil
 		},
-		Anew:   mfa.TOTP,
-		Tidy:   func(st *mfa.State) { s.Accounts.NewApp(st, s.Now(), time.Duration(t.Period)) },
+		Anew: mfa.TOTP,
+		Tidy: func(st *mfa.State) {
+			s.Accounts.NewApp(st, s.Now(), time.Duration(t.Period))
+			account.BeginApp(st)
+		},
 		Event:  mfa.Event{Event: audit.Enrolled, Method: string(mfa.TOTP), Actor: actor, Reason: "app entered"},
 		Notice: account.Notice{Subject: subjectChanged, What: "An authenticator app was set up for you, by an administrator.", Advice: adviceAsk},
 	})

@@ -17,6 +17,7 @@ import (
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
+	"mfa/internal/store"
 	"mfa/internal/wire"
 )
 
@@ -47,7 +48,7 @@ func (s *Service) Backup(ctx context.Context, begin func(total int) error, head 
 			saved = wire.Saved{User: name, Problem: err.Error()}
 		} else if en, st, err := account.ParseSaved(saved); err != nil {
 			saved.Problem = err.Error() // kept as it is, for whoever mends it
-		} else if en.Version == 0 && reflect.DeepEqual(st, mfa.State{UID: st.UID, Epoch: st.Epoch}) {
+		} else if en.Version == 0 && reflect.DeepEqual(st, mfa.State{UID: st.UID, Epoch: st.Epoch, Since: st.Since}) {
 			continue // of whom nothing is known but that there was something
 		}
 		if err := fn(saved); err != nil {
@@ -59,7 +60,7 @@ func (s *Service) Backup(ctx context.Context, begin func(total int) error, head 
 
 // Restore puts back the enrollment of a user as it was in a backup. What was
 // used, counted and locked since stays so: State only grows by what the backup
-// knows. Backup codes that were replaced since stay void. Messages and sessions
+// knows. Backup codes that were replaced, given up or reset since stay void. Messages and sessions
 // under way are not brought back. With dry nothing is changed, and the result is
 // what would become of the user. Holder is who has the name now, nil if nobody
 // has: an account with another uid is another person, and gets nothing.
@@ -122,6 +123,20 @@ func (s *Service) Restore(ctx context.Context, holder *mfa.Identity, head wire.B
 		return "", err
 	}
 	return result, nil
+}
+
+// BackupVoid says whether the user has backup codes of which none counts, so that new
+// ones are to be made. Of an account that is gone it says what it would.
+func (s *Service) BackupVoid(ctx context.Context, user string) (bool, error) {
+	en, err := s.Accounts.Records().Enrollment(ctx, user)
+	if err != nil || en.Backup == nil {
+		if errors.Is(err, store.ErrNotFound) {
+			err = nil
+		}
+		return false, err
+	}
+	st, err := s.Accounts.Records().Account(mfa.Identity{Name: user, UID: en.UID}).State(ctx)
+	return err == nil && factor.Forgotten(st, *en.Backup, s.Now()), err
 }
 
 // parseSaved reads the key of a backup, and what it has of one user. Its error wraps
@@ -208,13 +223,12 @@ func sameRecord(a, b mfa.Enrollment) bool {
 // state adds to old what the backup knows was used, counted or locked of what
 // the user has next. All it does not name stays as it is.
 func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enrollment) {
+	r.backupCodes(old, saved, next) // by what is known here of the sets, not there
 	old.Failures = slices.Concat(old.Failures, saved.Failures)
 	slices.SortFunc(old.Failures, time.Time.Compare)
 	old.Failures = slices.CompactFunc(old.Failures, time.Time.Equal)
 	restoreLock(old, saved)
-	if t := saved.Since; t != nil && (old.Since == nil || t.After(*old.Since)) {
-		old.Since = t
-	}
+	old.Since = mfa.Later(old.Since, saved.Since)
 	for m, n := range saved.MethodFailures {
 		if old.MethodFailures == nil {
 			old.MethodFailures = map[mfa.Method]int{}
@@ -228,8 +242,8 @@ func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enro
 	if e := saved.EnrollSince; e != nil && (old.EnrollSince == nil || e.Before(*old.EnrollSince)) {
 		old.EnrollSince = e
 	}
+	old.BackupSince = mfa.Later(old.BackupSince, saved.BackupSince)
 	r.steps(old, saved, live, next)
-	r.backupCodes(old, saved, next)
 }
 
 // restoreLock keeps the longer of two locks.
@@ -252,6 +266,9 @@ func (r *restoration) backupCodes(old *mfa.State, saved mfa.State, next mfa.Enro
 		used := slices.Concat(old.BackupUsed, saved.BackupUsed)
 		slices.Sort(used)
 		old.BackupUsed = slices.Compact(used)
+	}
+	for _, set := range saved.SpentForeign {
+		factor.KeepForeign(old, set)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/factor"
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
 	"mfa/internal/store/storetest"
@@ -71,6 +72,52 @@ func TestRestoreElsewhere(t *testing.T) {
 	backup(t, s).restore(t, elsewhere, wire.RestoredUnchanged)
 }
 
+// The newest set of codes is good on another machine, whatever was replaced or reset
+// before it was made.
+func TestRestoreOfANewerSetElsewhere(t *testing.T) {
+	for name, before := range map[string]func(s *Service) error{
+		"first": func(*Service) error { return nil },
+		"replaced": func(s *Service) error {
+			_, err := s.NewBackupCodes(t.Context(), s.Accounts.ByAdministrator(alice))
+			return err
+		},
+		"reset": func(s *Service) error {
+			_, err := s.Reset(t.Context(), "alice", "root")
+			return errors.Join(err, s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root"))
+		},
+	} {
+		s, elsewhere := service(t), service(t)
+		takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
+		if err := before(s); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.NewBackupCodes(t.Context(), s.Accounts.ByAdministrator(alice)); err != nil {
+			t.Fatal(err)
+		}
+		backup(t, s).restore(t, elsewhere, wire.RestoredNew)
+		if void, err := elsewhere.BackupVoid(t.Context(), "alice"); err != nil || void {
+			t.Errorf("%s: void %v, %v", name, void, err)
+		}
+	}
+}
+
+// A set that was given up does not come back, on the machine where it was.
+func TestRestoreOfASetThatWasGivenUp(t *testing.T) {
+	s := service(t)
+	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
+	b := backup(t, s)
+	if err := s.OptOut(t.Context(), s.Accounts.ByAdministrator(alice)); err != nil {
+		t.Fatal(err)
+	}
+	if void, err := s.BackupVoid(t.Context(), "alice"); err != nil || void {
+		t.Errorf("no codes: void %v, %v", void, err)
+	}
+	b.restore(t, s, wire.RestoredReplaced)
+	if void, err := s.BackupVoid(t.Context(), "alice"); err != nil || !void {
+		t.Errorf("void %v, %v", void, err)
+	}
+}
+
 // Whatever happened since the backup has happened.
 func TestRestoreRewindsNothing(t *testing.T) {
 	s := service(t)
@@ -125,13 +172,28 @@ func TestRestoreRewindsNothing(t *testing.T) {
 		t.Errorf("used step %d, want %d or more", st.TOTPStep, step)
 	}
 
-	// After a reset, the used codes that the backup knows are used.
+	// After a reset no backup code counts: which were used between backup and reset is
+	// known no more. The app's count again when those of the reset are over.
 	if _, err := s.Reset(t.Context(), "alice", "root"); err != nil {
 		t.Fatal(err)
 	}
 	b.restore(t, s, wire.RestoredNew)
-	if _, st := records(t, s); !slices.Equal(st.BackupUsed, []int{0}) || st.Pending != nil {
+	en, st = records(t, s)
+	if st.Since == nil || !st.Since.Equal(hour) || !factor.Forgotten(st, *en.Backup, hour.Add(time.Hour)) || st.Pending != nil {
 		t.Errorf("state %+v", st)
+	}
+	if void, err := s.BackupVoid(t.Context(), "alice"); err != nil || !void {
+		t.Errorf("void %v, %v", void, err)
+	}
+	if v, err := s.Show(t.Context(), alice); err != nil || !v.BackupVoid || *v.BackupLeft != 0 {
+		t.Errorf("shown %+v, %v", v, err)
+	}
+	codes, err := s.NewBackupCodes(t.Context(), s.Accounts.ByAdministrator(alice))
+	if err != nil || len(codes) == 0 {
+		t.Fatal(err)
+	}
+	if void, err := s.BackupVoid(t.Context(), "alice"); err != nil || void {
+		t.Errorf("new codes at once: void %v, %v", void, err)
 	}
 }
 
@@ -140,7 +202,7 @@ func TestRestoreRewindsNothing(t *testing.T) {
 func TestRestoreKnowsAllOfState(t *testing.T) {
 	merged := []string{
 		"Failures", "LockedUntil", "LockedHard", "TOTPStep", "BackupID", "BackupUsed", "EnrollSince",
-		"LockedBy", "LockedFor", "MethodFailures", "Apart", "MustChangePassword", "Since", "Epoch",
+		"LockedBy", "LockedFor", "MethodFailures", "Apart", "MustChangePassword", "Since", "Epoch", "BackupSince", "SpentForeign",
 	}
 	left := []string{"UID", "Sends", "PlaceSends", "Pending", "Ended", "Drift", "Enrolling", "Invited", "Sessions", "Recovery", "LockMails", "Seen", "Told"}
 	for field := range reflect.TypeFor[mfa.State]().Fields() {

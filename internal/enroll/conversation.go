@@ -326,7 +326,10 @@ func (s *Service) setTOTP(ctx context.Context, c *challenge.Conversation, others
 	t.Secret = s.Accounts.SealTOTP(id, secret) // the key may have changed meanwhile
 	t.Confirmed = s.Now().UTC().Truncate(time.Second)
 	if err := s.commit(ctx, c, begun, "An authenticator app was added.", func(en *mfa.Enrollment) { en.TOTP = &t },
-		func(st *mfa.State) { st.TOTPStep = c.SetupStep() }); err != nil {
+		func(st *mfa.State) {
+			st.TOTPStep = c.SetupStep()
+			account.BeginApp(st)
+		}); err != nil {
 		return c.Failed(ctx, err)
 	}
 	return v, nil

@@ -240,7 +240,7 @@ func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) wire.Us
 	st = s.Accounts.Records().Believed(st)
 	if en.Backup != nil {
 		left := factor.BackupLeft(st, *en.Backup, s.Now())
-		v.BackupLeft = &left
+		v.BackupLeft, v.BackupVoid = &left, factor.Forgotten(st, *en.Backup, s.Now())
 	}
 	v.Email, v.EmailConfirmed, v.EmailAddedBy = viewContact(en.Email)
 	v.Phone, v.PhoneConfirmed, v.PhoneAddedBy = viewContact(en.SMS)

@@ -35,7 +35,8 @@ type Takeover struct {
 const maxAhead = time.Hour
 
 // TakeOver makes what another program kept part of the enrollment of id. Steps
-// that were used there stay used: that is committed before the app counts. An
+// that were used there stay used, and codes that were used there or here: that is
+// committed before the app counts. An
 // app that is set up already stays, unless it is to be replaced. It may be called
 // again with the same app, which changes nothing but the newest used step.
 func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, actor string) (wire.Imported, error) {
@@ -60,12 +61,11 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 	if err != nil {
 		return wire.Imported{}, err
 	}
-	used := func(st *mfa.State) {
-		st.TOTPStep = max(st.TOTPStep, in.LastStep)
-		if out.App != wire.ImportedUnchanged {
-			st.TOTPStep = max(st.TOTPStep, 1) // known, and of 1970: nothing of it was used here
-		}
+	spent, err := s.spentCodes(ctx, id, en.Backup, set, in)
+	if err != nil {
+		return wire.Imported{}, err
 	}
+	used := func(st *mfa.State) { in.noteUsed(st, out, set, spent) }
 	if out.App == wire.ImportedUnchanged {
 		return out, s.Accounts.Records().Account(id).Update(ctx, func(st *mfa.State) error {
 			used(st)
@@ -100,6 +100,17 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 	return out, err
 }
 
+// noteUsed notes what of in was used, of which set is what its codes become; nil: none.
+func (in Takeover) noteUsed(st *mfa.State, out wire.Imported, set *mfa.BackupSet, spent []int) {
+	if set != nil {
+		factor.BeginBackup(st, *set, spent, set.Made)
+	}
+	st.TOTPStep = max(st.TOTPStep, in.LastStep)
+	if out.App != wire.ImportedUnchanged {
+		st.TOTPStep = max(st.TOTPStep, 1) // known, and of 1970: nothing of it was used here
+	}
+}
+
 // takenCodes returns the codes of in as a set of ours; nil, if out says that none come
 // over. Its error wraps ErrInvalid.
 func (s *Service) takenCodes(out wire.Imported, in Takeover) (*mfa.BackupSet, error) {
@@ -112,6 +123,26 @@ func (s *Service) takenCodes(out wire.Imported, in Takeover) (*mfa.BackupSet, er
 	}
 	set.Made = s.Now().UTC()
 	return &set, nil
+}
+
+// spentCodes returns which codes of in were used by id here, who has the set live, as
+// indices of the set that they become; nil: of none.
+func (s *Service) spentCodes(ctx context.Context, id mfa.Identity, live, set *mfa.BackupSet, in Takeover) ([]int, error) {
+	if set == nil {
+		return nil, nil
+	}
+	st, err := s.Accounts.Records().Account(id).State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if live != nil {
+		factor.NoteForeign(&st, *live)
+	}
+	spent, err := factor.SpentForeign(st, in.Codes)
+	if err != nil {
+		return nil, fmt.Errorf("backup codes of %q that were used: %w", id.Name, err)
+	}
+	return spent, nil
 }
 
 // takenApp returns the app of in, sealed for id.

@@ -100,6 +100,48 @@ func TestTakeOverReplacesOnlyWhenTold(t *testing.T) {
 	}
 }
 
+// Codes of the other program that were used here stay used, however often they are taken
+// over, and those that were not do not.
+func TestTakeOverOfUsedCodes(t *testing.T) {
+	for name, between := range map[string]func(s *Service) error{
+		"replaced": func(*Service) error { return nil },
+		"reset":    func(s *Service) error { _, err := s.Reset(t.Context(), "alice", "root"); return err },
+		"given up": func(s *Service) error { return s.OptOut(t.Context(), s.Accounts.ByAdministrator(alice)) },
+		"newer": func(s *Service) error {
+			_, err := s.NewBackupCodes(t.Context(), s.Accounts.ByAdministrator(alice))
+			return err
+		},
+	} {
+		s, in := service(t), google()
+		takeOver(t, s, in, wire.ImportedNew, wire.ImportedNew)
+		in.Replace = true
+		for i, secret := range []string{"the-second-app-of-hers", "the-third-app-of-hers-"} {
+			if i == 0 {
+				en, _ := records(t, s)
+				setState(t, s, func(st *mfa.State) {
+					if factor.SpendBackup(st, *en.Backup, 1, now) != otp.Right {
+						t.Errorf("%s: a code that is new is not good", name)
+					}
+				})
+			}
+			if err := between(s); err != nil {
+				t.Fatal(err)
+			}
+			in.Secret = []byte(secret)
+			if _, err := s.TakeOver(t.Context(), alice, in, "root"); err != nil {
+				t.Fatal(err)
+			}
+			en, st := records(t, s)
+			if left := factor.BackupLeft(st, *en.Backup, now); left != 1 {
+				t.Errorf("%s: %d codes are left", name, left)
+			}
+			if factor.SpendBackup(&st, *en.Backup, 1, now) != otp.Spent || factor.SpendBackup(&st, *en.Backup, 0, now) != otp.Right {
+				t.Errorf("%s: %+v", name, st)
+			}
+		}
+	}
+}
+
 // Records of a former account of the same name are nobody's.
 func TestTakeOverForANewAccount(t *testing.T) {
 	s, in := service(t), google()

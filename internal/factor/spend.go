@@ -8,27 +8,48 @@ import (
 	"mfa/internal/mfa"
 )
 
-// Forgotten says whether nobody knows at the time now which codes of a set are used:
-// none of them counts then. When a set was made that is of a time to come is not
-// known either: the clock ran ahead.
+// Forgotten says whether none of the codes of a set counts at the time now: nobody knows
+// which of them are used, or it is not the newest set, or was before a reset. When a set
+// was made that is of a time to come is not known either: the clock ran ahead.
 func Forgotten(st mfa.State, set mfa.BackupSet, now time.Time) bool {
-	return st.BackupID != set.ID && st.Since != nil &&
-		(!set.Made.After(*st.Since) || set.Made.After(now.Add(mfa.ClockSlack)))
+	since := mfa.Later(st.Since, st.BackupSince)
+	return st.BackupID != set.ID && since != nil &&
+		(!set.Made.After(*since) || set.Made.After(now.Add(mfa.ClockSlack)))
 }
 
+// BeginBackup makes a set that was made at the time now the one which counts: none that
+// was made before it does. Of its codes, used are spent.
+func BeginBackup(st *mfa.State, set mfa.BackupSet, used []int, now time.Time) {
+	st.BackupID, st.BackupUsed = set.ID, used
+	EndBackup(st, now)
+}
+
+// EndBackup makes no set count that was made by the time now, but the one that the state
+// speaks of.
+func EndBackup(st *mfa.State, now time.Time) { st.BackupSince = mfa.Later(st.BackupSince, &now) }
+
 // SpendBackup uses the code up that has the index in the set. It is Spent if it was used,
-// or may have been.
+// or may have been. Which codes of the set before were used is known no more afterwards:
+// that set does not count again.
 func SpendBackup(st *mfa.State, set mfa.BackupSet, index int, now time.Time) otp.Result {
 	if Forgotten(*st, set, now) {
 		return otp.Spent
 	}
 	if st.BackupID != set.ID {
+		since := set.Made
+		if since.IsZero() && st.BackupID != "" || since.After(now) {
+			since = now
+		}
+		if !since.IsZero() {
+			EndBackup(st, since)
+		}
 		st.BackupID, st.BackupUsed = set.ID, nil
 	}
 	if slices.Contains(st.BackupUsed, index) {
 		return otp.Spent
 	}
 	st.BackupUsed = append(st.BackupUsed, index)
+	NoteForeign(st, set)
 	return otp.Right
 }
 
@@ -41,4 +62,62 @@ func BackupLeft(st mfa.State, set mfa.BackupSet, now time.Time) int {
 		return len(set.Hashes)
 	}
 	return len(set.Hashes) - len(st.BackupUsed)
+}
+
+// maxSpentForeign bounds the sets of which used codes are kept. Where there are so many,
+// more may be used than are known.
+const maxSpentForeign = 16
+
+// NoteForeign keeps, of a set that another program made, what its codes are known by that
+// are used: the program may hand them over once more, in another set.
+func NoteForeign(st *mfa.State, set mfa.BackupSet) {
+	if set.Symbols != foreignDigits && set.Symbols != 0 || st.BackupID != set.ID {
+		return
+	}
+	used := mfa.SpentCodes{ID: set.ID, Salt: set.Salt, Memory: set.Memory, Time: set.Time, Threads: set.Threads, Symbols: set.Symbols}
+	for i, hash := range set.Hashes {
+		if slices.Contains(st.BackupUsed, i) {
+			used.Hashes = append(used.Hashes, hash)
+		}
+	}
+	if len(used.Hashes) > 0 {
+		KeepForeign(st, used)
+	}
+}
+
+// KeepForeign adds used to what NoteForeign keeps.
+func KeepForeign(st *mfa.State, used mfa.SpentCodes) {
+	st.SpentForeign = slices.Clone(st.SpentForeign)
+	for i, kept := range st.SpentForeign {
+		if kept.ID == used.ID {
+			hashes := slices.Concat(kept.Hashes, used.Hashes)
+			slices.Sort(hashes)
+			st.SpentForeign[i].Hashes = slices.Compact(hashes)
+			return
+		}
+	}
+	if len(st.SpentForeign) < maxSpentForeign {
+		st.SpentForeign = append(st.SpentForeign, used)
+	}
+}
+
+// SpentForeign returns the indices of those codes of another program that were used here,
+// or may have been. It costs what MatchBackup costs, for each code and each set of which
+// codes were used.
+func SpentForeign(st mfa.State, codes []string) (spent []int, err error) {
+	for i, code := range codes {
+		was := len(st.SpentForeign) >= maxSpentForeign
+		for _, used := range st.SpentForeign {
+			if was {
+				break
+			}
+			if _, was, err = MatchBackup(used.Set(), code); err != nil {
+				return nil, err
+			}
+		}
+		if was {
+			spent = append(spent, i)
+		}
+	}
+	return spent, nil
 }

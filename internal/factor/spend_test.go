@@ -43,3 +43,65 @@ func TestForgottenBackupCodes(t *testing.T) {
 		}
 	}
 }
+
+// A set that another one took the place of does not count again, whether its codes were
+// used or not, and whatever the clock said; the newest does.
+func TestReplacedBackupCodes(t *testing.T) {
+	now := time.Date(2030, 5, 17, 12, 0, 0, 0, time.UTC)
+	hour := time.Hour
+	set := func(id string, made time.Time) mfa.BackupSet {
+		return mfa.BackupSet{ID: id, Made: made, Symbols: 16, Hashes: make([]string, 10)}
+	}
+	for name, tc := range map[string]struct{ first, second time.Time }{
+		"one after the other":      {now.Add(-2 * hour), now.Add(-hour)},
+		"the second says nothing":  {now.Add(-2 * hour), time.Time{}},
+		"the first says nothing":   {time.Time{}, now.Add(-hour)},
+		"both say nothing":         {time.Time{}, time.Time{}},
+		"the second is ahead":      {now.Add(-2 * hour), now.AddDate(10, 0, 0)},
+		"the first is ahead":       {now.AddDate(10, 0, 0), now.Add(-hour)},
+		"both at the same instant": {now, now},
+	} {
+		for _, begun := range []bool{true, false} { // by a change of the enrollment, or by its first code
+			var st mfa.State
+			first, second := set("first", tc.first), set("second", tc.second)
+			if SpendBackup(&st, first, 0, now) != otp.Right {
+				t.Errorf("%s: the first set is not good", name)
+			}
+			if begun {
+				BeginBackup(&st, second, nil, now)
+			}
+			if !begun && Forgotten(st, second, now) {
+				continue // it was put there by hand, and is not newer
+			}
+			if SpendBackup(&st, second, 0, now) != otp.Right || SpendBackup(&st, second, 0, now) != otp.Spent {
+				t.Errorf("%s: a code of the second set is not good once", name)
+			}
+			for i := range 2 {
+				if SpendBackup(&st, first, i, now.Add(hour)) != otp.Spent {
+					t.Errorf("%s, begun %v: code %d of the first set is good again", name, begun, i)
+				}
+			}
+			if left := BackupLeft(st, second, now); left != 9 {
+				t.Errorf("%s: %d codes are left", name, left)
+			}
+		}
+	}
+}
+
+// Where more sets of another program were used up than are kept, any of its codes may be used.
+func TestManySpentForeignSets(t *testing.T) {
+	var st mfa.State
+	for i := range maxSpentForeign {
+		if spent, err := SpentForeign(st, []string{"12345678"}); err != nil || len(spent) != 0 {
+			t.Fatalf("after %d sets: %v, %v", i, spent, err)
+		}
+		set := mfa.SpentCodes{ID: string(rune('a' + i)), Salt: "AAAAAAAAAAAAAAAAAAAAAA", Memory: 8, Time: 1, Threads: 1, Symbols: 8, Hashes: []string{"AAAAAAAAAAAAAAAAAAAAAA"}}
+		for range 2 {
+			KeepForeign(&st, set)
+		}
+	}
+	KeepForeign(&st, mfa.SpentCodes{ID: "more"})
+	if spent, err := SpentForeign(st, []string{"12345678"}); err != nil || len(spent) != 1 || len(st.SpentForeign) != maxSpentForeign {
+		t.Errorf("%v, %v, %d sets", spent, err, len(st.SpentForeign))
+	}
+}

@@ -85,6 +85,7 @@ func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 		s.EnrollSince, b.changed = nil, true // or the time to enroll would be over
 	}
 	b.atMostOf(&s.Since, now)
+	b.atMostOf(&s.BackupSince, now)
 	b.lock(s, l)
 	return b.changed
 }
@@ -160,7 +161,7 @@ func (s State) Ahead(now time.Time, l Lengths) []string {
 	add("enrolling", s.Enrolling, is.Enrolling, s.EnrollSince, is.EnrollSince)
 	add("remembered logins", s.Sessions, is.Sessions)
 	add("authenticator app", s.Drift, is.Drift)
-	add("since when codes count", s.Since, is.Since)
+	add("since when codes count", s.Since, is.Since, s.BackupSince, is.BackupSince)
 	return found
 }
 

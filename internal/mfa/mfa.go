@@ -317,6 +317,33 @@ type State struct {
 
 	LockedFor Duration   `json:"locked_for,omitzero"` // how long LockedUntil was ahead when it was set
 	Since     *time.Time `json:"since,omitempty"`     // nothing is known of what was used before: all of it counts as used
+
+	BackupSince  *time.Time   `json:"backup_since,omitempty"`  // no set of backup codes made by then counts, but BackupID
+	SpentForeign []SpentCodes `json:"spent_foreign,omitempty"` // used codes that another program made, which could hand them over again
+}
+
+// SpentCodes are used backup codes of one set; see BackupSet for the fields.
+type SpentCodes struct {
+	ID      string   `json:"id"`
+	Salt    string   `json:"salt"`
+	Memory  uint32   `json:"memory_kib"`
+	Time    uint32   `json:"time"`
+	Threads uint8    `json:"threads"`
+	Symbols int      `json:"symbols,omitempty"`
+	Hashes  []string `json:"hashes"`
+}
+
+// Set returns the set that the codes are of, without those that are not used.
+func (c SpentCodes) Set() BackupSet {
+	return BackupSet{ID: c.ID, Salt: c.Salt, Memory: c.Memory, Time: c.Time, Threads: c.Threads, Symbols: c.Symbols, Hashes: c.Hashes}
+}
+
+// Later returns the later of two times, of which either may be none.
+func Later(a, b *time.Time) *time.Time {
+	if a == nil || b != nil && b.After(*a) {
+		return b
+	}
+	return a
 }
 
 // A Drift is how far the clock of a user's app seems to be off: what was typed was

@@ -54,5 +54,9 @@ func (s exchange) restore(r *http.Request, actor string) (any, error) {
 	if errors.Is(err, enroll.ErrInvalid) {
 		return nil, fault{http.StatusBadRequest, err}
 	}
-	return wire.Restored{User: in.Saved.User, Result: result, NoAccount: account == nil}, err
+	out := wire.Restored{User: in.Saved.User, Result: result, NoAccount: account == nil}
+	if err == nil && !in.DryRun {
+		out.BackupVoid, err = s.Enroll.BackupVoid(r.Context(), in.Saved.User)
+	}
+	return out, err
 }

@@ -64,4 +64,6 @@ type Restored struct {
 	Result string `json:"result"` // one of RestoredNew and its like
 	// NoAccount says that no account has that name here, now.
 	NoAccount bool `json:"no_account,omitempty"`
+	// BackupVoid says that the backup codes which came back do not count.
+	BackupVoid bool `json:"backup_void,omitempty"`
 }

@@ -20,6 +20,7 @@ type User struct {
 	TOTP               *time.Time   `json:"totp,omitempty"`             // when the app was set up
 	TOTPUnconfirmed    bool         `json:"totp_unconfirmed,omitempty"` // no code of the app was ever typed
 	BackupLeft         *int         `json:"backup_left,omitempty"`      // codes that are not used
+	BackupVoid         bool         `json:"backup_void,omitempty"`      // none of them counts: new ones are to be made
 	Preferred          mfa.Method   `json:"preferred,omitempty"`
 	Skipped            *time.Time   `json:"skipped,omitempty"`  // when the user chose to have no second factor
 	Outdated           bool         `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
