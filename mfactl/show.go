@@ -101,7 +101,7 @@ func methodRows(v wire.User) (rows [][2]any) {
 	}
 	switch {
 	case v.BackupVoid:
-		rows = append(rows, [2]any{"backup codes left", "0, all are void after a reset or a newer set; " + v.User + " makes new ones with 'mfactl backup-codes'"})
+		rows = append(rows, [2]any{"backup codes left", "0, all are void since there was a newer set; " + v.User + " makes new ones with 'mfactl backup-codes'"})
 	case v.BackupLeft != nil:
 		rows = append(rows, [2]any{"backup codes left", *v.BackupLeft})
 	}

@@ -199,8 +199,9 @@ func (r Records) UpdateState(ctx context.Context, user string, fn func(*mfa.Stat
 // ResetUser deletes the enrollment and the state of user, even if they do not
 // parse. It is no error when there are none. The enrollment goes first: were
 // the work cut short, a code spent before would not become good again. Of the state
-// a new epoch is left, so that what was seen before the time now is not built upon; and
-// that all codes up to now count as used, if what they are of ever comes back.
+// a new epoch is left, so that what was seen before the time now is not built upon; and,
+// if what they are of ever comes back, that an app's codes up to now count as used, which
+// backup codes were used, and that no other set of them counts.
 func (r Records) ResetUser(ctx context.Context, user string, now time.Time) error {
 	was, err := r.Enrollment(ctx, user)
 	known := err == nil
@@ -210,6 +211,9 @@ func (r Records) ResetUser(ctx context.Context, user string, now time.Time) erro
 	former, err := r.StoredState(ctx, user)
 	if err != nil && !errors.Is(err, store.ErrUnreadable) {
 		return err
+	}
+	if err == nil && was.Backup != nil && former.BackupID != was.Backup.ID && !factor.Forgotten(former, *was.Backup, now) {
+		former.BackupID, former.BackupUsed = was.Backup.ID, nil // none was used yet
 	}
 	if former.UID == 0 && known {
 		former.UID = was.UID
@@ -222,6 +226,7 @@ func (r Records) ResetUser(ctx context.Context, user string, now time.Time) erro
 	}
 	return r.UpdateState(ctx, user, func(st *mfa.State) error {
 		st.UID, st.Epoch, st.SpentForeign = former.UID, former.Epoch, former.SpentForeign
+		st.BackupID, st.BackupUsed = former.BackupID, former.BackupUsed
 		st.Since = mfa.Later(st.Since, &now)
 		st.NewEpoch(now)
 		return nil

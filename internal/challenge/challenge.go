@@ -221,7 +221,7 @@ func (c *Conversation) NoAnswer(ctx context.Context, method mfa.Method, err erro
 // refusal is the outcome of a conversation that ends without a decision about a
 // code: as given, or a wrong code if one was typed before.
 func (c *Conversation) refusal(o mfa.Outcome) mfa.Outcome {
-	if c.guessed {
+	if c.wrong > 0 {
 		return mfa.WrongCode
 	}
 	return o

@@ -50,7 +50,7 @@ func TestTriesOfASetup(t *testing.T) {
 		}
 	}
 	ask(mfa.Exhausted, step{"A code was sent", types("000000")}, step{"2 tries left", types("000001")}, step{"One try left", types("000002")})
-	ask(mfa.NoConversation, step{"It is still good", types("000003")}, step{"2 tries left", types("000004")},
+	ask(mfa.WrongCode, step{"It is still good", types("000003")}, step{"2 tries left", types("000004")},
 		step{"One try left", func() (string, error) { return h.code(1), nil }}, step{"That code is void.", fails(mfa.ErrNoConversation)})
 	if st := h.state(); len(st.Failures) > 0 || len(st.Pending) > 0 {
 		t.Errorf("remembered: %+v", st)

@@ -48,7 +48,7 @@ func (s *Service) Backup(ctx context.Context, begin func(total int) error, head 
 			saved = wire.Saved{User: name, Problem: err.Error()}
 		} else if en, st, err := account.ParseSaved(saved); err != nil {
 			saved.Problem = err.Error() // kept as it is, for whoever mends it
-		} else if en.Version == 0 && reflect.DeepEqual(st, mfa.State{UID: st.UID, Epoch: st.Epoch, Since: st.Since}) {
+		} else if en.Version == 0 && isRest(st) {
 			continue // of whom nothing is known but that there was something
 		}
 		if err := fn(saved); err != nil {
@@ -60,7 +60,7 @@ func (s *Service) Backup(ctx context.Context, begin func(total int) error, head 
 
 // Restore puts back the enrollment of a user as it was in a backup. What was
 // used, counted and locked since stays so: State only grows by what the backup
-// knows. Backup codes that were replaced, given up or reset since stay void. Messages and sessions
+// knows. Backup codes that were replaced or given up since stay void. Messages and sessions
 // under way are not brought back. With dry nothing is changed, and the result is
 // what would become of the user. Holder is who has the name now, nil if nobody
 // has: an account with another uid is another person, and gets nothing.
@@ -123,6 +123,15 @@ func (s *Service) Restore(ctx context.Context, holder *mfa.Identity, head wire.B
 		return "", err
 	}
 	return result, nil
+}
+
+// isRest says whether st is what is left of a user after a reset: of whom there is nothing
+// to save.
+func isRest(st mfa.State) bool {
+	return reflect.DeepEqual(st, mfa.State{
+		UID: st.UID, Epoch: st.Epoch, Since: st.Since, SpentForeign: st.SpentForeign,
+		BackupID: st.BackupID, BackupUsed: st.BackupUsed, BackupSince: st.BackupSince,
+	})
 }
 
 // BackupVoid says whether the user has backup codes of which none counts, so that new

@@ -72,7 +72,7 @@ func TestDisabledMethodIsSetUpAnew(t *testing.T) {
 		}
 	}
 	setUp := step{want: "What do you want to set up"}
-	add(mfa.NoConversation, step{"2 backup codes are left", say(codes[0]), nil}, setUp,
+	add(mfa.WrongCode, step{"2 backup codes are left", say(codes[0]), nil}, setUp,
 		wrong("type the code"), step{want: "not right", err: mfa.ErrNoConversation})
 	if st := d.state("bob"); !st.Disabled(mfa.TOTP) || st.MethodFailures[mfa.TOTP] != mfa.MaxMethodFailures {
 		t.Errorf("after a setup that was not completed: %+v", st.MethodFailures)

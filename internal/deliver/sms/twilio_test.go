@@ -279,7 +279,8 @@ func TestTwilioBoundsConnections(t *testing.T) {
 		})
 	}
 	sending.Wait()
-	if n := srv.Connections(); n > maxGatewayConns || len(srv.Texts()) != 100 {
+	// One that was opened while another became free is closed unused, and another opened.
+	if n := srv.Connections(); n > 2*maxGatewayConns || len(srv.Texts()) != 100 {
 		t.Errorf("%d connections, %d messages", n, len(srv.Texts()))
 	}
 }
