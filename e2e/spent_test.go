@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -151,7 +152,8 @@ func TestImportAgainBringsNoCodeBack(t *testing.T) {
 			s, clock := inProcess(t)
 			alice := newAccount(t, "alice")
 			p, scratch := setUpGoogle(t, alice)
-			s.mustControl("import", "google-authenticator", "--yes")
+			file := filepath.Join(alice.home, ".google_authenticator") // others' homes have some, too
+			s.mustControl("import", "google-authenticator", "--yes", file)
 			s.good(alice, scratch[0])
 			if how == "replace" {
 				c := s.own(alice, "enroll")
@@ -160,12 +162,12 @@ func TestImportAgainBringsNoCodeBack(t *testing.T) {
 				c.pick(t, offerApp, "")
 				c.addApp(t, clock)
 				c.expectStatus(t, 0)
-				s.mustControl("import", "google-authenticator", "--yes", "--replace")
+				s.mustControl("import", "google-authenticator", "--yes", "--replace", file)
 			} else {
 				at := clock.step(p.period)
 				s.loginWith(alice, p.code(t, at))
 				s.mustControl("reset", alice.name, "--yes")
-				s.mustControl("import", "google-authenticator", "--yes")
+				s.mustControl("import", "google-authenticator", "--yes", file)
 				s.appSpent(alice, p.code(t, at))
 			}
 			s.spent(alice, scratch[0])
