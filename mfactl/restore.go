@@ -77,7 +77,7 @@ func (b *openedBackup) sayAfter(cmd *cobra.Command) {
 	b.sayStrangers(cmd)
 	slices.Sort(b.void)
 	if names := slices.Compact(b.void); len(names) > 0 {
-		fmt.Fprintf(cmd.OutOrStdout(), "%6d  have backup codes that are void, and should make new ones with 'mfactl backup-codes': %s\n", len(names), strings.Join(names, ", "))
+		printf(cmd.OutOrStdout(), "%6d  have backup codes that are void, and should make new ones with 'mfactl backup-codes': %s\n", len(names), strings.Join(names, ", "))
 	}
 }
 
