@@ -25,7 +25,7 @@ func resumes(o mfa.Origin) bool {
 // SetupBegun returns what an earlier connection from here began to set up and did not
 // confirm, and the key of an app; the zero Enrolling if there is nothing, or if its time
 // is up. App is nil if no app was begun, or if its key cannot be opened: another is made.
-// What was begun from anywhere else is shown to nobody.
+// Setups that were begun anywhere else are shown to nobody.
 func (u *User) SetupBegun(ctx context.Context) (e mfa.Enrolling, app []byte, err error) {
 	here := u.Origin.String()
 	st, err := u.Account.State(ctx)

@@ -119,7 +119,7 @@ func (p *setup) app(ctx context.Context) (mfa.Verdict, error) {
 	})
 }
 
-// What is typed to see the QR code, and to have another key made.
+// Keys that lead elsewhere: to the QR code, and to another key of the app.
 const (
 	keyDrawing = "q"
 	keyAnew    = "n"
