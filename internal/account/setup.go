@@ -23,18 +23,29 @@ func resumes(o mfa.Origin) bool {
 }
 
 // SetupBegun returns what an earlier connection from here began to set up and did not
-// confirm; the zero Enrolling if there is nothing, or if its time is up. What was begun
-// from anywhere else is shown to nobody.
-func (u *User) SetupBegun(ctx context.Context) (mfa.Enrolling, error) {
+// confirm, and the key of an app; the zero Enrolling if there is nothing, or if its time
+// is up. App is nil if no app was begun, or if its key cannot be opened: another is made.
+// Setups that were begun anywhere else are shown to nobody.
+func (u *User) SetupBegun(ctx context.Context) (e mfa.Enrolling, app []byte, err error) {
 	here := u.Origin.String()
 	st, err := u.Account.State(ctx)
 	if err != nil || st.Enrolling == nil || !resumes(u.Origin) || st.Enrolling.Origin != here {
-		return mfa.Enrolling{}, err
+		return mfa.Enrolling{}, nil, err
 	}
 	if age := u.in.deps.Now().Sub(st.Enrolling.Began); age < 0 || age > resumeWithin {
-		return mfa.Enrolling{}, nil
+		return mfa.Enrolling{}, nil, nil
 	}
-	return *st.Enrolling, nil
+	if st.Enrolling.Secret != "" {
+		if app, err = u.in.OpenTOTP(u.Account.ID, st.Enrolling.Secret); err != nil {
+			app = nil
+		}
+	}
+	return *st.Enrolling, app, nil
+}
+
+// BeginApp is BeginSetup for an app with that key, which it seals.
+func (u *User) BeginApp(ctx context.Context, key []byte) (mfa.Enrolling, error) {
+	return u.BeginSetup(ctx, mfa.Enrolling{Method: mfa.TOTP, Secret: u.in.SealTOTP(u.Account.ID, key)})
 }
 
 // BeginSetup remembers what is being set up, and whence, in the place of what was begun

@@ -78,28 +78,76 @@ func (s *Service) appURI(id mfa.Identity, secret []byte) (uri string) {
 	return uri
 }
 
-// keyDrawing is typed to see the QR code.
-const keyDrawing = "q"
+// app shows the key of an app and waits for its first code.
+func (p *setup) app(ctx context.Context) (mfa.Verdict, error) {
+	begun, key, err := p.begun(ctx, mfa.TOTP)
+	again := ""
+	switch {
+	case err != nil:
+	case key != nil:
+		again = fmt.Sprintf("This key was begun with %s ago from here. If that was not you, type n: another is made.", p.s.age(begun.Began))
+	default:
+		key = otp.NewSecret(p.s.TOTP.Algorithm)
+		begun, err = p.c.User.BeginApp(ctx, key)
+	}
+	if err != nil {
+		return p.c.Failed(ctx, err)
+	}
+	t := mfa.TOTPSecret{Secret: begun.Secret, Algorithm: p.s.TOTP.Algorithm, Digits: p.s.TOTP.Digits, Period: p.s.TOTP.Period}
+	code := p.c.AppCode(begun.ID, func(context.Context) (mfa.TOTPSecret, error) { return t, nil })
+	typed, v, err := p.poseApp(ctx, code, p.s.appSetup(p.c.User.Account.ID, key), again)
+	switch {
+	case typed == challenge.KeyMenu:
+		return mfa.Verdict{}, errOther
+	case typed == keyAnew:
+		if err := p.c.User.DropSetup(ctx); err != nil {
+			return p.c.Failed(ctx, err)
+		}
+		return p.app(ctx)
+	case v.Outcome != mfa.Accepted:
+		return v, err
+	}
+	t.Secret = p.s.Accounts.SealTOTP(p.c.User.Account.ID, key) // the daemon's key may have changed meanwhile
+	t.Confirmed = p.s.Now().UTC().Truncate(time.Second)
+	return p.complete(ctx, v, proven{
+		begun: begun, what: "An authenticator app was added.",
+		edit: func(en *mfa.Enrollment) { en.TOTP = &t },
+		spend: func(st *mfa.State) {
+			st.TOTPStep = p.c.SetupStep()
+			account.BeginApp(st)
+		},
+	})
+}
+
+// Keys that lead elsewhere: to the QR code, and to another key of the app.
+const (
+	keyDrawing = "q"
+	keyAnew    = "n"
+)
 
 // poseApp shows what the app is set up from and waits for its first code. The QR
 // code comes only if it is asked for, alone: how high the terminal is nobody knows
-// here, and one that cannot show it would be flooded. The key is the one typed to
-// leave, "m" if there are others.
-func (s *Service) poseApp(ctx context.Context, c *challenge.Conversation, q challenge.Question, setup appSetup, others bool, last string) (key string, v mfa.Verdict, err error) {
-	q.Text = setup.text + "\n"
-	if setup.drawing != "" {
+// here, and one that cannot show it would be flooded. Again is said if the key was
+// shown before. The key is the one typed to leave, "m" if there are others.
+func (p *setup) poseApp(ctx context.Context, code challenge.Code, shown appSetup, again string) (key string, v mfa.Verdict, err error) {
+	q := challenge.Question{Code: code, Text: shown.text}
+	if again != "" {
+		q.Text, q.Keys = q.Text+"\n\n"+again, []string{keyAnew}
+	}
+	q.Text += "\n"
+	if shown.drawing != "" {
 		q.Text, q.Keys = q.Text+"\nType q to see it as a QR code.", append(q.Keys, keyDrawing)
 	}
-	q.Text += fmt.Sprintf("\nThen type the code that the app shows. You have %s; if that is not enough, begin again from here, and this key stays.", c.Patience(ctx))
-	if others {
+	q.Text += fmt.Sprintf("\nThen type the code that the app shows. You have %s; if that is not enough, begin again from here, and this key stays.", p.c.Patience(ctx))
+	if p.others {
 		q.Text, q.Keys = q.Text+"\nType m for another method.", append(q.Keys, challenge.KeyMenu)
 	}
-	q.Text += last
+	q.Text += p.last
 	for {
-		key, v, err = c.Pose(ctx, q)
+		key, v, err = p.c.Pose(ctx, q)
 		if key != keyDrawing {
 			return key, v, err
 		}
-		q.Text = "\n" + strings.TrimRight(setup.drawing, "\n") // ssh writes into the first line
+		q.Text = "\n" + strings.TrimRight(shown.drawing, "\n") // ssh writes into the first line
 	}
 }

@@ -1,6 +1,7 @@
 package enroll
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 func watched(t *testing.T, s *Service) *challenge.Conversation {
 	t.Helper()
 	asker := challenge.New(challenge.Config{}, challenge.Deps{Accounts: s.Accounts, Log: s.Log, Now: s.Now})
-	c := asker.Converse(s.Accounts.User(s.Accounts.Records().Account(alice), mfa.Origin{Service: "sshd", Address: "203.0.113.7"}), nil)
+	c := asker.Converse(s.Accounts.User(s.Accounts.Records().Account(alice), mfa.Origin{Service: "sshd", Address: "203.0.113.7"}), silent{})
 	en, err := s.Accounts.Records().Enrollment(t.Context(), alice.Name)
 	if err != nil {
 		en = mfa.Enrollment{}
@@ -27,12 +28,26 @@ func watched(t *testing.T, s *Service) *challenge.Conversation {
 	return c
 }
 
+// silent is a terminal at which Enter is pressed.
+type silent struct{}
+
+func (silent) Prompt(context.Context, mfa.Prompt) (string, error) { return "", nil }
+
+// completeApp makes an app part of the enrollment.
+func completeApp(t *testing.T, s *Service, c *challenge.Conversation) error {
+	t.Helper()
+	_, err := (&setup{s: s, c: c}).complete(t.Context(), mfa.Verdict{}, proven{
+		begun: mfa.Enrolling{Method: mfa.TOTP}, edit: func(en *mfa.Enrollment) { en.TOTP = &mfa.TOTPSecret{Secret: "x"} },
+	})
+	return err
+}
+
 // Whatever another did meanwhile, nothing that builds upon what was seen before is
 // written.
 func TestNothingIsWrittenOverWhatCameBetween(t *testing.T) {
 	wishes := map[string]func(*Service, *challenge.Conversation) error{
-		"commit": func(s *Service, c *challenge.Conversation) error {
-			return s.commit(t.Context(), c, mfa.Enrolling{Method: mfa.TOTP}, "x", func(en *mfa.Enrollment) { en.TOTP = &mfa.TOTPSecret{Secret: "x"} }, func(*mfa.State) {})
+		"complete": func(s *Service, c *challenge.Conversation) error {
+			return completeApp(t, s, c)
 		},
 		"opt out": func(s *Service, c *challenge.Conversation) error { return s.OptOut(t.Context(), c.User) },
 		"prefer":  func(s *Service, c *challenge.Conversation) error { return s.Prefer(t.Context(), c.User, mfa.Email) },
@@ -110,7 +125,7 @@ func TestNothingIsWrittenOverWhatCameBetween(t *testing.T) {
 func TestOwnChangesAreSeen(t *testing.T) {
 	s := service(t)
 	c := watched(t, s)
-	err := s.commit(t.Context(), c, mfa.Enrolling{Method: mfa.TOTP}, "x", func(en *mfa.Enrollment) { en.TOTP = &mfa.TOTPSecret{Secret: "x"} }, func(*mfa.State) {})
+	err := completeApp(t, s, c)
 	if err == nil {
 		_, err = s.NewBackupCodes(t.Context(), c.User)
 	}

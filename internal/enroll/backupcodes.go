@@ -1,0 +1,101 @@
+package enroll
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mfa/internal/account"
+	"mfa/internal/audit"
+	"mfa/internal/factor"
+	"mfa/internal/mfa"
+)
+
+// endKept is how the prompt below new backup codes ends. Programs wait for it.
+const endKept = "Press Enter when they are kept: "
+
+const adviceChanged = "If this was not you, tell your administrator at once: somebody can log\nin as you."
+
+// finish shows backup codes to somebody with the enrollment en, if there are none yet,
+// and waits until they are kept. It returns v, by which the method was proven.
+func (p *setup) finish(ctx context.Context, v mfa.Verdict, en mfa.Enrollment) (mfa.Verdict, error) {
+	if !p.needsBackup(en) {
+		p.c.Say(ctx, mfa.Info, "Done: it works.")
+		return v, nil
+	}
+	codes, err := p.s.NewBackupCodes(ctx, p.c.User)
+	if err != nil {
+		return p.c.Failed(ctx, err)
+	}
+	text := fmt.Sprintf("%s\nDone: it works. This screen waits %s; if it goes away, all of it is good, and the next login asks for it.\n%s",
+		BackupText(codes), p.c.Patience(ctx), endKept)
+	if _, err := p.c.Entry(ctx, mfa.Ask, text); err != nil {
+		// They are set up and have proven it; the codes can be made anew.
+		p.s.Log.Warn("nobody confirmed to have kept the backup codes", "user", p.c.User.Account.ID.Name, "error", err)
+	}
+	return v, nil
+}
+
+// needsBackup says whether a setup ends with backup codes.
+func (p *setup) needsBackup(en mfa.Enrollment) bool {
+	return en.Backup == nil && slices.Contains(p.may.Methods, mfa.Backup)
+}
+
+// lastText is what a setup says above the prompt for its code, if that is its last one:
+// behind it nothing can be said once where sshd shows it (see login's farEnd).
+func (p *setup) lastText(ctx context.Context) (string, error) {
+	en, err := p.s.enrollment(ctx, p.c.User.Account.ID) // nothing, if there is none
+	switch {
+	case err != nil && !errors.Is(err, ErrNotEnrolled):
+		return "", err
+	case p.needsBackup(en):
+		return "", nil
+	}
+	return "\nWith the right code you are done.", nil
+}
+
+// BackupText shows backup codes, two in a row.
+func BackupText(codes []string) string {
+	var b strings.Builder
+	b.WriteString("Backup codes, for the day the other ways fail. Each works once. They are shown this once: print them, or write them down.\n")
+	for i, code := range codes {
+		if i%2 == 0 {
+			b.WriteString("\n ")
+		}
+		b.WriteString("  " + code)
+	}
+	b.WriteString("\n")
+	return b.String()
+}
+
+// NewBackupCodes makes a new set, which ends the old one at once, and tells so by
+// mail if there was one.
+func (s *Service) NewBackupCodes(ctx context.Context, u *account.User) ([]string, error) {
+	id := u.Account.ID
+	codes, set, err := factor.NewBackupSet(rand.Reader, s.BackupCodes)
+	if err != nil {
+		return nil, err
+	}
+	set.Made = s.Now().UTC()
+	before, _, err := u.Change(ctx, account.Change{
+		Edit: func(en *mfa.Enrollment) error {
+			if en.UID != id.UID || !en.Enrolled() {
+				return fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
+			}
+			en.Backup = &set
+			return nil
+		},
+		Anew:  mfa.Backup,
+		Event: mfa.Event{Event: audit.Enrolled, Method: string(mfa.Backup), Actor: id.Name, Reason: "new backup codes"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if before.Backup != nil {
+		u.Notify(before, account.Notice{Subject: "New backup codes", What: "New backup codes were made; the old ones are void.", Advice: adviceChanged})
+	}
+	return codes, nil
+}

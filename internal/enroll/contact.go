@@ -1,0 +1,112 @@
+package enroll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"mfa/internal/challenge"
+	"mfa/internal/deliver"
+	"mfa/internal/mfa"
+)
+
+// How prompts end. Programs wait for these.
+const (
+	endEmail = "Email address: "
+	endPhone = "Phone number (like +17891234567): "
+)
+
+// whereto is how a method's address is asked for.
+var whereto = map[mfa.Method]struct{ what, end string }{
+	mfa.Email: {"address", endEmail},
+	mfa.SMS:   {"number", endPhone},
+}
+
+// contact has an address or a number entered, or finds the one that was, sends a code
+// there, and nowhere else, and waits for it. It can be corrected meanwhile.
+func (p *setup) contact(ctx context.Context, m mfa.Method) (mfa.Verdict, error) {
+	to, _, err := p.begun(ctx, m)
+	if err != nil {
+		return p.c.Failed(ctx, err)
+	}
+	typed := false
+	for {
+		if to.To == "" {
+			to.To, err = p.askContact(ctx, m)
+			switch {
+			case errors.Is(err, errOther):
+				return mfa.Verdict{}, errOther
+			case err != nil:
+				return p.c.NoAnswer(ctx, m, err)
+			}
+			typed = true
+			if to, err = p.c.User.BeginSetup(ctx, mfa.Enrolling{Method: m, To: to.To}); err != nil {
+				return p.c.Failed(ctx, err)
+			}
+		}
+		q, end, err := p.c.SentCode(ctx, challenge.Target{Method: m, To: to.To}, to.ID)
+		if end != nil && end.Outcome == mfa.Exhausted {
+			// Nothing more is sent for now; what needs no sending is open.
+			return *end, errOther
+		}
+		if end != nil {
+			return *end, err
+		}
+		if typed { // whole, or a slip could not be seen
+			q.Text += "\nYou typed " + to.To + "."
+		}
+		key, v, err := p.c.Pose(ctx, p.correctable(q, m))
+		switch {
+		case key == "c":
+			to.To = ""
+			continue
+		case key == challenge.KeyMenu:
+			return mfa.Verdict{}, errOther
+		case v.Outcome != mfa.Accepted:
+			return v, err
+		}
+		now := p.s.Now().UTC().Truncate(time.Second)
+		return p.complete(ctx, v, proven{
+			begun: to, what: fmt.Sprintf("%s now go to %s.", codesBy[m], deliver.Mask(to.To)),
+			edit: func(en *mfa.Enrollment) {
+				en.SetContact(m, &mfa.Address{Address: to.To, Confirmed: now, AddedBy: p.c.User.Account.ID.Name})
+			},
+		})
+	}
+}
+
+// correctable returns the question with the keys that go elsewhere: to correct where
+// codes go, and to another method, if there are others.
+func (p *setup) correctable(q challenge.Question, m mfa.Method) challenge.Question {
+	q.Text, q.Keys = q.Text+"\nType c to correct the "+whereto[m].what, []string{"c"}
+	if p.others {
+		q.Text, q.Keys = q.Text+", m for another method", []string{"c", challenge.KeyMenu}
+	}
+	q.Text += "." + p.last
+	return q
+}
+
+// askContact has an address or a number typed. The error is errOther if the person
+// wants another method, if there are others.
+func (p *setup) askContact(ctx context.Context, m mfa.Method) (string, error) {
+	text := "Where shall codes go?"
+	if p.others {
+		text += " Type m for another method."
+	}
+	for {
+		answer, err := p.c.Entry(ctx, mfa.Ask, text+"\n"+whereto[m].end)
+		if err != nil {
+			return "", err
+		}
+		if p.others && strings.EqualFold(strings.TrimSpace(answer), challenge.KeyMenu) {
+			return "", errOther
+		}
+		address, err := p.s.parseContact(m, answer)
+		if err == nil {
+			return address, nil
+		}
+		text = err.Error()
+	}
+}

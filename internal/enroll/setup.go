@@ -1,0 +1,231 @@
+package enroll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"mfa/internal/account"
+	"mfa/internal/audit"
+	"mfa/internal/challenge"
+	"mfa/internal/mfa"
+)
+
+// The choices that set up no method.
+const (
+	skip  mfa.Method = "skip"
+	later mfa.Method = "later"
+)
+
+// AtLogin leads somebody who has no second factor to one, within their login. It
+// picks up what an earlier connection began. Nothing counts before a code of the
+// new method was typed back; then the verdict is Accepted.
+func (s *Service) AtLogin(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error) {
+	begun, _, err := c.User.SetupBegun(ctx)
+	if err != nil {
+		return c.Failed(ctx, err)
+	}
+	if !slices.Contains(may.Choices(), begun.Method) {
+		begun.Method = ""
+	}
+	intro := "A second factor is needed for this account."
+	if may.Skip {
+		intro = "A second factor protects this account. If you skip it you are not asked again; mfactl enroll sets it up later."
+	}
+	return s.setUp(ctx, c, may, begun.Method, intro)
+}
+
+// Add sets up one more method, or another in the place of one, for somebody who
+// has proven who they are.
+func (s *Service) Add(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error) {
+	return s.setUp(ctx, c, may, "", "What do you want to set up?")
+}
+
+// setUp has a method set up; one that is chosen, if method is empty.
+func (s *Service) setUp(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer, method mfa.Method, intro string) (mfa.Verdict, error) {
+	p := &setup{s: s, c: c, may: may, others: len(may.Choices()) > 1 || canWait(may)}
+	if len(may.Choices()) == 0 {
+		return p.nothing(ctx)
+	}
+	var err error
+	if p.last, err = p.lastText(ctx); err != nil {
+		return c.Failed(ctx, err)
+	}
+	return p.run(ctx, method, intro)
+}
+
+// A setup is somebody setting up a method, in one conversation.
+type setup struct {
+	s      *Service
+	c      *challenge.Conversation
+	may    mfa.EnrollOffer
+	others bool   // something else can be chosen
+	last   string // what is said above the prompt for the code
+}
+
+// errOther: another method is to be set up, and what was begun is to be forgotten.
+var errOther = errors.New("another method")
+
+// run has methods chosen and set up, until one is.
+func (p *setup) run(ctx context.Context, method mfa.Method, intro string) (mfa.Verdict, error) {
+	for {
+		if method == "" {
+			var err error
+			if method, err = p.choose(ctx, intro); err != nil {
+				return p.c.NoAnswer(ctx, "", err)
+			}
+		}
+		v, err := p.one(ctx, method)
+		switch {
+		case errors.Is(err, challenge.ErrVoid):
+			p.c.Say(ctx, mfa.Failure, textVoid)
+			return mfa.Verdict{Outcome: mfa.MustEnroll, Method: method, Reason: err.Error()}, nil
+		case !errors.Is(err, errOther):
+			return v, err
+		}
+		if err := p.c.User.DropSetup(ctx); err != nil {
+			return p.c.Failed(ctx, err)
+		}
+		if v.Outcome == mfa.Exhausted && !p.others {
+			return v, nil // there is no other
+		}
+		method = ""
+	}
+}
+
+const textVoid = "Setting this up was begun anew from another place or window, so this one is void. If you did not do that, tell your administrator."
+
+// one carries out a choice; the error is errOther if another is wanted.
+func (p *setup) one(ctx context.Context, choice mfa.Method) (mfa.Verdict, error) {
+	switch choice {
+	case skip:
+		return p.skip(ctx)
+	case later:
+		return p.putOff(ctx, "the user put enrolling off")
+	case mfa.Email, mfa.SMS:
+		return p.contact(ctx, choice)
+	case mfa.TOTP:
+		return p.app(ctx)
+	}
+	return mfa.Verdict{}, fmt.Errorf("method %q cannot be set up in a conversation", choice)
+}
+
+// begun returns what was begun of a method, which goes on here, and the key of an app;
+// the zero Enrolling if nothing was.
+func (p *setup) begun(ctx context.Context, m mfa.Method) (mfa.Enrolling, []byte, error) {
+	e, key, err := p.c.User.SetupBegun(ctx)
+	if err != nil || e.Method != m || e.ID == "" {
+		return mfa.Enrolling{}, nil, err
+	}
+	return e, key, nil
+}
+
+// choose shows what can be set up; one thing alone is not asked about.
+func (p *setup) choose(ctx context.Context, intro string) (mfa.Method, error) {
+	names := map[mfa.Method]string{
+		mfa.TOTP:  "Authenticator app on a phone",
+		mfa.Email: "Codes by email",
+		mfa.SMS:   "Codes by text message",
+	}
+	all := p.may.Choices()
+	var items []string
+	for _, m := range all {
+		items = append(items, names[m])
+	}
+	all = slices.Clone(all)
+	if p.may.Later > 0 {
+		items, all = append(items, fmt.Sprintf("Later (within %s)", mfa.Span(p.may.Later))), append(all, later)
+	}
+	if p.may.NotNow {
+		items, all = append(items, "Not now"), append(all, later)
+	}
+	if p.may.Skip {
+		items, all = append(items, "Skip for now"), append(all, skip)
+	}
+	if len(all) == 1 {
+		p.c.Say(ctx, mfa.Info, intro)
+		return all[0], nil
+	}
+	i, _, err := p.c.Choose(ctx, intro+" Choose one:", items, "")
+	return all[max(0, i)], err
+}
+
+// canWait says whether somebody may log in without setting anything up now.
+func canWait(may mfa.EnrollOffer) bool { return may.Skip || may.NotNow || may.Later > 0 }
+
+// putOff lets somebody in who sets up nothing now.
+func (p *setup) putOff(ctx context.Context, why string) (mfa.Verdict, error) {
+	if err := p.c.User.Unchanged(ctx); err != nil {
+		return p.c.Failed(ctx, err)
+	}
+	return mfa.Verdict{Outcome: mfa.Exempt, Reason: why}, nil
+}
+
+// skip remembers that the user wants no second factor.
+func (p *setup) skip(ctx context.Context) (mfa.Verdict, error) {
+	if err := p.s.OptOut(ctx, p.c.User); err != nil {
+		return p.c.Failed(ctx, err)
+	}
+	return mfa.Verdict{Outcome: mfa.Exempt, Reason: "the user chose to skip it"}, nil
+}
+
+// nothing is for somebody who can set up nothing here, as only administrators enter
+// addresses. They are let in all the same where they could have put it off, and are told
+// whom to ask. It is no choice of theirs, so they are not asked about it, and no skip is
+// noted.
+func (p *setup) nothing(ctx context.Context) (mfa.Verdict, error) {
+	const reason, ask = "no method can be set up by the user", "Nothing can be set up here. Ask your administrator to enroll you."
+	if !canWait(p.may) {
+		p.c.Say(ctx, mfa.Failure, ask)
+		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: reason}, nil
+	}
+	text := "A second factor protects this account. " + ask
+	if p.may.Later > 0 {
+		text = fmt.Sprintf("A second factor is needed for this account within %s. %s", mfa.Span(p.may.Later), ask)
+	}
+	if p.c.Presence != challenge.Absent { // else telling would need an answer
+		p.c.Say(ctx, mfa.Info, text)
+	}
+	return p.putOff(ctx, reason+", and it could be put off")
+}
+
+// A proven method is what becomes part of an enrollment.
+type proven struct {
+	begun mfa.Enrolling
+	what  string                // happened, a sentence
+	edit  func(*mfa.Enrollment) // adds it
+	spend func(*mfa.State)      // notes what its proof used up, once it counts; nil: nothing
+}
+
+// complete makes a method part of the enrollment, now that it is proven by v, tells the
+// address that was confirmed before, with where it was begun, and shows backup codes.
+func (p *setup) complete(ctx context.Context, v mfa.Verdict, m proven) (mfa.Verdict, error) {
+	what := m.what + fmt.Sprintf(" It was begun %s before, over %s.", p.s.age(m.begun.Began), m.begun.From())
+	_, after, err := p.c.User.Change(ctx, account.Change{
+		Fresh: true,
+		Edit: func(en *mfa.Enrollment) error {
+			m.edit(en)
+			return nil
+		},
+		Anew: m.begun.Method,
+		Tidy: func(st *mfa.State) {
+			if m.spend != nil {
+				m.spend(st)
+			}
+			if st.Enrolling != nil && st.Enrolling.ID == m.begun.ID {
+				st.Enrolling = nil
+			}
+		},
+		Event:  mfa.Event{Event: audit.Enrolled, Method: string(m.begun.Method), Actor: p.c.User.Account.ID.Name, Reason: what},
+		Notice: account.Notice{Subject: subjectChanged, What: what, Advice: adviceChanged},
+	})
+	if err != nil {
+		return p.c.Failed(ctx, err)
+	}
+	return p.finish(ctx, v, after)
+}
+
+// age says how long ago something was.
+func (s *Service) age(t time.Time) string { return mfa.Span(max(0, s.Now().Sub(t))) }
