@@ -6,7 +6,7 @@
 // What to know before trusting it: commands are bash's. A line of theirs that is an
 // event of "go test -json" is taken in: shown are the lines that go test closes a
 // package with, and everything that a test said that did not pass; all other lines
-// pass through as they are. Where a name ends with "!" the parts behind it need it,
+// pass through as they are. At the end of a part its slowest tests are listed. Where a name ends with "!" the parts behind it need it,
 // and are not run when it failed. The last line is "N passed, N failed, N skipped",
 // of tests, and of parts that failed without one. With CI=true a test that was
 // skipped has failed. The exit status is 0 only if nothing failed and a test ran.
@@ -15,6 +15,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -50,6 +52,14 @@ type run struct {
 	failed  []failure
 	skipped []failure
 	unrun   []string // parts that were not run
+	slow    []timed  // tests of this part that took a second or more
+}
+
+// A timed test is one that passed and the seconds it took, waiting for others of its
+// package included.
+type timed struct {
+	where, what string
+	seconds     float64
 }
 
 // A failure is what did not pass: a test of a package, or a part without one.
@@ -74,6 +84,7 @@ func (r *run) all(ctx context.Context, args []string) {
 func (r *run) part(ctx context.Context, name, command string) bool {
 	_, _ = fmt.Fprintf(r.out, "\n== %s\n", name)
 	before, begin := len(r.failed), time.Now()
+	r.slow = nil
 	cmd := exec.CommandContext(ctx, "bash", "-c", command)
 	cmd.Stderr = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -92,6 +103,7 @@ func (r *run) part(ctx context.Context, name, command string) bool {
 	if err != nil && len(r.failed) == before {
 		r.failed = append(r.failed, failure{name, fmt.Sprintf("%v (what it said is above)", err)})
 	}
+	r.slowest()
 	_, _ = fmt.Fprintf(r.out, "== %s: %s\n", name, time.Since(begin).Round(time.Second))
 	return err == nil && len(r.failed) == before
 }
@@ -132,6 +144,15 @@ func (r *run) read(out io.Reader) {
 	}
 }
 
+// slowest lists the tests of a part that took longest, so that it is known what to
+// shorten when the whole takes too long.
+func (r *run) slowest() {
+	slices.SortStableFunc(r.slow, func(a, b timed) int { return cmp.Compare(b.seconds, a.seconds) })
+	for _, t := range r.slow[:min(len(r.slow), most)] {
+		_, _ = fmt.Fprintf(r.out, "%7.1f s  %s %s\n", t.seconds, t.where, t.what)
+	}
+}
+
 // sum says what failed, ends with the closing line and returns the exit status.
 func (r *run) sum() int {
 	if r.strict {
@@ -156,7 +177,8 @@ func (r *run) sum() int {
 	return 0
 }
 
-// most is how many names of one package are listed: all shall fit on a screen.
+// most is how many names of one package, or slow tests of a part, are listed: all shall
+// fit on a screen.
 const most = 12
 
 // list writes names, by package.

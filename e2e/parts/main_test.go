@@ -125,6 +125,22 @@ func TestInterrupted(t *testing.T) {
 	expectEnd(t, out.String(), "  one\n    interrupted", "not run: two", "0 passed, 1 failed")
 }
 
+// The slowest tests of a part are named behind it, the slowest first.
+func TestSlowTestsAreNamed(t *testing.T) {
+	event := func(name string, seconds string) string {
+		return `echo '{"Action":"pass","Package":"m/x","Test":"` + name + `","Elapsed":` + seconds + `}';`
+	}
+	said, _ := parts(t, false, "tests", event("TestQuick", "0.4")+event("TestSlow", "2.5")+event("TestSlow/deep", "2.4")+event("TestSlower", "31.25"),
+		"more", event("TestOther", "1"))
+	want := "   31.2 s  m/x TestSlower\n    2.5 s  m/x TestSlow\n== tests: "
+	if !strings.Contains(said, want) || strings.Contains(said, "TestQuick") || strings.Count(said, "TestSlow\n") != 1 || strings.Contains(said, "deep") {
+		t.Errorf("not %q in:\n%s", want, said)
+	}
+	if !strings.Contains(said, "    1.0 s  m/x TestOther\n== more: ") {
+		t.Errorf("the slow test of the second part is missing:\n%s", said)
+	}
+}
+
 // A part that is ended amid a package leaves no test unnamed.
 func TestAnEndAmidAPackage(t *testing.T) {
 	said, status := parts(t, false, "tests", `echo '{"Action":"run","Package":"m/x","Test":"TestX"}'; echo '{"Action":"output","Package":"m/x","Test":"TestX","Output":"half\n"}'; kill -9 $$`)

@@ -54,6 +54,9 @@ func (r *run) endTest(p *pkg, e event) {
 	switch e.Action {
 	case "pass":
 		r.passed++
+		if e.Elapsed >= 1 && !strings.Contains(e.Test, "/") {
+			r.slow = append(r.slow, timed{p.name, e.Test, e.Elapsed})
+		}
 	case "skip":
 		r.skipped = append(r.skipped, failure{p.name, e.Test})
 	case "fail":
