@@ -215,7 +215,7 @@ func TestCodeThatIsUnderWay(t *testing.T) {
 	s.end("Code:")
 }
 
-// What keeps a code from being sent that nobody asked for is told at the next Enter, and
+// A code that nobody asked for and that cannot be sent: why is told at the next Enter, and
 // ends the login.
 func TestCodeNobodyAskedForThatIsNotSent(t *testing.T) {
 	for name, tc := range map[string]struct {
