@@ -41,6 +41,7 @@ type hall struct {
 	now   time.Time
 	mails []mfa.Message        // that a carrier took
 	fail  map[mfa.Method]error // what a carrier says
+	held  chan struct{}        // a carrier takes nothing before it is closed; nil: at once
 }
 
 // newHall returns a hall with nobody enrolled.
@@ -77,6 +78,8 @@ func newHall(t *testing.T) *hall {
 
 // Reserve is the ledger of text messages.
 func (h *hall) Reserve(_ context.Context, _, _ string, stranger bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.strangers = append(h.strangers, stranger)
 	return h.spent
 }
@@ -94,7 +97,14 @@ func (h *hall) later(d time.Duration) {
 }
 
 // Send is the carrier of both kinds of message.
-func (h *hall) Send(_ context.Context, m mfa.Message) error {
+func (h *hall) Send(ctx context.Context, m mfa.Message) error {
+	if h.held != nil {
+		select {
+		case <-h.held:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.fail[m.Carrier]; err != nil {

@@ -170,6 +170,83 @@ func TestTextThatIsLost(t *testing.T) {
 	s.end("Code:")
 }
 
+// A text that is lost after its code was typed is no reason to send the code again.
+func TestTextThatIsLostAfterItsCode(t *testing.T) {
+	h := newHall(t)
+	s := &script{t: t, steps: []step{{"A code was sent", func() (string, error) { return h.code(1), nil }}}}
+	c := h.talk(s)
+	q, _, err := c.SentCode(t.Context(), Target{Method: mfa.SMS, To: "+17891234567", Fallback: mailed}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, v, err := c.Pose(t.Context(), q); v.Outcome != mfa.Accepted || err != nil {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	h.mu.Lock()
+	text := h.mails[0].ID
+	h.mu.Unlock()
+	d := q.Code.(*sentCode).cur.delivery
+	h.await(func() bool {
+		h.queue.Lost(text, errAway) // once somebody follows it
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.lost
+	})
+	h.queue.Close(t.Context())
+	if h.sent() != 1 {
+		t.Errorf("%d messages went out", h.sent())
+	}
+	if st := h.state(); len(st.Pending) > 0 || len(st.Ended) != 1 || st.Ended[0].Why != mfa.CodeUsed {
+		t.Errorf("remembered: %+v %+v", st.Pending, st.Ended)
+	}
+}
+
+// While no carrier has taken a code the prompt says so, and Enter says it again.
+func TestCodeThatIsUnderWay(t *testing.T) {
+	h := newHall(t)
+	h.held = make(chan struct{})
+	s := &script{t: t, steps: []step{
+		{"A code is being sent to a***e@example.com, but has not left yet.", types("")},
+		{textUnderway, func() (string, error) { close(h.held); return h.code(1), nil }},
+	}}
+	if _, v, err := h.pose(h.talk(s), Target{Method: mfa.Email, To: mailed}); v.Outcome != mfa.Accepted || err != nil {
+		t.Errorf("%+v, %v", v, err)
+	}
+	s.end("Code:")
+}
+
+// A code that nobody asked for and that cannot be sent: why is told at the next Enter, and
+// ends the login.
+func TestCodeNobodyAskedForThatIsNotSent(t *testing.T) {
+	for name, tc := range map[string]struct {
+		spent, fail error
+		tried       func(h *hall) bool
+		last        string
+	}{
+		"the ledger is away": {errAway, nil, func(h *hall) bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.strangers) > 0 }, TextUnavailable},
+		"no carrier":         {nil, deliver.Permanent(errAway), func(h *hall) bool { return len(h.state().Ended) > 0 }, "ask your administrator."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHall(t)
+			h.spent, h.fail[mfa.SMS] = tc.spent, tc.fail
+			s := &script{t: t, steps: []step{{"A code is being sent to +1*******67.", func() (string, error) {
+				h.await(func() bool { return tc.tried(h) })
+				return "", nil
+			}}}}
+			c := h.talk(s)
+			c.Presence = Doubtful
+			_, v, err := h.pose(c, Target{Method: mfa.SMS, To: "+17891234567"})
+			if v.Outcome != mfa.Unavailable || !errors.Is(err, errAway) {
+				t.Errorf("%+v, %v", v, err)
+			}
+			s.end(tc.last)
+			if len(h.state().Failures) > 0 {
+				t.Errorf("counted: %+v", h.state().Failures)
+			}
+		})
+	}
+}
+
 // Nothing is sent to who may not be there before the prompt has stood, and to who is not
 // there only if they type r.
 func TestCodesNobodyAskedFor(t *testing.T) {

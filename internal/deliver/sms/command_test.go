@@ -25,12 +25,7 @@ import (
 // script's folder is DIR in body.
 func smsProgram(t *testing.T, body string, args ...string) (cfg deliver.SMSConfig, dir string) {
 	t.Helper()
-	dir = t.TempDir()
-	path := filepath.Join(dir, "sms")
-	script := "#!/bin/sh\n" + strings.ReplaceAll(body, "DIR", dir) + "\n"
-	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	path, dir := delivertest.Program(t, "sms", body)
 	return deliver.SMSConfig{Provider: deliver.ProviderCommand, Command: deliver.SMSCommandConfig{
 		Path: path, Args: args, Timeout: mfa.Duration(20 * time.Second),
 	}}, dir
@@ -102,7 +97,7 @@ func TestSMSCommandKilled(t *testing.T) {
 
 func TestSMSCommandTimeout(t *testing.T) {
 	cfg, dir := smsProgram(t, `read x < DIR/never`)
-	never := fifo(t, dir+"/never")
+	never := delivertest.Fifo(t, dir+"/never")
 	defer never.Close()
 	cfg.Command.Timeout = mfa.Duration(50 * time.Millisecond)
 	delivertest.WantTemporary(t, newSMS(t, cfg, Options{}).Send(t.Context(), sms("1")), "not done within 50ms")
@@ -111,8 +106,8 @@ func TestSMSCommandTimeout(t *testing.T) {
 // Processes that the program started end with it.
 func TestSMSCommandEndsItsChildren(t *testing.T) {
 	cfg, dir := smsProgram(t, `(exec 3> DIR/alive; echo > DIR/ready; read x < DIR/never) & wait`)
-	defer fifo(t, dir+"/never").Close()
-	ready, alive := fifo(t, dir+"/ready"), dir+"/alive"
+	defer delivertest.Fifo(t, dir+"/never").Close()
+	ready, alive := delivertest.Fifo(t, dir+"/ready"), dir+"/alive"
 	defer ready.Close()
 	if err := syscall.Mkfifo(alive, 0o600); err != nil {
 		t.Fatal(err)
@@ -139,19 +134,6 @@ func TestSMSCommandEndsItsChildren(t *testing.T) {
 	if _, err := io.ReadAll(child); err != nil { // its end, once nobody holds the other
 		t.Errorf("the child lives on: %v", err)
 	}
-}
-
-// fifo makes a named pipe that nobody reads an end of until it is closed.
-func fifo(t *testing.T, path string) *os.File {
-	t.Helper()
-	if err := syscall.Mkfifo(path, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f
 }
 
 func TestSMSCommandMissing(t *testing.T) {

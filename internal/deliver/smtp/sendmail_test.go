@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"mfa/internal/deliver"
@@ -20,12 +18,7 @@ import (
 // The script's folder is DIR in body.
 func program(t *testing.T, body string) (e *Email, dir string) {
 	t.Helper()
-	dir = t.TempDir()
-	path := filepath.Join(dir, "sendmail")
-	script := "#!/bin/sh\n" + strings.ReplaceAll(body, "DIR", dir) + "\n"
-	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	path, dir := delivertest.Program(t, "sendmail", body)
 	return newEmail(t, deliver.EmailConfig{
 		Transport: deliver.TransportSendmail, Sendmail: deliver.SendmailConfig{Path: path},
 	}), dir
@@ -95,21 +88,14 @@ func TestSendmailDeadline(t *testing.T) {
 	// The second reader holds standard error open after the first is killed,
 	// as a delivery in the background may.
 	e, dir := program(t, `cat < DIR/never & echo > DIR/ready; cat < DIR/never`)
-	for _, name := range []string{"/ready", "/never"} {
-		if err := syscall.Mkfifo(dir+name, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	never, err := os.OpenFile(dir+"/never", os.O_RDWR, 0) // until it is closed, nobody reads an end
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer never.Close()
+	ready := delivertest.Fifo(t, dir+"/ready")
+	defer ready.Close()
+	defer delivertest.Fifo(t, dir+"/never").Close()
 	gone := errors.New("the client has gone")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var waiter sync.WaitGroup
 	waiter.Go(func() {
-		_, _ = os.ReadFile(dir + "/ready") // ends when the program runs
+		_, _ = ready.Read(make([]byte, 1)) // ends when the program runs
 		cancel(gone)
 	})
 	if err := e.Send(ctx, message("1")); !errors.Is(err, gone) {
@@ -120,14 +106,7 @@ func TestSendmailDeadline(t *testing.T) {
 
 func TestSendmailDeliversInTheBackground(t *testing.T) {
 	e, dir := program(t, `cat < DIR/never & exit 0`)
-	if err := syscall.Mkfifo(dir+"/never", 0o600); err != nil {
-		t.Fatal(err)
-	}
-	never, err := os.OpenFile(dir+"/never", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer never.Close()
+	defer delivertest.Fifo(t, dir+"/never").Close()
 	if err := e.Send(t.Context(), message("1")); err != nil {
 		t.Errorf("the program succeeded and its child lives on: %v", err)
 	}
