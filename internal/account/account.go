@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"reflect"
 
 	"mfa/internal/account/record"
 	"mfa/internal/mfa"
@@ -18,6 +19,7 @@ type Account struct {
 	ID      mfa.Identity
 	records Records
 	nobody  *Strangers // set when there is no such account: what remembers them
+	known   decoded    // the State as it was read last
 }
 
 // Account returns the account of id.
@@ -46,11 +48,14 @@ func (a *Account) State(ctx context.Context) (mfa.State, error) {
 		a.believe(&st)
 		return st, err
 	}
-	st, err := a.records.State(ctx, a.ID.Name)
-	if err == nil && st.UID != a.ID.UID {
+	st, err := a.records.storedState(ctx, a.ID.Name, &a.known)
+	if err != nil {
+		return st, err
+	}
+	if a.believe(&st); st.UID != a.ID.UID {
 		st = a.begun(st)
 	}
-	return st, err
+	return st, nil
 }
 
 // begun is what is known of the account where st is what is remembered of another one of
@@ -70,15 +75,18 @@ func (a *Account) Settle(ctx context.Context) error {
 	if a.nobody != nil || a.records.Believe == nil {
 		return nil
 	}
-	st, err := a.records.StoredState(ctx, a.ID.Name)
+	st, err := a.records.storedState(ctx, a.ID.Name, &a.known)
 	if err != nil || st.UID != a.ID.UID {
 		return err
 	}
-	before, err := record.EncodeState(a.ID.Name, st, nil)
+	stored := st.Clone()
+	if a.records.Believe(&st); reflect.DeepEqual(st, stored) {
+		return nil
+	}
+	before, err := record.EncodeState(a.ID.Name, stored, nil)
 	if err != nil {
 		return err
 	}
-	a.records.Believe(&st)
 	after, err := record.EncodeState(a.ID.Name, st, nil)
 	if err != nil || bytes.Equal(before, after) {
 		return err
@@ -109,7 +117,7 @@ func (a *Account) Update(ctx context.Context, fn func(st *mfa.State) error) erro
 		}
 		return store.Update(ctx, a.records.S, decoyKey, func([]byte) ([]byte, error) { return []byte(rand.Text()), nil })
 	}
-	return a.records.UpdateState(ctx, a.ID.Name, func(st *mfa.State) error {
+	return a.records.updateState(ctx, a.ID.Name, &a.known, func(st *mfa.State) error {
 		if st.UID != a.ID.UID {
 			*st = a.begun(*st)
 		}

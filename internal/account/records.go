@@ -25,6 +25,8 @@ type Records struct {
 	Believe func(*mfa.State)
 	// Since is when the store was begun anew (Floor); nil: it never was.
 	Since *time.Time
+	// Parsed reads enrollments; nil: each is parsed anew.
+	Parsed *record.Parsed
 	// Locked is told of each account whose state was written with a lock; nil: nobody
 	// is. It may be called from many goroutines.
 	Locked func(mfa.Identity)
@@ -99,7 +101,7 @@ func (r Records) Enrollment(ctx context.Context, user string) (mfa.Enrollment, e
 	if err != nil {
 		return mfa.Enrollment{}, err
 	}
-	return record.DecodeEnrollment(r.place(it.Key), it.Value)
+	return r.Parsed.DecodeEnrollment(r.place(it.Key), it.Value)
 }
 
 // UpdateEnrollment lets fn edit the enrollment of user, in a loop until nobody
@@ -157,6 +159,11 @@ func (r Records) Believed(st mfa.State) mfa.State {
 // StoredState returns what is remembered of user as it is stored, whatever clock it
 // was stored by.
 func (r Records) StoredState(ctx context.Context, user string) (mfa.State, error) {
+	return r.storedState(ctx, user, nil)
+}
+
+// storedState is StoredState, by way of what was decoded before.
+func (r Records) storedState(ctx context.Context, user string, known *decoded) (mfa.State, error) {
 	it, err := r.S.Get(ctx, store.States+user)
 	if errors.Is(err, store.ErrNotFound) {
 		return mfa.State{Since: r.Since}, nil
@@ -164,7 +171,26 @@ func (r Records) StoredState(ctx context.Context, user string) (mfa.State, error
 	if err != nil {
 		return mfa.State{}, err
 	}
-	return record.DecodeState(r.place(it.Key), it.Value)
+	return known.decode(r.place(it.Key), it.Value)
+}
+
+// A decoded is a State that was read, with the very bytes that it was read from: other
+// bytes are never taken for it. One goroutine at a time may use it; nil keeps nothing.
+type decoded struct {
+	text string
+	st   mfa.State
+}
+
+// decode returns the State that data stands for. It is the caller's.
+func (d *decoded) decode(place string, data []byte) (mfa.State, error) {
+	if d != nil && d.text != "" && d.text == string(data) {
+		return d.st.Clone(), nil
+	}
+	st, err := record.DecodeState(place, data)
+	if d != nil && err == nil {
+		*d = decoded{string(data), st.Clone()}
+	}
+	return st, err
 }
 
 // UpdateState lets fn edit the state of user, in a loop until nobody came in
@@ -172,13 +198,18 @@ func (r Records) StoredState(ctx context.Context, user string) (mfa.State, error
 // deleted, one left unchanged is not written. If fn returns an error nothing is
 // written and that error is returned.
 func (r Records) UpdateState(ctx context.Context, user string, fn func(*mfa.State) error) error {
+	return r.updateState(ctx, user, nil, fn)
+}
+
+// updateState is UpdateState, by way of what was decoded before.
+func (r Records) updateState(ctx context.Context, user string, known *decoded, fn func(*mfa.State) error) error {
 	key := store.States + user
 	var st mfa.State
 	err := store.Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
 		st = r.unknown(0)
 		if old != nil {
 			var err error
-			if st, err = record.DecodeState(r.place(key), old); err != nil {
+			if st, err = known.decode(r.place(key), old); err != nil {
 				return nil, err
 			}
 			if r.Believe != nil {

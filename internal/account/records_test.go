@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mfa/internal/account"
+	"mfa/internal/account/record"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
 	"mfa/internal/store/storetest"
@@ -30,7 +31,7 @@ func enrolled() mfa.Enrollment {
 // newRecords returns records over an empty store.
 func newRecords() (account.Records, *storetest.Meddler) {
 	m := new(storetest.Meddler)
-	return account.Records{S: m}, m
+	return account.Records{S: m, Parsed: record.NewParsed()}, m
 }
 
 // put stores text at key, whatever is there.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mfa/internal/account"
+	"mfa/internal/account/record"
 	"mfa/internal/audit"
 	"mfa/internal/config"
 	"mfa/internal/mfa"
@@ -72,7 +73,7 @@ func (a *App) openStore(cfg config.Config) (err error) {
 	if err = account.NoteKey(ctx, a.store, a.key); err != nil {
 		return err
 	}
-	a.records = account.Records{S: a.metrics.Store(a.store), Believe: a.believe}
+	a.records = account.Records{S: a.metrics.Store(a.store), Believe: a.believe, Parsed: record.NewParsed()}
 	if anew, err := a.store.BeginsAnew(); err != nil {
 		return err
 	} else if anew {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mfa/internal/account"
+	"mfa/internal/account/record"
 	"mfa/internal/audit"
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
@@ -52,7 +53,7 @@ func serviceOver(t *testing.T, s store.Store, key *seal.Key, generation int) *Se
 	if err != nil {
 		t.Fatal(err)
 	}
-	records, clock := account.Records{S: s}, func() time.Time { return now }
+	records, clock := account.Records{S: s, Parsed: record.NewParsed()}, func() time.Time { return now }
 	mail := deliver.NewQueue(taken{}, time.Minute)
 	t.Cleanup(func() { mail.Close(context.Background()) })
 	return &Service{

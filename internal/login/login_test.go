@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"mfa/internal/account"
+	"mfa/internal/account/record"
 	"mfa/internal/audit"
 	"mfa/internal/audit/audittest"
 	"mfa/internal/challenge"
@@ -128,7 +129,7 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 		audittest.Check(t, d.audit)
 	})
 	believe := func(st *mfa.State) { st.Believe(d.clock(), cfg.keeping.Lengths()) }
-	records, log := account.Records{S: d.store, Believe: believe}, slog.New(slog.NewTextHandler(d.log, nil))
+	records, log := account.Records{S: d.store, Believe: believe, Parsed: record.NewParsed()}, slog.New(slog.NewTextHandler(d.log, nil))
 	d.accounts = account.New(cfg.keeping, account.Deps{
 		Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d, Trusted: d.trusted,
 	})

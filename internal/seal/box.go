@@ -27,7 +27,7 @@ var boxText = base64.RawURLEncoding.Strict()
 // and field gives plain back: a sealed text moved to another record is refused.
 // User is the canonical name; field says what the secret is, like "totp.secret".
 func (k *Key) Seal(plain []byte, user, field string) string {
-	aead := box(k.current())
+	aead := k.ciphers()[0]
 	b := make([]byte, aead.NonceSize(), aead.NonceSize()+len(plain)+aead.Overhead())
 	rand.Read(b)
 	return boxVersion + boxText.EncodeToString(aead.Seal(b, b, plain, boundTo(user, field)))
@@ -58,13 +58,34 @@ func (k *Key) openWithAny(sealed, user, field string) (plain []byte, former bool
 		return nil, false, fmt.Errorf("open %s of %q: not a sealed secret: want %q and base64", field, user, boxVersion)
 	}
 	nonce, hidden := b[:chacha20poly1305.NonceSizeX], b[chacha20poly1305.NonceSizeX:]
-	for i, secret := range *k.ring.Load() {
-		if plain, err = box(secret).Open(nil, nonce, hidden, boundTo(user, field)); err == nil {
+	for i, aead := range k.ciphers() {
+		if plain, err = aead.Open(nil, nonce, hidden, boundTo(user, field)); err == nil {
 			return plain, i > 0, nil
 		}
 	}
 	return nil, false, fmt.Errorf("open %s of %q: it was sealed with another key or for another user or field, "+
 		"or was changed since", field, user)
+}
+
+// boxes are the ciphers of the secrets of a ring, newest first. They keep nothing from
+// one box to the next.
+type boxes struct {
+	of      *ring
+	ciphers []cipher.AEAD
+}
+
+// ciphers returns those of the key as it is now.
+func (k *Key) ciphers() []cipher.AEAD {
+	r := k.ring.Load()
+	if b := k.boxes.Load(); b != nil && b.of == r {
+		return b.ciphers
+	}
+	b := &boxes{of: r}
+	for _, secret := range *r {
+		b.ciphers = append(b.ciphers, box(secret))
+	}
+	k.boxes.Store(b)
+	return b.ciphers
 }
 
 // box returns the cipher of Seal and Open.

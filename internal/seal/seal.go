@@ -37,7 +37,8 @@ const keySize = 32
 // made with those is still known until they are forgotten. Its methods may be
 // called from many goroutines.
 type Key struct {
-	ring atomic.Pointer[ring]
+	ring  atomic.Pointer[ring]
+	boxes atomic.Pointer[boxes]
 }
 
 // A ring is a secret and those it took the place of, newest first. It never

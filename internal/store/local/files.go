@@ -9,9 +9,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"mfa/internal/host/file"
 	"mfa/internal/store"
@@ -32,6 +35,7 @@ type files struct {
 	dir    string
 	opened os.FileInfo // of dir
 	health health
+	kept   *kept
 
 	mu     sync.Mutex // guards closed, and all writing in dir
 	closed bool
@@ -58,7 +62,7 @@ func openFiles(dir string) (*files, error) {
 			}
 		}
 	}
-	return &files{dir: dir, opened: opened}, nil
+	return &files{dir: dir, opened: opened, kept: newKept()}, nil
 }
 
 // close refuses further writes, after the one under way.
@@ -83,7 +87,11 @@ func (f *files) get(user string) ([]byte, uint64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	value, err := readFile(filepath.Join(f.dir, name))
+	path := filepath.Join(f.dir, name)
+	if value, rev, ok := f.kept.get(path); ok {
+		return value, rev, nil
+	}
+	value, rev, err := f.read(path)
 	if errors.Is(err, os.ErrNotExist) {
 		// A user without a file is not enrolled; without the folder, nobody knows.
 		if err := f.present(); err != nil {
@@ -92,9 +100,23 @@ func (f *files) get(user string) ([]byte, uint64, error) {
 		return nil, 0, store.ErrNotFound
 	}
 	if err != nil {
-		return nil, 0, explain(filepath.Join(f.dir, name), err)
+		return nil, 0, explain(path, err)
 	}
-	return value, contentRev(value), nil
+	return value, rev, nil
+}
+
+// read reads the file at path, and keeps what it read.
+func (f *files) read(path string) (value []byte, rev uint64, err error) {
+	now := f.kept.now() // before the file is looked at
+	err = withFile(path, func(fd int, st *unix.Stat_t) error {
+		if value, err = readAll(path, fd, st.Size); err != nil {
+			return err
+		}
+		rev = contentRev(value)
+		f.kept.put(path, fd, stampOf(st), now, value, rev)
+		return nil
+	})
+	return value, rev, err
 }
 
 func (f *files) swap(ctx context.Context, user string, rev uint64, value []byte) (uint64, error) {
@@ -109,6 +131,8 @@ func (f *files) swap(ctx context.Context, user string, rev uint64, value []byte)
 	if err := ctx.Err(); err != nil { // mu may have been long in coming
 		return 0, err
 	}
+	path := f.location(user)
+	f.kept.drop(path) // what is replaced is looked at itself
 	_, have, err := f.get(user)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return 0, err
@@ -116,7 +140,6 @@ func (f *files) swap(ctx context.Context, user string, rev uint64, value []byte)
 	if err := check(have, rev, value == nil); err != nil {
 		return 0, err
 	}
-	path := f.location(user)
 	if value == nil {
 		err = os.Remove(path)
 	} else {
@@ -166,32 +189,57 @@ func contentRev(value []byte) uint64 {
 	return max(1, binary.BigEndian.Uint64(sum[:8]))
 }
 
-// readFile reads a plain file that nobody but its owner may write. It follows
-// no link and waits for no pipe.
-func readFile(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, syscall.ELOOP) {
-		return nil, fmt.Errorf("%q is a symbolic link, not a plain file", path)
+// withFile opens a plain file that nobody but its owner may write, for as long as fn
+// reads it. It follows no link and waits for no pipe.
+func withFile(path string, fn func(fd int, st *unix.Stat_t) error) error {
+	fd, err := retry(func() (int, error) {
+		return unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	})
+	if errors.Is(err, unix.ELOOP) {
+		return fmt.Errorf("%q is a symbolic link, not a plain file", path)
 	}
 	if err != nil {
-		return nil, err
+		return &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: path, Err: err}
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is not a plain file", path)
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return fmt.Errorf("%q is not a plain file", path)
 	}
-	if err := checkOwner(path, info); err != nil {
-		return nil, err
+	if err := checkOwnerOf(path, st.Uid, os.FileMode(st.Mode).Perm()); err != nil {
+		return err
 	}
-	value, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(value) > maxFile {
-		err = fmt.Errorf("%q has more than %d bytes", path, maxFile)
+	return fn(fd, &st)
+}
+
+// readAll reads the rest of an open file, that was size long.
+func readAll(path string, fd int, size int64) ([]byte, error) {
+	value := make([]byte, 0, min(size, maxFile)+1) // with room to see the end
+	for len(value) <= maxFile {
+		value = slices.Grow(value, 1)
+		n, err := retry(func() (int, error) { return unix.Read(fd, value[len(value):cap(value)]) })
+		if err != nil {
+			return nil, &os.PathError{Op: "read", Path: path, Err: err}
+		}
+		if n == 0 {
+			return value, nil
+		}
+		value = value[:len(value)+n]
 	}
-	return value, err
+	return nil, fmt.Errorf("%q has more than %d bytes", path, maxFile)
+}
+
+// retry calls fn until no signal interrupts it.
+func retry(fn func() (int, error)) (int, error) {
+	for {
+		n, err := fn()
+		if !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
 }
 
 // replaceFile puts a file with that content at path, mode 0600: all of it or

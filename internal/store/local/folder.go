@@ -40,11 +40,20 @@ func makeFolder(dir string) error {
 // checkOwner refuses a file or folder that is not the caller's or root's, or
 // that group or others may write. The message says how to mend it.
 func checkOwner(path string, info os.FileInfo) error {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%q belongs to uid %d, who could change it: run chown %d %s",
-			path, st.Uid, os.Geteuid(), path)
+	uid := uint32(0)
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		uid = st.Uid
 	}
-	if perm := info.Mode().Perm(); perm&0o022 != 0 {
+	return checkOwnerOf(path, uid, info.Mode().Perm())
+}
+
+// checkOwnerOf is checkOwner for the file of an owner with those permissions.
+func checkOwnerOf(path string, uid uint32, perm os.FileMode) error {
+	if uid != 0 && int(uid) != os.Geteuid() {
+		return fmt.Errorf("%q belongs to uid %d, who could change it: run chown %d %s",
+			path, uid, os.Geteuid(), path)
+	}
+	if perm&0o022 != 0 {
 		return fmt.Errorf("%q has mode %04o, so others could change it: run chmod go-w %s", path, perm, path)
 	}
 	return nil
