@@ -3,7 +3,9 @@
 # make test     everything that is checked; installs what it needs, and names at the
 #               end what failed
 # make e2e      only the tests over real sshd, sudo and su (root)
-# make bench    speed, side by side with an empty PAM stack
+# make bench    speed, side by side with what people use now, into docs/bench (root);
+#               USERS=100000 enrolls so many, RUN=serial measures one group (build/bench -list)
+# make bench-go the Go benchmarks of the rooms, COUNT times, for benchstat
 # make lint     vet, staticcheck, gofumpt and their like, and no code that no program reaches
 # make install  DESTDIR= PREFIX=
 # make packages deb and rpm for amd64 and arm64, into dist/
@@ -22,7 +24,7 @@ DEADCODE := $(TOOLS)/deadcode-$(DEADCODE_VERSION)
 
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
 
-.PHONY: all build demo test e2e bench lint install deps clean packages packages-deps packages-test
+.PHONY: all build demo test e2e bench bench-go lint install deps clean packages packages-deps packages-test
 
 all: build
 
@@ -57,8 +59,13 @@ test:
 e2e: deps build
 	$(GO) test -count=1 -v ./e2e
 
-bench: deps build
-	$(GO) test -run '^$$' -bench . -benchtime 2s ./e2e
+bench: build
+	$(GO) build -o build/bench ./bench
+	build/bench $(if $(USERS),-users $(USERS)) $(if $(RUN),-run '$(RUN)') $(if $(ROUNDS),-rounds $(ROUNDS))
+
+COUNT ?= 6
+bench-go:
+	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) ./internal/...
 
 lint: $(GOLANGCI) $(DEADCODE)
 	$(GO) vet ./...

@@ -1,0 +1,237 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+var (
+	//go:embed c/client.c
+	clientSource string
+	//go:embed c/nss.c
+	nssSource string
+)
+
+// own is the folder of what need not be on a disk.
+const own = "/run/bench"
+
+// A world is the private machine that everything runs on.
+type world struct {
+	disk   string // folder on a real disk
+	build  string // folder of the programs
+	homes  string // of the accounts, on the disk
+	block  string // file for the synced overwrite, on the disk
+	client string // program
+	module string // pam_mfa.so
+	syslog *syslog
+}
+
+// newWorld turns the new namespaces into a machine of its own.
+func newWorld() (*world, error) {
+	tree, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	w := &world{build: filepath.Join(tree, "build")}
+	w.module = filepath.Join(w.build, "pam_mfa.so")
+	if w.disk, err = diskFolder("/var/tmp"); err != nil {
+		return nil, err
+	}
+	w.homes, w.block = filepath.Join(w.disk, "home"), filepath.Join(w.disk, "block")
+	for _, step := range []func() error{privateMounts, privateEtc, privateDev, privateNet, w.listen, w.compile, w.accounts, w.writeBlock} {
+		if err := step(); err != nil {
+			return nil, errors.Join(err, w.remove())
+		}
+	}
+	return w, nil
+}
+
+func (w *world) remove() error { return os.RemoveAll(w.disk) }
+
+// privateMounts cuts the mounts off from the host's, shows the new processes in /proc,
+// and empties the folders that logins write to.
+func privateMounts() error {
+	if err := mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	if err := mount("proc", "/proc", "proc", 0, ""); err != nil {
+		return err
+	}
+	for _, dir := range []string{"/run", "/var/log", "/var/mail"} {
+		if err := mount("tmpfs", dir, "tmpfs", 0, "mode=0755"); err != nil && !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+	}
+	for _, dir := range []string{"/run/sshd", "/run/lock", own} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// privateEtc puts a copy in the place of /etc. A copy, not an overlay: that works
+// inside a container too.
+func privateEtc() error {
+	if err := run("cp", "-a", "/etc", "/run/etc"); err != nil {
+		return err
+	}
+	return mount("/run/etc", "/etc", "", unix.MS_BIND, "")
+}
+
+// privateDev makes a /dev with the usual nodes, terminals of its own and room for our
+// /dev/log.
+func privateDev() error {
+	const host = "/run/dev"
+	if err := os.Mkdir(host, 0o755); err != nil {
+		return err
+	}
+	if err := mount("/dev", host, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	if err := mount("tmpfs", "/dev", "tmpfs", 0, "mode=0755"); err != nil {
+		return err
+	}
+	for _, node := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
+		if err := os.WriteFile("/dev/"+node, nil, 0o666); err != nil {
+			return err
+		}
+		if err := mount(host+"/"+node, "/dev/"+node, "", unix.MS_BIND, ""); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir("/dev/pts", 0o755); err != nil {
+		return err
+	}
+	for name, target := range map[string]string{"/dev/ptmx": "pts/ptmx", "/dev/fd": "/proc/self/fd", "/dev/stderr": "/proc/self/fd/2"} {
+		if err := os.Symlink(target, name); err != nil {
+			return err
+		}
+	}
+	return mount("devpts", "/dev/pts", "devpts", 0, "newinstance,ptmxmode=0666,mode=0620")
+}
+
+// privateNet brings up loopback with the addresses of a client and a server. Logins from
+// 127.0.0.1, or from the server's own address, cannot be remembered.
+func privateNet() error {
+	return errors.Join(
+		run("ip", "link", "set", "lo", "up"), run("ip", "address", "add", rhost+"/32", "dev", "lo"),
+		run("ip", "address", "add", serverHost+"/32", "dev", "lo"))
+}
+
+func mount(source, target, kind string, flags uintptr, data string) error {
+	if err := unix.Mount(source, target, kind, flags, data); err != nil {
+		return fmt.Errorf("mount %q on %q: %w", source, target, err)
+	}
+	return nil
+}
+
+// run runs a program that says nothing unless it fails.
+func run(name string, args ...string) error {
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// compile builds the client and the source of accounts.
+func (w *world) compile() error {
+	w.client = own + "/client"
+	for name, source := range map[string]string{"client": clientSource, "nss": nssSource} {
+		if err := os.WriteFile(own+"/"+name+".c", []byte(source), 0o600); err != nil {
+			return err
+		}
+	}
+	if err := run("gcc", "-O2", "-o", w.client, own+"/client.c", "-lpam"); err != nil {
+		return err
+	}
+	return run("gcc", "-O2", "-fPIC", "-shared", fmt.Sprintf("-DHOMES=%q", w.homes), "-o", own+"/libnss_bench.so.2", own+"/nss.c")
+}
+
+// accounts lets NSS find the accounts of the bench, behind those of the files. Every
+// candidate looks them up there.
+func (w *world) accounts() error {
+	if err := os.WriteFile("/etc/ld.so.conf.d/bench.conf", []byte(own+"\n"), 0o644); err != nil {
+		return err
+	}
+	if err := run("ldconfig"); err != nil {
+		return err
+	}
+	if err := os.Mkdir(w.homes, 0o755); err != nil {
+		return err
+	}
+	const sources = "passwd: files bench\ngroup: files\nshadow: files\nhosts: files dns\n"
+	if err := os.WriteFile("/etc/nsswitch.conf", []byte(sources), 0o644); err != nil {
+		return err
+	}
+	// libpam loads these modules at each start, beside those of the service.
+	return os.WriteFile("/etc/pam.d/other", []byte("auth required pam_deny.so\n"), 0o644)
+}
+
+// writeBlock makes the file that "synced" overwrites, with all its blocks on the disk.
+func (w *world) writeBlock() error {
+	if err := os.WriteFile(w.block, make([]byte, 1<<20), 0o600); err != nil {
+		return err
+	}
+	unix.Sync()
+	return nil
+}
+
+// service writes /etc/pam.d/NAME with these auth lines.
+func service(name string, auth ...string) error {
+	text := ""
+	for _, line := range auth {
+		text += "auth required " + line + "\n"
+	}
+	text += "account required pam_permit.so\nsession required pam_permit.so\n"
+	return os.WriteFile("/etc/pam.d/"+name, []byte(text), 0o644)
+}
+
+// A syslog takes what modules say, and keeps the last of it.
+type syslog struct {
+	mu    sync.Mutex
+	lines []string // guarded by mu
+}
+
+// listen takes the place of the system's log. Without a listener each line would go to
+// the slow console.
+func (w *world) listen() error {
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: "/dev/log", Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	w.syslog = &syslog{}
+	go func() {
+		buf := make([]byte, 8<<10)
+		for {
+			n, err := conn.Read(buf)
+			if err != nil {
+				return
+			}
+			w.syslog.add(string(buf[:n]))
+		}
+	}()
+	return os.Chmod("/dev/log", 0o666)
+}
+
+func (s *syslog) add(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = append(s.lines[max(0, len(s.lines)-9):], line)
+}
+
+// last returns the last lines, for errors.
+func (s *syslog) last() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string{}, s.lines...)
+}
