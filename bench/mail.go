@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -19,15 +20,11 @@ func mails(b *bench) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := b.newSite("mail", b.mails, fmt.Sprintf("[email]\nfrom = \"mfa@example.com\"\n[email.smtp]\nhost = \"127.0.0.1\"\nport = %d\ntls = \"none\"", relay.port()))
+	s, err := b.newMailSite("mail", relay.port())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop(), relay.l.Close()) }()
-	s.mail = true
-	if err := errors.Join(s.services(), s.enroll(), s.start()); err != nil {
-		return err
-	}
 	prompts, denied := b.monday(relay)
 	connections, arrivals := relay.counted()
 	row := sample{prompts}.row(fmt.Sprintf("from the first factor to the prompt, %d logins within %v", b.mails, b.window), "ms")
@@ -35,13 +32,10 @@ func mails(b *bench) (err error) {
 		row.P99, quantile(prompts, 1), len(arrivals), connections, denied)
 	b.group.Rows = append(b.group.Rows, row)
 	b.group.reach("every prompt after the first factor", "≤ 50 ms", quantile(prompts, 1), 50)
-	b.group.reach("mails over one connection to the relay (a relay's limit is often 100)", "≥ 10", -float64(len(arrivals))/float64(connections), -10)
+	b.group.reachAtLeast("mails over one connection to the relay, which is kept", "≥ 10", float64(len(arrivals))/float64(max(1, connections)), 10)
 	b.group.reach("logins that send mail and are not let in", "0", float64(denied), 0)
-	if err := b.sends(relay); err != nil {
-		return err
-	}
 	b.group.note("Each login is a process of its own; the code is typed %v after it came. The relay is one of the bench's own on loopback, which takes every mail at once.", typing)
-	return nil
+	return errors.Join(b.sends("the bench's relay", relay), b.throughPostfix())
 }
 
 // monday lets all users log in at an even pace, and returns the milliseconds from the
@@ -105,33 +99,69 @@ func (b *bench) mailed(n int, relay *sink) (prompt time.Duration, err error) {
 	return prompt, err
 }
 
+// A relay takes mails, and counts them and the connections they come by.
+type relay interface {
+	counted() (connections int, arrivals []time.Time)
+}
+
 // sends measures how many mails a second go out when all users come at once, and do not
 // type their codes.
-func (b *bench) sends(relay *sink) error {
+func (b *bench) sends(to string, r relay) error {
 	var shots []shot
 	for n := range b.mails {
 		shots = append(shots, shot{"bench-ours", userName(n), "-"})
 	}
-	connections, before := relay.counted()
+	connections, before := r.counted()
 	if _, _, err := b.client.crowd(256, shots); err != nil {
 		return err
 	}
 	wanted := len(before) + len(shots)
 	for range 200 { // what is still on its way
-		if _, arrivals := relay.counted(); len(arrivals) >= wanted {
+		if _, arrivals := r.counted(); len(arrivals) >= wanted {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	now, arrivals := relay.counted()
+	now, arrivals := r.counted()
 	arrivals = arrivals[len(before):]
 	if len(arrivals) < 2 {
-		return fmt.Errorf("only %d mails came of %d", len(arrivals), len(shots))
+		return fmt.Errorf("only %d mails came of %d to %s", len(arrivals), len(shots), to)
 	}
 	rate := float64(len(arrivals)-1) / arrivals[len(arrivals)-1].Sub(arrivals[0]).Seconds()
 	b.group.Rows = append(b.group.Rows, Row{
-		Name: "mails a second, 256 logins at once", Unit: "mails/s", Median: rate, N: len(arrivals),
+		Name: "mails a second, 256 logins at once, to " + to, Unit: "mails/s", Median: rate, N: len(arrivals),
 		Note: fmt.Sprintf("%d of %d mails over %d connections", len(arrivals), len(shots), now-connections),
 	})
 	return nil
+}
+
+// throughPostfix is sends through a local postfix, if there is one.
+func (b *bench) throughPostfix() (err error) {
+	if _, err := os.Stat(postfixDir + "/usr/lib/postfix/sbin/master"); err != nil {
+		b.group.note("Debian's postfix could not be fetched, so no mail went through it: %v.", err)
+		return nil
+	}
+	p, err := startPostfix(b.w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	s, err := b.newMailSite("postfix-site", 25)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	b.group.note("postfix is Debian's, with its queue on the same disk; a mail counts when it is in the queue.")
+	return b.sends("postfix", p)
+}
+
+// newMailSite makes a site whose users get codes by mail, through a relay on loopback.
+func (b *bench) newMailSite(name string, port int) (*site, error) {
+	const settings = "[email]\nfrom = \"mfa@example.com\"\n[email.smtp]\nhost = \"127.0.0.1\"\nport = %d\ntls = \"none\""
+	s, err := b.newSite(name, b.mails, fmt.Sprintf(settings, port))
+	if err != nil {
+		return nil, err
+	}
+	s.mail = true
+	return s, errors.Join(s.services(), s.enroll(), s.start())
 }

@@ -120,6 +120,9 @@ func start(o options) error {
 	if err := install.Run(); err != nil {
 		return fmt.Errorf("install the peers (run this in the top folder of the source): %w", err)
 	}
+	if err := fetchPostfix(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: go on without postfix:", err)
+	}
 	for _, name := range []string{"mfad", "mfactl", "pam_mfa.so"} {
 		if _, err := os.Stat(filepath.Join("build", name)); err != nil {
 			return fmt.Errorf("%w: run \"make build\" first", err)

@@ -57,7 +57,7 @@ func wholeSSH(b *bench) (err error) {
 }
 
 const (
-	sshTurns  = 40 // of each kind a round
+	sshTurns  = 20 // of each kind a round
 	sshGoogle = "ssh, " + rowGoogle
 	sshOurs   = "ssh, " + rowOurs
 )
@@ -148,13 +148,22 @@ func (b *bench) startSSHD() (*sshd, error) {
 	if err := d.cmd.Start(); err != nil {
 		return nil, err
 	}
+	if err := awaitPort(fmt.Sprint(serverHost, ":", d.port)); err != nil {
+		return nil, errors.Join(err, d.stop())
+	}
+	return d, nil
+}
+
+// awaitPort waits until somebody listens there.
+func awaitPort(address string) (err error) {
 	for range 100 {
-		if c, err := net.Dial("tcp", fmt.Sprint(serverHost, ":", d.port)); err == nil {
-			return d, c.Close()
+		var c net.Conn
+		if c, err = net.Dial("tcp", address); err == nil {
+			return c.Close()
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return nil, errors.Join(errors.New("sshd does not listen"), d.stop())
+	return fmt.Errorf("nobody listens: %w", err)
 }
 
 func (d *sshd) stop() error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,7 +117,11 @@ func (b *bench) starts(_, many *site) error {
 }
 
 // memories measures the daemon's memory at rest, after many logins, and while it lists.
-func (b *bench) memories(_, many *site) error {
+func (b *bench) memories(few, many *site) error {
+	if err := errors.Join(b.recordSizes(many), few.fresh()); err != nil {
+		return err
+	}
+	b.group.Rows = append(b.group.Rows, Row{Name: fmt.Sprintf("mfad's memory at rest, %d users", few.users), Unit: "MiB", Median: few.memory("VmRSS"), N: 1})
 	worst := 0.0
 	note := func(name, field string) {
 		v := many.memory(field)
@@ -158,6 +163,32 @@ func (b *bench) memories(_, many *site) error {
 	return b.auditLines(many)
 }
 
+// recordSizes says how large the records are of which there are many.
+func (b *bench) recordSizes(many *site) error {
+	var state int64
+	err := filepath.WalkDir(many.path("copy"), func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			state += info.Size()
+		}
+		return err
+	})
+	enrollment, statErr := os.Stat(filepath.Join(many.path("store/users"), userName(0)+".toml"))
+	if err := errors.Join(err, statErr); err != nil {
+		return err
+	}
+	b.group.Rows = append(b.group.Rows,
+		Row{Name: "the file of one enrollment", Unit: "bytes", Median: float64(enrollment.Size()), N: 1},
+		Row{
+			Name: "what is remembered on the disk, for each user", Unit: "bytes", Median: float64(state) / float64(many.users), N: many.users,
+			Note: fmt.Sprintf("%.1f MiB in all; each has a remembered login", float64(state)/(1<<20)),
+		})
+	return nil
+}
+
 // lists runs a listing and says what it took.
 func (s *site) lists(verb ...string) (Row, error) {
 	before, err := s.cpu()
@@ -190,7 +221,7 @@ func (b *bench) auditLines(s *site) error {
 	each := float64(len(text)) / float64(lines)
 	b.group.Rows = append(b.group.Rows, Row{
 		Name: "a line of the audit file", Unit: "bytes", Median: each, N: lines,
-		Note: fmt.Sprintf("1,000 logins a day are %.0f MiB a year, 100,000 are %.1f GiB", each*1000*365/(1<<20), each*100_000*365/(1<<30)),
+		Note: fmt.Sprintf("1,000 logins a day are %.0f MiB a year, 100,000 are %.1f GiB; logrotate keeps 52 weeks, all but two of them compressed", each*1000*365/(1<<20), each*100_000*365/(1<<30)),
 	})
 	return nil
 }

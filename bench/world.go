@@ -199,7 +199,15 @@ func service(name string, auth ...string) error {
 // A syslog takes what modules say, and keeps the last of it.
 type syslog struct {
 	mu    sync.Mutex
-	lines []string // guarded by mu
+	lines []string     // guarded by mu
+	see   func(string) // guarded by mu; is told of each line; nil: nobody
+}
+
+// watch has see told of each line from now on.
+func (s *syslog) watch(see func(line string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.see = see
 }
 
 // listen takes the place of the system's log. Without a listener each line would go to
@@ -227,6 +235,9 @@ func (s *syslog) add(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lines = append(s.lines[max(0, len(s.lines)-9):], line)
+	if s.see != nil {
+		s.see(line)
+	}
 }
 
 // last returns the last lines, for errors.
