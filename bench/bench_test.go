@@ -27,7 +27,7 @@ func TestBench(t *testing.T) {
 		t.Fatalf("%v\n%s", err, said)
 	}
 	cmd := exec.Command(program, "-rounds", "1", "-logins", "3", "-users", "5", "-guesses", "20",
-		"-mails", "3", "-window", "100ms", "-out", out)
+		"-mails", "3", "-window", "100ms", "-memory", "-out", out)
 	cmd.Dir = ".."
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
@@ -80,7 +80,7 @@ func isXML(t *testing.T, name string) {
 
 // A file system in memory is refused, with words.
 func TestNoDisk(t *testing.T) {
-	if dir, err := diskFolder("/dev/shm"); err == nil || !strings.Contains(err.Error(), "tmpfs") {
+	if dir, err := diskFolder("/dev/shm", false); err == nil || !strings.Contains(err.Error(), "tmpfs") {
 		t.Errorf("%q, %v", dir, err)
 	}
 }

@@ -12,26 +12,46 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inMemory are file systems that keep nothing on a disk, or may not.
-var inMemory = map[int64]string{
-	unix.TMPFS_MAGIC: "a tmpfs", unix.RAMFS_MAGIC: "a ramfs", unix.OVERLAYFS_SUPER_MAGIC: "an overlay, whose upper layer may be in memory",
-}
+// inMemory are file systems that keep nothing on a disk.
+var inMemory = map[int64]string{unix.TMPFS_MAGIC: "a tmpfs", unix.RAMFS_MAGIC: "a ramfs"}
 
-// diskFolder makes a folder under parent. It refuses a file system in memory: a sync
-// costs nothing there, and so the comparison would be worth nothing.
-func diskFolder(parent string) (string, error) {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(parent, &fs); err != nil {
-		return "", fmt.Errorf("look at the file system of %q: %w", parent, err)
+// diskFolder makes a folder under parent. It refuses a file system in memory, unless
+// anyway: a sync costs nothing there, and so the comparison is worth nothing.
+func diskFolder(parent string, anyway bool) (string, error) {
+	memory, err := memoryOf(parent)
+	if err != nil {
+		return "", err
 	}
-	if kind, bad := inMemory[fs.Type]; bad {
-		return "", fmt.Errorf("%s is on %s: syncs cost nothing there, and figures would be worth nothing; mount a disk on it", parent, kind)
+	if memory != "" && !anyway {
+		return "", fmt.Errorf("%s is on %s: syncs cost nothing there, and figures would be worth nothing; mount a disk on it", parent, memory)
 	}
 	dir, err := os.MkdirTemp(parent, "mfa-bench-")
 	if err != nil {
 		return "", err
 	}
 	return dir, os.Chmod(dir, 0o755) // modules go there as the users
+}
+
+// memoryOf says in words what a folder is on that is no disk, or may be none; "" if it is
+// on a disk.
+func memoryOf(dir string) (string, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return "", fmt.Errorf("look at the file system of %q: %w", dir, err)
+	}
+	if fs.Type != unix.OVERLAYFS_SUPER_MAGIC {
+		return inMemory[fs.Type], nil
+	}
+	out, err := exec.Command("findmnt", "-n", "-o", "OPTIONS", "-T", dir).Output()
+	if err != nil {
+		return "", fmt.Errorf("findmnt -T %s: %w", dir, err)
+	}
+	_, upper, _ := strings.Cut(string(out), "upperdir=")
+	upper, _, _ = strings.Cut(strings.TrimSpace(upper), ",")
+	if unix.Statfs(upper, &fs) != nil {
+		return "an overlay whose upper layer cannot be seen and may be in memory", nil
+	}
+	return inMemory[fs.Type], nil
 }
 
 // describe says what the figures were measured on.
@@ -41,12 +61,20 @@ func describe(w *world) []string {
 	return []string{
 		fmt.Sprintf("processor: %s, %d cores", firstField("/proc/cpuinfo", "model name"), runtime.NumCPU()),
 		"memory: " + firstField("/proc/meminfo", "MemTotal"),
-		"disk: " + diskOf(w.disk),
+		"disk: " + diskOf(w.disk) + notOnDisk(w.disk),
 		"kernel: " + unix.ByteSliceToString(u.Release[:]),
 		"system: " + strings.Trim(firstValue("/etc/os-release", "PRETTY_NAME", "="), `"`),
 		"go: " + runtime.Version(),
 		"peers: " + packages("libpam-google-authenticator", "libpam-oath", "libpam0g", "openssh-server"),
 	}
+}
+
+// notOnDisk says that figures are worth nothing, where they are.
+func notOnDisk(dir string) string {
+	if memory, err := memoryOf(dir); err != nil || memory != "" {
+		return "; **this is " + memory + ": the figures are worth nothing**"
+	}
+	return ""
 }
 
 func firstField(file, name string) string { return firstValue(file, name, ":") }

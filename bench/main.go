@@ -31,6 +31,7 @@ type options struct {
 	guess  int
 	out    string
 	list   bool
+	memory bool
 }
 
 // A group is measurements that belong together.
@@ -84,6 +85,7 @@ func parse() (options, error) {
 	flag.DurationVar(&o.window, "window", time.Minute, "the time those come within")
 	flag.IntVar(&o.guess, "guesses", 10000, "wrong guesses")
 	flag.StringVar(&o.out, "out", "docs/bench", "write into `FOLDER`, beside the results of other groups that are there")
+	flag.BoolVar(&o.memory, "memory", false, "go on where /var/tmp is in memory: to try the bench, for the figures are worth nothing")
 	flag.BoolVar(&o.list, "list", false, "list the groups")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -152,7 +154,7 @@ type bench struct {
 
 // runInside measures and writes. What was measured before an error is written, too.
 func runInside(o options) (err error) {
-	w, err := newWorld()
+	w, err := newWorld(o.memory)
 	if err != nil {
 		return err
 	}

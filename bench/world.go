@@ -35,15 +35,16 @@ type world struct {
 	syslog *syslog
 }
 
-// newWorld turns the new namespaces into a machine of its own.
-func newWorld() (*world, error) {
+// newWorld turns the new namespaces into a machine of its own; anyDisk lets it keep in
+// memory what is synced.
+func newWorld(anyDisk bool) (*world, error) {
 	tree, err := os.Getwd()
 	if err != nil {
 		return nil, err
 	}
 	w := &world{build: filepath.Join(tree, "build")}
 	w.module = filepath.Join(w.build, "pam_mfa.so")
-	if w.disk, err = diskFolder("/var/tmp"); err != nil {
+	if w.disk, err = diskFolder("/var/tmp", anyDisk); err != nil {
 		return nil, err
 	}
 	w.homes, w.block = filepath.Join(w.disk, "home"), filepath.Join(w.disk, "block")
