@@ -24,17 +24,19 @@ func count(b *testing.B, s *Store, user int) {
 // BenchmarkUpdate is one decision after another.
 func BenchmarkUpdate(b *testing.B) {
 	s := newStore(b)
-	before := commits(b, s)
+	before, folds := commits(b, s)
 	for b.Loop() {
 		count(b, s, 0)
 	}
-	b.ReportMetric(float64(commits(b, s)-before)/float64(b.N), "syncs/op")
+	batches, transactions := commits(b, s)
+	b.ReportMetric(float64(batches-before)/float64(b.N), "batches/op")
+	b.ReportMetric(float64(transactions-folds)/float64(b.N), "transactions/op")
 }
 
 // BenchmarkUpdate64 is the decisions of 64 users at once.
 func BenchmarkUpdate64(b *testing.B) {
 	s := newStore(b)
-	before := commits(b, s)
+	before, folds := commits(b, s)
 	var users atomic.Int64
 	b.SetParallelism(max(1, 64/runtime.GOMAXPROCS(0)))
 	b.RunParallel(func(pb *testing.PB) {
@@ -43,7 +45,9 @@ func BenchmarkUpdate64(b *testing.B) {
 			count(b, s, user)
 		}
 	})
-	b.ReportMetric(float64(commits(b, s)-before)/float64(b.N), "syncs/op")
+	batches, transactions := commits(b, s)
+	b.ReportMetric(float64(batches-before)/float64(b.N), "batches/op")
+	b.ReportMetric(float64(transactions-folds)/float64(b.N), "transactions/op")
 }
 
 // BenchmarkPutEnrollment is one enrollment after another.

@@ -118,21 +118,14 @@ func TestOldPageIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var stored []byte
-		err = s.writer.db.View(func(tx *bolt.Tx) error {
-			stored = append(stored, tx.Bucket([]byte("state")).Get([]byte("alice"))...)
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		stored, _ := s.ledger.overlaid(spot{0, "alice"})
 		return stored
 	}
 	old := put("a code is good")
 	put("a code is used")
 	change := func(fn func(tx *bolt.Tx) error) {
 		t.Helper()
-		if err := s.writer.db.Update(fn); err != nil {
+		if err := s.ledger.db.Update(fn); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Close(); err != nil {
@@ -141,7 +134,10 @@ func TestOldPageIsRefused(t *testing.T) {
 		_, err := Open(s.dir, aKey)
 		wantText(t, err, "damaged", "state.db", "mfad --new-state")
 	}
-	image, err := os.ReadFile(s.writer.db.Path())
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	image, err := os.ReadFile(filepath.Join(s.dir, stateFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +169,7 @@ func TestOldPageIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name == "all gone" {
-				if err := s.writer.db.Update(fn); err != nil {
+				if err := s.ledger.db.Update(fn); err != nil {
 					t.Fatal(err)
 				}
 				if err := s.Close(); err != nil {
@@ -211,7 +207,7 @@ func TestTakesOverADatabaseWithoutTags(t *testing.T) {
 	}
 	openStore(t, s.dir)
 	// A file of no format that was ever written is no such database.
-	for format, want := range map[string]string{"": "its format is lost", "2": "its format is lost", "0": "is not a format", "3": "newer mfad"} {
+	for format, want := range map[string]string{"": "its format is lost", "2": "its format is lost", "0": "is not a format", "3": "its format is lost", "4": "newer mfad"} {
 		other := newStore(t)
 		if err := other.Close(); err != nil {
 			t.Fatal(err)
