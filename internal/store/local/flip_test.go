@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -338,5 +339,56 @@ func TestRetag(t *testing.T) {
 		if _, err := s.Get(context.Background(), fmt.Sprintf("state/user%d", i)); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A list of free pages that names a page in use would have it written over: it is refused.
+func TestFreeListIsChecked(t *testing.T) {
+	dir, _ := spentStore(t)
+	path := filepath.Join(dir, stateFile)
+	image, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := os.Getpagesize()
+	meta, err := readMeta(image, 0)
+	other, err2 := readMeta(image[page:], 1)
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	if other.txid > meta.txid {
+		meta = other
+	}
+	if meta.free == noFreeList {
+		t.Fatal("there is no list")
+	}
+	list := image[int(meta.free)*page:]
+	if count := native.Uint16(list[10:]); count < 2 {
+		t.Fatalf("%d pages are free", count)
+	}
+	ids := list[pageHeader:]
+	first, second := native.Uint64(ids), native.Uint64(ids[8:])
+	for name, change := range map[string]func(){
+		"in use":      func() { native.PutUint64(ids, meta.root) },
+		"the list":    func() { native.PutUint64(ids, meta.free) },
+		"twice":       func() { native.PutUint64(ids, second) },
+		"no page":     func() { native.PutUint64(ids[8:], meta.high) },
+		"a meta page": func() { native.PutUint64(ids, 1) },
+		"cut":         func() { native.PutUint16(list[10:], math.MaxUint16); native.PutUint64(ids, 1<<40) },
+		"no list":     func() { native.PutUint16(list[8:], leafPage) },
+	} {
+		header := bytes.Clone(list[:pageHeader])
+		change()
+		_, err := openImage(t, dir, image)
+		wantText(t, err, "damaged", "mfad --new-state")
+		if t.Failed() {
+			t.Fatal(name)
+		}
+		copy(list, header)
+		native.PutUint64(ids, first)
+		native.PutUint64(ids[8:], second)
+	}
+	if s, err := openImage(t, dir, image); err != nil || s.Close() != nil {
+		t.Error(err)
 	}
 }

@@ -30,7 +30,8 @@ type ledger struct {
 	health health
 	mapped residence
 
-	readOnly bool // nobody writes
+	found    contents // of the database when it was opened
+	readOnly bool     // nobody writes
 
 	queue queue // of those who write; what follows belongs to the one who leads
 
@@ -69,10 +70,10 @@ type place struct {
 //
 // Every commit is synced, data before meta page, and growth of the file too
 // (NoSync and NoGrowSync stay off): what a login counted survives the plug. The
-// list of free pages is not written at each commit but found again at Open by
-// walking the pages in use: 3 ms of a start for every 10,000 users, and a page
-// less to write in every commit. The map keeps the search for free pages
-// short in a large file. The folder's lock keeps other daemons out; Timeout is
+// list of free pages is written with each commit, so that Open need not find it by
+// walking all pages; Open alone must not write it, which a full disk would refuse.
+// The map keeps the search for free pages short in a large file. The
+// folder's lock keeps other daemons out; Timeout is
 // for other programs that have the database open.
 var options = bolt.Options{
 	NoFreelistSync: true,
@@ -84,6 +85,7 @@ var options = bolt.Options{
 // the log holds. Key returns the key for a database that was written with the key of that
 // name. A log that cannot be begun is no error: the next write tries again.
 func openLedger(path string, isNew bool, key keyFunc, setup setup) (*ledger, error) {
+	var found contents
 	info, err := os.Stat(path)
 	missing := errors.Is(err, os.ErrNotExist)
 	if !isNew && (missing || err == nil && info.Size() == 0) {
@@ -93,13 +95,15 @@ func openLedger(path string, isNew bool, key keyFunc, setup setup) (*ledger, err
 		if err := checkOwner(path, info); err != nil {
 			return nil, describeOpen(path, err)
 		}
-		if err := checkWhole(path); err != nil {
+		if found, err = checkWhole(path); err != nil {
 			return nil, describeOpen(path, damaged(err))
 		}
 	}
 	db, err := bolt.Open(path, 0o600, &options)
 	if err == nil {
 		l := newLedger(db, setup)
+		l.found = found
+		db.NoFreelistSync = false // from the first commit on
 		if err = l.prepare(isNew, key); err == nil {
 			l.health.wrote(l.begin())
 			return l, nil
@@ -153,7 +157,8 @@ func damagedLog(err error) error {
 
 // openToRead opens the database on a disk that takes no writes. Each write fails.
 func openToRead(path string, key keyFunc, setup setup) (*ledger, error) {
-	if err := checkWhole(path); err != nil {
+	found, err := checkWhole(path)
+	if err != nil {
 		return nil, describeOpen(path, damaged(err))
 	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: options.Timeout})
@@ -161,7 +166,7 @@ func openToRead(path string, key keyFunc, setup setup) (*ledger, error) {
 		return nil, describeOpen(path, err)
 	}
 	l := newLedger(db, setup)
-	l.readOnly = true
+	l.readOnly, l.found = true, found
 	if err = l.note(path); err == nil {
 		err = checkOwner(path, l.opened[0].info)
 	}

@@ -260,6 +260,10 @@ func TestOlderBuilds(t *testing.T) {
 
 // olderBuild opens a database as the build before logs did, and looks at all it looked at.
 func olderBuild(dir string) error {
+	found, err := checkWhole(filepath.Join(dir, stateFile))
+	if err != nil {
+		return err
+	}
 	db, err := bolt.Open(filepath.Join(dir, stateFile), 0o600, &bolt.Options{ReadOnly: true})
 	if err != nil {
 		return err
@@ -270,7 +274,7 @@ func olderBuild(dir string) error {
 		if n, err := strconv.Atoi(string(format[revSize:])); err != nil || n > 2 {
 			return fmt.Errorf("a newer mfad has written the store, in format %d", n)
 		}
-		l := &ledger{auth: theKey.Authenticator(purpose)}
+		l := &ledger{auth: theKey.Authenticator(purpose), found: found}
 		sums := 0
 		err := tx.Bucket(sumBucket).ForEach(func(_, _ []byte) error { sums++; return nil })
 		if err != nil || sums != 1 {
@@ -378,7 +382,29 @@ func TestCopyOfARunningStore(t *testing.T) {
 	}
 }
 
-// What a former key vouched for in the log is vouched for by the new one after Retag, also
+// A log that somebody takes away from a running daemon is told of, and a clean stop loses
+// nothing.
+func TestLogIsTakenAway(t *testing.T) {
+	s := newStore(t)
+	if _, err := s.Put(t.Context(), store.Item{Key: "state/alice", Value: []byte("spent")}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(s.dir, wal.Names[1])
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, s.Check(t.Context()), path)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, s.dir)
+	wantSpent(t, s, "spent")
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// The new key vouches after Retag for what a former one vouched for in the log, also
 // if the daemon is killed then.
 func TestRetagTheLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")

@@ -140,30 +140,36 @@ func (s *Store) checkUsers() error {
 // CheckState says what keeps a daemon from opening the database of the store in
 // dir, if none has it open: a daemon looks for itself. Nothing is made or changed.
 func CheckState(dir string) error {
+	_, err := checkState(dir)
+	return err
+}
+
+// checkState is CheckState, and returns what is in the database if it was looked at.
+func checkState(dir string) (found contents, err error) {
 	path := filepath.Join(dir, stateFile)
 	s := &Store{dir: dir, files: &files{dir: filepath.Join(dir, "users")}}
 	if inUse(dir) {
-		return nil
+		return found, nil
 	}
 	if err := s.checkUsers(); err != nil {
-		return err
+		return found, err
 	}
 	info, err := os.Stat(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+		return found, err
 	}
 	if err == nil && info.Size() > 0 {
-		if err := checkWhole(path); err != nil {
-			return describeOpen(path, damaged(err))
+		if found, err = checkWhole(path); err != nil {
+			return found, describeOpen(path, damaged(err))
 		}
 		if empty, err := look(path); !empty || err != nil {
-			return err
+			return found, err
 		}
 	}
 	if anew, _ := s.BeginsAnew(); anew || !Enrolled(dir) {
-		return nil
+		return found, nil
 	}
-	return describeOpen(path, errNoState)
+	return found, describeOpen(path, errNoState)
 }
 
 // Enrolled says whether there is an enrollment in the store in dir.
@@ -182,7 +188,8 @@ func Enrolled(dir string) bool {
 // as for Open.
 func Verify(dir string, key func(known string) (*seal.Key, error)) error {
 	path := filepath.Join(dir, stateFile)
-	if err := CheckState(dir); err != nil {
+	found, err := checkState(dir)
+	if err != nil {
 		return err
 	}
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 || inUse(dir) {
@@ -193,6 +200,7 @@ func Verify(dir string, key func(known string) (*seal.Key, error)) error {
 		return describeOpen(path, err)
 	}
 	l := newLedger(db, asUsual)
+	l.found = found
 	err = db.View(func(tx *bolt.Tx) error {
 		if tx.Bucket(sumBucket) == nil {
 			return errUnchanged // of the build before, or new: nothing vouches for it yet

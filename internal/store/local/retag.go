@@ -18,7 +18,7 @@ func (s *Store) Retag(ctx context.Context) error {
 	s.mu.RLock()
 	l := s.ledger
 	s.mu.RUnlock()
-	// What is written from now on has the newest tag: this takes all out of the log, and
+	// From now on all that is written has the newest tag: this takes all out of the log, and
 	// then what stands in the database remains.
 	err := l.alone(ctx, l.probe)
 	for i := range bucketNames {

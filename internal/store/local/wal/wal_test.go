@@ -224,7 +224,7 @@ func TestFlippedBits(t *testing.T) {
 		d.Put(name, data)
 		for at := 0; at < len(data); at++ {
 			if at%block > 64 { // of what is no head, some
-				at = min(at+12, len(data)-1)
+				at = min(at+60, len(data)-1)
 			}
 			bit := byte(1) << (at % 8)
 			data[at] ^= bit
@@ -315,7 +315,7 @@ func put(dir wal.Dir, name, from string) error {
 	return errors.Join(err, os.WriteFile(path(dir, name), data, 0o600))
 }
 
-// What keeps the files from being written is told, and a file that could not be made
+// An error says why the files cannot be written, and a file that could not be made
 // whole is not left.
 func TestNoRoom(t *testing.T) {
 	dir := wal.Dir(t.TempDir())
