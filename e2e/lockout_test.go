@@ -158,7 +158,7 @@ func TestLockRecoverChangePassword(t *testing.T) {
 		t.Errorf("%d times unlocked", n)
 	}
 	for _, secret := range []string{code, newPassword, password} {
-		for _, place := range []string{"audit.jsonl", "store/state.db"} {
+		for _, place := range []string{"audit.jsonl", "store/state.db", "store/state-0.log", "store/state-1.log"} {
 			text, err := os.ReadFile(s.path(place))
 			ok(t, err)
 			if strings.Contains(string(text), secret) {

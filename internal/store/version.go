@@ -6,28 +6,33 @@ import (
 	"strconv"
 )
 
-// Format is the format of the records that this version writes, and the newest
-// it reads. A change that an older version would misread, or would refuse
-// without saying why, raises it.
-const Format = 2
+// Format is the format of the records that this version writes. A change that an
+// older version would misread, or would refuse without saying why, raises it.
+const Format = FormatTagged
 
-// FormatTagged is the first format in which a store of one host vouches for its
-// records.
-const FormatTagged = 2
+// Formats of a store of one host: in the first it vouches for its records. In the
+// second, which lasts as long as a daemon has it open, what was decided last is in a
+// log beside it, of which older versions know nothing.
+const (
+	FormatTagged = 2
+	FormatLogged = 3
+
+	newest = FormatLogged // that this version reads
+)
 
 // FormatText is Format as it is stored.
 func FormatText() []byte { return strconv.AppendInt(nil, Format, 10) }
 
-// ParseFormat reads what a store says of its format. One that is newer than Format
-// is an error.
+// ParseFormat reads what a store says of its format. One that this version does not
+// read is an error.
 func ParseFormat(text []byte) (int, error) {
 	have, err := strconv.Atoi(string(text))
 	switch {
 	case err != nil || have < 1 || strconv.Itoa(have) != string(text):
 		return 0, fmt.Errorf("parse %q: %q is not a format", formatKey, text)
-	case have > Format:
+	case have > newest:
 		return 0, fmt.Errorf("a newer mfad has written the store, in format %d, and this one reads no more than format %d: "+
-			"install the newer version again, or restore a backup made before the upgrade", have, Format)
+			"install the newer version again, or restore a backup made before the upgrade", have, newest)
 	}
 	return have, nil
 }
@@ -41,8 +46,8 @@ const formatKey = Meta + "format"
 func CheckFormat(ctx context.Context, s Store) error {
 	return Update(ctx, s, formatKey, func(old []byte) ([]byte, error) {
 		if old != nil {
-			if _, err := ParseFormat(old); err != nil {
-				return nil, err
+			if have, err := ParseFormat(old); err != nil || have > Format {
+				return old, err
 			}
 		}
 		return FormatText(), nil

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,7 +13,7 @@ import (
 )
 
 var (
-	bucketNames = [][]byte{[]byte("state"), []byte("meta")}
+	bucketNames = [2][]byte{[]byte("state"), []byte("meta")}
 	sumBucket   = []byte("sum") // so small that bbolt keeps it within the page that every commit writes
 	sumName     = []byte("sum")
 )
@@ -31,7 +30,7 @@ type keyFunc = func(known string) (*seal.Key, error)
 // admit refuses a database that is not as a daemon with this key left it, makes a
 // new one if that may be, and takes over one from before records had tags. It is
 // errUnchanged if there is nothing to do.
-func (l *writer) admit(tx *bolt.Tx, mayBeNew bool, key keyFunc) error {
+func (l *ledger) admit(tx *bolt.Tx, mayBeNew bool, key keyFunc) error {
 	tagged := tx.Bucket(sumBucket) != nil
 	format, err := formatOf(tx)
 	if err != nil {
@@ -42,10 +41,14 @@ func (l *writer) admit(tx *bolt.Tx, mayBeNew bool, key keyFunc) error {
 		if !mayBeNew {
 			return errNoState
 		}
-	case format == 0, tagged != (format >= store.FormatTagged):
+	case format == 0, tagged != (format >= store.FormatTagged), (markOf(tx) != nil) != (format >= store.FormatLogged):
 		return damaged(errors.New("its format is lost"))
 	}
-	k, err := key(keyNameOf(tx, tagged))
+	batches, err := l.readLog(tx)
+	if err != nil {
+		return err
+	}
+	k, err := key(keyNameOf(tx, tagged, batches))
 	if err != nil {
 		return err
 	}
@@ -57,6 +60,9 @@ func (l *writer) admit(tx *bolt.Tx, mayBeNew bool, key keyFunc) error {
 		return l.tagAll(tx)
 	}
 	if err := l.verify(tx); err != nil {
+		return err
+	}
+	if err := l.replay(tx, batches); err != nil {
 		return err
 	}
 	return errUnchanged
@@ -83,9 +89,14 @@ func formatOf(tx *bolt.Tx) (int, error) {
 	return n, nil
 }
 
-// keyNameOf returns which key the database says it was written with, before
+// keyNameOf returns which key the database and its log say they were written with, before
 // anything vouches for that.
-func keyNameOf(tx *bolt.Tx, tagged bool) string {
+func keyNameOf(tx *bolt.Tx, tagged bool, batches []logged) string {
+	for _, b := range slices.Backward(batches) {
+		if stored := b.changes.records[spot{inMeta, "key"}]; len(stored) >= headLen {
+			return string(stored[headLen:])
+		}
+	}
 	b := tx.Bucket([]byte("meta"))
 	if b == nil {
 		return ""
@@ -111,8 +122,9 @@ func isEmpty(tx *bolt.Tx) bool {
 	return true
 }
 
-// verify checks that the records there are are those that were there last.
-func (l *writer) verify(tx *bolt.Tx) error {
+// verify checks that the records there are are those that were there last, and that the
+// mark of the log is of the same moment.
+func (l *ledger) verify(tx *bolt.Tx) error {
 	want, err := readSum(tx)
 	if err != nil {
 		return err
@@ -121,23 +133,29 @@ func (l *writer) verify(tx *bolt.Tx) error {
 	if ok, _ := l.auth.Verify(stored[len(want):], sumBucket, stored[:len(want)]); !ok {
 		return damaged(errSum)
 	}
-	var have sum
-	for _, name := range bucketNames {
+	if m := markOf(tx); m != nil {
+		if ok, _ := l.auth.Verify(m[markLen:], logName, m[:markLen], want[:]); !ok {
+			return damaged(errSum)
+		}
+	}
+	l.now.sum = want
+	txid := uint64(tx.ID())
+	if tx.Writable() {
+		txid-- // its own, not the one before
+	}
+	if l.found.txid != txid {
+		return errors.New("another program wrote into it just now")
+	}
+	for i, name := range bucketNames {
 		b := tx.Bucket(name)
 		if b == nil {
 			return damaged(fmt.Errorf("the bucket %q is missing", name))
 		}
-		newest := uint64(0)
-		err := b.ForEach(func(k, v []byte) error {
-			newest = max(newest, revOf(v))
-			have.flip(name, string(k), v)
-			return nil
-		})
-		if err != nil || newest > b.Sequence() {
-			return damaged(errors.Join(err, errSum))
+		if l.now.revs[i] = b.Sequence(); l.found.newest[i] > l.now.revs[i] {
+			return damaged(errSum)
 		}
 	}
-	if have != want {
+	if l.found.sum != want {
 		return damaged(errSum)
 	}
 	return nil
@@ -145,7 +163,7 @@ func (l *writer) verify(tx *bolt.Tx) error {
 
 // tagAll gives every record of a database that has none its tag, once, and says
 // so in its format: from then on one without is refused.
-func (l *writer) tagAll(tx *bolt.Tx) error {
+func (l *ledger) tagAll(tx *bolt.Tx) error {
 	var all sum
 	for _, name := range bucketNames {
 		b, err := tx.CreateBucketIfNotExists(name)
@@ -169,7 +187,7 @@ func (l *writer) tagAll(tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	stored := l.pack([]byte("meta"), formatName, rev, store.FormatText())
+	stored := l.pack([]byte("meta"), formatName, rev, store.FormatText()) // no log counts yet
 	all.flip([]byte("meta"), formatName, stored)
 	if err := meta.Put([]byte(formatName), stored); err != nil {
 		return err
@@ -177,7 +195,8 @@ func (l *writer) tagAll(tx *bolt.Tx) error {
 	if _, err := tx.CreateBucketIfNotExists(sumBucket); err != nil {
 		return err
 	}
-	return l.writeSum(tx, all)
+	l.now = standing{all, [...]uint64{tx.Bucket(bucketNames[0]).Sequence(), rev}}
+	return l.vouch(tx, all, nil)
 }
 
 // forEachSafely calls fn, which may change what it is called with, for a copy of
@@ -208,69 +227,4 @@ func readSum(tx *bolt.Tx) (s sum, err error) {
 	}
 	copy(s[:], stored)
 	return s, nil
-}
-
-// writeSum makes s stand in tx.
-func (l *writer) writeSum(tx *bolt.Tx, s sum) error {
-	tag := l.auth.Tag(sumBucket, s[:])
-	return tx.Bucket(sumBucket).Put(sumName, append(s[:], tag[:]...))
-}
-
-// retagBatch is how many records one transaction tags anew: logins wait for it.
-const retagBatch = 512
-
-// Retag makes the newest key vouch for every record that a former one vouches for.
-// After it the former ones may be forgotten. A record that none vouches for stays
-// as it is: an error when it is read.
-func (s *Store) Retag(ctx context.Context) error {
-	s.mu.RLock()
-	l := s.writer
-	s.mu.RUnlock()
-	for _, name := range bucketNames {
-		var next []byte
-		for done := false; !done; {
-			if err := ctx.Err(); err != nil {
-				return fmt.Errorf("tag records anew: %w", err)
-			}
-			err := l.db.Update(func(tx *bolt.Tx) (err error) {
-				next, done, err = l.retag(tx, name, next)
-				return err
-			})
-			if err != nil {
-				return fmt.Errorf("tag records anew: %w", explain(l.db.Path(), err))
-			}
-		}
-	}
-	return nil
-}
-
-// retag tags a batch anew from the record at on, and returns where the next one
-// begins.
-func (l *writer) retag(tx *bolt.Tx, bucket, at []byte) (next []byte, done bool, err error) {
-	all, err := readSum(tx)
-	if err != nil {
-		return nil, false, err
-	}
-	b := tx.Bucket(bucket)
-	type change struct{ name, stored []byte }
-	var changes []change
-	c := b.Cursor()
-	k, v := c.Seek(at)
-	for n := 0; k != nil && n < retagBatch; n++ {
-		value, isOld, err := l.unpack(bucket, string(k), v)
-		if err == nil && isOld {
-			stored := l.pack(bucket, string(k), revOf(v), value)
-			all.flip(bucket, string(k), v)
-			all.flip(bucket, string(k), stored)
-			changes = append(changes, change{slices.Clone(k), stored})
-		}
-		k, v = c.Next()
-	}
-	next = slices.Clone(k)
-	for _, ch := range changes {
-		if err := b.Put(ch.name, ch.stored); err != nil {
-			return nil, false, err
-		}
-	}
-	return next, next == nil, l.writeSum(tx, all)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -118,21 +119,14 @@ func TestOldPageIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var stored []byte
-		err = s.writer.db.View(func(tx *bolt.Tx) error {
-			stored = append(stored, tx.Bucket([]byte("state")).Get([]byte("alice"))...)
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		stored, _ := s.ledger.overlaid(spot{0, "alice"})
 		return stored
 	}
 	old := put("a code is good")
 	put("a code is used")
 	change := func(fn func(tx *bolt.Tx) error) {
 		t.Helper()
-		if err := s.writer.db.Update(fn); err != nil {
+		if err := s.ledger.db.Update(fn); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Close(); err != nil {
@@ -141,7 +135,10 @@ func TestOldPageIsRefused(t *testing.T) {
 		_, err := Open(s.dir, aKey)
 		wantText(t, err, "damaged", "state.db", "mfad --new-state")
 	}
-	image, err := os.ReadFile(s.writer.db.Path())
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	image, err := os.ReadFile(filepath.Join(s.dir, stateFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +170,7 @@ func TestOldPageIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name == "all gone" {
-				if err := s.writer.db.Update(fn); err != nil {
+				if err := s.ledger.db.Update(fn); err != nil {
 					t.Fatal(err)
 				}
 				if err := s.Close(); err != nil {
@@ -211,7 +208,7 @@ func TestTakesOverADatabaseWithoutTags(t *testing.T) {
 	}
 	openStore(t, s.dir)
 	// A file of no format that was ever written is no such database.
-	for format, want := range map[string]string{"": "its format is lost", "2": "its format is lost", "0": "is not a format", "3": "newer mfad"} {
+	for format, want := range map[string]string{"": "its format is lost", "2": "its format is lost", "0": "is not a format", "3": "its format is lost", "4": "newer mfad"} {
 		other := newStore(t)
 		if err := other.Close(); err != nil {
 			t.Fatal(err)
@@ -342,5 +339,56 @@ func TestRetag(t *testing.T) {
 		if _, err := s.Get(context.Background(), fmt.Sprintf("state/user%d", i)); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A list of free pages that names a page in use would have it written over: it is refused.
+func TestFreeListIsChecked(t *testing.T) {
+	dir, _ := spentStore(t)
+	path := filepath.Join(dir, stateFile)
+	image, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := os.Getpagesize()
+	meta, err := readMeta(image, 0)
+	other, err2 := readMeta(image[page:], 1)
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	if other.txid > meta.txid {
+		meta = other
+	}
+	if meta.free == noFreeList {
+		t.Fatal("there is no list")
+	}
+	list := image[int(meta.free)*page:]
+	if count := native.Uint16(list[10:]); count < 2 {
+		t.Fatalf("%d pages are free", count)
+	}
+	ids := list[pageHeader:]
+	first, second := native.Uint64(ids), native.Uint64(ids[8:])
+	for name, change := range map[string]func(){
+		"in use":      func() { native.PutUint64(ids, meta.root) },
+		"the list":    func() { native.PutUint64(ids, meta.free) },
+		"twice":       func() { native.PutUint64(ids, second) },
+		"no page":     func() { native.PutUint64(ids[8:], meta.high) },
+		"a meta page": func() { native.PutUint64(ids, 1) },
+		"cut":         func() { native.PutUint16(list[10:], math.MaxUint16); native.PutUint64(ids, 1<<40) },
+		"no list":     func() { native.PutUint16(list[8:], leafPage) },
+	} {
+		header := bytes.Clone(list[:pageHeader])
+		change()
+		_, err := openImage(t, dir, image)
+		wantText(t, err, "damaged", "mfad --new-state")
+		if t.Failed() {
+			t.Fatal(name)
+		}
+		copy(list, header)
+		native.PutUint64(ids, first)
+		native.PutUint64(ids[8:], second)
+	}
+	if s, err := openImage(t, dir, image); err != nil || s.Close() != nil {
+		t.Error(err)
 	}
 }

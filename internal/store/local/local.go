@@ -1,6 +1,6 @@
 // Package local keeps enrollments and states in one folder of one host:
 // enrollments as users/NAME.toml, readable and editable by an administrator,
-// everything else in the bbolt database state.db.
+// everything else in the bbolt database state.db, behind a log (docs/state-log.md).
 //
 // What to know before trusting it: the folder belongs to one daemon at a time,
 // held by a lock that the kernel drops when the daemon dies; it must not be
@@ -52,9 +52,10 @@ type Store struct {
 
 	files *files
 	key   keyFunc
+	setup setup
 
 	mu     sync.RWMutex // guards what follows
-	writer *writer
+	ledger *ledger
 	spaces map[string]space
 	closed bool
 }
@@ -66,12 +67,17 @@ type Store struct {
 // answer, writes fail until the disk takes them again. Key returns the key that
 // vouches for what is stored: the one of that name (seal.Key.ID), or, if known is
 // empty, any one, for a new store.
-func Open(dir string, key func(known string) (*seal.Key, error)) (_ *Store, err error) {
+func Open(dir string, key func(known string) (*seal.Key, error)) (*Store, error) {
+	return open(dir, key, asUsual)
+}
+
+// open is Open with a log elsewhere or of another shape.
+func open(dir string, key keyFunc, setup setup) (_ *Store, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{dir: dir}
+	s := &Store{dir: dir, key: key, setup: setup}
 	s.close = sync.OnceValue(s.release)
 	defer func() {
 		if err != nil {
@@ -90,7 +96,6 @@ func Open(dir string, key func(known string) (*seal.Key, error)) (_ *Store, err 
 	if s.files, err = openFiles(s.usersDir()); err != nil {
 		return nil, err
 	}
-	s.key = key
 	open := s.openToWrite
 	if errors.Is(s.writable(), unix.EROFS) {
 		open = s.openToRead
@@ -103,28 +108,28 @@ func Open(dir string, key func(known string) (*seal.Key, error)) (_ *Store, err 
 
 // use opens the database and makes the spaces of it. The caller holds mu, or has
 // the store for itself.
-func (s *Store) use(open func(path string) (*writer, error)) error {
+func (s *Store) use(open func(path string) (*ledger, error)) error {
 	l, err := open(filepath.Join(s.dir, stateFile))
 	if err != nil {
 		return err
 	}
-	s.writer = l
+	s.ledger = l
 	s.spaces = map[string]space{
 		store.Users:  s.files,
-		store.States: &bucket{l, []byte("state")},
-		store.Meta:   &bucket{l, []byte("meta")},
+		store.States: &bucket{l, 0},
+		store.Meta:   &bucket{l, inMeta},
 	}
 	return nil
 }
 
-func (s *Store) openToRead(path string) (*writer, error) { return openToRead(path, s.key) }
+func (s *Store) openToRead(path string) (*ledger, error) { return openToRead(path, s.key, s.setup) }
 
-func (s *Store) openToWrite(path string) (*writer, error) {
+func (s *Store) openToWrite(path string) (*ledger, error) {
 	mayBeNew, err := s.mayBeNew()
 	if err != nil {
 		return nil, err
 	}
-	return openLedger(path, mayBeNew, s.key)
+	return openLedger(path, mayBeNew, s.key, s.setup)
 }
 
 // revive opens the database for writing that was opened to be read, if the disk
@@ -132,10 +137,10 @@ func (s *Store) openToWrite(path string) (*writer, error) {
 func (s *Store) revive() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.writer.readOnly || s.closed || s.writable() != nil {
+	if !s.ledger.readOnly || s.closed || s.writable() != nil {
 		return nil
 	}
-	if err := s.writer.close(); err != nil {
+	if err := s.ledger.close(); err != nil {
 		return err
 	}
 	err := s.use(s.openToWrite)
@@ -149,7 +154,7 @@ func (s *Store) revive() error {
 func (s *Store) isReadOnly() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.writer.readOnly
+	return s.ledger.readOnly
 }
 
 // Close waits for the writes under way and gives the folder back. Later calls
@@ -165,8 +170,8 @@ func (s *Store) release() error {
 	if s.files != nil {
 		s.files.close()
 	}
-	if s.writer != nil {
-		errs = append(errs, s.writer.close())
+	if s.ledger != nil {
+		errs = append(errs, s.ledger.close())
 	}
 	if s.lock != nil {
 		_ = s.lock.Truncate(0) // a courtesy, as the pid is
@@ -266,12 +271,12 @@ func (s *Store) Check(ctx context.Context) error {
 		}
 	}
 	s.mu.RLock()
-	l := s.writer
+	l := s.ledger
 	s.mu.RUnlock()
 	for _, check := range []func() error{
 		s.files.present, l.present, s.hasSpace,
 		func() error { return s.files.health.check(s.files.probe) },
-		func() error { return l.health.check(l.probe) },
+		func() error { return l.health.check(func() error { return l.alone(ctx, l.probe) }) },
 	} {
 		if err := check(); err != nil {
 			return fmt.Errorf("check store: %w", err)

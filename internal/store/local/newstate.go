@@ -14,6 +14,7 @@ import (
 
 	"mfa/internal/host/file"
 	"mfa/internal/seal"
+	"mfa/internal/store/local/wal"
 )
 
 // stateFile is the database, and newStateFile the administrator's word that it is
@@ -26,7 +27,7 @@ const (
 // NewState has the next Open of the store in dir begin a new database, and the
 // daemon that opens it count all that could have been used before as used
 // (Store.BeginsAnew). What is there is moved aside at the time now, to the place it
-// returns; empty, if nothing was there. It fails while a daemon has the store open.
+// returns, and its log beside it; empty, if nothing was there. It fails while a daemon has the store open.
 // All it makes belongs to the owner of dir.
 func NewState(dir string, now time.Time) (aside string, err error) {
 	info, err := os.Stat(dir)
@@ -44,7 +45,7 @@ func NewState(dir string, now time.Time) (aside string, err error) {
 	}
 	err = errors.Join(give(lock, info), give(marker, info), marker.Sync(), marker.Close())
 	if err == nil {
-		aside, err = moveAside(filepath.Join(dir, stateFile), now)
+		aside, err = moveAside(dir, now)
 	}
 	if err == nil {
 		err = file.SyncFolder(dir)
@@ -64,9 +65,21 @@ func give(f *os.File, folder os.FileInfo) error {
 	return f.Chown(int(st.Uid), int(st.Gid))
 }
 
-// moveAside moves the file at path to a name that is free.
-func moveAside(path string, now time.Time) (aside string, err error) {
-	aside = path + ".until-" + now.UTC().Format("20060102-150405")
+// moveAside moves the database to a name that is free, and its log with it: before it,
+// because the database is refused without its log.
+func moveAside(dir string, now time.Time) (aside string, err error) {
+	suffix := ".until-" + now.UTC().Format("20060102-150405")
+	path := filepath.Join(dir, stateFile)
+	aside = path + suffix
+	if _, err := os.Lstat(aside); err == nil {
+		return "", &os.PathError{Op: "rename", Path: path, Err: unix.EEXIST}
+	}
+	for _, name := range wal.Names {
+		name = filepath.Join(dir, name)
+		if err := os.Rename(name, name+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", err
+		}
+	}
 	err = unix.Renameat2(unix.AT_FDCWD, path, unix.AT_FDCWD, aside, unix.RENAME_NOREPLACE)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -127,30 +140,36 @@ func (s *Store) checkUsers() error {
 // CheckState says what keeps a daemon from opening the database of the store in
 // dir, if none has it open: a daemon looks for itself. Nothing is made or changed.
 func CheckState(dir string) error {
+	_, err := checkState(dir)
+	return err
+}
+
+// checkState is CheckState, and returns what is in the database if it was looked at.
+func checkState(dir string) (found contents, err error) {
 	path := filepath.Join(dir, stateFile)
 	s := &Store{dir: dir, files: &files{dir: filepath.Join(dir, "users")}}
 	if inUse(dir) {
-		return nil
+		return found, nil
 	}
 	if err := s.checkUsers(); err != nil {
-		return err
+		return found, err
 	}
 	info, err := os.Stat(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+		return found, err
 	}
 	if err == nil && info.Size() > 0 {
-		if err := checkWhole(path); err != nil {
-			return describeOpen(path, damaged(err))
+		if found, err = checkWhole(path); err != nil {
+			return found, describeOpen(path, damaged(err))
 		}
-		if empty, err := holdsNothing(path); !empty || err != nil {
-			return err
+		if empty, err := look(path); !empty || err != nil {
+			return found, err
 		}
 	}
 	if anew, _ := s.BeginsAnew(); anew || !Enrolled(dir) {
-		return nil
+		return found, nil
 	}
-	return describeOpen(path, errNoState)
+	return found, describeOpen(path, errNoState)
 }
 
 // Enrolled says whether there is an enrollment in the store in dir.
@@ -169,7 +188,8 @@ func Enrolled(dir string) bool {
 // as for Open.
 func Verify(dir string, key func(known string) (*seal.Key, error)) error {
 	path := filepath.Join(dir, stateFile)
-	if err := CheckState(dir); err != nil {
+	found, err := checkState(dir)
+	if err != nil {
 		return err
 	}
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 || inUse(dir) {
@@ -179,7 +199,8 @@ func Verify(dir string, key func(known string) (*seal.Key, error)) error {
 	if err != nil {
 		return describeOpen(path, err)
 	}
-	l := newLedger(db)
+	l := newLedger(db, asUsual)
+	l.found = found
 	err = db.View(func(tx *bolt.Tx) error {
 		if tx.Bucket(sumBucket) == nil {
 			return errUnchanged // of the build before, or new: nothing vouches for it yet
@@ -193,17 +214,21 @@ func Verify(dir string, key func(known string) (*seal.Key, error)) error {
 	return describeOpen(path, err)
 }
 
-// holdsNothing says whether the database at path is one in which nothing was ever
-// written.
-func holdsNothing(path string) (empty bool, err error) {
+// look says whether the database at path is one in which nothing was ever written, and what
+// is wrong with its log.
+func look(path string) (empty bool, err error) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: options.Timeout})
 	if err != nil {
 		return false, describeOpen(path, err)
 	}
 	err = db.View(func(tx *bolt.Tx) error {
 		empty = tx.Bucket(sumBucket) == nil && isEmpty(tx)
-		return nil
+		_, err := newLedger(db, asUsual).readLog(tx)
+		return err
 	})
+	if err != nil {
+		err = describeOpen(path, err)
+	}
 	return empty, errors.Join(err, db.Close())
 }
 

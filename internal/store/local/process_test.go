@@ -235,3 +235,137 @@ func TestFullDiskAtFirstStart(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 }
+
+// On a disk that gets full under a log, writes go on while the log has room, and then fail
+// and say why; what was acknowledged stays, and with room again all goes on.
+func TestFullDiskUnderALog(t *testing.T) {
+	if dir := os.Getenv(inChild); dir != "" {
+		testFullDiskUnderALog(t, dir)
+		return
+	}
+	needRoot(t, "only root can mount a file system")
+	cmd := child(t, t.Name(), t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// testFullDiskUnderALog runs in the namespace.
+func testFullDiskUnderALog(t *testing.T, dir string) {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=40m,mode=0700"); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, dir)
+	filler := fill(t, dir)
+	wantFull(t, s.Check(t.Context()), dir)
+	var kept []store.Item
+	var err error
+	for n := 0; err == nil; n++ {
+		var it store.Item
+		if it, err = s.Put(t.Context(), store.Item{Key: fmt.Sprintf("state/user%d", n), Value: make([]byte, 20<<10)}); err == nil {
+			kept = append(kept, it)
+		}
+	}
+	wantFull(t, err, filepath.Join(dir, "state.db"))
+	if len(kept) < 50 {
+		t.Errorf("%d writes", len(kept))
+	}
+	wantStored(t, s, kept...)
+	_, err = s.Put(t.Context(), store.Item{Key: "state/more", Value: make([]byte, 20<<10)})
+	wantFull(t, err, filepath.Join(dir, "state.db"))
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if kept[0], err = s.Put(t.Context(), kept[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, dir)
+	wantStored(t, s, kept...)
+	if _, err := s.Get(t.Context(), "state/more"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("what was refused: %v", err)
+	}
+}
+
+// A daemon that is killed while many write and the log is folded loses no count, and makes
+// none up.
+func TestKilledWhileFolding(t *testing.T) {
+	const users = 16
+	if dir := os.Getenv(inChild); dir != "" {
+		countUntilKilled(t, dir, users)
+	}
+	dir := filepath.Join(t.TempDir(), "mfa")
+	acknowledged := map[string]int{}
+	for round := range 3 {
+		cmd := child(t, t.Name(), dir)
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for lines := bufio.NewScanner(out); lines.Scan(); n++ {
+			var user string
+			var count int
+			if _, err := fmt.Sscanf(lines.Text(), "counted %s %d", &user, &count); err == nil {
+				acknowledged[user] = max(acknowledged[user], count)
+			}
+			if n == 1000+100*round {
+				if err := cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := cmd.Wait(); err == nil || n < 1000 {
+			t.Fatalf("child: %v after %d counts", err, n)
+		}
+	}
+	s := openStore(t, dir)
+	for user, count := range acknowledged {
+		it, err := s.Get(t.Context(), "state/"+user)
+		if have, _, _ := strings.Cut(string(it.Value), " "); err != nil || have != fmt.Sprint(count) && have != fmt.Sprint(count+1) {
+			t.Errorf("%s has %s, %v; %d were counted", user, have, err, count)
+		}
+	}
+	if len(acknowledged) != users {
+		t.Errorf("%d users", len(acknowledged))
+	}
+}
+
+// countUntilKilled has users count at once, without end, in a store whose log is folded all
+// the time.
+func countUntilKilled(t *testing.T, dir string, users int) {
+	setup := asUsual
+	setup.shape = shape{size: 64 << 10, records: 12}
+	s, err := open(dir, aKey, setup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for user := range users {
+		all.Go(func() {
+			for {
+				var n int
+				err := store.Update(t.Context(), s, fmt.Sprintf("state/user%d", user), func(old []byte) ([]byte, error) {
+					_, _ = fmt.Sscanf(string(old), "%d", &n) // none at first
+					n++
+					return fmt.Appendf(nil, "%d %s", n, strings.Repeat("x", 900)), nil
+				})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				fmt.Printf("counted user%d %d\n", user, n)
+			}
+		})
+	}
+	all.Wait()
+}

@@ -32,7 +32,7 @@ func parts(bucket []byte, name string, rev, value []byte) [][]byte {
 }
 
 // pack returns what is stored for a value.
-func (l *writer) pack(bucket []byte, name string, rev uint64, value []byte) []byte {
+func (l *ledger) pack(bucket []byte, name string, rev uint64, value []byte) []byte {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, headLen+len(value)), rev)
 	if isTagged(bucket, name) {
 		tag := l.auth.Tag(parts(bucket, name, b, value)...)
@@ -42,7 +42,7 @@ func (l *writer) pack(bucket []byte, name string, rev uint64, value []byte) []by
 }
 
 // unpack returns the value in what pack made.
-func (l *writer) unpack(bucket []byte, name string, stored []byte) (value []byte, isOld bool, err error) {
+func (l *ledger) unpack(bucket []byte, name string, stored []byte) (value []byte, isOld bool, err error) {
 	switch tagged := isTagged(bucket, name); {
 	case tagged && len(stored) >= headLen:
 		rev, tag, value := stored[:revSize], stored[revSize:headLen], stored[headLen:]

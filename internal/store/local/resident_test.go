@@ -37,13 +37,13 @@ func TestReadsAreGivenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = openStore(t, dir)
-	path := s.writer.db.Path()
+	path := s.ledger.db.Path()
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	opened := mapped(t, path)
-	s.writer.mapped.after = time.Nanosecond
+	s.ledger.mapped.after = time.Nanosecond
 	for n := range items {
 		it, err := s.Get(t.Context(), fmt.Sprintf("state/%05d", n))
 		if err != nil || !bytes.Equal(it.Value, value) {

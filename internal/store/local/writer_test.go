@@ -14,25 +14,35 @@ import (
 	"mfa/internal/store"
 )
 
-// commits returns how many transactions the database has had, each a sync.
-func commits(t testing.TB, s *Store) int {
+// commits returns how many batches the store has written to its log, each a sync, and how
+// many transactions its database has had.
+func commits(t testing.TB, s *Store) (batches, transactions int) {
 	t.Helper()
-	var n int
-	if err := s.writer.db.View(func(tx *bolt.Tx) error { n = tx.ID(); return nil }); err != nil {
+	if err := s.ledger.db.View(func(tx *bolt.Tx) error { transactions = tx.ID(); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	return n
+	if s.ledger.log != nil {
+		batches = int(s.ledger.log.Next().Seq) - 1
+	}
+	return batches, transactions
 }
 
-// hold keeps the writer from writing until the returned function is called.
+// hold keeps all from writing until the returned function is called.
 func hold(t *testing.T, s *Store) (release func()) {
 	t.Helper()
-	tx, err := s.writer.db.Begin(true)
-	if err != nil {
-		t.Fatal(err)
-	}
+	held, released := make(chan struct{}), make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.ledger.alone(t.Context(), func() error {
+			close(held)
+			<-released
+			return nil
+		})
+	}()
+	<-held
 	return func() {
-		if err := tx.Rollback(); err != nil {
+		close(released)
+		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	}
@@ -41,9 +51,9 @@ func hold(t *testing.T, s *Store) (release func()) {
 // awaitWaiting returns when n writes wait.
 func awaitWaiting(s *Store, n int) {
 	for {
-		s.writer.mu.Lock()
-		waiting := len(s.writer.waiting)
-		s.writer.mu.Unlock()
+		s.ledger.queue.mu.Lock()
+		waiting := len(s.ledger.queue.waiting)
+		s.ledger.queue.mu.Unlock()
 		if waiting == n {
 			return
 		}
@@ -54,7 +64,7 @@ func awaitWaiting(s *Store, n int) {
 func TestManyWaitingWritesShareOneSync(t *testing.T) {
 	const writers = 64
 	s := newStore(t)
-	before := commits(t, s)
+	before, _ := commits(t, s)
 	release := hold(t, s)
 	var wg sync.WaitGroup
 	for i := range writers {
@@ -68,22 +78,22 @@ func TestManyWaitingWritesShareOneSync(t *testing.T) {
 	awaitWaiting(s, writers)
 	release()
 	wg.Wait()
-	if n := commits(t, s) - before; n != 1 {
-		t.Errorf("%d writes took %d transactions, want 1", writers, n)
+	if after, _ := commits(t, s); after-before != 1 {
+		t.Errorf("%d writes took %d batches, want 1", writers, after-before)
 	}
 }
 
 func TestRefusedWritesNeedNoSync(t *testing.T) {
 	s := newStore(t)
-	before := commits(t, s)
+	before, _ := commits(t, s)
 	if err := s.Delete(t.Context(), store.Item{Key: "state/alice"}); !errors.Is(err, store.ErrNotFound) {
 		t.Error(err)
 	}
 	if _, err := s.Put(t.Context(), store.Item{Key: "state/alice", Rev: 1}); !errors.Is(err, store.ErrConflict) {
 		t.Error(err)
 	}
-	if n := commits(t, s) - before; n != 0 {
-		t.Errorf("%d transactions", n)
+	if after, _ := commits(t, s); after != before {
+		t.Errorf("%d batches", after-before)
 	}
 }
 
@@ -123,7 +133,7 @@ func TestGivingUpWhileWaiting(t *testing.T) {
 // When all who waited gave up, those who come next are still served.
 func TestAllGaveUp(t *testing.T) {
 	s := newStore(t)
-	before := commits(t, s)
+	before, _ := commits(t, s)
 	for range 50 {
 		release := hold(t, s)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -146,8 +156,8 @@ func TestAllGaveUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := commits(t, s) - before; n != 100 {
-		t.Errorf("%d transactions for 100 writes", n)
+	if after, _ := commits(t, s); after-before != 100 {
+		t.Errorf("%d batches for 100 writes", after-before)
 	}
 }
 
@@ -179,7 +189,7 @@ func TestCloseWithWritesWaiting(t *testing.T) {
 
 func TestDamagedItem(t *testing.T) {
 	s := newStore(t)
-	err := s.writer.db.Update(func(tx *bolt.Tx) error {
+	err := s.ledger.db.Update(func(tx *bolt.Tx) error {
 		return tx.Bucket([]byte("state")).Put([]byte("alice"), []byte("short"))
 	})
 	if err != nil {
@@ -204,7 +214,7 @@ func TestDamagedItem(t *testing.T) {
 }
 
 func FuzzUnpack(f *testing.F) {
-	l := &writer{auth: theKey.Authenticator(purpose)}
+	l := &ledger{auth: theKey.Authenticator(purpose)}
 	f.Add([]byte("short"))
 	f.Add(l.pack([]byte("state"), "alice", 7, []byte("value")))
 	f.Fuzz(func(t *testing.T, stored []byte) {

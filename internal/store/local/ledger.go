@@ -1,0 +1,364 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
+
+	"mfa/internal/seal"
+	"mfa/internal/store"
+	"mfa/internal/store/local/wal"
+)
+
+// A ledger is the database, with a log in front of it: a decision is on the disk by one
+// write to the log, and many are folded into one transaction of the database later. In
+// between they are in layers over it, the recent one and, while a fold is under way, an
+// older one. Where there is no room for a log, each batch is a transaction.
+type ledger struct {
+	db     *bolt.DB
+	folder wal.Folder
+	setup  setup
+	auth   *seal.Authenticator // vouches for every record
+	health health
+	mapped residence
+
+	found    contents // of the database when it was opened
+	readOnly bool     // nobody writes
+
+	queue queue // of those who write; what follows belongs to the one who leads
+
+	log     *wal.Log // nil: there is none
+	marked  bool     // the database says that a log counts
+	broken  error    // the log takes no more; nil: it does
+	now     standing // with all layers
+	folding bool     // a fold is under way: folded has its result
+	unfold  error    // of the last fold: the older layer is still there
+	folded  chan error
+
+	mu     sync.RWMutex // guards what follows; only the leader and a fold change the layers
+	opened []place
+	recent *layer // never nil
+	older  *layer // nil: there is none
+}
+
+// A shape is how large a log is.
+type shape struct {
+	size    int64  // of a file, in bytes
+	records int    // in a layer, at most
+	room    uint64 // on the disk, in bytes, below which no log is made
+}
+
+// usual is the shape of a daemon's log. A layer costs about its bytes twice, in the file
+// and in memory, and folding one takes as long as some syncs.
+var usual = shape{size: 2 << 20, records: 1024, room: 32 << 20}
+
+// A place is a file that was opened, and its path.
+type place struct {
+	path string
+	info os.FileInfo
+}
+
+// options of the database.
+//
+// Every commit is synced, data before meta page, and growth of the file too
+// (NoSync and NoGrowSync stay off): what a login counted survives the plug. The
+// list of free pages is written with each commit, so that Open need not find it by
+// walking all pages; Open alone must not write it, which a full disk would refuse.
+// The map keeps the search for free pages short in a large file. The
+// folder's lock keeps other daemons out; Timeout is
+// for other programs that have the database open.
+var options = bolt.Options{
+	NoFreelistSync: true,
+	FreelistType:   bolt.FreelistMapType,
+	Timeout:        time.Second,
+}
+
+// openLedger opens the database at path, or makes it if it is new, and takes over what
+// the log holds. Key returns the key for a database that was written with the key of that
+// name. A log that cannot be begun is no error: the next write tries again.
+func openLedger(path string, isNew bool, key keyFunc, setup setup) (*ledger, error) {
+	var found contents
+	info, err := os.Stat(path)
+	missing := errors.Is(err, os.ErrNotExist)
+	if !isNew && (missing || err == nil && info.Size() == 0) {
+		return nil, describeOpen(path, errNoState)
+	}
+	if err == nil && info.Size() > 0 {
+		if err := checkOwner(path, info); err != nil {
+			return nil, describeOpen(path, err)
+		}
+		if found, err = checkWhole(path); err != nil {
+			return nil, describeOpen(path, damaged(err))
+		}
+	}
+	db, err := bolt.Open(path, 0o600, &options)
+	if err == nil {
+		l := newLedger(db, setup)
+		l.found = found
+		db.NoFreelistSync = false // from the first commit on
+		if err = l.prepare(isNew, key); err == nil {
+			l.health.wrote(l.begin())
+			return l, nil
+		}
+		err = errors.Join(err, db.Close())
+	}
+	if missing { // a full disk may leave the beginning of a database
+		if gone := os.Remove(path); !errors.Is(gone, os.ErrNotExist) {
+			err = errors.Join(err, gone)
+		}
+	}
+	return nil, describeOpen(path, err)
+}
+
+// A setup is where the log is, its shape, and what runs folds and transactions.
+type setup struct {
+	folder   func(dir string) wal.Folder
+	shape    shape
+	spawn    func(fold func())
+	transact func(run func() error) error
+}
+
+// asUsual is the setup of a daemon.
+var asUsual = setup{
+	folder:   func(dir string) wal.Folder { return wal.Dir(dir) },
+	shape:    usual,
+	spawn:    func(fold func()) { go fold() }, // reap waits for it
+	transact: func(run func() error) error { return run() },
+}
+
+func newLedger(db *bolt.DB, setup setup) *ledger {
+	l := &ledger{
+		db: db, folder: setup.folder(filepath.Dir(db.Path())), setup: setup,
+		folded: make(chan error, 1), recent: newLayer(standing{}),
+	}
+	l.queue.idle.L = &l.queue.mu
+	return l
+}
+
+// damaged says what to do about a damaged database.
+func damaged(err error) error {
+	return fmt.Errorf("damaged: %w; restore a backup of it, or run mfad --new-state to begin anew", err)
+}
+
+// damagedLog is damaged for a log that goes with the database. Without it what was
+// decided last would be forgotten.
+func damagedLog(err error) error {
+	return fmt.Errorf("damaged: what was decided last is in its log, and %w; put %s and %s back as they were when the daemon ended, "+
+		"or restore a backup of it, or run mfad --new-state to begin anew", err, wal.Names[0], wal.Names[1])
+}
+
+// openToRead opens the database on a disk that takes no writes. Each write fails.
+func openToRead(path string, key keyFunc, setup setup) (*ledger, error) {
+	found, err := checkWhole(path)
+	if err != nil {
+		return nil, describeOpen(path, damaged(err))
+	}
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: options.Timeout})
+	if err != nil {
+		return nil, describeOpen(path, err)
+	}
+	l := newLedger(db, setup)
+	l.readOnly, l.found = true, found
+	if err = l.note(path); err == nil {
+		err = checkOwner(path, l.opened[0].info)
+	}
+	if err == nil {
+		err = db.View(func(tx *bolt.Tx) error { return l.admit(tx, false, key) })
+	}
+	if !errors.Is(err, errUnchanged) {
+		return nil, errors.Join(describeOpen(path, err), db.Close())
+	}
+	return l, nil
+}
+
+// describeOpen says what stands in the way of opening the database.
+func describeOpen(path string, err error) error {
+	if errors.Is(err, berrors.ErrTimeout) {
+		return fmt.Errorf("%q is in use by another program", path)
+	}
+	return fmt.Errorf("open database %q: %w", path, explain(path, err))
+}
+
+// prepare checks the file and what is in it, and makes what is missing.
+func (l *ledger) prepare(isNew bool, key keyFunc) error {
+	if err := l.note(l.db.Path()); err != nil {
+		return err
+	}
+	if err := checkOwner(l.db.Path(), l.opened[0].info); err != nil {
+		return err
+	}
+	err := l.db.Update(func(tx *bolt.Tx) error { return l.admit(tx, isNew, key) })
+	if err == nil || errors.Is(err, errUnchanged) {
+		drop(l.db) // every page was looked at
+		return nil
+	}
+	return err
+}
+
+// errUnchanged ends a transaction in which nothing is to be written.
+var errUnchanged = errors.New("unchanged")
+
+// note remembers which files are open.
+func (l *ledger) note(paths ...string) error {
+	var opened []place
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		opened = append(opened, place{path, info})
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opened = opened
+	return nil
+}
+
+// present reports an error unless all files are where they were opened.
+func (l *ledger) present() error {
+	l.mu.RLock()
+	opened := l.opened
+	l.mu.RUnlock()
+	for _, p := range opened {
+		if err := samePlace(p.path, p.info); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close carries out what waits, folds the log and closes the database. A fold that fails
+// loses nothing that the log holds: the next start takes it over.
+func (l *ledger) close() error {
+	l.queue.shut()
+	var errs []error
+	if !l.readOnly {
+		if err := l.finish(); err != nil && !l.marked && len(l.recent.records) > 0 {
+			errs = append(errs, err)
+		}
+	}
+	if l.log != nil {
+		errs = append(errs, l.log.Close())
+	}
+	return errors.Join(append(errs, l.db.Close())...)
+}
+
+// overlaid returns what the layers have of a record, and whether they have any.
+func (l *ledger) overlaid(at spot) (stored []byte, found bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if stored, found = l.recent.get(at); found {
+		return stored, true
+	}
+	return l.older.get(at)
+}
+
+// view calls fn with what returns a record as it is stored, nil if there is none. It is
+// valid until fn returns. Only the leader may call it.
+func (l *ledger) view(fn func(stored func(spot) []byte) error) error {
+	l.mu.RLock()
+	recent, older := l.recent, l.older // before the transaction: a fold may end meanwhile
+	l.mu.RUnlock()
+	return l.db.View(func(tx *bolt.Tx) error {
+		return fn(func(at spot) []byte {
+			for _, y := range []*layer{recent, older} {
+				if stored, found := y.get(at); found {
+					return stored
+				}
+			}
+			if b := tx.Bucket(at.bucketName()); b != nil {
+				return b.Get([]byte(at.name))
+			}
+			return nil // put refuses it
+		})
+	})
+}
+
+// A bucket is one space of the database.
+type bucket struct {
+	*ledger
+	index uint8
+}
+
+func (b *bucket) location(name string) string {
+	return fmt.Sprintf("%s:%s/%s", b.db.Path(), bucketNames[b.index], name)
+}
+
+// get returns the revision also of an item that cannot be trusted.
+func (b *bucket) get(name string) (value []byte, rev uint64, err error) {
+	at := spot{b.index, name}
+	if stored, found := b.overlaid(at); found {
+		return b.open(at, stored)
+	}
+	defer b.mapped.read(b.db)
+	err = b.db.View(func(tx *bolt.Tx) (err error) {
+		value, rev, err = b.open(at, tx.Bucket(at.bucketName()).Get([]byte(name)))
+		return err
+	})
+	return value, rev, err
+}
+
+// open returns a copy of the value in what is stored.
+func (b *bucket) open(at spot, stored []byte) (value []byte, rev uint64, err error) {
+	if rev = revOf(stored); rev == 0 {
+		return nil, 0, store.ErrNotFound
+	}
+	trusted, _, err := b.unpack(at.bucketName(), at.name, stored)
+	if err != nil {
+		return nil, rev, fmt.Errorf("%s: %w", b.location(at.name), err)
+	}
+	return append([]byte{}, trusted...), rev, nil
+}
+
+func (b *bucket) swap(ctx context.Context, name string, rev uint64, value []byte) (uint64, error) {
+	if b.readOnly {
+		return 0, explain(b.db.Path(), &os.PathError{Op: "write", Path: b.db.Path(), Err: unix.EROFS})
+	}
+	r := &request{at: spot{b.index, name}, rev: rev, value: value, err: errNotDone}
+	err := b.do(ctx, r)
+	return r.newRev, err
+}
+
+// names leaves out what the store itself keeps.
+func (b *bucket) names() (names []string, err error) {
+	over := map[string]bool{} // whether the layers have a record of that name, or took it out
+	b.mu.RLock()
+	for _, y := range []*layer{b.older, b.recent} {
+		if y == nil {
+			continue
+		}
+		for at, stored := range y.records {
+			if at.bucket == b.index {
+				over[at.name] = stored != nil
+			}
+		}
+	}
+	b.mu.RUnlock()
+	add := func(name string) {
+		if isTagged(bucketNames[b.index], name) {
+			names = append(names, name)
+		}
+	}
+	err = b.db.View(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketNames[b.index]).ForEach(func(name, _ []byte) error {
+			if _, found := over[string(name)]; !found {
+				add(string(name))
+			}
+			return nil
+		})
+	})
+	for name, there := range over {
+		if there {
+			add(name)
+		}
+	}
+	return names, err
+}
