@@ -404,6 +404,38 @@ func TestLogIsTakenAway(t *testing.T) {
 	}
 }
 
+// A log that cannot be begun keeps nobody from reading: writes fail and say why, until it can.
+func TestLogCannotBeBegun(t *testing.T) {
+	s := newStore(t)
+	if _, err := s.Put(t.Context(), store.Item{Key: "state/alice", Value: []byte("spent")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(s.dir, wal.Names[0])
+	inTheWay := filepath.Join(path, "x")
+	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700), os.WriteFile(inTheWay, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, s.dir)
+	wantSpent(t, s, "spent")
+	for range 2 {
+		_, err := s.Put(t.Context(), store.Item{Key: "state/bob"})
+		wantText(t, err, path)
+		wantText(t, s.Check(t.Context()), "the last write failed", path)
+	}
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Put(t.Context(), store.Item{Key: "state/bob"}); err != nil || s.ledger.log == nil {
+		t.Error(err)
+	}
+}
+
 // The new key vouches after Retag for what a former one vouched for in the log, also
 // if the daemon is killed then.
 func TestRetagTheLog(t *testing.T) {
