@@ -126,6 +126,16 @@ func memoryRuns() (scripts []script, want []int) {
 		p.wantNoAnswer(mfa.ErrNoConversation)
 		p.done(mfa.NoConversation)
 	}, pam.ErrConv)
+	add(func(p *peer) { // frames in one piece, some of which fit into the room
+		p.hello()
+		var all []wire.Frame
+		for _, n := range append(aroundRoom(), 1, 3*room, 1) {
+			all = append(all, wire.EncodePrompt(mfa.Prompt{Kind: mfa.Info, Text: strings.Repeat("x", n)}))
+		}
+		p.raw(frames(append(all, wire.EncodePrompt(mfa.Prompt{Kind: mfa.Ask, Text: "Code: "}))...))
+		p.wantAnswer(secret)
+		p.done(mfa.WrongCode)
+	}, pam.ErrAuth)
 	for _, c := range hostile {
 		if c.name == "endless prompts" { // two answers are too few
 			continue

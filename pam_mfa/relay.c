@@ -29,6 +29,9 @@ enum {
 	UNTRIED = 2,
 };
 
+/* Room of a connection for what comes and goes; frames that are longer get memory. */
+enum { ROOM = 2048, HEAD = 4 + 1 /* length and type */ };
+
 struct conn {
 	int fd;
 	int64_t deadline;
@@ -37,6 +40,10 @@ struct conn {
 	bool heard;      /* at least one byte came from the daemon */
 	bool unsent;     /* something said to the daemon did not go out whole */
 	bool unanswered; /* a prompt got no answer from the person */
+
+	size_t begin, end;            /* of the bytes in the room that nobody read yet */
+	unsigned char in[ROOM + 1];   /* one more for a NUL */
+	unsigned char out[ROOM];
 };
 
 /* Ends the login. Always false, so that a caller can return it. */
@@ -95,28 +102,73 @@ static enum io after_failure(struct conn *c, short events)
 	}
 }
 
-/* Reads n bytes. What is there already is read even when the time is up. */
-static enum io read_all(struct conn *c, void *to, size_t n)
+/* Reads what is there, at most n bytes; it waits for the first. What is there already is
+ * read even when the time is up. */
+static enum io read_some(struct conn *c, void *to, size_t n, size_t *got)
 {
-	char *p = to;
+	for (;;) {
+		enum io next = wait_for(c, POLLIN);
+		ssize_t some;
 
-	while (n > 0) {
-		ssize_t got = recv(c->fd, p, n, MSG_DONTWAIT);
-
-		if (got == 0)
+		if (next != IO_OK)
+			return next;
+		some = recv(c->fd, to, n, MSG_DONTWAIT);
+		if (some == 0)
 			return IO_CLOSED;
-		if (got < 0) {
-			enum io next = after_failure(c, POLLIN);
-
-			if (next != IO_OK)
-				return next;
-			continue;
+		if (some > 0) {
+			c->heard = true;
+			*got = (size_t)some;
+			return IO_OK;
 		}
-		c->heard = true;
-		p += got;
-		n -= (size_t)got;
+		next = after_failure(c, POLLIN);
+		if (next != IO_OK)
+			return next;
+	}
+}
+
+/* Reads until there are n unread bytes in the room. */
+static enum io read_into_room(struct conn *c, size_t n)
+{
+	while (c->end - c->begin < n) {
+		size_t got;
+		enum io next = read_some(c, c->in + c->end, ROOM - c->end, &got);
+
+		if (next != IO_OK)
+			return next;
+		c->end += got;
 	}
 	return IO_OK;
+}
+
+/* Reads n bytes, the first of them from the room. */
+static enum io read_all(struct conn *c, char *to, size_t n)
+{
+	size_t have = c->end - c->begin;
+
+	if (have > n)
+		have = n;
+	memcpy(to, c->in + c->begin, have);
+	c->begin += have;
+	while (have < n) {
+		size_t got;
+		enum io next = read_some(c, to + have, n - have, &got);
+
+		if (next != IO_OK)
+			return next;
+		have += got;
+	}
+	return IO_OK;
+}
+
+/* Moves what nobody read yet to the beginning of the room, and wipes the rest. */
+static void tidy_room(struct conn *c)
+{
+	size_t have = c->end - c->begin;
+
+	memmove(c->in, c->in + c->begin, have);
+	explicit_bzero(c->in + have, sizeof(c->in) - have);
+	c->begin = 0;
+	c->end = have;
 }
 
 static enum io write_all(struct conn *c, const void *from, size_t n)
@@ -161,24 +213,34 @@ static void put_number(unsigned char *to, uint32_t value, int bytes)
 	}
 }
 
-/*
- * Sends one frame. A daemon that is gone may have said its last word before,
- * so a closed connection is not the end yet: true, and the reader finds out.
- */
-static bool send_frame(struct conn *c, char type, const void *payload, size_t n)
+/* Memory for a frame with a payload of n bytes: room if it fits, else of its own. */
+static unsigned char *begin_frame(struct conn *c, char type, size_t n)
 {
-	size_t size = 4 + 1 + n;
-	unsigned char *frame = malloc(size);
-	enum io sent;
+	unsigned char *frame = HEAD + n <= ROOM ? c->out : malloc(HEAD + n);
 
-	if (frame == NULL)
-		return end(c, RELAY_BROKEN, "out of memory");
+	if (frame == NULL) {
+		end(c, RELAY_BROKEN, "out of memory");
+		return NULL;
+	}
 	put_number(frame, (uint32_t)(1 + n), 4);
 	frame[4] = (unsigned char)type;
-	memcpy(frame + 5, payload, n);
-	sent = write_all(c, frame, size);
-	explicit_bzero(frame, size);
-	free(frame);
+	return frame;
+}
+
+/*
+ * Sends a frame that was begun, in one piece if it can, and wipes it. A daemon that is
+ * gone may have said its last word before, so a closed connection is not the end yet:
+ * true, and the reader finds out.
+ */
+static bool end_frame(struct conn *c, unsigned char *frame, size_t n)
+{
+	enum io sent = write_all(c, frame, HEAD + n);
+	int why = errno;
+
+	explicit_bzero(frame, HEAD + n);
+	if (frame != c->out)
+		free(frame);
+	errno = why;
 
 	if (sent == IO_FAILED)
 		return lost(c, sent);
@@ -187,11 +249,20 @@ static bool send_frame(struct conn *c, char type, const void *payload, size_t n)
 	return true;
 }
 
+static bool send_frame(struct conn *c, char type, const void *payload, size_t n)
+{
+	unsigned char *frame = begin_frame(c, type, n);
+
+	if (frame == NULL)
+		return false;
+	memcpy(frame + HEAD, payload, n);
+	return end_frame(c, frame, n);
+}
+
 static bool send_hello(struct conn *c, const struct relay_hello *hello)
 {
 	size_t length[RELAY_FIELDS], n = 2 + 4;
-	unsigned char *payload, *p;
-	bool sent;
+	unsigned char *frame, *p;
 
 	for (int i = 0; i < RELAY_FIELDS; i++) {
 		bool by_sshd = i == RELAY_SSH_AUTH_INFO || i == RELAY_SSH_CONNECTION;
@@ -205,9 +276,10 @@ static bool send_hello(struct conn *c, const struct relay_hello *hello)
 			n += 3 + length[i];
 	}
 
-	payload = p = malloc(n);
-	if (payload == NULL)
-		return end(c, RELAY_BROKEN, "out of memory");
+	frame = begin_frame(c, HELLO, n);
+	if (frame == NULL)
+		return false;
+	p = frame + HEAD;
 	put_number(p, RELAY_VERSION, 2);
 	put_number(p + 2, hello->flags, 4);
 	p += 6;
@@ -219,35 +291,57 @@ static bool send_hello(struct conn *c, const struct relay_hello *hello)
 		memcpy(p + 3, hello->field[i], length[i]);
 		p += 3 + length[i];
 	}
-	sent = send_frame(c, HELLO, payload, n);
-	explicit_bzero(payload, n);
-	free(payload);
-	return sent;
+	return end_frame(c, frame, n);
 }
 
-/* Reads one frame into memory of its own, with a NUL after its n bytes. */
+/*
+ * Reads one frame, with a NUL after its n bytes: into the room if it fits, else into
+ * memory of its own. What follows it in the room stays.
+ */
 static bool read_frame(struct conn *c, char **frame, size_t *n)
 {
-	unsigned char head[4];
+	const unsigned char *head;
 	uint32_t length;
-	enum io got = read_all(c, head, sizeof(head));
+	enum io got;
 
+	tidy_room(c);
+	got = read_into_room(c, 4);
 	if (got != IO_OK)
 		return lost(c, got);
+	head = c->in;
 	length = (uint32_t)head[0] << 24 | (uint32_t)head[1] << 16 | (uint32_t)head[2] << 8 | head[3];
 	if (length < 1 || length > RELAY_MAX_FRAME)
 		return end(c, RELAY_BROKEN, "mfad sent a frame of %u bytes", (unsigned)length);
 
 	*n = length;
+	if (4 + length <= ROOM) {
+		got = read_into_room(c, 4 + length);
+		if (got != IO_OK)
+			return lost(c, got);
+		memmove(c->in, c->in + 4, length); /* the NUL takes the place of its last byte */
+		c->in[length] = '\0';
+		c->begin = 4 + length;
+		*frame = (char *)c->in;
+		return true;
+	}
 	*frame = calloc(1, length + 1);
 	if (*frame == NULL)
 		return end(c, RELAY_BROKEN, "out of memory");
+	c->begin = 4;
 	got = read_all(c, *frame, length);
 	if (got == IO_OK)
 		return true;
 	explicit_bzero(*frame, length);
 	free(*frame);
 	return lost(c, got);
+}
+
+/* Wipes a frame: a text may hold a secret to enroll. */
+static void drop_frame(struct conn *c, char *frame, size_t n)
+{
+	explicit_bzero(frame, n);
+	if (frame != (char *)c->in)
+		free(frame);
 }
 
 /* The meaning of the frames. */
@@ -408,28 +502,38 @@ static bool act(struct conn *c, char *frame, size_t n)
 	}
 }
 
-void relay_converse(int fd, int64_t deadline, const struct relay_hello *hello,
-		    const struct relay_talk *talk, struct relay_verdict *v)
+/* Reads frames and acts on them, until the login is decided. */
+static void obey(struct conn *c)
 {
-	struct conn c = {.fd = fd, .deadline = deadline, .talk = talk, .v = v};
-
-	*v = (struct relay_verdict){.outcome = RELAY_BROKEN};
-	if (!send_hello(&c, hello))
-		return;
 	for (int i = 0; i < RELAY_MAX_FRAMES; i++) {
 		char *frame = NULL;
 		size_t n = 0;
 		bool more;
 
-		if (!read_frame(&c, &frame, &n))
+		if (!read_frame(c, &frame, &n))
 			return;
-		more = act(&c, frame, n);
-		explicit_bzero(frame, n); /* a text may hold a secret to enroll */
-		free(frame);
+		more = act(c, frame, n);
+		drop_frame(c, frame, n);
 		if (!more)
 			return;
 	}
-	end(&c, RELAY_BROKEN, "mfad sent %d frames and no outcome", RELAY_MAX_FRAMES);
+	end(c, RELAY_BROKEN, "mfad sent %d frames and no outcome", RELAY_MAX_FRAMES);
+}
+
+void relay_converse(int fd, int64_t deadline, const struct relay_hello *hello,
+		    const struct relay_talk *talk, struct relay_verdict *v)
+{
+	struct conn c;
+
+	/* What comes and goes is written before it is read, so that is not cleared. */
+	c.fd = fd, c.deadline = deadline, c.talk = talk, c.v = v;
+	c.heard = c.unsent = c.unanswered = false;
+	c.begin = c.end = 0;
+
+	*v = (struct relay_verdict){.outcome = RELAY_BROKEN};
+	if (send_hello(&c, hello))
+		obey(&c);
+	explicit_bzero(c.in, sizeof(c.in));
 }
 
 void relay_run(const char *path, int seconds, const struct relay_hello *hello,

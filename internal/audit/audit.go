@@ -22,6 +22,8 @@ import (
 	"sync"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"mfa/internal/mfa"
 )
 
@@ -58,8 +60,9 @@ type Log struct {
 	log       *slog.Logger
 	observers []func(mfa.Event)
 
-	mu sync.Mutex // guards f
+	mu sync.Mutex // guards f and is
 	f  *os.File   // nil: no file is configured, or it is not open just now
+	is place      // of f
 
 	foldMu sync.Mutex // guards folds
 	folds  map[foldKey]*fold
@@ -75,7 +78,7 @@ func Open(cfg Config, log *slog.Logger) (*Log, error) {
 	}
 	err := os.MkdirAll(filepath.Dir(l.path), 0o750)
 	if err == nil {
-		l.f, err = l.open()
+		err = l.open()
 	}
 	if errors.Is(err, syscall.EROFS) {
 		log.Error("audit.file cannot be written; mount its disk writable again", "error", err)
@@ -87,8 +90,26 @@ func Open(cfg Config, log *slog.Logger) (*Log, error) {
 	return l, nil
 }
 
-func (l *Log) open() (*os.File, error) {
-	return os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+// A place is where a file is, whatever it is called. While it is open no other file is
+// there.
+type place struct{ dev, ino uint64 }
+
+// open opens the file at the path, in the place of the one that is open. The caller
+// holds mu, or has the Log for itself.
+func (l *Log) open() error {
+	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return errors.Join(&os.PathError{Op: "stat", Path: l.path, Err: err}, f.Close())
+	}
+	if l.f != nil {
+		_ = l.f.Close() // every line in it was written whole
+	}
+	l.f, l.is = f, place{st.Dev, st.Ino}
+	return nil
 }
 
 // Observe has see called with each event once it is written, by whoever records
@@ -101,7 +122,7 @@ func (l *Log) Record(ev mfa.Event) {
 	if l == nil {
 		return
 	}
-	ev = bounded(ev)
+	bound(&ev)
 	line, err := json.Marshal(ev)
 	if err == nil {
 		err = l.append(append(line, '\n'))
@@ -110,7 +131,9 @@ func (l *Log) Record(ev mfa.Event) {
 		l.log.Error("audit line not written; free space or mend audit.file",
 			"error", err, "event", ev.Event, "user", ev.User, "outcome", ev.Outcome)
 	}
-	l.log.Log(context.Background(), level(ev), ev.Event, attrs(ev)...)
+	if ctx := context.Background(); l.log.Enabled(ctx, level(ev)) {
+		l.log.LogAttrs(ctx, level(ev), ev.Event, attrs(&ev)...)
+	}
 	for _, see := range l.observers {
 		see(ev)
 	}
@@ -123,14 +146,9 @@ func (l *Log) append(line []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.rotated() {
-		f, err := l.open()
-		if err != nil {
+		if err := l.open(); err != nil {
 			return err
 		}
-		if l.f != nil {
-			_ = l.f.Close() // every line in it was written whole
-		}
-		l.f = f
 	}
 	_, err := l.f.Write(line)
 	return err
@@ -138,15 +156,8 @@ func (l *Log) append(line []byte) error {
 
 // rotated says whether the open file is no longer the one at the path.
 func (l *Log) rotated() bool {
-	if l.f == nil {
-		return true
-	}
-	here, err := l.f.Stat()
-	if err != nil {
-		return true
-	}
-	there, err := os.Lstat(l.path)
-	return err != nil || !os.SameFile(here, there)
+	var there unix.Stat_t
+	return l.f == nil || unix.Lstat(l.path, &there) != nil || l.is != place{there.Dev, there.Ino}
 }
 
 // Close writes what was counted and not written yet, and closes the file.

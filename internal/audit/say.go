@@ -24,16 +24,39 @@ func level(ev mfa.Event) slog.Level {
 	return slog.LevelWarn
 }
 
-// attrs are the fields of an event that are set, by their names in the file, but
-// the time, which the log has of its own.
-func attrs(ev mfa.Event) []any {
-	var as []any
-	for field, v := range reflect.ValueOf(ev).Fields() {
-		if v.IsZero() || v.Type() == reflect.TypeFor[time.Time]() {
-			continue
+// A field of an event, by its place and its name in the file.
+type field struct {
+	index int
+	name  string
+}
+
+// fields are those of an event but the time, which the log has of its own; texts those of
+// all that are text.
+var fields, texts = func() (all, texts []field) {
+	for f := range reflect.TypeFor[mfa.Event]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Type != reflect.TypeFor[time.Time]() {
+			all = append(all, field{f.Index[0], name})
 		}
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		as = append(as, name, reflect.Indirect(v).Interface())
+		if f.Type.Kind() == reflect.String {
+			texts = append(texts, field{f.Index[0], name})
+		}
+	}
+	return all, texts
+}()
+
+// attrs are the fields of an event that are set, by their names in the file.
+func attrs(ev *mfa.Event) []slog.Attr {
+	as := make([]slog.Attr, 0, len(fields))
+	event := reflect.ValueOf(ev).Elem()
+	for _, f := range fields {
+		switch v := event.Field(f.index); {
+		case v.IsZero():
+		case v.Kind() == reflect.String:
+			as = append(as, slog.String(f.name, v.String()))
+		default:
+			as = append(as, slog.Any(f.name, reflect.Indirect(v).Interface()))
+		}
 	}
 	return as
 }
@@ -41,14 +64,12 @@ func attrs(ev mfa.Event) []any {
 // maxText bounds each text of a line, in bytes before they are escaped.
 const maxText = 1024
 
-// bounded returns ev with its texts cut to maxText.
-func bounded(ev mfa.Event) mfa.Event {
-	v := reflect.ValueOf(&ev).Elem()
-	for _, field := range v.Fields() {
-		if field.Kind() == reflect.String && field.Len() > maxText {
-			cut := strings.ToValidUTF8(field.String()[:maxText], "")
-			field.SetString(cut + "…")
+// bound cuts the texts of ev to maxText.
+func bound(ev *mfa.Event) {
+	event := reflect.ValueOf(ev).Elem()
+	for _, f := range texts {
+		if text := event.Field(f.index); text.Len() > maxText {
+			text.SetString(strings.ToValidUTF8(text.String()[:maxText], "") + "…")
 		}
 	}
-	return ev
 }

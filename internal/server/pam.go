@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -35,6 +36,7 @@ type Meter interface {
 const (
 	helloTimeout = 5 * time.Second  // a module sends HELLO at once
 	writeTimeout = 10 * time.Second // a frame is small; who does not take it is gone
+	inputRoom    = 1 << 10          // bytes; most frames are read in one piece
 )
 
 // PAM serves the PAM socket.
@@ -102,7 +104,8 @@ func (s *PAM) answer(ctx context.Context, c *visitor) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
 	_ = c.SetReadDeadline(time.Now().Add(cmp.Or(s.hello, helloTimeout)))
-	f, err := wire.Read(c)
+	in := bufio.NewReaderSize(c, inputRoom)
+	f, err := wire.Read(in)
 	if err == nil {
 		req, err = wire.DecodeHello(f)
 	}
@@ -120,7 +123,7 @@ func (s *PAM) answer(ctx context.Context, c *visitor) {
 	}
 	_ = c.SetReadDeadline(time.Time{})
 
-	conv := newConversation(ctx, c)
+	conv := newConversation(ctx, c, in)
 	defer conv.close()
 	verdict := s.hold(conv.ctx, req, conv)
 	cause := context.Cause(conv.ctx)
@@ -222,6 +225,7 @@ func (s *PAM) done(c *visitor, v mfa.Verdict) {
 // login is waiting for.
 type conversation struct {
 	c      *visitor
+	in     io.Reader // of c
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	frames chan wire.Frame // unbuffered: a frame nobody asked for breaks the protocol
@@ -231,8 +235,9 @@ type conversation struct {
 // errGone is the cause of a login whose module closed the connection.
 var errGone = errors.New("the client is gone")
 
-func newConversation(ctx context.Context, c *visitor) *conversation {
-	v := &conversation{c: c, frames: make(chan wire.Frame, 1)}
+// newConversation begins one. In reads what comes from c.
+func newConversation(ctx context.Context, c *visitor, in io.Reader) *conversation {
+	v := &conversation{c: c, in: in, frames: make(chan wire.Frame, 1)}
 	v.ctx, v.cancel = context.WithCancelCause(ctx)
 	v.reader.Go(v.read)
 	return v
@@ -240,7 +245,7 @@ func newConversation(ctx context.Context, c *visitor) *conversation {
 
 func (v *conversation) read() {
 	for {
-		f, err := wire.ReadAnswer(v.c)
+		f, err := wire.ReadAnswer(v.in)
 		if err != nil {
 			if !errors.Is(err, wire.ErrFrame) {
 				v.cancel(errGone)

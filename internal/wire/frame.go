@@ -165,7 +165,7 @@ func DecodeHello(f Frame) (mfa.Request, error) {
 	req.Flags = binary.BigEndian.Uint32(b[2:])
 	b = b[6:]
 	into := fields(&req)
-	seen := map[byte]bool{}
+	var seen [256]bool
 	for len(b) > 0 {
 		if len(b) < 3 {
 			return req, fmt.Errorf("%w: HELLO ends inside a field", ErrFrame)
