@@ -152,7 +152,7 @@ type bench struct {
 	atOnce  sample // rate of 64 at once, for that of 256
 }
 
-// runInside measures and writes. What was measured before an error is written, too.
+// runInside measures, and writes each group once it is measured.
 func runInside(o options) (err error) {
 	w, err := newWorld(o.memory)
 	if err != nil {
@@ -182,6 +182,9 @@ func runInside(o options) (err error) {
 		b.group.Took = time.Since(began).Round(time.Second).String()
 		b.results.put(*b.group)
 		b.group.print(os.Stderr)
+		if err = b.results.write(o.out); err != nil { // now: the next group may be cut short
+			break
+		}
 	}
-	return errors.Join(err, b.results.write(o.out))
+	return err
 }

@@ -52,7 +52,7 @@ func where(b *bench) error {
 		add("in mfad: "+p.name, v, note)
 		sum += v
 	}
-	add("the rest: prompt and answer, policy, lookups in memory, scheduler, collector", warm-sum, "a whole login, less all rows above")
+	add("the rest", warm-sum, "a whole login, less all rows above: prompt and answer, policy, scheduler, collector")
 	add("a whole login, warm", warm, "measured, in the group of logins one after another")
 	b.group.note("Rows of mfad are Go benchmarks, each alone, so what a part costs in the company of others (cold caches, wake-ups, the collector) is in the rest. Ratios are to the whole login.")
 	b.group.reach("the module beside the daemon's own time", "≤ 300 µs", gone-empty, 300)
