@@ -1,12 +1,9 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"testing"
 )
@@ -18,8 +15,11 @@ const inside = "MFA_E2E_INSIDE"
 const namespaces = syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
 
 func TestMain(m *testing.M) {
-	if os.Getenv(inside) == "" {
+	switch os.Getenv(inside) {
+	case "":
 		os.Exit(runOutside())
+	case "list":
+		os.Exit(m.Run()) // nothing runs
 	}
 	if root := os.Getenv(withinRoot); root != "" {
 		fmt.Fprintln(os.Stderr, "e2e: go on within", root+":", enterRoot(root))
@@ -30,44 +30,6 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
-}
-
-// runOutside runs this binary again as process 1 of new namespaces and returns
-// its exit status.
-func runOutside() int {
-	if os.Geteuid() != 0 {
-		fmt.Fprintln(os.Stderr, "e2e: needs root, to have namespaces of its own and to run sshd")
-		if os.Getenv("CI") == "true" {
-			return 1
-		}
-		return 0
-	}
-	if err := findArtefacts(); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		return 1
-	}
-	fetchOtherDebian()
-	// The kernel sends Pdeathsig when the thread that forked ends.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), inside+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: namespaces,
-		Pdeathsig:  syscall.SIGKILL,
-	}
-	err := cmd.Run()
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &exit) && exit.Exited():
-		return exit.ExitCode()
-	default:
-		fmt.Fprintln(os.Stderr, "e2e: run in namespaces:", err)
-		return 1
-	}
 }
 
 // findArtefacts says what to do when something was not built.
