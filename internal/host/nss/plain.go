@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -23,7 +22,8 @@ type Plain struct {
 }
 
 // ReadPlain reads the file, once. It knows nobody where NSS asks another source first, or
-// goes on after an answer, nor of a file that holds anything which libc might read
+// may go on after an answer (an action for SUCCESS, or one for all statuses but another, in
+// nsswitch.conf(5)), nor of a file that holds anything which libc might read
 // otherwise.
 func ReadPlain() Plain {
 	text, err := os.ReadFile(configFile)
@@ -32,7 +32,7 @@ func ReadPlain() Plain {
 	}
 	if line, ok := lineOf(text, passwd); ok {
 		words := strings.Fields(strings.ToLower(line))
-		if len(words) == 0 || words[0] != "files" || slices.ContainsFunc(words, func(w string) bool { return strings.Contains(w, "success") }) {
+		if len(words) == 0 || words[0] != "files" || strings.Contains(line, "!") || strings.Contains(strings.ToLower(line), "success") {
 			return Plain{}
 		}
 	}

@@ -106,16 +106,17 @@ func sources(db database) ([]source, error) {
 	return []source{{name: "files"}}, nil // nss/nss_database.c
 }
 
-// lineOf returns what the file says of db.
-func lineOf(text []byte, db database) (string, bool) {
+// lineOf returns what the file says of db: the last line of several, as glibc reads it
+// (nss/nss_database.c).
+func lineOf(text []byte, db database) (found string, ok bool) {
 	for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
 		line, _, _ := strings.Cut(s.Text(), "#")
-		name, rest, ok := strings.Cut(strings.TrimSpace(line), ":")
-		if ok && strings.TrimSpace(name) == string(db) {
-			return rest, true
+		name, rest, is := strings.Cut(strings.TrimSpace(line), ":")
+		if is && strings.TrimSpace(name) == string(db) {
+			found, ok = rest, true
 		}
 	}
-	return "", false
+	return found, ok
 }
 
 // parseSources reads "files sss [NOTFOUND=return] ldap". Of what stands in

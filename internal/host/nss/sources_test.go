@@ -30,6 +30,7 @@ func TestSources(t *testing.T) {
 		"plain":                {"passwd: files sss systemd\n", passwd, "files sss systemd"},
 		"tabs and comments":    {"# passwd: x\n\tpasswd :\tfiles\tsss # ldap\n", passwd, "files sss"},
 		"another database":     {"group: files\npasswd_compat: nis\nshadow: files\npasswd: sss\n", passwd, "sss"},
+		"the last line counts": {"group: files\npasswd: files\ngroup: files sss\n", group, "files sss"},
 		"none of it":           {"hosts: dns\n", passwd, "files"},
 		"nothing":              {"", group, "files"},
 		"empty line":           {"passwd:\n", passwd, ""},

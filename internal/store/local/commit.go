@@ -55,9 +55,13 @@ func (l *ledger) commit(batch []*request) {
 	}
 }
 
-// mend begins the log anew if it failed.
+// mend begins the log anew if it failed, or if somebody put other files in its place: what
+// is acknowledged must be where the next start looks.
 func (l *ledger) mend() error {
 	l.reap(false)
+	if l.broken == nil && l.log != nil {
+		l.broken = l.misplaced()
+	}
 	if l.broken == nil {
 		return nil
 	}

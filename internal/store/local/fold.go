@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"os"
@@ -222,18 +223,28 @@ func (l *ledger) toFormat(from, to int) (*layer, error) {
 }
 
 // begin puts all into the database and begins a new log, in files that are opened anew. On a
-// disk with little room there is none.
+// disk with little room there is none, nor where the log that failed found none: its files
+// may have holes, or be copied at each write.
 func (l *ledger) begin() error {
+	full := noRoom(l.broken)
 	err := l.finish()
 	if l.log != nil {
 		err = errors.Join(err, l.log.Close())
 		l.log = nil
 	}
-	if err == nil {
+	switch {
+	case err == nil && full:
+		err = l.note(l.db.Path())
+	case err == nil:
 		err = l.start()
 	}
 	l.broken = err
 	return err
+}
+
+// noRoom says whether an error is that of a disk which has no room for more.
+func noRoom(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }
 
 // start begins a log where none counts.
@@ -245,7 +256,7 @@ func (l *ledger) start() error {
 	var id wal.ID
 	rand.Read(id[:])
 	log, err := wal.Create(l.folder, id, l.setup.shape.size)
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG) {
+	if noRoom(err) {
 		return l.note(l.db.Path())
 	}
 	if err != nil {
@@ -284,6 +295,14 @@ func (l *ledger) hasRoom(dir string) bool {
 	var fs unix.Statfs_t
 	err := unix.Statfs(dir, &fs)
 	return made == len(wal.Names) || err == nil && fs.Bavail*uint64(fs.Bsize) >= l.setup.shape.room
+}
+
+// inOrder is mend for a look at the store.
+func (l *ledger) inOrder(ctx context.Context) error {
+	if l.readOnly {
+		return nil
+	}
+	return l.alone(ctx, l.mend)
 }
 
 // probe writes all layers to the database, and begins the log anew if it failed, or a fold.

@@ -130,6 +130,9 @@ func explain(path string, err error) error {
 	case errors.Is(err, unix.EROFS):
 		return fmt.Errorf("the file system of %q takes no writes; see dmesg, mend the disk and mount it writable again: %w", path, err)
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		if of, ok := errors.AsType[*os.PathError](err); ok {
+			path = of.Path
+		}
 		return fmt.Errorf("%w; if the file is root's alone, run chown --reference=%s %s", err, filepath.Dir(path), path)
 	case errors.Is(err, unix.EDQUOT):
 		return fmt.Errorf("the disk quota of %q is used up, raise it: %w", path, err)

@@ -44,9 +44,9 @@ type ledger struct {
 	folded  chan error
 
 	mu     sync.RWMutex // guards what follows; only the leader and a fold change the layers
-	opened []place
-	recent *layer // never nil
-	older  *layer // nil: there is none
+	opened []place      // the database, and behind it the files of the log
+	recent *layer       // never nil
+	older  *layer       // nil: there is none
 }
 
 // A shape is how large a log is.
@@ -222,14 +222,26 @@ func (l *ledger) note(paths ...string) error {
 	return nil
 }
 
-// present reports an error unless all files are where they were opened.
+// present reports an error unless the database is where it was opened.
 func (l *ledger) present() error {
 	l.mu.RLock()
 	opened := l.opened
 	l.mu.RUnlock()
-	for _, p := range opened {
-		if err := samePlace(p.path, p.info); err != nil {
+	return samePlace(opened[0].path, opened[0].info)
+}
+
+// misplaced reports an error unless the files of the log are where they were opened, whole.
+func (l *ledger) misplaced() error {
+	l.mu.RLock()
+	opened := l.opened
+	l.mu.RUnlock()
+	for _, p := range opened[1:] {
+		info, err := os.Lstat(p.path)
+		if err != nil {
 			return err
+		}
+		if !os.SameFile(info, p.info) || info.Size() != p.info.Size() {
+			return &os.PathError{Op: "find", Path: p.path, Err: errors.New("replaced while in use")}
 		}
 	}
 	return nil

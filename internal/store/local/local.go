@@ -4,7 +4,7 @@
 //
 // What to know before trusting it: the folder belongs to one daemon at a time,
 // held by a lock that the kernel drops when the daemon dies; it must not be
-// writable by anybody else. Enrollments are read anew at every Get, so an edit
+// writable by anybody else. An enrollment that changed is read anew, so an edit
 // counts at once. A write is on the disk, synced, when it returns nil. If it
 // returns an error the old item stands, with one exception that no file system
 // lets us rule out: when a sync fails after the new content was put in place,
@@ -277,6 +277,7 @@ func (s *Store) Check(ctx context.Context) error {
 		s.files.present, l.present, s.hasSpace,
 		func() error { return s.files.health.check(s.files.probe) },
 		func() error { return l.health.check(func() error { return l.alone(ctx, l.probe) }) },
+		func() error { return l.inOrder(ctx) },
 	} {
 		if err := check(); err != nil {
 			return fmt.Errorf("check store: %w", err)

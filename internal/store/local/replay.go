@@ -3,6 +3,7 @@ package local
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -36,6 +37,9 @@ func (l *ledger) readLog(tx *bolt.Tx) ([]logged, error) {
 	}
 	l.marked = true
 	batches, err := wal.Read(l.folder, readMark(stored))
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, err // nothing is lost
+	}
 	if err != nil {
 		return nil, damagedLog(err)
 	}

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 )
 
 // Names are the names of the two files. Batches of an even epoch are in the first, those
@@ -75,7 +74,7 @@ type Log struct {
 }
 
 // Create begins the log id, empty, in files of size bytes: the files that are there, if
-// they have that size, else new ones. Nothing in them counts any more. The first epoch
+// they have that size and can be opened, else new ones. Nothing in them counts any more. The first epoch
 // is 1, and the first batch has the sequence 1.
 func Create(dir Folder, id ID, size int64) (_ *Log, err error) {
 	if size%BlockSize != 0 || size < 2*BlockSize {
@@ -88,16 +87,14 @@ func Create(dir Folder, id ID, size int64) (_ *Log, err error) {
 		}
 	}()
 	for i, name := range Names {
-		l.files[i], err = dir.Open(name, size)
-		if errors.Is(err, fs.ErrNotExist) {
+		if l.files[i], err = dir.Open(name, size); err != nil {
 			if err := dir.Make(name, size); err != nil {
 				return nil, err
 			}
-			l.files[i], err = dir.Open(name, size)
-		}
-		if err != nil {
-			l.files[i] = nil
-			return nil, err
+			if l.files[i], err = dir.Open(name, size); err != nil {
+				l.files[i] = nil
+				return nil, err
+			}
 		}
 		putHead(l.buf, id, uint64(size))
 		if err := write(l.files[i], l.buf[:BlockSize], 0); err != nil {
