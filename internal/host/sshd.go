@@ -50,6 +50,9 @@ func hangUp(ctx context.Context, file string) error {
 		}
 		before = written(file)
 		pid, err := sshdPID(file)
+		if err != nil && written(file) != before {
+			continue // it is being written anew
+		}
 		if err != nil {
 			return err
 		}
@@ -63,10 +66,11 @@ func hangUp(ctx context.Context, file string) error {
 	return errors.New("it did not take the signal")
 }
 
-// written is when a file was written, in nanoseconds; 0 if it is not there.
+// written is when a file was written, in nanoseconds; 0 if it is not there, or empty, as
+// sshd makes it before it writes its pid into it.
 func written(file string) int64 {
 	info, err := os.Stat(file)
-	if err != nil {
+	if err != nil || info.Size() == 0 {
 		return 0
 	}
 	return info.ModTime().UnixNano()
