@@ -166,7 +166,8 @@ func expectFits(t *testing.T, text string) {
 	}
 }
 
-// otherRoot returns the root of the other Debian, with this module shown in it.
+// otherRoot returns the root of the other Debian, with this module shown in it. A test
+// that calls it belongs into otherShard.
 func otherRoot(t *testing.T) string {
 	t.Helper()
 	root, module := debianFolder(otherDebian()), moduleRoot()

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +12,17 @@ import (
 
 	"mfa/internal/mfa"
 )
+
+// reads waits until the program waits for keys: vlock throws away what was typed before
+// that (tcflush(3)), though its prompt is there already.
+func (c *terminal) reads(t *testing.T) {
+	t.Helper()
+	eventually(t, "it waits for keys", func() bool {
+		call, err := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", c.cmd.Process.Pid))
+		number, _, _ := strings.Cut(string(call), " ")
+		return err == nil && (number == fmt.Sprint(unix.SYS_PSELECT6) || number == fmt.Sprint(unix.SYS_READ))
+	})
+}
 
 // Vlock, a screen locker of the console, shows the prompts of PAM one after another.
 func TestVlock(t *testing.T) {
@@ -21,8 +34,10 @@ func TestVlock(t *testing.T) {
 	c.expect(t, `\[ENTER\] to unlock`)
 	c.send("")
 	c.expect(t, `assword: $`)
+	c.reads(t)
 	c.send(password)
 	c.expect(t, codePrompt(alice))
+	c.reads(t)
 	c.send(s.code(alice, 1))
 	c.expectStatus(t, 0)
 	s.expectFailures(alice, 0)

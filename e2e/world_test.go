@@ -43,7 +43,7 @@ func privateMounts() error {
 	if err := mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return err
 	}
-	for _, dir := range []string{"/run", "/var/log", "/var/mail", "/var/lib/sudo"} {
+	for _, dir := range []string{"/run", "/var/log", "/var/mail", "/var/backups", "/var/lib/sudo"} {
 		err := mount("tmpfs", dir, "tmpfs", 0, "mode=0755")
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			return err
