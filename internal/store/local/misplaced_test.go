@@ -87,16 +87,7 @@ func TestLogIsReplacedInUse(t *testing.T) {
 // Files of the log may have holes: tar -S, rsync -S and backup programs make them of zeros.
 // On a full disk such a log cannot be written, and the database, which has free pages, can.
 func TestLogWithHolesOnAFullDisk(t *testing.T) {
-	if dir := os.Getenv(inChild); dir != "" {
-		holes(t, dir)
-		return
-	}
-	needRoot(t, "only root can mount a file system")
-	cmd := child(t, t.Name(), t.TempDir())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	mounting(t, holes)
 }
 
 func holes(t *testing.T, dir string) {

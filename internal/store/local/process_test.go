@@ -94,20 +94,26 @@ func putUntilKilled(t *testing.T, dir string) {
 	}
 }
 
-// On a full file system writes fail and say which file system it is, what was
-// there stays, and with room again all goes on.
-func TestFullDisk(t *testing.T) {
+// mounting runs test, which mounts a file system on the folder that it gets, in a process
+// with a mount namespace of its own: the mounts end with it.
+func mounting(t *testing.T, test func(t *testing.T, dir string)) {
+	t.Helper()
 	if dir := os.Getenv(inChild); dir != "" {
-		testFullDisk(t, dir)
+		test(t, dir)
 		return
 	}
 	needRoot(t, "only root can mount a file system")
 	cmd := child(t, t.Name(), t.TempDir())
-	// Mounts in a mount namespace of its own end with the process.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+}
+
+// On a full file system writes fail and say which file system it is, what was
+// there stays, and with room again all goes on.
+func TestFullDisk(t *testing.T) {
+	mounting(t, testFullDisk)
 }
 
 // testFullDisk runs in the namespace.
@@ -239,16 +245,7 @@ func TestFullDiskAtFirstStart(t *testing.T) {
 // On a disk that gets full under a log, writes go on while the log has room, and then fail
 // and say why; what was acknowledged stays, and with room again all goes on.
 func TestFullDiskUnderALog(t *testing.T) {
-	if dir := os.Getenv(inChild); dir != "" {
-		testFullDiskUnderALog(t, dir)
-		return
-	}
-	needRoot(t, "only root can mount a file system")
-	cmd := child(t, t.Name(), t.TempDir())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	mounting(t, testFullDiskUnderALog)
 }
 
 // testFullDiskUnderALog runs in the namespace.
