@@ -20,6 +20,11 @@ func processor(b *bench) (err error) {
 	if err := errors.Join(err, ours.enroll(), ours.fill()); err != nil {
 		return err
 	}
+	least, err := startFloor(b.w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, least.stop()) }()
 	s := samples{}
 	for round := range b.rounds {
 		if err := errors.Join(google.fresh(b.logins), ours.fresh()); err != nil {
@@ -30,18 +35,22 @@ func processor(b *bench) (err error) {
 			if pass == 0 {
 				name = rowCold
 			}
-			module, daemon, err := b.spent(ours, func(n int) (shot, error) { return ours.shot("bench-ours", n) })
+			module, daemon, err := b.spent(ours.cpu, func(n int) (shot, error) { return ours.shot("bench-ours", n) })
 			if err != nil {
 				return err
 			}
 			s.add(name+": module and libpam", round, module)
 			s.add(name+": mfad", round, daemon)
 			s.add(name+": both", round, module+daemon)
-			whole, _, err := b.spent(ours, google.shot)
+			whole, _, err := b.spent(ours.cpu, google.shot)
 			if err != nil {
 				return err
 			}
 			s.add(rowGoogle, round, whole)
+			if module, daemon, err = b.spent(least.cpu, fixed("bench-floor", 0, "123456")); err != nil {
+				return err
+			}
+			s.add(rowFloor, round, module+daemon)
 		}
 	}
 	for _, name := range s.names() {
@@ -55,9 +64,9 @@ func processor(b *bench) (err error) {
 }
 
 // spent lets everybody log in once, and returns the mean processor time of a login in
-// microseconds: in its process, and in the daemon.
-func (b *bench) spent(s *site, next func(n int) (shot, error)) (module, daemon float64, err error) {
-	before, err := s.cpu()
+// microseconds: in its process, and in the daemon, whose time so far of returns.
+func (b *bench) spent(of func() (time.Duration, error), next func(n int) (shot, error)) (module, daemon float64, err error) {
+	before, err := of()
 	if err != nil {
 		return 0, 0, err
 	}
@@ -69,7 +78,7 @@ func (b *bench) spent(s *site, next func(n int) (shot, error)) (module, daemon f
 		module += micros(got.cpu)
 	}
 	time.Sleep(settle)
-	after, err := s.cpu()
+	after, err := of()
 	count := float64(b.logins)
 	return module / count, micros(after-before) / count, err
 }

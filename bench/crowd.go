@@ -71,8 +71,13 @@ func crowds(b *bench) (err error) {
 	if err := errors.Join(err, ours.enroll(), ours.fill()); err != nil {
 		return err
 	}
+	least, err := startFloor(b.w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, least.stop()) }()
 	for _, processes := range []int{64, 256} {
-		var peer, cold, warm rushed
+		var empty, peer, cold, warm rushed
 		for round := range b.rounds {
 			if err := errors.Join(google.fresh(n), ours.fresh()); err != nil {
 				return err
@@ -82,21 +87,25 @@ func crowds(b *bench) (err error) {
 				if pass == 0 {
 					mine = &cold
 				}
-				if err := b.crowdPass(round, processes, n, &peer, mine, google, ours); err != nil {
+				if err := b.crowdPass(round, processes, n, &empty, &peer, mine, google, ours); err != nil {
 					return err
 				}
 			}
 		}
-		b.crowdRows(processes, &peer, &cold, &warm)
+		b.crowdRows(processes, &empty, &peer, &cold, &warm)
 	}
 	b.group.note("%d users of %d, three times each a round; at once are so many processes, each with its own libpam, on the cores that there are. Processor is that of a login's process and of mfad together.", n, b.users)
 	return nil
 }
 
 // crowdPass lets everybody log in once at each of the two.
-func (b *bench) crowdPass(round, processes, n int, peer, mine *rushed, google *google, ours *site) error {
-	got, err := b.rush(processes, n, google.shot)
+func (b *bench) crowdPass(round, processes, n int, empty, peer, mine *rushed, google *google, ours *site) error {
+	got, err := b.rush(processes, n, fixed("bench-floor", 0, "123456"))
 	if err != nil {
+		return err
+	}
+	empty.add(round, got, 0)
+	if got, err = b.rush(processes, n, google.shot); err != nil {
 		return err
 	}
 	peer.add(round, got, 0)
@@ -114,18 +123,18 @@ func (b *bench) crowdPass(round, processes, n int, peer, mine *rushed, google *g
 }
 
 // crowdRows sums up the crowds of one size.
-func (b *bench) crowdRows(processes int, peer, cold, warm *rushed) {
+func (b *bench) crowdRows(processes int, empty, peer, cold, warm *rushed) {
 	refused := 0
 	for _, r := range []struct {
 		name string
 		*rushed
-	}{{rowGoogle, peer}, {rowCold, cold}, {rowWarm, warm}} {
+	}{{rowFloor, empty}, {rowGoogle, peer}, {rowCold, cold}, {rowWarm, warm}} {
 		row := r.rate.row(fmt.Sprintf("%d at once: %s", processes, r.name), "logins/s")
 		row.Ratio = r.rate.over(peer.rate)
 		row.Note = fmt.Sprintf("p50 %.1f ms, p99 %.1f ms, processor %.0f µs a login, %d refused",
 			r.latency.median()/1000, quantile(r.latency.all(), 0.99)/1000, r.cpu.median(), r.refused)
 		b.group.Rows = append(b.group.Rows, row)
-		if r.rushed != peer {
+		if r.rushed == cold || r.rushed == warm {
 			refused += r.refused
 		}
 	}

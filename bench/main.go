@@ -61,6 +61,13 @@ func main() {
 		}
 		return
 	}
+	if file := os.Getenv(floored); file != "" && len(os.Args) == 2 {
+		if err := serveFloor(os.Args[1], file); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	opts, err := parse()
 	if err == nil {
 		err = start(opts)

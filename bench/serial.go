@@ -38,17 +38,19 @@ type turn struct {
 	ours, off         *site
 	google            *google
 	oathOne, oathMany *oath
+	floor             *floor
 	candidates        []candidate
 }
 
 func newTurn(b *bench) (*turn, error) {
 	t := &turn{b: b}
-	var err [5]error
+	var err [6]error
 	t.ours, err[0] = b.newSite("serial", b.logins, outbox())
 	t.off, err[1] = b.newSite("off", b.logins, outbox(), "[policy]\nmode = \"off\"")
 	t.google, err[2] = newGoogle(b.w, b.logins)
 	t.oathOne, err[3] = newOath(b.w, "oath-each", b.logins, true)
 	t.oathMany, err[4] = newOath(b.w, "oath-many", min(b.users, 2000), false)
+	t.floor, err[5] = startFloor(b.w)
 	if err := errors.Join(err[:]...); err != nil {
 		return nil, err
 	}
@@ -63,6 +65,7 @@ func newTurn(b *bench) (*turn, error) {
 		{name: rowEmpty, shot: fixed("bench-empty", 0, "")},
 		{name: "empty stack of two modules", shot: fixed("bench-two", 0, "")},
 		{name: rowLimit, shot: fixed("bench-empty", 0, ""), synced: true},
+		{name: rowFloor, shot: fixed("bench-floor", 0, "123456")},
 		{name: rowGoogle, shot: t.google.shot, passes: true},
 		{name: rowOurs, shot: func(n int) (shot, error) { return t.ours.shot("bench-ours", n) }, passes: true},
 		{name: "pam_oath, a file for each user", shot: t.oathOne.shot},
@@ -83,7 +86,7 @@ func (t *turn) fresh() error {
 		t.ours.control("lock", userName(t.ours.denied())))
 }
 
-func (t *turn) close() error { return errors.Join(t.ours.stop(), t.off.stop()) }
+func (t *turn) close() error { return errors.Join(t.ours.stop(), t.off.stop(), t.floor.stop()) }
 
 // serial measures one login after another, candidates in turns.
 func serial(b *bench) (err error) {
@@ -119,6 +122,7 @@ func serial(b *bench) (err error) {
 	b.group.reach("one after another, warm, against google-authenticator", "≤ 0.85 ×", s[rowWarm].over(s[rowGoogle]), 0.85)
 	b.group.reach("one after another, warm, against the limit", "≤ 2.4 ×", s[rowWarm].over(s[rowLimit]), 2.4)
 	b.group.reach("one after another, cold, against google-authenticator", "≤ 1.2 ×", s[rowCold].over(s[rowGoogle]), 1.2)
+	b.group.note("The empty daemon is the least that a daemon in Go can do behind this module on this machine: a row below it cannot be had.")
 	b.group.note("%d users log in three times a round, in turns with all other rows; cold is the first login after a start of mfad, warm the second and third. google-authenticator has DISALLOW_REUSE and RATE_LIMIT 3 30. Times are medians; the spread is that of the rounds' medians. mfad's own log goes to a file in memory, in the place of the journal.", b.logins)
 	return nil
 }

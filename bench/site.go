@@ -292,11 +292,14 @@ func (s *site) control(args ...string) error {
 }
 
 // cpu returns the processor time of the daemon so far.
-func (s *site) cpu() (time.Duration, error) {
+func (s *site) cpu() (time.Duration, error) { return cpuOf(s.cmd.Process.Pid) }
+
+// cpuOf returns the processor time of a process so far.
+func cpuOf(pid int) (time.Duration, error) {
 	var t unix.Timespec
 	// The clock of another process: clock_getcpuclockid(3).
-	if err := unix.ClockGettime(int32(^s.cmd.Process.Pid<<3|2), &t); err != nil {
-		return 0, fmt.Errorf("read mfad's processor time: %w", err)
+	if err := unix.ClockGettime(int32(^pid<<3|2), &t); err != nil {
+		return 0, fmt.Errorf("read a daemon's processor time: %w", err)
 	}
 	return time.Duration(t.Nano()), nil
 }

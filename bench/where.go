@@ -16,6 +16,7 @@ type part struct{ name, room, benchmark string }
 
 var parts = []part{
 	{"the account in NSS", "./internal/host/nss", "BenchmarkLookup"},
+	{"the policy, of five rules", "./internal/login", "BenchmarkPolicy"},
 	{"frames of the socket", "./internal/wire", "BenchmarkFrames"},
 	{"the enrollment, read", "./internal/store/local", "BenchmarkGetEnrollment/kept"},
 	{"the enrollment, parsed", "./internal/account/record", "BenchmarkDecodeEnrollment/kept"},
@@ -52,8 +53,12 @@ func where(b *bench) error {
 		add("in mfad: "+p.name, v, note)
 		sum += v
 	}
-	add("the rest", warm-sum, "a whole login, less all rows above: prompt and answer, policy, scheduler, collector")
+	add("the rest", warm-sum, "a whole login, less all rows above: prompt and answer, scheduler, collector")
 	add("a whole login, warm", warm, "measured, in the group of logins one after another")
+	if floor := serial.median(rowFloor); floor > 0 {
+		add("of it, what an empty daemon in Go takes too", floor, "measured: "+rowFloor)
+		add("of it, mfad's own work", warm-floor, "a whole login, less that of the empty daemon")
+	}
 	b.group.note("Rows of mfad are Go benchmarks, each alone, so what a part costs in the company of others (cold caches, wake-ups, the collector) is in the rest. Ratios are to the whole login.")
 	b.group.reach("the module beside the daemon's own time", "≤ 300 µs", gone-empty, 300)
 	return profile(b)

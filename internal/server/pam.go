@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -104,7 +103,7 @@ func (s *PAM) answer(ctx context.Context, c *visitor) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
 	_ = c.SetReadDeadline(time.Now().Add(cmp.Or(s.hello, helloTimeout)))
-	in := bufio.NewReaderSize(c, inputRoom)
+	in := newInput(c)
 	f, err := wire.Read(in)
 	if err == nil {
 		req, err = wire.DecodeHello(f)
@@ -218,97 +217,4 @@ func (s *PAM) done(c *visitor, v mfa.Verdict) {
 	if err := wire.Write(c, wire.EncodeDone(v)); err != nil {
 		s.Log.Debug("verdict not delivered", "error", err, "outcome", v.Outcome)
 	}
-}
-
-// A conversation is the Prompter over one connection. A goroutine of its own
-// reads, so that a module that goes away ends the login at once, whatever the
-// login is waiting for.
-type conversation struct {
-	c      *visitor
-	in     io.Reader // of c
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	frames chan wire.Frame // unbuffered: a frame nobody asked for breaks the protocol
-	reader sync.WaitGroup
-}
-
-// errGone is the cause of a login whose module closed the connection.
-var errGone = errors.New("the client is gone")
-
-// newConversation begins one. In reads what comes from c.
-func newConversation(ctx context.Context, c *visitor, in io.Reader) *conversation {
-	v := &conversation{c: c, in: in, frames: make(chan wire.Frame, 1)}
-	v.ctx, v.cancel = context.WithCancelCause(ctx)
-	v.reader.Go(v.read)
-	return v
-}
-
-func (v *conversation) read() {
-	for {
-		f, err := wire.ReadAnswer(v.in)
-		if err != nil {
-			if !errors.Is(err, wire.ErrFrame) {
-				v.cancel(errGone)
-				return
-			}
-			_ = v.broken(err)
-			return
-		}
-		select {
-		case v.frames <- f:
-		default:
-			_ = v.broken(fmt.Errorf("%w: two answers to one prompt", wire.ErrFrame))
-			return
-		}
-	}
-}
-
-// broken ends the login, as the other end does not keep to the protocol.
-func (v *conversation) broken(err error) error {
-	v.cancel(mfa.Ended{Outcome: mfa.Broken, Err: err})
-	return err
-}
-
-// close ends the reader and waits for it. The verdict can still be written.
-func (v *conversation) close() {
-	_ = v.c.CloseRead()
-	v.cancel(nil)
-	v.reader.Wait()
-}
-
-// Prompt implements login.Prompter. Control bytes are dropped both ways.
-func (v *conversation) Prompt(ctx context.Context, p mfa.Prompt) (string, error) {
-	asks := p.Kind == mfa.Ask || p.Kind == mfa.AskHidden
-	if asks && len(v.frames) > 0 {
-		return "", v.broken(fmt.Errorf("%w: an answer before its prompt", wire.ErrFrame))
-	}
-	p.Text = strings.Map(printable, p.Text)
-	_ = v.c.SetWriteDeadline(time.Now().Add(writeTimeout))
-	if err := wire.Write(v.c, wire.EncodePrompt(p)); err != nil {
-		return "", fmt.Errorf("prompt: %w: %w", errGone, err)
-	}
-	if !asks {
-		return "", nil
-	}
-	select {
-	case f := <-v.frames:
-		answer, err := wire.DecodeAnswer(f)
-		if errors.Is(err, wire.ErrFrame) {
-			return "", v.broken(err)
-		}
-		if w, is := mfa.IsWithheld(answer); is {
-			return "", w
-		}
-		return strings.TrimSpace(strings.Map(printable, answer)), err
-	case <-ctx.Done():
-		return "", fmt.Errorf("prompt: %w", context.Cause(ctx))
-	}
-}
-
-// printable keeps what may stand on a terminal.
-func printable(r rune) rune {
-	if r == '\n' || r >= ' ' && r != 0x7f && (r < 0x80 || r >= 0xa0) {
-		return r
-	}
-	return -1
 }

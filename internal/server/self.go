@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +73,7 @@ func (s exchange) self(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(s.end, selfTimeout)
 	defer cancel()
-	conv := newConversation(ctx, c.(*visitor), bufio.NewReaderSize(c, inputRoom))
+	conv := newConversation(ctx, c.(*visitor), newInput(c))
 	defer conv.close()
 	verb := r.PathValue("verb")
 	v, err := s.manage(conv.ctx, cred.Uid, verb, mfa.Method(r.URL.Query().Get(wire.QueryMethod)), conv)

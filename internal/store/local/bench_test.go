@@ -21,9 +21,10 @@ import (
 const stateSize = 2 << 10
 
 // filled returns a store that has that many states of stateSize.
-func filled(b *testing.B, states int) *Store {
+func filled(b *testing.B, states int) *Store { return populate(b, newStore(b), states) }
+
+func populate(b *testing.B, s *Store, states int) *Store {
 	b.Helper()
-	s := newStore(b)
 	for from := 0; from < states; from += 5000 {
 		err := s.ledger.alone(b.Context(), func() error {
 			ch := newLayer(s.ledger.now)
@@ -125,6 +126,38 @@ func BenchmarkUpdate64(b *testing.B) {
 				}
 			})
 			took.report(b)
+			perUpdate(b, s, batches, transactions)
+		})
+	}
+}
+
+// BenchmarkFold is one decision after another with logs of several sizes: a small one is
+// folded often, and a large one takes memory and a longer fold. A fold delays the worst
+// decision by so many of the usual ones, each of which is one synced write.
+func BenchmarkFold(b *testing.B) {
+	for _, records := range []int{128, 256, 512, 1024, 2048, 4096} {
+		b.Run(fmt.Sprintf("records=%d", records), func(b *testing.B) {
+			const states = 20_000
+			setup := asUsual
+			setup.shape.size, setup.shape.records = int64(records)*stateSize, records
+			dir := filepath.Join(b.TempDir(), "mfa")
+			s, err := open(dir, aKey, setup)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = s.Close() })
+			populate(b, s, states)
+			batches, transactions := commits(b, s)
+			var took waits
+			n := 0
+			for b.Loop() {
+				n += 7919
+				took.time(func() { count(b, s, n%states) })
+			}
+			took.report(b)
+			middle := took.all[len(took.all)/2]
+			b.ReportMetric(float64(took.all[len(took.all)-1])/float64(middle), "worst/p50")
+			b.ReportMetric(float64(took.all[len(took.all)*999/1000])/float64(middle), "p99.9/p50")
 			perUpdate(b, s, batches, transactions)
 		})
 	}
