@@ -77,13 +77,15 @@ func (s *site) sshCommand(a account, options ...string) *exec.Cmd {
 	return cmd
 }
 
-// knownHosts writes a file with sshd's key, and returns its path.
+// knownHosts writes a file with sshd's key, and returns its path. It replaces the file as a
+// whole: an ssh that was started before may be reading it.
 func (s *site) knownHosts() string {
 	s.t.Helper()
 	key, err := os.ReadFile(hostKey + ".pub")
 	ok(s.t, err)
 	name := s.path("known_hosts")
-	ok(s.t, os.WriteFile(name, fmt.Appendf(nil, "[127.0.0.1]:%d %s", s.sshdPort, key), 0o644))
+	ok(s.t, os.WriteFile(name+".new", fmt.Appendf(nil, "[127.0.0.1]:%d %s", s.sshdPort, key), 0o644))
+	ok(s.t, os.Rename(name+".new", name))
 	return name
 }
 
