@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// A bulk does one thing for many users, one after the other, and goes on after a
-// failure.
+// A bulk does one thing for many users, one after the other. It goes on after a
+// failure, unless mfad cannot be reached.
 type bulk struct {
 	what string // of the meter: "resetting"
 	done string // of the summary: "reset"
@@ -21,8 +21,8 @@ type bulk struct {
 // errSkip is wrapped by the error of a user for whom there was nothing to do.
 var errSkip = errors.New("nothing to do")
 
-// run does do for each of users, shows how far it is, and then says how it went.
-// The error carries the exit code: failed if anything did.
+// run calls do for each of users, shows its progress, and prints a summary. The error
+// carries the exit code: exitFailed if do failed for a user.
 func (b *bulk) run(cmd *cobra.Command, users []string, do func(ctx context.Context, user string) error) error {
 	m := newMeter(cmd, b.what, len(users))
 	defer m.end()

@@ -10,7 +10,7 @@ import (
 	"mfa/internal/wire"
 )
 
-// requestTimeout bounds one request to mfad, and one errand at systemd-logind: both
+// requestTimeout bounds one request to mfad, and the calls to systemd-logind: both
 // answer at once or are stuck.
 const requestTimeout = 30 * time.Second
 
@@ -29,7 +29,7 @@ func stream[T any](ctx context.Context, c *client, to wire.Resource, begin func(
 	return exitFor(wire.Stream(ctx, &c.daemon, to, begin, item))
 }
 
-// exitFor gives an error of wire.Client its exit code and says what to do.
+// exitFor gives an error of wire.Client its exit code and a hint.
 func exitFor(err error) error {
 	if err == nil {
 		return nil

@@ -14,8 +14,8 @@ const (
 	yellow = "33"
 )
 
-// colorOn says whether what is written to w may have colors: on a terminal that
-// knows them, unless NO_COLOR is set (no-color.org).
+// colorOn reports whether output to w may have colors: w is a terminal that knows
+// them, and NO_COLOR is not set (no-color.org).
 func colorOn(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))

@@ -74,7 +74,7 @@ func (c *client) enroll(cmd *cobra.Command, user, email, phone string, silent bo
 	return nil
 }
 
-// warnOfNoProvider says that text messages go to nobody, where it is so.
+// warnOfNoProvider prints a warning if no provider for text messages is configured.
 func (c *client) warnOfNoProvider(cmd *cobra.Command) {
 	var st wire.Status
 	if err := c.call(cmd.Context(), wire.GetStatus.For(), nil, &st); err == nil && st.SMS == "" {

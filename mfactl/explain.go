@@ -69,8 +69,8 @@ changed.`,
 	return cmd
 }
 
-// refusedBySSHD says why sshd keeps out a program that the policy lets in, "" if it
-// does not, or cannot be asked: only root can ask it.
+// refusedBySSHD returns why sshd keeps out a program that the policy lets in. It
+// returns "" if sshd does not, and for a caller that is not root, who cannot ask sshd.
 func refusedBySSHD(ctx context.Context, v wire.Visit, x wire.Explanation) string {
 	sshd := doctor.AskSSHD("/")
 	if x.Result != wire.ResultLetIn || v.Service != "sshd" || os.Geteuid() != 0 || sshd == nil {
@@ -88,7 +88,7 @@ func refusedBySSHD(ctx context.Context, v wire.Visit, x wire.Explanation) string
 		"(BatchMode). In /etc/ssh/sshd_config: Match User " + v.User + ", and below it AuthenticationMethods publickey"
 }
 
-// explanationRows begins with what somebody in a hurry wants to know.
+// explanationRows returns the rows to print, the outcome first.
 func explanationRows(x wire.Explanation) [][2]any {
 	rows := [][2]any{
 		{"login", visitText(x)},
@@ -119,7 +119,7 @@ func explanationRows(x wire.Explanation) [][2]any {
 	return append(rows, userRows(x)...)
 }
 
-// userRows tells of the user what counts or could.
+// userRows returns the rows about the user's own state.
 func userRows(x wire.Explanation) [][2]any {
 	enrolled := methodText(x.Enrolled)
 	if x.Skipped != nil {

@@ -89,7 +89,7 @@ func importOathCommand(c *client) *cobra.Command {
 	return cmd
 }
 
-// An importer takes over what was found.
+// An importer hands the users that were found to mfad.
 type importer struct {
 	client       *client
 	source       string
@@ -101,7 +101,7 @@ func (im *importer) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&im.replace, "replace", false, "also in the place of apps that are set up already")
 }
 
-// run takes over all, or asks mfad what would become of each, and shows it.
+// run imports all users, or in a dry run shows what mfad would do with each.
 func (im *importer) run(cmd *cobra.Command, all []foreign.Found) error {
 	g := newGrid("USER", "FROM", "APP", "CODES", "RESULT")
 	var taken, kept, failed int

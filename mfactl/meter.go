@@ -10,8 +10,8 @@ import (
 	"golang.org/x/term"
 )
 
-// A meter shows on a terminal how far long work is, in one line that is taken
-// away at the end. Elsewhere it shows nothing. It is used from one goroutine.
+// A meter shows the progress of long work in one line of a terminal, and clears the
+// line at the end. Elsewhere it shows nothing. It is used from one goroutine.
 type meter struct {
 	w     io.Writer // nil: nothing is shown
 	what  string
@@ -30,7 +30,7 @@ func newMeter(cmd *cobra.Command, what string, total int) *meter {
 	return m
 }
 
-// meterEvery is how often the line changes.
+// meterEvery is the shortest time between two changes of the line.
 const meterEvery = 50 * time.Millisecond
 
 // step counts one more.
@@ -48,7 +48,7 @@ func (m *meter) show() {
 	}
 }
 
-// end takes the line away.
+// end clears the line.
 func (m *meter) end() {
 	if m.w != nil {
 		fmt.Fprint(m.w, "\r\x1b[K")

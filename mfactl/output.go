@@ -88,8 +88,8 @@ func printableLines(text string) string {
 	}, text)
 }
 
-// printable puts a question mark in the place of what is seen as something else than it is:
-// what would steer the terminal, begin a line, turn the direction, or is not seen at all.
+// printable replaces with a question mark each character that would steer the terminal,
+// begin a line, or turn the direction of writing, or that cannot be seen.
 func printable(text string) string { return strings.Map(visible, text) }
 
 func visible(r rune) rune {

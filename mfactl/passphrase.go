@@ -18,14 +18,14 @@ var scryptWork = 18
 // minPassphrase is the shortest passphrase, in bytes: the file holds every secret.
 const minPassphrase = 10
 
-// A lock is how a backup is encrypted, and how it is opened.
+// A lock is what a backup is encrypted to or opened with: a passphrase or age keys.
 type lock struct {
 	passphraseFile string
 	recipients     []string // age1…
 	identityFile   string   // holds AGE-SECRET-KEY-1…
 }
 
-// seals returns whom the backup is encrypted to: keys, or a passphrase.
+// seals returns what to encrypt a backup to: the recipients, or else a passphrase.
 func (l lock) seals(cmd *cobra.Command) ([]age.Recipient, error) {
 	if len(l.recipients) > 0 {
 		return age.ParseRecipients(strings.NewReader(strings.Join(l.recipients, "\n")))
@@ -54,7 +54,7 @@ func (l lock) seals(cmd *cobra.Command) ([]age.Recipient, error) {
 	return []age.Recipient{r}, nil
 }
 
-// opens returns what opens a backup.
+// opens returns what decrypts a backup: the identities, or else a passphrase.
 func (l lock) opens(cmd *cobra.Command) ([]age.Identity, error) {
 	if l.identityFile != "" {
 		f, err := file.ReadPrivate(l.identityFile, file.RootOrMe)
@@ -94,7 +94,7 @@ func (l lock) passphrase(cmd *cobra.Command, question string) (string, error) {
 	return line, nil
 }
 
-// askHidden asks on a terminal, and nowhere else.
+// askHidden asks without echo. Where standard input is no terminal it is an error.
 func askHidden(cmd *cobra.Command, question string) (string, error) {
 	t := newTerminal(cmd)
 	if t.file == nil {

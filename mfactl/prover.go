@@ -24,8 +24,9 @@ func knownService(args []string) error {
 	return nil
 }
 
-// prover finds out whose login proves a change: that of the user named, or of
-// whoever became root. Where nobody can tell who that is, anybody's does.
+// prover sets s.user to the user whose login proves a change: the one of --user, or
+// the user who became root (host.Caller). It stays "" if neither is known: then the
+// login of any user proves it.
 func (s *switcher) prover(ctx context.Context) error {
 	named := s.user != ""
 	if !named {

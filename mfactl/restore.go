@@ -68,11 +68,11 @@ type openedBackup struct {
 	users  []wire.Saved
 	index  map[string]int // of users, by name
 
-	strangers []string // who have no account here, as far as they were tried
-	void      []string // whose backup codes do not count, as far as they were restored
+	strangers []string // users without an account here, of those tried so far
+	void      []string // users whose backup codes do not count, of those restored so far
 }
 
-// sayAfter says what is left to do after a restore.
+// sayAfter prints what is left to do after a restore.
 func (b *openedBackup) sayAfter(cmd *cobra.Command) {
 	b.sayStrangers(cmd)
 	slices.Sort(b.void)
@@ -81,7 +81,7 @@ func (b *openedBackup) sayAfter(cmd *cobra.Command) {
 	}
 }
 
-// sayStrangers names the users of the backup who have no account here.
+// sayStrangers prints the users of the backup who have no account here.
 func (b *openedBackup) sayStrangers(cmd *cobra.Command) {
 	slices.Sort(b.strangers)
 	if names := slices.Compact(b.strangers); len(names) > 0 {
@@ -98,8 +98,8 @@ func (b *openedBackup) names() []string {
 	return names
 }
 
-// openBackup decrypts and reads all of a backup, so that one which is not whole
-// is noticed before anything of it is used.
+// openBackup decrypts and reads all of a backup, so that one that is cut off is
+// noticed before a user of it is restored.
 func openBackup(cmd *cobra.Command, path string, l lock) (*openedBackup, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -124,7 +124,8 @@ func openBackup(cmd *cobra.Command, path string, l lock) (*openedBackup, error) 
 	return b, nil
 }
 
-// readBackup reads the lines up to the end, behind which there is nothing.
+// readBackup reads a whole backup. It is an error if the last line is missing, or if
+// anything follows it.
 func readBackup(r io.Reader) (*openedBackup, error) {
 	dec := json.NewDecoder(bufio.NewReader(r))
 	dec.DisallowUnknownFields()
@@ -157,7 +158,8 @@ func readBackup(r io.Reader) (*openedBackup, error) {
 	}
 }
 
-// restore has one user restored, or tries.
+// restore asks mfad to restore one user, or with dry what it would do. It returns
+// the result of wire.Restored.
 func (c *client) restore(ctx context.Context, b *openedBackup, user string, dry bool) (string, error) {
 	in := wire.Restore{Header: b.header, Saved: b.users[b.index[user]], DryRun: dry}
 	var out wire.Restored
@@ -171,7 +173,7 @@ func (c *client) restore(ctx context.Context, b *openedBackup, user string, dry 
 	return out.Result, err
 }
 
-// tryRestore says what a restore would do.
+// tryRestore prints what a restore would do.
 func (c *client) tryRestore(cmd *cobra.Command, b *openedBackup) error {
 	results := map[string]int{}
 	m := newMeter(cmd, "comparing users", len(b.users))

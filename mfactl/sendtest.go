@@ -56,7 +56,7 @@ func printSteps(w io.Writer, report wire.SendTestReport) {
 	}
 }
 
-// stepText says what a step found, whether it failed, and how long it took.
+// stepText returns what a step found, whether it failed, and how long it took.
 func stepText(s wire.Step) string {
 	text := s.Detail
 	if s.Err != "" && text != "" {

@@ -80,7 +80,7 @@ func allOrUser(all bool, args []string) error {
 	return nil
 }
 
-// userOrSelf returns the user that args name, or else who runs mfactl.
+// userOrSelf returns the user that args name, or the user of mfactl's uid.
 func userOrSelf(ctx context.Context, args []string) (string, error) {
 	if len(args) > 0 {
 		return args[0], nil
@@ -187,7 +187,8 @@ func questionAll(endLogins bool) string {
 	return "Revoke the remembered logins of everybody? [y/N] "
 }
 
-// revoke ends what args name: nobody is everybody, or a user, or one session.
+// revoke ends the remembered logins of all users, of the user args[0], or the one
+// session args[1] of that user.
 func (c *client) revoke(cmd *cobra.Command, args []string) (out wire.Revocation, err error) {
 	which := wire.DeleteSessions.For()
 	switch len(args) {
@@ -216,7 +217,7 @@ func revokedText(out wire.Revocation, args []string) string {
 	return fmt.Sprintf("%s of %s revoked.", count(out.Revoked, "session"), args[0])
 }
 
-// count says how many of something there are.
+// count returns n and its noun, with an "s" unless n is 1.
 func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -224,8 +225,8 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// endRunning ends the logins that run of the user that args name, who has uid, or of
-// everybody, but the caller's own.
+// endRunning ends the running logins of the user args[0], whose uid is uid, or of all
+// users where args is empty and uid is nil. The caller's own login goes on.
 func endRunning(cmd *cobra.Command, args []string, uid *uint32) error {
 	if (uid == nil) != (len(args) == 0) {
 		return exitError{code: exitFailed, err: errors.New("no login was ended: mfad did not say whose"), hint: "Are mfactl and mfad of the same version?"}

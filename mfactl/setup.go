@@ -92,7 +92,7 @@ func setupCommand(c *client) *cobra.Command {
 	return cmd
 }
 
-// hinted is an error of a setup.
+// hinted returns err with exitFailed and a hint.
 func hinted(err error, hint string) error { return exitError{code: exitFailed, err: err, hint: hint} }
 
 func (s *switcher) run(ctx context.Context) error {
@@ -135,7 +135,7 @@ func (s *switcher) run(ctx context.Context) error {
 	return s.change(ctx, h, cfg, changes)
 }
 
-// agreed shows the changes and asks for them.
+// agreed shows the changes and asks whether to make them, unless --yes is given.
 func (s *switcher) agreed(changes []setup.Change) bool {
 	s.Println("This is what changes:")
 	s.Println()
@@ -154,7 +154,8 @@ func (s *switcher) agreed(changes []setup.Change) bool {
 	return s.yes || confirm(s.Command, "Make these changes? [y/N] ")
 }
 
-// change makes the changes, and has them proven.
+// change makes the changes and waits for the login that proves them. After any error
+// everything is put back.
 func (s *switcher) change(ctx context.Context, h doctor.Host, cfg config.Config, changes []setup.Change) (err error) {
 	proof, err := setup.Watch(cfg.Audit.File, s.service, s.user)
 	if err != nil {
@@ -169,7 +170,7 @@ func (s *switcher) change(ctx context.Context, h doctor.Host, cfg config.Config,
 		if err == nil {
 			return
 		}
-		// The context may be what ended it; putting back is not bound to it.
+		// ctx may have ended; putting back must run all the same.
 		if back := s.putBack(context.WithoutCancel(ctx), b, true); back != nil {
 			err = hinted(errors.Join(err, back), "Put it back by hand from "+filepath.Join(setup.Folder, s.service)+".")
 			return
@@ -197,7 +198,7 @@ func (s *switcher) change(ctx context.Context, h doctor.Host, cfg config.Config,
 	return s.prove(ctx, proof, b, since)
 }
 
-// tryOut says what doctor and sshd make of the change.
+// tryOut checks the change with doctor and sshd, and prints what they warn of.
 func (s *switcher) tryOut(ctx context.Context, h doctor.Host, cfg config.Config) error {
 	goes, warned, err := setup.Try(ctx, h, s.service, time.Duration(cfg.Server.LoginTimeout))
 	s.warn(slices.DeleteFunc(warned, func(f doctor.Finding) bool { return slices.Contains(s.warned, f) })) // not twice
@@ -214,7 +215,7 @@ func (s *switcher) warn(findings []doctor.Finding) {
 	}
 }
 
-// prove waits for a login, and makes the change stay.
+// prove waits for a login that proves the change, and then makes the change stay.
 func (s *switcher) prove(ctx context.Context, proof *setup.Proof, b *setup.Backup, since time.Time) error {
 	undo := "mfactl setup " + s.service + " --undo"
 	if s.within <= 0 {
@@ -243,7 +244,8 @@ func (s *switcher) prove(ctx context.Context, proof *setup.Proof, b *setup.Backu
 	return nil
 }
 
-// guard is the process that watches one which waits for a proof.
+// guard is the process that puts everything back if process pid, which waits for a
+// proof, dies or is not done by until.
 func (s *switcher) guard(ctx context.Context, pid int, until string) error {
 	deadline, err := time.Parse(time.RFC3339, until)
 	if err != nil {
@@ -257,15 +259,15 @@ func (s *switcher) guard(ctx context.Context, pid int, until string) error {
 	})
 }
 
-// reload has sshd read its configuration again, and says so if it cannot. Logins
-// that run are not touched.
+// reload makes sshd read its configuration again, and prints it if that fails.
+// Running logins are not touched.
 func (s *switcher) reload(ctx context.Context) {
 	if err := host.ReloadSSHD(ctx); err != nil {
 		s.Printf("sshd was not told (%v); it reads its configuration at its next start.\n", err)
 	}
 }
 
-// undo takes the changes of one service back, or of all.
+// undo puts back the files of one service, or of all.
 func (s *switcher) undo(ctx context.Context) error {
 	services := []string{s.service}
 	if s.service == "" {

@@ -66,7 +66,7 @@ func viewRows(v wire.User) [][2]any {
 	)
 }
 
-// lockText says whether a user is locked, until when, by whom, and what ends it.
+// lockText returns whether a user is locked, until when, by whom, and what ends it.
 func lockText(v wire.User) string {
 	locked := "no"
 	switch {

@@ -48,8 +48,8 @@ func statusCommand(c *client) *cobra.Command {
 	return cmd
 }
 
-// whyDown adds to the error of a daemon that does not answer what keeps it from
-// starting, if that can be seen.
+// whyDown adds to err, if it is that mfad cannot be reached, what keeps mfad from
+// starting, as far as root can find out.
 func whyDown(err error, path string) error {
 	exit, ok := errors.AsType[exitError](err)
 	if !ok || exit.code != exitUnreachable || os.Geteuid() != 0 {
@@ -95,7 +95,7 @@ func printStatus(cmd *cobra.Command, st wire.Status) {
 	printRows(cmd.OutOrStdout(), rows)
 }
 
-// limit says how many may be; 0 is any number.
+// limit returns n as a text; 0 is "any number".
 func limit(n int) string {
 	if n == 0 {
 		return "any number"

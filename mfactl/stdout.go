@@ -7,8 +7,8 @@ import (
 	"golang.org/x/term"
 )
 
-// A checkedWriter remembers that a write failed, for those who print and do not
-// look: what was not written was not done.
+// A checkedWriter remembers the first error of a write, for callers that print and
+// do not look at it.
 type checkedWriter struct {
 	w   io.Writer
 	err error // the first
@@ -23,8 +23,8 @@ func (c *checkedWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// checked returns what to write to in place of w, and how to ask whether that
-// went well. A terminal takes everything, and stays what it is: verbs look at it.
+// checked returns a writer to use in place of w, and a function that returns its
+// first error. A terminal is returned as it is: verbs ask whether it is one.
 func checked(w io.Writer) (io.Writer, func() error) {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return w, func() error { return nil }

@@ -16,7 +16,8 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A terminal is where the person sits.
+// A terminal asks and tells through standard input, output and error, which need not
+// be a terminal.
 type terminal struct {
 	in   *bufio.Reader
 	file *os.File // of in, if it is a terminal
@@ -76,8 +77,8 @@ func hide(fd int) (show func(), err error) {
 
 var errInterrupted = errors.New("interrupted")
 
-// await returns when a line was typed, or with an error when the program is to
-// end: a read of a terminal cannot be called back.
+// await returns when a line was typed, or with an error when ctx ends: a read of a
+// terminal cannot be interrupted.
 func (t *terminal) await(ctx context.Context) error {
 	if t.file == nil || t.in.Buffered() > 0 {
 		return nil

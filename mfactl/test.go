@@ -37,7 +37,8 @@ func testCommand() *cobra.Command {
 	return cmd
 }
 
-// tryLogin tries l in the terminal, and prints how it goes.
+// tryLogin tries l in the terminal and prints each step. The error carries the exit
+// code.
 func tryLogin(cmd *cobra.Command, l trylogin.Login) error {
 	if l.Service == "" || strings.ContainsAny(l.Service, "/\x00") {
 		return exitError{code: exitUsage, err: fmt.Errorf("no PAM service is called %q", l.Service)}

@@ -49,7 +49,7 @@ func unlockCommand(c *client) *cobra.Command {
 	return cmd
 }
 
-// settleAll ends what a clock that ran ahead left, of everybody.
+// settleAll ends, for all users, what is remembered of a time that has not come.
 func (c *client) settleAll(cmd *cobra.Command) error {
 	all, err := c.users(cmd, false)
 	if err != nil {

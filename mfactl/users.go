@@ -30,7 +30,7 @@ func (f userFilter) wants(v wire.User) bool {
 	return true
 }
 
-// unconfirmed says whether there is an address or a number from which no code came
+// unconfirmed reports whether there is an address or a number from which no code came
 // back yet.
 func unconfirmed(v wire.User) bool {
 	return v.Email != "" && v.EmailConfirmed == nil || v.Phone != "" && v.PhoneConfirmed == nil
@@ -112,7 +112,7 @@ func broken(all []wire.User) error {
 	return exitError{code: exitFailed, err: fmt.Errorf("%s cannot be read: %s", counted(n, "record"), first)}
 }
 
-// counted says how many there are of something.
+// counted returns n and its noun, with an "s" unless n is 1.
 func counted(n int, what string) string {
 	if n != 1 {
 		what += "s"

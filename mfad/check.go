@@ -17,9 +17,9 @@ import (
 	"mfa/internal/wire"
 )
 
-// check says whether the configuration is good, and returns the exit code: a
-// configuration that would be taken, but promises what PAM cannot keep, is no good
-// either.
+// check prints whether cfg, read from path, is good, and returns the exit code. A
+// configuration that mfad would start with, but that needs more than the PAM stacks
+// give (doctor.Promises), is not good either.
 func check(cfg config.Config, path string, stdout, stderr io.Writer) int {
 	if err := app.Check(cfg); err != nil {
 		fmt.Fprintf(stderr, "mfad: %v\n", err)
@@ -48,8 +48,7 @@ func check(cfg config.Config, path string, stdout, stderr io.Writer) int {
 // askTimeout bounds the question to the daemon that runs.
 const askTimeout = 5 * time.Second
 
-// running returns the fixed keys of the daemon that runs, nothing if it does not
-// say.
+// running returns the fixed keys of the running daemon, nil if it does not answer.
 func running(socket string) map[string]string {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()

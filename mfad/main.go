@@ -119,7 +119,7 @@ func notify(log *slog.Logger) func(string) {
 	}
 }
 
-// inherited returns the sockets that systemd opened for us.
+// inherited returns the sockets that systemd opened for us (sd_listen_fds(3)).
 func inherited() ([]*net.UnixListener, error) {
 	all, err := activation.Listeners()
 	if err != nil {

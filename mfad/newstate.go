@@ -12,8 +12,8 @@ import (
 	"mfa/internal/host/doctor"
 )
 
-// beginAnew is mfad --new-state. Where the key is lost too it asks before it makes
-// another: every app of users is lost with it.
+// beginAnew is mfad --new-state. If the key is lost too, it asks before it makes a
+// new one: all authenticator apps are lost with the key.
 func beginAnew(cfg config.Config, stdin io.Reader, stdout, stderr io.Writer) int {
 	lost, apps, err := app.LostKey(cfg)
 	if err != nil {
@@ -38,10 +38,10 @@ func beginAnew(cfg config.Config, stdin io.Reader, stdout, stderr io.Writer) int
 	return 0
 }
 
-// maxApps bounds how many users are named.
+// maxApps bounds how many users with an app are named.
 const maxApps = 10
 
-// newKey says what is lost with the key, and asks whether to make another.
+// newKey prints what is lost with the key, and asks whether to make a new one.
 func newKey(cfg config.Config, apps []string, stdin io.Reader, stdout io.Writer) bool {
 	fmt.Fprintf(stdout, "The key file %s is not there. With a new one, codes by email and text message and backup codes go on;\n"+
 		"authenticator apps are lost, as nothing else can read what they share with this machine.\n", cfg.Secrets.KeyFile)

@@ -5,8 +5,8 @@
  * the application's conversation, and turns its verdict into a PAM code. It
  * knows no method, no policy and no configuration file; see relay.h for why
  * this is C and for what may be relied on. The code starts as a failure, an
- * argument that is not known fails the login, and the only environment that is
- * read is PAM's own, which the application set.
+ * unknown argument fails the login, and the only environment that is read is
+ * PAM's own (pam_getenv(3)), which the application and other modules set.
  */
 
 #include "relay.h"
@@ -290,7 +290,7 @@ static void report(const struct login *in, const struct relay_verdict *v, const 
 		   one_word(in->hello.field[RELAY_USER], user, sizeof(user)));
 }
 
-/* Leaves word for acct_mgmt, or takes an earlier login's word back. */
+/* Tells acct_mgmt whether to demand a new password; an earlier login's demand ends. */
 static bool leave_word(pam_handle_t *pamh, bool change_password)
 {
 	static char yes[] = "yes";

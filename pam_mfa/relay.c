@@ -160,7 +160,7 @@ static enum io read_all(struct conn *c, char *to, size_t n)
 	return IO_OK;
 }
 
-/* Moves what nobody read yet to the beginning of the room, and wipes the rest. */
+/* Moves the unread bytes to the beginning of the room, and wipes the rest. */
 static void tidy_room(struct conn *c)
 {
 	size_t have = c->end - c->begin;
@@ -318,7 +318,7 @@ static bool read_frame(struct conn *c, char **frame, size_t *n)
 		got = read_into_room(c, 4 + length);
 		if (got != IO_OK)
 			return lost(c, got);
-		memmove(c->in, c->in + 4, length); /* the NUL takes the place of its last byte */
+		memmove(c->in, c->in + 4, length); /* frees four bytes behind it, one for the NUL */
 		c->in[length] = '\0';
 		c->begin = 4 + length;
 		*frame = (char *)c->in;
@@ -369,7 +369,7 @@ size_t relay_clean(char *text, size_t n, bool lines)
 	return kept;
 }
 
-/* From now on nothing lets in; the daemon's reason is waited for, not long. */
+/* From now on DONE cannot let in. The daemon gets RELAY_LAST_WORD_MS to send it. */
 static void nobody_answered(struct conn *c)
 {
 	int64_t last = relay_deadline(RELAY_LAST_WORD_MS);
@@ -391,7 +391,7 @@ static bool is_password(const struct conn *c, const char *line)
 	return password != NULL && *password != '\0' && strcmp(line, password) == 0;
 }
 
-/* sshd gives such bytes, as many as were typed, in place of each answer of somebody
+/* sshd gives such bytes, as many as were typed, in place of each answer of a user
  * whom it will not let in (fake_password in its auth-pam.c). mfad knows them. */
 static bool is_withheld(const char *line)
 {
@@ -525,7 +525,7 @@ void relay_converse(int fd, int64_t deadline, const struct relay_hello *hello,
 {
 	struct conn c;
 
-	/* What comes and goes is written before it is read, so that is not cleared. */
+	/* The buffers are not cleared: they are written before they are read. */
 	c.fd = fd, c.deadline = deadline, c.talk = talk, c.v = v;
 	c.heard = c.unsent = c.unanswered = false;
 	c.begin = c.end = 0;

@@ -118,9 +118,10 @@ void relay_converse(int fd, int64_t deadline, const struct relay_hello *hello,
 
 /*
  * Connects, holds the conversation and closes. A daemon that hangs up without a
- * word (it died, or is replaced) is called again: only if nobody listens then is
- * it absent. So whoever can bring a daemon down opens no door by that where
- * somebody (systemd) keeps the socket.
+ * word (it died, or is replaced) is called again, RELAY_CALLS times in all. It is
+ * absent only if nobody listens then; if it hangs up each time it is unavailable.
+ * So where systemd keeps the socket, a crash of the daemon is never taken for
+ * absence, which unavailable=ignore lets in.
  */
 void relay_run(const char *path, int seconds, const struct relay_hello *hello,
 	       const struct relay_talk *talk, struct relay_verdict *v);

@@ -12,33 +12,34 @@ import (
 	"mfa/internal/store"
 )
 
-// An Account is whose State a login reads and changes: that of one account of
-// this name and uid, or of nobody. What was counted for a former account of the
-// name does not count. It is used by one login, from one goroutine.
+// An Account reads and changes the State of one account, by name and uid, or of a name
+// that has no account. What was counted for a former account of the same name does not
+// count. It is for one login; one goroutine at a time may use it.
 type Account struct {
 	ID      mfa.Identity
 	records Records
-	nobody  *Strangers // set when there is no such account: what remembers them
+	nobody  *Strangers // remembers the name if it has no account; else nil
 	known   decoded    // the State as it was read last
 }
 
-// Account returns the account of id.
+// Account returns the account of id. It reads nothing yet.
 func (r Records) Account(id mfa.Identity) *Account { return &Account{ID: id, records: r} }
 
-// Nobody is Stranger for a name that is remembered no longer than the Account.
+// Nobody is Stranger for a name that is remembered only as long as the Account.
 func (r Records) Nobody(name string) *Account { return r.Stranger(NewStrangers(), name) }
 
-// Stranger stands for a name that has no account. In is what remembers it; nothing
-// of it is stored, but as much is read and written as for others, so that the time
-// tells nobody who exists.
+// Stranger returns the Account of a name that has no account. In remembers it; nothing
+// of it is stored, but as much is read and written as for others, so that the time does
+// not tell which names exist.
 func (r Records) Stranger(in *Strangers, name string) *Account {
 	return &Account{ID: mfa.Identity{Name: name}, records: r, nobody: in}
 }
 
-// IsNobody says whether there is no such account.
+// IsNobody reports whether the name has no account.
 func (a *Account) IsNobody() bool { return a.nobody != nil }
 
-// State returns what is remembered of the account.
+// State returns what is remembered of the account, as Records.State does. A record of
+// another uid is not returned: the account begins anew.
 func (a *Account) State(ctx context.Context) (mfa.State, error) {
 	if a.nobody != nil {
 		if _, err := a.records.S.Get(ctx, decoyKey); err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -58,8 +59,9 @@ func (a *Account) State(ctx context.Context) (mfa.State, error) {
 	return st, nil
 }
 
-// begun is what is known of the account where st is what is remembered of another one of
-// that name: that others began before. One that names nobody is of a reset.
+// begun returns the State of an account that begins anew, where st is the record of
+// another uid of that name. It keeps the epoch. A record with uid 0 may be that of a
+// reset, so its Since counts too.
 func (a *Account) begun(st mfa.State) mfa.State {
 	now := a.records.unknown(a.ID.UID)
 	now.Epoch = st.Epoch
@@ -69,8 +71,8 @@ func (a *Account) begun(st mfa.State) mfa.State {
 	return now
 }
 
-// Settle stores what is believed of what is remembered, if that is less: a bound
-// that counts from now on would move on with every look at it.
+// Settle stores the State as Records.Believe bounds it, if that changes it. A bound that
+// counts from now would otherwise move on with each read.
 func (a *Account) Settle(ctx context.Context) error {
 	if a.nobody != nil || a.records.Believe == nil {
 		return nil
@@ -101,11 +103,12 @@ func (a *Account) believe(st *mfa.State) {
 	}
 }
 
-// decoyKey is overwritten in place of the state of nobody.
+// decoyKey is written where the state of a name without an account would be.
 const decoyKey = store.Meta + "decoy"
 
-// Update changes what is remembered, in one compare-and-swap; fn may run several
-// times, so it has no effect but on st.
+// Update changes the State in one compare-and-swap, durable when it returns. fn may run
+// several times, so it must have no effect but on st and on variables that each run sets.
+// If fn returns an error, nothing is written and Update returns that error.
 func (a *Account) Update(ctx context.Context, fn func(st *mfa.State) error) error {
 	if a.nobody != nil {
 		changed, err := a.nobody.update(a.ID.Name, func(st *mfa.State) error {

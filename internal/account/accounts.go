@@ -11,7 +11,7 @@ import (
 	"mfa/internal/seal"
 )
 
-// Config is what of mfa.toml counts for accounts, and the names for messages.
+// Config is the part of mfa.toml that accounts need, and the name for messages.
 type Config struct {
 	Lockout    LockoutConfig
 	Lifetime   mfa.Duration // code.lifetime
@@ -21,7 +21,7 @@ type Config struct {
 	Generation int          // how often everybody had to enroll anew
 }
 
-// Lengths are how long what is stored lasts under this configuration.
+// Lengths returns how long stored codes and locks last under this configuration.
 func (c Config) Lengths() mfa.Lengths {
 	return mfa.Lengths{Code: time.Duration(c.Lifetime), Lock: time.Duration(c.Lockout.Duration)}
 }
@@ -37,19 +37,19 @@ type Deps struct {
 	Trusted func() bool      // whether Now is known to be right; nil: it is
 
 	Spending Spending // asked before each text message
-	Live     *Live    // nil: one of its own
+	Live     *Live    // shared by all Accounts of a daemon; nil: one of its own
 }
 
-// Spending counts the text messages that are about to be sent; the ledger of deliver
-// does. One that a stranger asks for leaves some for the user. Its error wraps a
-// spend.LimitError if there may not be one more.
+// Spending counts text messages before they are sent; spend.Ledger implements it. With
+// stranger, asked for from where the user was never seen, some of the limit is left for
+// the user. The error wraps a spend.LimitError if there may not be one more. It may be
+// called from many goroutines.
 type Spending interface {
 	Reserve(ctx context.Context, user, to string, stranger bool) error
 }
 
-// Accounts are the users of one configuration: the only way to change what is known of
-// them. They keep nothing but what is in the store. They may be used from many
-// goroutines.
+// Accounts are the users under one configuration. They keep nothing but what is in the
+// store, and in Live the conversations under way. They may be used from many goroutines.
 type Accounts struct {
 	cfg  Config
 	deps Deps
@@ -65,8 +65,8 @@ func New(cfg Config, deps Deps) *Accounts {
 	return &Accounts{cfg: cfg, deps: deps, live: live}
 }
 
-// Records returns what is stored of all users.
+// Records returns the Records that the Accounts were made with.
 func (a *Accounts) Records() Records { return a.deps.Records }
 
-// Config returns what the Accounts go by.
+// Config returns the Config that the Accounts were made with.
 func (a *Accounts) Config() Config { return a.cfg }

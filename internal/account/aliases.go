@@ -15,11 +15,10 @@ import (
 // Aliases knows the records that stand under another name of an account than its
 // canonical one: written before names were looked up by uid, or left by an account
 // that was renamed or whose uid was given to another. It reads each record once,
-// and after that only what came since. Now may be nil. It may be used from many
-// goroutines.
+// and after that only new ones. It may be used from many goroutines.
 type Aliases struct {
 	Records Records
-	Now     func() time.Time
+	Now     func() time.Time // the clock; nil: names are listed at each call, and a lock with an end never ends
 
 	mu     sync.Mutex        // guards what follows
 	uids   map[string]uint32 // of enrollments, by name; nil: not read yet
@@ -31,9 +30,9 @@ type Aliases struct {
 // only, so others come by hand.
 const relist = 10 * time.Second
 
-// Of returns the names other than its own under which the uid of id is enrolled,
-// has chosen not to be, or is locked. They are sorted. A record that does not
-// parse is nobody's here.
+// Of returns the names other than id.Name under which the uid of id is enrolled,
+// has chosen not to be, or is locked. They are sorted. A record that never parsed
+// is left out; one that parsed before and does not now is an error.
 func (x *Aliases) Of(ctx context.Context, id mfa.Identity) ([]string, error) {
 	candidates, err := x.candidates(ctx, id)
 	if err != nil {
@@ -120,8 +119,8 @@ func (x *Aliases) refresh(ctx context.Context) error {
 	return nil
 }
 
-// NoteLock takes down that the account id is locked, so that it stays so if it is
-// renamed.
+// NoteLock notes that the account id is locked, so that Of finds the lock after the
+// account was renamed.
 func (x *Aliases) NoteLock(id mfa.Identity) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -130,7 +129,7 @@ func (x *Aliases) NoteLock(id mfa.Identity) {
 	}
 }
 
-// lockedStates returns the uids of those who are locked without an enrollment.
+// lockedStates returns the uids of users who are locked and not in enrolled, by name.
 func (x *Aliases) lockedStates(ctx context.Context, enrolled map[string]uint32) (map[string]uint32, error) {
 	names, err := x.Records.StateUsers(ctx)
 	if err != nil {

@@ -8,18 +8,17 @@ import (
 	"mfa/internal/mfa"
 )
 
-// CountApart says that the peer which asks is not root: code that runs under some
-// uid, without the first factor. Its wrong codes are counted apart. They shut this
-// way of asking, with the same limits, and never the logins that root asks for; a
-// right code forgives only them. What is locked for root's logins is locked here too.
-// Its codes are counted by the uid that asks, and its text messages leave some for
-// logins.
+// CountApart says that the peer which asks is not root: a program under some uid, which
+// needed no first factor. Its wrong codes are counted apart, with the same limits. They
+// lock only such conversations, never the logins that root asks for; a right code clears
+// only them. A lock of root's logins counts here too. Codes sent are counted by the uid
+// that asks, and text messages leave some for logins.
 func (u *User) CountApart() { u.apart = true }
 
 const reasonApart = "asked by a process that is not root; counted apart from logins"
 
-// counting has do change the part of st in which the wrong codes of this
-// conversation are counted.
+// counting calls do with the part of st that counts the wrong codes of this
+// conversation: all of it, or Apart.
 func (u *User) counting(st *mfa.State, do func(counted *mfa.State)) {
 	if !u.apart {
 		do(st)
@@ -39,7 +38,8 @@ func (u *User) counting(st *mfa.State, do func(counted *mfa.State)) {
 	}
 }
 
-// Locked says whether no answer counts in this conversation, and what is said of it.
+// Locked reports whether a lock of st holds in this conversation, and returns the text
+// for the person.
 func (u *User) Locked(st mfa.State) (told string, locked bool) {
 	now := u.in.deps.Now()
 	if _, _, locked := st.Locked(now); locked {
@@ -62,13 +62,14 @@ func textApart(length string) string {
 	return fmt.Sprintf("Your second factor is locked here %s, after too many wrong codes. Logins by ssh or at the console are not.", length)
 }
 
-// Disabled says whether the method proves nothing in this conversation.
+// Disabled reports whether the method took too many wrong codes to prove anything in this
+// conversation; see mfa.State.Disabled.
 func (u *User) Disabled(st mfa.State, m mfa.Method) bool {
 	return st.Disabled(m) || u.apart && st.Apart != nil && st.Apart.MethodFailures[m] >= mfa.MaxMethodFailures
 }
 
-// tellLockedApart mails the user, once a day, that wrong codes shut what is counted
-// apart. No code is needed to end it.
+// tellLockedApart mails the user, at most once a day, that wrong codes counted apart
+// locked. It sends no recovery code.
 func (u *User) tellLockedApart(ctx context.Context) {
 	en, ok := u.confirmedMail(ctx)
 	if !ok || !u.in.cfg.Lockout.Notify {
@@ -76,7 +77,7 @@ func (u *User) tellLockedApart(ctx context.Context) {
 	}
 	var isNew bool
 	err := u.Account.Update(ctx, func(st *mfa.State) error {
-		isNew = noteStranger(st, reasonApart, u.in.deps.Now())
+		isNew = noteTold(st, reasonApart, u.in.deps.Now())
 		return nil
 	})
 	if err != nil {
@@ -93,7 +94,7 @@ func (u *User) tellLockedApart(ctx context.Context) {
 	}
 }
 
-// Enabled returns those of methods that st has not disabled for this conversation.
+// Enabled returns the methods that are not Disabled, in their order, in a new slice.
 func (u *User) Enabled(st mfa.State, methods []mfa.Method) []mfa.Method {
 	return slices.DeleteFunc(slices.Clone(methods), func(m mfa.Method) bool { return u.Disabled(st, m) })
 }

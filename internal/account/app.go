@@ -7,15 +7,14 @@ import (
 	"mfa/internal/mfa"
 )
 
-// noStep stands for no step at all, in the year 1970, where one is known to have
-// been used and which cannot be believed.
+// noStep takes the place of a used step that cannot be believed. It is in 1970, so it
+// keeps no code out.
 const noStep = 1
 
-// LastStep returns the step of the newest code of an app of that period which counts as
-// used at the time now. If what is stored is of a time that has not come, the clock ran
-// ahead when it was stored, or is behind now: which of both has to be known before a code
-// counts again, or used ones could be used once more under a clock set back. It is not
-// ok until then.
+// LastStep returns the newest step of an app with that period that counts as used at the
+// time now; otp.Verify takes it as last. If the stored step is in the future, the clock
+// ran ahead when it was stored, or is behind now. In the second case used codes could be
+// used again, so ok is false until Deps.Trusted says that the clock is right.
 func (u *User) LastStep(st *mfa.State, period time.Duration, now time.Time) (last int64, ok bool) {
 	switch ahead := u.in.stepAhead(*st, period, now); {
 	case ahead && u.in.deps.Trusted != nil && !u.in.deps.Trusted():
@@ -33,23 +32,22 @@ func (u *User) LastStep(st *mfa.State, period time.Duration, now time.Time) (las
 	return last, true
 }
 
-// BeginApp notes that the user has an app which is new, of which no code can have been
-// used before.
+// BeginApp notes in st that the user has a new app, of which no code was used before: Since
+// does not count for it, only for backup codes.
 func BeginApp(st *mfa.State) {
 	st.BackupSince, st.Since = mfa.Later(st.BackupSince, st.Since), nil
 }
 
-// NewApp drops a used step that lies ahead of the app's that counts since the time
-// now: it is of a former app with a shorter period, and would keep this one out. It must
-// not be dropped before, while the former app counts.
+// NewApp drops the used step from st if it is in the future for a new app with that
+// period: it is that of a former app with a shorter period, and would refuse codes of the
+// new one. Call it once the new app counts, not while the former one does.
 func (a *Accounts) NewApp(st *mfa.State, now time.Time, period time.Duration) {
 	if a.stepAhead(*st, period, now) {
 		st.TOTPStep = 0
 	}
 }
 
-// stepAhead says whether the step of the newest code of an app that was used has not
-// come, and could not have been used yet.
+// stepAhead reports whether the newest used step of st is in the future, beyond the skew.
 func (a *Accounts) stepAhead(st mfa.State, period time.Duration, now time.Time) bool {
 	return st.TOTPStep > otp.Step(now, period)+int64(a.cfg.Skew)
 }

@@ -9,14 +9,16 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A Change is what becomes of the enrollment of one user, and what follows from it.
+// A Change is one change of a user's enrollment, with the notes, audit event and mail
+// that belong to it.
 type Change struct {
 	Edit  func(en *mfa.Enrollment) error // may run several times
-	Fresh bool                           // what Edit leaves counts from now on, for this account
-	Minor bool                           // nothing that anybody proves or proved depends on it
+	Fresh bool                           // the result belongs to this account and generation; Skipped is cleared
+	Minor bool                           // no proof depends on it: the epoch stays, and other conversations go on
 
 	// Replace has Edit get what the account has even if that does not count any more, and
-	// nothing if it cannot be read.
+	// the zero Enrollment if it cannot be read. It is not compared with what the
+	// conversation saw.
 	Replace bool
 
 	Anew mfa.Method          // set up anew: what it had against it is forgotten; empty: none
@@ -31,15 +33,18 @@ type Change struct {
 // proves it is spent.
 const changeTimeout = 30 * time.Second
 
-// Change is how an enrollment changes, whoever wants it to: one order, in which nothing
-// is forgotten. What the conversation saw of the user at its beginning is compared
-// within the updates that commit; if another came in between, or the rules changed, the
-// error is ErrChanged and nothing is written, nor if the name is another account's by now
-// (ErrAccount). A new epoch comes first, so that all other conversations begin again that
-// saw the user as they were. Then the enrollment is written; then remembered logins end,
-// and a method that was set up anew is not disabled any more; then it is audited, and the
-// user told. An enrollment that was written is audited and told of even if what ends with
-// it could not be written; the error says so.
+// Change is the only way in which an enrollment changes. It returns the enrollment before
+// and after. Its order is fixed. First it writes a new epoch and what Use notes, so that
+// all other conversations which saw the user before begin again. Then it writes the
+// enrollment. Then it ends the remembered logins, enables a method that was set up anew,
+// and runs Tidy. Then it audits, and mails the user.
+//
+// Each write compares the user with what the conversation saw. If another change came
+// first, or the rules changed, the error wraps ErrChanged; if the name is another
+// account's by now, ErrAccount. The enrollment is not written then. If it was edited by
+// hand in between, the epoch and what Use notes are already written. If the enrollment
+// is written and a later step fails, it is audited and mailed all the same, and the error
+// says so.
 func (u *User) Change(ctx context.Context, ch Change) (before, after mfa.Enrollment, _ error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
 	defer cancel()
@@ -116,8 +121,8 @@ func (u *User) rewrite(ctx context.Context, ch Change) (before, after mfa.Enroll
 	return before, after, err
 }
 
-// announce notes what is to be known before the enrollment counts, and returns the
-// epoch that begins with it.
+// announce writes the new epoch and what Use notes, before the enrollment is written. It
+// returns the epoch.
 func (u *User) announce(ctx context.Context, ch Change) (epoch int64, err error) {
 	err = u.Account.Update(ctx, func(st *mfa.State) error {
 		if err := u.CheckState(*st); err != nil {
@@ -134,8 +139,8 @@ func (u *User) announce(ctx context.Context, ch Change) (epoch int64, err error)
 	return epoch, err
 }
 
-// follow ends what was proven by what changed, and returns how many remembered logins
-// that were.
+// follow writes what follows from the new enrollment, and returns how many remembered
+// logins it ended.
 func (u *User) follow(ctx context.Context, ch Change, before, after mfa.Enrollment) (revoked int, err error) {
 	changed := before.Fingerprint() != after.Fingerprint()
 	err = u.Account.Update(ctx, func(st *mfa.State) error {
@@ -153,9 +158,9 @@ func (u *User) follow(ctx context.Context, ch Change, before, after mfa.Enrollme
 	return revoked, err
 }
 
-// followSet notes what became of the backup codes at the time now: a set that is new is
-// the only one that counts, and one that went does not count again. What is put back from
-// a backup is not new.
+// followSet notes at the time now that the set of backup codes changed: a new set is the
+// only one that counts, and a set that went does not count again. One that Replace puts
+// back is not new.
 func followSet(st *mfa.State, ch Change, before, after *mfa.BackupSet, now time.Time) {
 	if before != nil && after != nil && before.ID == after.ID {
 		return
@@ -174,7 +179,7 @@ func followSet(st *mfa.State, ch Change, before, after *mfa.BackupSet, now time.
 	}
 }
 
-// Of is en if it is that of this account, else nothing.
+// Of returns en if it has the uid of id, else the zero Enrollment.
 func Of(en mfa.Enrollment, id mfa.Identity) mfa.Enrollment {
 	if en.UID != id.UID {
 		return mfa.Enrollment{}
@@ -182,8 +187,8 @@ func Of(en mfa.Enrollment, id mfa.Identity) mfa.Enrollment {
 	return en
 }
 
-// Standing is Of for what counts: nothing, if it is from before everybody had to enroll
-// anew.
+// Standing is Of for an enrollment that counts: it returns the zero Enrollment, too, if en
+// is from before everybody had to enroll anew.
 func (a *Accounts) Standing(en mfa.Enrollment, id mfa.Identity) mfa.Enrollment {
 	if en.Generation < a.cfg.Generation {
 		return mfa.Enrollment{}

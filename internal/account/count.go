@@ -9,15 +9,16 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A Wrong is what a wrong code came to.
+// A Wrong is the result of counting a wrong code.
 type Wrong struct {
 	Left     int    // how many more may follow until the lock; 0: locked now
 	Disabled bool   // the method proves nothing from now on
-	LockText string // what is said of the lock
+	LockText string // for the person; empty without a lock
 }
 
-// CountWrong counts a wrong code of the method in st at the time now, locks, and
-// disables.
+// CountWrong counts a wrong code of the method in st at the time now, and locks the user
+// or disables the method where it was the last one allowed. It is called within the
+// Update that checks the code; AfterWrong follows once that is committed.
 func (u *User) CountWrong(st *mfa.State, m mfa.Method, now time.Time) (w Wrong) {
 	u.counting(st, func(counted *mfa.State) {
 		w.Disabled = countMethod(counted, m)
@@ -37,9 +38,9 @@ func countMethod(st *mfa.State, m mfa.Method) (disabled bool) {
 	return st.Disabled(m)
 }
 
-// CountRight forgets in st what a right code of the method makes good, and no more: the
-// wrong codes of another method stay counted. A right code of what is being set up
-// proves nothing of a method that is.
+// CountRight clears in st the failures that count towards a lock and the wrong codes of
+// the method; those of other methods stay. With setup, a code of what is being set up, it
+// clears only the former. It is called within the Update that checks the code.
 func (u *User) CountRight(st *mfa.State, m mfa.Method, setup bool, now time.Time) {
 	u.counting(st, func(counted *mfa.State) {
 		counted.Failures = nil
@@ -54,8 +55,9 @@ func (u *User) CountRight(st *mfa.State, m mfa.Method, setup bool, now time.Time
 	st.Seen = see(st.Seen, u.Origin)
 }
 
-// AfterWrong writes down and tells of a wrong code that was counted. Hint is what else
-// is known of it, for the audit file. To the text of a lock it adds what ends it.
+// AfterWrong audits a wrong code that CountWrong counted, and mails the user at a lock.
+// Hint is added to the reason in the audit file. It adds to w.LockText where a recovery
+// code was sent.
 func (u *User) AfterWrong(ctx context.Context, m mfa.Method, w *Wrong, hint string) {
 	ev := u.Event(audit.Failed)
 	ev.Method = string(m)

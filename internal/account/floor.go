@@ -19,8 +19,8 @@ type floorRecord struct {
 	At time.Time `json:"at"`
 }
 
-// Floor returns when the store was begun anew on an administrator's word: what was
-// used before it nobody knows. It is nil if it never was.
+// Floor returns when the store was begun anew by an administrator, or nil if it never was.
+// It is not known which codes were used before.
 func Floor(ctx context.Context, s store.Store) (*time.Time, error) {
 	it, err := s.Get(ctx, floorKey)
 	if errors.Is(err, store.ErrNotFound) {
@@ -41,9 +41,9 @@ func SetFloor(ctx context.Context, s store.Store, now time.Time) error {
 	return store.Update(ctx, s, floorKey, func([]byte) ([]byte, error) { return json.Marshal(floorRecord{now.UTC()}) })
 }
 
-// RestartState begins anew what is remembered of id at the time now, if the record
-// of it cannot be read; then it is restarted. What could have been used before
-// counts as used. If it can be read, fn edits it as in UpdateState.
+// RestartState is UpdateState for a record that may be unreadable: then it writes a new
+// State, of the time now, instead of calling fn, and returns true. All codes from before
+// count as used in it.
 func (r Records) RestartState(ctx context.Context, id mfa.Identity, now time.Time, fn func(*mfa.State) error) (restarted bool, err error) {
 	for range tries {
 		err := r.UpdateState(ctx, id.Name, fn)

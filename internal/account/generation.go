@@ -12,7 +12,7 @@ import (
 // that turning it off and on again is noticed across restarts and hosts.
 const policyKey = store.Meta + "policy"
 
-// A Policy is what of policy decides whether everybody has to enroll anew.
+// A Policy is the part of [policy] that decides whether everybody has to enroll anew.
 type Policy struct {
 	Mode     string // policy.mode, as it is noted
 	Off      bool   // for everybody
@@ -31,9 +31,9 @@ type noted struct {
 	Generation int    `json:"generation"`
 }
 
-// NotePolicy notes the policy in s and returns how often everybody had to enroll anew:
-// once more each time that policy comes back from off, if it says so. With an error the
-// number is as far as it is known.
+// NotePolicy stores the policy in s and returns the generation: how often everybody had to
+// enroll anew. It is one more each time that the policy comes back from off with
+// Reenroll. With an error the generation is the one that was read, or 0.
 func NotePolicy(ctx context.Context, s store.Store, p Policy) (generation int, err error) {
 	var now noted
 	err = store.Update(ctx, s, policyKey, func(old []byte) ([]byte, error) {

@@ -5,18 +5,18 @@ import (
 	"errors"
 )
 
-// A Ground is what a conversation stands on beside the records of the user. A nil
-// function stands always.
+// A Ground holds two checks of what a conversation depends on beside the records of the
+// user. A nil check always passes.
 type Ground struct {
-	// Rules returns an error that wraps ErrChanged if what the configuration says of the
-	// conversation is not any more what it began with.
+	// Rules returns an error that wraps ErrChanged if the configuration now has other
+	// rules for the conversation than at its beginning.
 	Rules func(ctx context.Context) error
-	// Account returns one that wraps ErrAccount if the name is not that account's any
-	// more, and any other if nobody can say.
+	// Account returns an error that wraps ErrAccount if the name is not that account's any
+	// more, and another error if it cannot be looked up.
 	Account func(ctx context.Context) error
 }
 
-// ErrRules is an ErrChanged: not the user changed, but the rules for them did.
+// ErrRules is an ErrChanged (errors.Is): the rules changed, not the user.
 var ErrRules error = rulesChanged{}
 
 type rulesChanged struct{}
@@ -29,8 +29,8 @@ func (rulesChanged) Is(target error) bool { return target == ErrChanged }
 // conversation ends.
 var ErrAccount = errors.New("the name is not that account's any more")
 
-// Stands returns nil if the rules and the account are what they were as the conversation
-// began: whatever changes an enrollment asks it first.
+// Stands runs both checks of the Ground and returns the first error. Each change of an
+// enrollment calls it first.
 func (u *User) Stands(ctx context.Context) error {
 	for _, check := range []func(context.Context) error{u.ground.Rules, u.ground.Account} {
 		if check == nil {
@@ -43,10 +43,11 @@ func (u *User) Stands(ctx context.Context) error {
 	return nil
 }
 
-// Stand says what the conversation stands on from now on, beside what it Sees.
+// Stand sets the checks that changes in this conversation must pass.
 func (u *User) Stand(on Ground) { u.ground = on }
 
-// Gone returns an error if the name is not that account's any more, or nobody can say.
+// Gone returns the error of Ground.Account: the name is not that account's any more, or
+// it cannot be looked up.
 func (u *User) Gone(ctx context.Context) error {
 	if u.ground.Account == nil {
 		return nil

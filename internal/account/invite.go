@@ -10,9 +10,10 @@ import (
 )
 
 // Invite tells an address or a number that an administrator entered for id that
-// the next login will send a code there. There is no code in it and it does not
-// expire: what confirms it is the code of that login. After gets how the sending
-// ended. Actor is who had it sent. The error is one of Spending, for a text.
+// the next login will send a code there. The message holds no code and does not
+// expire: the code of that login confirms the address. After is called with the result
+// of the sending; actor is the administrator, for the audit file. The error is that of
+// Spending.Reserve, for a text message; nothing is sent then.
 func (a *Accounts) Invite(ctx context.Context, id mfa.Identity, method mfa.Method, to, actor string, after func(error)) (*deliver.Sending, error) {
 	m := a.invitation(id, to)
 	if method == mfa.SMS {

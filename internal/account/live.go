@@ -19,7 +19,7 @@ type Live struct {
 	changing [64]sync.Mutex // held while several records of a user change as one; by a hash of the name
 }
 
-// NewLive returns a Live with nobody in it.
+// NewLive returns a Live without conversations.
 func NewLive() *Live {
 	return &Live{talks: map[string]map[*User]context.CancelCauseFunc{}, seed: maphash.MakeSeed()}
 }
@@ -42,7 +42,7 @@ func (l *Live) enter(u *User, cancel context.CancelCauseFunc) (leave func()) {
 	}
 }
 
-// end ends the conversations of user but one, which may be nil.
+// end ends the conversations of user, except that of but, which may be nil.
 func (l *Live) end(user string, but *User, why mfa.Ended) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -53,7 +53,7 @@ func (l *Live) end(user string, but *User, why mfa.Ended) {
 	}
 }
 
-// users returns whose conversations are under way.
+// users returns the accounts with conversations under way.
 func (l *Live) users() (ids []mfa.Identity) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,9 +68,9 @@ func (l *Live) users() (ids []mfa.Identity) {
 	return ids
 }
 
-// Begin counts the conversation in, so that Interrupt ends it: then the context that
-// it returns ends, with a mfa.Ended as its cause. Done is called when the conversation
-// is over.
+// Begin registers the conversation, so that Interrupt can end it: the returned context
+// is canceled then, with an mfa.Ended as its cause. Call done when the conversation is
+// over.
 func (u *User) Begin(ctx context.Context) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	leave := u.in.live.enter(u, cancel)
@@ -80,16 +80,17 @@ func (u *User) Begin(ctx context.Context) (_ context.Context, done func()) {
 	}
 }
 
-// Hold keeps others from changing several records of user as one, until it is
-// released. Within one daemon, that is: across hosts the epoch of the state decides.
+// Hold locks out other changes of several records of user until release is called. It
+// works within one daemon: across hosts the epoch of the state decides. It may also wait
+// for a change of another user.
 func (a *Accounts) Hold(user string) (release func()) {
 	m := &a.live.changing[maphash.String(a.live.seed, user)%uint64(len(a.live.changing))]
 	m.Lock()
 	return m.Unlock
 }
 
-// Interrupt ends the conversations of an account under way, here at once and on other
-// hosts at the next answer. Text is for the person, and why for the audit file.
+// Interrupt ends the conversations of an account: in this daemon at once, on other hosts
+// at the next answer. Text is shown to the person; why goes to the audit file.
 func (a *Accounts) Interrupt(ctx context.Context, acct *Account, text, why string) error {
 	defer a.Hold(acct.ID.Name)()
 	err := acct.Update(ctx, func(st *mfa.State) error {
@@ -102,10 +103,10 @@ func (a *Accounts) Interrupt(ctx context.Context, acct *Account, text, why strin
 	return err
 }
 
-// Drop is Interrupt for somebody whose state has a new epoch already.
+// Drop is Interrupt for a user whose state has a new epoch already: it writes nothing.
 func (a *Accounts) Drop(user, text, why string) { a.live.end(user, nil, ended(text, why)) }
 
-// Talking returns the accounts whose conversations are under way here.
+// Talking returns the accounts with conversations under way in this daemon.
 func (a *Accounts) Talking() []mfa.Identity { return a.live.users() }
 
 func ended(text, why string) mfa.Ended {

@@ -35,9 +35,9 @@ func (c LockoutConfig) lock(st *mfa.State, now time.Time) {
 	st.LockedUntil, st.LockedFor = &until, c.Duration
 }
 
-// Unlock ends a user's lock, forgets their failures, and ends all that was stored
-// by a clock that was wrong. A record that cannot be read begins anew. It says
-// whether they were locked. Actor is who did it, for the audit file.
+// Unlock ends a user's lock, drops their failures, and ends all that a wrong clock
+// stored. A record that cannot be read begins anew. It returns whether they were locked.
+// Methods that are disabled stay so. Actor is the administrator, for the audit file.
 func (a *Accounts) Unlock(ctx context.Context, user, actor string) (wasLocked bool, err error) {
 	id, period, err := a.whoseLock(ctx, user)
 	if err != nil {
@@ -75,8 +75,8 @@ func (a *Accounts) Unlock(ctx context.Context, user, actor string) (wasLocked bo
 	return wasLocked, err
 }
 
-// Ahead says for people what of st, as it is stored, is of a time that has not come:
-// the clock ran ahead, or was set back since. Unlock ends all of it.
+// Ahead is mfa.State.Ahead for st as it is stored, and names the app, too, if its used step
+// is in the future. Unlock ends all of it.
 func (a *Accounts) Ahead(st mfa.State, en mfa.Enrollment, now time.Time) []string {
 	found := st.Ahead(now, a.cfg.Lengths())
 	if en.TOTP != nil && a.stepAhead(st, max(time.Duration(en.TOTP.Period), time.Second), now) && !slices.Contains(found, appAhead) {
@@ -85,10 +85,10 @@ func (a *Accounts) Ahead(st mfa.State, en mfa.Enrollment, now time.Time) []strin
 	return found
 }
 
-// appAhead is what mfa.State.Ahead calls what is known of an app.
+// appAhead is the name of an app in what mfa.State.Ahead returns.
 const appAhead = "authenticator app"
 
-// endAhead ends what st has of a time that has not come.
+// endAhead ends what st has of times in the future.
 func (a *Accounts) endAhead(st *mfa.State, period time.Duration, now time.Time) {
 	if a.stepAhead(*st, period, now) {
 		st.TOTPStep = noStep
@@ -96,9 +96,9 @@ func (a *Accounts) endAhead(st *mfa.State, period time.Duration, now time.Time) 
 	st.Settle(now, a.cfg.Lengths())
 }
 
-// Settle ends what is remembered of a user from a time that has not come, as Unlock
-// does, but ends no lock and forgets no wrong code that is not of such a time. It
-// returns what it was, as Ahead does. Actor is who did it.
+// Settle ends what is stored of a user with times in the future, as Unlock does, but no
+// other lock or wrong code. It returns the names of what it ended, as Ahead does. Actor is
+// the administrator, for the audit file.
 func (a *Accounts) Settle(ctx context.Context, user, actor string) (ended []string, err error) {
 	id, period, err := a.whoseLock(ctx, user)
 	if err != nil {
@@ -128,8 +128,8 @@ func (a *Accounts) Settle(ctx context.Context, user, actor string) (ended []stri
 	return ended, nil
 }
 
-// whoseLock returns whom a record is of, as far as their enrollment tells, and how
-// long a code of their app lasts.
+// whoseLock returns the identity of a user as far as their enrollment tells it, and the
+// period of their app.
 func (a *Accounts) whoseLock(ctx context.Context, user string) (id mfa.Identity, period time.Duration, err error) {
 	id, period = mfa.Identity{Name: user}, time.Duration(a.cfg.Period)
 	en, err := a.deps.Records.Enrollment(ctx, user)
@@ -142,9 +142,10 @@ func (a *Accounts) whoseLock(ctx context.Context, user string) (id mfa.Identity,
 	return id, max(period, time.Second), err
 }
 
-// Lock refuses a user's logins for so long, or until somebody unlocks if it is zero,
-// in the place of a lock that there is, and ends their conversations under way. No
-// code ends the lock. Actor is who did it.
+// Lock refuses a user's logins for length, or until an administrator unlocks if it is 0.
+// It replaces a lock that there is, and ends their conversations. No recovery code ends
+// this lock. It returns when the lock ends, or nil. Actor is the administrator, for the
+// audit file.
 func (a *Accounts) Lock(ctx context.Context, id mfa.Identity, length time.Duration, actor string) (until *time.Time, err error) {
 	defer a.Hold(id.Name)()
 	var text string

@@ -11,10 +11,10 @@ import (
 const (
 	maxSeen  = 32      // addresses that right codes came from; the oldest go first
 	maxTold  = 10      // new addresses told of in a day
-	noWhence = "local" // of logins over no network
+	noWhence = "local" // the address of logins over no network
 )
 
-// Nowhere is the place of all addresses that are no mfa.Place.
+// Nowhere is the place of all origins for which mfa.Origin.Place is false.
 const Nowhere = "nowhere"
 
 // commitTimeout bounds a write that no disconnect stops.
@@ -51,12 +51,12 @@ func see(seen []string, o mfa.Origin) []string {
 	return seen[max(0, len(seen)-maxSeen):]
 }
 
-// TellOfFailures mails the user that wrong codes were typed in the conversation, if
-// it came from where no right code ever came from: once a day and address, of which
-// those that are no mfa.Place are one. It is
-// called when the conversation ended in a refusal.
+// TellOfFailures mails the user that wrong codes were typed in the conversation, if no
+// right code ever came from its place: once a day for each place, and for at most maxTold
+// of them. An origin for which mfa.Origin.Place is false is never told of. It is called
+// when the conversation ended in a refusal.
 func (u *User) TellOfFailures(ctx context.Context) {
-	_, isPlace := u.Origin.Place() // what is no place is no news
+	_, isPlace := u.Origin.Place()
 	if u.lockTold || !u.in.cfg.Lockout.Notify || !isPlace {
 		return
 	}
@@ -68,7 +68,7 @@ func (u *User) TellOfFailures(ctx context.Context) {
 	}
 	var isNew bool
 	err := u.Account.Update(ctx, func(st *mfa.State) error {
-		isNew = noteStranger(st, placeOf(u.Origin), u.in.deps.Now())
+		isNew = noteTold(st, placeOf(u.Origin), u.in.deps.Now())
 		return nil
 	})
 	if err != nil {
@@ -83,8 +83,8 @@ func (u *User) TellOfFailures(ctx context.Context) {
 	}
 }
 
-// noteStranger says whether the user is to be told of the address, and notes it.
-func noteStranger(st *mfa.State, address string, now time.Time) bool {
+// noteTold reports whether the user is to be told of the address, and notes that.
+func noteTold(st *mfa.State, address string, now time.Time) bool {
 	st.Told = slices.DeleteFunc(st.Told, func(t mfa.AddressNoticed) bool { return now.Sub(t.At) >= 24*time.Hour })
 	told := slices.ContainsFunc(st.Told, func(t mfa.AddressNoticed) bool { return t.Address == address })
 	if told || len(st.Told) >= maxTold || slices.Contains(st.Seen, address) {
@@ -94,10 +94,12 @@ func noteStranger(st *mfa.State, address string, now time.Time) bool {
 	return true
 }
 
-// Place returns what is one place for the user: see placeOf.
+// Place returns the name of the place that the conversation comes from: an IPv4 address,
+// an IPv6 /64, or Nowhere.
 func (u *User) Place() string { return placeOf(u.Origin) }
 
-// SeenHere says whether root asks, from a place where the user was seen.
+// SeenHere reports whether the peer is root and the user gave a right code from this place
+// before.
 func (u *User) SeenHere(st mfa.State) bool {
 	return u.Origin.UID == 0 && slices.Contains(st.Seen, u.Place())
 }

@@ -17,7 +17,8 @@ type Notice struct {
 	Advice  string // what to do if it was not them
 }
 
-// Notify sends n to the address that en has confirmed; without one nobody is told.
+// Notify queues n for the confirmed address of en, and returns at once. Without one it
+// does nothing. A failure is logged.
 func (u *User) Notify(en mfa.Enrollment, n Notice) {
 	if en.Email == nil || en.Email.Confirmed.IsZero() || u.Account.IsNobody() {
 		return
@@ -33,7 +34,7 @@ func (u *User) Notify(en mfa.Enrollment, n Notice) {
 	})
 }
 
-// confirmedMail returns the enrollment of who can be told by mail.
+// confirmedMail returns the stored enrollment, and whether it has a confirmed address.
 func (u *User) confirmedMail(ctx context.Context) (mfa.Enrollment, bool) {
 	if u.Account.IsNobody() {
 		return u.decoy, u.decoy.Email != nil

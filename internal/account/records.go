@@ -20,19 +20,19 @@ import (
 // ErrNotFound. Records may be copied and used from many goroutines.
 type Records struct {
 	S store.Store
-	// Believe makes of a State that was read what can be believed of it now, as
-	// mfa.State.Believe does; nil: all of it is believed.
+	// Believe bounds the times of a State that was read, as mfa.State.Believe does; nil:
+	// they stay.
 	Believe func(*mfa.State)
 	// Since is when the store was begun anew (Floor); nil: it never was.
 	Since *time.Time
 	// Parsed reads enrollments; nil: each is parsed anew.
 	Parsed *record.Parsed
-	// Locked is told of each account whose state was written with a lock; nil: nobody
-	// is. It may be called from many goroutines.
+	// Locked is called for each account whose state was written with a lock; nil: it is
+	// not. It must be safe for many goroutines.
 	Locked func(mfa.Identity)
 }
 
-// unknown is the State of somebody of whom nothing is remembered.
+// unknown returns the State of a user who has no record.
 func (r Records) unknown(uid uint32) mfa.State {
 	st := mfa.State{UID: uid, Since: r.Since}
 	if r.Believe != nil {
@@ -53,8 +53,7 @@ func (r Records) Users(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// StateUsers returns the names of all users of whom something is remembered,
-// sorted.
+// StateUsers returns the names of all users with a state, sorted.
 func (r Records) StateUsers(ctx context.Context) ([]string, error) {
 	names, err := r.S.Keys(ctx, store.States)
 	for i, key := range names {
@@ -63,7 +62,7 @@ func (r Records) StateUsers(ctx context.Context) ([]string, error) {
 	return names, err
 }
 
-// Known returns the names of all users of whom there is a record of either kind, sorted.
+// Known returns the names of all users with an enrollment or a state, sorted.
 func (r Records) Known(ctx context.Context) ([]string, error) {
 	enrolled, err := r.Users(ctx)
 	if err != nil {
@@ -78,9 +77,8 @@ func (r Records) Known(ctx context.Context) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// EachState calls fn for every user of whom something is remembered, by name,
-// with the error of a record that cannot be read. It ends at the first error of fn,
-// which it returns.
+// EachState calls fn for every user with a state, sorted by name; err is set for a record
+// that cannot be read. It ends at the first error of fn or the end of ctx, and returns it.
 func (r Records) EachState(ctx context.Context, fn func(user string, st mfa.State, err error) error) error {
 	users, err := r.StateUsers(ctx)
 	for _, user := range users {
@@ -95,7 +93,8 @@ func (r Records) EachState(ctx context.Context, fn func(user string, st mfa.Stat
 	return err
 }
 
-// Enrollment returns the enrollment of user, or an error wrapping ErrNotFound.
+// Enrollment returns the enrollment of user. The error wraps store.ErrNotFound if there is
+// none, and store.ErrUnreadable if it does not parse.
 func (r Records) Enrollment(ctx context.Context, user string) (mfa.Enrollment, error) {
 	it, err := r.S.Get(ctx, store.Users+user)
 	if err != nil {
@@ -104,8 +103,8 @@ func (r Records) Enrollment(ctx context.Context, user string) (mfa.Enrollment, e
 	return r.Parsed.DecodeEnrollment(r.place(it.Key), it.Value)
 }
 
-// UpdateEnrollment lets fn edit the enrollment of user, in a loop until nobody
-// came in between; like the fn of Update it may run several times. fn gets the
+// UpdateEnrollment lets fn edit the enrollment of user in one compare-and-swap, durable
+// when it returns; like the fn of store.Update it may run several times. fn gets the
 // zero Enrollment when there is none, and leaves the zero Enrollment to have
 // the record deleted. Version is filled in. If fn changes nothing, the file
 // keeps its bytes; if it changes something, comments written by hand are lost.
@@ -138,8 +137,8 @@ func (r Records) UpdateEnrollment(ctx context.Context, user string, fn func(*mfa
 	})
 }
 
-// State returns what is remembered of user, and believed: nothing but Since when
-// nothing is.
+// State returns the state of user with its times bounded by Believe. Without a record it
+// holds only Since. The error wraps store.ErrUnreadable if the record does not parse.
 func (r Records) State(ctx context.Context, user string) (mfa.State, error) {
 	st, err := r.StoredState(ctx, user)
 	if err != nil {
@@ -148,7 +147,7 @@ func (r Records) State(ctx context.Context, user string) (mfa.State, error) {
 	return r.Believed(st), nil
 }
 
-// Believed returns what is believed of st, which stays as it is.
+// Believed returns st with its times bounded by Believe. It does not change st.
 func (r Records) Believed(st mfa.State) mfa.State {
 	if r.Believe != nil {
 		r.Believe(&st)
@@ -156,13 +155,12 @@ func (r Records) Believed(st mfa.State) mfa.State {
 	return st
 }
 
-// StoredState returns what is remembered of user as it is stored, whatever clock it
-// was stored by.
+// StoredState is State without Believe: the times are as they were stored.
 func (r Records) StoredState(ctx context.Context, user string) (mfa.State, error) {
 	return r.storedState(ctx, user, nil)
 }
 
-// storedState is StoredState, by way of what was decoded before.
+// storedState is StoredState; known saves decoding the same bytes twice.
 func (r Records) storedState(ctx context.Context, user string, known *decoded) (mfa.State, error) {
 	it, err := r.S.Get(ctx, store.States+user)
 	if errors.Is(err, store.ErrNotFound) {
@@ -193,15 +191,15 @@ func (d *decoded) decode(place string, data []byte) (mfa.State, error) {
 	return st, err
 }
 
-// UpdateState lets fn edit the state of user, in a loop until nobody came in
-// between; like the fn of Update it may run several times. A State left zero is
+// UpdateState lets fn edit the state of user in one compare-and-swap, durable when it
+// returns; like the fn of store.Update it may run several times. A State left zero is
 // deleted, one left unchanged is not written. If fn returns an error nothing is
 // written and that error is returned.
 func (r Records) UpdateState(ctx context.Context, user string, fn func(*mfa.State) error) error {
 	return r.updateState(ctx, user, nil, fn)
 }
 
-// updateState is UpdateState, by way of what was decoded before.
+// updateState is UpdateState; known saves decoding the same bytes twice.
 func (r Records) updateState(ctx context.Context, user string, known *decoded, fn func(*mfa.State) error) error {
 	key := store.States + user
 	var st mfa.State
@@ -272,5 +270,5 @@ func (r Records) place(key string) string {
 	return key
 }
 
-// tries bounds how often something is tried again because another came in between.
+// tries bounds how often something is tried again after a conflict.
 const tries = 1000

@@ -16,13 +16,13 @@ const (
 	recoveryLifetime = mfa.RecoveryLifetime
 	maxRecoveryTries = 20 // wrong ones, in all conversations; then the code is void
 	homeTries        = 5  // the last of those, which are for places where the user was seen
-	maxLockMails     = 5  // a user and day; more for who uses the codes in them
+	maxLockMails     = 5  // for a user in a day; a recovery code that is used gives one back
 )
 
 // tellLocked mails the user that they were locked, with a code that ends the lock.
-// The code is committed first and sent second, and only while the lock lasts. An
-// older one ends, unless no mail may be sent any more today: then it stays good. It
-// returns what to say of the code here, empty if none went out.
+// The code is committed first and sent second, and only while the lock lasts. It
+// replaces an older one, which stays good if no more mail may be sent today. It
+// returns the text that says where the code went, empty if none was sent.
 func (u *User) tellLocked(ctx context.Context) (told string) {
 	en, ok := u.confirmedMail(ctx)
 	if !ok || !u.in.cfg.Lockout.Notify && !u.in.cfg.Lockout.Recovery {
@@ -64,23 +64,23 @@ func (u *User) tellLocked(ctx context.Context) (told string) {
 	return ""
 }
 
-// mayMailLock says whether one more mail about a lock may be sent today. It drops
-// from st those of former days.
+// mayMailLock reports whether one more mail about a lock may be sent. It drops from st
+// those older than 24 hours.
 func mayMailLock(st *mfa.State, now time.Time) bool {
 	st.LockMails = mfa.Recent(st.LockMails, now, mfa.Duration(24*time.Hour))
 	return len(st.LockMails) < maxLockMails
 }
 
-// dropRecovery makes st forget a code that ended, or could have ended, a lock which
-// is over. It is kept for the next lock if there could be no other today: else
-// whoever locks a user again and again takes the way out from them.
+// dropRecovery drops the recovery code of a lock that is over. It keeps the code for the
+// next lock if no other could be mailed today: otherwise an attacker who locks a user
+// again and again would leave them without one.
 func dropRecovery(st *mfa.State, now time.Time) {
 	if st.Recovery != nil && (mayMailLock(st, now) || !now.Before(st.Recovery.Expires)) {
 		st.Recovery = nil
 	}
 }
 
-// lockAdvice is what the mail about a lock says below.
+// lockAdvice returns the advice in the mail about a lock.
 func (u *User) lockAdvice(code string) string {
 	const stranger = "If this was not you, somebody knows your password (or key): change it,\nand tell your administrator."
 	if !u.in.cfg.Lockout.Recovery {
@@ -90,7 +90,7 @@ func (u *User) lockAdvice(code string) string {
 		"second factor is asked for after it. It works once, for %s.\nGive it to nobody.\n\n%s", code, mfa.Span(recoveryLifetime), stranger)
 }
 
-// Recoverable says whether st has a code that ends its lock.
+// Recoverable reports whether st has a recovery code that ends its lock now.
 func (u *User) Recoverable(st mfa.State) bool {
 	now := u.in.deps.Now()
 	_, _, isLocked := st.Locked(now) // else only what is counted apart is
@@ -98,8 +98,9 @@ func (u *User) Recoverable(st mfa.State) bool {
 		st.Recovery != nil && now.Before(st.Recovery.Expires) && st.Recovery.Tries < u.recoveryTries(st)
 }
 
-// recoveryTries returns after how many wrong recovery codes none counts any more.
-// Strangers, who are asked for it too, cannot use up those of the user.
+// recoveryTries returns after how many wrong recovery codes the code is void. The last
+// homeTries are only for places where the user was seen, so that an attacker elsewhere
+// cannot use up all of them.
 func (u *User) recoveryTries(st mfa.State) int {
 	if u.SeenHere(st) || len(st.Seen) == 0 {
 		return maxRecoveryTries
@@ -107,8 +108,8 @@ func (u *User) recoveryTries(st mfa.State) int {
 	return maxRecoveryTries - homeTries
 }
 
-// TryRecovery counts an answer, looks at it and ends the lock, in one update that
-// is durable when it returns. Right means that there is no lock any more, void that
+// TryRecovery checks an answer, counts it, and ends the lock if it is right, in one update
+// that is durable when it returns. Right means that there is no lock any more, void that
 // no code can end it.
 func (u *User) TryRecovery(ctx context.Context, answer string) (right, void bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
@@ -155,8 +156,8 @@ func (u *User) TryRecovery(ctx context.Context, answer string) (right, void bool
 	return right, void, nil
 }
 
-// ForgetEarlier ends what lets later logins pass by what earlier ones left: a setup that
-// was begun, and remembered logins.
+// ForgetEarlier drops what earlier logins left for later ones: the setup that was begun,
+// and the remembered logins.
 func (u *User) ForgetEarlier(ctx context.Context) error {
 	return u.Account.Update(context.WithoutCancel(ctx), func(st *mfa.State) error {
 		revoke(st)
@@ -164,18 +165,17 @@ func (u *User) ForgetEarlier(ctx context.Context) error {
 	})
 }
 
-// revoke drops what earlier logins left for later ones: a password may have been in
-// other hands.
+// revoke is ForgetEarlier in st: another person may have had the password.
 func revoke(st *mfa.State) {
 	st.Enrolling = nil
 	st.RevokeSessions()
 }
 
-// longestCode is how long a code can be good that was sent, of either kind: so
-// long the key is needed with which its hash was made.
+// longestCode returns how long a sent or recovery code can be good. The key that made its
+// hash is needed as long.
 func (c Config) longestCode() time.Duration { return max(time.Duration(c.Lifetime), recoveryLifetime) }
 
-// Mailbox says whether the user can be told by mail, and where, for people to read.
+// Mailbox reports whether the user has a confirmed address, and returns it masked.
 func (u *User) Mailbox(ctx context.Context) (masked string, ok bool) {
 	en, ok := u.confirmedMail(ctx)
 	if !ok {
@@ -184,7 +184,7 @@ func (u *User) Mailbox(ctx context.Context) (masked string, ok bool) {
 	return deliver.Mask(en.Email.Address), true
 }
 
-// TextRecoverySent says where a code went that ends a lock.
+// TextRecoverySent returns the text that says where a recovery code was sent.
 func TextRecoverySent(masked string) string {
 	return fmt.Sprintf("A recovery code was sent to %s. It ends the lock.", masked)
 }

@@ -28,9 +28,8 @@ func (a *Accounts) Reseal(ctx context.Context, begin func(total int), fn func(us
 	return errors.Join(errs...)
 }
 
-// resealUser leaves alone what cannot be opened with any key: no key that is to
-// be forgotten could open it. Remembered sessions go on: what was proven for them
-// is still what is set up.
+// resealUser seals the secrets of one user. A secret that no key opens stays as it is.
+// Remembered sessions get the new fingerprint of the enrollment, so they go on.
 func (a *Accounts) resealUser(ctx context.Context, name string) error {
 	id := mfa.Identity{Name: name}
 	var before, after string

@@ -14,24 +14,24 @@ import (
 // keyID is where the store remembers which key its hashes were made with.
 const keyID = store.Meta + "key"
 
-// NoteKey notes in s which key its hashes are made with.
+// NoteKey stores in s the ID of the key that hashes are made with.
 func NoteKey(ctx context.Context, s store.Store, key *seal.Key) error {
 	return store.Update(ctx, s, keyID, func([]byte) ([]byte, error) { return []byte(key.ID()), nil })
 }
 
-// A Retagger is a Store whose records bear a tag that is made with the key.
+// A Retagger is a Store whose records have a tag that is made with the key.
 type Retagger interface {
 	store.Store
 	// Retag writes the tags anew that were made with a former key.
 	Retag(ctx context.Context) error
 }
 
-// A KeyLife is the life of the key that secrets are sealed with: its changes, and the
-// end of former keys. It may be used from many goroutines.
+// A KeyLife changes the key that secrets are sealed with, and forgets former keys when
+// nothing needs them. It may be used from many goroutines.
 type KeyLife struct {
-	// Needed returns how long a former key is needed after the change. It is nil for as
-	// long as a code that was sent with it is good, and a conversation lasts that began
-	// with it. It is set before anything is called.
+	// Needed returns how long a former key is needed after the change; nil: as long as a
+	// code made with it is good, and 15 minutes for conversations that began with it. Set
+	// it before any method is called.
 	Needed func() time.Duration
 
 	key      *seal.Key
@@ -41,16 +41,17 @@ type KeyLife struct {
 	log      *slog.Logger
 
 	changing sync.Mutex    // held while the key or its file changes
-	changed  chan struct{} // has room for one word that it did
+	changed  chan struct{} // holds one value while a change waits for ForgetFormer
 }
 
-// NewKeyLife returns the life of key, which file keeps.
+// NewKeyLife returns the KeyLife of key, which is stored in file. Accounts returns those of
+// the configuration that counts now.
 func NewKeyLife(key *seal.Key, file string, s Retagger, accounts func() *Accounts, log *slog.Logger) *KeyLife {
 	return &KeyLife{key: key, file: file, store: s, accounts: accounts, log: log, changed: make(chan struct{}, 1)}
 }
 
-// Rotate makes a new key, notes it, and seals all secrets anew. A crash at any
-// point leaves all readable: the file with both keys is there before anything is
+// Rotate makes a new key, stores its ID, and seals all secrets anew. A crash at any
+// point leaves all readable: the file holds both keys before anything is
 // made with the new one, and the former key goes only when nothing needs it. Begin and
 // fn are those of Accounts.Reseal.
 func (k *KeyLife) Rotate(ctx context.Context, begin func(total int), fn func(user string, err error)) error {
@@ -83,8 +84,8 @@ func (k *KeyLife) next(ctx context.Context) error {
 	return NoteKey(ctx, k.store, k.key)
 }
 
-// Run forgets former keys when they are needed no more, after a change of
-// the key and after a start that finds some. It ends with ctx.
+// Run forgets former keys when they are needed no more, after each change of
+// the key and after a start that finds some. It returns when ctx ends.
 func (k *KeyLife) Run(ctx context.Context) {
 	if k.key.Former() > 0 {
 		k.note()
@@ -108,8 +109,8 @@ func (k *KeyLife) Run(ctx context.Context) {
 	}
 }
 
-// Left returns how long the former keys are needed yet, from the change of
-// the file on: a daemon that is started anew every night forgets them too.
+// Left returns how much longer the former keys are needed. It counts from the
+// modification time of the key file, so a restart does not begin the time anew.
 func (k *KeyLife) Left() time.Duration {
 	kept := k.accounts().cfg.longestCode() + 15*time.Minute
 	if k.Needed != nil {
@@ -122,7 +123,8 @@ func (k *KeyLife) Left() time.Duration {
 	return min(kept, time.Until(info.ModTime().Add(kept)))
 }
 
-// ForgetFormer seals what still needs a former key, and forgets those.
+// ForgetFormer seals anew what still needs a former key, and forgets the former keys. It
+// forgets none if a secret could not be sealed, or if the key changed meanwhile.
 func (k *KeyLife) ForgetFormer(ctx context.Context) error {
 	k.changing.Lock()
 	defer k.changing.Unlock()

@@ -12,9 +12,9 @@ import (
 	"mfa/internal/wire"
 )
 
-// Saved returns the records of user, not parsed, so that one which is broken is
-// kept as it is. The state is that of this very enrollment: what was used of it
-// is never missing.
+// Saved returns the records of user, not parsed, so that a broken one is saved as it is.
+// The state is read after the enrollment and before a change of it, so no use of a code
+// of the enrollment is missing.
 func (r Records) Saved(ctx context.Context, user string) (wire.Saved, error) {
 	for range tries {
 		en, err := r.get(ctx, store.Users+user)
@@ -45,7 +45,8 @@ func (r Records) get(ctx context.Context, key string) (store.Item, error) {
 	return it, err
 }
 
-// ParseSaved returns what saved records mean; what was not there is zero.
+// ParseSaved parses saved records. A record that was not there is the zero value. The
+// error wraps store.ErrUnreadable if one does not parse.
 func ParseSaved(s wire.Saved) (mfa.Enrollment, mfa.State, error) {
 	var en mfa.Enrollment
 	var st mfa.State
@@ -62,9 +63,8 @@ func ParseSaved(s wire.Saved) (mfa.Enrollment, mfa.State, error) {
 	return en, st, err
 }
 
-// ReplaceEnrollment is UpdateEnrollment for what does not build upon what is
-// there: a record that does not parse is given to fn as the zero Enrollment, so
-// that it can be mended.
+// ReplaceEnrollment is UpdateEnrollment for a fn that returns the new enrollment. A
+// record that does not parse is the zero Enrollment to fn, and is replaced.
 func (r Records) ReplaceEnrollment(ctx context.Context, user string, fn func(live mfa.Enrollment) (mfa.Enrollment, error)) error {
 	key := store.Users + user
 	return store.Update(ctx, r.S, key, func(old []byte) ([]byte, error) {

@@ -9,9 +9,8 @@ import (
 	"mfa/internal/mfa"
 )
 
-// RevokeSessions ends what is remembered of an account: the session of that ID,
-// or with "" all of them. It returns how many there were. Actor is who did it and
-// reason why, for the audit file.
+// RevokeSessions ends the remembered session of that ID, or with "" all of the account.
+// It returns how many it ended. Actor and reason are for the audit file.
 func (a *Accounts) RevokeSessions(ctx context.Context, acct *Account, id, actor, reason string) (n int, err error) {
 	err = acct.Update(ctx, func(st *mfa.State) error {
 		n = 0
@@ -39,7 +38,7 @@ func (a *Accounts) RevokeSessions(ctx context.Context, acct *Account, id, actor,
 	return n, nil
 }
 
-// revokedAll writes down that n remembered sessions were ended.
+// revokedAll audits that n remembered sessions were ended.
 func (a *Accounts) revokedAll(id mfa.Identity, n int, actor, reason string) {
 	what := fmt.Sprintf("%d sessions", n)
 	if n == 1 {

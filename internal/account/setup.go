@@ -10,13 +10,13 @@ import (
 	"mfa/internal/mfa"
 )
 
-// resumeWithin is how long a setup that was begun is picked up again.
+// resumeWithin is how long a setup that was begun can be resumed.
 const resumeWithin = time.Hour
 
-// resumes says whether a login from o can be the next of one that was cut off: it comes
-// over a network, by an address, if only that of a jump host or a tunnel: whoever comes
-// there is told that something was begun, and can begin anew. Whoever else is at "local"
-// or behind a host name is not known, and a program that a user runs says what it likes.
+// resumes reports whether a login from o may resume a setup that was cut off. It must come
+// from an IP address; that of a jump host or a tunnel will do, as the person is told that
+// a setup was begun and can begin anew. "local" and host names may be anybody's, and a
+// peer that is not root can name any address.
 func resumes(o mfa.Origin) bool {
 	a, err := netip.ParseAddr(o.Address)
 	return err == nil && o.UID == 0 && (a.IsGlobalUnicast() || a.IsLoopback())
@@ -43,14 +43,13 @@ func (u *User) SetupBegun(ctx context.Context) (e mfa.Enrolling, app []byte, err
 	return *st.Enrolling, app, nil
 }
 
-// BeginApp is BeginSetup for an app with that key, which it seals.
+// BeginApp is BeginSetup for an app with the secret key, which it seals.
 func (u *User) BeginApp(ctx context.Context, key []byte) (mfa.Enrolling, error) {
 	return u.BeginSetup(ctx, mfa.Enrolling{Method: mfa.TOTP, Secret: u.in.SealTOTP(u.Account.ID, key)})
 }
 
-// BeginSetup remembers what is being set up, and whence, in the place of what was begun
-// before, which is void. It returns e with its ID. The error is ErrChanged if the user is
-// not any more as the conversation saw them.
+// BeginSetup stores the setup e for this origin, and voids the one that was begun before.
+// It returns e with its ID. The error is ErrChanged as in CheckState.
 func (u *User) BeginSetup(ctx context.Context, e mfa.Enrolling) (mfa.Enrolling, error) {
 	e.ID, e.Origin, e.Began = rand.Text(), u.Origin.String(), u.in.deps.Now()
 	var former *mfa.Enrolling
@@ -66,8 +65,8 @@ func (u *User) BeginSetup(ctx context.Context, e mfa.Enrolling) (mfa.Enrolling, 
 	return e, nil
 }
 
-// DropSetup forgets what was begun from here. The error is ErrChanged if the user is not
-// any more as the conversation saw them.
+// DropSetup drops the setup that was begun from this origin. The error is ErrChanged as in
+// CheckState.
 func (u *User) DropSetup(ctx context.Context) error {
 	here := u.Origin.String()
 	return u.updateUnchanged(ctx, func(st *mfa.State) {
@@ -77,7 +76,7 @@ func (u *User) DropSetup(ctx context.Context) error {
 	})
 }
 
-// updateUnchanged changes the state of a user who is as the conversation saw them.
+// updateUnchanged changes the state if CheckState allows it.
 func (u *User) updateUnchanged(ctx context.Context, change func(*mfa.State)) error {
 	return u.Account.Update(ctx, func(st *mfa.State) error {
 		if err := u.CheckState(*st); err != nil {

@@ -12,14 +12,13 @@ import (
 	"mfa/internal/mfa"
 )
 
-// maxStrangers bounds the names that Strangers remembers; the one that was not asked
-// for longest goes first.
+// maxStrangers bounds the names that Strangers remembers. The least recently changed goes
+// first.
 const maxStrangers = 2048
 
-// Strangers remembers what logins asked of names that have no account, so that they
-// are answered like those that have: a code that was sent a second ago, the wrong
-// codes so far, a lock. It is in memory only, by a keyed hash of the name. It may be
-// used from many goroutines.
+// Strangers holds the State of names that have no account, so that logins by them are
+// answered like others: a code that was sent a second ago, the wrong codes so far, a lock.
+// It is in memory only, by a keyed hash of the name. It may be used from many goroutines.
 type Strangers struct {
 	key [sha256.Size]byte
 
@@ -30,17 +29,17 @@ type Strangers struct {
 
 type stranger struct {
 	name  [sha256.Size]byte
-	state []byte // as encodeState writes it
+	state []byte // as record.EncodeState writes it
 }
 
-// NewStrangers returns an empty memory.
+// NewStrangers returns an empty Strangers.
 func NewStrangers() *Strangers {
 	s := &Strangers{states: map[[sha256.Size]byte]*list.Element{}}
 	rand.Read(s.key[:])
 	return s
 }
 
-// hash returns what a name is remembered by.
+// hash returns the keyed hash of a name.
 func (s *Strangers) hash(name string) (sum [sha256.Size]byte) {
 	h := hmac.New(sha256.New, s.key[:])
 	h.Write([]byte(name))
@@ -59,7 +58,7 @@ func (s *Strangers) state(name string) (mfa.State, error) {
 	return read(e.Value.(*stranger).state)
 }
 
-// read is decodeState for what may be nothing.
+// read is record.DecodeState; nil is the zero State.
 func read(state []byte) (mfa.State, error) {
 	if state == nil {
 		return mfa.State{}, nil
@@ -67,7 +66,7 @@ func read(state []byte) (mfa.State, error) {
 	return record.DecodeState("a stranger's state", state)
 }
 
-// update changes what is remembered of a name and says whether that changed it.
+// update lets fn edit the State of a name, and returns whether it changed.
 func (s *Strangers) update(name string, fn func(*mfa.State) error) (changed bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

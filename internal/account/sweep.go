@@ -11,8 +11,8 @@ import (
 	"mfa/internal/mfa"
 )
 
-// How long what is over is kept in a State: as long as anything can depend on
-// it, whatever is configured.
+// How long a State keeps what is over: as long as anything can depend on it, under any
+// configuration.
 const (
 	keepCodes    = 24 * time.Hour      // the longest code.send_window
 	keepFailures = 30 * 24 * time.Hour // the longest lockout.window
@@ -23,8 +23,8 @@ const (
 )
 
 // Sweep drops from every State what is over: sessions and codes that expired,
-// failures and locks long past. A State with nothing left goes. It begins at most a
-// hundred transactions a second, and ends with ctx.
+// failures and locks long past. A State with nothing left is deleted. It returns how many
+// states it wrote. It begins at most a hundred transactions a second, and ends with ctx.
 func (a *Accounts) Sweep(ctx context.Context) (swept int, err error) {
 	var due []string
 	err = a.deps.Records.EachState(ctx, func(user string, st mfa.State, err error) error {
@@ -51,7 +51,7 @@ func (a *Accounts) Sweep(ctx context.Context) (swept int, err error) {
 	return swept + a.sweepThese(ctx, due), err
 }
 
-// sweepThese sweeps the states of users, and returns of how many it did.
+// sweepThese sweeps the states of users, and returns how many it could.
 func (a *Accounts) sweepThese(ctx context.Context, users []string) int {
 	var swept atomic.Int64
 	var writing sync.WaitGroup

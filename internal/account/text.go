@@ -7,7 +7,7 @@ import (
 	"mfa/internal/mfa"
 )
 
-// textLocked says how long the lock that st has lasts yet at the time now, and why.
+// textLocked says how much longer the lock of st lasts at the time now, and why.
 func textLocked(st mfa.State, now time.Time) string {
 	left, hard, _ := st.Locked(now)
 	switch {

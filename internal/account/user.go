@@ -10,14 +10,14 @@ import (
 	"mfa/internal/store"
 )
 
-// ErrChanged means that the user is not any more as the conversation saw them: another
-// changed what is set up, or they were locked or reset. Nothing was written, counted or
-// spent; the conversation begins again.
+// ErrChanged means that the user changed since the conversation saw them: another changed
+// the enrollment, or they were locked or reset. No answer was counted; what a Change may
+// have written is said there. The conversation begins again.
 var ErrChanged = errors.New("the user changed since the conversation began")
 
-// A User is one account in one conversation: what the conversation saw of it at its
-// beginning, and by which rules. What is decided or changed upon that is compared with
-// it in the very update that commits. It is used from one goroutine, but for End.
+// A User is one account in one conversation. It holds what the conversation saw of the
+// account at its beginning; each update that decides or changes something compares that
+// first. One goroutine at a time may use it.
 type User struct {
 	Account *Account
 	Origin  mfa.Origin
@@ -25,50 +25,50 @@ type User struct {
 	in       *Accounts
 	apart    bool           // wrong codes are counted apart; see CountApart
 	silent   bool           // an administrator's: nobody is asked
-	decoy    mfa.Enrollment // what who is no account seems to have
+	decoy    mfa.Enrollment // of a name without an account; see Pretend
 	lockTold bool           // a mail about a lock went out
-	seen     *seen          // what it builds upon; nil: whatever is there
-	ground   Ground         // what else it stands on
+	seen     *seen          // what See took down; nil: nothing is compared
+	ground   Ground         // see Stand
 }
 
-// seen is what a conversation builds upon.
+// seen is the user as a conversation saw them.
 type seen struct {
 	epoch      int64
 	enrollment string // fingerprint
 }
 
-// User returns acct as a conversation from origin sees it.
+// User returns acct for a conversation from origin. Nothing is compared before See.
 func (a *Accounts) User(acct *Account, origin mfa.Origin) *User {
 	return &User{in: a, Account: acct, Origin: origin}
 }
 
-// ByAdministrator returns id as an administrator sees it, who asks nobody and builds
-// upon whatever is there.
+// ByAdministrator returns the User for a change by an administrator: there is no
+// conversation, nothing seen before is compared, and events have no origin.
 func (a *Accounts) ByAdministrator(id mfa.Identity) *User {
 	u := a.User(a.deps.Records.Account(id), mfa.Origin{Service: "mfactl", Address: "local"})
 	u.silent = true
 	return u
 }
 
-// Pretend says what who is no account seems to have set up, so that they are told
-// of a lock like others. Nothing is sent to them.
+// Pretend sets the enrollment that a name without an account seems to have, so that the
+// prompts about a lock are those of others. Nothing is sent.
 func (u *User) Pretend(decoy mfa.Enrollment) { u.decoy = decoy }
 
-// See takes down the user as they are: what follows in the conversation is for them
-// as they are now.
+// See takes down the epoch of st and the fingerprint of en. CheckState and CheckEnrollment
+// compare with them from now on.
 func (u *User) See(st mfa.State, en mfa.Enrollment) {
 	u.seen = &seen{st.Epoch, u.print(en)}
 }
 
-// wrote takes down what the conversation itself has made of the user.
+// wrote is See after a change by the conversation itself.
 func (u *User) wrote(epoch int64, en mfa.Enrollment) {
 	if u.seen != nil {
 		u.seen = &seen{epoch, u.print(en)}
 	}
 }
 
-// CheckState returns ErrChanged if st is not of the user that the conversation saw, or
-// they are locked now. It is called within the update that commits.
+// CheckState returns ErrChanged if st has another epoch than See took down, or the user is
+// locked now. Call it within the update that commits.
 func (u *User) CheckState(st mfa.State) error {
 	if u.seen == nil {
 		return nil
@@ -79,7 +79,7 @@ func (u *User) CheckState(st mfa.State) error {
 	return nil
 }
 
-// CheckEnrollment is CheckState for the enrollment.
+// CheckEnrollment returns ErrChanged if en has another fingerprint than See took down.
 func (u *User) CheckEnrollment(en mfa.Enrollment) error {
 	if u.seen != nil && u.print(en) != u.seen.enrollment {
 		return ErrChanged
@@ -99,8 +99,8 @@ func (u *User) print(en mfa.Enrollment) string {
 	return en.Fingerprint()
 }
 
-// Unchanged is for a decision that writes nothing: it looks whether the user and the
-// rules are as the conversation saw them, and returns ErrChanged if not.
+// Unchanged is for a decision that writes nothing: it reads the records and returns an
+// error that wraps ErrChanged if the user or the rules changed.
 func (u *User) Unchanged(ctx context.Context) error {
 	if u.Account.IsNobody() {
 		return nil
@@ -112,10 +112,9 @@ func (u *User) Unchanged(ctx context.Context) error {
 	return cmp.Or(u.CheckState(st), u.CheckRecord(ctx))
 }
 
-// CheckRecord is CheckEnrollment for what is stored now, and looks at the rules. An
-// administrator may have edited it by hand, which no epoch tells of: a code that was sent
-// to an address which is not the user's any more, or asked for of an app that is gone,
-// proves nothing.
+// CheckRecord checks the rules, and is CheckEnrollment for the enrollment as it is stored
+// now. An administrator may have edited it by hand, which changes no epoch: a code proves
+// nothing that was sent to a former address, or that a removed app showed.
 func (u *User) CheckRecord(ctx context.Context) error {
 	if u.seen == nil {
 		return nil
@@ -135,7 +134,7 @@ func (u *User) CheckRecord(ctx context.Context) error {
 	return u.CheckEnrollment(en)
 }
 
-// Event returns an audit event with all that is known of who and whence.
+// Event returns an audit event of that name with the user, the origin and the time.
 func (u *User) Event(name string) mfa.Event {
 	ev := mfa.Event{
 		Time: u.in.deps.Now(), Event: name, User: u.Account.ID.Name,

@@ -1,10 +1,10 @@
 // Package app builds the daemon out of its rooms and runs it. Tests embed it
 // in-process.
 //
-// What to know before trusting it: everything that can be wrong with the
-// configuration, the key or the store is wrong before a socket opens. A reload
-// either takes the whole new configuration or keeps the whole old one. A stop
-// first closes the door, then lets the logins that run end, then ends them.
+// What to know before trusting it: the configuration, the key and the store are
+// checked before a socket opens. A reload takes the whole new configuration, except keys
+// that need a restart, or keeps the whole old one. A stop first closes the PAM socket,
+// then lets the logins under way end, then ends them.
 package app
 
 import (
@@ -54,22 +54,20 @@ const (
 	retryBase, retryLimit = 500 * time.Millisecond, 10 * time.Second
 )
 
-// Options are what the surroundings give an App.
+// Options are what an App gets beside its configuration.
 type Options struct {
 	Log       *slog.Logger
 	Level     *slog.LevelVar      // of Log; set from log.level at start and reload; may be nil
 	Now       func() time.Time    // nil: time.Now
 	Trusted   func() bool         // whether Now is known to be right; nil: what the kernel says
 	Listeners []*net.UnixListener // opened by systemd; those missing are made
-	Notify    func(state string)  // sd_notify(3); nil: nobody listens
-	Watchdog  time.Duration       // how often Notify wants to hear of us; 0: never
+	Notify    func(state string)  // sd_notify(3); nil: not called
+	Watchdog  time.Duration       // how often systemd expects WATCHDOG=1; 0: never
 	Ready     func()              // called once the sockets are open; may be nil
-	// Load reads the configuration anew, for a reload that mfactl asks for; nil:
-	// it cannot be asked for.
+	// Load reads the configuration anew, for a reload; nil: a reload is refused.
 	Load func() (config.Config, error)
 	File string // that Load reads
-	// ChangesPassword says whether the PAM stack of a service can carry the demand
-	// for a new password; nil: every one can.
+	// ChangesPassword is login.Deps.ChangesPassword.
 	ChangesPassword func(service string) bool
 
 	sweepFirst time.Duration        // how long after the start; 0: sweepFirst
@@ -103,7 +101,7 @@ type App struct {
 	old    sync.WaitGroup // ways to send of former configurations, ending
 }
 
-// instance are what one configuration makes.
+// An instance is all that is built from one configuration.
 type instance struct {
 	cfg      config.Config
 	accounts *account.Accounts
@@ -190,7 +188,8 @@ func daemonOf(cfg store.Config) int {
 	return os.Geteuid()
 }
 
-// New opens everything the configuration names but the sockets. Close it.
+// New opens everything that the configuration names but the sockets. The caller must
+// Close the App.
 func New(cfg config.Config, opts Options) (_ *App, err error) {
 	if keys := cfg.Credentials(); len(keys) > 0 {
 		return nil, fmt.Errorf("%s: the value is a credential, but systemd passes none; "+
@@ -268,7 +267,7 @@ func (a *App) maxLogins(want int) int {
 	return most
 }
 
-// build makes what logins need under cfg.
+// build makes the instance of cfg.
 func (a *App) build(cfg config.Config) (*instance, error) {
 	host, full := deliver.HostName(), deliver.FullName()
 	if problem := deliver.SenderProblem(cfg.Email, full); problem != "" {

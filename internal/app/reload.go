@@ -13,8 +13,8 @@ import (
 
 // reloadAndTell takes a new configuration. Its policy counts for logins under way, too;
 // the rest of it for those that begin from now on. Keys that only a restart can change
-// stay, and are named in the log. It returns whom the new policy lets in by the first
-// factor alone, if that changed. If it returns an error nothing has changed.
+// stay, and are named in the log. It returns the text of tellOfPolicy. If it returns an
+// error the old configuration stays.
 func (a *App) reloadAndTell(cfg config.Config) (policy string, err error) {
 	a.reload.Lock()
 	defer a.reload.Unlock()
@@ -49,9 +49,9 @@ func tables(keys []string) []string {
 	return found
 }
 
-// LoadAndReload reads the configuration and takes it, and returns the keys that wait
-// for a restart, and whom it lets in by the first factor alone, if that changed. The
-// log says what came of it, and so does systemctl status.
+// LoadAndReload loads the configuration with Options.Load and takes it. The result is
+// also logged and told to systemd. With an error the old configuration stays. It may be
+// called from many goroutines.
 func (a *App) LoadAndReload() (out wire.Reloaded, err error) {
 	if a.opts.Load == nil {
 		return out, errors.New("this daemon has no configuration that it could read again")
@@ -80,13 +80,12 @@ func (a *App) LoadAndReload() (out wire.Reloaded, err error) {
 	return out, nil
 }
 
-// Refused writes down that a configuration was not taken, here or before it came
-// here.
+// Refused audits that a configuration was not taken.
 func (a *App) Refused(why error) {
 	a.audit.Record(mfa.Event{Time: a.opts.Now(), Event: audit.ConfigError, Reason: why.Error()})
 }
 
-// take makes s what counts from now on.
+// take makes s the current instance, and closes the carriers of the one before.
 func (a *App) take(s *instance) {
 	old := a.cur.Swap(s)
 	a.carriers.email.Store(s.email)

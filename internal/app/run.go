@@ -17,8 +17,8 @@ import (
 	"mfa/internal/wire"
 )
 
-// Run opens the sockets and serves until ctx ends; then it stops: no new logins,
-// those that run have stopGrace to end, and are ended.
+// Run opens the sockets and serves until ctx ends or a listener fails. Then it takes no
+// new logins, gives those under way stopGrace to end, and ends them. Call it once.
 func (a *App) Run(ctx context.Context) error {
 	cfg := a.cur.Load().cfg
 	if err := a.checkListeners(cfg); err != nil {
@@ -83,7 +83,7 @@ func (a *App) Run(ctx context.Context) error {
 }
 
 // checkListeners returns an error if systemd opened a socket that mfa.toml does not
-// name. Left open and unserved, every module there would wait in vain.
+// name: modules would connect there and wait in vain.
 func (a *App) checkListeners(cfg config.Config) error {
 	for _, l := range a.opts.Listeners {
 		if path := l.Addr().String(); path != cfg.Server.PAMSocket && path != cfg.Server.ControlSocket {
@@ -114,8 +114,8 @@ func (a *App) listener(path string) (*net.UnixListener, error) {
 	return server.Listen(path)
 }
 
-// watchdog tells systemd that we live. A store out of order is said in the log
-// but is no reason to be killed: starting anew mends no disk.
+// watchdog tells systemd that the daemon lives. A store that cannot be used is logged
+// only: a restart mends no disk.
 func (a *App) watchdog(ctx context.Context) {
 	if a.opts.Watchdog <= 0 {
 		return

@@ -55,8 +55,8 @@ func LostKey(cfg config.Config) (lost bool, apps []string, err error) {
 	return true, apps, err
 }
 
-// openStore opens the store with the key that goes with it, and begins it anew if
-// an administrator said so.
+// openStore opens the store with its key, and begins it anew if an administrator ran
+// mfad --new-state.
 func (a *App) openStore(cfg config.Config) (err error) {
 	ctx := context.Background()
 	var keyErr error
@@ -147,7 +147,7 @@ func (a *App) beginAnew(ctx context.Context) error {
 	return nil
 }
 
-// believe bounds the times of st by what is configured now.
+// believe bounds the times of st by the current configuration.
 func (a *App) believe(st *mfa.State) {
 	lengths := mfa.Lengths{Code: mfa.LongestLock, Lock: mfa.LongestLock}
 	if cur := a.cur.Load(); cur != nil {

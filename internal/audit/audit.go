@@ -31,22 +31,22 @@ import (
 const (
 	Login          = "login"                 // a login ended: outcome, reason
 	SelfService    = "self_service"          // a user managed their own enrollment: outcome, reason
-	Denied         = "control.denied"        // Actor may not administer
+	Denied         = "control.denied"        // a request on the control socket was refused: Actor may not do that
 	Challenge      = "challenge.issued"      // a code was made and handed to a carrier
 	Sent           = "challenge.sent"        // the next hop took the message
 	FellBack       = "challenge.fell_back"   // a text message failed, and the code was handed to email
 	Undelivered    = "challenge.undelivered" // the next hop took the message, and says now that it did not arrive
-	SendFailed     = "challenge.send_failed" // it did not
+	SendFailed     = "challenge.send_failed" // the next hop did not take the message
 	Failed         = "factor.failed"         // a wrong code was counted
 	Locked         = "lockout.locked"        // the second factor of a user was locked
-	Unlocked       = "lockout.unlocked"      // and unlocked, by Actor
+	Unlocked       = "lockout.unlocked"      // a lock was ended before its time, by Actor
 	Settled        = "clock.settled"         // what a clock that ran ahead had left of a user was ended, by Actor
 	Enrolled       = "enrollment.changed"    // a method was added, changed or confirmed
 	Begun          = "enrollment.begun"      // setting up a method was begun; what was begun before is void
 	OptedOut       = "enrollment.opted_out"  // a user chose to have no second factor
 	ResetUser      = "enrollment.reset"      // everything of a user was cleared
-	Remembered     = "session.remembered"    // a login from here is not asked for a second factor for a time
-	Revoked        = "session.revoked"       // and is again, by Actor
+	Remembered     = "session.remembered"    // logins like this one are not asked for a second factor for a time
+	Revoked        = "session.revoked"       // remembered logins were ended, by Actor
 	ConfigLoad     = "config.loaded"         // the daemon took a configuration
 	ConfigError    = "config.refused"        // it refused one and kept the old
 	Disabled       = "factor.disabled"       // a method proves nothing more, after 100 wrong codes in a row
@@ -69,8 +69,9 @@ type Log struct {
 }
 
 // Open opens the file named in cfg for appending, mode 0600, and makes its
-// folder when missing. With no file configured events go to the log only, and so
-// they do on a disk that is mounted read-only, until it takes writes.
+// folder when missing, mode 0750. It refuses a symbolic link. Events go to the log only
+// if no file is configured, and on a disk that is mounted read-only until it can be
+// written.
 func Open(cfg Config, log *slog.Logger) (*Log, error) {
 	l := &Log{path: cfg.File, log: log}
 	if l.path == "" {
@@ -90,8 +91,7 @@ func Open(cfg Config, log *slog.Logger) (*Log, error) {
 	return l, nil
 }
 
-// A place is where a file is, whatever it is called. While it is open no other file is
-// there.
+// A place identifies a file by device and inode. No other file has them while it is open.
 type place struct{ dev, ino uint64 }
 
 // open opens the file at the path, in the place of the one that is open. The caller
@@ -112,12 +112,13 @@ func (l *Log) open() error {
 	return nil
 }
 
-// Observe has see called with each event once it is written, by whoever records
-// it: see is quick, and safe for many goroutines. It is told before the first
+// Observe has see called with each event after it was written, in the goroutine of
+// Record. see must be quick and safe for many goroutines. Call Observe before the first
 // Record.
 func (l *Log) Observe(see func(mfa.Event)) { l.observers = append(l.observers, see) }
 
-// Record writes one event.
+// Record writes one event to the file and the log. It cuts long texts short. A failure is
+// logged, not returned.
 func (l *Log) Record(ev mfa.Event) {
 	if l == nil {
 		return
@@ -160,7 +161,7 @@ func (l *Log) rotated() bool {
 	return l.f == nil || unix.Lstat(l.path, &there) != nil || l.is != place{there.Dev, there.Ino}
 }
 
-// Close writes what was counted and not written yet, and closes the file.
+// Close writes the refusals that were counted and not written yet, and closes the file.
 func (l *Log) Close() error {
 	l.unfoldAll()
 	l.mu.Lock()

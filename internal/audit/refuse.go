@@ -10,14 +10,15 @@ import (
 const (
 	// foldEvery is how often a refusal that goes on and on gets a line.
 	foldEvery = time.Minute
-	// maxFolds bounds how many kinds of refusals are counted apart. What finds no
-	// place is counted together; root's always find one.
+	// maxFolds bounds how many pairs of uid and kind are counted apart. Further ones are
+	// counted together, except root's.
 	maxFolds = 16
-	// ownLines is how many refusals of root's within a minute have a line each.
+	// ownLines is how many refusals of one kind of root's have a line each, until there
+	// was none for a minute.
 	ownLines = 20
 )
 
-// A fold is refusals that are the same but for what was asked.
+// A fold is a series of refusals of one uid and kind.
 type fold struct {
 	last  mfa.Event
 	own   int // lines of their own so far
@@ -25,7 +26,7 @@ type fold struct {
 	timer *time.Timer
 }
 
-// everybody is the uid of a fold of many: no process has it.
+// everybody is the uid of the fold that others share: no process has it.
 const everybody = 1<<32 - 1
 
 // foldKey tells refusals apart.
@@ -34,10 +35,10 @@ type foldKey struct {
 	kind string
 }
 
-// Refuse records a refusal of which the caller uid can cause any number. The
-// first of a kind gets its line at once (root's first few), those that follow one
-// line a minute with their number. Kinds are few: no kind holds what a caller chose. A nil Log
-// records nothing.
+// Refuse records a refusal that the peer uid can cause any number of times. The first
+// of a kind is recorded at once (root's first 20); those that follow within a minute make
+// one line with their number. Kind must not hold what a peer chose: there are few. A nil
+// Log records nothing.
 func (l *Log) Refuse(uid uint32, kind string, ev mfa.Event) {
 	if l == nil {
 		return
@@ -95,14 +96,14 @@ func (l *Log) unfold(key foldKey) {
 	}
 }
 
-// counted is the event that stands for so many like ev.
+// counted returns the event that stands for that many like ev.
 func counted(ev mfa.Event, more int) mfa.Event {
 	ev.Count = more
 	ev.Reason = fmt.Sprintf("%d more like this one: %s", more, ev.Reason)
 	return ev
 }
 
-// unfoldAll writes what is not written yet, once nobody refuses any more.
+// unfoldAll writes what is not written yet. It is called after the last Refuse.
 func (l *Log) unfoldAll() {
 	l.foldMu.Lock()
 	folds := l.folds

@@ -9,7 +9,7 @@ import (
 	"mfa/internal/mfa"
 )
 
-// level is how loud the log says an event: who was kept out is a warning, and
+// level returns the log level of an event: a login that was refused is a warning; one
 // that the daemon could not decide is an error.
 func level(ev mfa.Event) slog.Level {
 	if ev.Event != Login {

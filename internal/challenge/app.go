@@ -18,8 +18,8 @@ type appCode struct {
 	current func(context.Context) (mfa.TOTPSecret, error)
 }
 
-// AppCode returns the code of an authenticator app. Current returns the secret as it
-// stands when an answer comes. Setup is the ID of the mfa.Enrolling that the code proves:
+// AppCode returns the Code of an authenticator app. Current is called at each answer and
+// returns the secret, sealed. Setup is the ID of the mfa.Enrolling that the code proves:
 // then no code of the app can have been used before. It is empty for an app that is set up.
 func (c *Conversation) AppCode(setup string, current func(context.Context) (mfa.TOTPSecret, error)) Code {
 	return &appCode{c: c, setup: setup, current: current}
@@ -68,7 +68,7 @@ func (a *appCode) Look(ctx context.Context, answer string) (Look, error) {
 	}, nil
 }
 
-// lookAtTOTP accepts a step that is newer than the last.
+// lookAtTOTP checks code and accepts one whose step is newer than last.
 func (c *Conversation) lookAtTOTP(now time.Time, secret []byte, last int64, code string, p otp.Params) Found {
 	step, res, err := factor.CheckTOTP(secret, code, now, last, c.asker.cfg.TOTP.Skew, p)
 	switch {

@@ -10,15 +10,15 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A backupCode is a code of the set that the user has on paper.
+// A backupCode is a code of the user's set of backup codes.
 type backupCode struct {
 	fixed
 	c       *Conversation
 	current func(context.Context) (mfa.BackupSet, error)
 }
 
-// BackupCode returns a backup code. Current returns the set as it stands when an answer
-// comes.
+// BackupCode returns the Code of a backup code. Current is called at each answer and
+// returns the set.
 func (c *Conversation) BackupCode(current func(context.Context) (mfa.BackupSet, error)) Code {
 	return &backupCode{c: c, current: current}
 }
@@ -52,7 +52,7 @@ func (b *backupCode) Look(ctx context.Context, answer string) (Look, error) {
 	}, nil
 }
 
-// matchBackup finds the code in the set, a bounded number of them at once.
+// matchBackup is factor.MatchBackup, at most maxArgons at once.
 func (a *Asker) matchBackup(ctx context.Context, set mfa.BackupSet, answer string) (int, bool, error) {
 	select {
 	case a.argons <- struct{}{}:

@@ -1,13 +1,12 @@
-// Package challenge asks a person for a code and looks at the answer: what holds
-// for every code, whoever asks for it and whatever for. A login asks for one to
-// let somebody in, an enrollment to know that the new method works. A kind of code is
-// a Code; a Question is one that is posed.
+// Package challenge asks a person for a code and checks the answer. A login asks for a
+// code to let somebody in, an enrollment to know that the new method works; both use the
+// same rules. A Code is one kind of code; a Question asks for one.
 //
 // What to know before trusting it: a code is stored before it is sent. An answer
 // is counted, checked, spent and, on the last failure allowed, locked in one
 // compare-and-swap that is durable before anybody hears of it, so parallel
-// guesses, restarts and other hosts give nobody a free try. A failure is counted
-// only for an answer that was really tried.
+// guesses, restarts and other hosts give nobody a free try. Only an answer that could
+// have been a code is counted as a failure.
 package challenge
 
 import (
@@ -36,8 +35,8 @@ type Deps struct {
 	Spending account.Spending // asked before each text message
 }
 
-// An Asker asks. It keeps nothing between conversations but what is in the
-// store. It may be used from many goroutines.
+// An Asker begins Conversations, under one configuration. It may be used from many
+// goroutines.
 type Asker struct {
 	cfg     Config
 	deps    Deps
@@ -46,7 +45,8 @@ type Asker struct {
 	turns   turns         // one costly answer of a user at a time
 }
 
-// maxArgons bounds the memory that guesses at backup codes take: 19 MiB each.
+// maxArgons bounds the memory that answers to backup codes take: 19 MiB each for a set
+// that we made.
 const maxArgons = 2
 
 // New returns an Asker.
@@ -60,18 +60,19 @@ const (
 	maxPrompts = 24 // whatever is answered; the module relays no more than 64 frames
 )
 
-// A Conversation is one person being asked. It is used from one goroutine at a time: while
-// a prompt stands for a code that is due, that of afterQuiet; else that of its caller.
+// A Conversation is one person being asked. One goroutine at a time may call its methods.
+// While a prompt stands for a code that is due, the goroutine of afterQuiet runs issue
+// beside it: of the Conversation that reads asker, User and unprivileged only.
 type Conversation struct {
-	// User is who is asked, as the conversation saw them.
+	// User is the user who is asked, as the conversation saw them.
 	User *account.User
 
-	// Presence is what is known of whether anybody is there to answer.
+	// Presence says whether anybody may be there to answer.
 	Presence Presence
 
 	asker        *Asker
 	p            mfa.Prompter
-	names        []string // by which whoever logs in, and where, is called; no answer that is one is an attempt
+	names        []string // of the user, the service and the host; an answer that is one of them is no attempt
 	wrong        int      // codes typed here that were wrong, of a setup too
 	prompts      int      // asked so far
 	arrived      Target   // the way of the last code that was sent and typed back
@@ -81,19 +82,19 @@ type Conversation struct {
 	news         string   // to be said at the next prompt
 	answered     bool     // some prompt, with more than Enter
 	guessed      bool     // a code was typed that was not right, and not of a setup; a recovery code, too
-	unanswered   error    // of a prompt: nobody is let in any more
-	withheld     bool     // sshd keeps back what is typed
+	unanswered   error    // of a prompt; if not nil, nobody is let in any more
+	withheld     bool     // sshd withholds what is typed; see mfa.Withheld
 }
 
-// A Presence says whether there is somebody to answer a prompt, as far as it can be
-// known beforehand. Where nobody is, nothing is sent to anybody.
+// A Presence says whether somebody is likely to answer a prompt. It decides when a code
+// is sent.
 type Presence uint8
 
 // The presences.
 const (
 	Present  Presence = iota // a code is sent before the prompt is shown
 	Doubtful                 // it is sent once the prompt has stood for a moment: a client without a terminal answers at once
-	Absent                   // it is sent to who types r
+	Absent                   // it is sent when r is typed
 )
 
 // Converse begins a conversation with user over p.
@@ -108,22 +109,20 @@ func (c *Conversation) CountApart() {
 	c.User.CountApart()
 }
 
-// Called says by which other name the user is called, such as what was typed.
+// Called adds another name of the user, such as the one that was typed.
 func (c *Conversation) Called(name string) { c.names = append(c.names, name) }
 
-// isName says whether an answer is a name that a program may give in place of a
-// code.
+// isName reports whether an answer is one of names: programs give them in place of a code.
 func (c *Conversation) isName(answer string) bool { return factor.IsName(answer, c.names...) }
 
 const adviceName = "a name was given in place of a code; nothing was counted. Programs that answer every visible prompt " +
 	"with the user's name (dovecot, OpenVPN and FreeRADIUS by default) hold no conversation and cannot ask for a code: pam_mfa(8) tells which can"
 
-// MustChangePassword says whether the right code given here found a demand to
-// change the password standing.
+// MustChangePassword reports whether mfa.State.MustChangePassword was set when the right
+// code was given.
 func (c *Conversation) MustChangePassword() bool { return c.mustChange }
 
-// Say shows a text that wants no answer. Who is not there to read it loses
-// nothing: no decision depends on it.
+// Say shows a text that wants no answer. It ignores errors: no decision depends on it.
 func (c *Conversation) Say(ctx context.Context, kind mfa.PromptKind, text string) {
 	_, _ = c.p.Prompt(ctx, mfa.Prompt{Kind: kind, Text: fold(text)})
 }
@@ -131,11 +130,12 @@ func (c *Conversation) Say(ctx context.Context, kind mfa.PromptKind, text string
 // errNoEntry: nobody typed within code.entry_timeout.
 var errNoEntry = errors.New("no answer within code.entry_timeout")
 
-// errTooMany: the conversation goes round and round.
+// errTooMany: maxPrompts were asked.
 var errTooMany = fmt.Errorf("%w: too many prompts", mfa.ErrNoConversation)
 
-// Line shows text and reads a line, with echo or as prompt.echo says for codes.
-// It waits at most code.entry_timeout.
+// Line shows text and reads a line; kind says whether with echo. It waits at most
+// code.entry_timeout. Its errors are those of mfa.Prompter, errNoEntry and errTooMany. After
+// any but mfa.ErrPasswordTyped the conversation lets nobody in any more.
 func (c *Conversation) Line(ctx context.Context, kind mfa.PromptKind, text string) (string, error) {
 	if c.prompts++; c.prompts > maxPrompts {
 		return "", errTooMany
@@ -157,8 +157,8 @@ func (c *Conversation) Line(ctx context.Context, kind mfa.PromptKind, text strin
 	return answer, err
 }
 
-// Entry is Line for what is no code: a choice, an address. Who gives the password there is
-// told so and asked again, a few times: keys are slow, and people type what they expect.
+// Entry is Line for an answer that is no code: a choice, an address. A person who types
+// the password there is told so and asked again, at most maxIdle times in all.
 func (c *Conversation) Entry(ctx context.Context, kind mfa.PromptKind, text string) (string, error) {
 	told := text
 	for range maxIdle - 1 {
@@ -171,7 +171,7 @@ func (c *Conversation) Entry(ctx context.Context, kind mfa.PromptKind, text stri
 	return c.Line(ctx, kind, told)
 }
 
-// Patience says how long the next prompt waits, for people: code.entry_timeout, or
+// Patience says for people how long the next prompt waits: code.entry_timeout, or
 // what is left of the login.
 func (c *Conversation) Patience(ctx context.Context) string {
 	wait := time.Duration(c.asker.cfg.Code.EntryTimeout)
@@ -181,7 +181,7 @@ func (c *Conversation) Patience(ctx context.Context) string {
 	return mfa.SpanLeft(wait)
 }
 
-// codeKind is how a code is asked for.
+// codeKind is the kind of a prompt for a code, by prompt.echo.
 func (c *Conversation) codeKind() mfa.PromptKind {
 	if c.asker.cfg.Prompt.Echo {
 		return mfa.Ask
@@ -189,7 +189,8 @@ func (c *Conversation) codeKind() mfa.PromptKind {
 	return mfa.AskHidden
 }
 
-// NoAnswer is the verdict on a prompt that got no answer, which it tells.
+// NoAnswer returns the verdict after a prompt failed with err, and tells the person why. The
+// error it returns is err.
 func (c *Conversation) NoAnswer(ctx context.Context, method mfa.Method, err error) (mfa.Verdict, error) {
 	v := mfa.Verdict{Outcome: c.refusal(mfa.NoConversation), Reason: "no answer", Method: method}
 	if _, ended := errors.AsType[mfa.Ended](context.Cause(ctx)); ended {
@@ -218,8 +219,8 @@ func (c *Conversation) NoAnswer(ctx context.Context, method mfa.Method, err erro
 	return v, err
 }
 
-// refusal is the outcome of a conversation that ends without a decision about a
-// code: as given, or a wrong code if one was typed before.
+// refusal returns the outcome of a conversation that ends without a decision about a
+// code: o, or WrongCode if a wrong code was typed before.
 func (c *Conversation) refusal(o mfa.Outcome) mfa.Outcome {
 	if c.wrong > 0 {
 		return mfa.WrongCode
@@ -227,13 +228,13 @@ func (c *Conversation) refusal(o mfa.Outcome) mfa.Outcome {
 	return o
 }
 
-// Guessed says whether a code that was not right was typed. One of a setup is none:
-// it could open nothing.
+// Guessed reports whether a wrong code was typed here. A wrong code of a setup does not
+// count: it could let nobody in.
 func (c *Conversation) Guessed() bool { return c.guessed }
 
-// Failed is the verdict on a record or store that cannot be used, which it
-// tells. That is never "not enrolled". account.ErrChanged, account.ErrAccount and ErrVoid it hands on: who
-// began the conversation knows what to do.
+// Failed returns the verdict after a record or the store could not be used: a refusal,
+// never "not enrolled". It tells the person, except for account.ErrChanged,
+// account.ErrAccount and ErrVoid, which the caller handles. The error it returns is err.
 func (c *Conversation) Failed(ctx context.Context, err error) (mfa.Verdict, error) {
 	if errors.Is(err, account.ErrChanged) || errors.Is(err, ErrVoid) || errors.Is(err, account.ErrAccount) {
 		return mfa.Verdict{Outcome: mfa.Unavailable, Reason: err.Error()}, err

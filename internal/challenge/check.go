@@ -13,20 +13,20 @@ import (
 // commitTimeout bounds the write of an answer, which no disconnect stops.
 const commitTimeout = 10 * time.Second
 
-// A checked answer.
+// checked is the result of check.
 type checked struct {
 	Found
-	wasLocked   bool          // not looked at
-	wasDisabled bool          // not looked at
-	lockText    string        // not looked at: what is said of the lock
+	wasLocked   bool          // the answer was not looked at
+	wasDisabled bool          // the answer was not looked at
+	lockText    string        // for the person, with wasLocked
 	counted     account.Wrong // wrong, and counted
 	mustChange  bool          // right: a password change is due
 }
 
 // check counts an answer, looks at it, spends the code or locks the user, all in
 // one update that is durable when it returns. An answer that arrived is checked
-// even if the client is gone by now. It counts for nothing, and is not counted, if the
-// user is not any more as the conversation saw them.
+// even if the client is gone by now. If the user changed since the conversation saw them,
+// the error is account.ErrChanged, and the answer neither counts nor is counted.
 func (c *Conversation) check(ctx context.Context, code Code, k Kind, answer string) (checked, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
@@ -98,8 +98,8 @@ func checkSetup(st mfa.State, k Kind) error {
 // ErrVoid means that what is being set up here was begun anew from elsewhere.
 var ErrVoid = errors.New("the setup was begun anew from elsewhere")
 
-// shut says whether no answer is looked at, and why. A method that is disabled can be set
-// up anew.
+// shut reports whether answers are not looked at, and why: the user is locked, or the
+// method is disabled. A disabled method can be set up anew.
 func (c *Conversation) shut(st mfa.State, k Kind) (res checked, shut bool) {
 	if told, locked := c.User.Locked(st); locked {
 		return checked{wasLocked: true, lockText: told}, true
@@ -110,9 +110,8 @@ func (c *Conversation) shut(st mfa.State, k Kind) (res checked, shut bool) {
 	return checked{}, false
 }
 
-// decide is what check does to a state. A wrong code of what is being set up is
-// not counted: there is nothing yet that a guess could open, and who is not
-// enrolled must not be locked by a slip.
+// decide is the part of check that changes the state. A wrong code of a setup is not
+// counted: a guess could open nothing yet, and a slip must not lock a user who enrolls.
 func (c *Conversation) decide(st *mfa.State, k Kind, look Look) (res checked) {
 	now := c.asker.deps.Now()
 	if res, shut := c.shut(*st, k); shut {
@@ -137,7 +136,7 @@ func (c *Conversation) decide(st *mfa.State, k Kind, look Look) (res checked) {
 	return res
 }
 
-// wasWrong writes down and tells of a wrong code that was counted.
+// wasWrong notes a wrong code that was counted; see account.User.AfterWrong.
 func (c *Conversation) wasWrong(ctx context.Context, method mfa.Method, res *checked) {
 	c.wrong++
 	c.guessed = true

@@ -12,16 +12,16 @@ import (
 // EndChoice is how a menu ends. Programs wait for it.
 const EndChoice = "Choice [1]: "
 
-// Choose shows a menu and returns the index chosen. With star the person can put
-// a * behind the number, for "and from now on". An empty line is the first. Like
-// all reading of lines, it ends with the conversation's bounds.
+// Choose shows a menu and returns the index chosen, from 0. If star is not empty it is
+// shown below, and the person may put a * behind the number, for "and from now on". An
+// empty line chooses the first. The errors are those of Entry.
 func (c *Conversation) Choose(ctx context.Context, title string, items []string, star string) (chosen int, starred bool, err error) {
 	chosen, starred, _, err = c.ChooseOrKey(ctx, title, items, star, "", "")
 	return chosen, starred, err
 }
 
-// ChooseOrKey is Choose with a key that leaves the menu; keyText explains it. An
-// empty key is none.
+// ChooseOrKey is Choose with a key that leaves the menu; keyText explains it. There is no
+// such key if it is empty.
 func (c *Conversation) ChooseOrKey(ctx context.Context, title string, items []string, star, key, keyText string) (chosen int, starred, keyed bool, err error) {
 	var b strings.Builder
 	b.WriteString(title)

@@ -8,18 +8,20 @@ import (
 )
 
 // A Code is one kind of code that a person may be asked for. It belongs to one
-// Conversation, and is used from the goroutine of that.
+// Conversation. One goroutine at a time may use it; Send with unasked may be called from
+// another one while a prompt stands.
 type Code interface {
 	// Kind returns how the code is asked for now.
 	Kind() Kind
-	// News returns what is to be said at the next prompt, once; "" if nothing is. With an
-	// error it is why there is nothing to type, as the code could not be sent.
+	// News returns a text for the next prompt, once; "" if there is none. With an error the
+	// code could not be sent, and the text says why.
 	News() (text string, err error)
-	// Look prepares the look at an answer: what is slow, or may fail. It returns nil for
-	// what has not the shape of such a code.
+	// Look does the part of a check that is slow or may fail, and returns the rest. It
+	// returns nil for an answer that does not have the shape of such a code.
 	Look(ctx context.Context, answer string) (Look, error)
-	// Send sends the code, or another in its place, and returns what to say of it.
-	// Unasked says that nobody wanted it: it is the first, which was due.
+	// Send sends the code, or another in its place, and returns the text for the next
+	// prompt. With unasked it is the first code, sent because Kind.Due said so; News
+	// returns its text and error later.
 	Send(ctx context.Context, unasked bool) (text string, err error)
 }
 
@@ -34,11 +36,11 @@ type Kind struct {
 	Due    bool   // to be sent, once its first prompt has stood for a moment
 }
 
-// A Look looks at an answer within the update that counts it. It spends what it accepts,
-// has no other effect, and may run several times.
+// A Look checks an answer within the update that counts it. It changes st only to spend
+// what it accepts and to note what it found of the codes. It may run several times.
 type Look func(st *mfa.State, now time.Time) Found
 
-// A Found is what a Look found.
+// A Found is the result of a Look.
 type Found struct {
 	Result
 	Arrived Target     // right, and sent: the way it took
@@ -46,8 +48,8 @@ type Found struct {
 	Drift   *mfa.Drift // wrong: the app's clock seems to be off
 }
 
-// A Result is what an answer turned out to be. The zero value is a wrong code, the
-// only one that is counted.
+// A Result says how an answer was judged. The zero value is a wrong code, the only one
+// that is counted as a failure.
 type Result uint8
 
 // The results.
@@ -64,7 +66,7 @@ const (
 	Doubted                 // not looked at: the clock may be wrong
 )
 
-// said is what is said to an answer that is neither right nor counted.
+// said returns the text after an answer that is neither right nor counted.
 func (k Kind) said(r Result) string {
 	switch r {
 	case Unsent:
@@ -83,7 +85,7 @@ func (k Kind) said(r Result) string {
 	return textNoCode + " " + k.Hint
 }
 
-// fixed is of codes that are not sent: there is no news of them.
+// fixed has the methods News and Send of a Code that is not sent.
 type fixed struct{}
 
 func (fixed) News() (string, error) { return "", nil }

@@ -15,11 +15,10 @@ import (
 	"mfa/internal/mfa"
 )
 
-// The wait of the prompt after a sending for the carrier's word, so that what it
-// refuses at once is told at once. A slower one holds up nobody: its word comes
-// with the next prompt. The wait is the same whether or not there is anything to
-// wait for, so it tells nothing either. A gateway of text messages is farther
-// away than a mail server, and so is the phone.
+// How long the prompt after a sending waits for the carrier's answer, so that a refusal
+// is shown in it. A later answer is shown with the next prompt. The wait is as long where
+// nothing was sent, so that its length tells nothing. A gateway of text messages is
+// farther away than a mail server.
 const (
 	mailGrace = 25 * time.Millisecond
 	textGrace = time.Second
@@ -32,11 +31,12 @@ func grace(m mfa.Method) time.Duration {
 	return mailGrace
 }
 
-// A delivery is one code on its way, which may outlive the conversation. It may be used
-// from many goroutines. A nil one, of a code that was sent earlier, has no news.
+// A delivery is one code on its way, which may outlive the conversation. Its methods are
+// called from the goroutines of the conversation and of the queue. A nil one, of a code
+// that was sent earlier, has no news.
 type delivery struct {
 	asker  *Asker
-	user   *account.User // of which only whose it is and whence is read
+	user   *account.User // its Account is updated, and its origin is read
 	code   mfa.PendingCode
 	notice deliver.CodeNotice
 	to     string // masked
@@ -59,9 +59,9 @@ type way struct {
 }
 
 // deliver sends the code of p, which is new, to its target, unless limit forbids that.
-// If it cannot be sent it goes to the email address that the target has for this; if
-// there is none, or that fails too, the code is withdrawn, so that the next login sends
-// another. To nobody nothing is sent, which looks the same.
+// If it cannot be sent there, it goes to the email address that the target has for this;
+// if there is none, or that fails too, the code is void, so that the next login sends
+// another. For a name without an account nothing is sent; the prompts are the same.
 func (c *Conversation) deliver(p mfa.PendingCode, code string, to Target, limit *spend.LimitError) *delivery {
 	cfg := c.asker.cfg
 	d := &delivery{asker: c.asker, user: c.User, code: p, to: deliver.Mask(p.To)}
@@ -89,8 +89,8 @@ func (c *Conversation) deliver(p mfa.PendingCode, code string, to Target, limit 
 	return d
 }
 
-// next tries the ways that are left, one after another, after cause kept the code from
-// going the one before, until a carrier has the message.
+// next hands the code to the next way that takes it, or gives up. Cause is why the way
+// before failed; nil at the first.
 func (d *delivery) next(cause error) {
 	for {
 		w, ok := d.way()
@@ -117,7 +117,7 @@ func (d *delivery) next(cause error) {
 	}
 }
 
-// way takes the next way.
+// way removes and returns the next way.
 func (d *delivery) way() (w way, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -135,7 +135,7 @@ func (d *delivery) left() bool {
 	return len(d.ways) > 0
 }
 
-// turn notes that the code goes another way than it was meant to, if it still stands.
+// turn stores that the code goes to the address of w instead, if the code still stands.
 func (d *delivery) turn(w way, cause error) (stands bool, err error) {
 	masked := deliver.Mask(w.address)
 	d.asker.deps.Log.Warn("text message not sent; the code goes by email", "user", d.user.Account.ID.Name,
@@ -157,7 +157,7 @@ func (d *delivery) turn(w way, cause error) (stands bool, err error) {
 	return stands, err
 }
 
-// message writes the code down as the carrier of a way takes it.
+// message returns the message for the carrier of w.
 func (d *delivery) message(w way) (mfa.Message, error) {
 	n := d.notice
 	n.To = w.address
@@ -167,8 +167,8 @@ func (d *delivery) message(w way) (mfa.Message, error) {
 	return n.Email(rand.Text()), nil
 }
 
-// hand gives a message to the carrier, and writes down that it did and what became of
-// it. A carrier of text messages may say later that it did not arrive.
+// hand queues a message for the carrier, and audits that and the result. A carrier of text
+// messages may say later that it did not arrive.
 func (d *delivery) hand(m mfa.Message, w way, cause error) {
 	ev := d.user.Event(w.event)
 	ev.Method, ev.To, ev.Message = string(d.code.Method), deliver.Mask(m.To), m.ID
@@ -189,7 +189,7 @@ func (d *delivery) hand(m mfa.Message, w way, cause error) {
 	})
 }
 
-// settle takes in what a carrier said, unless another way is left to be tried.
+// settle notes the carrier's answer, unless it failed and another way is left.
 func (d *delivery) settle(m mfa.Message, w way, cause, err error) {
 	switch {
 	case err == nil:
@@ -202,7 +202,7 @@ func (d *delivery) settle(m mfa.Message, w way, cause, err error) {
 	}
 }
 
-// miss is called when what a carrier took did not arrive.
+// miss is called when a message that a carrier took did not arrive.
 func (d *delivery) miss(err error) {
 	d.mu.Lock()
 	d.lost = true
@@ -210,7 +210,7 @@ func (d *delivery) miss(err error) {
 	d.next(err)
 }
 
-// giveUp withdraws the code, which nobody will receive.
+// giveUp makes the code void: nobody will receive it.
 func (d *delivery) giveUp(cause error) {
 	d.mu.Lock()
 	if d.fellBack == "" {
@@ -238,7 +238,7 @@ func (d *delivery) end(err error) {
 	d.done, d.err = true, err
 }
 
-// told is what the first prompt says of it.
+// told is the text of the first prompt.
 func (d *delivery) told() string {
 	goodFor := d.asker.goodFor
 	if text := d.news(); text != "" {
@@ -250,7 +250,7 @@ func (d *delivery) told() string {
 	return textCodeSent(d.to, goodFor)
 }
 
-// toldAgain is what the prompt after a resend says of it.
+// toldAgain is the text of the prompt after a resend.
 func (d *delivery) toldAgain() string {
 	if text := d.news(); text != "" {
 		return text + "\n" + textOldIsVoid
@@ -258,7 +258,7 @@ func (d *delivery) toldAgain() string {
 	return textCodeResent(d.to)
 }
 
-// news is said once: that the code took another way.
+// news returns once the text that the code took another way, else "".
 func (d *delivery) news() string {
 	if d == nil {
 		return ""
@@ -272,7 +272,7 @@ func (d *delivery) news() string {
 	return textFellBack(d.to, d.fellBack, d.reason, d.lost)
 }
 
-// failure is what to say if it was given up, and why.
+// failure returns the text and the error of a delivery that was given up, else none.
 func (d *delivery) failure() (string, error) {
 	if d == nil {
 		return "", nil
@@ -285,7 +285,7 @@ func (d *delivery) failure() (string, error) {
 	return textSendFailed(d.to, d.reason, d.lost), d.err
 }
 
-// underway says whether no carrier has taken it yet.
+// underway reports whether no carrier has taken the message yet.
 func (d *delivery) underway() bool {
 	if d == nil {
 		return false

@@ -8,12 +8,12 @@ import (
 	"mfa/internal/mfa"
 )
 
-// An app whose clock is off shows codes of another time. Such a code is wrong and
-// counted; but it says what is the matter. Told at once that would help a guesser,
-// who would learn what to type in some minutes. So one such code is told to the
-// audit only, and to the person when they have proven another factor; the person is
-// told at once after two codes in a row, of different steps and equally far off,
-// which chance gives to one guesser in a thousand million.
+// An app whose clock is wrong shows codes of another time. Such a code is wrong and
+// counted, but it shows how far the clock is off. To tell that at once would help a
+// guesser, who would learn a code of another time. So after one such code only the audit
+// file says so, and the person is told once they have proven another factor. After two
+// in a row, of different steps and equally far off, the person is told at once: by
+// chance that happens to about one guesser in a thousand million.
 const (
 	driftReach  = time.Hour        // how far off a clock is looked for
 	maxDrift    = 240              // steps, if they are short
@@ -21,9 +21,9 @@ const (
 	driftKept   = 24 * time.Hour   // until another factor is proven
 )
 
-// driftOf is what the wrong code of an app says of its clock, after what the one before
-// it said; nil if nothing. Last is the step of the app's newest right code: a code of
-// before was overheard or copied.
+// driftOf returns how far the clock of an app is off by a wrong code of it, nil if that is
+// not known. Before is the result for the wrong code before it. Last is the step of the
+// app's newest right code: an older code may have been overheard.
 func driftOf(before *mfa.Drift, now time.Time, secret []byte, last int64, code string, p otp.Params) *mfa.Drift {
 	reach := min(int(driftReach/p.Period), maxDrift)
 	step, ok, err := otp.Near(secret, code, now, reach, p)
@@ -47,8 +47,8 @@ func textDrift(whose string, d mfa.Drift) string {
 	return fmt.Sprintf("%s clock seems to be %s %s.", whose, mfa.Span(d.Off.Abs()), way)
 }
 
-// hint is what a wrong code tells the person of their app's clock, if it helps no
-// guesser: who sets an app up has its secret before them.
+// hint is the text about the app's clock after a wrong code, if that helps no guesser. In
+// a setup it helps none: the person sees the secret.
 func (k Kind) hint(res checked) string {
 	if res.Drift == nil || !res.Drift.Sure && k.Setup == "" {
 		return ""
@@ -56,8 +56,8 @@ func (k Kind) hint(res checked) string {
 	return "\n" + textDrift("Your app's", *res.Drift) + adviceDrift
 }
 
-// adviseClock says at the next prompt what may be wrong with an app, to who leaves it
-// for another method after a wrong code of any kind: so it tells a guesser nothing.
+// adviseClock has the next prompt say what may be wrong with an app, when the person
+// leaves it for another method after any wrong code. So it tells a guesser nothing.
 func (c *Conversation) adviseClock(k Kind) {
 	if k.Method == mfa.TOTP && c.wrong > 0 && k.Setup == "" {
 		c.news = adviceRefused

@@ -9,10 +9,10 @@ import (
 	"mfa/internal/mfa"
 )
 
-// Close is the verdict v at the end of a conversation, which err is about, as the
-// module will say it. Nobody is let in where a prompt got no answer, where the client
-// is gone or where the conversation was ended from outside: the module refuses the
-// first by itself, and nobody hears the second.
+// Close returns the final verdict of a conversation that came to v and err. It turns an
+// acceptance into a refusal if a prompt got no answer, if the client is gone, or if the
+// conversation was ended from outside. The module would refuse the first by itself, so
+// the audit file must say the same.
 func (c *Conversation) Close(ctx context.Context, v mfa.Verdict, err error) (mfa.Verdict, error) {
 	cause := context.Cause(ctx)
 	if ended, ok := errors.AsType[mfa.Ended](cause); ok {
@@ -36,9 +36,8 @@ func (c *Conversation) Close(ctx context.Context, v mfa.Verdict, err error) (mfa
 	return v, err
 }
 
-// TellOfFailures has the user told, at the end of a conversation that ended in a refusal,
-// of the wrong codes that were typed in it; see account.User.TellOfFailures. Where none
-// was, nothing is told.
+// TellOfFailures calls account.User.TellOfFailures if wrong codes were typed in the
+// conversation. It is called when that ended in a refusal.
 func (c *Conversation) TellOfFailures(ctx context.Context) {
 	if c.wrong > 0 {
 		c.User.TellOfFailures(ctx)
@@ -48,9 +47,9 @@ func (c *Conversation) TellOfFailures(ctx context.Context) {
 // maxAgain bounds how often one conversation begins again.
 const maxAgain = 3
 
-// Repeat does what once does, and again when it ends with account.ErrChanged, a few times: so
-// the person is asked for what is there now, by the rules of now. Where the name is
-// another account's by now, the conversation is over.
+// Repeat calls once, and again when its error wraps account.ErrChanged, at most maxAgain
+// times in all: so the person is asked for what is set up now, by the rules of now. If the
+// name is another account's by now, the conversation is over.
 func (c *Conversation) Repeat(ctx context.Context, once func(context.Context) (mfa.Verdict, error)) (mfa.Verdict, error) {
 	for range maxAgain {
 		v, err := once(ctx)

@@ -8,22 +8,22 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A code that was sent is remembered beyond its end, so that who types it late,
-// twice or in another window is told so and not counted as a guesser. That gives
-// nobody a free guess: such a code opens nothing any more.
+// A code that was sent is kept beyond its end, so that a person who types it late,
+// twice or in another window is told so and it is not counted as wrong. That gives
+// nobody a free guess: such a code lets nobody in any more.
 const (
 	maxEnded = 16             // of one user; the oldest go first
 	endedFor = 24 * time.Hour // from the end
 )
 
-// maxElsewhere are the codes of other logins that a slip may be.
+// maxElsewhere bounds the codes of other logins that isSlip compares.
 const maxElsewhere = 4
 
-// maxSetupTries are the wrong answers to one code that is sent in a setup. They lock
-// nobody, but they end the code.
+// maxSetupTries is how many wrong answers void a code that was sent in a setup. They do
+// not lock the user.
 const maxSetupTries = 5
 
-// The digits of any code.
+// Bounds of the length of sent codes, in digits.
 const (
 	minDigits = 6
 	maxDigits = 10
@@ -37,8 +37,8 @@ func end(st *mfa.State, i int, why mfa.CodeEnd, now time.Time) {
 	st.Ended = st.Ended[max(0, len(st.Ended)-maxEnded):]
 }
 
-// sweepEnded ends what has expired, and forgets what ended too long ago, or at a time
-// that has not come yet.
+// sweepEnded ends codes that have expired, and drops those that ended longer than
+// endedFor ago or at a time in the future.
 func sweepEnded(st *mfa.State, now time.Time) {
 	for i := len(st.Pending) - 1; i >= 0; i-- {
 		if !now.Before(st.Pending[i].Expires) {
@@ -50,12 +50,12 @@ func sweepEnded(st *mfa.State, now time.Time) {
 	})
 }
 
-// matches says whether code, of digits, is p.
+// matches reports whether code, as factor.Digits returned it, is that of p.
 func (c *Conversation) matches(p mfa.PendingCode, code string) bool {
 	return factor.CodeMatches(c.asker.deps.Key, c.User.Account.ID, p, code)
 }
 
-// ended says why a code is good no more, or None if it is none of those that ended.
+// ended returns why code is good no more, or None if it is not among the ended ones.
 func (c *Conversation) ended(st mfa.State, code string) Result {
 	for _, e := range slices.Backward(st.Ended) {
 		if c.matches(e.PendingCode, code) {
@@ -65,7 +65,7 @@ func (c *Conversation) ended(st mfa.State, code string) Result {
 	return None
 }
 
-// miss says what code is, of digits, which is not that of the pending code i.
+// miss judges a code that is not that of the pending code i; i is -1 if there is none.
 func (c *Conversation) miss(st *mfa.State, now time.Time, i int, code string, setup bool) Result {
 	if r := c.ended(*st, code); r != None {
 		return r
@@ -84,9 +84,9 @@ func (c *Conversation) miss(st *mfa.State, now time.Time, i int, code string, se
 	return Wrong
 }
 
-// isSlip says whether code is that of another login of the user. A guess at several codes
-// is worth as many. So only a first slip is told from a guess, and only by the newest of
-// the other codes.
+// isSlip reports whether code is that of another login of the user. To compare one guess
+// with several codes would give a guesser several tries. So it does that for the first
+// wrong answer only, and with the newest maxElsewhere codes.
 func (c *Conversation) isSlip(st mfa.State, now time.Time, i int, code string) bool {
 	if c.wrong > 0 || len(st.Failures) > 0 || st.Apart != nil && len(st.Apart.Failures) > 0 {
 		return false
@@ -100,8 +100,8 @@ func (c *Conversation) isSlip(st mfa.State, now time.Time, i int, code string) b
 	})
 }
 
-// isAttempt says whether code is as long as those sent now, or as the pending code i,
-// which may be from before a change of code.digits.
+// isAttempt reports whether code is as long as codes that are sent now, or as the pending
+// code i, which may be from before a change of code.digits.
 func (c *Conversation) isAttempt(st *mfa.State, i int, code string) bool {
 	if len(code) == c.asker.cfg.Code.Digits {
 		return true

@@ -19,7 +19,7 @@ import (
 // maxPending bounds the codes kept of one tally.
 const maxPending = 8
 
-// An issued code is one that the user has, or will have when it arrives.
+// issued is the result of issue.
 type issued struct {
 	code     mfa.PendingCode
 	isNew    bool      // made just now
@@ -27,13 +27,15 @@ type issued struct {
 	refusal
 }
 
-// A refusal is why no code was sent. Its zero value: one was, or stands.
+// A refusal says why no code was sent. It is zero if one was sent, or an earlier one is
+// still good.
 type refusal struct {
-	refused string // what to say
+	refused string // for the person
 	reason  string // for the log, with the key of mfa.toml
 }
 
-// refuse returns the refusal of what key limits. The text has a place for the wait.
+// refuse returns the refusal by the limit of that key of mfa.toml. Text has a %s for the
+// wait.
 func refuse(text string, wait time.Duration, key string) refusal {
 	return refusal{fmt.Sprintf(text, mfa.Span(wait)), key + " reached"}
 }
@@ -42,8 +44,8 @@ func refuse(text string, wait time.Duration, key string) refusal {
 // is still good and again is false, that one stands and nothing is sent. It is
 // committed first and sent second.
 //
-// A code of a setup, whose ID is not empty, goes to a number that nobody confirmed: it may
-// be somebody else's, so it uses up no more than a stranger's would.
+// A code of a setup, whose ID is not empty, goes to an address that is not confirmed. It
+// may be somebody else's, so a text message counts as asked for by a stranger.
 func (c *Conversation) issue(ctx context.Context, to Target, setup string, again bool) (issued, error) {
 	code, err := factor.NewCode(rand.Reader, c.asker.cfg.Code.Digits)
 	if err != nil {
@@ -90,8 +92,8 @@ func (c *Conversation) reserve(ctx context.Context, to Target, setup, again bool
 	return nil, err
 }
 
-// arrange finds the code that st has for this origin, or puts the new one there
-// if the limits let it.
+// arrange returns the code that st has for this origin, or adds the new one if the limits
+// allow it.
 func (c *Conversation) arrange(st *mfa.State, to Target, code string, again bool) issued {
 	cfg, now := c.asker.cfg.Code, c.asker.deps.Now()
 	forgetOld(st, now, cfg)
@@ -126,9 +128,9 @@ func (c *Conversation) arrange(st *mfa.State, to Target, code string, again bool
 // strange is the tally of all places that the user was never seen at.
 const strange = ""
 
-// tally names what is counted together for this origin, in which nobody else uses up
-// what it has: what one program asks that is not root, all that is no place, one place
-// where the user was seen, or all other places.
+// tally names the group in which this origin's codes are counted, so that no other group
+// uses up its limit: one uid that is not root, all that is no place (mfa.Origin.Place),
+// one place where the user was seen, or all other places.
 func (c *Conversation) tally(st *mfa.State) string {
 	switch place := c.User.Place(); {
 	case c.User.Origin.UID != 0:
@@ -172,7 +174,7 @@ func makeRoom(st *mfa.State, tally string, now time.Time) {
 	}
 }
 
-// forgetOld forgets what is too old to matter.
+// forgetOld drops sends before the window, and ended codes.
 func forgetOld(st *mfa.State, now time.Time, cfg CodeConfig) {
 	st.Sends = mfa.Recent(st.Sends, now, cfg.SendWindow)
 	st.PlaceSends = slices.DeleteFunc(st.PlaceSends, func(s mfa.PlaceSend) bool {

@@ -53,12 +53,14 @@ type posing struct {
 	kind Kind
 	text string // of the next prompt
 	idle int    // answers in a row that are no attempt
-	news string // of the code, to be said at the next prompt
-	held bool   // the first prompt has stood
+	news string // Code.News, for the next prompt
+	held bool   // the first prompt was shown
 }
 
-// Pose asks until there is a decision. Its verdict is Accepted if the code was
-// right, or a refusal; unless key is not empty: then the person typed that key.
+// Pose asks until there is a decision. The verdict is Accepted if the code was
+// right, else a refusal. If key is not empty there is no verdict: the person typed that
+// key, or KeyMenu stands for a code that could not be sent or checked. The errors are
+// those of NoAnswer and Failed.
 func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.Verdict, err error) {
 	p := &posing{Conversation: c, q: q, text: q.Text}
 	for {
@@ -68,24 +70,24 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 	}
 }
 
-// end is the turnout of a verdict.
+// end returns the turnout with a verdict.
 func (p *posing) end(o mfa.Outcome, reason string) *turnout {
 	return &turnout{verdict: mfa.Verdict{Outcome: o, Method: p.kind.Method, Reason: reason}}
 }
 
-// failed is the turnout of an error.
+// failed returns the turnout after an error; see Failed.
 func (p *posing) failed(ctx context.Context, err error) *turnout {
 	v, err := p.Failed(ctx, err)
 	return &turnout{verdict: v, err: err}
 }
 
-// tell has text said at the next prompt, to an answer that was no attempt.
+// tell has the next prompt show text, after an answer that was no attempt.
 func (p *posing) tell(text string) *turnout {
 	p.idle, p.text = p.idle+1, text
 	return nil
 }
 
-// once asks once. It returns nil if there is to be asked again.
+// once asks once. It returns nil to ask again.
 func (p *posing) once(ctx context.Context) *turnout {
 	p.kind = p.q.Code.Kind()
 	if p.idle == maxIdle {
@@ -113,8 +115,8 @@ func (p *posing) once(ctx context.Context) *turnout {
 	return p.take(ctx, answer)
 }
 
-// hear takes in what is new of the code. Where it could not be sent, the question ends:
-// by the menu, if there is another way.
+// hear takes the news of the code. If it could not be sent the question ends: with
+// KeyMenu, if that is one of its keys.
 func (p *posing) hear(ctx context.Context) *turnout {
 	news, err := p.q.Code.News()
 	if err == nil {
@@ -141,7 +143,7 @@ func (p *posing) ask(ctx context.Context, text string) (string, error) {
 	return p.Line(ctx, p.codeKind(), text)
 }
 
-// take does what the person typed: a key, or the code.
+// take acts on what the person typed: a key, or a code.
 func (p *posing) take(ctx context.Context, answer string) *turnout {
 	key, leaves := p.q.leaves(answer)
 	switch {
@@ -171,7 +173,7 @@ func (p *posing) take(ctx context.Context, answer string) *turnout {
 	return p.follow(ctx, res)
 }
 
-// follow does what follows from what an answer was.
+// follow acts on the result of check.
 func (p *posing) follow(ctx context.Context, res checked) *turnout {
 	switch {
 	case res.wasLocked:
@@ -197,7 +199,7 @@ func (p *posing) follow(ctx context.Context, res checked) *turnout {
 	return p.tell(p.kind.said(res.Result))
 }
 
-// wrongCode tells of a wrong code.
+// wrongCode tells the person of a wrong code, and ends the question if it was the last.
 func (p *posing) wrongCode(ctx context.Context, res checked) *turnout {
 	text := textWrongCode + p.kind.hint(res)
 	switch {
@@ -215,7 +217,7 @@ func (p *posing) wrongCode(ctx context.Context, res checked) *turnout {
 	return nil
 }
 
-// noOther is what is said to who asks for another method and has none.
+// noOther is the text after KeyMenu if there is no other method.
 func (q Question) noOther() string {
 	if slices.Contains(q.Keys, KeyPassword) {
 		return textNoOther + "\n" + TextPasswordKey

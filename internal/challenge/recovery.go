@@ -13,9 +13,9 @@ import (
 // an empty line ends the login, and its wrong ones are counted in its own record, by
 // account.User.TryRecovery. Each of that would be an exception in Pose.
 
-// Recover is for a user whom st locks. If a code that ends the lock was mailed it is
-// asked for, and Accepted means that they are not locked any more; the second
-// factor is still to be proven. Else it tells of the lock.
+// Recover is for a user who is locked in st. If a recovery code was mailed it asks for
+// it; Accepted means that they are not locked any more, and the second factor is still to
+// be proven. Otherwise it tells of the lock, and the verdict is a refusal.
 func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, error) {
 	locked := mfa.Verdict{Outcome: mfa.Exhausted, Reason: "locked"}
 	told, _ := c.User.Locked(st)
@@ -57,9 +57,9 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 	return locked, nil
 }
 
-// noRecoveryCode returns what to tell somebody who typed something that is no recovery
-// code and counts as no attempt, "" for an attempt, an empty line or no answer. It
-// advises the administrator where that may help.
+// noRecoveryCode returns the text after an answer that is no attempt at a recovery code,
+// "" for an attempt, an empty line or no answer. It logs advice for the administrator
+// where that may help.
 func (c *Conversation) noRecoveryCode(answer string, err error) string {
 	switch {
 	case errors.Is(err, mfa.ErrPasswordTyped):
@@ -76,8 +76,8 @@ func (c *Conversation) noRecoveryCode(answer string, err error) string {
 	return ""
 }
 
-// tryRecovery is account.User.TryRecovery; what sshd withheld is wrong, and counted
-// nowhere.
+// tryRecovery is account.User.TryRecovery; an answer that sshd withheld is wrong and not
+// counted.
 func (c *Conversation) tryRecovery(ctx context.Context, answer string) (right, void bool, err error) {
 	if c.withheld {
 		return false, false, nil

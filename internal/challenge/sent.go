@@ -27,13 +27,13 @@ type sentCode struct {
 	due   bool   // to be sent once the first prompt has stood for a moment
 	sent  bool   // by us, or before
 	cur   issued
-	fault error // of the sending that nobody asked for
+	fault error // of Send with unasked
 }
 
-// SentCode asks for a code that is sent to a target: a new one, or the one that
-// was sent to this origin before and is still good. Setup is the ID of the mfa.Enrolling
-// that it proves, or empty. If none may be sent for now it tells, and returns the verdict
-// in place of a question.
+// SentCode returns the Question for a code that is sent to a target: a new one, or the
+// one that was sent for this origin before and is still good. Setup is the ID of the
+// mfa.Enrolling that it proves, or empty. If none may be sent for now it tells the person,
+// and returns a verdict instead; so it does with an error, see Failed.
 func (c *Conversation) SentCode(ctx context.Context, to Target, setup string) (Question, *mfa.Verdict, error) {
 	s := &sentCode{c: c, to: to, setup: setup}
 	q := Question{Code: s}
@@ -61,7 +61,7 @@ func (c *Conversation) SentCode(ctx context.Context, to Target, setup string) (Q
 	return q, nil, nil
 }
 
-// standing is what is said of a code that was sent just now, or before.
+// standing is the text of the first prompt for a code that was sent just now, or before.
 func (s *sentCode) standing(ctx context.Context) string {
 	if s.cur.isNew {
 		pause(ctx, grace(s.to.Method))
@@ -158,7 +158,7 @@ func (s *sentCode) beforeSent(st *mfa.State, now time.Time, code string, shaped 
 	return Unsent
 }
 
-// spend says what code, of digits, is to the one that was sent, and uses it up.
+// spend compares code with the one that was sent, and uses that up if it is right.
 func (c *Conversation) spend(st *mfa.State, now time.Time, s *sentCode, code string) Found {
 	i := c.pending(st, s.to)
 	if i >= 0 {
@@ -179,12 +179,11 @@ func (c *Conversation) spend(st *mfa.State, now time.Time, s *sentCode, code str
 	return Found{Result: Right, Arrived: Target{Method: p.Method, To: p.To}}
 }
 
-// Arrived returns the way that the code took that was typed back last: another
-// than it was meant to if it fell back to email. It is the zero Target before a
-// code that was sent was right.
+// Arrived returns where the last sent code went that was typed back right: the email
+// address if it fell back to email. It is the zero Target before that.
 func (c *Conversation) Arrived() Target { return c.arrived }
 
-// masked is where a code went, as people may see it.
+// masked returns where a code went, masked.
 func masked(p mfa.PendingCode) string {
 	if p.Via != "" {
 		return deliver.Mask(p.Via)

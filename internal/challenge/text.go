@@ -13,7 +13,7 @@ import (
 	"mfa/internal/mfa"
 )
 
-// KeyPassword is typed where TextPasswordKey is read.
+// KeyPassword is the key that TextPasswordKey names.
 const KeyPassword = "p"
 
 // Texts that people read. Plain ASCII; one prompt has all its lines, because older sshd
@@ -101,8 +101,8 @@ func textFellBack(number, address, reason string, lost bool) string {
 	return fmt.Sprintf("The text message to %s %s\nThe code was sent by email to %s.", number, what, address)
 }
 
-// textWhyNoText says why a message was not sent, as far as the person can do
-// something about it.
+// textWhyNoText says why a text message was not sent, if the person can do something
+// about it, else "".
 func textWhyNoText(err error) string {
 	if errors.Is(err, spend.ErrLimit) {
 		return "Too many were sent lately."

@@ -6,21 +6,20 @@ import (
 	"sync"
 )
 
-// turns lets one holder of a name work at a time. The zero value is ready, and may be
-// used from many goroutines.
+// turns is a mutex for each name. The zero value is ready, and may be used from many
+// goroutines.
 type turns struct {
 	mu    sync.Mutex // guards what follows
 	queue map[string]*turn
 }
 
-// A turn is one name's.
+// A turn is the mutex of one name.
 type turn struct {
 	held chan struct{} // room for the holder
 	used int           // holder and waiting; guarded by the turns' mu
 }
 
-// take waits for the turn of the name, at most as long as ctx lasts. Leave gives it
-// back.
+// take locks the name until leave is called. It waits at most as long as ctx lasts.
 func (t *turns) take(ctx context.Context, name string) (leave func(), err error) {
 	t.mu.Lock()
 	if t.queue == nil {

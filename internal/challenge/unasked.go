@@ -8,20 +8,20 @@ import (
 	"mfa/internal/mfa"
 )
 
-// quiet is how long a prompt must stand unanswered before a code is sent to who may
-// not be there. A client without a terminal answers with an empty line, or refuses,
+// quiet is how long a prompt must stand unanswered before a code is sent, if nobody may
+// be there (Doubtful). A client without a terminal answers with an empty line, or refuses,
 // within a round trip; no person reads a prompt so fast.
 const quiet = 600 * time.Millisecond
 
-// maxIgnored is how many codes in a row may be sent for one origin, and expire, while
-// nobody types any. Then it is a robot that waits, or a client that tries a method
-// which cannot ask.
+// maxIgnored is how many codes in a row may be sent for one origin and expire without an
+// answer. After that it is taken for a robot that waits, or a client whose method cannot
+// ask.
 const maxIgnored = 2
 
-// unasked says who is there to be sent a code for this origin. They are Present if
-// they have answered anything in this conversation, or if none would be sent: one
-// still stands, or none may be sent. Where the last codes were sent for nothing, less
-// is believed than the login says.
+// unasked returns the Presence to go by before a code is sent for this origin. It is
+// Present if a prompt of this conversation was answered, or if no code would be sent: one
+// is still good, or none may be sent. If the last codes got no answer it is one less
+// than Conversation.Presence says.
 func (c *Conversation) unasked(ctx context.Context, to Target) (Presence, error) {
 	if c.answered {
 		return Present, nil
@@ -36,8 +36,8 @@ func (c *Conversation) unasked(ctx context.Context, to Target) (Presence, error)
 	return c.Presence, nil
 }
 
-// ignored returns how many of the last codes that were sent for this origin, one
-// after another, expired while nobody typed any.
+// ignored returns how many of the last codes that were sent for this origin, in a row,
+// expired without an answer.
 func (c *Conversation) ignored(st *mfa.State) (n int) {
 	for _, e := range slices.Backward(st.Ended) {
 		switch {
@@ -51,8 +51,8 @@ func (c *Conversation) ignored(st *mfa.State) (n int) {
 	return n
 }
 
-// afterQuiet calls issue unless end is called before a moment has passed. End waits
-// for an issue that has begun.
+// afterQuiet calls issue in another goroutine, unless end is called or ctx ends before
+// quiet has passed. End waits for an issue that has begun.
 func afterQuiet(ctx context.Context, issue func(context.Context)) (end func()) {
 	ended, done := make(chan struct{}), make(chan struct{})
 	go func() {

@@ -9,9 +9,8 @@ import (
 	"mfa/internal/wire"
 )
 
-// Count adds to c what this configuration means for one more user, who has en, where
-// generation is how often everybody had to enroll anew (mfa.Enrollment). It asks NSS
-// for the groups of the user and nobody else.
+// Count is login.Count for this configuration and a user with the enrollment en.
+// Generation is the current one (mfa.Enrollment.Generation).
 func (cfg Config) Count(ctx context.Context, c *wire.Census, generation int, user string, en mfa.Enrollment) {
 	login.Count(ctx, c, login.Config{Policy: cfg.Policy, TextMessages: cfg.SMS.Provider != "", Generation: generation}, nss.Groups{}, user, en)
 }

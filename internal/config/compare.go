@@ -8,15 +8,15 @@ import (
 	"mfa/internal/deliver"
 )
 
-// A comparison holds keys against each other.
+// A comparison is a check of several keys together.
 type comparison struct {
-	keys    []string // all that it looks at; the first is the one it names
+	keys    []string // all that it looks at; problems name the first
 	allowed string
 	wrong   func(c *Config) string // "" if nothing
 }
 
-// comparisons are made of every file, also of the settings of a transport that
-// is not chosen: the day it is chosen is a bad day to hear of them.
+// comparisons are made of every file, also of the settings of a transport that is not
+// chosen, so that a mistake is not first found when it is.
 var comparisons = []comparison{
 	{
 		keys:    []string{"server.control_socket", "server.pam_socket"},

@@ -16,7 +16,7 @@ import (
 	"mfa/internal/store"
 )
 
-// Path is where mfad looks when it is not told.
+// Path is the configuration file that mfad reads by default.
 const Path = "/etc/mfa/mfa.toml"
 
 // Config is mfa.toml with its defaults filled in and every value checked.

@@ -15,7 +15,7 @@ import (
 // service (systemd.exec(5), CREDENTIALS), in place of the path of a file.
 const credential = "credential:"
 
-// credentials is the variable with the folder they are in.
+// credentials is the environment variable with the folder of the credentials.
 const credentials = "CREDENTIALS_DIRECTORY"
 
 // wrongFile is wrongPath for a file that may also be a credential.
@@ -65,8 +65,8 @@ func (c Config) Credentials() []string {
 	return keys
 }
 
-// resolve puts the paths of files in dir in place of credentials. With no dir
-// they stay what they are.
+// resolve replaces credentials by the paths of their files in dir. If dir is empty they
+// stay.
 func (c *Config) resolve(dir string) error {
 	if dir == "" {
 		return nil

@@ -14,7 +14,7 @@ import (
 	"mfa/internal/store"
 )
 
-// Default returns what an empty mfa.toml means. It passes every check, and
+// Default returns the configuration of an empty mfa.toml. It passes every check, and
 // shares no memory with another Config.
 func Default() Config {
 	return Config{

@@ -26,7 +26,7 @@ type entry struct {
 }
 
 // readDocument reads TOML into a tree. Its problem is the first place that is
-// not TOML: what stands behind that cannot be read.
+// not TOML; nothing after that can be read.
 func readDocument(data []byte) ([]entry, *problem) {
 	text := string(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	var top map[string]toml.Primitive

@@ -9,7 +9,8 @@ import (
 )
 
 // Fixed returns the keys that only a restart of the daemon changes, with their
-// values as text. A credential of systemd's goes by its name, as outside the service.
+// values as text. The path of a systemd credential is returned as "credential:NAME", as
+// it is outside the service.
 func (c Config) Fixed() map[string]string {
 	fixed := map[string]string{}
 	for table, value := range map[string]any{
@@ -27,7 +28,7 @@ func (c Config) Fixed() map[string]string {
 	return fixed
 }
 
-// KeepFixed returns c with the keys of Fixed as they are in running.
+// KeepFixed returns c with the keys of Fixed from running.
 func (c Config) KeepFixed(running Config) Config {
 	c.Server, c.Store, c.Secrets, c.Audit, c.Metrics = running.Server, running.Store, running.Secrets, running.Audit, running.Metrics
 	return c
@@ -46,9 +47,8 @@ func flatten(into map[string]string, key string, v reflect.Value) {
 	}
 }
 
-// NeedRestart returns the keys that differ between what runs and what is wanted,
-// sorted. Both are from Fixed; a key that the one that runs does not know is left
-// out.
+// NeedRestart returns the keys whose values differ between two results of Fixed, sorted.
+// A key that running does not have is left out.
 func NeedRestart(running, wanted map[string]string) []string {
 	var keys []string
 	for key, value := range wanted {

@@ -12,11 +12,11 @@ import (
 // maxSize bounds the file, in bytes.
 const maxSize = 1 << 20
 
-// Load reads the mfa.toml at path as Parse does. It refuses one that anybody
-// but root and the user who runs this could have written, and one that does not
-// exist: a daemon that guesses its policy is worse than none. Every file that
-// decides with it is held to the same, and the folders of all. Within the service
-// systemd's credentials become paths; elsewhere Credentials tells of them.
+// Load reads the mfa.toml at path and parses it with Parse. It refuses a file that
+// anybody but root and the user of this process could have written, and a missing file.
+// The same holds for the files that it names and decides by, and for the folders above
+// all of them. Within the service, systemd's credentials become paths; elsewhere
+// Credentials lists them.
 func Load(path string) (Config, error) {
 	data, err := read(path)
 	if err != nil {
@@ -66,8 +66,7 @@ func read(path string) ([]byte, error) {
 	return data, nil
 }
 
-// checkTrust says whether a file may decide who is asked for a second factor,
-// for a process that runs as uid self.
+// checkTrust returns an error if somebody other than root and self could change the file.
 func checkTrust(path string, mode fs.FileMode, owner, self uint32) error {
 	switch {
 	case !mode.IsRegular():

@@ -35,8 +35,8 @@ func (p problem) in(file string) error {
 	return errors.New(printable(text))
 }
 
-// printable writes control characters as escapes: keys and the decoder's words
-// hold what the file holds, and each problem is one line on a terminal.
+// printable escapes control characters, as problems quote the file and each is one line
+// on a terminal.
 func printable(s string) string {
 	var b strings.Builder
 	for _, r := range s {
@@ -49,12 +49,12 @@ func printable(s string) string {
 	return b.String()
 }
 
-// Parse reads data as an mfa.toml called name. Its error joins every problem
-// that is found, one a line and sorted by line, each as
+// Parse parses data as the content of an mfa.toml; name is for errors. It reads no file.
+// Its error joins every problem that is found, one a line and sorted by line, each as
 //
 //	NAME:LINE: KEY: what is wrong; allowed: what is
 //
-// Only the first is found where data is not TOML (https://toml.io/en/v1.0.0).
+// If data is not TOML (https://toml.io/en/v1.0.0), only the first problem is found.
 func Parse(name string, data []byte) (Config, error) {
 	c := Default()
 	r := newReader(&c)
@@ -176,7 +176,7 @@ func (r *reader) take(e entry) {
 	}
 }
 
-// compare holds the keys against each other, those that are right by themselves.
+// compare makes the comparisons of keys that are right by themselves.
 func (r *reader) compare() {
 	for _, c := range comparisons {
 		if slices.ContainsFunc(c.keys, func(k string) bool { return r.refused[k] }) {

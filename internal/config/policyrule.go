@@ -47,8 +47,7 @@ var ruleName = newRule(`one line of 1 to 64 bytes, other than "policy"`, func(s 
 	return ""
 })
 
-// services allows what a login can match: package login takes no other name for a
-// service's.
+// services allows the names that a login can match; see login.IsPlain.
 var services = newRule("a list of names of PAM services", func(list []string) string {
 	if wrong := names("").wrong(&list); wrong != "" {
 		return wrong
@@ -111,7 +110,7 @@ func (r *reader) readRules(e entry) {
 	}
 }
 
-// matchers is how many keys of a rule say whom it is about, or name it.
+// matchers is how many keys of a rule are conditions or its name.
 const matchers = 6
 
 // ruleKeys returns the keys of a table [[policy.rule]], in order.
@@ -173,7 +172,7 @@ func assignField(at reflect.Value, value any, rule rule) (wrong string) {
 	return ""
 }
 
-// assignList sets a list of what parse makes of texts.
+// assignList sets a list to the results of parse for each text.
 func assignList[T any](at *[]T, value any, parse func(string) (T, error)) (wrong string) {
 	var list []any
 	if wrong := assignAs(&list, value, "a list"); wrong != "" {

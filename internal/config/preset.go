@@ -14,7 +14,7 @@ type presetValue struct {
 	value any // of the field's type
 }
 
-// presets are what benchmarks ask of [lockout].
+// presets are the values of [lockout] that benchmarks ask for.
 var presets = map[string][]presetValue{
 	// CIS benchmarks of Debian, Ubuntu and RHEL, "Ensure password failed attempts
 	// lockout is configured" (pam_faillock deny, 5 or fewer) and "Ensure password
@@ -36,8 +36,8 @@ var presets = map[string][]presetValue{
 	},
 }
 
-// preset sets what lockout.preset stands for. A key that the file sets to something
-// else is refused: whoever reads the file must not have to know which one wins.
+// preset sets the keys of lockout.preset. A key that the file sets to another value is
+// refused, so that a reader need not know which one wins.
 func (r *reader) preset() {
 	name := r.config.Lockout.Preset
 	for _, p := range presets[name] {

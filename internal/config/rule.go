@@ -14,7 +14,7 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A rule says what one key may be set to.
+// A rule says which values one key may have.
 type rule struct {
 	allowed string              // for people
 	wrong   func(at any) string // what is wrong with the field at points to, "" if nothing
@@ -215,7 +215,7 @@ func some[S ~string](later []string, known ...S) rule {
 	})
 }
 
-// words allows any list of texts; what they mean is judged where it is known.
+// words allows any list of texts; comparisons check their meaning.
 func words(allowed string) rule {
 	return newRule(allowed, func([]string) string { return "" })
 }
@@ -229,7 +229,7 @@ var headers = newRule(`names and values, like Authorization = "Bearer {{file \"/
 	return ""
 })
 
-// wrongPath does not show the path: a password may stand where its file should.
+// wrongPath does not quote the path: somebody may have put a password there.
 func wrongPath(s string) string {
 	switch {
 	case s == "":
@@ -251,7 +251,7 @@ var optionalPath = newRule(`a path that begins with "/", or ""`, func(s string) 
 	return wrongPath(s)
 })
 
-// longestSocket is what sun_path of unix(7) holds beside its closing zero.
+// longestSocket is the size of sun_path in unix(7), less its closing zero.
 const longestSocket = 107
 
 var socket = newRule(fmt.Sprintf(`a path that begins with "/", of at most %d bytes`, longestSocket), func(s string) string {

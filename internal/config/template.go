@@ -6,9 +6,9 @@ import (
 )
 
 // filesOf returns the paths of the files that a template of [sms.http] reads, by
-// {{file "/path"}}, {{"/path" | file}} and either within more. A path that is put
-// together is an error: nobody could tell beforehand who may write that file. Text
-// that is no template names none; package deliver says what is wrong with it.
+// {{file "/path"}} or {{"/path" | file}}, also nested. A path that the template computes is
+// an error: such a file could not be checked beforehand. Text that is no template names
+// none; deliver.CheckSMS refuses it.
 func filesOf(text string) (paths []string, err error) {
 	t := parse.New("")
 	t.Mode = parse.SkipFuncCheck

@@ -10,11 +10,11 @@ import (
 	"syscall"
 )
 
-// The trustees are users who may own what decides: root, the one who runs this, and
-// the daemon, if root looks at its configuration.
+// trustees are the uids that may own files which decide: root, the user of this process,
+// and the daemon's, if root checks its configuration.
 type trustees []uint32
 
-// trusteesOf returns those of the daemon whose store is at path.
+// trusteesOf returns the trustees for the daemon whose store is at path.
 func trusteesOf(path string) trustees {
 	t := trustees{0, uint32(os.Geteuid())}
 	if info, err := os.Stat(path); err == nil && os.Geteuid() == 0 {
@@ -23,10 +23,9 @@ func trusteesOf(path string) trustees {
 	return t
 }
 
-// checkDeciding holds every file that decides beside mfa.toml to what mfa.toml is
-// held to: programs that codes are handed to, passwords, keys, certificates; and the
-// folders above those that the daemon writes. What is not there is left to those who
-// read it.
+// checkDeciding checks every other file that decides as mfa.toml is checked: programs that
+// codes are handed to, passwords, keys, certificates; and the folders above those that
+// the daemon writes. A missing file is no error here.
 func (c *Config) checkDeciding() error {
 	var errs []error
 	t := trusteesOf(c.Store.Path)
@@ -58,7 +57,7 @@ func (c *Config) checkDeciding() error {
 // A decidingFile is a path in mfa.toml, and the key it stands under.
 type decidingFile struct{ key, path string }
 
-// deciding returns the files that the configuration makes use of.
+// deciding returns the files that the configuration uses and decides by.
 func (c *Config) deciding() ([]decidingFile, error) {
 	var all []decidingFile
 	for _, s := range settings(c) {
@@ -109,8 +108,8 @@ func (c *Config) decides(key string) bool {
 // maxLinks is how many symbolic links the kernel follows (path_resolution(7)).
 const maxLinks = 40
 
-// check says whether anybody else could change what is at path, or put something
-// else there: the file, the folders above it, and those of every link on the way.
+// check returns an error if anybody else could change or replace the file at path. It looks
+// at the file, the folders above it, and those of every link on the way.
 func (t trustees) check(path string) error {
 	for range maxLinks {
 		if err := t.checkFolders(path); err != nil {
@@ -138,9 +137,9 @@ func (t trustees) check(path string) error {
 	return fmt.Errorf("%q: %w", path, syscall.ELOOP)
 }
 
-// checkFolders looks at the folders above path. In one with the sticky bit nobody
-// can replace what a trustee owns (unlink(2)), so it does as a folder further up;
-// the one that holds the file is nobody else's to write at all.
+// checkFolders looks at the folders above path. In one with the sticky bit nobody else can
+// replace what a trustee owns (unlink(2)), so it may be writable by others; but not the
+// one that holds the file.
 func (t trustees) checkFolders(path string) error {
 	for dir, first := filepath.Dir(path), true; ; dir, first = filepath.Dir(dir), false {
 		if err := t.checkOne(dir, !first); err != nil || dir == filepath.Dir(dir) {
@@ -150,7 +149,7 @@ func (t trustees) checkFolders(path string) error {
 }
 
 // checkAbove looks at the folders above the folder at path, which the daemon makes
-// itself: as far as they are there, nobody else can put another in its place.
+// itself: nobody else may be able to put another one there. Missing ones are no error.
 func (t trustees) checkAbove(path string) error {
 	if !filepath.IsAbs(path) {
 		return nil // refused elsewhere

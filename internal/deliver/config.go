@@ -2,7 +2,7 @@ package deliver
 
 import "mfa/internal/mfa"
 
-// Transports of EmailConfig.Transport.
+// Values of EmailConfig.Transport.
 const (
 	TransportSMTP     = "smtp"
 	TransportSendmail = "sendmail"

@@ -18,8 +18,9 @@ const resolveWithin = 2 * time.Second
 var known atomic.Pointer[string]
 
 // FullName returns the machine's name with its domain, as "hostname -f" does
-// (hostname(1)): the first name that /etc/hosts has for it, or the one in DNS. If
-// nobody knows a domain it is the short name. It may take two seconds.
+// (hostname(1)): the first name that /etc/hosts has for it, or the one in DNS. Without a
+// domain it is the short name. It may take two seconds, and remembers an answer. It may
+// be called from many goroutines.
 func FullName() string {
 	if name := known.Load(); name != nil {
 		return *name
@@ -55,8 +56,8 @@ func HostName() string {
 	return "localhost"
 }
 
-// SenderProblem says what outside servers have against the sender of mails from a
-// machine of the name host, and how to mend it; "" if they have nothing.
+// SenderProblem says why other mail servers would refuse the sender of mails from a
+// machine of the name host, and how to mend it; "" if they would not.
 func SenderProblem(cfg EmailConfig, host string) string {
 	if cfg.From != "" || cfg.Transport == TransportOutbox || strings.Contains(host, ".") {
 		return ""
@@ -80,8 +81,8 @@ func IsWord(r rune) bool { return isDigit(r) || 'a' <= r && r <= 'z' || 'A' <= r
 
 func isDigit(r rune) bool { return '0' <= r && r <= '9' }
 
-// IsLoopback reports whether host names this machine (RFC 6761, 6.3). It asks
-// no resolver: an answer from the network shall not relax anything.
+// IsLoopback reports whether host is a loopback address or "localhost" (RFC 6761, 6.3).
+// It asks no resolver: an answer from the network must not relax anything.
 func IsLoopback(host string) bool {
 	if ip := net.ParseIP(host); ip != nil {
 		return ip.IsLoopback()

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Errors of text messages that somebody branches on. Each comes with
-// ErrPermanent.
+// Kinds of errors of text messages. An error that wraps one of them wraps
+// ErrPermanent, too.
 var (
-	// ErrNumber is wrapped by errors that lie in the number of the message;
-	// NumberReason says more to the person.
+	// ErrNumber is wrapped by errors about the number of the message; NumberReason has
+	// the text for the person.
 	ErrNumber = errors.New("this number cannot get our text messages")
 	// ErrConfig is wrapped by errors that only an administrator can mend:
 	// credentials, a sender, an account, a gateway that is not what [sms] says.
@@ -17,12 +17,11 @@ var (
 )
 
 // ErrUncertain is wrapped by errors of a text message that may have been taken
-// all the same: the request was out, and no answer came. Each such attempt can
-// cost, and ring twice; so Retry makes one more and no third.
+// all the same: the request was sent, and no answer came. Each such attempt can cost, and
+// the message can arrive twice; so Retry makes at most one more.
 var ErrUncertain = errors.New("the message may have been taken")
 
-// A marked error wraps what others branch on, and says no word of it: its text
-// already tells what is wrong.
+// A marked error wraps kinds of errors beside its own, without adding their texts.
 type marked struct {
 	error
 	as []error
@@ -32,19 +31,17 @@ func (e *marked) Unwrap() []error { return append([]error{e.error}, e.as...) }
 
 func mark(err error, as ...error) error { return &marked{err, as} }
 
-// Permanent makes err one that wraps ErrPermanent, without another word.
+// Permanent returns err with ErrPermanent wrapped, too. The text stays.
 func Permanent(err error) error { return mark(err, ErrPermanent) }
 
-// Misconfigured makes err one that only an administrator can mend: it wraps
-// ErrConfig and ErrPermanent.
+// Misconfigured returns err with ErrConfig and ErrPermanent wrapped, too. The text stays.
 func Misconfigured(err error) error { return mark(err, ErrConfig, ErrPermanent) }
 
-// Uncertain makes err one that wraps ErrUncertain.
+// Uncertain returns err with ErrUncertain wrapped, too. The text stays.
 func Uncertain(err error) error { return mark(err, ErrUncertain) }
 
-// OfNumber makes err one that lies in the number of the message: it wraps
-// ErrNumber and ErrPermanent. The reason is a sentence for the person, without a
-// code or the number.
+// OfNumber returns err with ErrNumber and ErrPermanent wrapped, too. The reason is a
+// sentence for the person, without a code or the number; NumberReason returns it.
 func OfNumber(err error, reason string) error {
 	return numberError{mark(err, ErrNumber, ErrPermanent), reason}
 }
@@ -56,9 +53,8 @@ type numberError struct {
 
 func (e numberError) Unwrap() error { return e.error }
 
-// NumberReason returns what to tell the person whose number err is about: one
-// plain sentence without a code or the number. It is empty if err does not wrap
-// ErrNumber.
+// NumberReason returns a sentence for the person whose number err is about, without a code
+// or the number. It is empty if err does not wrap ErrNumber.
 func NumberReason(err error) string {
 	if e, ok := errors.AsType[numberError](err); ok {
 		return e.reason
@@ -69,7 +65,8 @@ func NumberReason(err error) string {
 	return ""
 }
 
-// Busy makes err one that says how long the next hop wants to be left alone.
+// Busy returns err with the time that the next hop wants to be left alone. Retry waits at
+// least that long.
 func Busy(err error, wait time.Duration) error { return busyError{err, wait} }
 
 type busyError struct {
@@ -94,8 +91,8 @@ func waitFor(err error, d time.Duration) time.Duration {
 	return d
 }
 
-// A hintedError is an error with what to look at. The hint is for the person
-// who mends it, not for the log, so the text of the error does without.
+// A hintedError is an error with a hint. The hint is for the administrator who mends it,
+// not for the log, so the text of the error does not hold it.
 type hintedError struct {
 	error
 	hint string
@@ -103,7 +100,8 @@ type hintedError struct {
 
 func (e hintedError) Unwrap() error { return e.error }
 
-// Hinted adds hint to err, if there is one.
+// Hinted returns err with a hint, which Hint returns. It returns err itself if err is nil or
+// hint is empty.
 func Hinted(err error, hint string) error {
 	if err == nil || hint == "" {
 		return err
@@ -111,9 +109,8 @@ func Hinted(err error, hint string) error {
 	return hintedError{err, hint}
 }
 
-// Hint returns what to look at when a carrier's Send failed with err: sentences
-// for an administrator that name keys of mfa.toml. It is empty when err says it
-// all.
+// Hint returns the hint of an error of Send: sentences for an administrator that name
+// keys of mfa.toml. It is empty if there is none.
 func Hint(err error) string {
 	if e, ok := errors.AsType[hintedError](err); ok {
 		return e.hint

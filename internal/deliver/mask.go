@@ -2,9 +2,9 @@ package deliver
 
 import "strings"
 
-// Mask returns an address or number so that its owner knows it again and nobody
-// else learns it: a***e@example.com, +1*******67. The number of stars says
-// nothing about the length. The result is printable ASCII whatever addr holds.
+// Mask returns an address or number so that its owner recognizes it and nobody else
+// learns it: a***e@example.com, +1*******67. The number of stars is always the same. The
+// result is printable ASCII.
 func Mask(addr string) string {
 	if i := strings.LastIndexByte(addr, '@'); i >= 0 {
 		return ASCII(maskLocal(addr[:i]), maskLimit) + ASCII(addr[i:], maskLimit)
@@ -41,8 +41,7 @@ func maskNumber(digits string) string {
 	return "+" + digits[:1] + "*******" + digits[len(digits)-2:]
 }
 
-// MaskUser returns who logs in somewhere, so that an administrator knows them
-// again.
+// MaskUser is Mask for the name of a login, which may be an address or a word.
 func MaskUser(name string) string {
 	if strings.Contains(name, "@") {
 		return Mask(name)

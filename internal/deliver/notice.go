@@ -8,8 +8,8 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A Notice tells a person what became of their second factor. User, Service,
-// Address and What may come from outside: each is shown as printable ASCII.
+// A Notice is a mail that tells a person what happened to their second factor. User,
+// Service, Address and What may come from outside: each is shown as printable ASCII.
 type Notice struct {
 	Host    string
 	User    string
@@ -22,7 +22,7 @@ type Notice struct {
 	Advice  string    // a sentence: what to do if it was not you
 }
 
-// Email returns the notice as a message named id.
+// Email returns the notice as a message with that ID.
 func (n Notice) Email(id string) mfa.Message {
 	address := n.Address
 	if address == "" || address == "local" {

@@ -11,19 +11,18 @@ import (
 	"mfa/internal/mfa"
 )
 
-// PhoneExample is the number that every prompt and message shows. Its area code
-// belongs to nobody, and still it must not be refused as invalid: people type
-// what they see, and being told that the example is no number helps nobody.
+// PhoneExample is the number that every prompt and message shows. Its area code is not
+// assigned, but ParsePhone accepts it: people type what they see, and to hear that the
+// example is no number does not help them.
 const PhoneExample = "+17891234567"
 
 // maxPhoneDigits is the length of the longest number (ITU-T E.164, 6.2.1).
 const maxPhoneDigits = 15
 
-// ParsePhone returns the number that s stands for in its one canonical form,
-// E.164, as mfa.IsNumber has it. White space in s does not count; anything else between
-// the digits is refused, as are numbers that no country gives out, premium-rate and
-// shared-cost numbers, and if regions is not empty, numbers of any region but those
-// (ISO 3166-1 codes in capitals).
+// ParsePhone returns the number s in its one canonical form, E.164 (see mfa.IsNumber).
+// White space in s does not count; anything else between the digits is refused. So are
+// numbers that no country gives out, premium-rate and shared-cost numbers, and if regions
+// is not empty, numbers of any region but those (ISO 3166-1 codes in capitals).
 //
 // The error is one sentence for the person who typed s. It says what is wrong,
 // ends with an example and repeats nothing of s.
@@ -101,7 +100,8 @@ func canonicalPhone(digits string, regions []string) (e164, wrong string) {
 	return e164, refusedRegion([]string{phonenumbers.GetRegionCodeForNumber(n)}, regions)
 }
 
-// refusedRegion says what is wrong with a number that belongs to each of these.
+// refusedRegion returns what is wrong with a number of these regions, "" if one of them is
+// allowed.
 func refusedRegion(of, allowed []string) (wrong string) {
 	if len(allowed) == 0 || slices.ContainsFunc(of, func(r string) bool { return slices.Contains(allowed, r) }) {
 		return ""

@@ -9,13 +9,13 @@ import (
 	"mfa/internal/mfa"
 )
 
-// ErrClosed is wrapped by the error of a message that was on its way, or handed
-// over, when its Queue or its carrier closed. It is permanent.
+// ErrClosed is wrapped by the error of a message that was under way when its Queue or its
+// carrier closed, or that came after. It wraps ErrPermanent.
 var ErrClosed = Permanent(errors.New("the carrier is shut down"))
 
-// A Queue sends messages in the background, so that a slow relay delays nobody's
-// prompt, and a message outlives the login that asked for it. It may be used
-// from many goroutines; it owns those that send.
+// A Queue sends messages in the background, so that a slow relay delays no prompt, and
+// a message outlives the login that asked for it. It may be used from many goroutines; it
+// owns those that send, one for each message.
 type Queue struct {
 	sender  Sender
 	timeout time.Duration
@@ -32,14 +32,14 @@ type Queue struct {
 // followFor is how long a carrier may still say that a message did not arrive.
 const followFor = 11 * time.Minute
 
-// Follow has lost called, at most once, when the carrier that took the message
-// named id says, within about ten minutes, that it did not arrive.
+// Follow makes Lost call lost, at most once, if the carrier that took the message with
+// that ID says within about ten minutes that it did not arrive.
 func (q *Queue) Follow(id string, lost func(error)) {
 	q.followed.Store(id, lost)
 	time.AfterFunc(followFor, func() { q.followed.Delete(id) })
 }
 
-// Lost tells who follows the message named id that it did not arrive.
+// Lost says that the message with that ID did not arrive; see Follow.
 func (q *Queue) Lost(id string, err error) {
 	if lost, ok := q.followed.LoadAndDelete(id); ok {
 		lost.(func(error))(err)
@@ -59,10 +59,11 @@ type Sending struct {
 	receipt string // likewise
 }
 
-// Done is closed when the message was taken by the next hop, or given up.
+// Done returns a channel that is closed when the next hop took the message, or it was given
+// up.
 func (s *Sending) Done() <-chan struct{} { return s.done }
 
-// Err returns nil while the message is under way and when it was taken.
+// Err returns why the message was given up; nil while it is under way and once it was taken.
 func (s *Sending) Err() error {
 	select {
 	case <-s.done:
@@ -72,9 +73,9 @@ func (s *Sending) Err() error {
 	}
 }
 
-// Send starts sending m and returns at once. When it ends, after is called with
-// what the next hop calls the message, if it says so, and the error; then Done is
-// closed. After may be nil.
+// Send starts sending m and returns at once. At the end it calls after, in another
+// goroutine, with the next hop's name of the message, if it gave one, and the error; then
+// Done is closed. After may be nil. On a closed queue, after is called before Send returns.
 func (q *Queue) Send(m mfa.Message, after func(receipt string, err error)) *Sending {
 	s := &Sending{done: make(chan struct{})}
 	finish := func(err error) {
@@ -100,8 +101,8 @@ func (q *Queue) Send(m mfa.Message, after func(receipt string, err error)) *Send
 	return s
 }
 
-// Close takes no more messages and waits for those under way until ctx ends;
-// then it gives up on them.
+// Close takes no more messages and waits for those under way. When ctx ends it gives up
+// on them.
 func (q *Queue) Close(ctx context.Context) {
 	q.mu.Lock()
 	q.closed = true

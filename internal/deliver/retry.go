@@ -12,19 +12,19 @@ import (
 
 // Retry returns a Sender that sends with s again after each failure, until s
 // takes the message, an error wraps ErrPermanent, a second one wraps
-// ErrUncertain, or ctx ends. It waits about base after the first failure, twice as
-// long after each further one, never longer than limit; each wait is shortened at random by up to a half, so that
-// messages that failed together do not come back together.
+// ErrUncertain, or ctx ends. It waits base after the first failure, twice as
+// long after each further one, but at most limit or as long as the error asks for (Busy).
+// Each wait is shortened at random by up to a half, so that messages that failed together
+// do not come back together.
 //
 // It gives up at once when ctx will end before the next attempt, so that there
-// is time for another way. The error then wraps what s last said of its own
-// accord, not only that ctx ended.
+// is time for another way. The error then wraps the last one of s that was not caused by
+// the end of ctx, if there was one.
 func Retry(s Sender, base, limit time.Duration) Sender {
 	return retrier{s: s, base: base, limit: limit}
 }
 
-// maxUncertain is after how many attempts that may each have been taken Retry
-// gives up.
+// maxUncertain is after how many ErrUncertain Retry gives up.
 const maxUncertain = 2
 
 type retrier struct {
@@ -57,7 +57,7 @@ func (r retrier) Send(ctx context.Context, m mfa.Message) error {
 	}
 }
 
-// Pause waits for d and reports whether ctx still lives.
+// Pause waits for d, or until ctx ends, and reports whether ctx has not ended.
 func Pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -9,8 +9,8 @@ import (
 	"mfa/internal/mfa"
 )
 
-// CheckSMS returns an error that begins with the key if the table [sms] cannot
-// stand. It reads no files: the carrier finds what is wrong with them.
+// CheckSMS returns an error that begins with the wrong key of the table [sms], or nil. It
+// reads no files: sms.New checks them.
 func CheckSMS(cfg SMSConfig) error {
 	if err := checkRegions(cfg.Regions); err != nil {
 		return err
@@ -96,8 +96,8 @@ func checkTwilioPlace(cfg TwilioConfig) error {
 
 func notWord(r rune) bool { return !IsWord(r) }
 
-// Base returns what base_url names, nil if nothing. The credentials go
-// there, so it is https, or this machine.
+// Base returns the address in base_url, nil if it is empty. The credentials go there, so it
+// must be https or on loopback. The error begins with the key.
 func (cfg TwilioConfig) Base() (*url.URL, error) {
 	if cfg.BaseURL == "" {
 		return nil, nil
@@ -114,7 +114,7 @@ func (cfg TwilioConfig) Base() (*url.URL, error) {
 	return u, nil
 }
 
-// CheckTimeout returns an error that names the key if an attempt has no time.
+// CheckTimeout returns an error that begins with the key if d is not over zero.
 func CheckTimeout(key string, d mfa.Duration) error {
 	if d <= 0 {
 		return fmt.Errorf("%s: %q is not more than 0s", key, d)

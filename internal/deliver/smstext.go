@@ -19,7 +19,7 @@ const oneSegment = 160
 // minHost is how much of the host's name a text must have room for.
 const minHost = 12
 
-// smsFields is what sms.template may speak of.
+// smsFields are the fields of sms.template.
 type smsFields struct {
 	Host     string // name of the machine, shortened to what fits
 	Code     string
@@ -27,14 +27,14 @@ type smsFields struct {
 	Lifetime string // the same in words: "10 minutes"
 }
 
-// longestSMS holds the longest values that mfa.toml allows.
+// longestSMS holds values at least as long as any that mfa.toml allows.
 var longestSMS = smsFields{Code: "8888888888", Minutes: 99999, Lifetime: "86399 seconds"}
 
 // CheckSMSTemplate returns an error that begins with the key if sms.template or
-// sms.autofill_domain cannot stand. A template (text/template) is empty for
-// ours, or may use {{.Host}}, {{.Code}}, {{.Minutes}} and {{.Lifetime}}. It must
-// show the code, hold only characters of the GSM 7-bit alphabet, and fit on one
-// text message with the longest values and the line for autofillDomain.
+// sms.autofill_domain is wrong. A template (text/template) may be empty for the default,
+// or use {{.Host}}, {{.Code}}, {{.Minutes}} and {{.Lifetime}}. It must show the code, hold
+// only characters of the GSM 7-bit alphabet, and fit into one text message with the
+// longest values and the line for autofillDomain.
 func CheckSMSTemplate(template, autofillDomain string) error {
 	if autofillDomain != "" && (Domain(autofillDomain) != autofillDomain || !strings.Contains(autofillDomain, ".")) {
 		return fmt.Errorf("sms.autofill_domain: %q is not a host name like \"example.com\"", autofillDomain)
@@ -54,11 +54,11 @@ func CheckSMSTemplate(template, autofillDomain string) error {
 	return nil
 }
 
-// SMS returns the notice as a text message named id, on one segment: the host's
+// SMS returns the notice as a text message with that ID, in one segment: the host's
 // name is shortened as far as needed. The template is one that CheckSMSTemplate
-// took, or empty. If autofillDomain is not empty, the last line is one that
-// phones recognise and offer to fill in there only
-// (https://wicg.github.io/sms-one-time-codes/).
+// accepted, or empty. If autofillDomain is not empty, the last line is one that
+// phones recognise and offer to fill in on that host only
+// (https://wicg.github.io/sms-one-time-codes/). It fails only for a bad template.
 func (n CodeNotice) SMS(id, template, autofillDomain string) (mfa.Message, error) {
 	text, err := renderSMS(template, smsFields{
 		Host: gsmOnly(ASCII(n.Host, FieldLimit)), Code: n.Code,
@@ -70,15 +70,15 @@ func (n CodeNotice) SMS(id, template, autofillDomain string) (mfa.Message, error
 	return mfa.Message{ID: id, Carrier: mfa.SMS, To: n.To, Text: text}, nil
 }
 
-// InvitationSMS returns the text message, named id, that tells a number that codes
-// for logins on host will go there. It fits on one segment.
+// InvitationSMS returns the text message, with that ID, that tells a number that codes
+// for logins on host will go there. It fits into one segment.
 func InvitationSMS(id, host, to string) mfa.Message {
 	return mfa.Message{ID: id, Carrier: mfa.SMS, To: to, Text: "Codes for your logins on " + gsmOnly(ASCII(host, FieldLimit)) +
 		" will be sent to this number. Your next login confirms it."}
 }
 
-// renderSMS returns the text with as much of the host's name as fits. What does
-// not fit with minHost characters of it is left to the caller to judge.
+// renderSMS returns the text with as much of the host's name as fits, but at least minHost
+// characters of it, even if the text is too long then.
 func renderSMS(text string, f smsFields, autofillDomain string) (string, error) {
 	if text == "" {
 		text = defaultSMS

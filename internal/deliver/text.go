@@ -8,9 +8,8 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A CodeNotice is what a person is told together with a login code. Host, User,
-// Service and Address may come from outside: they are shown as one short line
-// of printable ASCII each.
+// A CodeNotice is a message with a login code. Host, User, Service and Address may come
+// from outside: each is shown as one short line of printable ASCII.
 type CodeNotice struct {
 	Code     string
 	Host     string        // machine that is logged in to
@@ -19,11 +18,11 @@ type CodeNotice struct {
 	Address  string        // where from; empty or "local": this very machine
 	Sent     time.Time     // shown in its own time zone
 	Lifetime time.Duration // how long the code works, from Sent
-	To       string        // email address
-	Subject  string        // empty: "Login code for HOST"
+	To       string        // email address; for SMS the number in E.164
+	Subject  string        // of an email; empty: "Login code for HOST"
 }
 
-// Email returns the notice as a message named id. The subject never holds the
+// Email returns the notice as a message with that ID. The subject never holds the
 // code: subjects show on locked screens and in the logs of mail servers. Lines
 // of the text are shorter than 72 characters.
 func (n CodeNotice) Email(id string) mfa.Message {
@@ -82,8 +81,8 @@ func count(n int64, unit string) string {
 	return fmt.Sprintf("%d %ss", n, unit)
 }
 
-// ASCII returns at most limit characters of s, each printable ASCII: what is
-// not becomes a question mark.
+// ASCII returns at most limit characters of s, which ends with "..." if it was cut. Other
+// characters than printable ASCII become question marks. Limit must be at least 3.
 func ASCII(s string, limit int) string {
 	var b strings.Builder
 	for _, r := range s {

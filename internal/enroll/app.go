@@ -13,9 +13,9 @@ import (
 	"mfa/internal/mfa"
 )
 
-// SetApp gives id a new authenticator app, in the place of one that is there, and
-// returns what is to be shown to the user, once: QR code, address and key. It
-// counts as confirmed once a code of it was typed. Actor is who did it.
+// SetApp gives id a new authenticator app, which replaces one that is there, and
+// returns the text to show to the user, once: key, address and QR code. The app
+// counts as confirmed once a code of it was typed. Actor is the administrator.
 func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (text string, err error) {
 	secret := otp.NewSecret(s.TOTP.Algorithm)
 	t := mfa.TOTPSecret{
@@ -42,13 +42,13 @@ func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (te
 	return strings.TrimRight(setup.text+"\n\n"+setup.drawing, "\n"), nil
 }
 
-// An appSetup is what an authenticator app is set up from.
+// An appSetup is what a person needs to set up an authenticator app.
 type appSetup struct {
 	text    string // the key, and the address that has it
 	drawing string // the address as a QR code; empty: prompt.qr is off
 }
 
-// appSetup returns what the app of id is set up from.
+// appSetup returns the appSetup for a new app of id.
 func (s *Service) appSetup(id mfa.Identity, secret []byte) appSetup {
 	uri := s.appURI(id, secret)
 	drawing, err := otp.QR(uri, s.QR)
@@ -119,16 +119,16 @@ func (p *setup) app(ctx context.Context) (mfa.Verdict, error) {
 	})
 }
 
-// Keys that lead elsewhere: to the QR code, and to another key of the app.
+// Keys that show the QR code, and that make another secret for the app.
 const (
 	keyDrawing = "q"
 	keyAnew    = "n"
 )
 
 // poseApp shows what the app is set up from and waits for its first code. The QR
-// code comes only if it is asked for, alone: how high the terminal is nobody knows
-// here, and one that cannot show it would be flooded. Again is said if the key was
-// shown before. The key is the one typed to leave, "m" if there are others.
+// code is shown only if it is asked for, alone: the height of the terminal is not known
+// here. Again is shown, too, if it is not empty. It returns the key that the person typed
+// to leave, if any: keyAnew, or KeyMenu if there are other methods.
 func (p *setup) poseApp(ctx context.Context, code challenge.Code, shown appSetup, again string) (key string, v mfa.Verdict, err error) {
 	q := challenge.Question{Code: code, Text: shown.text}
 	if again != "" {

@@ -21,9 +21,10 @@ import (
 	"mfa/internal/wire"
 )
 
-// Backup calls begin with the number of users to come, then head once, then fn
-// for each user. It may run while logins go on: each user is saved as of one
-// moment. A record that cannot be read is saved as its Problem.
+// Backup calls begin with an upper bound of the number of users, then head once, then fn
+// for each user, by name. It may run while logins go on: each user is saved as of one
+// moment. A record that cannot be read is saved as its Problem. It ends at the first
+// error of a function or of ctx, and returns it.
 func (s *Service) Backup(ctx context.Context, begin func(total int) error, head func(wire.BackupHeader) error, fn func(wire.Saved) error) error {
 	names, err := s.Accounts.Records().Known(ctx)
 	if err != nil {
@@ -58,12 +59,13 @@ func (s *Service) Backup(ctx context.Context, begin func(total int) error, head 
 	return nil
 }
 
-// Restore puts back the enrollment of a user as it was in a backup. What was
-// used, counted and locked since stays so: State only grows by what the backup
-// knows. Backup codes that were replaced or given up since stay void. Messages and sessions
-// under way are not brought back. With dry nothing is changed, and the result is
-// what would become of the user. Holder is who has the name now, nil if nobody
-// has: an account with another uid is another person, and gets nothing.
+// Restore puts back the enrollment of a user as it was in a backup, and returns one of
+// the wire.Restored words. What was used, counted and locked since stays so: the State
+// only gets what the backup adds. Backup codes that were replaced since stay void. Sent
+// codes and remembered sessions are not restored. With dry nothing is changed, and the
+// result is what would be done. Holder is the account that has the name now, nil if none
+// has: one with another uid is another person, and gets nothing. An error about the
+// backup wraps ErrInvalid.
 func (s *Service) Restore(ctx context.Context, holder *mfa.Identity, head wire.BackupHeader, saved wire.Saved, dry bool, actor string) (string, error) {
 	key, en, st, err := parseSaved(head, saved)
 	if err != nil {
@@ -125,8 +127,8 @@ func (s *Service) Restore(ctx context.Context, holder *mfa.Identity, head wire.B
 	return result, nil
 }
 
-// isRest says whether st is what is left of a user after a reset: of whom there is nothing
-// to save.
+// isRest reports whether st holds only what a reset leaves, so that there is nothing to
+// save.
 func isRest(st mfa.State) bool {
 	return reflect.DeepEqual(st, mfa.State{
 		UID: st.UID, Epoch: st.Epoch, Since: st.Since, SpentForeign: st.SpentForeign,
@@ -134,8 +136,8 @@ func isRest(st mfa.State) bool {
 	})
 }
 
-// BackupVoid says whether the user has backup codes of which none counts, so that new
-// ones are to be made. Of an account that is gone it says what it would.
+// BackupVoid reports whether the user has backup codes of which none counts, so that new
+// ones are needed. It goes by the records and does not ask NSS.
 func (s *Service) BackupVoid(ctx context.Context, user string) (bool, error) {
 	en, err := s.Accounts.Records().Enrollment(ctx, user)
 	if err != nil || en.Backup == nil {
@@ -148,7 +150,7 @@ func (s *Service) BackupVoid(ctx context.Context, user string) (bool, error) {
 	return err == nil && factor.Forgotten(st, *en.Backup, s.Now()), err
 }
 
-// parseSaved reads the key of a backup, and what it has of one user. Its error wraps
+// parseSaved parses the key of a backup and the records of one user. Its error wraps
 // ErrInvalid.
 func parseSaved(head wire.BackupHeader, saved wire.Saved) (key *seal.Key, en mfa.Enrollment, st mfa.State, err error) {
 	key, err = seal.Parse(head.Key)
@@ -161,8 +163,8 @@ func parseSaved(head wire.BackupHeader, saved wire.Saved) (key *seal.Key, en mfa
 	return key, en, st, nil
 }
 
-// liveEnrollment returns what id has now; nothing, if that cannot be read: a
-// restore mends it.
+// liveEnrollment returns the enrollment of id now; the zero one, if it cannot be parsed: a
+// restore replaces it.
 func (s *Service) liveEnrollment(ctx context.Context, id mfa.Identity) (live mfa.Enrollment, err error) {
 	now, err := s.Accounts.Records().Saved(ctx, id.Name)
 	if err != nil {
@@ -184,7 +186,7 @@ type restoration struct {
 	saved mfa.Enrollment // in it
 }
 
-// enrollment returns what the user has afterwards who has live now.
+// enrollment returns the restored enrollment of a user who has live now.
 func (r *restoration) enrollment(live mfa.Enrollment) (next mfa.Enrollment, result string, err error) {
 	next = r.saved
 	if live.Backup != nil {
@@ -229,8 +231,8 @@ func sameRecord(a, b mfa.Enrollment) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// state adds to old what the backup knows was used, counted or locked of what
-// the user has next. All it does not name stays as it is.
+// state adds to old what the saved state says was used, counted or locked. Next is the
+// restored enrollment. The rest of old stays as it is.
 func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enrollment) {
 	r.backupCodes(old, saved, next) // by what is known here of the sets, not there
 	old.Failures = slices.Concat(old.Failures, saved.Failures)
@@ -284,8 +286,8 @@ func (r *restoration) backupCodes(old *mfa.State, saved mfa.State, next mfa.Enro
 // maxSkew is the largest totp.skew: no used step is further ahead.
 const maxSkew = 10
 
-// steps keeps used steps used. Of an app that comes back all codes up to now
-// count as used, since nobody knows which were after the backup.
+// steps keeps used steps used. For an app that comes back, all codes up to now count as
+// used: it is not known which were used after the backup.
 func (r *restoration) steps(old *mfa.State, saved mfa.State, live, next mfa.Enrollment) {
 	if next.TOTP == nil {
 		return

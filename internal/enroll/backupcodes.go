@@ -57,7 +57,7 @@ func (p *setup) lastText(ctx context.Context) (string, error) {
 	return "\nWith the right code you are done.", nil
 }
 
-// BackupText shows backup codes, two in a row.
+// BackupText returns the text that shows backup codes, two in a row.
 func BackupText(codes []string) string {
 	var b strings.Builder
 	b.WriteString("Backup codes, for the day the other ways fail. Each works once. They are shown this once: print them, or write them down.\n")
@@ -71,8 +71,9 @@ func BackupText(codes []string) string {
 	return b.String()
 }
 
-// NewBackupCodes makes a new set, which ends the old one at once, and tells so by
-// mail if there was one.
+// NewBackupCodes makes a new set of backup codes and returns them in clear. The old set
+// ends at once; the user is mailed if there was one. The error wraps ErrNotEnrolled for a
+// user without a second factor, or is that of account.User.Change.
 func (s *Service) NewBackupCodes(ctx context.Context, u *account.User) ([]string, error) {
 	id := u.Account.ID
 	codes, set, err := factor.NewBackupSet(rand.Reader, s.BackupCodes)

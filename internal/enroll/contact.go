@@ -18,14 +18,15 @@ const (
 	endPhone = "Phone number (like +17891234567): "
 )
 
-// whereto is how a method's address is asked for.
+// whereto has the words with which a method's address is asked for.
 var whereto = map[mfa.Method]struct{ what, end string }{
 	mfa.Email: {"address", endEmail},
 	mfa.SMS:   {"number", endPhone},
 }
 
-// contact has an address or a number entered, or finds the one that was, sends a code
-// there, and nowhere else, and waits for it. It can be corrected meanwhile.
+// contact asks for an address or a number, or takes the one of a setup that was begun,
+// sends a code there and nowhere else, and waits for it. The person can correct it
+// meanwhile.
 func (p *setup) contact(ctx context.Context, m mfa.Method) (mfa.Verdict, error) {
 	to, _, err := p.begun(ctx, m)
 	if err != nil {
@@ -77,8 +78,8 @@ func (p *setup) contact(ctx context.Context, m mfa.Method) (mfa.Verdict, error) 
 	}
 }
 
-// correctable returns the question with the keys that go elsewhere: to correct where
-// codes go, and to another method, if there are others.
+// correctable returns the question with a key to correct the address, and one for another
+// method, if there are others.
 func (p *setup) correctable(q challenge.Question, m mfa.Method) challenge.Question {
 	q.Text, q.Keys = q.Text+"\nType c to correct the "+whereto[m].what, []string{"c"}
 	if p.others {

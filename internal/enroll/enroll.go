@@ -1,10 +1,10 @@
-// Package enroll is the life of an enrollment: an administrator's entry, what is
-// shown of it, and its end.
+// Package enroll changes and shows enrollments: setups by users, entries by
+// administrators, imports, backup codes, backup and restore, opting out and reset.
 //
 // What to know before trusting it: an enrollment names the account by uid as
-// well as by name, so it dies with the account. A change of address ends the
-// codes that were sent to the old one; a reset clears everything of one user
-// and nothing of anybody else's.
+// well as by name, so it does not count for another account of that name. A change of
+// address ends the codes that were sent to the old one; a reset clears everything of one
+// user and nothing of anybody else's.
 package enroll
 
 import (
@@ -49,7 +49,7 @@ type Service struct {
 
 // SetContact makes address, or the number in E.164, the one that codes of the
 // method m, Email or SMS, go to. It counts as confirmed once a code sent there
-// was typed back. Actor is who entered it. An error about address wraps
+// was typed back. Actor is the administrator. An error about address wraps
 // ErrInvalid.
 func (s *Service) SetContact(ctx context.Context, id mfa.Identity, m mfa.Method, address, actor string) error {
 	entered := address
@@ -101,16 +101,16 @@ func (s *Service) parseContact(m mfa.Method, text string) (string, error) {
 	return text, nil
 }
 
-// invalid is what is wrong with what was entered, in a sentence.
+// invalid is an ErrInvalid with a sentence for the person who entered something.
 type invalid string
 
 func (e invalid) Error() string { return string(e) }
 
 func (e invalid) Is(target error) bool { return target == ErrInvalid }
 
-// Reset clears the enrollment and the state of user: failures, lock, codes, and ends
-// their conversations under way. It
-// says whether there was an enrollment. A record that does not parse is cleared too.
+// Reset clears the enrollment and the state of user, and ends their conversations; see
+// account.Records.ResetUser. It returns whether there was an enrollment. A record that
+// does not parse is cleared too. Actor is the administrator.
 func (s *Service) Reset(ctx context.Context, user, actor string) (wasEnrolled bool, err error) {
 	defer s.Accounts.Hold(user)()
 	before, err := s.Accounts.Records().Enrollment(ctx, user)
@@ -147,8 +147,8 @@ func (s *Service) enrollment(ctx context.Context, id mfa.Identity) (mfa.Enrollme
 	return en, err
 }
 
-// OptOut remembers that the user wants no second factor, and drops what was set
-// up. Whether that counts is policy's. It is told by mail where mail went.
+// OptOut stores that the user wants no second factor, and drops what was set up. The
+// caller checks that the policy allows it. A confirmed address is told by mail.
 func (s *Service) OptOut(ctx context.Context, u *account.User) error {
 	id, now := u.Account.ID, s.Now().UTC().Truncate(time.Second)
 	_, _, err := u.Change(ctx, account.Change{
@@ -163,7 +163,8 @@ func (s *Service) OptOut(ctx context.Context, u *account.User) error {
 	return err
 }
 
-// Prefer makes m, which the user must have, the method that is offered first.
+// Prefer makes m the method that is offered first. The error wraps ErrInvalid if the user
+// does not have m, ErrNotEnrolled if they have none.
 func (s *Service) Prefer(ctx context.Context, u *account.User, m mfa.Method) error {
 	id := u.Account.ID
 	_, _, err := u.Change(ctx, account.Change{
@@ -211,7 +212,8 @@ func (s *Service) Confirm(ctx context.Context, u *account.User, m mfa.Method, of
 	return err
 }
 
-// Show returns what is known of id, or an error wrapping ErrNotEnrolled.
+// Show returns what is known of id, with addresses masked, or an error wrapping
+// ErrNotEnrolled.
 func (s *Service) Show(ctx context.Context, id mfa.Identity) (wire.User, error) {
 	en, err := s.enrollment(ctx, id)
 	if err != nil {
@@ -224,7 +226,7 @@ func (s *Service) Show(ctx context.Context, id mfa.Identity) (wire.User, error) 
 	return s.view(id, en, st), nil
 }
 
-// view returns what is shown of records. St is as it is stored.
+// view returns what is shown of the records. St is as it is stored, not bounded.
 func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) wire.User {
 	v := wire.User{
 		User: id.Name, UID: id.UID, Methods: methods(en), Preferred: en.Preferred, Skipped: en.Skipped,
@@ -270,7 +272,7 @@ func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) wire.Us
 	return v
 }
 
-// viewContact returns what is shown of where codes go.
+// viewContact returns what is shown of an address.
 func viewContact(a *mfa.Address) (masked string, confirmed *time.Time, addedBy string) {
 	if a == nil {
 		return "", nil, ""
@@ -281,5 +283,5 @@ func viewContact(a *mfa.Address) (masked string, confirmed *time.Time, addedBy s
 	return deliver.Mask(a.Address), confirmed, a.AddedBy
 }
 
-// generation is that of enrollments made now.
+// generation returns the generation of enrollments made now.
 func (s *Service) generation() int { return s.Accounts.Config().Generation }

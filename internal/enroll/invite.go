@@ -21,10 +21,11 @@ var (
 const inviteEvery = 5 * time.Minute
 
 // Invite tells the address, or the number, that was entered for id and is not
-// confirmed yet that the next login confirms it. A text message is counted like
-// any other; an error may wrap spend.ErrLimit. It returns while the message is under way,
-// with the masked address. It is stored before it is sent that it is, so the
-// bound holds across restarts; what could not be sent does not count.
+// confirmed yet that the next login confirms it. It returns while the message is under
+// way, with the masked address. At most one message in five minutes goes to one address:
+// that is stored before sending, so it holds across restarts; a message that could not be
+// sent does not count. The error wraps ErrNotEnrolled, ErrConfirmed, ErrTooSoon, or for a
+// text message spend.ErrLimit.
 func (s *Service) Invite(ctx context.Context, id mfa.Identity, actor string) (to string, under *deliver.Sending, err error) {
 	en, err := s.enrollment(ctx, id)
 	if err != nil {
@@ -57,7 +58,7 @@ func (s *Service) Invite(ctx context.Context, id mfa.Identity, actor string) (to
 	return deliver.Mask(sent.To), under, err
 }
 
-// unconfirmed returns where codes go that nobody ever typed back; nil if nowhere.
+// unconfirmed returns the first address that is not confirmed; nil if there is none.
 func unconfirmed(en mfa.Enrollment) (mfa.Method, *mfa.Address) {
 	for _, m := range []mfa.Method{mfa.Email, mfa.SMS} {
 		if a := en.Contact(m); a != nil && a.Confirmed.IsZero() {
@@ -70,7 +71,7 @@ func unconfirmed(en mfa.Enrollment) (mfa.Method, *mfa.Address) {
 // uninviteTimeout bounds the write after a message that was not delivered.
 const uninviteTimeout = 10 * time.Second
 
-// uninvite forgets a message that nobody got.
+// uninvite drops the note of a message that was not delivered.
 func (s *Service) uninvite(id mfa.Identity, sent mfa.Invitation) {
 	ctx, cancel := context.WithTimeout(context.Background(), uninviteTimeout)
 	defer cancel()

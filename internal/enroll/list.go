@@ -9,12 +9,12 @@ import (
 	"mfa/internal/wire"
 )
 
-// Each calls begin with the number of records to come, and then fn with what is
-// known of each user who has an enrollment, is locked, or of whom something is
-// remembered of a time that has not come, by name. NSS is not asked: an account that
-// is gone is listed until it is reset. A record that cannot be read is a User with
-// its Problem, so that one bad file hides nobody else. Each ends at the first error
-// of begin or fn, which it returns.
+// Each calls begin with the number of records, and then fn for each user who has an
+// enrollment, is locked, or has a stored time in the future, by name. With reveal the
+// addresses are not masked. NSS is not asked: an account that is gone is listed until it
+// is reset. A record that cannot be read is a User with its Problem, so that one bad file
+// hides nobody else. Each ends at the first error of begin or fn or the end of ctx, and
+// returns it.
 func (s *Service) Each(ctx context.Context, reveal bool, begin func(total int) error, fn func(wire.User) error) error {
 	names, err := s.Accounts.Records().Known(ctx)
 	if err != nil {
@@ -41,7 +41,7 @@ func (s *Service) Each(ctx context.Context, reveal bool, begin func(total int) e
 	return nil
 }
 
-// row returns what is known of a user, and whether they belong into a list.
+// row returns what is known of a user, and whether Each lists them.
 func (s *Service) row(ctx context.Context, name string, reveal bool) (v wire.User, listed bool, err error) {
 	en, err := s.Accounts.Records().Enrollment(ctx, name)
 	none := errors.Is(err, store.ErrNotFound)
@@ -87,7 +87,7 @@ func (s *Service) ShowRevealed(ctx context.Context, id mfa.Identity) (wire.User,
 	return v, nil
 }
 
-// methods returns what is set up, in the order of the words for it.
+// methods returns the methods that are set up, in a fixed order.
 func methods(en mfa.Enrollment) []mfa.Method {
 	var ms []mfa.Method
 	for _, m := range []mfa.Method{mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup} {

@@ -19,9 +19,10 @@ const (
 	later mfa.Method = "later"
 )
 
-// AtLogin leads somebody who has no second factor to one, within their login. It
-// picks up what an earlier connection began. Nothing counts before a code of the
-// new method was typed back; then the verdict is Accepted.
+// AtLogin has a user without a second factor set one up, within their login. It resumes
+// what an earlier connection from the same origin began. Nothing counts before a code of
+// the new method was typed back; then the verdict is Accepted. It is Exempt if the user
+// puts it off or skips it, where may allows that.
 func (s *Service) AtLogin(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error) {
 	begun, _, err := c.User.SetupBegun(ctx)
 	if err != nil {
@@ -37,13 +38,13 @@ func (s *Service) AtLogin(ctx context.Context, c *challenge.Conversation, may mf
 	return s.setUp(ctx, c, may, begun.Method, intro)
 }
 
-// Add sets up one more method, or another in the place of one, for somebody who
-// has proven who they are.
+// Add sets up one more method, or replaces one. The caller has proven the user before, by
+// login.Engine.Prove.
 func (s *Service) Add(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error) {
 	return s.setUp(ctx, c, may, "", "What do you want to set up?")
 }
 
-// setUp has a method set up; one that is chosen, if method is empty.
+// setUp has the user set up method; if that is empty, one that they choose.
 func (s *Service) setUp(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer, method mfa.Method, intro string) (mfa.Verdict, error) {
 	p := &setup{s: s, c: c, may: may, others: len(may.Choices()) > 1 || canWait(may)}
 	if len(may.Choices()) == 0 {
@@ -65,10 +66,10 @@ type setup struct {
 	last   string // what is said above the prompt for the code
 }
 
-// errOther: another method is to be set up, and what was begun is to be forgotten.
+// errOther: the person wants another method; what was begun is dropped.
 var errOther = errors.New("another method")
 
-// run has methods chosen and set up, until one is.
+// run asks for a method and sets it up, until one is set up or the person ends it.
 func (p *setup) run(ctx context.Context, method mfa.Method, intro string) (mfa.Verdict, error) {
 	for {
 		if method == "" {
@@ -97,7 +98,7 @@ func (p *setup) run(ctx context.Context, method mfa.Method, intro string) (mfa.V
 
 const textVoid = "Setting this up was begun anew from another place or window, so this one is void. If you did not do that, tell your administrator."
 
-// one carries out a choice; the error is errOther if another is wanted.
+// one carries out a choice. The error is errOther if the person wants another method.
 func (p *setup) one(ctx context.Context, choice mfa.Method) (mfa.Verdict, error) {
 	switch choice {
 	case skip:
@@ -122,7 +123,8 @@ func (p *setup) begun(ctx context.Context, m mfa.Method) (mfa.Enrolling, []byte,
 	return e, key, nil
 }
 
-// choose shows what can be set up; one thing alone is not asked about.
+// choose shows what can be set up and returns the choice. A single choice is not asked
+// about.
 func (p *setup) choose(ctx context.Context, intro string) (mfa.Method, error) {
 	names := map[mfa.Method]string{
 		mfa.TOTP:  "Authenticator app on a phone",
@@ -152,10 +154,11 @@ func (p *setup) choose(ctx context.Context, intro string) (mfa.Method, error) {
 	return all[max(0, i)], err
 }
 
-// canWait says whether somebody may log in without setting anything up now.
+// canWait reports whether the user may log in without setting anything up now.
 func canWait(may mfa.EnrollOffer) bool { return may.Skip || may.NotNow || may.Later > 0 }
 
-// putOff lets somebody in who sets up nothing now.
+// putOff returns the verdict for a user who sets up nothing now: Exempt, if neither user
+// nor rules changed.
 func (p *setup) putOff(ctx context.Context, why string) (mfa.Verdict, error) {
 	if err := p.c.User.Unchanged(ctx); err != nil {
 		return p.c.Failed(ctx, err)
@@ -163,7 +166,7 @@ func (p *setup) putOff(ctx context.Context, why string) (mfa.Verdict, error) {
 	return mfa.Verdict{Outcome: mfa.Exempt, Reason: why}, nil
 }
 
-// skip remembers that the user wants no second factor.
+// skip stores that the user wants no second factor.
 func (p *setup) skip(ctx context.Context) (mfa.Verdict, error) {
 	if err := p.s.OptOut(ctx, p.c.User); err != nil {
 		return p.c.Failed(ctx, err)
@@ -171,10 +174,9 @@ func (p *setup) skip(ctx context.Context) (mfa.Verdict, error) {
 	return mfa.Verdict{Outcome: mfa.Exempt, Reason: "the user chose to skip it"}, nil
 }
 
-// nothing is for somebody who can set up nothing here, as only administrators enter
-// addresses. They are let in all the same where they could have put it off, and are told
-// whom to ask. It is no choice of theirs, so they are not asked about it, and no skip is
-// noted.
+// nothing is for a user who can set up nothing here, as only administrators enter
+// addresses. They are let in if they could have put it off, and are told whom to ask. As
+// it is not their choice, they are not asked, and no skip is stored.
 func (p *setup) nothing(ctx context.Context) (mfa.Verdict, error) {
 	const reason, ask = "no method can be set up by the user", "Nothing can be set up here. Ask your administrator to enroll you."
 	if !canWait(p.may) {
@@ -191,10 +193,10 @@ func (p *setup) nothing(ctx context.Context) (mfa.Verdict, error) {
 	return p.putOff(ctx, reason+", and it could be put off")
 }
 
-// A proven method is what becomes part of an enrollment.
+// A proven is a new method whose code was right.
 type proven struct {
 	begun mfa.Enrolling
-	what  string                // happened, a sentence
+	what  string                // a sentence that says what happened
 	edit  func(*mfa.Enrollment) // adds it
 	spend func(*mfa.State)      // notes what its proof used up, once it counts; nil: nothing
 }

@@ -18,8 +18,8 @@ import (
 	"mfa/internal/wire"
 )
 
-// A Takeover is what another program kept of a user's second factor, to be
-// taken over so that their app and their codes on paper go on working.
+// A Takeover is a user's second factor as another program kept it. After TakeOver their
+// app and their codes on paper go on working.
 type Takeover struct {
 	Source   string // the program, for audit and mail
 	Secret   []byte
@@ -100,7 +100,8 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 	return out, err
 }
 
-// noteUsed notes what of in was used, of which set is what its codes become; nil: none.
+// noteUsed notes in st what of in was used. Set is the new set of its codes, nil if there
+// is none; spent are the indices of used codes in it.
 func (in Takeover) noteUsed(st *mfa.State, out wire.Imported, set *mfa.BackupSet, spent []int) {
 	if set != nil {
 		factor.BeginBackup(st, *set, spent, set.Made)
@@ -111,7 +112,7 @@ func (in Takeover) noteUsed(st *mfa.State, out wire.Imported, set *mfa.BackupSet
 	}
 }
 
-// takenCodes returns the codes of in as a set of ours; nil, if out says that none come
+// takenCodes returns the codes of in as a set of ours; nil if out says that none are taken
 // over. Its error wraps ErrInvalid.
 func (s *Service) takenCodes(out wire.Imported, in Takeover) (*mfa.BackupSet, error) {
 	if out.Codes != wire.ImportedNew && out.Codes != wire.ImportedReplaced {
@@ -125,8 +126,8 @@ func (s *Service) takenCodes(out wire.Imported, in Takeover) (*mfa.BackupSet, er
 	return &set, nil
 }
 
-// spentCodes returns which codes of in were used by id here, who has the set live, as
-// indices of the set that they become; nil: of none.
+// spentCodes returns the indices of the codes of in that id used here before. Live is the
+// set that id has, set the one that the codes become; without that it returns none.
 func (s *Service) spentCodes(ctx context.Context, id mfa.Identity, live, set *mfa.BackupSet, in Takeover) ([]int, error) {
 	if set == nil {
 		return nil, nil
@@ -153,7 +154,7 @@ func (s *Service) takenApp(id mfa.Identity, in Takeover) *mfa.TOTPSecret {
 	}
 }
 
-// taken says what becomes of in, for somebody who has en.
+// taken returns what TakeOver does with in for a user who has en.
 func (s *Service) taken(en mfa.Enrollment, id mfa.Identity, in Takeover) wire.Imported {
 	out := wire.Imported{User: id.Name, App: wire.ImportedNew}
 	switch {

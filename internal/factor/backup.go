@@ -19,10 +19,10 @@ import (
 // i and l, no u beside v, and of 2 z, 5 s, 8 b, 9 g q the digits only.
 const backupAlphabet = "23456789acdefhjkmnprtvwxy"
 
-// A code has 16 of 25 symbols: 74 bits. One guess is tried against the whole
-// set, as it has one salt; that leaves 70 bits with a hundred codes, above the 64
-// that NIST SP 800-63B-4 asks of saved recovery codes. Sets that say nothing of
-// their length are older; their codes have 12 symbols, or are foreign.
+// A code has 16 of 25 symbols: 74 bits. One guess is tried against all codes of the set,
+// as it has one salt: of a hundred codes each keeps over 67 bits, above the 64 that NIST
+// SP 800-63B-4 asks of saved recovery codes. Sets without a length are older; their codes
+// have 12 symbols, or are foreign.
 const (
 	backupSymbols    = 16
 	oldBackupSymbols = 12
@@ -30,8 +30,8 @@ const (
 )
 
 // Parameters of new sets: the second choice of the OWASP Password Storage
-// Cheat Sheet for Argon2id (19 MiB, 2 passes, 1 thread); sizes of salt and hash
-// from RFC 9106, section 3.1. A set says what it was made with.
+// Cheat Sheet for Argon2id (19 MiB, 2 passes, 1 thread); salt and hash have the 128
+// bits that RFC 9106, section 4, calls sufficient. A set holds its parameters.
 const (
 	backupMemory   = 19 * 1024 // KiB
 	backupTime     = 2
@@ -147,9 +147,9 @@ func grouped(code string) string {
 }
 
 // BackupCode returns the code without separators that an answer means, and whether
-// it has the shape of one of the set's. The shape is no secret, and what has not
-// got it is no attempt. Either case is taken; z, s, b, g, q and u, which no code
-// has, are read as 2, 5, 8, 9, 9 and v. Beyond that see Digits.
+// it has the shape of a code of the set. The shape is no secret; an answer without it is
+// no attempt. Letters may be in either case; z, s, b, g, q and u, which no code has, are
+// read as 2, 5, 8, 9, 9 and v. Otherwise an answer is read as by Digits.
 func BackupCode(set mfa.BackupSet, answer string) (code string, shaped bool) {
 	return typed(answer, func(text string) (string, bool) {
 		if set.Symbols == foreignDigits || set.Symbols == 0 && isForeign(text) {

@@ -1,9 +1,10 @@
-// Package factor knows the methods of a second factor, one file a method: how a
-// challenge is made and how an answer is checked.
+// Package factor knows the methods of a second factor: how a code is made, how an
+// answer is read, and how it is checked.
 //
-// It is pure: no I/O, no clock; time and randomness come in as arguments. A
-// check compares in constant time, and what it is given to keep holds no code
-// in clear. Counting attempts and locking is the caller's (login).
+// It does no I/O and reads no clock: times come in as arguments. Codes come from the
+// io.Reader that is given; nonces from crypto/rand. A check compares in constant time,
+// and what is returned to be stored holds no code in clear. Counting attempts and locking
+// is the caller's (account, challenge). All functions may be called from many goroutines.
 package factor
 
 import (
@@ -21,7 +22,8 @@ import (
 // nonceSize in bytes: equal codes of equal users still differ at rest.
 const nonceSize = 16
 
-// NewCode returns digits decimal digits, uniform, from r. Digits is 1 to 18.
+// NewCode returns a uniform code of 1 to 18 decimal digits with randomness from r. The
+// error is that of r.
 func NewCode(r io.Reader, digits int) (string, error) {
 	limit := uint64(1)
 	for range digits {
@@ -40,8 +42,8 @@ func NewCode(r io.Reader, digits int) (string, error) {
 	}
 }
 
-// NewPending returns what is kept of a code sent to the address to at the time
-// now: everything but the code.
+// NewPending returns the record of a code that is sent to the address to at the time now.
+// It holds a keyed hash bound to id, origin, method and address, not the code.
 func NewPending(key *seal.Key, id mfa.Identity, origin mfa.Origin, method mfa.Method, to, code string,
 	now time.Time, lifetime time.Duration,
 ) mfa.PendingCode {
@@ -54,8 +56,8 @@ func NewPending(key *seal.Key, id mfa.Identity, origin mfa.Origin, method mfa.Me
 	return p
 }
 
-// CodeMatches says whether code, as Digits returned it, is the one that p keeps, for
-// this user, in constant time. It does not look at p.Expires.
+// CodeMatches reports whether code, as Digits returned it, is that of p for this user. It
+// compares in constant time. It does not look at p.Expires.
 func CodeMatches(key *seal.Key, id mfa.Identity, p mfa.PendingCode, code string) bool {
 	found := false
 	for _, mac := range key.MACs(codePurpose, codeParts(id, p, code)...) {

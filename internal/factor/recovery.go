@@ -25,8 +25,8 @@ func NewRecoveryCode(r io.Reader) (string, error) {
 	return grouped(code), nil
 }
 
-// NewRecovery returns what is kept of a recovery code made at the time now:
-// everything but the code.
+// NewRecovery returns the record of a recovery code made at the time now. It holds a
+// keyed hash bound to id, not the code.
 func NewRecovery(key *seal.Key, id mfa.Identity, code string, now time.Time, lifetime time.Duration) mfa.Recovery {
 	r := mfa.Recovery{Nonce: make([]byte, nonceSize), Expires: now.Add(lifetime)}
 	rand.Read(r.Nonce)
@@ -35,9 +35,9 @@ func NewRecovery(key *seal.Key, id mfa.Identity, code string, now time.Time, lif
 	return r
 }
 
-// RecoveryMatches says whether answer is the code that r keeps, for this user, in
-// constant time, and whether it has the shape of one at all: the shape is no
-// secret. It is read as loosely as a backup code. It does not look at r.Expires.
+// RecoveryMatches reports whether answer is the code of r for this user, and whether it
+// has the shape of a recovery code, which is no secret. It reads answer as BackupCode
+// does, and compares in constant time. It does not look at r.Expires.
 func RecoveryMatches(key *seal.Key, id mfa.Identity, r mfa.Recovery, answer string) (right, shaped bool) {
 	plain, shaped := recoveryCode(answer)
 	for _, mac := range key.MACs(recoveryPurpose, recoveryParts(id, r, plain)...) {

@@ -8,29 +8,28 @@ import (
 	"mfa/internal/mfa"
 )
 
-// Forgotten says whether none of the codes of a set counts at the time now: nobody knows
-// which of them are used, or it is not the newest set, or was before a reset. When a set
-// was made that is of a time to come is not known either: the clock ran ahead.
+// Forgotten reports whether no code of a set counts at the time now: it is not known which
+// of them are used, or the set is not the newest, or it was made before a reset. A set
+// whose time is in the future does not count either: the clock ran ahead.
 func Forgotten(st mfa.State, set mfa.BackupSet, now time.Time) bool {
 	since := mfa.Later(st.Since, st.BackupSince)
 	return st.BackupID != set.ID && since != nil &&
 		(!set.Made.After(*since) || set.Made.After(now.Add(mfa.ClockSlack)))
 }
 
-// BeginBackup makes a set that was made at the time now the one which counts: none that
-// was made before it does. Of its codes, used are spent.
+// BeginBackup makes set, made at the time now, the only one that counts. The codes with
+// the indices used are spent.
 func BeginBackup(st *mfa.State, set mfa.BackupSet, used []int, now time.Time) {
 	st.BackupID, st.BackupUsed = set.ID, used
 	EndBackup(st, now)
 }
 
-// EndBackup makes no set count that was made by the time now, but the one that the state
-// speaks of.
+// EndBackup ends all sets made by the time now, except the one that st.BackupID names.
 func EndBackup(st *mfa.State, now time.Time) { st.BackupSince = mfa.Later(st.BackupSince, &now) }
 
-// SpendBackup uses the code up that has the index in the set. It is Spent if it was used,
-// or may have been. Which codes of the set before were used is known no more afterwards:
-// that set does not count again.
+// SpendBackup marks the code with the index in the set as used. It returns otp.Right, or
+// otp.Spent if the code was used or may have been. If st named another set, that one does
+// not count again, as it is not known any more which of its codes were used.
 func SpendBackup(st *mfa.State, set mfa.BackupSet, index int, now time.Time) otp.Result {
 	if Forgotten(*st, set, now) {
 		return otp.Spent
@@ -68,8 +67,8 @@ func BackupLeft(st mfa.State, set mfa.BackupSet, now time.Time) int {
 // more may be used than are known.
 const maxSpentForeign = 16
 
-// NoteForeign keeps, of a set that another program made, what its codes are known by that
-// are used: the program may hand them over once more, in another set.
+// NoteForeign keeps the hashes of the used codes of a set that another program made: they
+// may be imported once more, in another set. It does nothing for our own sets.
 func NoteForeign(st *mfa.State, set mfa.BackupSet) {
 	if set.Symbols != foreignDigits && set.Symbols != 0 || st.BackupID != set.ID {
 		return
@@ -85,7 +84,7 @@ func NoteForeign(st *mfa.State, set mfa.BackupSet) {
 	}
 }
 
-// KeepForeign adds used to what NoteForeign keeps.
+// KeepForeign adds used to the codes that NoteForeign keeps.
 func KeepForeign(st *mfa.State, used mfa.SpentCodes) {
 	st.SpentForeign = slices.Clone(st.SpentForeign)
 	for i, kept := range st.SpentForeign {
@@ -101,9 +100,9 @@ func KeepForeign(st *mfa.State, used mfa.SpentCodes) {
 	}
 }
 
-// SpentForeign returns the indices of those codes of another program that were used here,
-// or may have been. It costs what MatchBackup costs, for each code and each set of which
-// codes were used.
+// SpentForeign returns the indices of the given codes, which another program made, that
+// were used here or may have been. It costs one MatchBackup for each code and each set in
+// st.SpentForeign.
 func SpentForeign(st mfa.State, codes []string) (spent []int, err error) {
 	for i, code := range codes {
 		was := len(st.SpentForeign) >= maxSpentForeign

@@ -8,8 +8,8 @@ import (
 )
 
 // Digits returns the code of least to most decimal digits that an answer means,
-// as people type and paste codes (see typed). It is false for what cannot be such
-// a code, and is no attempt at one.
+// as people type and paste codes (see typed). It is false for an answer that cannot be
+// such a code; that is no attempt.
 func Digits(answer string, least, most int) (code string, ok bool) {
 	return typed(answer, func(text string) (string, bool) {
 		return text, len(text) >= least && len(text) <= most && isDigits(text)
@@ -144,10 +144,10 @@ func digit(r rune) rune {
 	return 0
 }
 
-// separators stand between the symbols of a code, in one script or another.
+// separators may stand between the symbols of a code.
 const separators = " .,'\u2019\u00b7\u3002\u3001\u060c\u066b\u066c-"
 
-// joined takes out separators, and what stands around a code.
+// joined removes separators, and the punctuation around a code.
 func joined(text string) string {
 	text = strings.TrimFunc(text, func(r rune) bool { return r == ' ' || unicode.IsPunct(r) || unicode.IsSymbol(r) })
 	return strings.Map(func(r rune) rune {
@@ -158,9 +158,9 @@ func joined(text string) string {
 	}, text)
 }
 
-// IsName says whether an answer is one of names, which programs give in place of a
-// code: with or without a realm or domain, in either case. Such an answer is no
-// attempt, even if it has the shape of a code.
+// IsName reports whether an answer is one of names, with or without a realm or domain, in
+// either case. Programs give them in place of a code. Such an answer is no attempt, even
+// if it has the shape of a code.
 func IsName(answer string, names ...string) bool {
 	answer = strings.TrimSpace(answer)
 	if answer == "" {

@@ -10,8 +10,8 @@ import (
 	"mfa/internal/host/nss"
 )
 
-// Caller returns who became root, by sudo(8) or by the login that the kernel keeps
-// (pam_loginuid(8)); "" if neither tells.
+// Caller returns the name of the user who became root, from SUDO_USER of sudo(8) or from
+// the login uid of the kernel (pam_loginuid(8)); "" if neither is set.
 func Caller(ctx context.Context) string {
 	if name := os.Getenv("SUDO_USER"); name != "" {
 		return name

@@ -1,8 +1,8 @@
-// Package host runs programs of this machine, and says and changes what they do: sshd,
-// systemd, and the login that this process belongs to. Beneath it are the rooms that
-// look at PAM (pamstack), at the whole machine (doctor), and switch the second factor
-// on (setup); that end logins (logind), read what other programs keep (foreign), look
-// up accounts (nss) and put files into place (file).
+// Package host runs programs of this machine: sshd, systemctl and others. Beneath it are
+// the rooms that read PAM's configuration (pamstack), examine the whole machine (doctor),
+// switch the second factor on (setup), try a login (trylogin), end logins (logind), read
+// records of other programs (foreign), look up accounts (nss), ask whether the clock is
+// right (clock), and read and replace files (file).
 package host
 
 import (
@@ -22,13 +22,14 @@ const runTimeout = 20 * time.Second
 // environment is that of the programs that are run: nothing of the caller's.
 var environment = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 
-// Run runs a program of this machine and returns its output. The error is what the
-// program complained of, if it did.
+// Run runs a program of this machine and returns its standard output, with a fixed
+// environment and a bound of 20 seconds. If it fails, the error is its standard error on
+// one line, if there is any.
 func Run(ctx context.Context, name string, args ...string) (string, error) {
 	return RunWithin(ctx, "/", name, args...)
 }
 
-// RunWithin is Run with another root folder.
+// RunWithin is Run with another root folder (chroot(2)), which only root can do.
 func RunWithin(ctx context.Context, root, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
@@ -47,7 +48,8 @@ func RunWithin(ctx context.Context, root, name string, args ...string) (string, 
 	return out.String(), err
 }
 
-// RunOn starts a program that outlives this one and its session, with no terminal.
+// RunOn starts a program, argv, that outlives this one and its session, without a
+// terminal. It does not wait for it.
 func RunOn(argv []string) error {
 	// Under systemd it is a service: it outlives the session whatever logind does.
 	if IsSystemd() && detached(append([]string{"systemd-run", "--quiet", "--collect", "--"}, argv...)).Run() == nil {
@@ -69,7 +71,7 @@ func detached(argv []string) *exec.Cmd {
 	return cmd
 }
 
-// IsSystemd says whether systemd runs this machine, as sd_booted(3) does.
+// IsSystemd reports whether systemd runs this machine, as sd_booted(3) does.
 func IsSystemd() bool {
 	info, err := os.Lstat("/run/systemd/system")
 	return err == nil && info.IsDir()

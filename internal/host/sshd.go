@@ -14,16 +14,16 @@ import (
 // SSHD is the path of sshd.
 const SSHD = "/usr/sbin/sshd"
 
-// IsOldSSHD says whether the sshd of this machine is from before 8.7. Nothing is said
-// of one that refuses its configuration.
+// IsOldSSHD reports whether the sshd of this machine is from before OpenSSH 8.7. It is
+// false for one that refuses its configuration.
 func IsOldSSHD(ctx context.Context) bool {
 	text, err := Run(ctx, SSHD, "-T")
 	return err == nil && !strings.Contains(text, "\nkbdinteractiveauthentication ") &&
 		strings.Contains(text, "\nchallengeresponseauthentication ")
 }
 
-// ReloadSSHD has sshd read its configuration again, and returns when it has. Logins
-// that run are not touched.
+// ReloadSSHD makes sshd read its configuration again, and returns when it has. Running
+// logins go on.
 func ReloadSSHD(ctx context.Context) error {
 	if IsSystemd() {
 		for _, unit := range []string{"ssh.service", "sshd.service"} {

@@ -6,14 +6,15 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A Lookup turns a name from outside into the account that NSS knows by it. Its
+// A Lookup returns the account that NSS has for a name from outside. Its
 // error wraps nss.ErrNoAccount when there is surely none; any other error means
-// that NSS could not say, which never counts as "no account".
+// that NSS could not say, which never counts as "no account". It may be called from many
+// goroutines.
 type Lookup func(ctx context.Context, name string) (mfa.Identity, error)
 
-// Groups is what is asked about groups. It may be used from many goroutines. An
-// error that does not wrap nss.ErrNoGroup means that nobody could say, which never
-// counts as "not a member".
+// Groups looks up groups. It may be used from many goroutines. An error that does not
+// wrap nss.ErrNoGroup means that NSS could not say, which never counts as "not a
+// member".
 type Groups interface {
 	// ID returns the number of the group of that name. Its error wraps
 	// nss.ErrNoGroup when there is surely none.
@@ -21,7 +22,7 @@ type Groups interface {
 	// Of returns the numbers of the groups that the account is in, the primary
 	// one included. The caller changes nothing in them.
 	Of(ctx context.Context, account string) ([]uint32, error)
-	// Whole returns nil if Of can have left out no membership of the account in
-	// the group.
+	// Whole returns nil if Of cannot have left out a membership of the account in
+	// the group, else why it may have.
 	Whole(ctx context.Context, account, group string) error
 }

@@ -11,7 +11,9 @@ import (
 	"mfa/internal/wire"
 )
 
-// Count adds to c what the policy of cfg means for one more user, who has en.
+// Count adds one user with the enrollment en to c: how the policy of cfg treats a login
+// by sshd with a password from an unlisted address. It asks NSS, and reads no record. When
+// ctx ended it sets c.Partly instead.
 func Count(ctx context.Context, c *wire.Census, cfg Config, look Groups, user string, en mfa.Enrollment) {
 	if ctx.Err() != nil {
 		c.Partly = true

@@ -13,8 +13,9 @@ import (
 	"mfa/internal/wire"
 )
 
-// Explain says what a login would come to. It looks with the eyes of Login, but
-// asks nobody, sends nothing and writes nothing.
+// Explain returns what a login would come to. It decides by the same code as Login, but
+// asks nobody, sends nothing and writes nothing. What could not be found out is in
+// Problems.
 func (e *Engine) Explain(ctx context.Context, v wire.Visit) wire.Explanation {
 	x := e.explainLogin(ctx, v)
 	if c, err := e.census(ctx); err == nil && c.Users > 0 { // what keeps it from counting, the rest says
@@ -23,10 +24,10 @@ func (e *Engine) Explain(ctx context.Context, v wire.Visit) wire.Explanation {
 	return x
 }
 
-// explainCensus bounds how long an explanation counts.
+// explainCensus bounds how long an explanation counts users.
 const explainCensus = 2 * time.Second
 
-// census counts what the policy means for all of whom there is a record.
+// census counts how the policy treats all users with a readable enrollment.
 func (e *Engine) census(ctx context.Context) (c wire.Census, err error) {
 	ctx, cancel := context.WithTimeout(ctx, explainCensus)
 	defer cancel()
@@ -80,7 +81,7 @@ func (e *Engine) explainLogin(ctx context.Context, v wire.Visit) wire.Explanatio
 	return x
 }
 
-// requestOf is how a PAM application would tell of v. The key is known only by its
+// requestOf returns v as a PAM application would send it. The key is known only by its
 // fingerprint, which is returned beside it.
 func requestOf(v wire.Visit) (req mfa.Request, key string) {
 	first := v.FirstFactor
@@ -102,7 +103,7 @@ func unavailable(x *wire.Explanation, reason string, err error) {
 	}
 }
 
-// facts fills in what is known of the user, whether it counts or not.
+// facts fills in the records of the user, whether they count or not.
 func (l *inquiry) facts(ctx context.Context, x *wire.Explanation) mfa.State {
 	st, err := l.user.Account.State(ctx)
 	if err != nil {
@@ -179,8 +180,7 @@ func (l *inquiry) result(x *wire.Explanation, p plan, st mfa.State) {
 	}
 }
 
-// nothing is result for somebody who is led to a second factor where only
-// administrators set one up.
+// nothing is result for leadToEnroll where only administrators can set a method up.
 func (l *inquiry) nothing(x *wire.Explanation, p plan, st mfa.State) {
 	x.Offers = []mfa.Method{}
 	may, then := l.policy.Mode == ModeOptional || l.graceLeft(st) > 0, "refused: nothing can be set up by the user"
@@ -211,7 +211,7 @@ func (l *inquiry) notRemembered() string {
 	return "; not remembered: there is nothing that session.bind could bind it to"
 }
 
-// lockText says how long the lock that st has lasts yet, and what ends it.
+// lockText says how much longer the lock of st lasts, and what ends it.
 func (l *inquiry) lockText(st mfa.State) string {
 	text := "locked until an administrator unlocks"
 	if left, hard, _ := st.Locked(l.engine.deps.Now()); !hard {
@@ -267,7 +267,7 @@ func (l *inquiry) why(ctx context.Context, r Rule, m matcher) string {
 	return string(m)
 }
 
-// known marks those of the groups that NSS does not know.
+// known returns the names, with a mark at those that NSS does not know.
 func (l *inquiry) known(ctx context.Context, names []string) []string {
 	var marked []string
 	for _, name := range names {

@@ -8,9 +8,9 @@ import (
 	"mfa/internal/account"
 )
 
-// A configuration counts from its reload on, also for conversations under way: whatever
-// lets somebody in or changes an enrollment looks before whether they would be asked the
-// same by the Engine of now. If not, the conversation begins again, with that one.
+// A new configuration counts for conversations under way, too: before somebody is let in
+// or an enrollment changes, the rules of the current Engine are compared with those that
+// the conversation began with. If they differ, it begins again with the current Engine.
 
 // current returns the Engine of the configuration that counts now.
 func (e *Engine) current() *Engine {
@@ -27,7 +27,8 @@ func (l *inquiry) stand() {
 	l.user.Stand(account.Ground{Rules: l.sameRules, Account: func(ctx context.Context) error { return l.engine.current().same(ctx, l.user.Account) }})
 }
 
-// same returns nil if acct is whom its name means now, if only nobody.
+// same returns nil if the name of acct still means the same account, or still none. Else
+// the error wraps account.ErrAccount, or is that of a look-up.
 func (e *Engine) same(ctx context.Context, acct *account.Account) error {
 	now, err := e.account(ctx, acct.ID.Name)
 	switch {
@@ -39,8 +40,8 @@ func (e *Engine) same(ctx context.Context, acct *account.Account) error {
 	return nil
 }
 
-// sameRules returns account.ErrRules if the policy that counts now is not for this
-// user and origin what the attempt goes by.
+// sameRules returns account.ErrRules if the current policy has other terms for this user
+// and origin than the inquiry.
 func (l *inquiry) sameRules(ctx context.Context) error {
 	now := l.engine.current()
 	if now == l.engine {
@@ -56,7 +57,8 @@ func (l *inquiry) sameRules(ctx context.Context) error {
 	return nil
 }
 
-// terms are what of the configuration decides about letting in and setting up.
+// terms returns the part of the configuration that decides about letting in and setting
+// up, to be compared.
 func (l *inquiry) terms() any {
 	p := l.policy.PolicyConfig
 	p.Rules, p.ReenrollAfterOff = nil, false

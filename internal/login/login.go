@@ -2,9 +2,9 @@
 // says, whether they are locked, which method, and the verdict.
 //
 // What to know before trusting it: Login reads top to bottom, and every path
-// out of it that is not an explicit acceptance is a refusal. How a code is asked
-// for, counted and spent is package challenge's. Who is not an account goes
-// through the same prompts and the same writes as who is.
+// out of it that is not an explicit acceptance or exemption is a refusal. Package
+// challenge asks for codes, counts and spends them. A name without an account gets the
+// same prompts and as many writes as others, and is never let in.
 package login
 
 import (
@@ -36,8 +36,8 @@ type Enroller interface {
 	// Confirm notes that the user has what codes of m go to: that address, or the app
 	// with that sealed secret.
 	Confirm(ctx context.Context, u *account.User, m mfa.Method, of string) error
-	// AtLogin leads somebody who has no second factor to one. Its verdict is
-	// Accepted once they have proven what they set up.
+	// AtLogin has a user without a second factor set one up. The verdict is Accepted once
+	// they have proven it, Exempt if they may go on without.
 	AtLogin(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error)
 }
 
@@ -53,18 +53,18 @@ type Deps struct {
 	Groups   Groups           // nss.Groups outside of tests
 	Now      func() time.Time // the clock
 	Aliases  *account.Aliases // outlives a reload; nil: one of the Engine's own
-	// ChangesPassword says whether the PAM stack of a service can carry the demand
-	// for a new password; nil: every one can.
+	// ChangesPassword reports whether the PAM stack of a service asks pam_mfa in its account
+	// part, so that it can demand a new password; nil: every one does.
 	ChangesPassword func(service string) bool
 
-	Strangers *account.Strangers // outlives the Engine; nil: a stranger is remembered for one login
+	Strangers *account.Strangers // outlives the Engine; nil: names without an account are remembered for one login
 
 	// Current returns the Engine of the configuration that counts now; nil: this one.
 	Current func() *Engine
 }
 
-// An Engine decides logins. It keeps nothing between them but what is in the
-// store, so a reload makes a new one. It may be used from many goroutines.
+// An Engine decides logins under one configuration; a reload makes a new one. Between
+// logins it keeps only caches of NSS look-ups. It may be used from many goroutines.
 type Engine struct {
 	cfg  Config
 	deps Deps
@@ -81,9 +81,9 @@ func New(cfg Config, deps Deps) *Engine {
 	return &Engine{cfg: cfg, deps: deps}
 }
 
-// Login holds one login over p and returns its verdict. The error is the cause
-// of a verdict that was nobody's choice (store, NSS, conversation); the verdict
-// is to be obeyed either way. When ctx ends the login ends, refused.
+// Login holds one login over p, audits it, and returns its verdict. The error is the
+// cause of a refusal by a fault (store, NSS, conversation); the verdict counts either
+// way. When ctx ends the login ends, refused.
 func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Verdict, error) {
 	acct, err := e.account(ctx, req.User)
 	far := farEndOf(req, p)
@@ -116,8 +116,8 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	return v, err
 }
 
-// account returns whom a name from outside means, which may be nobody. It is
-// nobody, too, when there is an error.
+// account returns the Account of a name from outside; with an error, that of a name
+// without an account.
 func (e *Engine) account(ctx context.Context, name string) (*account.Account, error) {
 	id, err := e.deps.Lookup(ctx, name)
 	switch {
@@ -131,12 +131,12 @@ func (e *Engine) account(ctx context.Context, name string) (*account.Account, er
 	return e.deps.Accounts.Records().Nobody(name), err
 }
 
-// An inquiry is what is found out about a login before anybody is asked.
+// An inquiry is what an Engine finds out about a login before anybody is asked.
 type inquiry struct {
 	engine  *Engine
 	user    *account.User
 	factors []string  // that were proven before we are asked
-	policy  policy    // that counts; nothing before findPolicy
+	policy  policy    // that counts; zero before findPolicy
 	passed  []matcher // for each rule before the one that counts: what did not match
 	gids    []uint32  // groups of the user; nil: not asked for yet
 }
@@ -160,8 +160,8 @@ func (e *Engine) attempt(c *challenge.Conversation, factors []string) *attempt {
 	return &attempt{inquiry: e.inquire(c.User, factors), talk: c}
 }
 
-// decide looks what there is to do, and does it; anew, a few times, when the user or
-// the rules for them turn out to have changed meanwhile.
+// decide runs decideOnce, again when the user or the rules changed meanwhile; see
+// challenge.Conversation.Repeat.
 func (l *attempt) decide(ctx context.Context) (mfa.Verdict, error) {
 	return l.talk.Repeat(ctx, l.decideOnce)
 }
@@ -207,9 +207,9 @@ func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
 	return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: p.reason}, nil
 }
 
-// ask asks for the second factor, and then whether to remember the login. Not if
-// the password is about to change, or a lock was ended: who knows who else knows
-// it.
+// ask asks for the second factor, and then whether to remember the login. It does not
+// remember one after a lock was ended or if the password is about to change: somebody
+// else may know the password.
 func (l *attempt) ask(ctx context.Context, p plan) (mfa.Verdict, error) {
 	v, err := l.prove(ctx, p.enrollment, p.methods)
 	if v.Outcome == mfa.Accepted && !l.recovered && !l.ownWish && !l.talk.MustChangePassword() {
@@ -218,7 +218,7 @@ func (l *attempt) ask(ctx context.Context, p plan) (mfa.Verdict, error) {
 	return v, err
 }
 
-// unavailable is the verdict when nobody can say what to do: it refuses.
+// unavailable tells the person that nothing can be decided, and returns a refusal.
 func (l *attempt) unavailable(ctx context.Context, reason string, err error) (mfa.Verdict, error) {
 	l.talk.Say(ctx, mfa.Failure, challenge.TextUnavailable)
 	return mfa.Verdict{Outcome: mfa.Unavailable, Reason: reason}, err
@@ -253,7 +253,7 @@ func (l *inquiry) enrollment(ctx context.Context) (mfa.Enrollment, error) {
 	return l.theirs(ctx, en)
 }
 
-// theirs is the record en if it is of this very account.
+// theirs returns en if it is of this account; see enrollment.
 func (l *inquiry) theirs(ctx context.Context, en mfa.Enrollment) (mfa.Enrollment, error) {
 	switch {
 	case l.user.Account.IsNobody():
@@ -277,8 +277,8 @@ func (l *inquiry) counting(en mfa.Enrollment) []mfa.Method {
 	return usable(en, l.policy.Methods)
 }
 
-// newcomer returns nil if nothing is known of the account under any of its names.
-// Else it would be led to something new by whoever has its password.
+// newcomer returns an error if the account has a record under another name. Otherwise an
+// attacker with its password could set up a second factor of their own.
 func (l *inquiry) newcomer(ctx context.Context) error {
 	id := l.user.Account.ID
 	others, err := l.engine.OtherNames(ctx, id)
@@ -302,8 +302,8 @@ func (e *Engine) OtherNames(ctx context.Context, id mfa.Identity) ([]string, err
 	return e.deps.Aliases.Of(ctx, id)
 }
 
-// setUp leads a user to a second factor, after those they have that do not count
-// here.
+// setUp has a user set up a second factor. They first prove one they have that does not
+// count here.
 func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
 	var proven mfa.Verdict
 	if len(p.methods) > 0 {
@@ -333,8 +333,8 @@ func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
 	return v, err
 }
 
-// foreign says whether a program asks that is neither root nor of the user: one of
-// server.trusted_users. What it says of the user is its word alone.
+// foreign reports whether the peer is neither root nor the user: a program of
+// server.trusted_users, which alone says that the user passed a first factor.
 func (l *inquiry) foreign() bool {
 	return l.user.Origin.UID != 0 && (l.user.Account.IsNobody() || l.user.Origin.UID != l.user.Account.ID.UID)
 }
@@ -357,8 +357,8 @@ func (l *attempt) notHere(ctx context.Context, proven mfa.Verdict, putOff bool) 
 
 const textElsewhere = "No second factor is set up that counts here, and this program cannot set one up. Log in by ssh or at the console, or run: mfactl enroll"
 
-// grace returns for how long yet the user can put enrolling off, from the first
-// login that asked for it on.
+// grace returns how much longer the user can put enrolling off. It counts from the first
+// login that asked for it, which it stores.
 func (l *inquiry) grace(ctx context.Context) (time.Duration, error) {
 	if l.graceLeft(mfa.State{}) == 0 {
 		return 0, nil
@@ -374,7 +374,7 @@ func (l *inquiry) grace(ctx context.Context) (time.Duration, error) {
 	return left, err
 }
 
-// graceLeft returns for how long yet somebody of that state can put enrolling off.
+// graceLeft returns how much longer a user with that state can put enrolling off.
 func (l *inquiry) graceLeft(st mfa.State) time.Duration {
 	if l.policy.Mode != ModeRequired {
 		return 0
@@ -397,8 +397,8 @@ func (l *inquiry) write(req mfa.Request, v mfa.Verdict, err error) {
 	l.engine.deps.Audit.Record(ev)
 }
 
-// decoy is what somebody who is no account seems to have: always the same for a
-// name. Nothing is sent to the address, and nobody knows the secret.
+// decoy returns the enrollment that a name without an account seems to have, always the
+// same for a name. Nothing is sent to its address, and nobody knows its secret.
 func (l *inquiry) decoy() mfa.Enrollment {
 	id := l.user.Account.ID
 	if slices.Contains(l.policy.Methods, mfa.Email) {

@@ -10,13 +10,14 @@ import (
 	"mfa/internal/mfa"
 )
 
-// local is the address of a login that comes over no network.
+// local is the address of a login that does not come over a network.
 const local = "local"
 
-// OriginOf says where a request comes from. SSH_CONNECTION, which sshd writes
+// OriginOf returns where a request comes from. SSH_CONNECTION, which sshd writes
 // itself, is preferred over PAM_RHOST, which may be a host name that the
-// client's owner chose in DNS; it counts only if it parses strictly. What is no
-// plain name is escaped, so that nothing but itself is equal to it.
+// client's owner chose in DNS; it counts only if it parses strictly. The server clears
+// both where the peer is not trusted with them. A service or host name that is not plain
+// is escaped, so that it equals no plain one.
 func OriginOf(req mfa.Request) mfa.Origin {
 	o := mfa.Origin{Service: escaped(req.Service, ""), Key: keyFingerprint(req.SSHAuthInfo), UID: req.UID}
 	if client, server, ok := sshEnds(req.SSHConnection); ok {
@@ -34,9 +35,9 @@ func OriginOf(req mfa.Request) mfa.Origin {
 // maxPlain bounds a plain name, in bytes.
 const maxPlain = 128
 
-// IsPlain says whether a service has a plain name: letters, digits, and _ . - @ +.
-// Files in /etc/pam.d have such names. A name with anything else in it is no
-// service's that a rule could mean, however it looks.
+// IsPlain reports whether the name of a service is plain: 1 to 128 letters, digits, and
+// _ . - @ +. Files in /etc/pam.d have such names. No rule of the policy matches another
+// name.
 func IsPlain(service string) bool { return isPlainWith(service, "") }
 
 func isPlainWith(s, more string) bool {
@@ -47,9 +48,9 @@ func isPlainWith(s, more string) bool {
 	return s != "" && len(s) <= maxPlain && !strings.ContainsFunc(s, odd)
 }
 
-// escaped returns a plain name as it is, where the characters of more are plain
-// too, and any other in quotes, as one printable word of ASCII without a bar. No
-// two names are escaped alike.
+// escaped returns a plain name as it is; the characters of more are plain too. It returns
+// any other name quoted, as one printable word of ASCII without a bar. Different names
+// give different results.
 func escaped(s, more string) string {
 	if isPlainWith(s, more) {
 		return s

@@ -6,7 +6,7 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A decision is what a login comes to, as far as can be told before anybody is asked.
+// A decision is what to do in a login, as far as it is known before anybody is asked.
 type decision uint8
 
 // The decisions. The zero value is a refusal.
@@ -21,17 +21,17 @@ const (
 	denyUnknown                      // no account: refused, where others are let in
 )
 
-// A plan is what there is to do in a login, and by what.
+// A plan is a decision with what it needs.
 type plan struct {
 	decision   decision
-	reason     string         // unless it is to ask or to set up
-	state      mfa.State      // what is remembered of the user, to hold off and to ask
-	enrollment mfa.Enrollment // what is set up
-	methods    []mfa.Method   // to ask for, also before it is to set up; the first to begin with
-	session    mfa.Session    // to recall
+	reason     string         // of a refusal or an exemption
+	state      mfa.State      // of the user
+	enrollment mfa.Enrollment // of the user
+	methods    []mfa.Method   // to ask for, with leadToEnroll before setting up; the first comes first
+	session    mfa.Session    // of acceptRemembered
 }
 
-// look says what there is to do. It changes nothing, and asks nobody.
+// look returns what to do. It stores nothing, and asks nobody.
 func (l *inquiry) look(ctx context.Context) (plan, error) {
 	if l.policy.Mode == ModeOff && l.user.Account.IsNobody() {
 		return plan{decision: denyUnknown, reason: stranger}, nil
@@ -48,7 +48,7 @@ func (l *inquiry) look(ctx context.Context) (plan, error) {
 	return p, err
 }
 
-// lookAtUser is look for whoever is asked, whatever is remembered.
+// lookAtUser is look without mode "off" and remembered sessions.
 func (l *inquiry) lookAtUser(ctx context.Context) (plan, error) {
 	st, err := l.user.Account.State(ctx)
 	if err != nil {
@@ -72,14 +72,14 @@ func (l *inquiry) lookAtUser(ctx context.Context) (plan, error) {
 	return p, nil
 }
 
-// stranger is why somebody is refused who has no account, where others need no
-// second factor. A directory that is down can make a member look like that.
+// stranger is the reason for refusing a name without an account where others need no
+// second factor. When a directory is down, a real user can look like that.
 const stranger = "no such account, so nothing exempts it"
 
-// lookAtMethods is look for somebody who has en. Who has a second factor that does not
-// count here is asked for it all the same: it is never worth nothing. Where they are
-// led to another they prove it before: else the weakest service would hand out the
-// factors of the others, and whoever comes first after a change of policy those of all.
+// lookAtMethods is look for a user with the enrollment en. A user whose second factor does
+// not count here is asked for it all the same, also before they set up another. Otherwise
+// an attacker with the password could set up a new factor by the service with the weakest
+// policy, or after a change of policy.
 func (l *inquiry) lookAtMethods(en mfa.Enrollment, st mfa.State) plan {
 	if counting := l.counting(en); len(counting) > 0 {
 		return askFor(l.user.Enabled(st, counting))
@@ -96,9 +96,9 @@ func (l *inquiry) lookAtMethods(en mfa.Enrollment, st mfa.State) plan {
 	return p
 }
 
-// askFor is the plan for who has methods, of which these are not disabled. None is
-// never taken for a user who has no second factor, for that would let the next
-// guesser set one up.
+// askFor returns the plan for a user who has methods, of which enabled are not disabled.
+// If all are disabled it refuses: the user must not be taken for one without a second
+// factor, or a guesser could set one up.
 func askFor(enabled []mfa.Method) plan {
 	if len(enabled) == 0 {
 		return plan{decision: denyDisabled, reason: disabled}
@@ -111,7 +111,7 @@ const disabled = "every method is disabled after too many wrong codes"
 // allMethods are the methods that anybody can have.
 var allMethods = []mfa.Method{mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup}
 
-// lookAtNewcomer is look for who has no second factor that counts.
+// lookAtNewcomer is look for a user without a second factor that counts.
 func (l *inquiry) lookAtNewcomer(en mfa.Enrollment) plan {
 	optional := l.policy.Mode == ModeOptional
 	switch {

@@ -14,10 +14,9 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A Rule is one table [[policy.rule]]: what is different for some logins. A login
-// is one of them if it matches everything that the rule names; what the rule
-// does not name matches every login. The first rule that matches counts, and
-// no other.
+// A Rule is one table [[policy.rule]]: what is different for some logins. It matches a
+// login if each of its conditions does; an empty condition matches every login. Only the
+// first rule that matches counts.
 type Rule struct {
 	Name        string         `toml:"name"`         // for messages; empty: its number
 	Users       []string       `toml:"users"`        // by any of the names that NSS knows
@@ -38,7 +37,7 @@ type Rule struct {
 // AnyFactor is a Rule.FirstFactor that matches every login.
 const AnyFactor = "any"
 
-// password is the first factor of a login for which nobody names another.
+// password is the first factor of a login when none is known.
 const password = "password"
 
 // FirstFactors are the words of Rule.FirstFactor: AnyFactor, and the names that
@@ -55,19 +54,19 @@ func (r Rule) Label(index int) string {
 	return fmt.Sprintf("policy.rule[%d]", index+1)
 }
 
-// Changes says whether the rule makes any difference.
+// Changes reports whether the rule sets anything.
 func (r Rule) Changes() bool {
 	return r.Mode != nil || r.Methods != nil || r.Remember != nil ||
 		r.OptOut != nil || r.EnrollAtLogin != nil || r.EnrollGrace != nil
 }
 
-// MatchesAll says whether every login matches.
+// MatchesAll reports whether the rule has no condition, so that every login matches.
 func (r Rule) MatchesAll() bool {
 	return len(r.Users)+len(r.Groups)+len(r.Services)+len(r.Networks) == 0 &&
 		(r.FirstFactor == "" || r.FirstFactor == AnyFactor)
 }
 
-// Off says whether nobody at all is asked, by no rule either.
+// Off reports whether nobody is asked: the mode is "off", and no rule sets another.
 func (p PolicyConfig) Off() bool {
 	return p.Mode == ModeOff && !slices.ContainsFunc(p.Rules, func(r Rule) bool {
 		return r.Mode != nil && *r.Mode != ModeOff
@@ -98,8 +97,8 @@ func ParseNetwork(s string) (netip.Prefix, error) {
 	return p, nil
 }
 
-// A policy is what counts for one login: the table [policy], with what the first
-// rule that matches says in its place.
+// A policy is what counts for one login: the table [policy], changed by the first rule
+// that matches.
 type policy struct {
 	PolicyConfig
 	Remember string // of the rule; empty: as session.remember says
@@ -109,7 +108,7 @@ type policy struct {
 // noRule is the Rule of logins that only [policy] is about.
 const noRule = "policy"
 
-// apply puts what the rule says in place of what [policy] says.
+// apply changes p by what the rule sets.
 func (p *policy) apply(r Rule) {
 	put(&p.Mode, r.Mode)
 	put(&p.Remember, r.Remember)
@@ -130,9 +129,10 @@ func put[T any](at, value *T) {
 // oddService is the Rule of logins through a service whose name is not plain.
 const oddService = "name of the service"
 
-// strictest is what counts for a service that no rule can mean: whoever names one
-// so may be about to get around a rule. It is at least as strict as [policy] and
-// every rule; only where nobody is ever asked, nobody is here.
+// strictest returns the policy for a service whose name is not plain: somebody may have
+// chosen the name to get around a rule. Unless Off, the mode is "required", without
+// opting out, grace or remembered sessions. The methods are those that [policy] and all
+// rules allow, except that a rule which would leave none but backup codes is passed over.
 func (p PolicyConfig) strictest() policy {
 	s := policy{PolicyConfig: p, Rule: oddService, Remember: RememberNever}
 	if !p.Off() {
@@ -151,11 +151,11 @@ func (p PolicyConfig) strictest() policy {
 	return s
 }
 
-// provenFactors returns what was proven before we are asked, in sshd's words.
-// sshd tells it in SSH_AUTH_INFO_0, a line for each method that is complete:
-// its name, perhaps a slash and the device, perhaps a blank and details. Where
-// nothing is told, and from all others, who could have it from the user's own
-// environment, it is what the PAM stack asks for: a password.
+// provenFactors returns the first factors that were proven, by sshd's names. sshd puts
+// them into SSH_AUTH_INFO_0, a line for each method that is complete: its name, perhaps a
+// slash and the device, perhaps a blank and details. Other programs may have the variable
+// from the user's own environment, so theirs does not count. Without one it is what the
+// PAM stack asks for: a password.
 func provenFactors(req mfa.Request) []string {
 	var words []string
 	if req.Service == "sshd" {
@@ -173,7 +173,7 @@ func provenFactors(req mfa.Request) []string {
 	return words
 }
 
-// findPolicy finds out what counts for this login. After an error nothing does.
+// findPolicy sets the policy that counts for this login. After an error it is zero.
 func (l *inquiry) findPolicy(ctx context.Context) error {
 	l.policy, l.passed = policy{}, nil
 	if !IsPlain(l.user.Origin.Service) {
@@ -197,7 +197,7 @@ func (l *inquiry) findPolicy(ctx context.Context) error {
 	return nil
 }
 
-// A matcher is a key of a rule that says whom it is about.
+// A matcher is the key of a condition of a rule.
 type matcher string
 
 const (
@@ -209,7 +209,7 @@ const (
 )
 
 // mismatch returns the first matcher of r that this login does not match, or ""
-// if r matches. Users and groups come last: NSS is asked only if all depends on it.
+// if r matches. Users and groups come last, so NSS is asked only if all else matches.
 func (l *inquiry) mismatch(ctx context.Context, r Rule, label string) (matcher, error) {
 	switch {
 	case len(r.Services) > 0 && !slices.Contains(r.Services, l.user.Origin.Service):
@@ -232,8 +232,8 @@ func (l *inquiry) provedFirst(want string) bool {
 	return want == "" || want == AnyFactor || slices.Contains(l.factors, want)
 }
 
-// inNetwork says whether address is an IP address in one of the networks. The
-// name of a host never is: whoever owns the address chose it, in DNS.
+// inNetwork reports whether address is an IP address in one of the networks. A host name
+// never is: the owner of the address chose it, in DNS.
 func inNetwork(networks []netip.Prefix, address string) bool {
 	a, err := netip.ParseAddr(address)
 	if err != nil {
@@ -243,9 +243,9 @@ func inNetwork(networks []netip.Prefix, address string) bool {
 	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// isUser says whether one of the names is the user's, however it is spelled; of no
-// names, each is. NSS is asked about them for who is no account too, so that it
-// fails for them as for others.
+// isUser reports whether one of the names means the user, by any name that NSS has for
+// them; without names it is true. NSS is asked for a name without an account, too, so that
+// a failure shows as it does for others.
 func (l *inquiry) isUser(ctx context.Context, names []string) (bool, error) {
 	if len(names) == 0 || slices.Contains(names, l.user.Account.ID.Name) {
 		return true, nil
@@ -262,18 +262,17 @@ func (l *inquiry) isUser(ctx context.Context, names []string) (bool, error) {
 	return false, nil
 }
 
-// A ruleUser is whom a name in a rule meant when NSS was asked last.
+// A ruleUser is the account of a name in a rule when NSS was asked last.
 type ruleUser struct {
 	id    mfa.Identity
 	known bool // else there was surely nobody
 	asked time.Time
 }
 
-// ruleUserFor is how long that counts: a rule of many users is looked at by every
-// login.
+// ruleUserFor is how long a ruleUser counts: every login looks at all users of a rule.
 const ruleUserFor = time.Minute
 
-// ruleUser returns whom a name in a rule means, if anybody.
+// ruleUser returns the account of a name in a rule, and whether there is one.
 func (e *Engine) ruleUser(ctx context.Context, name string) (id mfa.Identity, known bool, err error) {
 	now := e.deps.Now()
 	if v, ok := e.ruleUsers.Load(name); ok {
@@ -291,9 +290,9 @@ func (e *Engine) ruleUser(ctx context.Context, name string) (id mfa.Identity, kn
 	return id, known, nil
 }
 
-// inGroup says whether the user is in one of the groups; of no groups, everybody
-// is. Somebody who is no account is in none, but NSS is asked about the groups all
-// the same, so that it fails for them as for others.
+// inGroup reports whether the user is in one of the groups; without names it is true. A
+// name without an account is in none, but NSS is asked about the groups all the same, so
+// that a failure shows as it does for others.
 func (l *inquiry) inGroup(ctx context.Context, names []string, label string) (bool, error) {
 	if len(names) == 0 {
 		return true, nil
@@ -324,7 +323,7 @@ func (l *inquiry) inGroup(ctx context.Context, names []string, label string) (bo
 	return false, unsure
 }
 
-// warnOnce says that a group does not exist, once for each configuration.
+// warnOnce logs that a group does not exist, once for each configuration.
 func (l *inquiry) warnOnce(label, group string) {
 	if _, before := l.engine.unknownGroups.LoadOrStore(group, true); !before {
 		l.engine.deps.Log.Warn("a rule of the policy names a group that does not exist, so nobody is in it", "rule", label, "group", group)

@@ -13,11 +13,11 @@ import (
 	"mfa/internal/mfa"
 )
 
-// fewBackupCodes left are told by mail.
+// fewBackupCodes is how many backup codes are left when a mail says so.
 const fewBackupCodes = 2
 
 // usable returns the methods of allowed that the user has, the preferred one
-// first. Backup codes come last: they are for the day the others fail.
+// first, backup codes last: they are for the day the others fail.
 func usable(en mfa.Enrollment, allowed []mfa.Method) []mfa.Method {
 	var ms []mfa.Method
 	for _, m := range allowed {
@@ -43,9 +43,9 @@ func rank(m, preferred mfa.Method) int {
 // there is a choice.
 func sends(m mfa.Method) bool { return m == mfa.Email || m == mfa.SMS }
 
-// firstMethod returns the one of methods to begin with: the first, unless that
-// would send something and the user has not said that it is the one they want.
-// Then it is "": they choose.
+// firstMethod returns the method to begin with: the first, unless that would send
+// something, there are others, and the user does not prefer it. Then it is "": they
+// choose.
 func firstMethod(en mfa.Enrollment, methods []mfa.Method) mfa.Method {
 	several := len(methods) > 1 && methods[1] != mfa.Backup // backup codes are the way out, not a choice
 	if several && sends(methods[0]) && methods[0] != en.Preferred {
@@ -54,8 +54,7 @@ func firstMethod(en mfa.Enrollment, methods []mfa.Method) mfa.Method {
 	return methods[0]
 }
 
-// prove asks for one of the methods until there is a decision. Methods is not
-// empty.
+// prove asks for one of the methods, which are not empty, until there is a decision.
 func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Verdict, error) {
 	method := firstMethod(en, methods)
 	for {
@@ -96,7 +95,7 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 	}
 }
 
-// pose is Pose, in which the user can choose to change the password afterwards.
+// pose is Pose with a key to change the password after the login.
 func (l *attempt) pose(ctx context.Context, q challenge.Question) (key string, v mfa.Verdict, err error) {
 	if l.mayChangePassword() {
 		q.Keys = append(q.Keys, challenge.KeyPassword)
@@ -110,7 +109,8 @@ func (l *attempt) pose(ctx context.Context, q challenge.Question) (key string, v
 	}
 }
 
-// choose shows the methods. The choice can be remembered.
+// choose shows the methods and returns the one chosen. The user can make it the preferred
+// one; prefer stores that after the proof.
 func (l *attempt) choose(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Method, error) {
 	items := make([]string, len(methods))
 	for i, m := range methods {
@@ -136,8 +136,8 @@ func (l *attempt) choose(ctx context.Context, en mfa.Enrollment, methods []mfa.M
 	return methods[i], nil
 }
 
-// prefer remembers the method that was proven as the one to be asked for first, if the
-// user wanted that: before the proof anybody could have.
+// prefer stores the proven method as the preferred one, if the user chose that. Before the
+// proof anybody could have chosen it.
 func (l *attempt) prefer(ctx context.Context, proven mfa.Method) {
 	if l.wanted != proven || l.user.Account.IsNobody() {
 		return
@@ -147,7 +147,7 @@ func (l *attempt) prefer(ctx context.Context, proven mfa.Method) {
 	}
 }
 
-// name is how a method is called in a menu.
+// name is the text of a method in a menu.
 func name(m mfa.Method, en mfa.Enrollment) string {
 	switch m {
 	case mfa.Email:
@@ -162,10 +162,10 @@ func name(m mfa.Method, en mfa.Enrollment) string {
 	return string(m)
 }
 
-// question is how a method is asked for, by what is set up when the answer comes:
-// a set of codes that was replaced a moment ago is dead. Or it is how the login
-// ends, if the method cannot be asked for. EmailCounts says whether a code by email
-// proves anything here.
+// question returns the Question of a method. Apps and backup codes are read again when an
+// answer comes, so a set that was replaced a moment ago does not count. If the method
+// cannot be asked for it returns a verdict instead. EmailCounts says whether a code by
+// email proves anything here.
 func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method, emailCounts bool) (challenge.Question, *mfa.Verdict, error) {
 	switch m {
 	case mfa.Email, mfa.SMS:
@@ -184,7 +184,7 @@ func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method,
 	return challenge.Question{}, &v, err
 }
 
-// app is the user's app as it is set up now.
+// app returns the user's app as it is set up now, or account.ErrChanged if there is none.
 func (l *inquiry) app(ctx context.Context) (mfa.TOTPSecret, error) {
 	now, err := l.enrollment(ctx)
 	if err != nil || now.TOTP == nil {
@@ -193,7 +193,8 @@ func (l *inquiry) app(ctx context.Context) (mfa.TOTPSecret, error) {
 	return *now.TOTP, nil
 }
 
-// backup is the user's set of backup codes of now.
+// backup returns the user's set of backup codes as it is now, or account.ErrChanged if
+// there is none.
 func (l *inquiry) backup(ctx context.Context) (mfa.BackupSet, error) {
 	now, err := l.enrollment(ctx)
 	if err != nil || now.Backup == nil {
@@ -219,9 +220,8 @@ func (l *inquiry) target(en mfa.Enrollment, m mfa.Method, emailCounts bool) chal
 	return to
 }
 
-// vouched says whether an address is the user's for sure: a code that was sent
-// there was typed back, or somebody else than the user entered it, which only
-// administrators can.
+// vouched reports whether an address is surely the user's: a code that was sent
+// there was typed back, or an administrator entered it.
 func (l *inquiry) vouched(a mfa.Address) bool {
 	return !a.Confirmed.IsZero() || a.AddedBy != l.user.Account.ID.Name
 }
@@ -244,8 +244,8 @@ func (l *attempt) proven(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 	}
 }
 
-// backupText is what is said where a backup code is asked for. It tells how many are
-// left after it: what is said after the code, ssh shows twice.
+// backupText is the text above the prompt for a backup code. It says how many are left
+// after it: ssh would show a message after the last prompt twice.
 func (l *inquiry) backupText(ctx context.Context, set mfa.BackupSet) (string, error) {
 	st, err := l.user.Account.State(ctx)
 	if err != nil {
@@ -272,7 +272,7 @@ func textBackupLeft(n int) string {
 	return fmt.Sprintf("%d backup codes are left.", n)
 }
 
-// backupUsed tells by mail when few codes are left.
+// backupUsed mails the user when few codes are left.
 func (l *inquiry) backupUsed(ctx context.Context, en mfa.Enrollment) {
 	st, err := l.user.Account.State(ctx)
 	if err != nil || en.Backup == nil {
@@ -286,14 +286,14 @@ func (l *inquiry) backupUsed(ctx context.Context, en mfa.Enrollment) {
 	}
 }
 
-// confirm notes that codes sent to where this one went arrive.
+// confirm notes that the address at, which a code was typed back from, is confirmed.
 func (l *inquiry) confirm(ctx context.Context, en mfa.Enrollment, at challenge.Target) {
 	if a := en.Contact(at.Method); a != nil && a.Confirmed.IsZero() {
 		l.noteConfirmed(ctx, at.Method, at.To)
 	}
 }
 
-// confirmApp notes that the user has the app which an administrator set up.
+// confirmApp notes that the user has the app that an administrator set up.
 func (l *inquiry) confirmApp(ctx context.Context, en mfa.Enrollment) {
 	if en.TOTP != nil && en.TOTP.Confirmed.IsZero() {
 		l.noteConfirmed(ctx, mfa.TOTP, en.TOTP.Secret)

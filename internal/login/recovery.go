@@ -6,9 +6,9 @@ import (
 	"mfa/internal/mfa"
 )
 
-// mayChangePassword says whether the password can be changed after this login: the
-// service is one that asks PAM's account part and then changes it, and its account
-// part asks us.
+// mayChangePassword reports whether the user can ask to change the password after this
+// login: the service is one that changes it when PAM's account part demands that, and its
+// account part asks us.
 func (l *inquiry) mayChangePassword() bool {
 	switch l.user.Origin.Service {
 	case "sshd", "login", "su", "su-l":
@@ -17,7 +17,7 @@ func (l *inquiry) mayChangePassword() bool {
 	return false
 }
 
-// carriesDemand says whether a demand for a new password reaches the application.
+// carriesDemand reports whether a demand for a new password reaches the application.
 func (l *inquiry) carriesDemand() bool {
 	return l.engine.deps.ChangesPassword == nil || l.engine.deps.ChangesPassword(l.user.Origin.Service)
 }

@@ -15,7 +15,8 @@ import (
 // count there too: those for the service "mfactl", from the address "local",
 // with a password as the first factor.
 
-// Converse begins a conversation with the account id about its own enrollment.
+// Converse begins a conversation with the account id about its own enrollment. Nothing is
+// asked yet.
 func (e *Engine) Converse(id mfa.Identity, origin mfa.Origin, p Prompter) *challenge.Conversation {
 	return e.conversation(e.deps.Accounts.Records().Account(id), origin, p)
 }
@@ -24,15 +25,15 @@ func (e *Engine) conversation(acct *account.Account, origin mfa.Origin, p Prompt
 	return e.deps.Asker.Converse(e.deps.Accounts.User(acct, origin), p)
 }
 
-// own is what is found out about a user who changes their own enrollment.
+// own returns the inquiry about a user who changes their own enrollment.
 func (e *Engine) own(ctx context.Context, u *account.User) (*inquiry, error) {
 	l := e.inquire(u, []string{password})
 	return l, l.findPolicy(ctx)
 }
 
-// Prove asks for a second factor that the account has, before anything of it is
-// changed, whoever policy asks at a login. Who has none is asked for nothing.
-// Only Accepted lets them go on.
+// Prove asks for a second factor that the account has, before its enrollment is changed,
+// in any mode of the policy. A user who has none is asked for nothing and accepted. Any
+// other verdict than Accepted is a refusal.
 func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verdict, error) {
 	l := e.attempt(c, []string{password})
 	if err := l.findPolicy(ctx); err != nil {
@@ -55,12 +56,12 @@ func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verd
 	return mfa.Verdict{Outcome: mfa.Accepted, Reason: "has none"}, nil
 }
 
-// ErrOnlyAdministrators means that the user has no second factor, and may not set up the
-// first one themselves.
+// ErrOnlyAdministrators means that the user has no second factor, and only administrators
+// may set up the first one.
 var ErrOnlyAdministrators = errors.New("only administrators set up a first second factor")
 
-// Offer is what the user may set up themselves, who has proven what they have. Its error
-// wraps ErrOnlyAdministrators, or is a look-up that failed.
+// Offer returns what the user, who passed Prove, may set up themselves. Its error wraps
+// ErrOnlyAdministrators, or is that of a look-up or a record.
 func (e *Engine) Offer(ctx context.Context, u *account.User) (mfa.EnrollOffer, error) {
 	l, err := e.own(ctx, u)
 	if err != nil {
@@ -82,9 +83,9 @@ func (e *Engine) Offer(ctx context.Context, u *account.User) (mfa.EnrollOffer, e
 	return l.offer(), nil
 }
 
-// onlyAdministrators says whether only they set up the first factor of this user: policy
-// keeps them out of some login until it is there, and leads them to one at none. Code
-// that runs as the user has proven nothing, and must not be led there either.
+// onlyAdministrators reports whether only administrators may set up the first factor of
+// this user: some login requires one, and no login lets them set one up. A program that
+// runs as the user has proven nothing, so it may not do that either.
 func (l *inquiry) onlyAdministrators(ctx context.Context) (only bool, err error) {
 	for i, r := range append(slices.Clone(l.engine.cfg.Policy.Rules), Rule{}) {
 		whoever := Rule{Users: r.Users, Groups: r.Groups}
@@ -108,8 +109,8 @@ func (l *inquiry) onlyAdministrators(ctx context.Context) (only bool, err error)
 	return only, nil
 }
 
-// MayOptOut says whether the user may choose to have no second factor. Its error
-// is a look-up that failed.
+// MayOptOut reports whether the user may choose to have no second factor. Its error
+// is that of a look-up.
 func (e *Engine) MayOptOut(ctx context.Context, u *account.User) (bool, error) {
 	l, err := e.own(ctx, u)
 	return err == nil && l.policy.Mode == ModeOptional && l.policy.OptOut, err
@@ -122,7 +123,7 @@ func (l *inquiry) offer() mfa.EnrollOffer {
 	return offered(l.policy.Methods, l.engine.cfg.TextMessages, l.policy.SelfContacts)
 }
 
-// offered is what users may set up of methods, where text messages can be sent or not.
+// offered returns the offer of methods; without SMS if texts is false.
 func offered(methods []mfa.Method, texts, selfContacts bool) mfa.EnrollOffer {
 	methods = slices.Clone(methods)
 	if !texts {

@@ -34,15 +34,15 @@ type SessionConfig struct {
 }
 
 const (
-	// maxSessions is how many sessions a user has; the one that was not used for
-	// longest goes first.
+	// maxSessions is how many sessions a user has at most; the least recently used goes
+	// first.
 	maxSessions = 32
 	clockSlack  = mfa.ClockSlack
 )
 
-// place returns a session with nothing but what one from origin is bound to. It
-// is false if logins from there are never remembered: where the address counts
-// and is no place, see mfa.Origin, and where the key alone counts and there is none.
+// place returns a session with only the fields that one from origin is bound to. It
+// is false if logins from there are never remembered: if the address counts and
+// mfa.Origin.Place is false for it, or if only the key counts and there is none.
 func (c SessionConfig) place(o mfa.Origin) (mfa.Session, bool) {
 	s := mfa.Session{Service: o.Service, Address: mfa.Any, Key: mfa.Any, UID: o.UID}
 	if slices.Contains(c.Bind, BindKey) {
@@ -70,7 +70,7 @@ func (c SessionConfig) network(o mfa.Origin) (string, bool) {
 	return p.String(), err == nil
 }
 
-// expiry is when a session ends: a lifetime that was shortened counts at once.
+// expiry returns when a session ends. A lifetime that was shortened counts at once.
 func (c SessionConfig) expiry(s mfa.Session) time.Time {
 	if t := s.Created.Add(time.Duration(c.Lifetime)); t.Before(s.Expires) {
 		return t
@@ -92,8 +92,8 @@ func (c SessionConfig) ended(s mfa.Session, fingerprint string, now time.Time) s
 	return ""
 }
 
-// remembered returns the session by which a login from origin, of somebody who
-// has set up en and could be asked for one of methods, needs no asking.
+// remembered returns the session in st that accepts a login from o by a user with the
+// enrollment en, who could be asked for one of methods.
 func remembered(st mfa.State, c SessionConfig, o mfa.Origin, en mfa.Enrollment, methods []mfa.Method, now time.Time) (mfa.Session, bool) {
 	place, ok := c.place(o)
 	if !ok || len(st.Sessions) == 0 || st.MustChangePassword {
@@ -108,8 +108,8 @@ func remembered(st mfa.State, c SessionConfig, o mfa.Origin, en mfa.Enrollment, 
 	return mfa.Session{}, false
 }
 
-// remember adds s to what is remembered, in the place of one of the same place,
-// and drops what is too old or too much.
+// remember adds s to st. It replaces a session of the same place, and drops expired
+// sessions and those beyond maxSessions.
 func remember(st *mfa.State, s mfa.Session) {
 	dropExpired(st, s.Created)
 	st.Sessions = slices.DeleteFunc(st.Sessions, s.SamePlace)
@@ -127,7 +127,8 @@ func dropExpired(st *mfa.State, now time.Time) {
 	}
 }
 
-// rememberMode is what holds for this login. Of who is no account nothing is kept.
+// rememberMode returns the mode for this login; RememberNever for a name without an
+// account.
 func (l *inquiry) rememberMode() string {
 	if l.user.Account.IsNobody() {
 		return RememberNever
@@ -135,8 +136,7 @@ func (l *inquiry) rememberMode() string {
 	return cmp.Or(l.policy.Remember, l.engine.cfg.Session.Remember)
 }
 
-// remembered returns the session in st by which this login, of which p says what
-// it would be asked for, needs no asking.
+// remembered returns the session in st that accepts this login, which has the plan p.
 func (l *inquiry) remembered(st mfa.State, p plan) (mfa.Session, bool) {
 	switch l.rememberMode() {
 	case RememberAsk, RememberAlways:
@@ -145,9 +145,9 @@ func (l *inquiry) remembered(st mfa.State, p plan) (mfa.Session, bool) {
 	return mfa.Session{}, false
 }
 
-// recall accepts a login that is remembered. That the session is still there, and
-// the user not locked, is looked at once more in the update that notes its use,
-// which is durable before the verdict. Else the user is asked.
+// recall accepts a login that is remembered. The update that notes the use of the session
+// checks once more that it is there and that the user did not change; it is durable
+// before the verdict. If the session is gone the user is asked.
 func (l *attempt) recall(ctx context.Context, p plan) (mfa.Verdict, error) {
 	var found mfa.Session
 	var ok bool
@@ -176,10 +176,10 @@ func (l *attempt) recall(ctx context.Context, p plan) (mfa.Verdict, error) {
 	return mfa.Verdict{Outcome: mfa.Accepted, Reason: "remembered session " + found.ID}, nil
 }
 
-// keep remembers a login whose code was right, if it may be and the person wants
-// it. A backup code is for the day all else fails, which is often spent at a
-// machine of somebody else: it is never remembered. Nothing that happens here can
-// undo the login.
+// keep remembers a login whose code was right, if the configuration and the person want
+// that. A login by a backup code is never remembered: it is often made at a machine of
+// somebody else. A failure to store it does not refuse the login; a prompt that gets no
+// answer does, in challenge.Conversation.Close.
 func (l *attempt) keep(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 	mode := l.rememberMode()
 	s, ok := l.engine.cfg.Session.place(l.user.Origin)
@@ -211,16 +211,16 @@ func (l *attempt) keep(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 	l.engine.deps.Audit.Record(ev)
 }
 
-// newSessionID returns 50 bits of chance, in base32.
+// newSessionID returns 50 random bits in base32.
 func newSessionID() string { return strings.ToLower(rand.Text()[:10]) }
 
-// wantsToBeRemembered asks. Who does not answer does not want it.
+// wantsToBeRemembered asks the person. No answer counts as no.
 func (l *attempt) wantsToBeRemembered(ctx context.Context, s mfa.Session) bool {
 	answer, err := l.talk.Line(ctx, mfa.Ask, textRemember(s, time.Duration(l.engine.cfg.Session.Lifetime)))
 	return err == nil && (strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"))
 }
 
-// textRemember says what y means. Programs wait for its end.
+// textRemember is the prompt, which says what y means. Programs wait for its end.
 func textRemember(s mfa.Session, lifetime time.Duration) string {
 	what := "y: no code is asked for"
 	if s.Address != mfa.Any {

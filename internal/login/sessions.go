@@ -7,7 +7,8 @@ import (
 	"mfa/internal/wire"
 )
 
-// Sessions returns what is remembered of one user, oldest first.
+// Sessions returns the remembered sessions of one user, in the order of the record. Its
+// error is that of the record.
 func (e *Engine) Sessions(ctx context.Context, id mfa.Identity) ([]wire.Session, error) {
 	st, err := e.deps.Accounts.Records().Account(id).State(ctx)
 	if err != nil {
@@ -16,9 +17,9 @@ func (e *Engine) Sessions(ctx context.Context, id mfa.Identity) ([]wire.Session,
 	return e.views(ctx, id, st), nil
 }
 
-// EachSession calls fn with what is remembered of all users, by name, and returns the
-// users whose record cannot be read, which the log explains. Its error is that of a
-// store out of reach, or the first of fn, which ends it.
+// EachSession calls fn for each remembered session of all users, by name, and returns the
+// users whose record cannot be read; the log says why. It ends at the first error of fn or
+// the store, and returns it.
 func (e *Engine) EachSession(ctx context.Context, fn func(wire.Session) error) (unreadable []string, err error) {
 	err = e.deps.Accounts.Records().EachState(ctx, func(user string, st mfa.State, err error) error {
 		if err != nil {

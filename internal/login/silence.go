@@ -19,10 +19,9 @@ const endEnter = "Press Enter to go on: "
 // and above the shell.
 const ttyOfSSHD = "ssh"
 
-// A farEnd is the far end of a conversation whose application may show no
-// messages, as sudo: prompts alone get through to the person. What is said to it is
-// kept for the next prompt. So is what sshd would show twice. It is used from one
-// goroutine.
+// A farEnd is the Prompter of an application that may show no messages, like sudo: only
+// prompts reach the person. It keeps messages for the next prompt. It also keeps those
+// that sshd would show twice. One goroutine at a time may use it.
 type farEnd struct {
 	Prompter
 	silent bool     // PAM_SILENT
@@ -35,7 +34,7 @@ func farEndOf(req mfa.Request, p Prompter) *farEnd {
 	return &farEnd{Prompter: p, silent: req.Flags&pamSilent != 0, twice: req.TTY == ttyOfSSHD}
 }
 
-// Prompt shows what was kept together with what asks.
+// Prompt implements Prompter. A prompt that asks shows what was kept above it.
 func (f *farEnd) Prompt(ctx context.Context, p mfa.Prompt) (string, error) {
 	asks := p.Kind == mfa.Ask || p.Kind == mfa.AskHidden
 	if f.silent && !asks || f.twice && p.Kind == mfa.Info {
@@ -49,11 +48,11 @@ func (f *farEnd) Prompt(ctx context.Context, p mfa.Prompt) (string, error) {
 	return f.Prompter.Prompt(ctx, p)
 }
 
-// finish shows what is still kept, in a prompt that wants nothing but Enter, and
-// returns the verdict. What is answered changes nothing; but no answer lets nobody in,
-// as the module has it. Where nobody answers, nobody is asked once more. Sshd has no
-// such prompt, as it would hold up who is let in: what people must know then was above
-// the last prompt, or is told below if there was none or a new password is asked for.
+// finish shows what is still kept, and returns the verdict. A silent application shows it
+// in a prompt that wants only Enter: the answer does not matter, but without one an
+// acceptance becomes a refusal, as the module would refuse, too. Nothing is asked where
+// nobody answered before. sshd gets no such prompt, as it would hold up the login: it
+// gets a message, unless the login is accepted and no new password is demanded.
 func (f *farEnd) finish(ctx context.Context, v mfa.Verdict) mfa.Verdict {
 	if len(f.kept) == 0 || v.Outcome == mfa.NoConversation || ctx.Err() != nil {
 		return v

@@ -22,8 +22,8 @@ import (
 	"mfa/internal/mfa"
 )
 
-// services are those that have a label of their own. PAM applications choose the
-// name, some of them by how they are called.
+// services are the PAM services with a label of their own; all others share "other".
+// Programs choose the name, so there could be any number.
 var services = []string{
 	"sshd", "sudo", "sudo-i", "su", "su-l", "login", "mfactl", "polkit-1", "cockpit", "gdm-password", "lightdm",
 	"sddm", "xrdp-sesman", "vsftpd", "dovecot", "openvpn", "postgresql", "cron", "passwd", "screen", "runuser",
@@ -56,7 +56,7 @@ type Metrics struct {
 	store    atomic.Pointer[func() error]
 }
 
-// New returns metrics of the program of that version.
+// New returns the metrics of a daemon, all at zero. Version is a label of mfa_build_info.
 func New(version string) *Metrics {
 	m := &Metrics{
 		registry:     prometheus.NewRegistry(),
@@ -89,7 +89,7 @@ func New(version string) *Metrics {
 	return m
 }
 
-// registerReadings makes the metrics that are read when they are asked for.
+// registerReadings makes the metrics that are read at each scrape.
 func (m *Metrics) registerReadings() {
 	conversations := func(pick func(now, most, refused int) int) func() float64 {
 		return func() float64 {
@@ -158,7 +158,7 @@ func (m *Metrics) fill() {
 // none stands for a label that has nothing to say.
 const none = "none"
 
-// Event counts an event of the audit file; it is an observer of audit.Log.
+// Event counts an event of the audit file. It is meant for audit.Log.Observe.
 func (m *Metrics) Event(ev mfa.Event) {
 	m.events.WithLabelValues(ev.Event).Inc()
 	switch ev.Event {
@@ -182,20 +182,21 @@ func (m *Metrics) Event(ev mfa.Event) {
 	}
 }
 
-// LoginTook counts how long a login took that ended so.
+// LoginTook counts the duration of a login that ended with the outcome o.
 func (m *Metrics) LoginTook(o mfa.Outcome, took time.Duration) {
 	m.loginTime.WithLabelValues(o.String()).Observe(took.Seconds())
 }
 
-// Running has read called at each scrape: how many logins are under way, how many
-// may be at once, and how many were refused for that since the start.
+// Running sets the function that each scrape calls for the logins under way, how many may
+// be at once, and how many were refused for that since the start.
 func (m *Metrics) Running(read func() (now, most, refused int)) { m.running.Store(&read) }
 
-// Spending has read called at each scrape: how many text messages count against
-// the limit of an hour, and the limit. With an error, neither is known.
+// Spending sets the function that each scrape calls for the text messages that count
+// against the limit of an hour, and that limit. With an error both read NaN.
 func (m *Metrics) Spending(read func() (sent, limit int, err error)) { m.spending.Store(&read) }
 
-// StoreHealth has check called at each scrape: why the store cannot be used.
+// StoreHealth sets the function that each scrape calls. It returns why the store cannot
+// be used, or nil.
 func (m *Metrics) StoreHealth(check func() error) { m.store.Store(&check) }
 
 // Levels of an alert about text messages.

@@ -16,8 +16,8 @@ const (
 	failed = "failed"
 )
 
-// Sends returns a Sender that sends by s and counts each message: its result, how
-// long it took, and that it is on its way.
+// Sends returns a Sender that sends by s and counts each message: its result, its
+// duration, and that it is on its way.
 func (m *Metrics) Sends(s deliver.Sender) deliver.Sender { return countedSends{s, m} }
 
 type countedSends struct {
@@ -41,8 +41,8 @@ func (c countedSends) Send(ctx context.Context, msg mfa.Message) error {
 	return err
 }
 
-// Attempts returns a Sender that makes each attempt by s and counts it. It stands
-// behind the Sender that tries again, which stands behind that of Sends.
+// Attempts returns a Sender that sends by s and counts each call as one attempt. The
+// Sender that tries again wraps it, and Sends wraps that one.
 func (m *Metrics) Attempts(s deliver.Sender) deliver.Sender { return countedAttempts{s, m} }
 
 type countedAttempts struct {

@@ -17,8 +17,8 @@ const (
 	opKeys   = "keys"
 )
 
-// Store returns s with its times and errors counted. It says where it keeps an
-// item if s does.
+// Store returns s with the duration and the errors of each operation counted. It
+// implements store.Locator: by s if that one does, else a key is its own location.
 func (m *Metrics) Store(s store.Store) store.Store { return countedStore{s, m} }
 
 type countedStore struct {
@@ -26,8 +26,8 @@ type countedStore struct {
 	m *Metrics
 }
 
-// answers are errors in which the store did what it was asked, or was told to
-// stop.
+// answers are errors of a store that works, or that was told to stop. They are not
+// counted.
 var answers = []error{store.ErrNotFound, store.ErrConflict, context.Canceled}
 
 // done counts one operation.

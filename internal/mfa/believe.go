@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// ClockSlack is how far clocks may be apart of hosts that share a store, and how
-	// far one is put right without notice.
+	// ClockSlack is how far apart the clocks of hosts that share a store may be. A stored
+	// time that is no further in the future is believed.
 	ClockSlack = 5 * time.Minute
 	// RecoveryLifetime is how long a recovery code is good.
 	RecoveryLifetime = 24 * time.Hour
@@ -16,10 +16,10 @@ const (
 	LongestLock = 365 * 24 * time.Hour
 )
 
-// earliest is before every time at which this program ran: a clock that says less
-// is wrong (it begins with 1970 where a battery is empty), and no lock that an
-// administrator set ends by it. One by wrong codes does: there the machine may never
-// know better, and people wait.
+// earliest is before every time at which this program ran. A clock that shows less is
+// wrong: with an empty battery it starts in 1970. A lock that an administrator set does
+// not end by such a clock. A lock by wrong codes does: the clock of that machine may
+// never be set, and people wait.
 var earliest = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Lengths are how long things last, as configured.
@@ -28,10 +28,11 @@ type Lengths struct {
 	Lock time.Duration // lockout.duration; 0: no lock by wrong codes has an end
 }
 
-// Believe makes of s what can be believed of it at the time now: no time that was
-// stored beyond now plus the length of its own. The clock may have run ahead when
-// it was stored, or have been set back since. It says whether anything changed. The
-// step of an app's code is not looked at: how long a step lasts is not known here.
+// Believe bounds the times in s: each is at most now plus the length that belongs to it.
+// The clock may have run ahead when a time was stored, or have been set back since. It
+// returns whether anything changed. It leaves alone TOTPStep, as it does not know how
+// long a step lasts, and Sessions, which Settle looks at. What a slice or pointer of s
+// held before is not written to, so copies of s stay as they were.
 func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 	b := believer{now: now, limit: now.Add(ClockSlack)}
 	// Failures counted in a time that has not come would count for years.
@@ -138,8 +139,9 @@ func (b *believer) atMostOf(t **time.Time, limit time.Time) {
 	*t = &at
 }
 
-// Ahead says for people which times of s have not come and cannot be, at the time
-// now: the clock ran ahead, or was set back. It is all that Settle would change.
+// Ahead names, for people, the parts of s with times too far after now: the clock ran
+// ahead, or was set back. They are those that Settle changes, except for codes that only
+// last longer than l.Code. It does not change s.
 func (s State) Ahead(now time.Time, l Lengths) []string {
 	l.Code = LongestLock // a code.lifetime that was shortened is no wrong clock
 	is := s
@@ -180,8 +182,8 @@ func (t *Tally) until() *time.Time {
 	return t.LockedUntil
 }
 
-// Settle makes s as if no clock had been wrong, as an administrator wants: what
-// Believe leaves, without remembered logins of a time that has not come.
+// Settle is Believe, and drops the remembered logins that began or were used after now.
+// It is for an administrator who knows that the clock was wrong.
 func (s *State) Settle(now time.Time, l Lengths) {
 	s.Believe(now, l)
 	limit := now.Add(ClockSlack)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Clone returns an enrollment that shares nothing with en that can change.
+// Clone returns a deep copy of en.
 func (en Enrollment) Clone() Enrollment {
 	en.Skipped, en.Email, en.SMS, en.TOTP = copied(en.Skipped), copied(en.Email), copied(en.SMS), copied(en.TOTP)
 	if en.Backup = copied(en.Backup); en.Backup != nil {
@@ -15,7 +15,7 @@ func (en Enrollment) Clone() Enrollment {
 	return en
 }
 
-// Clone returns a state that shares nothing with s that can change.
+// Clone returns a deep copy of s.
 func (s State) Clone() State {
 	for _, t := range []**time.Time{&s.LockedUntil, &s.EnrollSince, &s.Since, &s.BackupSince} {
 		*t = copied(*t)

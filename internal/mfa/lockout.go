@@ -6,12 +6,12 @@ import "time"
 // until it is set up anew: NIST SP 800-63B-4, section 3.2.2.
 const MaxMethodFailures = 100
 
-// Disabled says whether the method took so many wrong codes that it proves nothing
-// any more.
+// Disabled reports whether the method took MaxMethodFailures wrong codes: no code of it
+// is accepted until it is set up anew.
 func (s State) Disabled(m Method) bool { return s.MethodFailures[m] >= MaxMethodFailures }
 
-// Locked says whether logins are refused at the time now, and for how long yet;
-// hard means until an administrator unlocks, and then left is zero.
+// Locked reports whether logins are refused at the time now, and for how much longer.
+// Hard means until an administrator unlocks; left is zero then.
 func (s State) Locked(now time.Time) (left time.Duration, hard, locked bool) {
 	return lockedAt(s.LockedUntil, s.LockedHard, now)
 }
@@ -31,8 +31,8 @@ func lockedAt(until *time.Time, hard bool, now time.Time) (time.Duration, bool, 
 	return 0, false, false
 }
 
-// Unlock ends a lock, with the wrong codes that led to it and the code that ends
-// it. What a method has against it stays.
+// Unlock ends a lock and drops the wrong codes that led to it and the recovery code that
+// would end it. MethodFailures stay: they end when the method is set up anew.
 func (s *State) Unlock() {
 	s.Failures, s.LockedUntil, s.LockedHard, s.LockedBy, s.Recovery, s.LockedFor = nil, nil, false, "", nil, 0
 	if s.Apart != nil {
@@ -40,7 +40,8 @@ func (s *State) Unlock() {
 	}
 }
 
-// Recent returns the times, oldest first, without those that are older than window.
+// Recent returns the tail of times, which are sorted, oldest first: those less than window
+// before now. It shares memory with times.
 func Recent(times []time.Time, now time.Time, window Duration) []time.Time {
 	first := 0
 	for first < len(times) && !times[first].After(now.Add(-time.Duration(window))) {

@@ -32,7 +32,7 @@ type Request struct {
 	SSHConnection string // SSH_CONNECTION of ssh(1): client address, port, server address, port
 	Module        string // version of the module that asks
 	Flags         uint32 // flags of pam_authenticate(3)
-	UID           uint32 // who asks, from SO_PEERCRED; never from the frame
+	UID           uint32 // of the process that asks, from SO_PEERCRED; never from the frame
 }
 
 // A PromptKind says what the other end does with a Prompt's text.
@@ -64,7 +64,7 @@ var (
 )
 
 // A Withheld is the error in place of an answer that the application kept to itself,
-// because it lets nobody in by that name: all that is known is how many bytes were
+// because it lets nobody in by that name. Its value is the number of bytes that were
 // typed. sshd does so for names that do not exist, and for those that its
 // configuration refuses.
 type Withheld int
@@ -84,12 +84,12 @@ func IsWithheld(answer string) (w Withheld, is bool) {
 	return Withheld(n), n > 0 && strings.Repeat(junkPassword, n/len(junkPassword)+1)[:n] == answer
 }
 
-// An Ended is the cause of a conversation that was ended from outside, whatever was
-// answered in it: as the cause of its context, it is the verdict.
+// An Ended is the cause (context.Cause) of the context of a conversation that was ended
+// from outside. It decides the verdict, whatever was answered.
 type Ended struct {
 	Outcome Outcome // a refusal
-	Text    string  // for the person; empty: nobody is there to read it
-	Err     error   // why
+	Text    string  // for the person; empty: nothing is shown
+	Err     error   // the reason, for the log and audit
 }
 
 // Error says why.
@@ -136,8 +136,8 @@ func (o Outcome) String() string {
 
 // A Prompter is the far end of a conversation: a PAM application, mfactl in a
 // terminal, or a script in a test. Prompt shows p and, if p asks, returns the
-// line typed; else "". Its error wraps ErrNoConversation, ErrPasswordTyped, a Withheld
-// or the cause why the connection ended. It is used from one goroutine.
+// line typed, else "". Its error wraps ErrNoConversation, ErrPasswordTyped, a Withheld
+// or the cause why the connection ended. Only one goroutine may use a Prompter at once.
 type Prompter interface {
 	Prompt(ctx context.Context, p Prompt) (answer string, err error)
 }
@@ -151,7 +151,7 @@ type Verdict struct {
 	Reason         string // for logs and audit; never a secret
 }
 
-// Refuses says whether the verdict keeps somebody out.
+// Refuses reports whether the verdict denies the login.
 func (v Verdict) Refuses() bool { return v.Outcome != Accepted && v.Outcome != Exempt }
 
 // A Method is a kind of second factor, by the name it has in mfa.toml.
@@ -178,12 +178,12 @@ type Origin struct {
 	Service string
 	Address string // IP address in its shortest form, host name, or "local"
 	Key     string // SHA256:… of the SSH key that was the first factor, or empty
-	UID     uint32 // of whoever asks, if that is not root: what they say of the service is their word alone
+	UID     uint32 // of the process that asks; 0 is root, and only root's word on Service can be trusted
 	Here    bool   // the address is the one that the login was made to
 }
 
-// String returns the origin as one word, the same for equal origins only; Here is no
-// part of it.
+// String returns the origin as one word, which is stored. Origins that differ in more
+// than Here have different words.
 func (o Origin) String() string {
 	word := o.Service + "|" + o.Address + "|" + o.Key
 	if o.UID != 0 {
@@ -288,12 +288,12 @@ const EnrollmentVersion = 1
 // changes only by compare-and-swap.
 type State struct {
 	UID         uint32        `json:"uid"`
-	Epoch       int64         `json:"epoch,omitempty"`        // another one whenever what conversations saw of the user stops to count
+	Epoch       int64         `json:"epoch,omitempty"`        // changes whenever conversations under way must begin again; see NewEpoch
 	Failures    []time.Time   `json:"failures,omitempty"`     // oldest first, within the lockout window
 	LockedUntil *time.Time    `json:"locked_until,omitempty"` // nil: not locked
 	LockedHard  bool          `json:"locked_hard,omitempty"`  // locked until an administrator unlocks
-	Sends       []time.Time   `json:"sends,omitempty"`        // codes sent within the send window, asked from where the user was never seen; oldest first
-	PlaceSends  []PlaceSend   `json:"place_sends,omitempty"`  // the same, asked from elsewhere; see there
+	Sends       []time.Time   `json:"sends,omitempty"`        // codes sent within the send window to places where the user was never seen, oldest first
+	PlaceSends  []PlaceSend   `json:"place_sends,omitempty"`  // codes sent within it to all other places
 	Pending     []PendingCode `json:"pending,omitempty"`      // codes sent and not yet used, one an origin
 	Ended       []EndedCode   `json:"ended,omitempty"`        // codes sent that are good no more, oldest first
 	TOTPStep    int64         `json:"totp_step,omitempty"`    // step of the newest code accepted
@@ -316,7 +316,7 @@ type State struct {
 	Invited            *Invitation      `json:"invited,omitempty"`              // the newest message about an address to confirm
 
 	LockedFor Duration   `json:"locked_for,omitzero"` // how long LockedUntil was ahead when it was set
-	Since     *time.Time `json:"since,omitempty"`     // nothing is known of what was used before: all of it counts as used
+	Since     *time.Time `json:"since,omitempty"`     // all codes of before count as used: it is not known which were
 
 	BackupSince  *time.Time   `json:"backup_since,omitempty"`  // no set of backup codes made by then counts, but BackupID
 	SpentForeign []SpentCodes `json:"spent_foreign,omitempty"` // used codes that another program made, which could hand them over again
@@ -333,12 +333,12 @@ type SpentCodes struct {
 	Hashes  []string `json:"hashes"`
 }
 
-// Set returns the set that the codes are of, without those that are not used.
+// Set returns the set that the codes are of, with the hashes of the used ones only.
 func (c SpentCodes) Set() BackupSet {
 	return BackupSet{ID: c.ID, Salt: c.Salt, Memory: c.Memory, Time: c.Time, Threads: c.Threads, Symbols: c.Symbols, Hashes: c.Hashes}
 }
 
-// Later returns the later of two times, of which either may be none.
+// Later returns the later of two times. Either may be nil, which is before any time.
 func Later(a, b *time.Time) *time.Time {
 	if a == nil || b != nil && b.After(*a) {
 		return b
@@ -436,8 +436,9 @@ func (e Enrolling) From() string {
 	return words[0] + " from " + words[1]
 }
 
-// NewEpoch makes that conversations under way, which saw the user as they were until
-// the time now, change nothing any more and let nobody in.
+// NewEpoch ends what conversations under way may do: they saw an older epoch, so they
+// change nothing any more and let nobody in. The new epoch is at least now, in
+// nanoseconds since 1970, so that a reset does not bring an old one back.
 func (s *State) NewEpoch(now time.Time) { s.Epoch = max(s.Epoch+1, now.UnixNano()) }
 
 // A PendingCode is a code that was sent. The code itself is not in it.
@@ -468,8 +469,8 @@ const (
 	CodeVoid     CodeEnd = "void" // it could not be sent, or there were too many wrong answers to it
 )
 
-// An EndedCode is a code that was sent and is good no more. It is kept for a time so
-// that who types it is told why.
+// An EndedCode is a code that was sent and is good no more. It is kept for a time, so
+// that a person who types it is told why it does not count.
 type EndedCode struct {
 	PendingCode
 	Why CodeEnd   `json:"why"`

@@ -16,7 +16,7 @@ type Session struct {
 	Service    string    `json:"service"`
 	Address    string    `json:"address"`       // network of the client, as "203.0.113.7/32"
 	Key        string    `json:"key,omitempty"` // fingerprint of the SSH key; empty: no key was used
-	UID        uint32    `json:"uid,omitempty"` // of the program that asked, if that is not root: it counts where that one asks
+	UID        uint32    `json:"uid,omitempty"` // of the process that asked; it counts only where the same uid asks
 	Method     Method    `json:"method"`        // that was proven
 	Enrollment string    `json:"enrollment"`    // Fingerprint of what was set up then
 	Created    time.Time `json:"created"`
@@ -27,8 +27,7 @@ type Session struct {
 // Any is an Address or a Key that a Session is not bound to.
 const Any = "any"
 
-// SamePlace says whether two sessions are of the same service, address and key, as
-// the same program says.
+// SamePlace reports whether two sessions have the same service, address, key and UID.
 func (s Session) SamePlace(t Session) bool {
 	return s.Service == t.Service && s.Address == t.Address && s.Key == t.Key && s.UID == t.UID
 }
@@ -51,9 +50,9 @@ func (s *State) RevokeSession(id string) bool {
 	return len(s.Sessions) < n
 }
 
-// Fingerprint returns a word that stays the same as long as the account, the
-// methods set up and the backup codes do. Which method is preferred, and whether
-// an address was confirmed by now, makes no difference.
+// Fingerprint returns a hash of the account, the methods set up and the backup codes.
+// The preferred method and the confirmation of an address are no part of it. It holds
+// sealed secrets as they are, so it changes when they are sealed anew.
 func (en Enrollment) Fingerprint() string {
 	en.Version, en.Preferred = 0, ""
 	for _, a := range []**Address{&en.Email, &en.SMS} {

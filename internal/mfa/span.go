@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// SpanLeft says how long something lasts yet, rounded down, so that nobody counts on
-// time that is not there.
+// SpanLeft says for people how much longer something lasts. It rounds down, so that
+// nobody counts on time that is not there.
 func SpanLeft(d time.Duration) string {
 	unit, _ := unitOf(d)
 	return Span(d.Truncate(unit))
 }
 
-// Span says a duration as people do, rounded up, so that nobody is told to come
-// back too early.
+// Span says a duration as people do, like "15 minutes". It rounds up, so that nobody
+// comes back too early.
 func Span(d time.Duration) string {
 	unit, name := unitOf(d)
 	n := max(1, (d+unit-1)/unit)

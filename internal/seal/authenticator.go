@@ -12,9 +12,9 @@ import (
 // section 5).
 const TagSize = 16
 
-// An Authenticator makes and checks short MACs for one purpose, as Key.MAC does,
-// but many of them: a tag takes about a microsecond. It follows the changes of its
-// key. Its methods may be called from many goroutines.
+// An Authenticator makes and checks short MACs for one purpose, faster than Key.MAC: a
+// tag takes about a microsecond. It uses the key as it is at each call. Its methods may
+// be called from many goroutines.
 type Authenticator struct {
 	key     *Key
 	purpose string
@@ -27,7 +27,8 @@ type hashers struct {
 	pools []*sync.Pool // of hash.Hash
 }
 
-// Authenticator returns one for a purpose.
+// Authenticator returns an Authenticator for a purpose, whose tags prove nothing for
+// another purpose.
 func (k *Key) Authenticator(purpose string) *Authenticator {
 	return &Authenticator{key: k, purpose: purpose}
 }
@@ -35,8 +36,8 @@ func (k *Key) Authenticator(purpose string) *Authenticator {
 // Tag returns the tag of parts, under the newest secret of the key.
 func (a *Authenticator) Tag(parts ...[]byte) [TagSize]byte { return tag(a.current().pools[0], parts) }
 
-// Verify says whether tag is that of parts, under the newest secret of the key or
-// a former one, in constant time; isOld, that it took a former one.
+// Verify reports whether t is the tag of parts under the newest secret of the key or a
+// former one; isOld that it was a former one. It compares in constant time.
 func (a *Authenticator) Verify(t []byte, parts ...[]byte) (ok, isOld bool) {
 	for i, pool := range a.current().pools {
 		want := tag(pool, parts)

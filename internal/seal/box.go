@@ -23,9 +23,9 @@ const boxInfo = "mfa-box v1"
 var boxText = base64.RawURLEncoding.Strict()
 
 // Seal encrypts plain with XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha) under a
-// random nonce and returns one word of text. Only Open with the same key, user
-// and field gives plain back: a sealed text moved to another record is refused.
-// User is the canonical name; field says what the secret is, like "totp.secret".
+// random nonce and returns one word of text. Open gives plain back for the same key,
+// user and field only: a sealed text that was moved to another record is refused. User is
+// the canonical name; field names the secret, like "totp.secret".
 func (k *Key) Seal(plain []byte, user, field string) string {
 	aead := k.ciphers()[0]
 	b := make([]byte, aead.NonceSize(), aead.NonceSize()+len(plain)+aead.Overhead())
@@ -33,15 +33,15 @@ func (k *Key) Seal(plain []byte, user, field string) string {
 	return boxVersion + boxText.EncodeToString(aead.Seal(b, b, plain, boundTo(user, field)))
 }
 
-// Open returns what Seal hid for the same user and field, with this key or a
-// former one. Neither the plain nor the sealed text is ever part of the error.
+// Open returns the plain text that Seal encrypted for the same user and field, under this
+// key or a former one. Its error holds neither the plain nor the sealed text.
 func (k *Key) Open(sealed, user, field string) ([]byte, error) {
 	plain, _, err := k.openWithAny(sealed, user, field)
 	return plain, err
 }
 
-// Reseal returns a sealed text that needs no former key: the same one, if it
-// never needed one.
+// Reseal returns sealed so that the newest key opens it: the same text if that one does
+// already. The error is that of Open, and comes with the text as it was.
 func (k *Key) Reseal(sealed, user, field string) (string, error) {
 	plain, former, err := k.openWithAny(sealed, user, field)
 	if err != nil || !former {
@@ -67,8 +67,8 @@ func (k *Key) openWithAny(sealed, user, field string) (plain []byte, former bool
 		"or was changed since", field, user)
 }
 
-// boxes are the ciphers of the secrets of a ring, newest first. They keep nothing from
-// one box to the next.
+// boxes are the ciphers of the secrets of a ring, newest first. They have no state, so
+// many goroutines may use them.
 type boxes struct {
 	of      *ring
 	ciphers []cipher.AEAD

@@ -9,9 +9,9 @@ import (
 	"mfa/internal/host/file"
 )
 
-// Rotate makes a new key, which is written to path before it counts. What was
-// made with the one before is still known until Forget. One goroutine at a time
-// may call Rotate or Forget.
+// Rotate makes a new key and writes it to path, durably, before it is used. The one before
+// is still accepted until Forget. It fails while maxRing-1 former keys are not forgotten.
+// Only one goroutine at a time may call Rotate or Forget.
 func (k *Key) Rotate(path string) error {
 	was := *k.ring.Load()
 	if len(was) == maxRing {
@@ -22,13 +22,14 @@ func (k *Key) Rotate(path string) error {
 	return k.become(append(ring{secret}, was...), path)
 }
 
-// Former returns how many former keys are not forgotten.
+// Former returns the number of former keys that are not forgotten.
 func (k *Key) Former() int { return len(*k.ring.Load()) - 1 }
 
-// Forget leaves nothing but the newest key, in the file at path and here.
+// Forget drops all former keys, from the file at path and then here. It is durable when
+// it returns nil.
 func (k *Key) Forget(path string) error { return k.become((*k.ring.Load())[:1:1], path) }
 
-// become replaces the file, durably and all of it or nothing, and then the key.
+// become replaces the file, all of it or nothing, then the key, and syncs the folder.
 func (k *Key) become(next ring, path string) error {
 	err := file.Place{Prefix: keyPrefix}.Swap(path, func(w io.Writer) error {
 		_, err := io.WriteString(w, newKey(next).Text())

@@ -1,5 +1,5 @@
-// Package seal keeps secrets at rest: the daemon's one key, and the keyed
-// hashes made with it.
+// Package seal keeps secrets at rest: the daemon's one key, and the sealed texts and
+// keyed hashes made with it.
 //
 // What to know before trusting it: every use of the key names its purpose and
 // gets a key of its own (HKDF, RFC 5869), so a hash made for one purpose proves
@@ -33,9 +33,9 @@ import (
 // keySize is the size of the key in bytes.
 const keySize = 32
 
-// A Key is the daemon's secret, and the secrets that it was before: what was
-// made with those is still known until they are forgotten. Its methods may be
-// called from many goroutines.
+// A Key is the daemon's secret and its former secrets. What was made with a former one
+// is still accepted until Forget. Its methods may be called from many goroutines, except
+// as Rotate says.
 type Key struct {
 	ring  atomic.Pointer[ring]
 	boxes atomic.Pointer[boxes]
@@ -55,11 +55,12 @@ func newKey(r ring) *Key {
 func (k *Key) current() [keySize]byte { return (*k.ring.Load())[0] }
 
 // LoadFor reads the key file for a process that runs as uid: 64 hexadecimal digits
-// and a newline, and likewise those of former keys that are not forgotten yet. It
-// refuses a file that is not regular, belongs to someone else than root or uid, or is
-// open to group or others. Known is the ID of the key that a store was written with,
-// which the file must hold; empty: no store was. The error wraps fs.ErrNotExist if
-// there is no file.
+// and a newline, then a line for each former key that is not forgotten yet. It refuses a
+// symbolic link, a file that is not regular, that belongs to neither root nor uid, or
+// that is open to group or others; mode 0440 of root:root is accepted, as systemd makes
+// credentials so. Known is the ID of the key that the store was written with, which the
+// file must hold; empty: there is no store. The error wraps fs.ErrNotExist if there is
+// no file.
 func LoadFor(path string, uid int, known string) (*Key, error) {
 	key, err := loadAs(path, uid)
 	switch {
@@ -74,7 +75,7 @@ func LoadFor(path string, uid int, known string) (*Key, error) {
 	return key, nil // a former one is known if a change was cut short before the note of it
 }
 
-// Check says what LoadFor would say of the file if there were no store.
+// Check returns the error of LoadFor with an empty known. It keeps no key.
 func Check(path string, uid int) error {
 	_, err := loadAs(path, uid)
 	return err
@@ -130,9 +131,9 @@ func chownTo(uid int) string {
 	return "root"
 }
 
-// isCredential tells a credential as systemd makes them where it can set ACLs:
-// root's, with one user beside root who may read it. The mode shows the ACL's mask
-// in place of the group's rights, and the group is root's (acl(5)).
+// isCredential reports whether a file has mode and owner as systemd gives credentials
+// where it can set ACLs: root's, with one more user who may read it. The mode shows the
+// ACL's mask in place of the group's rights, and the group is root's (acl(5)).
 func isCredential(mode fs.FileMode, st *syscall.Stat_t) bool {
 	return mode == 0o440 && st.Uid == 0 && st.Gid == 0
 }
@@ -147,7 +148,7 @@ func Create(path string) (*Key, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create secrets.key_file: %w", err)
 	}
-	// Somebody's key may be there meanwhile: that is not overwritten.
+	// Another process may have made a key meanwhile: that is not overwritten.
 	if err := (file.Place{Prefix: keyPrefix, New: true}).Replace(path, []byte(k.Text())); err != nil {
 		return nil, fmt.Errorf("create secrets.key_file: %w", err)
 	}
@@ -157,11 +158,12 @@ func Create(path string) (*Key, error) {
 // keyPrefix is how the names of key files begin that are not yet in place.
 const keyPrefix = ".key-"
 
-// MAC returns a keyed hash (HMAC-SHA256, RFC 2104) of the parts, which cannot
-// be mistaken for a hash of other parts or for another purpose.
+// MAC returns the HMAC-SHA256 (RFC 2104) of parts under the newest secret, 32 bytes. Each
+// purpose has a sub key of its own, and the length of each part is hashed with it.
 func (k *Key) MAC(purpose string, parts ...[]byte) []byte { return mac(k.current(), purpose, parts) }
 
-// MACs returns the hash that MAC makes, and those it made before.
+// MACs returns the hash of MAC under each secret of the key, newest first. Compare them
+// in constant time.
 func (k *Key) MACs(purpose string, parts ...[]byte) [][]byte {
 	var all [][]byte
 	for _, secret := range *k.ring.Load() {
@@ -195,11 +197,12 @@ func writeParts(h hash.Hash, parts [][]byte) {
 	}
 }
 
-// ID names the key without giving it away. The store remembers it, so that a
-// wrong key is noticed at start and not by the first user whose code fails.
+// ID returns the name of the key: 16 hexadecimal digits, which do not give it away. The
+// store remembers it, so that a wrong key is noticed at start and not by the first user
+// whose code fails.
 func (k *Key) ID() string { return idOf(k.current()) }
 
-// IDs returns the names of the key and of its former ones.
+// IDs returns the names of the key and of its former ones, newest first.
 func (k *Key) IDs() []string {
 	var all []string
 	for _, secret := range *k.ring.Load() {

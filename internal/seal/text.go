@@ -7,13 +7,12 @@ import (
 	"strings"
 )
 
-// maxRing bounds the former keys of a file. One is there for as long as codes
-// live that were sent before; more only if keys are changed faster than that.
+// maxRing bounds the keys of a file, the newest one included. A former key stays as long
+// as codes live that were made with it; there are more only if keys are changed faster.
 const maxRing = 8
 
-// Text returns the key and its former ones as they stand in the key file. Whoever
-// has it can open every secret, so it may only go where the secrets are encrypted
-// anew.
+// Text returns the content of the key file. It opens every secret, so it may only go
+// where it is encrypted again.
 func (k *Key) Text() string {
 	var b strings.Builder
 	for _, secret := range *k.ring.Load() {
@@ -22,7 +21,7 @@ func (k *Key) Text() string {
 	return b.String()
 }
 
-// Parse returns the key that Text wrote. The error does not quote the text.
+// Parse reads the content of a key file, as Text returns it. Its error does not quote it.
 func Parse(text string) (*Key, error) {
 	var r ring
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {

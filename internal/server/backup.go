@@ -11,7 +11,8 @@ import (
 	"mfa/internal/wire"
 )
 
-// root lets root alone through: what is behind it holds every secret.
+// root returns the name of the caller, with an error unless it is root. A backup holds
+// every secret, so members of admin_group may not read one.
 func (s exchange) root(ctx context.Context) (string, error) {
 	cred := credOf(ctx)
 	if cred != nil && cred.Uid == 0 {

@@ -12,7 +12,7 @@ import (
 	"mfa/internal/wire"
 )
 
-// inviteWait is how long an answer waits for the word of the relay. It is below
+// inviteWait is how long an answer waits for that of the mail server. It is below
 // the time that a client waits for an answer.
 const inviteWait = 5 * time.Second
 
@@ -48,8 +48,7 @@ func (s exchange) resend(r *http.Request, actor string) (any, error) {
 	return wire.Resent{User: id.Name, To: to, UnderWay: underWay}, nil
 }
 
-// invite sends the first such message. The address is entered, whatever becomes
-// of it.
+// invite sends the first such message. A failure is logged only: the address is entered.
 func (s exchange) invite(r *http.Request, id mfa.Identity, actor string) {
 	_, _, err := s.Enroll.Invite(r.Context(), id, actor)
 	if err != nil && !errors.Is(err, enroll.ErrConfirmed) && !errors.Is(err, enroll.ErrTooSoon) {

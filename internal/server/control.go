@@ -28,12 +28,12 @@ import (
 // serves, and package wire has the bodies.
 //
 // An error is a wire.Fault with a status: 400 not understood, 403 not allowed, 404
-// no such user or not enrolled, 409 not as things stand, 411, 413 and 414 too long,
-// see measure.go, 422 a record that does not parse, 429 too soon, 502 the relay would
-// not, 507 a full disk, 500 ours.
+// no such user or not enrolled, 409 a conflict with the present state, 411, 413 and 414
+// see measure.go, 422 a record that does not parse, 426 and 503 see self.go, 429 too soon
+// or too often, 502 the carrier refused, 507 a full disk, 500 a fault of ours.
 type Control struct {
-	// Now returns what counts at this moment. It is called once for each request, so
-	// that a reload never comes between two looks of one.
+	// Now returns the Snapshot of the current configuration. It is called once for each
+	// request, so that all of a request goes by one configuration.
 	Now       func() Snapshot
 	Lookup    login.Lookup
 	Status    func(context.Context) wire.Status
@@ -52,7 +52,7 @@ type Control struct {
 	end     context.Context // when it ends, conversations do
 }
 
-// Wait returns when the last conversation has ended.
+// Wait returns when the last conversation and the last change of the key have ended.
 func (s *Control) Wait() { s.talks.Wait() }
 
 // A fault is an error with an HTTP status.
@@ -66,19 +66,18 @@ func (f fault) Unwrap() error { return f.err }
 
 type credKey struct{}
 
-// credOf returns who asks, or nil if that is not known.
+// credOf returns the credentials of the peer, or nil if they are not known.
 func credOf(ctx context.Context) *unix.Ucred {
 	cred, _ := ctx.Value(credKey{}).(*unix.Ucred)
 	return cred
 }
 
-// A router takes routes: http.ServeMux, or the test that tries each as every
-// kind of peer.
+// A router is http.ServeMux, or a test that tries each route as every kind of peer.
 type router interface {
 	HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request))
 }
 
-// routes tells mux all that is served.
+// routes registers every route with mux.
 func (s *Control) routes(mux router) {
 	for route, h := range map[wire.Route]http.HandlerFunc{
 		wire.GetStatus:          s.admin(exchange.status),
@@ -112,14 +111,13 @@ func (s *Control) routes(mux router) {
 // controlBounds are those of connections to the control socket.
 var controlBounds = bounds{root: 128, others: 256, perUID: 16}
 
-// controlPace is how often one uid may connect that is neither root nor known to
-// administer.
+// controlPace is how often one uid may connect, unless it is root or in Control.known.
 var controlPace = pace{burst: 60, every: time.Second}
 
-// tooMany is said to who is turned away.
+// tooMany is the answer to a connection that is turned away.
 const tooMany = `{"error": "too many connections; try again in a minute"}` + "\n"
 
-// Gate puts the bounds of the control socket on l.
+// Gate returns l with the bounds of the control socket.
 func (s *Control) Gate(l *net.UnixListener) *Gate {
 	return &Gate{
 		Listener: l, name: "control socket", bounds: controlBounds, pace: controlPace,
@@ -129,8 +127,9 @@ func (s *Control) Gate(l *net.UnixListener) *Gate {
 	}
 }
 
-// Server returns the HTTP server; its owner gives it a Gate and shuts it down.
-// Conversations, which no longer belong to it, end when ctx ends.
+// Server returns the HTTP server. The caller serves a Gate with it and shuts it down.
+// Conversations and changes of the key outlive the server; they end when ctx ends, and
+// Wait waits for them.
 func (s *Control) Server(ctx context.Context) *http.Server {
 	s.end = ctx
 	mux := http.NewServeMux()
@@ -153,8 +152,8 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 	}
 }
 
-// oneEach gives who is neither root nor known to administer one request a
-// connection, so that the bounds on connections are bounds on requests.
+// oneEach allows one request a connection, except for root and uids in s.known: so the
+// bounds on connections are bounds on requests. It also logs a panic of h.
 func (s *Control) oneEach(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		cred := credOf(r.Context())
@@ -175,7 +174,7 @@ func (s *Control) oneEach(h http.Handler) http.Handler {
 	})
 }
 
-// admin lets root and members of server.admin_group through.
+// admin calls h for root and members of server.admin_group, and refuses all others.
 func (s *Control) admin(h func(s exchange, r *http.Request, actor string) (any, error)) http.HandlerFunc {
 	return s.answer(func(s exchange, r *http.Request) (any, error) {
 		actor, err := s.actor(r.Context())
@@ -213,7 +212,7 @@ func (s *Control) write(w http.ResponseWriter, code int, body any) {
 	}
 }
 
-// ours is the status of an error that the caller is not to blame for.
+// ours returns the status of an error that is not the caller's fault.
 func ours(err error) int {
 	switch {
 	case errors.Is(err, store.ErrUnreadable):
@@ -224,7 +223,7 @@ func ours(err error) int {
 	return http.StatusInternalServerError
 }
 
-// denied writes down that actor wanted to administer.
+// denied audits that actor was refused.
 func (s *Control) denied(r *http.Request, actor string, why error) {
 	uid := uint32(nobody)
 	if cred := credOf(r.Context()); cred != nil {
@@ -236,12 +235,12 @@ func (s *Control) denied(r *http.Request, actor string, why error) {
 	})
 }
 
-// turnedAway says that a caller uid was refused before it said what it wants.
+// turnedAway is the event of a peer that was refused before its request was read.
 func turnedAway(uid uint32, reason string) mfa.Event {
 	return mfa.Event{Time: time.Now(), Event: audit.Denied, Actor: fmt.Sprintf("uid %d", uid), Reason: reason}
 }
 
-// codeOf returns the HTTP status of an error. What is our own fault is logged.
+// codeOf returns the HTTP status of an error. It logs one that is not a fault.
 func (s *Control) codeOf(r *http.Request, err error) int {
 	if f, ok := errors.AsType[fault](err); ok {
 		return f.code
@@ -250,7 +249,8 @@ func (s *Control) codeOf(r *http.Request, err error) int {
 	return ours(err)
 }
 
-// actor names the caller. The error says why they may not administer.
+// actor returns the name of the caller. The error says why they may not administer; the
+// name is set with it, too.
 func (s exchange) actor(ctx context.Context) (string, error) {
 	cred := credOf(ctx)
 	if cred == nil {
@@ -297,7 +297,7 @@ func inGroup(ctx context.Context, account, group string) (bool, error) {
 	return slices.Contains(gids, gid), err
 }
 
-// account returns the account the path names.
+// account returns the account that the path names.
 func (s exchange) account(r *http.Request) (mfa.Identity, error) {
 	id, err := s.Lookup(r.Context(), r.PathValue("name"))
 	if errors.Is(err, nss.ErrNoAccount) {
@@ -308,8 +308,8 @@ func (s exchange) account(r *http.Request) (mfa.Identity, error) {
 
 func (s exchange) status(r *http.Request, _ string) (any, error) { return s.Status(r.Context()), nil }
 
-// show tells a user of themselves, too; addresses without masks are for
-// administrators, for a terminal that was left open is nobody's proof.
+// show serves users about themselves, too. Only administrators get addresses without
+// masks: somebody else may use a terminal that was left open.
 func (s exchange) show(r *http.Request, id mfa.Identity, _ string) (any, error) {
 	show := s.Enroll.Show
 	if reveals(r) {
@@ -374,9 +374,8 @@ func (s exchange) unlock(r *http.Request, actor string) (any, error) {
 	return wire.Unlocked{User: id.Name, WasLocked: was, Ended: shown.Ahead}, err
 }
 
-// reset clears what there is under any name of the account. It also takes a
-// name that has no account any more, or of which NSS cannot say, to clear what
-// stands under it.
+// reset clears the records under all names of the account. For a name that has no account
+// any more, or that NSS cannot look up, it clears the records under that name.
 func (s exchange) reset(r *http.Request, actor string) (any, error) {
 	id, err := s.account(r)
 	gone := err != nil
@@ -405,8 +404,8 @@ func (s exchange) reset(r *http.Request, actor string) (any, error) {
 	return wire.Cleared{User: id.Name, WasEnrolled: was}, nil
 }
 
-// reload takes the configuration as it is now. One that is refused is 409: the one
-// before counts.
+// reload loads the configuration anew. If it is refused the status is 409, and the one
+// before stays.
 func (s exchange) reload(*http.Request, string) (any, error) {
 	if s.Reload == nil {
 		return nil, fault{http.StatusConflict, errors.New("nothing can be read again here")}

@@ -6,7 +6,7 @@ import (
 	"mfa/internal/login"
 )
 
-// A Snapshot is what a request works with: of one configuration, all of it.
+// A Snapshot is what a request works with, all of one configuration.
 type Snapshot struct {
 	Engine     *login.Engine
 	Enroll     *enroll.Service
@@ -14,12 +14,12 @@ type Snapshot struct {
 	AdminGroup string // server.admin_group; empty: only root administers
 }
 
-// An exchange is one request to the control socket, from its beginning to its answer,
-// with the Snapshot taken at its beginning. Its methods are what the routes do.
+// An exchange is one request to the control socket with the Snapshot taken at its
+// beginning. Its methods carry out the routes.
 type exchange struct {
 	*Control
 	Snapshot
 }
 
-// exchange begins one.
+// exchange begins an exchange.
 func (s *Control) exchange() exchange { return exchange{s, s.Now()} }

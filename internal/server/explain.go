@@ -11,8 +11,7 @@ import (
 	"mfa/internal/wire"
 )
 
-// explain says what a login would come to. A user who does not exist is
-// explained too: that is what an attacker would see.
+// explain answers what a login would come to, also for a name without an account.
 func (s exchange) explain(r *http.Request, _ string) (any, error) {
 	var v wire.Visit
 	if err := readBody(r, &v); err != nil {
@@ -24,7 +23,7 @@ func (s exchange) explain(r *http.Request, _ string) (any, error) {
 	return s.Engine.Explain(r.Context(), v), nil
 }
 
-// checkVisit says what cannot be explained because it cannot be.
+// checkVisit returns what is wrong with v.
 func checkVisit(v wire.Visit) error {
 	factors := slices.DeleteFunc(slices.Clone(login.FirstFactors), func(f string) bool { return f == login.AnyFactor })
 	switch {

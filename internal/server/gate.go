@@ -13,19 +13,18 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A Gate is a listener that asks the kernel who is there before the first byte
-// is read, and lets in no more than there is room for: of one uid, of all that
-// are not root together, and of root. Who comes too often is turned away too;
-// root never is for that. To turn somebody away costs no goroutine, no memory
-// that stays and no line of its own in a log. Accept is called from one
-// goroutine; the connections it returns may be closed from any.
+// A Gate is a listener that reads the peer's credentials before the first byte, and
+// bounds the connections: of one uid, of all that are not root together, and of root. It
+// also bounds how often one uid other than root connects. To turn a peer away costs no
+// goroutine, no lasting memory and no log line of its own. Only one goroutine may call
+// Accept; the connections it returns may be closed from any.
 type Gate struct {
 	net.Listener
 	name   string // for people
 	bounds bounds
 	pace   pace
-	word   []byte                                    // is said to who is turned away
-	event  func(uid uint32, reason string) mfa.Event // that somebody was
+	word   []byte                                    // written to a peer that is turned away
+	event  func(uid uint32, reason string) mfa.Event // the audit event for that
 
 	slots  *slots
 	turns  turnstile
@@ -38,7 +37,7 @@ type Gate struct {
 // A visitor is a connection that a Gate let in.
 type visitor struct {
 	net.Conn
-	cred  *unix.Ucred // nil: it came over TCP, and nobody knows
+	cred  *unix.Ucred // nil: it came over TCP
 	leave func()      // once
 }
 
@@ -111,8 +110,8 @@ func (g *Gate) admit(c net.Conn) *visitor {
 	return &visitor{c, cred, sync.OnceFunc(func() { g.slots.leave(uid) })}
 }
 
-// turnAway says the word and hangs up. Nothing was written before, so there is
-// room for it and nobody waits.
+// turnAway writes g.word and closes c. Nothing was written before, so there is room for
+// it and the write does not block.
 func (g *Gate) turnAway(c net.Conn, uid uint32, why error) {
 	g.audit.Refuse(uid, g.name+why.Error(), g.event(uid, why.Error()+" on the "+g.name))
 	if g.word != nil {

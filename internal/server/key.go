@@ -7,8 +7,8 @@ import (
 	"mfa/internal/wire"
 )
 
-// rotateKey changes the key. What is begun goes on when the caller goes away, and
-// ends with the daemon.
+// rotateKey changes the key. It goes on when the caller disconnects, and ends when the
+// daemon stops.
 func (s exchange) rotateKey(r *http.Request, actor string, out *stream) error {
 	s.talks.Add(1)
 	defer s.talks.Done()

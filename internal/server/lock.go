@@ -12,7 +12,7 @@ import (
 // maxLock is how long a lock with an end may last, as lockout.duration.
 const maxLock = mfa.LongestLock
 
-// lock also locks who is not enrolled: nobody enrolls in their name meanwhile.
+// lock also locks a user who is not enrolled, so that nobody enrolls in their name.
 func (s exchange) lock(r *http.Request, actor string) (any, error) {
 	var in wire.LockRequest
 	if err := readBody(r, &in); err != nil {

@@ -17,8 +17,8 @@ const (
 	maxPart   = 256     // of a part of a path: no name is longer (LOGIN_NAME_MAX, limits.h(0p))
 )
 
-// measured refuses what is too long, or of unknown length, before anything is done
-// or written down about it.
+// measured refuses a request that is too long, or of unknown length, before anything is
+// done or logged about it.
 func measured(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var code int
@@ -41,8 +41,8 @@ func measured(h http.Handler) http.Handler {
 	})
 }
 
-// hasLongPart looks at the parts as a pattern of http.ServeMux takes them: a slash
-// that is escaped ends none.
+// hasLongPart reports whether a part of the path is longer than maxPart. It splits as
+// http.ServeMux does: not at an escaped slash.
 func hasLongPart(u *url.URL) bool {
 	for part := range strings.SplitSeq(u.EscapedPath(), "/") {
 		if text, err := url.PathUnescape(part); err != nil || len(text) > maxPart {

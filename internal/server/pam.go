@@ -22,25 +22,27 @@ import (
 	"mfa/internal/wire"
 )
 
-// A Loginer holds one login over a Prompter; login.Engine is one.
+// A Loginer holds one login over a Prompter; login.Engine implements it. It may be called
+// from many goroutines. The verdict counts with an error, too.
 type Loginer interface {
 	Login(ctx context.Context, req mfa.Request, p login.Prompter) (mfa.Verdict, error)
 }
 
-// A Meter counts how long logins take, by how they end; metrics.Metrics is one.
+// A Meter counts the duration of logins by outcome; metrics.Metrics implements it. It may
+// be called from many goroutines.
 type Meter interface {
 	LoginTook(o mfa.Outcome, took time.Duration)
 }
 
 const (
 	helloTimeout = 5 * time.Second  // a module sends HELLO at once
-	writeTimeout = 10 * time.Second // a frame is small; who does not take it is gone
+	writeTimeout = 10 * time.Second // a frame is small; a peer that does not take it is gone
 	inputRoom    = 1 << 10          // bytes; most frames are read in one piece
 )
 
 // PAM serves the PAM socket.
 type PAM struct {
-	Logins    func() Loginer // asked for at each login, so that a reload counts from the next
+	Logins    func() Loginer // called at each login, so that a reload counts from the next
 	MaxLogins int            // at once, of root's callers
 	Timeout   time.Duration  // of one login, hello to verdict
 	Trusted   []string       // accounts that may ask for others, as root may; see authorize
@@ -57,8 +59,8 @@ type PAM struct {
 // a screen never comes so often.
 var loginPace = pace{burst: 20, every: 10 * time.Second}
 
-// Serve accepts until l is closed, and returns when the last login has ended.
-// Logins end early when ctx ends, with its cause.
+// Serve accepts connections until l is closed, and returns when the last login has ended.
+// When ctx ends, logins end early with its cause. Call it once.
 func (s *PAM) Serve(ctx context.Context, l *net.UnixListener) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -88,9 +90,9 @@ func (s *PAM) Serve(ctx context.Context, l *net.UnixListener) error {
 	}
 }
 
-// answer holds one connection. Whatever happens it ends with a verdict: a module
-// that hears nothing would take the daemon for absent, and its administrator may
-// have said unavailable=ignore.
+// answer serves one connection. It always ends with a verdict, also after a panic:
+// otherwise the module might take the daemon for absent, and let in with
+// unavailable=ignore.
 func (s *PAM) answer(ctx context.Context, c *visitor) {
 	var req mfa.Request
 	defer func() {
@@ -139,7 +141,7 @@ func (s *PAM) answer(ctx context.Context, c *visitor) {
 	s.done(c, verdict)
 }
 
-// hold has a Loginer hold a login, and counts it.
+// hold runs a login and counts it.
 func (s *PAM) hold(ctx context.Context, req mfa.Request, p login.Prompter) mfa.Verdict {
 	began := time.Now()
 	verdict, _ := s.Logins().Login(ctx, req, p)
@@ -149,21 +151,21 @@ func (s *PAM) hold(ctx context.Context, req mfa.Request, p login.Prompter) mfa.V
 	return verdict
 }
 
-// refuse ends a login that no Loginer decided about, and writes it down.
+// refuse ends a login before a Loginer decides about it, and audits that.
 func (s *PAM) refuse(c *visitor, req mfa.Request, o mfa.Outcome, reason string) {
 	defer s.done(c, mfa.Verdict{Outcome: o})
 	ev := mfa.Event{
 		Time: time.Now(), Event: audit.Login, Outcome: o.String(),
 		Reason: fmt.Sprintf("%s (asked by uid %d, process %d)", reason, c.cred.Uid, c.cred.Pid),
 	}
-	if req != (mfa.Request{}) { // else nobody said where from
+	if req != (mfa.Request{}) { // else there was no HELLO
 		origin := login.OriginOf(req)
 		ev.User, ev.Service, ev.Address, ev.Key, ev.TTY = short(req.User), short(origin.Service), origin.Address, origin.Key, short(req.TTY)
 	}
 	s.Audit.Refuse(c.cred.Uid, o.String(), ev)
 }
 
-// short is the beginning of what a caller who is refused said of itself.
+// short returns the beginning of a text from a peer that is refused.
 func short(text string) string {
 	const most = 64
 	if len(text) <= most {
@@ -172,10 +174,11 @@ func short(text string) string {
 	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
-// authorize says whether uid may hold this login, and drops from req what uid has
-// no authority over; or how the login ends. A caller that is not root (a screen
-// locker) can only ask for itself, from here; unless it is of server.trusted_users
-// (a database server that runs as its own user).
+// authorize returns req with its UID, if a peer of that uid may hold this login, and clears
+// the fields that the peer may not set; else an outcome and an error. root may ask for
+// any user. A peer of server.trusted_users, like a database server with a uid of its own,
+// may ask for any user and name the remote host, but not what sshd says. Any other peer,
+// like a screen locker, may ask only for itself, and its remote host does not count.
 func (s *PAM) authorize(ctx context.Context, req mfa.Request, uid uint32) (mfa.Request, mfa.Outcome, error) {
 	req.UID = uid
 	if uid == 0 {
@@ -203,14 +206,14 @@ func (s *PAM) authorize(ctx context.Context, req mfa.Request, uid uint32) (mfa.R
 	return req, 0, nil
 }
 
-// Running returns how many logins are under way.
+// Running returns how many logins are under way. It may be called from many goroutines.
 func (s *PAM) Running() int { return s.slots.taken() }
 
-// Refused returns how many logins found no room since the start.
+// Refused returns how many logins were refused for lack of room since the start. It may be
+// called from many goroutines.
 func (s *PAM) Refused() int { return s.slots.turnedAway() }
 
-// done speaks the verdict. A module that is gone does not hear it: PAM has
-// refused already.
+// done sends the verdict. A module that is gone has refused the login already.
 func (s *PAM) done(c *visitor, v mfa.Verdict) {
 	c.leave() // whoever hears it may come again at once, and finds the place free
 	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))

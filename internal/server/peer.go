@@ -1,12 +1,12 @@
 // Package server is the two sockets: the PAM socket, where modules hold logins,
 // and the control socket, where mfactl administers.
 //
-// What to know before trusting it: who is at the other end is what the kernel
-// says (SO_PEERCRED, unix(7)), asked before the first byte is read. Root may ask
-// for anyone; any other uid only for itself, and what it says of where it comes
-// from is ignored. Every connection has one deadline and one goroutine that
-// owns it, and their number is bounded, for unprivileged callers far below what
-// is kept for root.
+// What to know before trusting it: the peer's uid comes from the kernel
+// (SO_PEERCRED, unix(7)), before the first byte is read. On the PAM socket root may ask
+// for anyone, and so may the users in server.trusted_users; any other uid only for
+// itself, and the remote host that it names is ignored. Every connection has one
+// deadline and one goroutine that owns it, and their number is bounded, for
+// unprivileged callers far below what is kept for root.
 package server
 
 import (
@@ -38,10 +38,10 @@ func peer(c *net.UnixConn) (*unix.Ucred, error) {
 	return cred, nil
 }
 
-// Listen makes a socket that everybody may connect to, in a folder that nobody
-// but root (or the caller) may write: who could rename it could stand in for
-// the daemon. The folder is made when missing. A socket left over by a daemon
-// that died is replaced; one that is answered is an error.
+// Listen makes a socket at path that everybody may connect to, mode 0666. Its folder must
+// belong to root or the user of this process and be writable by nobody else, as who can
+// rename the socket can stand in for the daemon. The folder is made when missing. A
+// socket left over by a daemon that died is replaced; it is an error if one answers.
 func Listen(path string) (*net.UnixListener, error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -71,7 +71,8 @@ func Listen(path string) (*net.UnixListener, error) {
 	return l, nil
 }
 
-// ownFolder holds a folder to what the module will ask of it.
+// ownFolder checks a folder as the module will check it (folder_is_safe in
+// pam_mfa/connect.c).
 func ownFolder(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {

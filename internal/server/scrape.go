@@ -16,8 +16,8 @@ import (
 // unixPrefix marks a metrics.listen that is a path.
 const unixPrefix = "unix:"
 
-// ExportMetrics serves the metrics, which h writes, at listen, as metrics.listen says
-// it, until stop is called, which waits. Nobody listens if listen is empty.
+// ExportMetrics serves h at GET /metrics. Listen is a value of metrics.listen; if it is
+// empty nothing is served. Stop ends the server and waits for it.
 func ExportMetrics(listen string, h http.Handler, au *audit.Log, log *slog.Logger) (stop func(), err error) {
 	if listen == "" {
 		return func() {}, nil
@@ -50,8 +50,8 @@ func ExportMetrics(listen string, h http.Handler, au *audit.Log, log *slog.Logge
 	}, nil
 }
 
-// metricsGate puts the bounds of metrics.listen on l, a Unix or a TCP socket. Who
-// connects over TCP is not known, so those that do share the bounds of one uid.
+// metricsGate returns l, a Unix or a TCP socket, with the bounds of metrics.listen. Peers
+// over TCP are not known, so they share the bounds of one uid.
 func metricsGate(l net.Listener, au *audit.Log, log *slog.Logger) *Gate {
 	return &Gate{
 		Listener: l, name: "metrics listener", bounds: bounds{root: 16, others: 32, perUID: 16},

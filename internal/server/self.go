@@ -19,15 +19,14 @@ import (
 // selfTimeout bounds a conversation; code.entry_timeout each wait for an answer.
 const selfTimeout = 10 * time.Minute
 
-// selfBounds are those of conversations. Few users can keep nobody out: half of
-// the room is filled by 16 at least.
+// selfBounds are those of conversations. It takes 16 users to fill half of the room.
 var selfBounds = bounds{root: 16, others: 64, perUID: 2}
 
 // selfPace is how often one uid may begin a conversation.
 var selfPace = pace{burst: 20, every: 10 * time.Second}
 
-// self holds a conversation with any user about their own enrollment, and
-// nobody else's: who it is about is who connected.
+// self holds a conversation with any user about their own enrollment: that of the uid
+// that connected.
 func (s exchange) self(w http.ResponseWriter, r *http.Request) {
 	cred := credOf(r.Context())
 	if cred == nil {
@@ -82,8 +81,8 @@ func (s exchange) self(w http.ResponseWriter, r *http.Request) {
 	_ = wire.Write(c, wire.EncodeDone(v))
 }
 
-// managed writes the one audit line of a conversation. A user can bring about any
-// number that come to nothing: those become one line with their number.
+// managed writes the one audit line of a conversation. Refused ones go by audit.Log.Refuse,
+// as a user can cause any number of them.
 func (s *Control) managed(ctx context.Context, uid uint32, verb string, v mfa.Verdict, err error) {
 	ev := mfa.Event{
 		Time: time.Now(), Event: audit.SelfService, UID: &uid, Service: selfOrigin(uid).Service, Address: selfOrigin(uid).Address,
@@ -105,13 +104,13 @@ func (s *Control) managed(ctx context.Context, uid uint32, verb string, v mfa.Ve
 	s.Audit.Record(ev)
 }
 
-// selfOrigin is where self-service of uid comes from.
+// selfOrigin returns the origin of self-service by uid.
 func selfOrigin(uid uint32) mfa.Origin {
 	return mfa.Origin{Service: "mfactl", Address: "local", UID: uid}
 }
 
-// manage does one thing to the enrollment of uid; from the beginning, a few times, when
-// another changed it meanwhile.
+// manage carries out one verb for the enrollment of uid, again when the user or the rules
+// changed meanwhile; see challenge.Conversation.Repeat.
 func (s exchange) manage(ctx context.Context, uid uint32, verb string, method mfa.Method, p mfa.Prompter) (mfa.Verdict, error) {
 	id, err := nss.LookupUID(ctx, uid)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"mfa/internal/wire"
 )
 
-// sendTestTimeout bounds a test message, below the time that mfactl and the
-// server itself give a request: a report of what hangs must still get through.
+// sendTestTimeout bounds a test message. It is below the timeouts of mfactl and of the
+// server for a request, so that a report of what hangs still arrives.
 const sendTestTimeout = 25 * time.Second
 
 func (s exchange) sendTest(r *http.Request, actor string) (any, error) {
@@ -35,8 +35,8 @@ func (s exchange) sendTest(r *http.Request, actor string) (any, error) {
 	return out, nil
 }
 
-// testRecipient returns the one form of an address or number. Any country will
-// do: it is an administrator who asks, and sms.regions is about users.
+// testRecipient checks an address or number and returns it as it is sent to. Any country
+// will do: sms.regions is for users, and this is for administrators.
 func testRecipient(method mfa.Method, to string) (string, error) {
 	switch method {
 	case mfa.Email:

@@ -13,8 +13,8 @@ import (
 	"mfa/internal/wire"
 )
 
-// allSessions writes a wire.Sessions of everybody as it is read: nobody can say how long
-// it is, and it is never whole in memory.
+// allSessions writes the wire.Sessions of all users as it reads them, so that the list is
+// never whole in memory.
 func (s *Control) allSessions(w http.ResponseWriter, r *http.Request) {
 	out := &list{w: w, key: "sessions"}
 	x := s.exchange()
@@ -42,7 +42,7 @@ func (s exchange) sessions(r *http.Request, id mfa.Identity, _ string) (any, err
 	return wire.Sessions{Sessions: notNil(all)}, err
 }
 
-// notNil makes an empty list of none, in JSON.
+// notNil makes a nil list empty: [] in JSON, not null.
 func notNil[T any](list []T) []T {
 	if list == nil {
 		return []T{}
@@ -50,7 +50,8 @@ func notNil[T any](list []T) []T {
 	return list
 }
 
-// revoke ends one session of a user, if the path names one, or all.
+// revoke ends the remembered session that the path names, or all of the user. For an
+// administrator, all includes the conversations under way.
 func (s exchange) revoke(r *http.Request, id mfa.Identity, actor string) (any, error) {
 	session := strings.ToLower(r.PathValue("session"))
 	if _, err := s.actor(r.Context()); err == nil && session == "" {
@@ -77,12 +78,12 @@ func (s exchange) interrupt(ctx context.Context, id mfa.Identity, actor string) 
 		"An administrator ended this login. Please log in again.", "revoked by "+actor)
 }
 
-// revokers is how many users are done at once: the store takes many waiting
-// writes in one.
+// revokers is how many users are worked on at once: the store writes many waiting changes
+// in one transaction.
 const revokers = 32
 
-// revokeAll ends what is remembered of everybody. A record that fails keeps
-// nobody else's session alive.
+// revokeAll ends all remembered sessions and all conversations. If one record fails it
+// goes on with the others.
 func (s exchange) revokeAll(r *http.Request, actor string) (any, error) {
 	var mu sync.Mutex // guards out
 	var out wire.Revocation
@@ -126,9 +127,8 @@ func (s exchange) revokeAll(r *http.Request, actor string) (any, error) {
 	return out, nil
 }
 
-// own lets administrators through, and users to what is their own. Nobody has to
-// prove a second factor for that: to end one's sessions only means to be asked
-// again.
+// own calls h for administrators, and for users about themselves. Users need not prove a
+// second factor: they only read, or end sessions, after which they are asked again.
 func (s *Control) own(h func(s exchange, r *http.Request, id mfa.Identity, actor string) (any, error)) http.HandlerFunc {
 	return s.answer(func(s exchange, r *http.Request) (any, error) {
 		actor, err := s.actor(r.Context())
@@ -147,7 +147,7 @@ func (s *Control) own(h func(s exchange, r *http.Request, id mfa.Identity, actor
 	})
 }
 
-// caller is the account of who asks, if they have one.
+// caller returns the account of the peer, if it has one.
 func (s exchange) caller(ctx context.Context) (mfa.Identity, bool) {
 	cred := credOf(ctx)
 	if cred == nil {

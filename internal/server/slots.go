@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// bounds say how many may be in at once: of root's callers, of all others
-// together, and of one uid among those. What is kept for root nobody else can
-// fill.
+// bounds say how many may be in at once: of root's, of all others together, and of one
+// uid among those. The room for root cannot be filled by others.
 type bounds struct{ root, others, perUID int }
 
 // loginBounds are those of the PAM socket, where max is server.max_logins.
@@ -15,7 +14,7 @@ func loginBounds(max int) bounds { return bounds{root: max, others: quarter(max)
 
 func quarter(n int) int { return (n + 3) / 4 }
 
-// Slots count who is in. They may be used from many goroutines.
+// slots count what is under way, by uid. They may be used from many goroutines.
 type slots struct {
 	mu      sync.Mutex     // guards the counts below
 	root    int            // of root
@@ -57,7 +56,7 @@ func (r *slots) leave(uid uint32) {
 	}
 }
 
-// turnedAway returns how many found no room so far.
+// turnedAway returns how often enter was false so far.
 func (r *slots) turnedAway() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,11 +76,11 @@ type pace struct {
 	every time.Duration
 }
 
-// maxPaced is how many uids a clock remembers. Those that find it full share one
-// pace: one user may have many uids (subuid(5)).
+// maxPaced is how many uids a turnstile remembers. Further ones share one pace, as one
+// user may have many uids (subuid(5)).
 const maxPaced = 1024
 
-// nobody is the uid that those share who are not known: no process has it.
+// nobody is the uid that stands for unknown or further ones: no process has it.
 const nobody = 1<<32 - 1
 
 // A turnstile holds each uid to a pace. It may be used from many goroutines.
@@ -91,7 +90,7 @@ type turnstile struct {
 	swept time.Time
 }
 
-// pass says whether uid may come at the time now, and counts it if so.
+// pass reports whether uid may come at the time now, and counts it if so.
 func (s *turnstile) pass(uid uint32, p pace, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,8 +112,8 @@ func (s *turnstile) pass(uid uint32, p pace, now time.Time) bool {
 	return true
 }
 
-// forgetIdle forgets the uids that used up nothing, at most once a second, and says
-// whether that made room. The caller holds mu.
+// forgetIdle drops the uids that used up nothing, at most once a second, and reports
+// whether there is room. The caller holds mu.
 func (s *turnstile) forgetIdle(now time.Time) bool {
 	if now.Sub(s.swept) < time.Second {
 		return false
@@ -136,7 +135,8 @@ const (
 )
 
 // A guestList has the uids that were found to be an administrator's or a trusted
-// program's: they are held to no pace. It may be used from many goroutines.
+// program's. They are held to no pace, and one of them may fill half of the room for all
+// but root. It may be used from many goroutines.
 type guestList struct {
 	mu    sync.Mutex // guards until
 	until map[uint32]time.Time

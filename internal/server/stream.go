@@ -30,10 +30,10 @@ func (s *stream) line(l wire.Line) error {
 	return json.NewEncoder(s.w).Encode(l)
 }
 
-// begin tells how many items can come.
+// begin sends how many items can come at most.
 func (s *stream) begin(total int) error { return s.line(wire.Line{Total: &total}) }
 
-// item sends one.
+// item sends one item.
 func (s *stream) item(v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -59,7 +59,7 @@ func (l *list) item(v any) error {
 	return l.write(append([]byte(l.next()), b...))
 }
 
-// next is what stands before the next item.
+// next is the text before the next item.
 func (l *list) next() string {
 	if l.begun {
 		return ","
@@ -96,7 +96,7 @@ func (l *list) write(b []byte) error {
 	return err
 }
 
-// streaming answers with a stream whom may lets through.
+// streaming answers with a stream that h writes, if may returns no error.
 func (s *Control) streaming(may func(exchange, context.Context) (string, error), h func(s exchange, r *http.Request, actor string, out *stream) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		out := &stream{w: w}

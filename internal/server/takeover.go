@@ -12,7 +12,7 @@ import (
 	"mfa/internal/wire"
 )
 
-// takeOver takes over what another program kept of a user.
+// takeOver imports a user's second factor from another program.
 func (s exchange) takeOver(r *http.Request, actor string) (any, error) {
 	var in wire.Import
 	if err := readBody(r, &in); err != nil {
@@ -40,7 +40,7 @@ func (s exchange) takeOver(r *http.Request, actor string) (any, error) {
 	return out, err
 }
 
-// readBody decodes what a caller sent, and passes over nothing in it.
+// readBody decodes the body of a request. An unknown key is an error.
 func readBody(r *http.Request, into any) error {
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()

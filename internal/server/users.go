@@ -10,11 +10,11 @@ import (
 	"mfa/internal/wire"
 )
 
-// reveals says whether addresses are asked for without masks.
+// reveals reports whether the request asks for addresses without masks.
 func reveals(r *http.Request) bool { return r.URL.Query().Get(wire.QueryReveal) == wire.Yes }
 
-// users streams a wire.User of each. Names that are not those of their accounts
-// are marked, as long as NSS answers.
+// users streams the wire.User of each user. It sets Canonical for a record whose uid has
+// another name, until NSS fails once.
 func (s exchange) users(r *http.Request, _ string, out *stream) error {
 	accounts := roll{plain: nss.ReadPlain(), look: nss.LookupUID}
 	answers := true
@@ -28,15 +28,15 @@ func (s exchange) users(r *http.Request, _ string, out *stream) error {
 	})
 }
 
-// A roll tells the names of many accounts. NSS is asked for those about which a file of
-// the machine does not say all.
+// A roll looks up the names of many accounts. It asks NSS only for those that plain does
+// not settle.
 type roll struct {
 	plain nss.Plain
 	look  func(ctx context.Context, uid uint32) (mfa.Identity, error)
 }
 
-// otherName returns the name of the account that has the uid of id, if it is not that of
-// id. Where that cannot be told, nobody is the account.
+// otherName returns the name of the account that has the uid of id, if that is another
+// name, else "".
 func (r roll) otherName(ctx context.Context, id mfa.Identity) (string, error) {
 	if r.plain.Has(id) {
 		return "", nil

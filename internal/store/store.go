@@ -1,8 +1,8 @@
-// Package store is where enrollments and states are kept: the interface every
-// store meets, and the compare-and-swap loop over it. It knows keys and bytes, not users.
+// Package store has the interface of a store of enrollments and states, and the
+// compare-and-swap loop over it. It knows keys and bytes, not users.
 //
-// What to know before trusting it: a Put that returned is durable; a Put races
-// with nobody, because it names the revision it replaces.
+// What to know before trusting it: a Put that returned nil is durable, and it replaces
+// only the revision that it names, so no write in between is lost.
 package store
 
 import (
@@ -27,9 +27,8 @@ var (
 	ErrConflict = errors.New("changed by someone else")
 )
 
-// An Item is one record. Rev is the store's own mark of this very content: it
-// is zero only for an item that does not exist yet, and callers compare it with
-// nothing.
+// An Item is one record. Rev is the store's own mark of this content. It is zero only for
+// an item that does not exist yet; callers must not interpret it.
 type Item struct {
 	Key   string
 	Value []byte
@@ -37,9 +36,9 @@ type Item struct {
 }
 
 // Store keeps items. All methods may be called from many goroutines, and the
-// slices given to and taken from them belong to the caller afterwards.
-// Errors other than the two above mean that the store could not say: a caller
-// refuses, it does not assume absence.
+// slices given to and returned by them belong to the caller afterwards. Any error but the
+// two above means that the store could not answer: a caller must refuse, and not assume
+// that there is no item.
 type Store interface {
 	// Get returns the item at key, or an error wrapping ErrNotFound. With one
 	// wrapping ErrUnreadable it returns Key and Rev, for Put and Delete.
@@ -59,19 +58,19 @@ type Store interface {
 // names the file an administrator has to mend.
 type Locator interface {
 	// Location returns the place of key for people, such as a path. The item
-	// need not exist.
+	// need not exist. It may be called from many goroutines.
 	Location(key string) string
 }
 
-// updateTries bounds Update. Every round somebody else's write won, so the
-// bound is the number of writers that one waiting decision can lose against.
+// updateTries bounds Update. In each round another write won, so it is the number of
+// writes that one Update can lose against.
 const updateTries = 1000
 
-// Update replaces the value at key by fn(old), in a loop until nobody came in
-// between. fn gets nil when there is no item; it may run several times, so it
-// has no effect but its results. If fn returns nil the item is deleted, if it
+// Update replaces the value at key by fn(old), again until no other write came in
+// between. fn gets nil when there is no item; it may run several times, so it must
+// have no effect but its results. If fn returns nil the item is deleted, if it
 // returns old unchanged nothing is written, and if it returns an error nothing
-// is written and Update returns that error.
+// is written and Update returns that error. The change is durable when Update returns nil.
 func Update(ctx context.Context, s Store, key string, fn func(old []byte) ([]byte, error)) error {
 	for range updateTries {
 		if err := ctx.Err(); err != nil {

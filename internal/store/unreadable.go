@@ -2,8 +2,8 @@ package store
 
 import "errors"
 
-// ErrUnreadable is wrapped by errors about a record that is there and does not
-// parse: somebody has to mend it, or to reset the user.
+// ErrUnreadable is wrapped by errors about a record that exists and does not parse: an
+// administrator has to mend it, or to reset the user.
 var ErrUnreadable = errors.New("record cannot be read")
 
 // Unreadable returns an error that wraps ErrUnreadable without saying so: the text of

@@ -10,9 +10,9 @@ import (
 // older version would misread, or would refuse without saying why, raises it.
 const Format = FormatTagged
 
-// Formats of a store of one host: in the first it vouches for its records. In the
-// second, which lasts as long as a daemon has it open, what was decided last is in a
-// log beside it, of which older versions know nothing.
+// Formats of a local store. In the first its records have tags. In the second, which it
+// has while a daemon has it open, the newest records are in a log beside it, which older
+// versions cannot read.
 const (
 	FormatTagged = 2
 	FormatLogged = 3
@@ -23,8 +23,8 @@ const (
 // FormatText is Format as it is stored.
 func FormatText() []byte { return strconv.AppendInt(nil, Format, 10) }
 
-// ParseFormat reads what a store says of its format. One that this version does not
-// read is an error.
+// ParseFormat parses the format that a store holds. One that this version does not read is
+// an error.
 func ParseFormat(text []byte) (int, error) {
 	have, err := strconv.Atoi(string(text))
 	switch {
@@ -40,9 +40,8 @@ func ParseFormat(text []byte) (int, error) {
 // formatKey is where a store remembers the newest format it was written with.
 const formatKey = Meta + "format"
 
-// CheckFormat notes in s that this version writes it, and refuses a store that a
-// newer one has written: after a downgrade a login must not be decided by records
-// that are half understood.
+// CheckFormat stores Format in s, and refuses a store that a newer version has written:
+// after a downgrade a login must not be decided by records that are half understood.
 func CheckFormat(ctx context.Context, s Store) error {
 	return Update(ctx, s, formatKey, func(old []byte) ([]byte, error) {
 		if old != nil {

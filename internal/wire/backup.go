@@ -13,7 +13,8 @@ const (
 	BackupVersion = 1
 )
 
-// A BackupHeader says what a backup is of. It holds the key of the secrets.
+// A BackupHeader is the first item of a backup. It holds the key of the secrets in clear,
+// so mfactl encrypts a backup before it writes it.
 type BackupHeader struct {
 	Format     string    `json:"format"`
 	Version    int       `json:"version"`
@@ -24,7 +25,7 @@ type BackupHeader struct {
 	Key        string    `json:"key"`
 }
 
-// Check says why this build cannot restore such a backup.
+// Check returns why this build cannot restore the backup, or nil.
 func (h BackupHeader) Check() error {
 	switch {
 	case h.Format != BackupFormat:
@@ -35,15 +36,15 @@ func (h BackupHeader) Check() error {
 	return nil
 }
 
-// A Saved is what was kept of one user at one moment, as it stood in the store.
+// A Saved is the records of one user at one moment, as they stood in the store.
 type Saved struct {
 	User       string          `json:"user"`
 	Enrollment string          `json:"enrollment,omitempty"` // TOML; empty: there was none
 	State      json.RawMessage `json:"state,omitempty"`
-	Problem    string          `json:"problem,omitempty"` // why it could not be read; the rest is as far as it could
+	Problem    string          `json:"problem,omitempty"` // why a record could not be read; the rest is as far as it was read
 }
 
-// A Restore asks for one user of a backup to be put back.
+// A Restore asks to restore one user of a backup.
 type Restore struct {
 	Header BackupHeader `json:"header"`
 	Saved  Saved        `json:"saved"`
@@ -58,10 +59,10 @@ const (
 	RestoredOutdated  = "outdated" // the user had to enroll anew even then, so nothing is done
 )
 
-// Restored says what became of a Restore, or would.
+// Restored is the result of a Restore; with DryRun, what it would be.
 type Restored struct {
 	User   string `json:"user"`
-	Result string `json:"result"` // one of RestoredNew and its like
+	Result string `json:"result"` // one of the Restored constants
 	// NoAccount says that no account has that name here, now.
 	NoAccount bool `json:"no_account,omitempty"`
 	// BackupVoid says that the backup codes which came back do not count.

@@ -17,15 +17,14 @@ import (
 	"mfa/internal/mfa"
 )
 
-// ErrUnreachable is wrapped by every error of a Client whose request got no answer.
-// Its text is for people and says what the kernel said, as syscall.EACCES if the
-// caller may not connect.
+// ErrUnreachable is wrapped by every error of a Client whose request got no answer. The
+// error of the system is wrapped, too, like syscall.EACCES if the caller may not connect.
 var ErrUnreachable = errors.New("mfad does not answer")
 
-// ErrInterrupted is the error of a request whose context was cancelled.
+// ErrInterrupted means that the context of a request was canceled.
 var ErrInterrupted = errors.New("interrupted")
 
-// An Error is what the daemon answered in place of what was asked for.
+// An Error is a refusal by the daemon.
 type Error struct {
 	Status int    // of HTTP; 0: a stream or a conversation that had begun was cut short
 	Text   string // for people
@@ -39,8 +38,8 @@ func (e *Error) Error() string { return e.Text }
 type Client struct {
 	// Socket is the path of the control socket.
 	Socket string
-	// Timeout bounds the wait for an answer, and for each further part of one that comes in
-	// parts; 0: 30 seconds, as the daemon answers at once or is stuck.
+	// Timeout bounds the wait for an answer, and for each further part of it; 0: 30 seconds.
+	// Converse has no timeout.
 	Timeout time.Duration
 }
 
@@ -52,9 +51,9 @@ func (c *Client) timeout() time.Duration {
 }
 
 // Call sends in as JSON, if it is not nil, and decodes the answer into out, if that
-// is not nil. Keys that out does not know are passed over, so that an older client
-// can ask a newer daemon. Its error is an *Error if the daemon refused, ErrInterrupted,
-// or one that wraps ErrUnreachable.
+// is not nil. Unknown keys are ignored, so that an older client can ask a newer daemon.
+// Its error is an *Error if the daemon refused, wraps ErrInterrupted or ErrUnreachable, or
+// is about an answer that is not whole.
 func (c *Client) Call(ctx context.Context, to Resource, in, out any) error {
 	var body io.Reader
 	if in != nil {
@@ -75,7 +74,7 @@ func (c *Client) Call(ctx context.Context, to Resource, in, out any) error {
 	return w.explain(decode(resp, out))
 }
 
-// A wait ends a request of which nothing comes for too long.
+// A wait ends a request when no part of its answer came for too long.
 type wait struct {
 	ctx   context.Context
 	stuck *time.Timer
@@ -83,8 +82,8 @@ type wait struct {
 	end   func()
 }
 
-// wait returns a context for a request, which ends when nothing of the answer came for
-// the Timeout of c. The caller calls end.
+// wait returns a context for a request, which ends when no part of the answer came for
+// c.Timeout. The caller calls end.
 func (c *Client) wait(ctx context.Context) (context.Context, *wait) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &wait{ctx: ctx, least: c.timeout()}
@@ -96,7 +95,7 @@ func (c *Client) wait(ctx context.Context) (context.Context, *wait) {
 	return ctx, w
 }
 
-// explain says why an answer was not read to its end, if it was the wait that ended.
+// explain returns why the wait ended, if that is why err happened, else err.
 func (w *wait) explain(err error) error {
 	if _, ok := errors.AsType[*Error](err); ok || err == nil {
 		return err
@@ -110,7 +109,7 @@ func (w *wait) explain(err error) error {
 	return err
 }
 
-// An awaited body begins the wait anew with all that comes.
+// An awaited body restarts the wait with each part that comes.
 type awaited struct {
 	io.ReadCloser
 	wait *wait
@@ -146,7 +145,7 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	return d.DialContext(ctx, "unix", c.Socket)
 }
 
-// unreachable says that there was no answer, and why.
+// unreachable returns err as ErrUnreachable or ErrInterrupted.
 func unreachable(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // without the address, which is not one
@@ -157,7 +156,7 @@ func unreachable(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnreachable, err)
 }
 
-// decode reads an answer, or the error it holds.
+// decode reads an answer into out, or returns the error that it holds.
 func decode(resp *http.Response, out any) error {
 	if resp.StatusCode != http.StatusOK {
 		var f Fault
@@ -175,12 +174,13 @@ func decode(resp *http.Response, out any) error {
 	return nil
 }
 
-// errStuck is the cause of the end of a request of which nothing came for too long.
+// errStuck is the cause of a context that a wait ended.
 var errStuck = errors.New("mfad says nothing more")
 
-// Stream reads an answer that comes in lines: begin gets how many items can come at
-// most, and item each of them. It waits for any one line as long as for an answer.
-// An answer that is not whole is an error; so is the first error of item.
+// Stream reads an answer that comes in lines (see Line). It calls begin with the highest
+// number of items, then item for each of them. It waits for each line as long as for an
+// answer. Its error is that of Call, or the first of item, which ends it; an answer
+// without its last line is an error.
 func Stream[T any](ctx context.Context, c *Client, to Resource, begin func(total int), item func(T) error) error {
 	ctx, w := c.wait(ctx)
 	defer w.end()
@@ -223,10 +223,11 @@ func readLines[T any](r io.Reader, begin func(total int), item func(T) error) er
 	}
 }
 
-// Converse holds a conversation with mfad about the caller's own enrollment. What
-// mfad says goes to p, which is asked for a line where mfad asks for one; an error of
-// p is told to mfad, which ends the conversation. Converse returns how it ended. Its
-// error wraps io.EOF or io.ErrUnexpectedEOF if mfad went away in the middle.
+// Converse holds a conversation with mfad about the caller's own enrollment; to is a
+// PostSelf. It passes prompts of mfad to p and the answers back; after an error of p mfad
+// ends the conversation. It returns the outcome that mfad sent. Its error wraps
+// ErrUnreachable, io.EOF or io.ErrUnexpectedEOF if the connection ended before that, or
+// is an *Error if mfad refused.
 func (c *Client) Converse(ctx context.Context, to Resource, p mfa.Prompter) (mfa.Outcome, error) {
 	conn, err := c.dial(ctx)
 	if err != nil {
@@ -242,7 +243,7 @@ func (c *Client) Converse(ctx context.Context, to Resource, p mfa.Prompter) (mfa
 	return talk(ctx, r, conn, p)
 }
 
-// switchTo asks mfad for a conversation, and returns where mfad speaks.
+// switchTo asks mfad for a conversation, and returns the reader of its frames.
 func switchTo(conn net.Conn, to Resource) (io.Reader, error) {
 	req, err := http.NewRequest(to.method, "http://mfad"+to.path, http.NoBody)
 	if err != nil {

@@ -17,19 +17,19 @@ type Visit struct {
 	FirstFactor string `json:"first_factor"` // how the SSH server or another program asked first, as in policy.rule; empty: publickey with a key, else password
 }
 
-// The words of Explanation.Result.
+// The values of Explanation.Result.
 const (
-	ResultLetIn       = "let_in"      // without a second factor
-	ResultRemembered  = "remembered"  // let in without a second factor, as one was proven there lately
-	ResultAsk         = "ask"         // for a code
-	ResultEnroll      = "enroll"      // led to a second factor
+	ResultLetIn       = "let_in"      // let in without a second factor
+	ResultRemembered  = "remembered"  // let in without a second factor, by a remembered session
+	ResultAsk         = "ask"         // asked for a code
+	ResultEnroll      = "enroll"      // must set up a second factor
 	ResultLocked      = "locked"      // refused for now
 	ResultDisabled    = "disabled"    // refused: every method took too many wrong codes
 	ResultKeepOut     = "keep_out"    // refused: not enrolled
-	ResultUnavailable = "unavailable" // refused: nobody can say
+	ResultUnavailable = "unavailable" // refused: it cannot be decided
 )
 
-// An Explanation says what a login would come to, and why.
+// An Explanation is what a login would come to, and why.
 type Explanation struct {
 	User         string   `json:"user"` // as NSS spells it; as given if there is no such account
 	UID          *uint32  `json:"uid,omitempty"`
@@ -42,7 +42,7 @@ type Explanation struct {
 	Result string       `json:"result"`
 	Text   string       `json:"text"`   // the result, for people
 	PAM    string       `json:"pam"`    // what PAM returns in the end, if all goes well
-	Asks   []mfa.Method `json:"asks"`   // for one of these; the first to begin with
+	Asks   []mfa.Method `json:"asks"`   // methods, of which one is asked for; the first comes first
 	Offers []mfa.Method `json:"offers"` // enroll: what can be set up
 
 	Rule     string    `json:"rule"`   // that counts; "policy": none of them
@@ -68,8 +68,8 @@ type Passed struct {
 	Why  string `json:"why"`
 }
 
-// Settings are what counts for one login: those of the rule, and of [policy] for
-// the rest.
+// Settings are the policy for one login: the settings of the rule, and of [policy] for the
+// rest.
 type Settings struct {
 	Mode          string       `json:"mode"`
 	Methods       []mfa.Method `json:"methods"`
@@ -79,13 +79,13 @@ type Settings struct {
 	EnrollGrace   mfa.Duration `json:"enroll_grace"`
 }
 
-// A Census counts what a policy means for the users of whom there is a record: for each
-// a login by ssh and password, from an address in no network that a rule names.
+// A Census counts how a policy treats the users with a record: for each of them a login
+// by ssh and password, from an address in no network that a rule names.
 type Census struct {
 	Users   int  `json:"users"`
 	Alone   int  `json:"alone"`             // get in by the first factor alone
-	Without int  `json:"without"`           // have a second factor, but none that counts: they are asked for it, and led to another
-	Out     int  `json:"out"`               // of those: kept out, as nobody is led to one at a login
+	Without int  `json:"without"`           // have a second factor, but none that counts: they prove it, and set up another
+	Out     int  `json:"out"`               // of those: kept out, as they may not set one up at login
 	Unknown int  `json:"unknown,omitempty"` // their groups could not be looked up
 	Partly  bool `json:"partly,omitempty"`  // time was up before all were counted
 }

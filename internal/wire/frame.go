@@ -34,9 +34,9 @@ const (
 	MaxFrame = 64 << 10
 	// MaxAnswer bounds an answer, as PAM_MAX_RESP_SIZE of Linux-PAM does.
 	MaxAnswer = 512
-	// MaxField bounds a field of HELLO that sshd writes, in bytes.
+	// MaxField bounds a field of HELLO that sshd writes, or that is unknown, in bytes.
 	MaxField = 16 << 10
-	// MaxName bounds any other: user names, terminals, services, hosts.
+	// MaxName bounds any other field: user names, terminals, services, hosts; in bytes.
 	MaxName = 256
 )
 
@@ -57,14 +57,14 @@ const (
 	Hidden  = 'h' // PROMPT: without
 
 	ConvFailed    = 'c' // NO-ANSWER: the conversation function failed
-	PasswordTyped = 'p' // NO-ANSWER: the answer was PAM_AUTHTOK and is kept back
+	PasswordTyped = 'p' // NO-ANSWER: the answer was PAM_AUTHTOK and is not sent
 
 	Untried        = 2 // DONE: flag, of an exhausted login in which no wrong code was typed
 	ChangePassword = 1 // DONE: flag, acct_mgmt shall return PAM_NEW_AUTHTOK_REQD
 )
 
-// The tags of HELLO's fields. A field that is absent is empty; a tag that is
-// not known is passed over, so that a newer module can speak to an older daemon.
+// The tags of HELLO's fields. A field that is absent is empty; an unknown tag is
+// ignored, so that a newer module can speak to an older daemon.
 const (
 	tagService = 1 + iota
 	tagUser
@@ -76,7 +76,7 @@ const (
 	tagModule
 )
 
-// Outcome letters of DONE. A letter that is not known is a refusal.
+// Outcome letters of DONE. An unknown letter is a refusal.
 var letters = map[mfa.Outcome]byte{
 	mfa.Accepted: 's', mfa.Exempt: 'x', mfa.WrongCode: 'w', mfa.Exhausted: 'm',
 	mfa.MustEnroll: 'e', mfa.Unavailable: 'u', mfa.NoConversation: 'c', mfa.Broken: 'b',
@@ -92,10 +92,11 @@ type Frame struct {
 	Payload []byte
 }
 
-// Read reads one frame. It returns io.EOF only between frames.
+// Read reads one frame. The error is io.EOF only between frames, io.ErrUnexpectedEOF
+// within one, or wraps ErrFrame for a length out of bounds.
 func Read(r io.Reader) (Frame, error) { return readFrame(r, MaxFrame) }
 
-// ReadAnswer reads one frame that is no longer than an answer may be.
+// ReadAnswer is Read for a frame that is no longer than an answer may be.
 func ReadAnswer(r io.Reader) (Frame, error) { return readFrame(r, 1+MaxAnswer) }
 
 func readFrame(r io.Reader, most uint32) (Frame, error) {
@@ -117,7 +118,8 @@ func readFrame(r io.Reader, most uint32) (Frame, error) {
 	return Frame{Type: body[0], Payload: body[1:]}, nil
 }
 
-// Write writes one frame in one call of w.Write.
+// Write writes one frame in one call of w.Write. The error wraps ErrFrame if it is longer
+// than MaxFrame; nothing is written then.
 func Write(w io.Writer, f Frame) error {
 	n := 1 + len(f.Payload)
 	if n > MaxFrame {
@@ -187,7 +189,7 @@ func DecodeHello(f Frame) (mfa.Request, error) {
 	return req, nil
 }
 
-// EncodePrompt returns the frame that says p.
+// EncodePrompt returns the PROMPT, INFO or FAILURE frame of p.
 func EncodePrompt(p mfa.Prompt) Frame {
 	switch p.Kind {
 	case mfa.Ask:
@@ -201,8 +203,8 @@ func EncodePrompt(p mfa.Prompt) Frame {
 	}
 }
 
-// DecodeAnswer returns the line in an ANSWER frame, or the error a NO-ANSWER
-// frame stands for.
+// DecodeAnswer returns the line in an ANSWER frame. The error is mfa.ErrPasswordTyped or
+// mfa.ErrNoConversation for a NO-ANSWER frame, and wraps ErrFrame for any other.
 func DecodeAnswer(f Frame) (string, error) {
 	switch {
 	case f.Type == Answer && len(f.Payload) <= MaxAnswer:
@@ -217,7 +219,7 @@ func DecodeAnswer(f Frame) (string, error) {
 	return "", fmt.Errorf("%w: type %q in place of an answer", ErrFrame, f.Type)
 }
 
-// EncodeDone returns the frame that ends a login.
+// EncodeDone returns the DONE frame of v, which ends a login.
 func EncodeDone(v mfa.Verdict) Frame {
 	letter, ok := letters[v.Outcome]
 	if !ok {
@@ -233,8 +235,8 @@ func EncodeDone(v mfa.Verdict) Frame {
 	return Frame{Done, []byte{letter, flags}}
 }
 
-// DecodePrompt returns what a PROMPT, INFO or FAILURE frame says, for a client
-// written in Go.
+// DecodePrompt decodes a PROMPT, INFO or FAILURE frame, for a client written in Go. The
+// error wraps ErrFrame.
 func DecodePrompt(f Frame) (mfa.Prompt, error) {
 	switch {
 	case f.Type == Info:
@@ -249,8 +251,8 @@ func DecodePrompt(f Frame) (mfa.Prompt, error) {
 	return mfa.Prompt{}, fmt.Errorf("%w: type %q in place of a prompt", ErrFrame, f.Type)
 }
 
-// DecodeDone returns the outcome in a DONE frame. What it does not know is
-// mfa.Broken, a refusal.
+// DecodeDone returns the outcome in a DONE frame, and ignores its flags. An unknown
+// outcome is mfa.Broken, a refusal. The error wraps ErrFrame.
 func DecodeDone(f Frame) (mfa.Outcome, error) {
 	if f.Type != Done || len(f.Payload) != 2 {
 		return mfa.Broken, fmt.Errorf("%w: type %q of %d bytes in place of DONE", ErrFrame, f.Type, len(f.Payload))

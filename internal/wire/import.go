@@ -5,9 +5,9 @@ import "mfa/internal/mfa"
 // ImportSources are the programs that an Import can come from.
 var ImportSources = []string{"google-authenticator", "oath-toolkit"}
 
-// An Import is what another program kept of a user's second factor.
+// An Import is a user's second factor as another program kept it.
 type Import struct {
-	UID         uint32    `json:"uid"`    // of the account that it belongs to; another one's is refused
+	UID         uint32    `json:"uid"`    // of the account; it is refused if the account has another
 	Source      string    `json:"source"` // one of ImportSources
 	TOTP        ImportApp `json:"totp"`
 	LastStep    int64     `json:"last_step"`              // newest time step whose code was used there
@@ -32,7 +32,7 @@ const (
 	ImportedKept      = "kept"      // there is another, which stays
 )
 
-// Imported says what became of an Import, or would.
+// Imported is the result of an Import; with DryRun, what it would be.
 type Imported struct {
 	User  string `json:"user"`
 	App   string `json:"app"`

@@ -63,9 +63,9 @@ type Resource struct {
 	path   string // escaped, with its query
 }
 
-// For fills in the parts of the path that stand in braces, in their order. It
-// escapes them, so that a slash in a name ends no part. A part that is missing
-// stays empty, and more parts than braces are dropped.
+// For returns the resource with the parts of the path in braces filled in, in order. It
+// escapes them, so that a slash in a name ends no part. A missing part is empty; surplus
+// parts are dropped.
 func (r Route) For(parts ...string) Resource {
 	method, path, _ := strings.Cut(string(r), " ")
 	segments := strings.Split(path, "/")
@@ -81,7 +81,7 @@ func (r Route) For(parts ...string) Resource {
 	return Resource{method: method, path: strings.Join(segments, "/")}
 }
 
-// With returns the resource with one query more.
+// With returns the resource with one more query, which it escapes.
 func (r Resource) With(key, value string) Resource {
 	mark := "?"
 	if strings.Contains(r.path, "?") {

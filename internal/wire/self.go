@@ -1,8 +1,7 @@
 package wire
 
-// Upgrade is the protocol that a client of PostSelf asks to switch to: frames as on
-// the PAM socket, but without HELLO. So the conversation is the same one, word for
-// word, as at a login.
+// Upgrade is the protocol that a client of PostSelf asks to switch to: the frames of the
+// PAM socket without HELLO. So the prompts are those of a login.
 const Upgrade = "mfa-conversation/1"
 
 // The verbs of PostSelf. Each first has a second factor proven, if there is one.

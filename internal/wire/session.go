@@ -12,7 +12,7 @@ type Sessions struct {
 	Unreadable []string  `json:"unreadable,omitempty"` // users whose record cannot be read
 }
 
-// A Session is what is shown of a remembered session.
+// A Session describes a remembered session.
 type Session struct {
 	User     string     `json:"user"`
 	UID      uint32     `json:"uid"`

@@ -6,7 +6,7 @@ import (
 	"mfa/internal/mfa"
 )
 
-// Status says how the daemon is.
+// Status is the state of the daemon.
 type Status struct {
 	Version   string    `json:"version"`
 	PID       int       `json:"pid"`
@@ -32,10 +32,10 @@ type Status struct {
 	Restart []string `json:"restart,omitempty"`
 }
 
-// Reloaded says what came of a reload.
+// Reloaded is the result of a reload.
 type Reloaded struct {
 	Restart []string `json:"restart"`          // keys that wait for a restart
-	Policy  string   `json:"policy,omitempty"` // whom the new policy lets in by the first factor alone, if that changed
+	Policy  string   `json:"policy,omitempty"` // says how many get in by the first factor alone, if that changed
 }
 
 // Fault is the body of every answer that is not 200.
@@ -49,7 +49,7 @@ type SendTest struct {
 	To     string     `json:"to"`
 }
 
-// SendTestReport says what came of a test message.
+// SendTestReport is the result of a test message.
 type SendTestReport struct {
 	OK    bool   `json:"ok"`
 	To    string `json:"to"` // as it was sent to
@@ -58,7 +58,7 @@ type SendTestReport struct {
 	Hint  string `json:"hint,omitempty"`  // what to look at
 }
 
-// Resealed is a user whose secrets are sealed with the new key, or why not.
+// Resealed is a user whose secrets were sealed with the new key, or the Problem with that.
 type Resealed struct {
 	User    string `json:"user"`
 	Problem string `json:"problem,omitempty"`

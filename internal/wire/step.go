@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A Step is one thing that was done to hand a message over, for an administrator
-// who looks for what is wrong. Nothing in it is secret: no code, no password.
+// A Step is one step of handing a message over, for an administrator who looks for a
+// fault. It holds no code and no password.
 type Step struct {
 	Name   string        // "resolve", "connect", "tls", "login", …, "accepted"
 	Detail string        // what was found or answered; one line

@@ -6,8 +6,7 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A User is what is shown of a user. Addresses are masked, unless the request has
-// QueryReveal.
+// A User describes a user. Addresses are masked, unless the request has QueryReveal.
 type User struct {
 	User               string       `json:"user"`
 	UID                uint32       `json:"uid"`
@@ -40,8 +39,8 @@ type User struct {
 	Canonical          string       `json:"canonical,omitempty"`            // name of the account that has the uid, if another; the record does not count
 }
 
-// Apart counts the wrong codes of peers that are not root. A lock that follows from
-// them shuts what such peers ask for, and no login.
+// Apart counts the wrong codes of peers that are not root. A lock by them refuses what
+// such peers ask for, and no login.
 type Apart struct {
 	Failures    int        `json:"failures"`
 	Locked      bool       `json:"locked"`
@@ -54,7 +53,7 @@ type Contact struct {
 	Silent  bool   `json:"silent"`  // do not tell the user
 }
 
-// NewApp is what a new authenticator app needs, for the user to see once.
+// NewApp is the text that a user needs once to set up a new authenticator app.
 type NewApp struct {
 	Text string `json:"text"` // QR code and key
 	User string `json:"user"`
@@ -65,26 +64,26 @@ type LockRequest struct {
 	For mfa.Duration `json:"for,omitempty"` // zero: until unlocked
 }
 
-// Lock says until when a user is locked.
+// Lock is a lock of a user.
 type Lock struct {
 	User  string     `json:"user"`
 	Until *time.Time `json:"until,omitempty"` // absent: until unlocked
 }
 
-// Unlocked says what an unlock ended.
+// Unlocked is the result of an unlock.
 type Unlocked struct {
 	User      string   `json:"user"`
 	WasLocked bool     `json:"was_locked"`
-	Ended     []string `json:"ended,omitempty"` // what was remembered of a time that had not come
+	Ended     []string `json:"ended,omitempty"` // parts of the record that had times in the future
 }
 
-// Cleared says of whom all was cleared.
+// Cleared is the result of a reset.
 type Cleared struct {
 	User        string `json:"user"` // the canonical name
 	WasEnrolled bool   `json:"was_enrolled"`
 }
 
-// Resent says where the message about an unconfirmed address went.
+// Resent is where the message about an unconfirmed address went.
 type Resent struct {
 	User     string `json:"user"`
 	To       string `json:"to"`        // masked

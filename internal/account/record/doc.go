@@ -1,6 +1,5 @@
-// Package record is how an enrollment and a state are written down: TOML for what people
-// edit, JSON for what logins count.
+// Package record encodes an enrollment as TOML, which people edit, and a state as JSON.
 //
-// What to know before trusting it: it is strict. What it does not know, or would read in
-// two ways, is an error that names the place, and for a file that people edit the line.
+// What to know before trusting it: it is strict. An unknown key, or a text with two
+// meanings, is an error that names the place, and in TOML the line.
 package record

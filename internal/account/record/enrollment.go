@@ -14,8 +14,8 @@ import (
 	"mfa/internal/store"
 )
 
-// EncodeEnrollment returns e as TOML for people to read, or nil for the zero
-// Enrollment. What DecodeEnrollment would refuse is not written.
+// EncodeEnrollment returns e as TOML, or nil for the zero Enrollment. It is an error if
+// DecodeEnrollment would refuse the result. User is named in the first line.
 func EncodeEnrollment(user string, e mfa.Enrollment) ([]byte, error) {
 	if reflect.ValueOf(e).IsZero() {
 		return nil, nil
@@ -41,8 +41,8 @@ func plain(name string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// DecodeEnrollment reads users/NAME.toml. People edit it, so nothing in it is
-// passed over, and an error names the place and the line.
+// DecodeEnrollment parses the content of users/NAME.toml. People edit it, so an unknown
+// key is an error. The error wraps store.ErrUnreadable and names the place and the line.
 func DecodeEnrollment(place string, data []byte) (mfa.Enrollment, error) {
 	var e mfa.Enrollment
 	md, err := toml.Decode(string(data), &e)

@@ -13,9 +13,8 @@ const (
 	maxText   = 2 << 10
 )
 
-// Parsed reads enrollments, and keeps what it read with the very text that it was read
-// from: another text is never taken for it, whatever its name, time or length. A nil
-// Parsed keeps nothing. It may be used from many goroutines.
+// Parsed decodes enrollments and caches the results. An entry is used only for exactly
+// the same bytes. A nil Parsed caches nothing. It may be used from many goroutines.
 type Parsed struct {
 	mu sync.RWMutex       // guards of
 	of map[string]*parsed // by place
@@ -27,10 +26,10 @@ type parsed struct {
 	en   mfa.Enrollment
 }
 
-// NewParsed returns one that keeps nothing yet.
+// NewParsed returns an empty Parsed.
 func NewParsed() *Parsed { return &Parsed{of: map[string]*parsed{}} }
 
-// DecodeEnrollment is the function of that name. What it returns is the caller's.
+// DecodeEnrollment is the function of that name. The caller may change the result.
 func (p *Parsed) DecodeEnrollment(place string, data []byte) (mfa.Enrollment, error) {
 	if p == nil {
 		return DecodeEnrollment(place, data)

@@ -13,11 +13,11 @@ import (
 	"mfa/internal/store"
 )
 
-// noState is how the zero State would be written.
+// noState is the zero State as JSON.
 var noState, _ = json.Marshal(mfa.State{})
 
-// EncodeState returns st as JSON, or nil if it remembers nothing but the floor of
-// the store.
+// EncodeState returns st as JSON, or nil if it holds nothing, or nothing but floor as its
+// Since. Floor is that of the store, and may be nil. User is named in errors.
 func EncodeState(user string, st mfa.State, floor *time.Time) ([]byte, error) {
 	if st.Since != nil && floor != nil && st.Since.Equal(*floor) && st.UID == 0 {
 		bare := st
@@ -35,8 +35,9 @@ func EncodeState(user string, st mfa.State, floor *time.Time) ([]byte, error) {
 	return b, nil
 }
 
-// DecodeState reads what EncodeState wrote. An unknown field was written by a
-// newer build and may forbid what this one would allow, so it is an error.
+// DecodeState parses what EncodeState wrote. An unknown field was written by a
+// newer build and may forbid what this one would allow, so it is an error. The error
+// wraps store.ErrUnreadable.
 func DecodeState(place string, data []byte) (mfa.State, error) {
 	var st mfa.State
 	dec := json.NewDecoder(bytes.NewReader(data))

@@ -6,7 +6,8 @@ import (
 	"mfa/internal/deliver"
 )
 
-// OneLine keeps a header's value to one line.
+// OneLine returns s with a space in place of each control character, for the value of a
+// header.
 func OneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
@@ -16,7 +17,7 @@ func OneLine(s string) string {
 	}, s)
 }
 
-// PrivateWords returns the words of a message that may be a code. A relay can
+// PrivateWords returns the words of a message that may be a code, for Quote: a relay can
 // quote the message in its answer, and answers are logged.
 func PrivateWords(text string) []string {
 	var words []string
@@ -29,11 +30,11 @@ func PrivateWords(text string) []string {
 	return words
 }
 
-// AnswerLimit bounds, in bytes, what an error quotes of another program's words.
+// AnswerLimit bounds, in bytes, what Quote returns.
 const AnswerLimit = 1024
 
-// Quote makes another program's words fit to stand in an error: one line,
-// bounded, without control bytes and without what is private, however it is spelled.
+// Quote returns the words of another program for use in an error: one line of at most
+// AnswerLimit printable ASCII characters, in which Hide has replaced what is private.
 func Quote(words string, private []string) string {
 	words = Hide(words, "[hidden]", private...)
 	words = strings.ReplaceAll(strings.TrimSpace(words), "\n", " ")

@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// ReadSecret returns the one line in the file at path without its line end. An
-// error begins with key.
+// ReadSecret returns the one line in the file at path without its line end. The error
+// begins with key, and never holds the line. It logs a warning if every user can read the
+// file.
 func ReadSecret(key, path string, log *slog.Logger) (string, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -26,7 +27,7 @@ func ReadSecret(key, path string, log *slog.Logger) (string, error) {
 	return secret, nil
 }
 
-// PathFirst turns "open PATH: why" into "PATH": why.
+// PathFirst turns an error "open PATH: why" into one "PATH": why.
 func PathFirst(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("%q: %w", pe.Path, pe.Err)

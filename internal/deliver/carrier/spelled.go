@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// Hide puts with in the place of every secret, however words spell it: as it is, or escaped
-// for a query, form or path (RFC 3986, 2.1, and "+" for a blank), JSON or a program text
-// (RFC 8259, 7) or XML (XML 1.0, 4.1 and 4.6), and one in another. A gateway quotes a
-// request as it read it, or as it was written.
+// Hide replaces every secret in words by with. It finds a secret as it is, and escaped for
+// a query, form or path (RFC 3986, 2.1, and "+" for a blank), JSON or a program text
+// (RFC 8259, 7) or XML (XML 1.0, 4.1 and 4.6), also one in another, up to three deep. A
+// gateway may quote a request as it was sent or as it read it.
 func Hide(words, with string, secrets ...string) string {
 	var found [][2]int
 	seek(unescaped{text: words}, deepest, func(u unescaped) {
@@ -36,12 +36,11 @@ func Hide(words, with string, secrets ...string) string {
 	return b.String() + words[end:]
 }
 
-// deepest is how often a text is read that is escaped in an escaped text: an address in XML
-// in JSON.
+// deepest is how many escapings within each other are undone, like those of an address in
+// XML in JSON.
 const deepest = 3
 
-// seek calls look for u and for whatever u is in the reading of somebody who takes escapes
-// for what they stand for.
+// seek calls look for u, and for u with each combination of escapings undone.
 func seek(u unescaped, depth int, look func(unescaped)) {
 	look(u)
 	if depth == 0 {
@@ -54,7 +53,7 @@ func seek(u unescaped, depth int, look func(unescaped)) {
 	}
 }
 
-// An escaping is how characters are written that cannot stand as they are.
+// An escaping is a way to write characters that cannot stand as they are.
 type escaping struct {
 	marked *regexp.Regexp            // what is escaped
 	plain  func(found string) string // what that stands for
@@ -100,7 +99,7 @@ func (u unescaped) at(i int) int {
 	return u.from[i]
 }
 
-// read returns u with what e stands for, and whether anything is escaped so.
+// read returns u with the escaping e undone, and whether that changed it.
 func (u unescaped) read(e escaping) (unescaped, bool) {
 	marks := e.marked.FindAllStringIndex(u.text, -1)
 	if marks == nil {

@@ -1,9 +1,8 @@
-// Package carrier has what carriers are built with: the steps of a sending that an
-// administrator wants to see, the words of others that an error may quote, and the
-// secrets that mfa.toml names the files of.
+// Package carrier has what carriers share: reports of the steps of a sending, quoting of
+// answers in errors, and reading of secrets from the files that mfa.toml names.
 //
-// What to know before trusting it: Quote hides what it is given as private; whoever
-// sends a code gives it PrivateWords of the message.
+// What to know before trusting it: Quote hides only what it is given as private; a carrier
+// that sends a code must give it the PrivateWords of the message.
 package carrier
 
 import (
@@ -34,16 +33,16 @@ const (
 
 type stepsKey struct{}
 
-// WithSteps has every carrier that sends under the context returned tell fn each
-// step. Such a sending opens a connection of its own, so that every step is
-// there to be seen. fn is called from various goroutines, but by one at a time;
+// WithSteps returns a context under which every carrier calls fn for each step of a
+// sending. Such a sending opens a connection of its own, so that every step is
+// reported. fn is called from various goroutines, but by one at a time;
 // a resolver that outlives the sending may call it late.
 func WithSteps(ctx context.Context, fn func(wire.Step)) context.Context {
 	return context.WithValue(ctx, stepsKey{}, &Steps{fn: fn, last: time.Now()})
 }
 
 // Test sends m with s once and returns every step and the error of Send. If the
-// error is not nil the last step has failed.
+// error is not nil, the last step is the one that failed.
 func Test(ctx context.Context, s deliver.Sender, m mfa.Message) ([]wire.Step, error) {
 	var mu sync.Mutex // guards steps
 	var steps []wire.Step
@@ -61,8 +60,8 @@ func Test(ctx context.Context, s deliver.Sender, m mfa.Message) ([]wire.Step, er
 	return told, err
 }
 
-// Steps passes on the steps of one sending. Of nil Steps nobody wants to know:
-// their methods do nothing. They may be used from many goroutines.
+// Steps reports the steps of one sending. Methods of a nil Steps do nothing. It may be used
+// from many goroutines.
 type Steps struct {
 	fn func(wire.Step)
 
@@ -70,14 +69,13 @@ type Steps struct {
 	last time.Time  // end of the step before
 }
 
-// StepsOf returns who wants to know of the steps taken under ctx, nil if
-// nobody does.
+// StepsOf returns the Steps that WithSteps put into ctx, or nil.
 func StepsOf(ctx context.Context) *Steps {
 	r, _ := ctx.Value(stepsKey{}).(*Steps)
 	return r
 }
 
-// Begin starts the clock of the first step anew.
+// Begin restarts the time of the first step.
 func (r *Steps) Begin() {
 	if r == nil {
 		return
@@ -128,8 +126,8 @@ func DescribeCertificate(c *x509.Certificate) string {
 		" until " + c.NotAfter.UTC().Format(time.DateOnly)
 }
 
-// Dialling returns a context under which dialling reports its steps. Package net
-// calls the hooks of httptrace for every connection, not only for HTTP.
+// Dialling returns a context under which net.Dialer reports its steps; host is named in
+// them. Package net calls the hooks of httptrace for every connection, not only for HTTP.
 func (r *Steps) Dialling(ctx context.Context, host string) context.Context {
 	if r == nil {
 		return ctx
@@ -148,7 +146,7 @@ func (r *Steps) Dialling(ctx context.Context, host string) context.Context {
 	})
 }
 
-// Addresses writes what a resolver found.
+// Addresses returns the addresses that a resolver found as one text.
 func Addresses(found []net.IPAddr) string {
 	texts := make([]string, len(found))
 	for i, a := range found {

@@ -29,7 +29,7 @@ type smsCommand struct {
 	log     *slog.Logger
 }
 
-// commandFields is what sms.command.args may speak of.
+// commandFields are the fields of the templates in sms.command.args.
 type commandFields struct{ To, Digits string }
 
 func newSMSCommand(cfg deliver.SMSCommandConfig, opts Options) (*smsCommand, error) {
@@ -54,7 +54,8 @@ func newSMSCommand(cfg deliver.SMSCommandConfig, opts Options) (*smsCommand, err
 	return c, c.rehearse()
 }
 
-// rehearse shows at load what is wrong with the arguments.
+// rehearse fills the arguments in with two numbers, to find at load what is wrong with
+// them.
 func (c *smsCommand) rehearse() error {
 	first, err := c.arguments(deliver.PhoneExample)
 	if err != nil {
@@ -119,9 +120,8 @@ func (c *smsCommand) text(ctx context.Context, m mfa.Message) (receipt string, e
 	return "", deliver.Hinted(c.explain(err, words), carrier.HintProgram("sms.command.path")+hintService)
 }
 
-// explain turns how the program ended into an error for the log. Only
-// EX_TEMPFAIL of sysexits.h, and an end that is not the program's own, can be
-// mended by another run.
+// explain turns the end of the program into an error for the log. Another run may succeed
+// only after EX_TEMPFAIL of sysexits.h, or if the program did not end by itself.
 func (c *smsCommand) explain(err error, said string) error {
 	missing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
 	exit, ended := errors.AsType[*exec.ExitError](err)
@@ -138,6 +138,6 @@ func (c *smsCommand) explain(err error, said string) error {
 	return err
 }
 
-// hintService says what a program of mfad does without.
+// hintService is a hint about the sandbox of mfad's programs.
 const hintService = " Under systemd it runs as the user mfa with a /tmp of its own, without devices and without /home:" +
 	" a modem needs DeviceAllow=, PrivateDevices=no and SupplementaryGroups=dialout in mfad.service (systemctl edit mfad; mfa.toml(5) has the lines)."

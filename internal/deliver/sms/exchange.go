@@ -48,7 +48,7 @@ func newHTTPTransport() *http.Transport {
 	}
 }
 
-// An answer is what a gateway said, read to its end so that the connection can
+// An answer is the answer of a gateway, read to its end so that the connection can
 // carry the next message.
 type answer struct {
 	status int
@@ -103,8 +103,8 @@ func httpCause(req *http.Request, err error) error {
 	return err
 }
 
-// byStatus marks err, which tells of an answer with this status, by what RFC
-// 9110, 15 says of trying again.
+// byStatus marks err, which is about the answer, by whether another attempt can help, as
+// RFC 9110, 15 has it for the status.
 func (a answer) byStatus(err error, now time.Time) error {
 	switch {
 	case a.status == http.StatusTooManyRequests, a.status == http.StatusRequestTimeout, a.status >= 500:

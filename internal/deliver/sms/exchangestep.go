@@ -14,15 +14,15 @@ import (
 	"mfa/internal/deliver/carrier"
 )
 
-// The steps of a request that nobody else has.
+// The steps of a request to a gateway.
 const (
 	stepProxy   = "proxy"
 	stepRequest = "request"
 	stepStatus  = "status"
 )
 
-// An exchangeTrace follows one request to a gateway: for the flight always, for
-// a reporter if there is one.
+// An exchangeTrace follows one request to a gateway: always for its flight, and for
+// carrier.Steps if there are any.
 type exchangeTrace struct {
 	flight
 	rep  *carrier.Steps
@@ -47,7 +47,7 @@ func follow(req *http.Request) (*exchangeTrace, *http.Request) {
 	return t, req.WithContext(httptrace.WithClientTrace(req.Context(), &hooks))
 }
 
-// credentials says how req proves who sends it.
+// credentials says how req authenticates, without the secret.
 func credentials(req *http.Request) string {
 	if user, _, ok := req.BasicAuth(); ok {
 		return "basic, as " + deliver.MaskUser(user)
@@ -109,9 +109,8 @@ func (t *exchangeTrace) begin(step string) {
 	t.at = step
 }
 
-// openly returns the client for the request: one that opens a connection of its
-// own if somebody wants to see that. The caller calls end when the answer is
-// read.
+// openly returns the client for the request: one that opens a connection of its own, if
+// steps are reported. The caller calls end when the answer is read.
 func (t *exchangeTrace) openly(client *http.Client) (_ *http.Client, end func()) {
 	kept, ok := client.Transport.(*http.Transport)
 	if !ok || t.rep == nil {
@@ -127,8 +126,8 @@ func (t *exchangeTrace) openly(client *http.Client) (_ *http.Client, end func())
 	return &own, fresh.CloseIdleConnections
 }
 
-// tellSent reports the request, without what it says and whom it goes to: the
-// path can hold both.
+// tellSent reports the request, without its path, which can hold the message and the
+// number.
 func (t *exchangeTrace) tellSent() {
 	if t.rep == nil {
 		return
@@ -141,8 +140,8 @@ func (t *exchangeTrace) tellSent() {
 	t.begin(stepStatus)
 }
 
-// tellFailure reports the step after which there was no going on, and adds a
-// hint to cause, which is err as the log has it.
+// tellFailure reports the step that failed, and adds a hint to cause, which is err as the
+// log has it.
 func (t *exchangeTrace) tellFailure(err, cause error) error {
 	if t.rep == nil {
 		return cause

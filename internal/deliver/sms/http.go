@@ -25,7 +25,7 @@ import (
 	"mfa/internal/mfa"
 )
 
-// An httpGateway hands texts to any gateway that takes one request a message.
+// An httpGateway hands messages to a gateway that takes one HTTP request for each.
 type httpGateway struct {
 	method  string
 	url     *part
@@ -46,7 +46,7 @@ type part struct {
 	escape   func(string) string
 }
 
-// gatewayFields is what the templates of [sms.http] may speak of.
+// gatewayFields are the fields of the templates in [sms.http].
 type gatewayFields struct{ To, Digits, Text, From gatewayField }
 
 // A gatewayField prints itself escaped for the part where it stands.
@@ -179,7 +179,7 @@ func (g *httpGateway) newPart(key, text string, escape func(string) string) (*pa
 	return &part{key: key, template: t, escape: escape}, nil
 }
 
-// file returns the line in the file at path, which templates ask for.
+// file returns the line in the file at path. It reads files only while loading.
 func (g *httpGateway) file(path string) (string, error) {
 	if line, ok := g.files[path]; ok {
 		return line, nil
@@ -241,8 +241,8 @@ func (g *httpGateway) request(ctx context.Context, m mfa.Message) (*http.Request
 	return req, nil
 }
 
-// rehearse writes requests without sending them, so that what is wrong with the
-// templates shows at load.
+// rehearse writes requests without sending them, to find at load what is wrong with the
+// templates.
 func (g *httpGateway) rehearse(log *slog.Logger) error {
 	m := mfa.Message{To: deliver.PhoneExample, Text: "012345 \"is\" <your> & 100%\ncode"}
 	first, plain, err := g.written(m)
@@ -307,8 +307,8 @@ func (g *httpGateway) text(ctx context.Context, m mfa.Message) (receipt string, 
 	return "", err
 }
 
-// private returns what no error may quote: what files and headers hold, whom the address
-// logs in, and what its query may hold in place of a file.
+// private returns what no error may quote: the content of files and headers, the login in
+// the address, and values of its query that may be secrets.
 func (g *httpGateway) private(req *http.Request) []string {
 	private := slices.Collect(maps.Values(g.files))
 	if req.URL.User != nil {
@@ -332,7 +332,7 @@ func (g *httpGateway) private(req *http.Request) []string {
 	return private
 }
 
-// privateHeaders returns what headers hold that no error may quote.
+// privateHeaders returns the values in headers that no error may quote.
 func privateHeaders(headers http.Header) (private []string) {
 	for name, values := range headers {
 		if name == "Content-Type" || name == "Accept" || name == "User-Agent" {
@@ -351,10 +351,10 @@ func privateHeaders(headers http.Header) (private []string) {
 }
 
 const (
-	// longWord is how long a word among others is that may be a secret: shorter ones are
-	// of the language, like Bearer.
+	// longWord is the shortest length of a word among others that may be a secret: shorter
+	// ones are plain words, like Bearer.
 	longWord = 8
-	// shortKey is how long a value is that may be a secret by itself.
+	// shortKey is the shortest length of a whole value that may be a secret.
 	shortKey = 4
 )
 

@@ -1,9 +1,9 @@
 // Package sms carries text messages: by Twilio, by any gateway that takes an HTTP
 // request, or by a program.
 //
-// What to know before trusting it: every attempt can cost. It knows no limits, which
-// spend.Ledger holds; an attempt that may have been taken says so (ErrUncertain), and no
-// error quotes a code, a number or a secret.
+// What to know before trusting it: every attempt can cost, and this package knows no
+// limits: spend.Ledger has them. The error of an attempt that may have been taken wraps
+// deliver.ErrUncertain. No error quotes a code, a number or a secret.
 package sms
 
 import (
@@ -31,30 +31,30 @@ type SMS struct {
 	sends  sync.WaitGroup
 }
 
-// Options is what an SMS is told beside its table of mfa.toml.
+// Options is what New takes beside the table of mfa.toml.
 type Options struct {
 	Log *slog.Logger     // nil: no log
 	Now func() time.Time // nil: time.Now
-	// Undelivered is called when a provider that took a message says later that
-	// it did not arrive, with what the provider calls the message. The error may
-	// wrap ErrNumber or ErrConfig. It is called at most once a message, within
-	// about ten minutes after Send, from goroutines that Close waits for; m comes
-	// without its text. Only Twilio can say it. Nil: nobody asks.
+	// Undelivered is called when a provider that took a message says later that it did not
+	// arrive. Receipt is the provider's name of the message; m has no text. The error may
+	// wrap deliver.ErrNumber or deliver.ErrConfig. It is called at most once for a message,
+	// within about ten minutes after Send, from goroutines that Close waits for. Only Twilio
+	// can say that. Nil: it is not asked.
 	Undelivered func(m mfa.Message, receipt string, err error)
 }
 
 // A gateway is the next hop of a text message. It may be used from many
 // goroutines.
 type gateway interface {
-	// text hands m over, in one attempt, and returns what the gateway calls it.
+	// text hands m over, in one attempt, and returns the gateway's name of it.
 	text(ctx context.Context, m mfa.Message) (receipt string, err error)
-	// close gives back what the gateway holds; no text runs any more.
+	// close releases what the gateway holds; no text runs any more.
 	close()
 }
 
-// New checks cfg, reads the files it names and returns the sender. An error
+// New checks cfg, reads the files it names and returns the SMS. An error
 // begins with the key that is wrong. Nothing is connected or run before the
-// first Send.
+// first Send. Close it.
 func New(cfg deliver.SMSConfig, opts Options) (*SMS, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -89,8 +89,8 @@ func newGateway(cfg deliver.SMSConfig, opts Options) (gateway, error) {
 		cfg.Provider, deliver.ProviderTwilio, deliver.ProviderHTTP, deliver.ProviderCommand)
 }
 
-// Send makes one attempt to hand m to the provider. It meets Sender. The error
-// may also wrap ErrNumber or ErrConfig, or say when to come back.
+// Send implements deliver.Sender with one attempt. The error may also wrap
+// deliver.ErrNumber, deliver.ErrConfig or deliver.ErrUncertain, or be a deliver.Busy.
 func (s *SMS) Send(ctx context.Context, m mfa.Message) error {
 	if m.Carrier != mfa.SMS {
 		return deliver.Permanent(fmt.Errorf("send message %q: it is %q, not sms", m.ID, m.Carrier))
@@ -128,9 +128,9 @@ func (s *SMS) enter() bool {
 	return true
 }
 
-// Close waits for Sends that run, each of which the timeout of one attempt and
-// its own context bound, and closes the connections. Nobody asks any more what
-// became of the messages sent. A later Send fails with ErrClosed.
+// Close waits for running Sends, which the timeout of one attempt bounds, and closes the
+// connections. Undelivered is not called after it. A later Send fails with
+// deliver.ErrClosed.
 func (s *SMS) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -143,8 +143,7 @@ func (s *SMS) Close() error {
 	return nil
 }
 
-// quoteAnswer makes a provider's words fit to stand in an error or a log: one
-// line, bounded, without what is private, the code of m, or its number.
+// quoteAnswer is carrier.Quote that also hides the code of m and masks its number.
 func quoteAnswer(words string, m mfa.Message, private ...string) string {
 	words = carrier.Hide(words, deliver.Mask(m.To), m.To, strings.TrimPrefix(m.To, "+"))
 	return carrier.Quote(words, append(private, carrier.PrivateWords(m.Text)...))

@@ -137,7 +137,8 @@ func (c *twilioCall) SendRequest(method, rawURL string, data url.Values,
 	return resp, err
 }
 
-// judge tells an answer that is about a message from all others.
+// judge returns an answer that is about a message as a response, and any other as an
+// error.
 func (c *twilioCall) judge(host string, a answer) (*http.Response, error) {
 	var rest client.TwilioRestError
 	switch {

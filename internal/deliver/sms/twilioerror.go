@@ -10,8 +10,8 @@ import (
 	"mfa/internal/mfa"
 )
 
-// twilioNumber has the error codes that lie in the number, with what the person
-// is told (https://www.twilio.com/docs/api/errors).
+// twilioNumber has the error codes that are about the number, with the text for the person
+// (https://www.twilio.com/docs/api/errors).
 var twilioNumber = map[int]string{
 	21211: "This is not a valid phone number.",
 	21214: "This number cannot be reached by text message.",
@@ -31,8 +31,8 @@ var twilioNumber = map[int]string{
 }
 
 // twilioConfig has the error codes that an administrator must mend, with a hint
-// for the log. What is not here counts as one of them, too, unless the status
-// says that trying again can help.
+// for the log. An unknown code counts as one of them, unless the status says that another
+// attempt can help.
 var twilioConfig = map[int]string{
 	20003: "check sms.twilio.account_sid and the auth token or API key",
 	20005: "the account is not active",
@@ -70,8 +70,7 @@ var twilioBusy = map[int]bool{
 	30008: true, // unknown error
 }
 
-// refusal turns what Twilio says into an error for the log, marked by who can
-// mend it.
+// refusal turns an error of Twilio into one for the log, marked by how it can be mended.
 func (t *twilio) refusal(a answer, m mfa.Message, e client.TwilioRestError) error {
 	err := fmt.Errorf("error %d: %s", e.Code, quoteAnswer(e.Message, m, basicAuth(t.user, t.password)...))
 	reason, number := twilioNumber[e.Code]

@@ -47,8 +47,8 @@ func (t *twilio) fate(ctx context.Context, m mfa.Message, sid string) (fate, err
 	return fate{}, nil
 }
 
-// lost turns the end of a message that did not arrive into an error for the log,
-// marked by who can mend it.
+// lost returns the error of a message that did not arrive, for the log, marked by how it
+// can be mended.
 func (t *twilio) lost(m mfa.Message, status string, code *int) error {
 	if code == nil || *code == 0 {
 		return errors.New("twilio: the message is " + status)

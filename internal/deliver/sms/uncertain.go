@@ -8,8 +8,8 @@ import (
 	"mfa/internal/deliver"
 )
 
-// A flight notes whether a request is on its way, so that nobody knows what
-// became of it when the connection ends.
+// A flight notes whether a request was sent: if the connection ends then, the request may
+// have been taken.
 type flight struct{ out atomic.Bool }
 
 // watch adds to t what the flight must know. The header counts as the request:
@@ -27,8 +27,8 @@ func (f *flight) judge(err error) error {
 	return err
 }
 
-// judge marks err, which tells of the answer of somebody in between who had none
-// from the gateway (RFC 9110, 15.6.5).
+// judge marks err as uncertain if a proxy answered that it got no answer from the gateway
+// (RFC 9110, 15.6.5).
 func (a answer) judge(err error) error {
 	if a.status == http.StatusGatewayTimeout {
 		return deliver.Uncertain(err)

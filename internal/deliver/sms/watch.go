@@ -19,19 +19,19 @@ type teller interface {
 	fate(ctx context.Context, m mfa.Message, receipt string) (fate, error)
 }
 
-// A fate is what became of a message. The zero value: it is still on its way.
+// A fate says whether a message arrived. The zero value: it is still on its way.
 type fate struct {
 	over   bool  // nothing will change any more
 	failed error // why it did not arrive; nil: it did, or may yet
 }
 
-// maxWatched bounds the messages asked after at once; those beyond are sent all
-// the same.
+// maxWatched bounds the messages that are watched at once. Further ones are sent and not
+// watched.
 const maxWatched = 1024
 
 // watchTimes is when a gateway is asked, counted from when it took the message.
-// Most phones have the text before the first; who is without a network for
-// longer than the last is no fault to be reported.
+// Most phones have the text before the first. A phone that is without a network for
+// longer than the last is not reported.
 var watchTimes = []time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
 
 // A watch asks a gateway what became of the messages it took. It owns a

@@ -19,8 +19,8 @@ import (
 	"mfa/internal/mfa"
 )
 
-// An Email sends messages over the transport that [email] chose. It makes one
-// attempt a message; wrap it with Retry for more.
+// An Email sends messages over the transport in [email]. It makes one attempt for a
+// message; wrap it with deliver.Retry for more. It may be used from many goroutines.
 type Email struct {
 	from mail.Address
 	host string // of Message-IDs: the domain of from
@@ -28,7 +28,7 @@ type Email struct {
 	hop  hop
 }
 
-// Options is what an Email is told beside its table of mfa.toml.
+// Options is what New takes beside the table of mfa.toml.
 type Options struct {
 	Host string           // name of this machine, for HELO, Message-ID and a missing From
 	Log  *slog.Logger     // nil: no log
@@ -40,14 +40,13 @@ type Options struct {
 type hop interface {
 	// send hands the letter over, in one attempt.
 	send(ctx context.Context, l letter) error
-	// close gives back what the hop holds. It waits for sends that run, and
-	// later ones fail.
+	// close releases what the hop holds. It waits for running sends, and later ones fail.
 	close() error
 }
 
-// New checks cfg, reads the files it names and returns the sender. An
+// New checks cfg, reads the files it names and returns the Email. An
 // error begins with the key that is wrong. Nothing is connected or made before
-// the first Send.
+// the first Send. Close it.
 func New(cfg deliver.EmailConfig, opts Options) (*Email, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -99,7 +98,7 @@ func sender(from, host string) (mail.Address, error) {
 	return a, nil
 }
 
-// Send makes one attempt to hand m to the next hop. It meets Sender.
+// Send implements deliver.Sender with one attempt.
 func (e *Email) Send(ctx context.Context, m mfa.Message) error {
 	if m.Carrier != mfa.Email {
 		return deliver.Permanent(fmt.Errorf("send message %q: it is %q, not email", m.ID, m.Carrier))
@@ -112,7 +111,6 @@ func (e *Email) Send(ctx context.Context, m mfa.Message) error {
 	return e.hop.send(ctx, l)
 }
 
-// Close waits for Sends that run, each of which the timeout of one attempt and
-// its own context bound, and closes the connections. A later Send fails for
-// good.
+// Close waits for running Sends, which the timeout of one attempt bounds, and closes the
+// connections. A later Send over SMTP fails with deliver.ErrClosed.
 func (e *Email) Close() error { return e.hop.close() }

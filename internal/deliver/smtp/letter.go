@@ -21,8 +21,8 @@ type letter struct {
 	private  []string     // what no error may quote
 }
 
-// quote makes the words of a relay or program about l fit for an error or a report. They
-// show nothing that l or secrets holds, and the recipient masked.
+// quote is carrier.Quote for the words of a relay or program about l. It hides secrets and
+// the code in l, and masks the recipient.
 func (l letter) quote(said string, secrets ...string) string {
 	said = carrier.Hide(said, deliver.Mask(l.to.Address), l.to.Address)
 	return carrier.Quote(said, append(secrets, l.private...))
@@ -40,7 +40,7 @@ func (e *Email) compose(m mfa.Message) (letter, error) {
 	msg.Subject(carrier.OneLine(m.Subject))
 	msg.SetDateWithValue(e.now())
 	msg.SetMessageIDWithValue(messageID(m.ID) + "@" + e.host)
-	// RFC 3834: nobody's out-of-office note shall answer this.
+	// RFC 3834: no automatic responder shall answer this.
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	var data bytes.Buffer

@@ -23,7 +23,7 @@ const (
 	quitFor = time.Second
 )
 
-// A conn is one SMTP session. Whoever took it from the pool or dialled it owns
+// A conn is one SMTP session. The goroutine that took it from the pool or dialled it owns
 // it alone.
 type conn struct {
 	nc     net.Conn
@@ -34,7 +34,7 @@ type conn struct {
 
 // A pool bounds the connections in use and keeps idle ones for the next
 // message. A connection is dialled only when none is idle, so there are never
-// more than maxConns, those that say goodbye aside.
+// more than maxConns, beside those that are being closed.
 type pool struct {
 	idleFor time.Duration
 	slots   chan struct{}  // one inside for each connection in use

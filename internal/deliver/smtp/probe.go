@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Probe goes as far towards sending as it can without a message: over SMTP it
-// connects, encrypts and logs in; of a sendmail it looks at the program, of an
-// outbox at the folder. The error is the one a message would meet.
+// Probe does as much of a sending as it can without a message: over SMTP it
+// connects, encrypts and logs in; for sendmail it checks the program, for an
+// outbox the folder. The error is the one that a message would get.
 func (e *Email) Probe(ctx context.Context) error {
 	switch h := e.hop.(type) {
 	case *relay:
@@ -41,7 +41,8 @@ func (r *relay) probe(ctx context.Context) error {
 	return nil
 }
 
-// probeFolder says whether a folder that is made when missing can be written to.
+// probeFolder returns why a folder cannot be written to. A missing one is no error, as it
+// is made with the first message.
 func probeFolder(path string) error {
 	info, err := os.Stat(path)
 	switch {

@@ -2,7 +2,7 @@ package smtp
 
 import "regexp"
 
-// queueIDs find the name of a message in what relays say when they take it:
+// queueIDs find the name of a message in the answers of relays that took it:
 // "Ok: queued as 4ABC", "OK id=1sXy12-0000001-AB", "4ABC Message accepted for
 // delivery".
 var queueIDs = []*regexp.Regexp{

@@ -71,10 +71,9 @@ func checkSMTP(cfg deliver.SMTPConfig) error {
 	return checkLogin(cfg)
 }
 
-// clientTLS returns how the relay must prove itself. On loopback nobody can
-// stand in between and mail systems carry certificates that they made for
-// themselves, so opportunistic TLS takes any there, unless ca_file asks for
-// more.
+// clientTLS returns the TLS configuration for the relay. On loopback nobody can stand in
+// between, and mail systems have self-signed certificates, so opportunistic TLS accepts
+// any certificate there, unless ca_file is set.
 func clientTLS(cfg deliver.SMTPConfig) (*tls.Config, error) {
 	c := &tls.Config{ServerName: cfg.Host, MinVersion: tls.VersionTLS12}
 	if cfg.CAFile == "" {
@@ -125,7 +124,7 @@ func (r *relay) sendFresh(ctx context.Context, l letter) error {
 
 func (r *relay) close() error { return r.pool.close() }
 
-// errStale: the connection ended while it was idle, the letter is not on it.
+// errStale: the connection ended while it was idle, and the letter was not sent.
 var errStale = errors.New("kept connection is gone")
 
 // handOver sends l over c, then keeps c or closes it.

@@ -15,14 +15,14 @@ import (
 	"mfa/internal/deliver/carrier"
 )
 
-// fail says where a letter got stuck, and what to look at.
+// fail returns err with the relay, the step and a hint.
 func (r *relay) fail(step string, err error) error {
 	where, _, _ := strings.Cut(step, " ")
 	return deliver.Hinted(fmt.Errorf("smtp relay %s: %s: %w", r.addr, step, err), r.hint(where, err))
 }
 
-// explain turns what a step of a session returned into an error for the log:
-// which relay, which step, what it answered, and whether trying again can help.
+// explain turns the error of a step into one for the log: with the relay, the step and its
+// answer, and permanent if another attempt cannot help.
 func (r *relay) explain(ctx context.Context, step string, err error, l letter) error {
 	cause := r.cause(ctx, err, l)
 	r.tellFailure(ctx, step, err, cause, l)
@@ -32,7 +32,7 @@ func (r *relay) explain(ctx context.Context, step string, err error, l letter) e
 	return r.fail(step, cause)
 }
 
-// words makes what the relay says about l fit for an error or a report.
+// words quotes an answer of the relay about l for an error or a report.
 func (r *relay) words(said string, l letter) string {
 	return l.quote(said, r.privateLogin()...)
 }
@@ -83,7 +83,7 @@ func certificateHint(err error) string {
 	return "the relay needs a new certificate"
 }
 
-// hint says what to look at when a step with the relay failed.
+// hint returns the hint for a failed step.
 func (r *relay) hint(step string, err error) string {
 	switch step {
 	case carrier.StepResolve:

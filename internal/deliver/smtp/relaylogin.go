@@ -18,12 +18,12 @@ import (
 type mechanism struct {
 	config string // as email.smtp.auth names it
 	name   string // as the relay does
-	clear  bool   // shows the password to whoever reads along
+	clear  bool   // sends the password readable
 	auth   func(r *relay) smtp.Auth
 }
 
-// mechanisms has the strongest first. What is clear is refused here, with a
-// better reason than the library's, so the library is told to allow it.
+// mechanisms has the strongest first. choose refuses a clear one on an unencrypted
+// connection, with a better reason than the library's, so the library is told to allow it.
 var mechanisms = []mechanism{
 	{deliver.AuthCRAMMD5, "CRAM-MD5", false, func(r *relay) smtp.Auth {
 		return smtp.CRAMMD5Auth(r.cfg.Username, r.password)
@@ -78,8 +78,7 @@ func readPassword(cfg deliver.SMTPConfig, log *slog.Logger) (string, error) {
 	return carrier.ReadSecret("email.smtp.password_file", cfg.PasswordFile, log)
 }
 
-// login proves who we are, when a username is configured, and returns the
-// mechanism used.
+// login logs in if a username is configured, and returns the mechanism used.
 func (r *relay) login(client *smtp.Client) (string, error) {
 	if r.cfg.Username == "" {
 		return "none", nil
@@ -115,8 +114,8 @@ func (r *relay) choose(offered []string, encrypted bool) (mechanism, error) {
 		r.cfg.Auth, carrier.Quote(strings.Join(append(offered, "no more"), ", "), nil))
 }
 
-// privateLogin returns the forms in which the password crosses the connection,
-// as a relay can repeat a command in its answer.
+// privateLogin returns the forms in which the password is sent: a relay can repeat a
+// command in its answer.
 func (r *relay) privateLogin() []string {
 	if r.password == "" {
 		return nil

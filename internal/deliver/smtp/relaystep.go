@@ -14,7 +14,7 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// dialStep returns what failed when a connection could not be made.
+// dialStep returns the step that failed when a connection could not be made.
 func dialStep(err error) string {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return carrier.StepResolve
@@ -72,7 +72,7 @@ func (r *relay) tellFailure(ctx context.Context, step string, err, cause error, 
 	rep.Done(step, detail, cause)
 }
 
-// tellAccepted reports that the relay took l, and by which name.
+// tellAccepted reports that the relay took l, and sets the receipt.
 func (r *relay) tellAccepted(ctx context.Context, said string, l letter) {
 	said = r.words(said, l)
 	deliver.SetReceipt(ctx, queueID(said))

@@ -79,7 +79,7 @@ func (s sendmail) explain(err error, said string) error {
 	return err
 }
 
-// mayPass says whether another run can succeed.
+// mayPass reports whether another run can succeed after this exit code.
 func mayPass(code int) bool {
 	return code == carrier.ExitOSErr || code == carrier.ExitIOErr || code == carrier.ExitTempFail
 }

@@ -46,12 +46,11 @@ func (e LimitError) Error() string {
 // Unwrap returns ErrLimit.
 func (e LimitError) Unwrap() error { return ErrLimit }
 
-// Limits is how many messages may go out; 0 or less means no such limit.
+// Limits is how many messages may be sent; 0 or less means no such limit.
 //
-// A prefix is the country code and the digits after it, five together: an
-// operator's block or a city, up to ten million numbers. Whoever earns by the
-// messages others are made to send rents numbers side by side in such a block,
-// so no limit per number ever sees them.
+// A prefix is the first five digits of a number, with the country code: an
+// operator's block or a city, up to ten million numbers. Frauds who earn by such messages
+// rent many numbers in one block, so a limit for each number does not stop them.
 type Limits struct {
 	UserPerDay    int
 	NumberPerDay  int
@@ -59,33 +58,31 @@ type Limits struct {
 	TotalPerHour  int
 }
 
-// A Ledger counts the text messages that cost money, and refuses one too many.
+// A Ledger counts text messages and refuses those beyond the Limits.
 // Its counters are in the store and change only by compare-and-swap, so they
 // hold across restarts and hosts. It may be used from many goroutines; its
-// fields do not change after the first use.
+// fields must not change after the first use.
 //
-// Windows slide: no day and no hour, whenever it begins, sees more than its
-// limit. Fixed windows would let twice as many through around their edge. Time
+// Windows slide: no stretch of a day or an hour has more messages than its limit. Time
 // is counted in slots of an hour or of five minutes, and a slot counts as long
 // as any part of it lies in the window, so room comes back up to a slot late
 // and never early.
 //
-// Messages sent are counted in 256 records that share out the users and the
-// numbers, so that a message rewrites a few kilobytes however many users there
-// are; the last hour has a record of its own. Each record is swept whenever it
-// is written.
+// Users and numbers are divided over 256 records, so that a message rewrites a few
+// kilobytes for any number of users; the last hour has a record of its own. Each record
+// is swept when it is written.
 type Ledger struct {
 	Limits Limits
 	// Update replaces the value at key by fn(old) as store.Update does: fn gets
 	// nil if there is none, may run several times, returns nil to delete, and
 	// old to write nothing.
 	Update func(ctx context.Context, key string, fn func(old []byte) ([]byte, error)) error
-	// Hash turns a number into what is kept of it. It is keyed: there are so few
+	// Hash returns the hash of a number that is stored. It must be keyed: there are so few
 	// numbers that anybody could try them all against a plain hash.
 	Hash func(number string) string
 	// Alert, if not nil, is called beside the log when the messages of the last
 	// hour reach 80 % of their limit and when they reach the limit, once a window
-	// each. It returns soon.
+	// each. It must return soon.
 	Alert func(limit string, used, max int)
 	Log   *slog.Logger     // nil: no log
 	Now   func() time.Time // nil: time.Now
@@ -95,16 +92,17 @@ type Ledger struct {
 }
 
 // Reserve counts one message to the number to (E.164) for user, before it is
-// sent. A stranger, who asks from where the user was never seen, may not use up the
-// last quarter of what the user and the number have. If a limit forbids it, nothing is counted and the error is a LimitError,
-// which wraps ErrLimit. Any other error means that it could not be counted, and
-// the message must not be sent either. A message reserved and not sent stays
-// counted, as its carrier may have charged for it.
+// sent. With stranger, asked for from where the user was never seen, the last quarter of
+// the limits of the user and the number cannot be used. If a limit forbids the message,
+// nothing is counted and the error wraps a LimitError, which wraps ErrLimit. Any other
+// error means that it could not be counted: the message must not be sent either. A
+// message that was reserved and not sent stays counted, as its carrier may have charged
+// for it.
 //
-// A message counts in three records, the narrowest first. All are looked at
-// before the first is written, so that a flood of refusals writes nothing. If
-// the last place is lost to somebody else in between, what was counted is given
-// back; should that fail it stays counted, on the side of too few messages.
+// A message counts in three records, the narrowest first. All are checked before the
+// first is written, so that a flood of refusals writes nothing. If another message takes
+// the last room in between, what was counted is taken back; if that fails it stays
+// counted.
 func (l *Ledger) Reserve(ctx context.Context, user, to string, stranger bool) error {
 	now := l.now()
 	claims, err := l.claims(user, to, stranger, now)
@@ -156,7 +154,7 @@ func dayKey(counter string) string {
 	return fmt.Sprintf("%s/%02x", spendKey, sha256.Sum256([]byte(counter))[0])
 }
 
-// A claim is what one message counts in one record.
+// A claim is the counters that one message changes in one record.
 type claim struct {
 	key    string
 	window window
@@ -227,8 +225,8 @@ func (c claim) check(p page) error {
 	return nil
 }
 
-// count counts one message in the record of c, if every counter has room, and
-// raises the alert that it gives cause for.
+// count counts one message in the record of c, if every counter has room, and raises an
+// alert if one is due.
 func (l *Ledger) count(ctx context.Context, c claim) error {
 	if c.key == spendKey {
 		leave, err := l.enter(ctx)
@@ -256,9 +254,8 @@ func (l *Ledger) count(ctx context.Context, c claim) error {
 	return err
 }
 
-// enter waits until nobody else of this process counts in spendKey. Every
-// message counts there: without turns a thousand at once would each lose the
-// swap hundreds of times.
+// enter is a mutex for spendKey within this process. Every message counts there: without
+// it each of a thousand at once would lose the compare-and-swap hundreds of times.
 func (l *Ledger) enter(ctx context.Context) (leave func(), err error) {
 	l.once.Do(func() { l.turn = make(chan struct{}, 1) })
 	select {
@@ -283,7 +280,7 @@ func (l *Ledger) alert(ctx context.Context, level, used int) {
 	l.Log.Log(ctx, severity, text, "limit", LimitTotal, "used", used, "max", l.Limits.TotalPerHour)
 }
 
-// undoTime bounds giving back, which happens even if the login is gone.
+// undoTime bounds giveBack, which runs even if the login is gone.
 const undoTime = 5 * time.Second
 
 // giveBack takes back what was counted for a message that is not sent.
@@ -327,23 +324,22 @@ func (l *Ledger) read(ctx context.Context, key string) (p page, err error) {
 	return p, err
 }
 
-// Usage is what the ledger has counted, for administrators. Only counters
-// that are not zero are listed, those that use most of their limit first.
+// Usage is the counters of a Ledger, for administrators. Only counters
+// that are not zero are listed, the most used first.
 type Usage struct {
 	Total    LimitUse   // of the last hour; Name is empty
 	Prefixes []LimitUse // of the last hour, like +12025
 	Users    []LimitUse // of the last day, by user name
-	Numbers  []LimitUse // of the last day; a Name is a hash that tells nobody the number
+	Numbers  []LimitUse // of the last day; Name is a keyed hash of the number
 }
 
-// LimitUse is the state of one counter: Used messages, of Max, where 0 or less
-// is no limit.
+// LimitUse is the state of one counter: Used messages of Max; 0 or less is no limit.
 type LimitUse struct {
 	Name      string
 	Used, Max int
 }
 
-// Total returns the messages of the last hour.
+// Total returns the messages of the last hour and their limit.
 func (l *Ledger) Total(ctx context.Context) (LimitUse, error) {
 	p, err := l.read(ctx, spendKey)
 	if err != nil {
@@ -353,8 +349,8 @@ func (l *Ledger) Total(ctx context.Context) (LimitUse, error) {
 	return LimitUse{Used: p.Counts[ofTotal].sum(), Max: l.Limits.TotalPerHour}, nil
 }
 
-// Usage returns what is counted now. It reads every record, one after another,
-// so messages reserved meanwhile may be in one list and not yet in another.
+// Usage returns all counters. It reads the records one after another, so messages
+// reserved meanwhile may be in one list and not in another.
 func (l *Ledger) Usage(ctx context.Context) (Usage, error) {
 	now := l.now()
 	hour, err := l.read(ctx, spendKey)

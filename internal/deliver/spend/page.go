@@ -19,8 +19,8 @@ type page struct {
 	Alerted map[int]alerted  `json:"alerted,omitempty"` // by level
 }
 
-// An alerted is when an alert was raised, and for what limit: a limit that was
-// raised since deserves an alert of its own.
+// An alerted is when an alert was raised, and for what limit: a higher limit gets an alert
+// of its own.
 type alerted struct {
 	Slot int64 `json:"slot"`
 	Max  int   `json:"max"`
@@ -114,8 +114,8 @@ const (
 	atLimit   = 100
 )
 
-// raise returns the level of the alert that used of limit messages give cause
-// for, and notes it; 0 if there is none or it was raised within the window.
+// raise returns the level of the alert that is due for used messages of limit, and notes
+// it; 0 if none is due, or it was raised within the window.
 func (p *page) raise(used, limit int, slot int64) (level int) {
 	if limit <= 0 || used == 0 {
 		return 0
@@ -147,7 +147,7 @@ func (p page) uses(kind string, limit int) []LimitUse {
 	return uses
 }
 
-// live returns what of t counts in slot now.
+// live returns the part of t that counts in slot now.
 func (t tally) live(w window, now int64) tally {
 	kept := maps.Clone(t)
 	maps.DeleteFunc(kept, func(s int64, _ int) bool { return !w.live(s, now) })
@@ -174,8 +174,7 @@ func (t tally) roomAt(limit int, w window) time.Time {
 	return w.end(last)
 }
 
-// A window is a stretch of time that a limit is about, and the slots it is
-// counted in.
+// A window is the length of time of a limit, and that of the slots it is counted in.
 type window struct{ length, slot time.Duration }
 
 var (
@@ -186,9 +185,8 @@ var (
 // at returns the number of the slot that t is in.
 func (w window) at(t time.Time) int64 { return t.Unix() / int64(w.slot/time.Second) }
 
-// live says whether slot s counts in slot now. The next one does, as clocks differ
-// between hosts; one further ahead was written by a clock that was wrong, and would
-// otherwise count until long after that time comes.
+// live reports whether slot s counts in slot now. The next slot does, as clocks differ
+// between hosts. One further ahead was written by a wrong clock, and does not count.
 func (w window) live(s, now int64) bool {
 	slots := int64(w.length / w.slot)
 	return now-slots <= s && s <= now+1

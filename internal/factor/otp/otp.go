@@ -82,8 +82,8 @@ func Code(secret []byte, step int64, p Params) (string, error) {
 	return codeOf(encode(secret), step, p)
 }
 
-// check refuses what no code can be trusted with. A secret that is empty would
-// give codes that anybody can compute.
+// check returns an error for a secret or parameters that may make no code. An empty
+// secret would give codes that anybody can compute.
 func check(secret []byte, p Params) error {
 	if len(secret) < minSecret {
 		return errors.New("make one-time code: the secret is too short")
@@ -114,7 +114,7 @@ func codeOf(base32 string, step int64, p Params) (string, error) {
 // Every candidate is computed and compared in constant time. Answer must be the
 // digits alone. An error means that secret, skew or p cannot be used; it is no
 // verdict about the answer. After the clock was set back, codes are Spent until
-// it has caught up with last.
+// the clock has passed last again.
 func Verify(secret []byte, answer string, now time.Time, last int64, skew int, p Params) (int64, Result, error) {
 	if err := check(secret, p); err != nil {
 		return 0, Wrong, err
@@ -143,9 +143,9 @@ func Verify(secret []byte, answer string, now time.Time, last int64, skew int, p
 }
 
 // Near returns the step nearest to that of now, up to reach steps before and after
-// it, whose code answer is, and whether there is one. It is for telling that a clock
-// is off, and lets nobody in: with many steps there are many codes. It costs two
-// codes a step.
+// it, whose code answer is, and whether there is one. It serves to tell that a clock is
+// wrong and must let nobody in: many steps have many codes. It computes two codes for
+// each step of reach.
 func Near(secret []byte, answer string, now time.Time, reach int, p Params) (step int64, ok bool, err error) {
 	if err := check(secret, p); err != nil {
 		return 0, false, err

@@ -1,8 +1,8 @@
-// Package clock says whether this machine's clock is known to be right.
+// Package clock finds out whether this machine's clock is known to be right.
 //
-// What to know before trusting it: the clock is right where the kernel or
-// systemd-timedated says that a time service keeps it. Where neither can be asked, or
-// neither says so, it is not.
+// What to know before trusting it: the clock counts as right only if the kernel or
+// systemd-timedated says that a time service keeps it. If neither can be asked, or
+// neither says so, it does not.
 package clock
 
 import (
@@ -24,8 +24,8 @@ const (
 	timedatedAnew = 10 * time.Second
 )
 
-// Synchronised says whether a time service keeps the clock, by the word of the kernel;
-// an error if the kernel does not say.
+// Synchronised reports whether a time service keeps the clock, as the kernel says
+// (adjtimex(2)). It returns an error if the kernel cannot be asked.
 func Synchronised() (bool, error) { return synchronised(unix.Adjtimex) }
 
 func synchronised(kernel func(*unix.Timex) (state int, err error)) (bool, error) {
@@ -34,11 +34,9 @@ func synchronised(kernel func(*unix.Timex) (state int, err error)) (bool, error)
 	return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0, err
 }
 
-// A Watch knows whether the clock is known to be right: a time service keeps it
-// (adjtimex(2)). ProtectClock= of the unit forbids to ask the kernel;
-// systemd-timedated(8) may. Where nobody says so, it is not: on a machine without a
-// time service, and without systemd where the kernel may not be asked. It is asked
-// only where a stored time has not come. It may be used from many goroutines.
+// A Watch finds out whether a time service keeps the clock (adjtimex(2)). ProtectClock= of
+// the unit forbids to ask the kernel; then it asks systemd-timedated(8). It may be used
+// from many goroutines.
 type Watch struct {
 	kernel   func(*unix.Timex) (state int, err error)
 	connect  func(context.Context) (*dbus.Conn, error) // to the system bus
@@ -61,8 +59,8 @@ func NewWatch() *Watch {
 	}
 }
 
-// Trusted says whether the clock is known to be right. It takes timedatedPatience at
-// most, and once in a while only.
+// Trusted reports whether the clock is known to be right. It may take two seconds, for
+// one caller in ten seconds; others wait for the same answer.
 func (w *Watch) Trusted() bool {
 	is, err := synchronised(w.kernel)
 	if !errors.Is(err, unix.EPERM) {

@@ -12,9 +12,9 @@ import (
 	"mfa/internal/host/pamstack"
 )
 
-// ChangesPassword says whether pam_mfa's demand for a new password comes to the
-// application: it does if the account stack of the service calls pam_mfa and hands
-// on its answer.
+// ChangesPassword reports whether pam_mfa's demand for a new password reaches the
+// application: the account stack of the service below root calls pam_mfa and returns
+// its answer.
 func ChangesPassword(root fs.FS, service string) bool {
 	svc, err := pamstack.Load(root, service)
 	if err != nil || svc.Refused != "" {
@@ -31,8 +31,8 @@ func ChangesPassword(root fs.FS, service string) bool {
 // accountLine is what mfactl setup writes.
 const accountLine = "account  required   pam_mfa.so"
 
-// Promises returns what mfa.toml promises that no stack below root can keep, as one
-// error; nil if nothing.
+// Promises returns an error if lockout.force_password_change is on and a service below
+// root that asks pam_mfa cannot demand a new password; nil otherwise.
 func Promises(root fs.FS, cfg config.Config) error {
 	if !cfg.Lockout.ForcePasswordChange {
 		return nil
@@ -54,7 +54,7 @@ func Promises(root fs.FS, cfg config.Config) error {
 		"in %s no account line calls pam_mfa; put %q above the other account lines", strings.Join(unable, ", "), accountLine)
 }
 
-// asks says whether pam_mfa stands in the auth stack of a service.
+// asks reports whether pam_mfa is in the auth stack of a service.
 func asks(root fs.FS, service string) bool {
 	svc, err := pamstack.Load(root, service)
 	if err != nil {
@@ -71,8 +71,8 @@ func asks(root fs.FS, service string) bool {
 // maxAccounts bounds how many services Accounts remembers.
 const maxAccounts = 64
 
-// Accounts answers ChangesPassword for this machine again and again. It reads a
-// stack anew when a file of it has changed. It may be used from many goroutines.
+// Accounts caches ChangesPassword for this machine. It reads a stack anew when a file of
+// it has changed. It may be used from many goroutines.
 type Accounts struct {
 	mu    sync.Mutex            // guards known
 	known map[string]remembered // by service

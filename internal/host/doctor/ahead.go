@@ -9,8 +9,8 @@ import (
 	"mfa/internal/wire"
 )
 
-// ahead: what the daemon remembers of a time that has not come. It believes none of
-// it further than it has to, but nobody knows why it is there.
+// ahead: records with times in the future. The daemon bounds them, but the clock was wrong
+// then or is wrong now.
 func (e *exam) ahead(ctx context.Context) {
 	if e.status == nil || e.Users == nil {
 		return

@@ -11,9 +11,8 @@ import (
 // censusTime bounds how long doctor counts.
 const censusTime = 10 * time.Second
 
-// census: what the policy of mfa.toml means for those who have a record. Whoever is a
-// member of what is asked of this machine alone, so a mere folder that has rules about
-// people is not counted.
+// census: how the policy of mfa.toml treats the users with a record. Groups can be looked
+// up on this machine only, so users of a mere folder are not counted if it has rules.
 func (e *exam) census(ctx context.Context) {
 	if e.people == nil || !e.live() && len(e.cfg.Policy.Rules) > 0 {
 		return

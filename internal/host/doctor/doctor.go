@@ -1,10 +1,10 @@
-// Package doctor looks at what PAM, sshd and the rest of the machine will really
+// Package doctor finds out what PAM, sshd and the rest of the machine will really
 // do with a login, and says what is wrong and how to mend it.
 //
-// What to know before trusting it: it only looks. It changes no file, sends no
-// message and logs nobody in. What it says of PAM comes from walking the stacks
-// (package pamstack), what it says of sshd from "sshd -T", and neither from
-// patterns in the text. What it cannot look at is a finding, never silence.
+// What to know before trusting it: it only looks. It changes no file and sends no
+// message. Its findings about PAM come from walking the stacks (package pamstack), those
+// about sshd from "sshd -T", and neither from patterns in the text. Where it cannot look,
+// that is a finding, too.
 package doctor
 
 import (
@@ -25,7 +25,7 @@ const (
 // rank orders severities, the worst first.
 func (s Severity) rank() int { return slices.Index([]Severity{Error, Warning, OK}, s) }
 
-// A Finding is one thing that was looked at.
+// A Finding is one result of an examination.
 type Finding struct {
 	Severity Severity `json:"severity"`
 	ID       string   `json:"id"`             // stable, for programs
@@ -35,10 +35,10 @@ type Finding struct {
 	Mend     string   `json:"mend,omitempty"` // the line or command that mends it
 }
 
-// A Login is what a login of one service goes through.
+// A Login says which factors a login of one service asks for.
 type Login struct {
 	Service string `json:"service"`
-	Goes    string `json:"goes"`   // for people, one line
+	Goes    string `json:"goes"`   // the factors, for people, one line
 	Second  bool   `json:"second"` // whether pam_mfa is asked
 }
 

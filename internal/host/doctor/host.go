@@ -27,7 +27,7 @@ type Host struct {
 
 	// SSHD asks sshd for its settings; nil: it has none that can be asked.
 	SSHD SSHD
-	// Status asks the daemon how it is; nil: the machine does not run.
+	// Status asks the daemon for its status; nil: the machine does not run.
 	Status func(context.Context) (wire.Status, error)
 	// Users asks the daemon what it knows of all users and calls fn for each; nil: the
 	// machine does not run.
@@ -69,7 +69,7 @@ func AskSSHD(root string) SSHD {
 	}
 }
 
-// live says whether the machine runs, and is no mere folder.
+// live reports whether the machine runs, and is no mere folder.
 func (h Host) live() bool { return h.Status != nil }
 
 // path returns where a path of the machine is here.
@@ -175,7 +175,7 @@ func isService(name string) bool {
 	}, name)
 }
 
-// fits holds the arguments of a stack's pam_mfa to mfa.toml.
+// fits compares the arguments of a stack's pam_mfa with mfa.toml.
 func (e *exam) fits(st Stack) {
 	if !e.known {
 		return

@@ -13,8 +13,8 @@ import (
 )
 
 // Refuses returns the lists of AuthenticationMethods if each of them asks for
-// keyboard-interactive, which a client that cannot answer (BatchMode of ssh(1)) does
-// not do, however little PAM then asks; else "". The text is what "sshd -T" printed.
+// keyboard-interactive, else "". A client that cannot answer (BatchMode of ssh(1)) fails
+// at that method, even if PAM asks for nothing. Text is the output of "sshd -T".
 func Refuses(text string) string {
 	c := sshdChecks{s: parseSettings(text)}
 	lists := c.lists()
@@ -24,8 +24,8 @@ func Refuses(text string) string {
 	return strings.Join(c.s["authenticationmethods"], " ")
 }
 
-// Connection writes a login of a user from an address for "sshd -T -C"; "" is any
-// address.
+// Connection returns the argument of "sshd -T -C" for a login of a user from an address;
+// "" is any address.
 func Connection(user, address string) string {
 	change := map[string]string{"user": user}
 	if address != "" {
@@ -37,8 +37,8 @@ func Connection(user, address string) string {
 // maxLeftOut bounds for how many users of rules sshd is asked.
 const maxLeftOut = 20
 
-// robots: who needs no second factor by a rule, and comes by a key with a program,
-// is refused all the same where sshd asks for keyboard-interactive.
+// robots: a program that logs in by a key, as a user whom a rule exempts, is refused all
+// the same if sshd asks for keyboard-interactive.
 func (e *exam) robots(ctx context.Context) []Finding {
 	var found []Finding
 	asked := 0
@@ -74,7 +74,8 @@ func (e *exam) robots(ctx context.Context) []Finding {
 	return found
 }
 
-// carriers: who has a method only whose codes nobody carries cannot log in.
+// carriers: a user whose only method is text messages cannot log in if there is no
+// provider.
 func (e *exam) carriers(context.Context) {
 	if !e.known || e.cfg.SMS.Provider != "" {
 		return
@@ -119,7 +120,8 @@ var unprivilegedServices = []struct {
 	{"mysql", []string{"mysql"}},
 }
 
-// unprivileged: mfad answers root for anybody, others for themselves alone.
+// unprivileged: a program that is neither root nor in server.trusted_users may ask mfad
+// only about its own user.
 func (e *exam) unprivileged(context.Context) {
 	uids := e.uids()
 	for _, st := range e.stacks {
@@ -143,7 +145,7 @@ func (e *exam) unprivileged(context.Context) {
 	}
 }
 
-// sudoers: NOPASSWD lets sudo ask nobody, and so PAM is not asked either.
+// sudoers: with NOPASSWD sudo does not ask PAM.
 func (e *exam) sudoers(context.Context) {
 	if !slices.ContainsFunc(e.stacks, func(st Stack) bool { return strings.HasPrefix(st.Name, "sudo") && st.Asks }) {
 		return
@@ -169,8 +171,8 @@ func (e *exam) sudoers(context.Context) {
 	}
 }
 
-// A sudoersReader looks for what lets sudo ask nobody, and for what keeps the prompts
-// of PAM, in sudoers(5) and what it includes.
+// A sudoersReader looks in sudoers(5) and its includes for settings by which sudo asks
+// nobody, and for those that keep the prompts of PAM.
 type sudoersReader struct {
 	root  fs.FS
 	files int

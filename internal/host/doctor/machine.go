@@ -17,10 +17,10 @@ import (
 	"mfa/internal/mfa"
 )
 
-// versionMark is what pam_mfa.c has before its version.
+// versionMark is the text before the version in pam_mfa.so; see VERSION_MARK in pam_mfa.c.
 const versionMark = "pam_mfa version "
 
-// ModuleVersion returns the version within a pam_mfa.so, or "".
+// ModuleVersion returns the version in the content of a pam_mfa.so, or "".
 func ModuleVersion(file []byte) string {
 	_, rest, found := bytes.Cut(file, []byte(versionMark))
 	end := bytes.IndexByte(rest, 0)
@@ -109,13 +109,13 @@ func (e *exam) clock(context.Context) {
 	}
 }
 
-// Room that has to be left on a disk.
+// Free space below which disk warns.
 const (
 	leastBytes   = 64 << 20
 	leastPercent = 3
 )
 
-// disk: what cannot be written down does not count, and the login is refused.
+// disk: mfad refuses a login that it cannot store.
 func (e *exam) disk(context.Context) {
 	for _, dir := range []string{e.cfg.Store.Path, filepath.Dir(e.cfg.Audit.File)} {
 		var st unix.Statfs_t
@@ -138,7 +138,7 @@ func (e *exam) disk(context.Context) {
 	}
 }
 
-// fail2ban: says whether addresses are banned by what is in the log.
+// fail2ban: a jail should ban addresses by the log.
 func (e *exam) fail2ban(ctx context.Context) {
 	if !e.hasProgram("fail2ban-client") { // not etc/fail2ban: our package has files there
 		e.ok("fail2ban", "fail2ban", "is not installed; mfad locks by itself")
@@ -169,7 +169,7 @@ func (e *exam) fail2ban(ctx context.Context) {
 	e.ok("fail2ban", "fail2ban", "bans by "+strings.Join(jails, ", "))
 }
 
-// hasProgram says whether a program is where a system has its programs.
+// hasProgram reports whether a program is in one of the usual folders.
 func (e *exam) hasProgram(name string) bool {
 	return slices.ContainsFunc([]string{"usr/bin/", "usr/sbin/", "usr/local/bin/", "usr/local/sbin/", "bin/", "sbin/"}, func(dir string) bool {
 		_, err := fs.Stat(e.FS, dir+name)
@@ -209,7 +209,7 @@ func (e *exam) confinement(context.Context) {
 	}
 }
 
-// pendingSetup: a change by mfactl setup that nobody has confirmed.
+// pendingSetup: a change by mfactl setup that was not confirmed within an hour.
 func (e *exam) pendingSetup(context.Context) {
 	found, _ := fs.Glob(e.FS, "var/backups/mfa/*/pending")
 	for _, name := range found {

@@ -18,7 +18,7 @@ import (
 // reachTimeout bounds the look at one carrier.
 const reachTimeout = 10 * time.Second
 
-// mail goes as far towards sending as it can without a message.
+// mail tries the mail server without sending a message; see smtp.Email.Probe.
 func (e *exam) mail(ctx context.Context) {
 	if !e.known {
 		return
@@ -67,7 +67,7 @@ type smsPlace struct {
 	} `toml:"command"`
 }
 
-// sms reaches for the gateway of text messages without sending one.
+// sms connects to the gateway of text messages without sending one.
 func (e *exam) sms(ctx context.Context) {
 	p := e.extra.SMS
 	if p.Provider == "" {
@@ -101,7 +101,7 @@ func (p smsPlace) reach(ctx context.Context) error {
 	return fmt.Errorf("sms.provider %q is unknown", p.Provider)
 }
 
-// twilio returns the address of Twilio's API, as its region and edge have it.
+// twilio returns the address of Twilio's API for the region and edge.
 func (p smsPlace) twilio() string {
 	host := "api."
 	if p.Twilio.Edge != "" {
@@ -118,7 +118,7 @@ func (p smsPlace) twilio() string {
 	return "https://" + host + "twilio.com"
 }
 
-// dial connects to the host of a URL, and with https lets it prove itself.
+// dial connects to the host of a URL, and with https verifies its certificate.
 func dial(ctx context.Context, address string) error {
 	address, _, _ = strings.Cut(address, "{{") // a template begins
 	u, err := url.Parse(address)

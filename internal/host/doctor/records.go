@@ -24,8 +24,8 @@ type people map[string]mfa.Enrollment
 // shown bounds how many files of one kind are named.
 const shown = 10
 
-// records reads every enrollment: those that do not parse keep their users out,
-// those under a name that is nobody's are passed over in silence.
+// records reads every enrollment: mfad refuses users whose record does not parse, and
+// ignores files under a wrong name.
 func (e *exam) records(context.Context) {
 	if !e.known || e.cfg.Store.Backend != "local" {
 		return
@@ -107,10 +107,11 @@ func (e *exam) record(dir string, entry fs.DirEntry, uids map[string]uint32) *Fi
 	return nil
 }
 
-// clockSlack is by how much clocks may differ.
+// clockSlack is how far in the future a time in a record may be. It is longer than
+// mfa.ClockSlack, so that doctor only warns of what is surely wrong.
 const clockSlack = 10 * time.Minute
 
-// newest returns the last time that an enrollment speaks of.
+// newest returns the latest time in an enrollment.
 func newest(en mfa.Enrollment) time.Time {
 	var last time.Time
 	see := func(at time.Time) {
@@ -132,7 +133,8 @@ func newest(en mfa.Enrollment) time.Time {
 	return last
 }
 
-// misnamed says what a file should be called, if that can be told.
+// misnamed returns the finding about a file with a wrong name, with the right one if that
+// is known.
 func misnamed(place, file string) *Finding {
 	f := &Finding{
 		Severity: Warning, ID: "record-name", Where: place, What: "is under a name that mfad passes over",
@@ -144,7 +146,7 @@ func misnamed(place, file string) *Finding {
 	return f
 }
 
-// uids returns the accounts of /etc/passwd. Others are NSS's to know.
+// uids returns the uids of /etc/passwd by name. It does not ask NSS.
 func (e *exam) uids() map[string]uint32 {
 	found := map[string]uint32{}
 	eachLine(e.FS, "etc/passwd", func(fields []string) {
@@ -196,7 +198,7 @@ func (e *exam) admins(context.Context) {
 	}
 }
 
-// asked says whether any service that was looked at asks for a second factor.
+// asked reports whether any service that was looked at asks for a second factor.
 func (e *exam) asked() bool {
 	return slices.ContainsFunc(e.stacks, func(s Stack) bool { return s.Asks })
 }

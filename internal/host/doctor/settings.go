@@ -19,8 +19,7 @@ import (
 	"mfa/internal/store/local"
 )
 
-// extra is what is read of mfa.toml even if it does not pass as a whole: tables
-// that doctor looks at beside what config checks.
+// extra is the part of mfa.toml that is read even if config refuses the file.
 type extra struct {
 	Policy struct {
 		Rule []struct {
@@ -70,11 +69,11 @@ func (e *exam) config() {
 	_ = email.Close()
 }
 
-// StartAgain is how an administrator starts a daemon that did not start: what systemd
-// remembers of failures would refuse a plain start (systemd.unit(5), StartLimitBurst=).
+// StartAgain is the command that starts a daemon after failures: systemd counts them and
+// refuses a plain start (systemd.unit(5), StartLimitBurst=).
 const StartAgain = "systemctl reset-failed mfad.socket mfad.service; systemctl start mfad.socket mfad.service"
 
-// daemon asks mfad how it is.
+// daemon asks mfad for its status.
 func (e *exam) daemon(ctx context.Context) {
 	if !e.live() {
 		return
@@ -177,8 +176,8 @@ func ownerOf(info fs.FileInfo) uint32 {
 // daemonUser is the account that the package makes for mfad (sysusers.d(5)).
 const daemonUser = "mfa"
 
-// daemonUID is whom mfad runs as: the owner of its process, and while it does not
-// run the account of the package; root if there is none.
+// daemonUID returns the uid that mfad runs as: that of its process, and while it does not
+// run that of the package's account; root's if there is none.
 func (e *exam) daemonUID() uint32 {
 	if e.status != nil {
 		if info, err := os.Stat(fmt.Sprintf("/proc/%d", e.status.PID)); err == nil {
@@ -228,8 +227,8 @@ func (e *exam) storage(context.Context) {
 	}
 }
 
-// StateProblem says what keeps a daemon that does not run from opening its store
-// below root: a database or a key that is lost, damaged, or another's.
+// StateProblem returns what keeps a daemon that does not run from opening its store below
+// root, or nil: a database or a key that is lost, damaged, or of another store.
 func StateProblem(cfg config.Config, root string) error {
 	dir, keyFile := filepath.Join(root, cfg.Store.Path), filepath.Join(root, cfg.Secrets.KeyFile)
 	if cfg.Store.Backend != "local" {

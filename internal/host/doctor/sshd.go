@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A SSHD says what sshd takes for its configuration, as "sshd -T" prints it, for
-// a connection: "user=NAME,host=NAME,addr=ADDRESS,...".
+// A SSHD returns the settings of sshd for a connection, as "sshd -T -C" prints them. The
+// connection is like "user=NAME,host=NAME,addr=ADDRESS,...".
 type SSHD func(ctx context.Context, connection string) (string, error)
 
 // settings are what "sshd -T" printed: keywords in lower case.
@@ -53,7 +53,7 @@ var someone = map[string]string{
 	"laddr": "192.0.2.2", "lport": "22",
 }
 
-// connectionSpec writes a connectionSpec for sshd -C.
+// connectionSpec returns the argument of sshd -C for someone, with these changes.
 func connectionSpec(change map[string]string) string {
 	var parts []string
 	for _, key := range []string{"user", "host", "addr", "laddr", "lport", "rdomain"} {
@@ -194,8 +194,8 @@ func connectionFor(root fs.FS, criteria []string) string {
 	return connectionSpec(change)
 }
 
-// example returns something that the first pattern of a list matches that is no
-// exclusion.
+// example returns a text that the first pattern of a list matches; exclusions ("!") are
+// left out.
 func example(patterns string) string {
 	for pattern := range strings.SplitSeq(patterns, ",") {
 		if !strings.HasPrefix(pattern, "!") {
@@ -205,7 +205,7 @@ func example(patterns string) string {
 	return "mfa-doctor-nobody"
 }
 
-// memberOf returns somebody in a group of /etc/group, or "".
+// memberOf returns one member of a group, or "".
 func memberOf(root fs.FS, group string) string {
 	for _, name := range members(root, group) {
 		return name
@@ -223,8 +223,9 @@ type sshdChecks struct {
 	found []Finding
 }
 
-// ExamineSSHD asks sshd for its settings, those of each Match block too, and says
-// what is wrong with them beside the stack of its service.
+// ExamineSSHD asks sshd for its settings, also within each Match block, and returns what
+// is wrong with them together with the stack of its service. Limit is
+// server.login_timeout.
 func ExamineSSHD(ctx context.Context, root fs.FS, sshd SSHD, stack Stack, limit time.Duration) []Finding {
 	base, err := sshd(ctx, connectionSpec(nil))
 	if err != nil {
@@ -265,7 +266,7 @@ func (c *sshdChecks) add(s Severity, id, what, why, mend string) {
 	c.found = append(c.found, Finding{s, id, c.place, what, why, mend})
 }
 
-// put says which line to put where.
+// put returns the advice to put line into c.where.
 func (c *sshdChecks) put(line string) string { return "in " + c.where + ": " + line }
 
 func (c *sshdChecks) run() {
@@ -323,7 +324,7 @@ func (c *sshdChecks) lists() [][]string {
 	return all
 }
 
-// offers says whether a method is among those with which somebody can begin.
+// offers reports whether a method is in one of the lists.
 func (c *sshdChecks) offers(method string) bool {
 	lists := c.lists()
 	return len(lists) == 0 || slices.ContainsFunc(lists, func(l []string) bool { return slices.Contains(l, method) })
@@ -336,8 +337,8 @@ var others = []struct{ method, keyword, written string }{
 	{"gssapi-with-mic", "gssapiauthentication", "GSSAPIAuthentication"},
 }
 
-// methods: who comes by another method must not come past the second factor, and
-// a code must not be all that is asked for.
+// methods: no other method may let somebody in without the second factor, and a code must
+// not be the only factor.
 func (c *sshdChecks) methods() {
 	lists := c.lists()
 	for _, o := range others {
@@ -368,7 +369,7 @@ func (c *sshdChecks) methods() {
 	}
 }
 
-// times: sshd must not end a login that mfad still holds.
+// times: sshd must not end a login before mfad does.
 func (c *sshdChecks) times() {
 	grace, err := strconv.Atoi(c.s.get("logingracetime"))
 	if err == nil && grace > 0 && time.Duration(grace)*time.Second <= c.limit {
@@ -384,7 +385,7 @@ func (c *sshdChecks) times() {
 	}
 }
 
-// root cannot come by keyboard-interactive unless PermitRootLogin is yes.
+// root: sshd refuses root by keyboard-interactive unless PermitRootLogin is yes.
 func (c *sshdChecks) root() {
 	v := c.s.get("permitrootlogin")
 	if v == "yes" || v == "no" || v == "" {

@@ -12,7 +12,7 @@ import (
 	"mfa/internal/host/pamstack"
 )
 
-// A Stack is what doctor knows of one service's stacks.
+// A Stack is the result of examining the stacks of one service.
 type Stack struct {
 	Name    string
 	Login   Login
@@ -21,8 +21,8 @@ type Stack struct {
 	Account bool // and the account stack hands on its demand for a new password
 	// Factors says whether any first factor stands in the auth stack.
 	Factors bool
-	// ByKey says whether the stack asks for no other first factor of who comes by a
-	// key: "proven=publickey".
+	// ByKey says whether an SSH key takes the place of other first factors:
+	// "proven=publickey".
 	ByKey bool
 	// Tolerant says whether a refusal of pam_mfa leaves the stack as it was before
 	// for libpam's next call: "default=ok" in place of required.
@@ -33,13 +33,14 @@ type Stack struct {
 	Timeouts []int
 }
 
-// exists says whether there is a file for the service, below root.
+// exists reports whether there is a file for the service, below root.
 func exists(root fs.FS, service string) bool {
 	s, err := pamstack.Load(root, service)
 	return err == nil && s.File != ""
 }
 
-// ExamineStack walks the stacks of a service below root.
+// ExamineStack walks the auth and account stacks of a service below root. What is wrong
+// is in Stack.Found.
 func ExamineStack(root fs.FS, service string) Stack {
 	st := Stack{Name: service, Login: Login{Service: service}}
 	svc, err := pamstack.Load(root, service)
@@ -230,18 +231,19 @@ func isKeyLine(l pamstack.Line) bool {
 	return key && l.Base() == "pam_mfa.so"
 }
 
-// firstDone says whether a way proved a first factor, if there is one to prove.
+// firstDone reports whether a way proved a first factor, if there is one to prove.
 func (e *examination) firstDone(w pamstack.Way) bool {
 	return w.First == pamstack.Right || !e.Factors && !e.ByKey
 }
 
-// sameCase says whether somebody who can go w could as well go one of the good
-// ways. If there is no good way, everybody is that somebody.
+// sameCase reports whether a user who can go the way w can also go one of the good ways.
+// It is true if there is no good way.
 func (e *examination) sameCase(w pamstack.Way) bool {
 	return len(e.good) == 0 || slices.ContainsFunc(e.good, w.SameCase)
 }
 
-// isTolerant: a refusal ends the stack in the code of the refusal, by "ok".
+// isTolerant reports whether all lines of pam_mfa answer AuthErr with "ok"; see
+// Stack.Tolerant.
 func (e *examination) isTolerant() bool {
 	for _, l := range e.lines {
 		if pamstack.RoleOf(l) == pamstack.Second && !l.IsOK(pamstack.AuthErr) {
@@ -251,8 +253,8 @@ func (e *examination) isTolerant() bool {
 	return true
 }
 
-// missingModules returns what says that a module's file is not there, or nil if
-// there is no folder of modules below root to look in.
+// missingModules returns a function that reports whether the file of a line's module is
+// missing; nil if there is no folder of modules below root.
 func missingModules(root fs.FS) func(pamstack.Line) bool {
 	dirs := moduleFolders(root)
 	if len(dirs) == 0 {
@@ -266,9 +268,8 @@ func missingModules(root fs.FS) func(pamstack.Line) bool {
 	}
 }
 
-// moduleFolders returns the folders where libpam of some distribution looks for
-// modules, as far as its own are there: others may lie in a folder that this
-// machine's libpam does not look into.
+// moduleFolders returns the folders in which this machine's libpam looks for modules:
+// those of the folders of all distributions that have pam_unix.so.
 func moduleFolders(root fs.FS) []string {
 	var dirs []string
 	for _, pattern := range []string{
@@ -283,7 +284,7 @@ func moduleFolders(root fs.FS) []string {
 	return dirs
 }
 
-// ModulePath returns where a module that a line names lies below root, or "".
+// ModulePath returns the path below root of a module that a line names, or "".
 func ModulePath(root fs.FS, module string) string {
 	if rest, absolute := strings.CutPrefix(module, "/"); absolute {
 		if _, err := fs.Stat(root, rest); err == nil {

@@ -8,7 +8,7 @@ import (
 	"mfa/internal/host/pamstack"
 )
 
-// describe says in one line what a login goes through.
+// describe fills in Login.
 func (e *examination) describe() {
 	factors := e.factorsOf(e.good)
 	e.Login.Second = len(e.good) > 0
@@ -34,8 +34,7 @@ func (e *examination) describe() {
 	}
 }
 
-// inOrder says which factors are asked for, in the order in which the good ways
-// come to them.
+// inOrder names the factors in the order in which the good ways ask for them.
 func (e *examination) inOrder() string {
 	const second = "second factor (pam_mfa)"
 	var before, after []pamstack.Way
@@ -56,7 +55,7 @@ func (e *examination) inOrder() string {
 	return strings.Join(said, "; or ")
 }
 
-// secondFirst says whether a way comes to pam_mfa before any first factor that was
+// secondFirst reports whether pam_mfa runs on a way before any first factor that was
 // right.
 func (e *examination) secondFirst(w pamstack.Way) bool {
 	for _, s := range w.Steps {
@@ -128,7 +127,7 @@ func condition(l pamstack.Line) string {
 	return strings.TrimSpace(text + " " + strings.Join(l.Args, " "))
 }
 
-// refusals: somebody whom pam_mfa refused gets in.
+// refusals: a user whom pam_mfa refused must not get in.
 func (e *examination) refusals() {
 	var codes []string
 	onlyAbsent := true
@@ -166,7 +165,7 @@ func (e *examination) second(w pamstack.Way) pamstack.Line {
 	return pamstack.Line{}
 }
 
-// bypass: a right first factor gets in without pam_mfa, where the same user could
+// bypass: a right first factor must not get in without pam_mfa, if the same user could
 // have been asked.
 func (e *examination) bypass() {
 	for _, w := range e.ways {
@@ -181,8 +180,8 @@ func (e *examination) bypass() {
 	}
 }
 
-// replaced: the second factor gets in without the first, where the same user has
-// to prove the first as well.
+// replaced: the second factor must not get in without the first, if the same user has to
+// prove the first as well.
 func (e *examination) replaced() {
 	if !e.Factors {
 		return
@@ -206,7 +205,7 @@ func proven(w pamstack.Way) string {
 	return "who proves a second factor"
 }
 
-// openDoor: somebody gets in who proved nothing.
+// openDoor: nobody may get in without any factor, unless an administrator wants it.
 func (e *examination) openDoor() {
 	for _, w := range e.ways {
 		if !w.In() || w.Asked > 0 || w.First == pamstack.Right || e.chosen(w) {
@@ -218,11 +217,11 @@ func (e *examination) openDoor() {
 	}
 }
 
-// chosen says whether a way without any factor is one that an administrator wants:
-// a condition vouches for the user.
+// chosen reports whether an administrator wants a way without any factor: a condition
+// vouches for the user.
 func (e *examination) chosen(w pamstack.Way) bool { return vouched(w) && !e.sameCase(w) }
 
-// vouching are modules whose success says who it is, or that this user shall get in.
+// vouching are modules whose success identifies the user, or says that they may get in.
 var vouching = []string{"pam_rootok.so", "pam_wheel.so", "pam_timestamp.so", "pam_succeed_if.so", "pam_listfile.so", "pam_rhosts.so"}
 
 func vouched(w pamstack.Way) bool {
@@ -231,7 +230,7 @@ func vouched(w pamstack.Way) bool {
 	})
 }
 
-// reached: somebody has to be able to get in by both factors.
+// reached: it must be possible to get in by both factors.
 func (e *examination) reached() {
 	asked := slices.ContainsFunc(e.ways, func(w pamstack.Way) bool { return w.Asked > 0 })
 	switch {
@@ -244,7 +243,7 @@ func (e *examination) reached() {
 	}
 }
 
-// exempt: who needs no second factor has to get in by the first.
+// exempt: a user who needs no second factor must get in by the first.
 func (e *examination) exempt() {
 	if len(e.good) == 0 {
 		return
@@ -265,7 +264,7 @@ func (e *examination) exempt() {
 	}
 }
 
-// before: whoever has no right first factor must not come to pam_mfa.
+// before: pam_mfa must not run without a right first factor.
 func (e *examination) before() {
 	if !e.Factors {
 		return
@@ -293,7 +292,7 @@ func (e *examination) before() {
 	}
 }
 
-// factorBefore says whether a first factor stands above a line.
+// factorBefore reports whether a first factor stands above a line.
 func (e *examination) factorBefore(line pamstack.Line) bool {
 	for _, l := range e.lines {
 		switch {

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Within returns the files below root as a machine sees them whose root folder it
-// is: links, also absolute ones, stay within. Nothing is waited for, as it would
-// be in a pipe. The folder may be "/".
+// Within returns the files below root as a machine with that root folder sees them: links,
+// also absolute ones, stay within (RESOLVE_IN_ROOT of openat2(2)). An open does not wait,
+// as it would for a pipe. The folder may be "/".
 func Within(root string) (fs.FS, error) {
 	dir, err := os.Open(root)
 	if err != nil {

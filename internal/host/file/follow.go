@@ -23,9 +23,9 @@ const pollEvery = 200 * time.Millisecond
 // file that was cut down and has grown again from one that only grew.
 const memory = 256
 
-// A Tail reads the lines of a file that others append to, that is moved away and
-// made anew, or copied and cut down to nothing (logrotate(8), copytruncate). One
-// goroutine at a time may use it. Close it.
+// A Tail reads the lines of a file that others append to. It follows log rotation: the
+// file may be moved away and made anew, or copied and truncated (logrotate(8),
+// copytruncate). One goroutine at a time may use it. Close it.
 type Tail struct {
 	path  string
 	f     *os.File // nil: there is none yet
@@ -34,7 +34,7 @@ type Tail struct {
 	moved bool     // the file at the path was another one at the last look
 }
 
-// OpenTail opens the file at path, which must be there.
+// OpenTail opens the file at path. The error wraps os.ErrNotExist if there is none.
 func OpenTail(path string) (*Tail, error) {
 	t, err := ExpectTail(path)
 	if err == nil && t.f == nil {
@@ -62,7 +62,7 @@ func (t *Tail) Close() {
 	}
 }
 
-// Skip leaves out what is there.
+// Skip goes to the end of the file: the lines that are there are not read.
 func (t *Tail) Skip() error {
 	if t.f == nil {
 		return nil
@@ -73,8 +73,8 @@ func (t *Tail) Skip() error {
 	return t.remember()
 }
 
-// Read calls line with each line that is whole, up to the end of the file. An error
-// of line ends the reading behind that line, and is returned.
+// Read calls line with each whole line, with its line end, up to the end of the file. An
+// error of line ends the reading after that line, and is returned.
 func (t *Tail) Read(line func(string) error) error {
 	if t.f == nil {
 		return nil
@@ -100,8 +100,8 @@ func (t *Tail) Read(line func(string) error) error {
 	}
 }
 
-// Follow calls line with the lines that are there and that come, until ctx ends, which
-// is no error. An error of line ends it, and is returned.
+// Follow calls line with the lines that are there and those that are appended, until ctx
+// ends, which is no error. An error of line ends it, and is returned.
 func (t *Tail) Follow(ctx context.Context, line func(string) error) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -139,8 +139,8 @@ func (t *Tail) look(line func(string) error) error {
 	return t.Read(line)
 }
 
-// cutDown goes back to the beginning of a file that was cut down, even if it has grown
-// past the place where reading goes on.
+// cutDown goes back to the beginning of a file that was truncated, even if it has grown
+// beyond the place where reading goes on.
 func (t *Tail) cutDown() error {
 	if t.f == nil {
 		return nil
@@ -222,7 +222,8 @@ func Rotated(path string, since time.Time) []string {
 	return names
 }
 
-// ReadWhole calls line with each line of a file that is complete, packed or not.
+// ReadWhole calls line with each line of the file at path, with its line end; a file whose
+// name ends with .gz is unpacked. An error of line ends it, and is returned.
 func ReadWhole(path string, line func(string) error) error {
 	f, err := os.Open(path)
 	if err != nil {

@@ -15,21 +15,21 @@ import (
 // maxPrivate bounds a file with secrets of one user, in bytes.
 const maxPrivate = 64 << 10
 
-// A Private is a file with secrets that was read, and whose it is.
+// A Private is the content and the owner of a file with secrets.
 type Private struct {
 	Text  string
 	Owner uint32 // uid
 }
 
-// ReadPrivate reads a file that only its owner can read: one of mine says yes
-// to, given its uid. Root reads what users wrote, so nothing on the way may be a
-// symbolic link, which could lead root to a file of somebody else (CVE-2024-47191);
-// it is opened once, and what is open is looked at, not its name.
+// ReadPrivate reads a file of up to 64 KiB that only its owner can read; mine must be true
+// for the owner's uid. Root reads what users wrote, so no part of the path may be a
+// symbolic link, which could lead root to another user's file (CVE-2024-47191). The file
+// is opened once, and the open file is checked, not its name.
 func ReadPrivate(path string, mine func(uid uint32) bool) (Private, error) {
 	return ReadPrivateUpTo(maxPrivate, path, mine)
 }
 
-// ReadPrivateUpTo is ReadPrivate with a bound of its own.
+// ReadPrivateUpTo is ReadPrivate with another bound, in bytes.
 func ReadPrivateUpTo(most int64, path string, mine func(uid uint32) bool) (Private, error) {
 	f, err := openPlain(path)
 	if errors.Is(err, unix.ELOOP) {
@@ -115,5 +115,5 @@ func isLink(at int, name string) bool {
 	return unix.Fstatat(at, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK
 }
 
-// RootOrMe is for files that nobody but root and the caller may have written.
+// RootOrMe reports whether uid is root's or that of this process, for ReadPrivate.
 func RootOrMe(uid uint32) bool { return uid == 0 || int(uid) == os.Geteuid() }

@@ -1,7 +1,6 @@
-// Package file does with files what must be sure: it replaces one so that it is
-// there whole or not at all, whenever the power fails; it follows one that log
-// rotation moves or cuts down; and it reads a secret one without being led
-// elsewhere.
+// Package file replaces a file so that it is there whole or not at all, even if the power
+// fails; follows a file through log rotation; and reads a secret file without following
+// links.
 package file
 
 import (
@@ -12,21 +11,21 @@ import (
 	"path/filepath"
 )
 
-// A Place is how a file is put into place. The zero Place makes a file of mode 0600
-// that belongs to this process, over one that may be there.
+// A Place says how to put a file into place. The zero Place makes a file of mode 0600
+// that belongs to this process, and replaces one that is there.
 type Place struct {
 	Mode   fs.FileMode // 0: 0600
 	Owner  *Owner      // nil: this process
 	Folder string      // of the temporary file, on the same file system; "": where the file goes
 	Prefix string      // of the name of the temporary file; "": a dot
-	New    bool        // a file that is there stays, and the error wraps fs.ErrExist
+	New    bool        // if a file is there it stays, and the error wraps fs.ErrExist
 }
 
 // An Owner is the user and the group that a file belongs to.
 type Owner struct{ UID, GID int }
 
-// Replace puts a file with that content at path and returns when it is on the disk,
-// name and all. After an error the file is as it was, unless only the folder could not
+// Replace puts a file with the content data at path. File and name are on the disk when
+// it returns nil. After an error the file is as it was, unless only the folder could not
 // be synced.
 func (p Place) Replace(path string, data []byte) error {
 	return p.Write(path, func(w io.Writer) error {
@@ -35,8 +34,7 @@ func (p Place) Replace(path string, data []byte) error {
 	})
 }
 
-// Write is Replace with content that fill writes. If fill fails nothing is put into
-// place.
+// Write is Replace with the content that fill writes. If fill fails the file at path stays.
 func (p Place) Write(path string, fill func(io.Writer) error) error {
 	if err := p.Swap(path, fill); err != nil {
 		return err
@@ -106,8 +104,8 @@ func remove(path string) error {
 	return nil
 }
 
-// SyncFolder writes the names in a folder to the disk: a file that was made, renamed
-// or removed in it stays so (fsync(2)).
+// SyncFolder writes the names in a folder to the disk, so that files that were made,
+// renamed or removed in it stay so (fsync(2)).
 func SyncFolder(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {

@@ -43,7 +43,7 @@ type running struct {
 	Path dbus.ObjectPath
 }
 
-// Dial reaches logind on the system bus.
+// Dial connects to logind on the system bus.
 func Dial(ctx context.Context) (*Logind, error) {
 	conn, err := dbus.ConnectSystemBus(dbus.WithContext(ctx))
 	if err != nil {
@@ -52,7 +52,7 @@ func Dial(ctx context.Context) (*Logind, error) {
 	return &Logind{conn: conn, object: conn.Object(busName, "/org/freedesktop/login1")}, nil
 }
 
-// Close leaves the bus.
+// Close closes the connection to the bus.
 func (l *Logind) Close() { _ = l.conn.Close() }
 
 // logins returns the logins of a user, or of everybody if uid is nil. What is no
@@ -114,8 +114,8 @@ func isBusError(err error, name string) bool {
 }
 
 // End ends the logins of a user, or of everybody if uid is nil, but not the caller's
-// own. It returns how many it ended and whether it spared the caller's. One that cannot
-// be ended does not keep the others alive.
+// own. It returns how many it ended and whether it spared the caller's. If one cannot be
+// ended it goes on with the others; the error joins all.
 func (l *Logind) End(ctx context.Context, uid *uint32) (ended int, spared bool, err error) {
 	own, err := l.own(ctx)
 	if err != nil {
@@ -140,5 +140,5 @@ func (l *Logind) End(ctx context.Context, uid *uint32) (ended int, spared bool, 
 	return ended, spared, errors.Join(errs...)
 }
 
-// IsRefused says whether logind refuses the caller because of what they may do.
+// IsRefused reports whether err means that logind does not allow the caller to do that.
 func IsRefused(err error) bool { return isBusError(err, busDenied) || isBusError(err, busNotAsked) }

@@ -90,10 +90,10 @@ type account struct {
 	uid, gid uint32
 }
 
-// errOf is the error of a look-up for q; none stands for no entry. NSS says that
-// there is no entry with 0 alone. What it passes on of a source that does not
-// answer may be any errno, ENOENT too: that of a socket that is gone. getpwnam(3),
-// under ERRORS, lists some that other systems take for "not found"; here none is.
+// errOf returns the error of the look-up q; none if there is no entry. Only 0 means that
+// there is no entry. A source that does not answer may cause any errno, also ENOENT, as
+// for a socket that is gone. getpwnam(3), under ERRORS, lists some that other systems take
+// for "not found"; here none is.
 func errOf(e C.struct_entry, q question, none error) error {
 	switch {
 	case e.err != 0:
@@ -137,8 +137,8 @@ func groupByName(name string) (uint32, error) {
 // maxGroups is how many groups one account can be in (NGROUPS_MAX in limits.h).
 const maxGroups = 65536
 
-// groupsOf asks getgrouplist(3), which leaves out what a source that does not
-// answer would have said, and reports nothing: see Groups.Whole.
+// groupsOf calls getgrouplist(3). That leaves out the groups of a source that does not
+// answer, and does not report it: see Groups.Whole.
 func groupsOf(a account) ([]uint32, error) {
 	cname := C.CString(a.name)
 	defer C.free(unsafe.Pointer(cname))

@@ -1,12 +1,12 @@
 // Package nss is the one place where accounts and groups are looked up, by the
 // system's NSS (nsswitch.conf(5)), through libc.
 //
-// What to know before trusting it: a look-up has three ends. There is an entry;
-// there is surely none (ErrNoAccount, ErrNoGroup); or nobody can say, which is
-// any other error and never counts as "none". An account goes by its uid and its
-// canonical name, the one that getpwuid(3) gives for the uid, however it was
-// spelled. A source that hangs keeps a look-up waiting no longer than Patience or
-// its context.
+// What to know before trusting it: a look-up has three results. There is an entry;
+// there is surely none (ErrNoAccount, ErrNoGroup); or it is not known, which is
+// any other error and never counts as "none". An account has its uid and its
+// canonical name, the one that getpwuid(3) gives for the uid. If a source hangs, a look-up
+// waits no longer than Patience or its context. All functions may be called from many
+// goroutines.
 package nss
 
 import (
@@ -33,15 +33,15 @@ var (
 // limits.h(0p) is 256 on Linux).
 const maxName = 256
 
-// isName says whether s can be looked up at all: libc would read it to the first
-// NUL only.
+// isName reports whether s can be looked up at all: libc would read it only to the first
+// NUL.
 func isName(s string) bool {
 	return s != "" && len(s) <= maxName && !strings.ContainsRune(s, 0)
 }
 
-// Lookup returns the account that a name from outside means: its uid, and its
-// canonical name, which need not be the name given. Of two names of one uid both
-// mean the same account.
+// Lookup returns the account of a name from outside: its uid, and its canonical name,
+// which may be another name. Two names of one uid mean the same account. The error wraps
+// ErrNoAccount, ErrContradiction, or neither if it is not known.
 func Lookup(ctx context.Context, name string) (mfa.Identity, error) {
 	if !isName(name) {
 		return mfa.Identity{}, fmt.Errorf("look up user %q: %w", name, ErrNoAccount)
@@ -63,7 +63,8 @@ func Lookup(ctx context.Context, name string) (mfa.Identity, error) {
 	return id, nil
 }
 
-// LookupUID returns the account of a uid, by its canonical name.
+// LookupUID returns the account of a uid, with its canonical name. Its errors are those of
+// Lookup.
 func LookupUID(ctx context.Context, uid uint32) (mfa.Identity, error) {
 	id, err := wait(ctx, "uid "+strconv.FormatUint(uint64(uid), 10), func() (mfa.Identity, error) { return canonical(uid, "") })
 	if err != nil {
@@ -72,9 +73,9 @@ func LookupUID(ctx context.Context, uid uint32) (mfa.Identity, error) {
 	return id, nil
 }
 
-// canonical returns the account of uid. Its name must lead back to that uid, as
-// the name known does: else it is another account's, and whoever goes by the name
-// would be taken for that one.
+// canonical returns the account of uid. Its name must lead back to that uid, as the name
+// known does: otherwise the name is another account's, and the two would be taken for
+// one.
 func canonical(uid uint32, known string) (mfa.Identity, error) {
 	a, err := accountByUID(uid)
 	if err != nil {
@@ -95,11 +96,12 @@ func canonical(uid uint32, known string) (mfa.Identity, error) {
 	return mfa.Identity{Name: a.name, UID: uid}, nil
 }
 
-// Groups is what NSS knows of groups. Groups within groups count where the source
-// of the groups resolves them, as the login itself does.
+// Groups looks up groups. Groups within groups count if the source resolves them, as for
+// the login itself.
 type Groups struct{}
 
-// ID returns the number of the group of that name.
+// ID returns the gid of the group of that name. The error wraps ErrNoGroup if there is
+// surely none.
 func (Groups) ID(ctx context.Context, name string) (uint32, error) {
 	if !isName(name) {
 		return 0, fmt.Errorf("look up group %q: %w", name, ErrNoGroup)
@@ -111,8 +113,9 @@ func (Groups) ID(ctx context.Context, name string) (uint32, error) {
 	return gid, nil
 }
 
-// Of returns the numbers of the groups that the account is in, the primary one
-// included. What a source that does not answer knows is not among them. The caller changes nothing in them.
+// Of returns the gids of the groups that the account is in, the primary one included. The
+// groups of a source that does not answer are missing; see Whole. The caller must not
+// change the slice.
 func (Groups) Of(ctx context.Context, account string) ([]uint32, error) {
 	if !isName(account) {
 		return nil, fmt.Errorf("look up the groups of %q: %w", account, ErrNoAccount)
@@ -130,10 +133,10 @@ func (Groups) Of(ctx context.Context, account string) ([]uint32, error) {
 	return gids, nil
 }
 
-// Whole returns nil if a source that does not answer can hide no membership of the
-// account in the group. What the files say of a group counts for it: a machine
-// may list a source that nobody ever set up, and its own groups work all the same.
-// Whose members a directory knows, of those nobody else can say.
+// Whole returns nil if no source that does not answer can hide a membership of the
+// account in the group. A group in /etc/group needs no other source: a machine may list a
+// source that was never set up, and its own groups must work all the same. For other
+// groups every source must answer.
 func (Groups) Whole(ctx context.Context, account, name string) error {
 	if !isName(account) || !isName(name) {
 		return fmt.Errorf("look up whether %q is in group %q: %w", account, name, ErrNoAccount)

@@ -16,8 +16,8 @@ type Person struct {
 	Home string
 }
 
-// People returns the accounts that NSS lists. Directory services often list
-// nobody; files of their users have to be named.
+// People returns the accounts that getent(1) lists, one for each home. Directory services
+// often list nobody.
 func People(ctx context.Context) ([]Person, error) {
 	out, err := exec.CommandContext(ctx, "getent", "passwd").Output()
 	if err != nil {

@@ -13,18 +13,17 @@ import (
 // passwdFile is what the source "files" reads; see passwd(5).
 var passwdFile = "/etc/passwd"
 
-// A Plain knows the accounts about which /etc/passwd says all: who asks for many saves
-// most of the look-ups, each of which reads that file from its beginning. The zero Plain
-// knows nobody. It may be used from many goroutines.
+// A Plain holds the accounts that /etc/passwd alone settles. It saves look-ups for callers
+// that need many: each reads that file from its beginning. The zero Plain is empty. It may
+// be used from many goroutines.
 type Plain struct {
 	names map[uint32]string // that the file has first for a uid
 	uids  map[string]uint32 // that it has first for a name
 }
 
-// ReadPlain reads the file, once. It knows nobody where NSS asks another source first, or
+// ReadPlain reads the file, once. The result is empty if NSS asks another source first, or
 // may go on after an answer (an action for SUCCESS, or one for all statuses but another, in
-// nsswitch.conf(5)), nor of a file that holds anything which libc might read
-// otherwise.
+// nsswitch.conf(5)), or if the file holds anything that libc might read in another way.
 func ReadPlain() Plain {
 	text, err := os.ReadFile(configFile)
 	if err != nil && !os.IsNotExist(err) {
@@ -81,7 +80,7 @@ func number(s string) (uint32, bool) {
 	return uint32(n), err == nil && s[0] != '+'
 }
 
-// Has says whether LookupUID of the uid is sure to return id.
+// Has reports whether LookupUID of id.UID would surely return id.
 func (p Plain) Has(id mfa.Identity) bool {
 	name, known := p.names[id.UID]
 	uid, back := p.uids[id.Name]

@@ -68,10 +68,10 @@ import (
 	"unsafe"
 )
 
-// glibc tells the outcome of the last source only. Where one before it does not
-// answer (its daemon is gone, its file cannot be opened for want of descriptors),
-// and the last says "not found", that is what we hear. So before we believe that
-// there is surely none, each source is asked by itself.
+// glibc returns the result of the last source only. If one before it does not answer (its
+// daemon is gone, its file cannot be opened for want of descriptors), and the last says
+// "not found", glibc says "not found". So before an entry counts as surely absent, each
+// source is asked by itself.
 
 // A database is a line of nsswitch.conf(5).
 type database string
@@ -164,9 +164,8 @@ type question struct {
 	id       uint32 // uid
 }
 
-// noneBut returns nil if each source of the database answers, and that there is
-// no such entry. Nobody answers for a source that is not installed, and glibc
-// passes over it, too.
+// noneBut returns nil if each source of the database answers that there is no such entry.
+// A source that is not installed is left out, as glibc leaves it out.
 func (q question) noneBut() error { return q.each(false) }
 
 // answered returns nil if each source answers, whatever it says.

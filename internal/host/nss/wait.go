@@ -12,8 +12,8 @@ import (
 // taken for one that does not answer.
 const Patience = 30 * time.Second
 
-// maxAtOnce bounds how many look-ups are in libc at once. Each holds a thread
-// until its source answers, whoever has stopped waiting.
+// maxAtOnce bounds how many look-ups are in libc at once. Each holds a thread until its
+// source answers, even if no caller waits any more.
 const maxAtOnce = 256
 
 var (
@@ -34,9 +34,9 @@ var (
 	slots   = make(chan struct{}, maxAtOnce)
 )
 
-// wait returns what look says, or an error when ctx ends or Patience is over
-// before. Who asks for what is being looked up gets the same answer: a source that
-// hangs holds one thread for a name, however often it is asked for.
+// wait returns the result of look, or an error if ctx ends or Patience is over before.
+// Callers that look up the same thing share one look-up: a source that hangs holds one
+// thread for a name.
 func wait[T any](ctx context.Context, what string, look func() (T, error)) (T, error) {
 	var none T
 	late := time.NewTimer(Patience)

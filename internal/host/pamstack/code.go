@@ -3,11 +3,11 @@
 //
 // What to know before trusting it: it follows libpam's own reading
 // (pam_handlers.c) and its own walk (pam_dispatch.c), including what they do with
-// lines that are wrong. Releases read differently: the reading is that of the
-// libpam found in the given folder. A test holds all of it against the real libpam,
-// of Debian 12 and of Debian 13, on random stacks. What a module can answer is from its manual page; one that is not known
-// here is taken for a first factor that may say anything. Nothing is executed and
-// nothing outside of the given folder is read.
+// lines that are wrong. Releases differ: it reads as the libpam found in the given folder
+// does. A test compares all of it with the real libpam, of Debian 12 and of Debian 13, on
+// random stacks. What a module can answer is from its manual page; an unknown one is taken
+// for a first factor that may answer anything. Nothing is executed and nothing outside of
+// the given folder is read.
 package pamstack
 
 import "strings"
@@ -82,7 +82,7 @@ func all(act action) (a actions) {
 	return a
 }
 
-// allBad is what libpam makes of what it cannot read.
+// allBad is the actions of a control field that libpam cannot read.
 func allBad() actions { return all(actBad) }
 
 // fill sets what is unset.

@@ -13,8 +13,8 @@ import (
 type edition int
 
 const (
-	// since160 is that of Linux-PAM 1.6.0 and later, Debian 13's. Where no libpam
-	// is found it is taken for granted.
+	// since160 is that of Linux-PAM 1.6.0 and later, Debian 13's. It is assumed if no
+	// libpam is found.
 	since160 edition = iota
 	// before160 is that of older ones, Debian 12's.
 	before160

@@ -13,10 +13,10 @@ const maxStates = 300_000
 // ErrTooComplex means that a stack has more ways through it than can be looked at.
 var ErrTooComplex = errors.New("too many ways through the stack")
 
-// FirstFactor is what happened to first factors on a way.
+// FirstFactor is the result of the first factors on a way.
 type FirstFactor uint8
 
-// Events of a walk.
+// The results of first factors.
 const (
 	NotAsked FirstFactor = iota
 	Wrong                // none was right
@@ -42,13 +42,13 @@ type Way struct {
 	right      string
 }
 
-// In says whether the application lets somebody in.
+// In reports whether the application lets the user in.
 func (w Way) In() bool { return w.Result == Success }
 
-// Refused says whether pam_mfa refused.
+// Refused reports whether pam_mfa refused.
 func (w Way) Refused() bool { return w.Asked > 0 && slices.Contains(Refusals, w.Second) }
 
-// Conditions returns the steps that looked at who or what it is.
+// Conditions returns the steps of modules with the role Condition.
 func (w Way) Conditions() []Step {
 	var found []Step
 	for _, s := range w.Steps {
@@ -59,8 +59,8 @@ func (w Way) Conditions() []Step {
 	return found
 }
 
-// SameCase says whether both ways can be the same user's in the same place: no
-// condition answered one thing here and another there.
+// SameCase reports whether both ways are possible for the same user in the same place: no
+// condition has different answers on them.
 func (w Way) SameCase(other Way) bool {
 	answers := map[string]Code{}
 	for _, s := range w.Conditions() {
@@ -96,7 +96,7 @@ type state struct {
 	right             string // the first factors that were
 }
 
-// A node is a state and how it was come to.
+// A node is a state and the step that led to it.
 type node struct {
 	state
 	parent *node
@@ -105,8 +105,8 @@ type node struct {
 }
 
 // Explore returns ways through an auth stack, one for each different outcome:
-// result, first factors, second factor, conditions. missing says whether the file of
-// a line's module is not there; it may be nil.
+// result, first factors, second factor, conditions. missing reports whether the file of
+// a line's module is not there; it may be nil. The error is ErrTooComplex.
 func Explore(lines []Line, missing func(Line) bool) ([]Way, error) {
 	queue := []*node{{state: state{walk: start(lines)}, line: -1}}
 	seen := map[state]bool{queue[0].state: true}
@@ -182,7 +182,7 @@ func (s *state) note(line Line, answer Code) {
 	}
 }
 
-// way returns how n was come to.
+// way returns the Way that leads to n.
 func (n *node) way(lines []Line) Way {
 	w := Way{
 		Result: n.result(), First: n.first, Asked: int(n.asked), Second: n.second,

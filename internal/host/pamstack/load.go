@@ -64,7 +64,7 @@ func (l Line) Arg(name string) (value string, ok bool) {
 	return value, ok
 }
 
-// Has says whether the module has an argument without a value.
+// Has reports whether the module has that whole argument, like "nullok".
 func (l Line) Has(arg string) bool {
 	for _, a := range l.Args {
 		if a == arg {
@@ -85,7 +85,7 @@ type Service struct {
 	other   map[Kind][]Line
 }
 
-// Stack returns the lines of a kind. Like libpam it takes those of "other" for a
+// Stack returns the lines of a kind. Like libpam it uses those of "other" for a
 // kind that the service does not have.
 func (s *Service) Stack(k Kind) []Line {
 	if lines := s.stacks[k]; len(lines) > 0 {
@@ -94,11 +94,11 @@ func (s *Service) Stack(k Kind) []Line {
 	return s.other[k]
 }
 
-// FromOther says whether the stack of a kind is that of "other".
+// FromOther reports whether the stack of a kind is that of "other".
 func (s *Service) FromOther(k Kind) bool { return len(s.stacks[k]) == 0 }
 
 // Load reads a service as libpam would with fsys as its root. The error is about
-// what cannot be read at all; what libpam itself refuses is in the Service.
+// files that cannot be read; what libpam itself refuses is in the Service.
 func Load(fsys fs.FS, name string) (*Service, error) {
 	if name == "" || strings.Contains(name, "/") || !fs.ValidPath(name) {
 		return nil, fmt.Errorf("load service %q: not a name", name)
@@ -142,7 +142,7 @@ func unread(file string, whole bool, otherFile string, otherWhole bool) string {
 }
 
 // Own returns the services that have a file in /etc/pam.d, sorted, for people to choose
-// from: without those that only others include (common-auth) and without leftovers.
+// from: without common-* files, which others include, and without leftovers.
 func Own(fsys fs.FS) ([]string, error) {
 	entries, err := fs.ReadDir(fsys, folders[0])
 	if err != nil {
@@ -177,8 +177,7 @@ func Names(fsys fs.FS) ([]string, error) {
 	return all, nil
 }
 
-// isLeftover says whether a file is what package managers and editors leave, and
-// no application's.
+// isLeftover reports whether a file is one that package managers or editors left.
 func isLeftover(name string) bool {
 	for _, end := range []string{"~", ".bak", ".orig", ".rpmnew", ".rpmsave", ".dpkg-old", ".dpkg-dist", ".dpkg-new", ".swp"} {
 		if strings.HasSuffix(name, end) {
@@ -206,9 +205,9 @@ type loader struct {
 	refused string // why libpam gives the service up
 }
 
-// load reads the file of a service, or one that is included. Only lines of that
-// kind count, unless it is anyKind. The file is "" if there is none; whole is
-// whether libpam got to its end.
+// load reads the file of a service, or one that is included. Only lines of the kind only
+// count, unless it is anyKind. The file is "" if there is none; whole reports whether
+// libpam got to its end.
 func (l *loader) load(name string, only Kind, depth, level int) (file string, whole bool, err error) {
 	if l.count++; l.count > maxLines {
 		return "", false, fmt.Errorf("load %q: more than %d lines with all that is included", name, maxLines)
@@ -345,11 +344,11 @@ func (l *loader) append(kind Kind, line Line) error {
 	return nil
 }
 
-// IsOK says whether the line's control answers a code with "ok".
+// IsOK reports whether the line's control answers a code with "ok".
 func (l Line) IsOK(c Code) bool { return c < codes && l.actions[c] == actOK }
 
-// IsMark says whether the line only begins a substack and runs nothing.
+// IsMark reports whether the line only begins a substack and runs nothing.
 func (l Line) IsMark() bool { return l.substack }
 
-// Nested says whether the line is deeper in substacks than another.
+// Nested reports whether the line is deeper in substacks than another.
 func (l Line) Nested(than Line) bool { return l.level > than.level }

@@ -121,8 +121,8 @@ func jump(lines []Line, at, level int, n action) (last int, left action) {
 	return at, n
 }
 
-// Run walks a stack, asking answer what each module returns, and gives what the
-// application gets. A stack without lines is refused.
+// Run walks a stack and returns the code that the application gets. Answer returns what
+// the module of a line returns. A stack without lines is refused.
 func Run(lines []Line, answer func(Line) Code) Code {
 	w := start(lines)
 	for !w.done(lines) {

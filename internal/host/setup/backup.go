@@ -16,7 +16,7 @@ import (
 	"mfa/internal/host/file"
 )
 
-// Folder is where what was there is kept, a folder a service, for root alone.
+// Folder is the folder of the backups, with a folder for each service, for root alone.
 const Folder = "/var/backups/mfa"
 
 // folder is Folder outside of tests.
@@ -30,7 +30,7 @@ const (
 	lockName     = "lock"
 )
 
-// A Backup is what was there before a service was set up.
+// A Backup is the files of a service as they were before setup changed them.
 type Backup struct {
 	dir     string
 	Service string
@@ -55,15 +55,14 @@ type manifest struct {
 	Files   []kept    `json:"files"`
 }
 
-// ErrNone means that there is no backup: the service is not set up, or was not by
-// us.
+// ErrNone means that there is no backup: mfactl setup did not change the service.
 var ErrNone = errors.New("mfactl setup has changed nothing there")
 
-// ErrTakenBack means that somebody else took the change back meanwhile.
+// ErrTakenBack means that the change was undone meanwhile.
 var ErrTakenBack = errors.New("it was taken back meanwhile")
 
-// Keep puts away what the changes will replace. It fails if there is a backup
-// already.
+// Keep makes the backup of a service for changes that are not written yet. It is on the
+// disk when Keep returns. It fails if there is a backup already.
 func Keep(service string, changes []Change, now time.Time) (*Backup, error) {
 	b := &Backup{dir: filepath.Join(folder, service), Service: service, Made: now}
 	for _, c := range changes {
@@ -147,14 +146,14 @@ func Find(service string) (*Backup, error) {
 	return b, nil
 }
 
-// Pending says whether nobody has proven a login yet.
+// Pending reports whether the change is neither confirmed nor undone.
 func (b *Backup) Pending() bool {
 	_, err := os.Lstat(b.path(pendingName))
 	return err == nil
 }
 
-// Apply writes the changes. If one cannot be written, those that were are taken
-// back, and the backup is gone.
+// Apply writes the changes. If one cannot be written, all are undone, and the backup is
+// gone.
 func (b *Backup) Apply() error {
 	for _, k := range b.files {
 		if err := replace(k.Path, k.After, fs.FileMode(k.Mode), k.UID, k.GID); err != nil {
@@ -165,7 +164,8 @@ func (b *Backup) Apply() error {
 	return nil
 }
 
-// Confirm makes the change stay. The error wraps ErrTakenBack if it is too late.
+// Confirm makes the change stay. The error wraps ErrTakenBack if it was undone before. It
+// may race with Undo in another process.
 func (b *Backup) Confirm() error {
 	unlock, err := b.lock()
 	if err != nil {
@@ -180,17 +180,17 @@ func (b *Backup) Confirm() error {
 	return file.SyncFolder(b.dir)
 }
 
-// A Foreign error names files that somebody else changed since.
+// A Foreign is an error that names files that somebody else changed since.
 type Foreign struct{ Paths []string }
 
 func (f Foreign) Error() string {
 	return fmt.Sprintf("changed by somebody else since: %q", f.Paths)
 }
 
-// Undo puts back what was there, bit by bit, and forgets the backup. If somebody
-// else changed a file since it fails with a Foreign and changes nothing, unless
-// force is given: then what they wrote is kept beside the backup, and kept says
-// where. Undoing twice is no error.
+// Undo puts back the files as they were, and removes the backup. If somebody else changed
+// a file since, the error is a Foreign and nothing is changed, unless force is set: then
+// their files are copied beside the backup, and kept has the paths of the copies. To undo
+// twice is no error. It may race with Confirm in another process.
 func (b *Backup) Undo(force bool) (kept []string, err error) {
 	unlock, err := b.lock()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -257,7 +257,7 @@ func (k kept) putBack() error {
 	return file.SyncFolder(filepath.Dir(k.Path))
 }
 
-// isAbsent says whether an error means that there is no such file, nor could be.
+// isAbsent reports whether an error means that there is no such file.
 func isAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
@@ -280,7 +280,7 @@ func (b *Backup) foreign() ([]string, error) {
 	return found, nil
 }
 
-// lock waits for the lock of the backup and returns what gives it back.
+// lock waits for the lock of the backup and returns the function that releases it.
 func (b *Backup) lock() (func(), error) {
 	f, err := os.OpenFile(b.path(lockName), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0o600)
 	if err != nil {

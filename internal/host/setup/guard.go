@@ -12,17 +12,17 @@ import (
 	"mfa/internal/host"
 )
 
-// look is how often a guard looks whether the change was confirmed.
+// look is how often a guard checks whether the change was confirmed.
 const look = 200 * time.Millisecond
 
 // guardGrace is how much longer the guard waits than the process it watches, so that
 // this process is the one that says what happened.
 const guardGrace = 10 * time.Second
 
-// StartGuard starts the process that takes the change back if this one cannot, and
-// returns when it watches. The program takes the arguments of its command line from
-// argv, which is called with the process to watch and the time up to which the proof
-// must be there, and calls Guard.
+// StartGuard starts the process that undoes the change if this one cannot, and returns
+// when it watches. It runs this program again with the arguments that argv returns, for
+// the process to watch and the time until which the proof must be there; the program must
+// call Guard then.
 func (b *Backup) StartGuard(ctx context.Context, within time.Duration, argv func(pid int, until time.Time) []string) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -37,10 +37,10 @@ func (b *Backup) StartGuard(ctx context.Context, within time.Duration, argv func
 	return b.Guarded(ctx)
 }
 
-// Guard waits until the change of a service is confirmed or taken back. If the
-// process pid, which waits for the proof, ends before that, or if it has not come
-// about by until, Guard takes the change back and calls undone. It says that it
-// watches before it waits.
+// Guard waits until the change of a service is confirmed or undone. If the process pid,
+// which waits for the proof, ends before that, or if the time until passes, Guard undoes
+// the change and calls undone with the paths that Undo returned. Guarded of the Backup
+// returns once it watches.
 func Guard(ctx context.Context, service string, pid int, until time.Time, undone func(*Backup, []string) error) error {
 	b, err := Find(service)
 	if err != nil {

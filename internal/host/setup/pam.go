@@ -11,9 +11,8 @@ import (
 	"mfa/internal/host/pamstack"
 )
 
-// planPAM plans the change of /etc/pam.d/SERVICE; nil if it is right already. It
-// tries one way of writing it after the other, and takes the first that doctor
-// finds nothing wrong with.
+// planPAM plans the change of /etc/pam.d/SERVICE; nil if it is right already. It tries one
+// way of writing it after the other, and returns the first in which doctor finds no error.
 func planPAM(root fs.FS, o Options) (*Change, error) {
 	before := doctor.ExamineStack(root, o.Service)
 	if before.Asks {
@@ -82,8 +81,7 @@ func vendored(root fs.FS, service string) ([]byte, error) {
 	return nil, fmt.Errorf("there is no /etc/pam.d/%s: is the program installed?", service)
 }
 
-// A pamFile is a file of a service, and the line in it that brings the first
-// factor.
+// A pamFile is a file of a service, and the line in it that asks for the first factor.
 type pamFile struct {
 	root   fs.FS
 	lines  []string
@@ -112,7 +110,7 @@ func newPAMFile(root fs.FS, text string) (*pamFile, error) {
 	return f, nil
 }
 
-// alone returns what one line brings to a stack.
+// alone returns the lines that one line of the file adds to a stack.
 func alone(root fs.FS, line string, kind pamstack.Kind) ([]pamstack.Line, error) {
 	const name = "mfa-setup-line"
 	svc, err := pamstack.Load(plannedFile{root, map[string][]byte{"etc/pam.d/" + name: []byte(line)}}, name)
@@ -122,10 +120,9 @@ func alone(root fs.FS, line string, kind pamstack.Kind) ([]pamstack.Line, error)
 	return svc.Stack(kind), nil
 }
 
-// withAccount returns the text of a file with our line above its other account
-// lines, where nothing can end the stack before it: through it a new password is
-// demanded. A file without any stays as it is, for a line of ours would take the
-// place of those of "other".
+// withAccount returns the text of a file with our line above its other account lines, so
+// that none of them can end the stack before it: our line demands a new password. A file
+// without account lines stays as it is, as our line would replace those of "other".
 func withAccount(root fs.FS, text, ours string) (string, error) {
 	lines := strings.SplitAfter(text, "\n")
 	for i, line := range lines {
@@ -148,7 +145,7 @@ func ourModule(o Options) string {
 	return "pam_mfa.so"
 }
 
-// ways returns the ways of writing our line, the plainest first.
+// ways returns the ways of writing our line, the simplest first.
 func (f *pamFile) ways(o Options) []func() (string, error) {
 	ours := ourModule(o)
 	if o.First == Both {
@@ -185,9 +182,9 @@ func (f *pamFile) ways(o Options) []func() (string, error) {
 	}
 }
 
-// waysOfBoth returns the ways of writing that who comes by a key is asked for no
-// password. How many lines are jumped over must not change with another file, so
-// that what an include brought stands in this one.
+// waysOfBoth returns the ways of writing that a user with an SSH key is asked for no
+// password. The number of lines to jump over must not change with another file, so the
+// lines of an include are copied into this one.
 func (f *pamFile) waysOfBoth(ours string) []func() (string, error) {
 	write := func(own []string) string {
 		return f.replace(slices.Concat([]string{
@@ -221,9 +218,8 @@ func (f *pamFile) replace(with ...string) string {
 	return strings.Join(lines, "")
 }
 
-// takenOver returns the lines of an included stack so that they can stand in the
-// file itself: "sufficient" becomes a jump over the rest, and what refuses at the
-// end does so at once.
+// takenOver returns the lines of an included stack as they can stand in the file itself:
+// "sufficient" becomes a jump over the rest, and the last line becomes "requisite".
 func takenOver(lines []pamstack.Line) ([]string, error) {
 	var out []string
 	lines = slices.DeleteFunc(slices.Clone(lines), pamstack.Line.IsMark)

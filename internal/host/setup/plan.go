@@ -1,13 +1,12 @@
 // Package setup switches the second factor on for one service, and back off: it
-// plans the change, keeps what was there, writes, and takes everything back unless
-// somebody proves that a login still works.
+// plans the change, makes a backup, writes, and undoes the change unless a login proves
+// that it works.
 //
-// What to know before trusting it: a plan is walked by package doctor before
-// anything is written, and one with an error in it is not a plan. Every file is
-// replaced whole or not at all. What was there is on the disk, synced, before the
-// first file changes, in a folder of root's alone. Taking back happens once,
-// under a lock, whoever gets to it first: the program that waits for the proof, or
-// the guard, a process of its own that outlives it.
+// What to know before trusting it: package doctor examines a plan before anything is
+// written, and a plan with an error is refused. Every file is replaced whole or not at
+// all. The backup is on the disk, synced, before the first file changes, in a folder of
+// root's alone. The change is undone once, under a lock: by the program that waits for
+// the proof, or by the guard, a process of its own that outlives it.
 package setup
 
 import (
@@ -34,7 +33,7 @@ var FirstFactors = []string{Password, Key, Both}
 // Services are those that can be set up.
 var Services = []string{"sshd", "sudo", "su", "login"}
 
-// Options say what is wanted.
+// Options say what to set up.
 type Options struct {
 	Service string
 	First   string // Password, Key or Both; the last two for sshd only
@@ -57,8 +56,8 @@ const defaultSocket = "/run/mfa/pam.sock"
 // ErrAlready means that there is nothing to change.
 var ErrAlready = errors.New("is set up already")
 
-// Make plans the changes below root, and returns ErrAlready if there are none. The
-// error says why nothing can be planned that is sure to work.
+// Make plans the changes below root. The error is ErrAlready if there are none, else it
+// says why no plan without an error was found. It writes nothing.
 func Make(root fs.FS, o Options) ([]Change, error) {
 	if o.First != Password && o.Service != "sshd" {
 		return nil, fmt.Errorf("plan %q: only sshd knows keys", o.Service)
@@ -98,7 +97,7 @@ func read(root fs.FS, path string) ([]byte, error) {
 	return data, err
 }
 
-// problems returns what doctor calls an error, as one error.
+// problems joins the findings of the severity doctor.Error to one error.
 func problems(found []doctor.Finding) error {
 	var errs []error
 	for _, f := range found {

@@ -19,9 +19,8 @@ type Proof struct {
 	tail    *file.Tail
 }
 
-// Watch begins to watch the audit file for logins of a user through a service; ""
-// is any user. Events that are in it already do not count. The file need not be there
-// yet.
+// Watch begins to watch the audit file at path for logins of a user through a service; ""
+// is any user. Events that are in it already do not count. The file may be missing yet.
 func Watch(path, service, user string) (*Proof, error) {
 	tail, err := file.ExpectTail(path)
 	if err == nil {
@@ -40,7 +39,8 @@ func (p *Proof) Close() { p.tail.Close() }
 var errProven = errors.New("proven")
 
 // Await waits for a login, not before since, whose second factor was accepted, and
-// returns it. A file that log rotation puts in its place is read too.
+// returns its event. It follows log rotation. The error is the cause of ctx when that
+// ends.
 func (p *Proof) Await(ctx context.Context, since time.Time) (mfa.Event, error) {
 	var ev mfa.Event
 	err := p.tail.Follow(ctx, func(line string) error {
@@ -59,7 +59,7 @@ func (p *Proof) Await(ctx context.Context, since time.Time) (mfa.Event, error) {
 	return mfa.Event{}, context.Cause(ctx)
 }
 
-// proves says whether an event is a login that went through the second factor.
+// proves reports whether an event is a login whose second factor was accepted.
 func (p *Proof) proves(ev mfa.Event, since time.Time) bool {
 	return ev.Event == audit.Login && ev.Service == p.service && (p.user == "" || ev.User == p.user) &&
 		ev.Outcome == mfa.Accepted.String() && !ev.Time.Before(since)

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Where the lines for sshd go: a file that it reads before others, or, if it reads
-// no such files first of all, its configuration itself.
+// The files for the lines of sshd: one that sshd reads first, or, if it reads none first,
+// its configuration itself.
 const (
 	sshdConfig = "/etc/ssh/sshd_config"
 	sshdDropIn = "/etc/ssh/sshd_config.d/00-mfa.conf"
@@ -36,8 +36,8 @@ var authenticationMethods = map[string]string{
 	Both: "publickey,keyboard-interactive:pam keyboard-interactive:pam",
 }
 
-// SSHDSettings returns the settings that setup writes, each as sshd takes it behind
-// -o: so that sshd can be asked beforehand what it will do.
+// SSHDSettings returns the settings that setup writes, each as an argument of sshd -o, so
+// that sshd can be asked beforehand what it will do.
 func SSHDSettings(o Options) []string {
 	var settings []string
 	for line := range strings.Lines(sshdLines(o)) {
@@ -72,7 +72,7 @@ func planSSHD(root fs.FS, o Options) (*Change, error) {
 	return &Change{path, old, []byte(after)}, nil
 }
 
-// includesFirst says whether the files of sshd_config.d come before any setting.
+// includesFirst reports whether the files of sshd_config.d come before any setting.
 func includesFirst(config string) bool {
 	for line := range strings.Lines(config) {
 		words := strings.Fields(strings.Replace(line, "=", " ", 1))

@@ -17,8 +17,8 @@ var needed = []string{
 	"module-missing", "module-file",
 }
 
-// Ready returns an error that says why no login could work after a change; nil if none
-// keeps it from working. Make looks at what a plan changes.
+// Ready returns why no login could work after any change, or nil. It does not look at the
+// stacks that a plan changes; Make does.
 func Ready(ctx context.Context, h doctor.Host) error {
 	var errs []error
 	for _, f := range doctor.Examine(ctx, h, []string{"other"}).Findings {
@@ -29,8 +29,8 @@ func Ready(ctx context.Context, h doctor.Host) error {
 	return errors.Join(errs...)
 }
 
-// Foresee returns what doctor will warn of after a change of sshd. What cannot be
-// foreseen Try finds after the change. The limit is server.login_timeout.
+// Foresee returns the warnings that doctor will have after the changes, for sshd only. Try
+// finds the rest after the change. The limit is server.login_timeout.
 func Foresee(ctx context.Context, h doctor.Host, o Options, changes []Change, limit time.Duration) []doctor.Finding {
 	if o.Service != "sshd" || h.SSHD == nil {
 		return nil
@@ -52,9 +52,9 @@ func Foresee(ctx context.Context, h doctor.Host, o Options, changes []Change, li
 	return warned
 }
 
-// Try asks doctor and sshd what they make of a change that was made, and returns what
-// a login goes through now and what to warn of. The error says why the change must be
-// taken back. The limit is server.login_timeout.
+// Try examines a change that was made with doctor and sshd. It returns the factors that a
+// login asks for now (doctor.Login.Goes), and warnings. The error says why the change must
+// be undone. The limit is server.login_timeout.
 func Try(ctx context.Context, h doctor.Host, service string, limit time.Duration) (goes string, warned []doctor.Finding, err error) {
 	st := doctor.ExamineStack(h.FS, service)
 	found := st.Found

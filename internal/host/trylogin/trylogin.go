@@ -1,4 +1,4 @@
-// Package trylogin goes through the PAM stack of a service as a login does.
+// Package trylogin runs the PAM stack of a service as a login does.
 //
 // What to know before trusting it: nothing is simulated. libpam of this machine runs
 // the modules, which send codes and count wrong answers. No session is opened, and no
@@ -18,18 +18,18 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A Login is one that is tried.
+// A Login is a login to try.
 type Login struct {
 	User, Service string
 	RHost         string       // where it seems to come from; empty: here
 	Dir           string       // of the stack; empty: where libpam looks
-	Person        mfa.Prompter // sees what modules say, and answers
+	Person        mfa.Prompter // shows the prompts of modules, and answers
 }
 
 // pamDir is where libpam looks first.
 const pamDir = "/etc/pam.d"
 
-// File returns the file that libpam looks for first, and whether it is there.
+// File returns the path of the file that libpam looks for first, and whether it is there.
 func (l Login) File() (name string, there bool) {
 	dir := pamDir
 	if l.Dir != "" {
@@ -53,8 +53,9 @@ const (
 // errInterrupted is the error of a login that its context ended.
 var errInterrupted = errors.New("interrupted")
 
-// Try goes through the calls of a login, and calls told after each. It returns how
-// the login would end; an error if libpam was not heard to the end.
+// Try makes the calls of a login, pam_authenticate and pam_acct_mgmt, and calls told after
+// each. It returns how the login would end; an error if libpam could not be run to the
+// end.
 func (l Login) Try(ctx context.Context, told func(Step)) (End, error) {
 	tx, err := l.start(ctx)
 	if err != nil {

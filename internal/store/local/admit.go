@@ -18,18 +18,18 @@ var (
 	sumName     = []byte("sum")
 )
 
-// errNoState is the error of a store that has enrollments and remembers nothing.
+// errNoState is the error of a store that has enrollments and no state.
 var errNoState = errors.New("there are enrollments, but nothing is there of what logins spent and counted: " +
 	"codes that were used, and locks, would be forgotten; restore a backup of state.db, or run mfad --new-state, " +
 	"after which all codes up to now count as used")
 
-// A keyFunc returns the key for a database that was written with the key of that
-// name; empty: with none.
+// A keyFunc returns the key for a database that was written with the key of that ID;
+// known is empty for a new one.
 type keyFunc = func(known string) (*seal.Key, error)
 
 // admit refuses a database that is not as a daemon with this key left it, makes a
-// new one if that may be, and takes over one from before records had tags. It is
-// errUnchanged if there is nothing to do.
+// new one if mayBeNew, and upgrades one from before records had tags. It returns
+// errUnchanged if there is nothing to write.
 func (l *ledger) admit(tx *bolt.Tx, mayBeNew bool, key keyFunc) error {
 	tagged := tx.Bucket(sumBucket) != nil
 	format, err := formatOf(tx)
@@ -89,8 +89,8 @@ func formatOf(tx *bolt.Tx) (int, error) {
 	return n, nil
 }
 
-// keyNameOf returns which key the database and its log say they were written with, before
-// anything vouches for that.
+// keyNameOf returns the ID of the key that the database and its log say they were written
+// with. It is not verified yet.
 func keyNameOf(tx *bolt.Tx, tagged bool, batches []logged) string {
 	for _, b := range slices.Backward(batches) {
 		if stored := b.changes.records[spot{inMeta, "key"}]; len(stored) >= headLen {
@@ -122,8 +122,8 @@ func isEmpty(tx *bolt.Tx) bool {
 	return true
 }
 
-// verify checks that the records there are are those that were there last, and that the
-// mark of the log is of the same moment.
+// verify checks that the records are exactly those of the last commit, and that the mark
+// of the log is of the same commit.
 func (l *ledger) verify(tx *bolt.Tx) error {
 	want, err := readSum(tx)
 	if err != nil {
@@ -161,8 +161,8 @@ func (l *ledger) verify(tx *bolt.Tx) error {
 	return nil
 }
 
-// tagAll gives every record of a database that has none its tag, once, and says
-// so in its format: from then on one without is refused.
+// tagAll tags every record of a database from before records had tags, and raises its
+// format: from then on a record without a tag is refused.
 func (l *ledger) tagAll(tx *bolt.Tx) error {
 	var all sum
 	for _, name := range bucketNames {

@@ -57,7 +57,7 @@ func readMark(b []byte) (m wal.Mark) {
 	return m
 }
 
-// vouched says whether the key vouches for a batch.
+// vouched reports whether the tag of a batch is right.
 func (l *ledger) vouched(b wal.Batch) bool {
 	end := len(b.Payload) - seal.TagSize
 	if end < 0 {
@@ -67,7 +67,7 @@ func (l *ledger) vouched(b wal.Batch) bool {
 	return ok
 }
 
-// decode returns the changes of a batch, whether it can be trusted or not.
+// decode returns the changes of a batch. It does not verify the tag.
 func decode(payload []byte) (*layer, error) {
 	end := len(payload) - seal.TagSize
 	if end < standingLen {
@@ -96,8 +96,8 @@ func decode(payload []byte) (*layer, error) {
 	return ch, nil
 }
 
-// field reads bytes behind their length, to which more was added; nil, if that is all it
-// is.
+// field reads a value behind its length, to which more was added. A length below more
+// stands for nil.
 func field(b []byte, more uint64) (value, rest []byte, err error) {
 	n, skip := binary.Uvarint(b)
 	if skip <= 0 || n > uint64(len(b)-skip)+more {

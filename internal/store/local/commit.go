@@ -5,12 +5,12 @@ import (
 	"errors"
 )
 
-// errNotDone is the result of a request until somebody carries it out.
+// errNotDone is the result of a request until it is carried out.
 var errNotDone = errors.New("not carried out")
 
-// do carries out r, with all that waits if it comes to lead, or waits until another one
-// has. If ctx ends before r is taken, r is withdrawn and never written; after that the
-// result is waited for.
+// do carries out r: with all that waits if it comes to lead (see queue), or by waiting for
+// the leader. If ctx ends before r is taken, r is withdrawn and never written; after that
+// do waits for the result.
 func (l *ledger) do(ctx context.Context, r *request) error {
 	leads, err := l.queue.wait(ctx, r)
 	if err != nil {
@@ -28,13 +28,14 @@ func (l *ledger) do(ctx context.Context, r *request) error {
 	return r.err
 }
 
-// alone calls fn while nobody writes.
+// alone calls fn with no write under way.
 func (l *ledger) alone(ctx context.Context, fn func() error) error {
 	return l.do(ctx, &request{job: fn, err: errNotDone})
 }
 
 // commit carries out a batch. A request that cannot be carried out gets its own error; if
-// the batch cannot be kept, all get that. A log that failed is begun anew before.
+// the batch cannot be made durable, all get that error. A log that failed is begun anew
+// before.
 func (l *ledger) commit(batch []*request) {
 	var ch *layer
 	err := l.mend()
@@ -55,8 +56,8 @@ func (l *ledger) commit(batch []*request) {
 	}
 }
 
-// mend begins the log anew if it failed, or if somebody put other files in its place: what
-// is acknowledged must be where the next start looks.
+// mend begins the log anew if it failed, or if its files were replaced: what was
+// acknowledged must be where the next start looks.
 func (l *ledger) mend() error {
 	l.reap(false)
 	if l.broken == nil && l.log != nil {
@@ -68,8 +69,8 @@ func (l *ledger) mend() error {
 	return l.begin()
 }
 
-// decide returns what a batch changes. Each request is held against what is durable and
-// those before it in the batch.
+// decide returns what a batch changes. Each request is checked against the durable records
+// and those before it in the batch.
 func (l *ledger) decide(batch []*request) (*layer, error) {
 	ch := newLayer(l.now)
 	err := l.view(func(stored func(spot) []byte) error {
@@ -87,8 +88,8 @@ func (l *ledger) decide(batch []*request) (*layer, error) {
 	return ch, err
 }
 
-// give returns what is to be stored for r. Revisions come from the bucket's, so an item
-// that is deleted and made again never has one it had before.
+// give returns what is to be stored for r. Revisions are counted for each bucket, so an
+// item that is deleted and made again never has one it had before.
 func (l *ledger) give(ch *layer, r *request) []byte {
 	if r.value == nil {
 		return nil
@@ -122,7 +123,7 @@ func (l *ledger) keep(ch *layer) error {
 	return nil
 }
 
-// show lets readers see a batch.
+// show makes a batch visible to readers.
 func (l *ledger) show(ch *layer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

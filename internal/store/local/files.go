@@ -41,8 +41,8 @@ type files struct {
 	closed bool
 }
 
-// openFiles opens the folder dir, makes it when missing, and removes what a
-// write left that was cut short, if the disk lets it.
+// openFiles opens the folder dir, makes it when missing, and removes the files of
+// writes that were cut short, if the disk takes writes.
 func openFiles(dir string) (*files, error) {
 	if err := makeFolder(dir); err != nil {
 		return nil, err
@@ -183,14 +183,14 @@ func (f *files) names() ([]string, error) {
 	return users, nil
 }
 
-// contentRev is never zero, which stands for no item.
+// contentRev returns the revision of a content. It is never zero, which stands for no item.
 func contentRev(value []byte) uint64 {
 	sum := sha256.Sum256(value)
 	return max(1, binary.BigEndian.Uint64(sum[:8]))
 }
 
-// withFile opens a plain file that nobody but its owner may write, for as long as fn
-// reads it. It follows no link and waits for no pipe.
+// withFile opens a plain file that only its owner, this user or root, may write, and calls
+// fn. It follows no link and waits for no pipe.
 func withFile(path string, fn func(fd int, st *unix.Stat_t) error) error {
 	fd, err := retry(func() (int, error) {
 		return unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -243,7 +243,7 @@ func retry(fn func() (int, error)) (int, error) {
 }
 
 // replaceFile puts a file with that content at path, mode 0600: all of it or
-// nothing, whenever the power fails. The folder is the caller's to sync.
+// nothing, even if the power fails. The caller must sync the folder.
 func replaceFile(path string, value []byte) error {
 	return file.Place{Prefix: temporary}.Swap(path, func(w io.Writer) error {
 		_, err := w.Write(value)

@@ -21,8 +21,8 @@ import (
 // is store.FormatLogged.
 var logName = []byte("log")
 
-// change has the batches that follow go to the other file of the log, and the recent layer
-// be folded meanwhile. It waits for the fold before.
+// change makes the following batches go to the other file of the log, and begins to fold
+// the recent layer. It waits for the fold before.
 func (l *ledger) change() error {
 	l.reap(true)
 	if l.unfold != nil {
@@ -47,7 +47,7 @@ func (l *ledger) change() error {
 	return nil
 }
 
-// fold puts the older layer into the database.
+// fold writes the older layer y to the database.
 func (l *ledger) fold(y *layer) error {
 	if err := l.store([]*layer{y}, &y.mark); err != nil {
 		l.health.wrote(err)
@@ -116,7 +116,7 @@ func (l *ledger) put(tx *bolt.Tx, layers []*layer, mark *wal.Mark) error {
 	return l.vouch(tx, after.sum, mark)
 }
 
-// vouch makes a sum and a mark stand in tx.
+// vouch writes a sum and a mark with their tags into tx.
 func (l *ledger) vouch(tx *bolt.Tx, s sum, mark *wal.Mark) error {
 	b := tx.Bucket(sumBucket)
 	if b == nil {
@@ -134,7 +134,7 @@ func (l *ledger) vouch(tx *bolt.Tx, s sum, mark *wal.Mark) error {
 	return b.Put(logName, append(m, tag[:]...))
 }
 
-// settle puts all layers and a batch into the database, now.
+// settle writes all layers and a batch to the database in one transaction.
 func (l *ledger) settle(ch *layer) error {
 	l.reap(true)
 	layers := []*layer{l.recent, ch}
@@ -166,7 +166,7 @@ func (l *ledger) settle(ch *layer) error {
 	return nil
 }
 
-// cleared says that the database has all there is.
+// cleared drops the layers, once the database has all of them.
 func (l *ledger) cleared(now standing) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -176,14 +176,14 @@ func (l *ledger) cleared(now standing) {
 	}
 }
 
-// stands returns the sum that the database shows.
+// stands returns the sum that is in the database.
 func (l *ledger) stands() (s sum) {
 	_ = l.db.View(func(tx *bolt.Tx) (err error) { s, err = readSum(tx); return err }) // an error: none
 	return s
 }
 
-// finish puts all into the database, and the format back to one in which no log counts: the
-// database alone is the truth then, to builds before logs too.
+// finish writes all layers to the database, and sets the format back to one without a log:
+// then the database alone counts, also for builds before logs.
 func (l *ledger) finish() error {
 	l.reap(true)
 	if !l.marked && l.older == nil && len(l.recent.records) == 0 {
@@ -222,9 +222,9 @@ func (l *ledger) toFormat(from, to int) (*layer, error) {
 	return ch, err
 }
 
-// begin puts all into the database and begins a new log, in files that are opened anew. On a
-// disk with little room there is none, nor where the log that failed found none: its files
-// may have holes, or be copied at each write.
+// begin writes all layers to the database and begins a new log, in files that it opens
+// anew. It begins none on a disk with little room, nor after a log that failed for lack of
+// room: its files may have holes, or be copied at each write.
 func (l *ledger) begin() error {
 	full := noRoom(l.broken)
 	err := l.finish()
@@ -242,7 +242,7 @@ func (l *ledger) begin() error {
 	return err
 }
 
-// noRoom says whether an error is that of a disk which has no room for more.
+// noRoom reports whether an error is that of a full disk or quota.
 func noRoom(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }
@@ -284,7 +284,7 @@ func (l *ledger) start() error {
 	return l.note(l.db.Path(), filepath.Join(dir, wal.Names[0]), filepath.Join(dir, wal.Names[1]))
 }
 
-// hasRoom says whether the disk has room for a log, or has it already.
+// hasRoom reports whether the disk has room for a log, or already has its files.
 func (l *ledger) hasRoom(dir string) bool {
 	made := 0
 	for _, name := range wal.Names {
@@ -297,7 +297,7 @@ func (l *ledger) hasRoom(dir string) bool {
 	return made == len(wal.Names) || err == nil && fs.Bavail*uint64(fs.Bsize) >= l.setup.shape.room
 }
 
-// inOrder is mend for a look at the store.
+// inOrder is mend for Store.Check.
 func (l *ledger) inOrder(ctx context.Context) error {
 	if l.readOnly {
 		return nil

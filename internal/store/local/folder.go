@@ -15,8 +15,7 @@ import (
 	"mfa/internal/host/file"
 )
 
-// makeFolder makes dir, for its owner alone, if it is missing, and refuses one
-// that somebody else could write.
+// makeFolder makes dir, mode 0700, if it is missing, and checks it with checkOwner.
 func makeFolder(dir string) error {
 	_, err := os.Stat(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -37,7 +36,7 @@ func makeFolder(dir string) error {
 	return checkOwner(dir, info)
 }
 
-// checkOwner refuses a file or folder that is not the caller's or root's, or
+// checkOwner refuses a file or folder that belongs to neither this user nor root, or
 // that group or others may write. The message says how to mend it.
 func checkOwner(path string, info os.FileInfo) error {
 	uid := uint32(0)
@@ -81,8 +80,8 @@ func lockFolder(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// unlockFolder gives the folder back. Closing alone would leave the lock with a
-// child process between its fork and its exec.
+// unlockFolder releases the lock. Closing alone would leave it with a child process that
+// is between its fork and its exec.
 func unlockFolder(f *os.File) error {
 	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
 }
@@ -97,7 +96,7 @@ func flock(f *os.File) error {
 	}
 }
 
-// describeLock says who holds the folder.
+// describeLock returns err with the process that holds the lock.
 func describeLock(dir string, f *os.File, err error) error {
 	if !errors.Is(err, unix.EWOULDBLOCK) {
 		return &os.PathError{Op: "lock", Path: f.Name(), Err: err}
@@ -109,8 +108,8 @@ func describeLock(dir string, f *os.File, err error) error {
 	return fmt.Errorf("folder %q is in use by another daemon", dir)
 }
 
-// samePlace reports an error unless path is still the file that was opened: a
-// file that somebody moved away would be read and written where nobody looks.
+// samePlace returns an error unless path is still the file that was opened: a file that
+// was moved away must not be read and written on.
 func samePlace(path string, opened os.FileInfo) error {
 	info, err := os.Stat(path)
 	if err == nil && !os.SameFile(info, opened) {

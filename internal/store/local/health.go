@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// A health is how the last write went.
+// A health holds the error of the last write. It may be used from many goroutines.
 type health struct {
 	mu  sync.Mutex // guards err
 	err error      // nil: it went well
@@ -28,8 +28,8 @@ func (h *health) last() error {
 	return h.err
 }
 
-// check returns the error of the last write. If it failed, probe writes once more
-// before, and what it says counts if it is good.
+// check returns the error of the last write. If it failed, it calls probe to write once
+// more; if that goes well there is no error.
 func (h *health) check(probe func() error) error {
 	if h.last() != nil && probe() == nil {
 		h.wrote(nil)

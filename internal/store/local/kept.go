@@ -8,18 +8,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Files that were read are kept for a while, and are the content of a file as long as
-// the kernel says that it is the very same file, untouched: of every write, link, rename,
-// change of owner or mode it notes the time (ctime in inode(7)), which no program can put
-// back. What that time cannot tell apart is not kept: a file that changed a moment ago,
-// as it may change once more within the same tick of the kernel's clock.
+// Files that were read are cached for a while. A cached file counts as long as the kernel
+// shows the same file without a change: it notes the time of every write, link, rename,
+// change of owner or mode (ctime in inode(7)), which no program can set back. A file that
+// changed a moment ago is not cached, as it may change again within the same tick of the
+// kernel's clock.
 
 const (
 	// settled is how long a file must be left alone before it is kept. File systems note
 	// times no finer than the kernel's tick, some no finer than a second.
 	settled = 2 * time.Second
-	// keptFor is how long a file is taken for what it was. What changes a file and leaves
-	// its time alone, as a program that has it mapped into its memory, counts after that.
+	// keptFor is how long a cached file counts. After that, a change is seen that left the
+	// time alone, as by a program that has the file mapped into its memory.
 	keptFor = time.Minute
 	// clockStep is how much the clock may be moved while a file is kept. Set back further,
 	// it could give a change the time that the file had before.
@@ -59,7 +59,7 @@ func kernelTime(clock int32) time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// kept are the files that are kept. Now is the clock. They may be used from many goroutines.
+// kept is the cache of files. Now is the clock. It may be used from many goroutines.
 type kept struct {
 	now func() moment
 
@@ -77,8 +77,8 @@ type keptFile struct {
 
 func newKept() *kept { return &kept{now: thisMoment, files: map[string]keptFile{}} }
 
-// get returns the content of the file at path, if it was kept and is the same still. The
-// value is the caller's.
+// get returns the content of the file at path, if it is cached and still counts. The
+// caller may change the value.
 func (k *kept) get(path string) (value []byte, rev uint64, ok bool) {
 	k.mu.RLock()
 	f, ok := k.files[path]
@@ -94,15 +94,15 @@ func (k *kept) get(path string) (value []byte, rev uint64, ok bool) {
 	return bytes.Clone(f.value), f.rev, true
 }
 
-// counts says whether the file can be taken for what it was, at the moment now, if it has
-// the same stamp.
+// counts reports whether a file with the same stamp still has this content at the moment
+// now.
 func (f keptFile) counts(now moment) bool {
 	step := (now.wall - now.steady) - (f.read.wall - f.read.steady)
 	return now.steady-f.read.steady < keptFor && step.Abs() < clockStep
 }
 
-// put keeps what was read at the moment now of a file that had the stamp s then, if a
-// later change is sure to give it another one.
+// put caches the content that was read at the moment now of a file with the stamp s, if
+// any later change is sure to give the file another stamp.
 func (k *kept) put(path string, fd int, s stamp, now moment, value []byte, rev uint64) {
 	for _, t := range []unix.Timespec{s.modified, s.changed} {
 		if now.wall-time.Duration(t.Nano()) < settled {
@@ -129,8 +129,8 @@ func (k *kept) drop(path string) {
 	delete(k.files, path)
 }
 
-// notesChanges says whether the file system of a file is one of this machine alone, whose
-// kernel knows of every change at once: that of a server (NFS) may hear of it later.
+// notesChanges reports whether the file system of a file is local, so that its kernel
+// knows of every change at once; on NFS it may learn of one later.
 func notesChanges(fd int) bool {
 	var fs unix.Statfs_t
 	if unix.Fstatfs(fd, &fs) != nil {

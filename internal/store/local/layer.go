@@ -17,19 +17,19 @@ const inMeta = 1 // the index of the bucket "meta"
 
 func (s spot) bucketName() []byte { return bucketNames[s.bucket] }
 
-// A standing is what vouches for all records at one moment: which there are, and the last
-// revision that each bucket gave.
+// A standing describes all records at one moment: their sum, and the last revision given
+// in each bucket.
 type standing struct {
 	sum  sum
 	revs [len(bucketNames)]uint64
 }
 
-// A layer is changes that lie over the database, or over another layer.
+// A layer is a set of changes over the database, or over another layer.
 type layer struct {
 	records map[spot][]byte // as stored; nil: removed
 	bytes   int
 	after   standing // of all records, with these changes
-	mark    wal.Mark // what the database says of the log once it holds them
+	mark    wal.Mark // for the database once it holds these changes
 }
 
 func newLayer(before standing) *layer {
@@ -45,7 +45,7 @@ func (y *layer) get(at spot) (stored []byte, found bool) {
 	return stored, found
 }
 
-// change replaces a record that was stored so.
+// change replaces the record at, which was stored as was, and updates the sum.
 func (y *layer) change(at spot, was, stored []byte) {
 	y.after.sum.flip(at.bucketName(), at.name, was)
 	y.after.sum.flip(at.bucketName(), at.name, stored)

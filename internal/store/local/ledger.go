@@ -33,14 +33,14 @@ type ledger struct {
 	found    contents // of the database when it was opened
 	readOnly bool     // nobody writes
 
-	queue queue // of those who write; what follows belongs to the one who leads
+	queue queue // of writes; only its leader uses the fields below
 
 	log     *wal.Log // nil: there is none
 	marked  bool     // the database says that a log counts
-	broken  error    // the log takes no more; nil: it does
+	broken  error    // why the log takes no more batches; nil: it takes them
 	now     standing // with all layers
 	folding bool     // a fold is under way: folded has its result
-	unfold  error    // of the last fold: the older layer is still there
+	unfold  error    // of the last fold; if not nil, the older layer is still there
 	folded  chan error
 
 	mu     sync.RWMutex // guards what follows; only the leader and a fold change the layers
@@ -60,7 +60,7 @@ type shape struct {
 // and in memory, and folding one takes as long as some syncs.
 var usual = shape{size: 2 << 20, records: 1024, room: 32 << 20}
 
-// A place is a file that was opened, and its path.
+// A place is the path of an opened file, and the file as it was then.
 type place struct {
 	path string
 	info os.FileInfo
@@ -81,9 +81,8 @@ var options = bolt.Options{
 	Timeout:        time.Second,
 }
 
-// openLedger opens the database at path, or makes it if it is new, and takes over what
-// the log holds. Key returns the key for a database that was written with the key of that
-// name. A log that cannot be begun is no error: the next write tries again.
+// openLedger opens the database at path, or makes it if isNew, and reads the log. A log
+// that cannot be begun is no error: the next write tries again.
 func openLedger(path string, isNew bool, key keyFunc, setup setup) (*ledger, error) {
 	var found contents
 	info, err := os.Stat(path)
@@ -206,7 +205,7 @@ func (l *ledger) prepare(isNew bool, key keyFunc) error {
 // errUnchanged ends a transaction in which nothing is to be written.
 var errUnchanged = errors.New("unchanged")
 
-// note remembers which files are open.
+// note stores which files are open.
 func (l *ledger) note(paths ...string) error {
 	var opened []place
 	for _, path := range paths {
@@ -222,7 +221,7 @@ func (l *ledger) note(paths ...string) error {
 	return nil
 }
 
-// present reports an error unless the database is where it was opened.
+// present returns an error unless the database is where it was opened.
 func (l *ledger) present() error {
 	l.mu.RLock()
 	opened := l.opened
@@ -230,7 +229,8 @@ func (l *ledger) present() error {
 	return samePlace(opened[0].path, opened[0].info)
 }
 
-// misplaced reports an error unless the files of the log are where they were opened, whole.
+// misplaced returns an error unless the files of the log are where they were opened, with
+// the same size.
 func (l *ledger) misplaced() error {
 	l.mu.RLock()
 	opened := l.opened
@@ -247,8 +247,8 @@ func (l *ledger) misplaced() error {
 	return nil
 }
 
-// close carries out what waits, folds the log and closes the database. A fold that fails
-// loses nothing that the log holds: the next start takes it over.
+// close carries out the waiting writes, folds the log and closes the database. A fold that
+// fails loses nothing: the next start reads the log.
 func (l *ledger) close() error {
 	l.queue.shut()
 	var errs []error
@@ -273,8 +273,8 @@ func (l *ledger) overlaid(at spot) (stored []byte, found bool) {
 	return l.older.get(at)
 }
 
-// view calls fn with what returns a record as it is stored, nil if there is none. It is
-// valid until fn returns. Only the leader may call it.
+// view calls fn with a function that returns a record as it is stored, nil if there is
+// none. The record is valid until fn returns. Only the leader may call view.
 func (l *ledger) view(fn func(stored func(spot) []byte) error) error {
 	l.mu.RLock()
 	recent, older := l.recent, l.older // before the transaction: a fold may end meanwhile
@@ -339,7 +339,7 @@ func (b *bucket) swap(ctx context.Context, name string, rev uint64, value []byte
 	return r.newRev, err
 }
 
-// names leaves out what the store itself keeps.
+// names leaves out the record of the format.
 func (b *bucket) names() (names []string, err error) {
 	over := map[string]bool{} // whether the layers have a record of that name, or took it out
 	b.mu.RLock()

@@ -6,11 +6,11 @@
 // held by a lock that the kernel drops when the daemon dies; it must not be
 // writable by anybody else. An enrollment that changed is read anew, so an edit
 // counts at once. A write is on the disk, synced, when it returns nil. If it
-// returns an error the old item stands, with one exception that no file system
+// returns an error the old item stays, with one exception that no file system
 // lets us rule out: when a sync fails after the new content was put in place,
-// either may be there. Every record of the database carries a MAC over its name,
-// revision and value, and one more vouches for the set of them: what something
-// else changed is an error and never read.
+// either may be there. Every record of the database has a MAC over its name,
+// revision and value, and one more MAC covers the set of records: a change by
+// anything but the daemon is an error, and such a record is not used.
 package local
 
 import (
@@ -33,7 +33,7 @@ import (
 // maxName bounds a name, in bytes, well within what bbolt takes as a key.
 const maxName = 1024
 
-// A space keeps the items whose keys begin alike, by what follows in the key.
+// A space keeps the items of one key space, by the name that follows in the key.
 // Revisions and errors are those of store.Store.
 type space interface {
 	get(name string) (value []byte, rev uint64, err error)
@@ -44,7 +44,8 @@ type space interface {
 	location(name string) string
 }
 
-// Store is the folder. It implements store.Store and store.Locator.
+// Store is an open folder. It implements store.Store and store.Locator. Its methods may
+// be called from many goroutines.
 type Store struct {
 	dir   string
 	lock  *os.File
@@ -60,13 +61,13 @@ type Store struct {
 	closed bool
 }
 
-// Open opens the store in dir and makes what is missing of it. It fails if
-// another daemon has it open, if anybody but the caller may write there, and if one
-// of the two is lost, enrollments or what was remembered of logins, unless NewState
-// was called. On a disk that is mounted read-only it opens what is there: reads
-// answer, writes fail until the disk takes them again. Key returns the key that
-// vouches for what is stored: the one of that name (seal.Key.ID), or, if known is
-// empty, any one, for a new store.
+// Open opens the store in dir and makes what is missing of it. It fails if another
+// daemon has it open, or if anybody but this user and root may write there. It also fails
+// if there are enrollments without a state, or a state without the folder of enrollments,
+// unless NewState was called. On a disk that is mounted read-only it opens what is there:
+// reads work, writes fail until the disk takes them again. Key returns the key that
+// records are tagged with: the one with the ID known (seal.Key.ID), or, if known is empty,
+// any one, for a new store.
 func Open(dir string, key func(known string) (*seal.Key, error)) (*Store, error) {
 	return open(dir, key, asUsual)
 }
@@ -132,8 +133,8 @@ func (s *Store) openToWrite(path string) (*ledger, error) {
 	return openLedger(path, mayBeNew, s.key, s.setup)
 }
 
-// revive opens the database for writing that was opened to be read, if the disk
-// takes writes again. A read that is under way may fail then.
+// revive opens a database for writing that was opened read-only, if the disk takes writes
+// again. A read that is under way may fail then.
 func (s *Store) revive() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,18 +151,18 @@ func (s *Store) revive() error {
 	return err
 }
 
-// isReadOnly says whether the database was opened to be read.
+// isReadOnly reports whether the database was opened read-only.
 func (s *Store) isReadOnly() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.ledger.readOnly
 }
 
-// Close waits for the writes under way and gives the folder back. Later calls
+// Close waits for the writes under way and releases the folder. Later calls
 // of Put and Delete fail with os.ErrClosed. Closing twice is harmless.
 func (s *Store) Close() error { return s.close() }
 
-// release gives back what is open, the lock last.
+// release closes what is open, the lock last.
 func (s *Store) release() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -193,9 +194,9 @@ func (s *Store) Get(ctx context.Context, key string) (store.Item, error) {
 	return store.Item{Key: key, Value: value, Rev: rev}, nil
 }
 
-// Put implements store.Store. If ctx ends while the write still waits for its
-// turn, nothing is written; once its turn has come Put waits for the outcome,
-// whatever becomes of ctx, so that its error is always the truth.
+// Put implements store.Store. If ctx ends while the write waits for its turn, nothing is
+// written; after that Put waits for the outcome even if ctx ends, so that its error is
+// true.
 func (s *Store) Put(ctx context.Context, it store.Item) (store.Item, error) {
 	sp, name, err := s.findToWrite(ctx, it.Key)
 	if err != nil {
@@ -208,7 +209,7 @@ func (s *Store) Put(ctx context.Context, it store.Item) (store.Item, error) {
 	return it, nil
 }
 
-// Delete implements store.Store. What Put says of ctx holds here too.
+// Delete implements store.Store. If ctx ends it behaves as Put does.
 func (s *Store) Delete(ctx context.Context, it store.Item) error {
 	sp, name, err := s.findToWrite(ctx, it.Key)
 	if err != nil {
@@ -257,10 +258,10 @@ func (s *Store) Location(key string) string {
 	return sp.location(name)
 }
 
-// Check reports why the store cannot be read or written: the folder gone or
-// replaced, a file system read-only or full, or a last write that failed. The last
-// write counts, not what the mount says: a disk that fails may still be mounted to
-// be written. After a write that failed Check writes, to see whether it goes again.
+// Check returns why the store cannot be read or written, or nil: the folder is gone or
+// replaced, the file system is read-only or full, or the last write failed. A disk that
+// fails may still be mounted for writing, so the last write counts. After a write that
+// failed Check writes once more, to see whether that works again.
 func (s *Store) Check(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("check store: %w", err)
@@ -309,7 +310,7 @@ func (s *Store) hasSpace() error {
 	return nil
 }
 
-// findToWrite is find for a write: a disk that takes writes again is written.
+// findToWrite is find for a write; it calls revive if the store is read-only.
 func (s *Store) findToWrite(ctx context.Context, key string) (space, string, error) {
 	if s.isReadOnly() {
 		if err := s.revive(); err != nil {
@@ -319,7 +320,7 @@ func (s *Store) findToWrite(ctx context.Context, key string) (space, string, err
 	return s.find(ctx, key)
 }
 
-// find returns the space and the name that key stands for.
+// find returns the space of key and the name in it.
 func (s *Store) find(ctx context.Context, key string) (space, string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, "", err
@@ -339,8 +340,8 @@ func (s *Store) find(ctx context.Context, key string) (space, string, error) {
 	return sp, name, nil
 }
 
-// check says whether an item that has revision have may be replaced or removed
-// by a caller who names revision want. Zero stands for no item.
+// check returns nil if an item with the revision have may be replaced or removed by a
+// caller that names the revision want. Zero stands for no item.
 func check(have, want uint64, remove bool) error {
 	switch {
 	case remove && have == 0:

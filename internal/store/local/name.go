@@ -14,9 +14,9 @@ const (
 
 // escapedName returns the name of the file that holds the enrollment of user.
 // Lower-case letters, digits and _ - . @ + stand for themselves, every other
-// byte is %xx. So no name leaves the folder, no two names meet, not even where
+// byte is %xx. So no name leaves the folder, no two names share a file, not even where
 // case does not count, and the files that editors leave behind (".x.swp", "x~")
-// are nobody's. A name that gets too long is refused, not shortened.
+// belong to no user. A name that gets too long is refused, not shortened.
 func escapedName(user string) (string, error) {
 	var b strings.Builder
 	for i := range len(user) {
@@ -45,8 +45,8 @@ func isPlain(c byte, first bool) bool {
 	return false
 }
 
-// userName is the inverse of fileName. It reports false for a file that
-// fileName names for nobody.
+// userName is the inverse of escapedName. It is false for a name that escapedName does not
+// return.
 func userName(file string) (string, bool) {
 	escaped, ok := strings.CutSuffix(file, suffix)
 	if !ok {

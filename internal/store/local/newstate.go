@@ -17,18 +17,18 @@ import (
 	"mfa/internal/store/local/wal"
 )
 
-// stateFile is the database, and newStateFile the administrator's word that it is
-// to begin anew.
+// stateFile is the database, and newStateFile marks that an administrator had it begin
+// anew.
 const (
 	stateFile    = "state.db"
 	newStateFile = "new-state"
 )
 
-// NewState has the next Open of the store in dir begin a new database, and the
-// daemon that opens it count all that could have been used before as used
-// (Store.BeginsAnew). What is there is moved aside at the time now, to the place it
-// returns, and its log beside it; empty, if nothing was there. It fails while a daemon has the store open.
-// All it makes belongs to the owner of dir.
+// NewState makes the next Open of the store in dir begin a new database. The daemon that
+// opens it must then count all codes from before as used (Store.BeginsAnew). The old
+// database and its log are moved aside; aside is the new path of the database, empty if
+// there was none. It fails while a daemon has the store open. All it makes belongs to the
+// owner of dir.
 func NewState(dir string, now time.Time) (aside string, err error) {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -90,7 +90,7 @@ func moveAside(dir string, now time.Time) (aside string, err error) {
 	return aside, nil
 }
 
-// BeginsAnew says whether NewState was called and Begun not yet.
+// BeginsAnew reports whether NewState was called and Begun was not since.
 func (s *Store) BeginsAnew() (bool, error) {
 	_, err := os.Lstat(filepath.Join(s.dir, newStateFile))
 	if errors.Is(err, os.ErrNotExist) {
@@ -99,7 +99,8 @@ func (s *Store) BeginsAnew() (bool, error) {
 	return err == nil, err
 }
 
-// Begun says that what NewState wants is done, and durable.
+// Begun ends BeginsAnew, durably. It is called once the new state counts all codes from
+// before as used.
 func (s *Store) Begun() error {
 	if err := os.Remove(filepath.Join(s.dir, newStateFile)); err != nil {
 		return fmt.Errorf("begin anew: %w", err)
@@ -107,8 +108,8 @@ func (s *Store) Begun() error {
 	return file.SyncFolder(s.dir)
 }
 
-// mayBeNew says whether the database may be a new one: where nobody is enrolled,
-// or an administrator said so.
+// mayBeNew reports whether the database may be made anew: nobody is enrolled, or NewState
+// was called.
 func (s *Store) mayBeNew() (bool, error) {
 	anew, err := s.BeginsAnew()
 	if anew || err != nil {
@@ -120,8 +121,9 @@ func (s *Store) mayBeNew() (bool, error) {
 
 func (s *Store) usersDir() string { return filepath.Join(s.dir, "users") }
 
-// checkUsers refuses a store whose folder of enrollments is gone: it is made before
-// the database. Everybody would be led to a new second factor by the first alone.
+// checkUsers refuses a store with a database and without the folder of enrollments, which
+// is made first. Otherwise everybody could set up a new second factor with the first
+// factor alone.
 func (s *Store) checkUsers() error {
 	if anew, err := s.BeginsAnew(); anew || err != nil {
 		return err
@@ -137,8 +139,8 @@ func (s *Store) checkUsers() error {
 		"or run mfad --new-state, after which everybody has to enroll again", s.usersDir(), stateFile))
 }
 
-// CheckState says what keeps a daemon from opening the database of the store in
-// dir, if none has it open: a daemon looks for itself. Nothing is made or changed.
+// CheckState returns what keeps a daemon from opening the database of the store in dir,
+// or nil. It does not look while a daemon has the store open. Nothing is made or changed.
 func CheckState(dir string) error {
 	_, err := checkState(dir)
 	return err
@@ -172,11 +174,12 @@ func checkState(dir string) (found contents, err error) {
 	return found, describeOpen(path, errNoState)
 }
 
-// Enrolled says whether there is an enrollment in the store in dir.
+// Enrolled reports whether there is an enrollment in the store in dir. It is false, too,
+// if the folder cannot be read.
 func Enrolled(dir string) bool {
 	entries, err := os.ReadDir(filepath.Join(dir, "users"))
 	if err != nil {
-		return false // nobody is where there is no folder
+		return false
 	}
 	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
 		_, ok := userName(e.Name())
@@ -184,8 +187,7 @@ func Enrolled(dir string) bool {
 	})
 }
 
-// Verify is CheckState, and says also which record the key does not vouch for. Key is
-// as for Open.
+// Verify is CheckState, and also verifies the records with the key. Key is as for Open.
 func Verify(dir string, key func(known string) (*seal.Key, error)) error {
 	path := filepath.Join(dir, stateFile)
 	found, err := checkState(dir)
@@ -214,7 +216,7 @@ func Verify(dir string, key func(known string) (*seal.Key, error)) error {
 	return describeOpen(path, err)
 }
 
-// look says whether the database at path is one in which nothing was ever written, and what
+// look reports whether nothing was ever written to the database at path, and returns what
 // is wrong with its log.
 func look(path string) (empty bool, err error) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: options.Timeout})
@@ -232,7 +234,7 @@ func look(path string) (empty bool, err error) {
 	return empty, errors.Join(err, db.Close())
 }
 
-// inUse says whether a daemon has the store in dir open.
+// inUse reports whether a daemon has the store in dir open.
 func inUse(dir string) bool {
 	f, err := os.Open(filepath.Join(dir, "lock"))
 	if err != nil {

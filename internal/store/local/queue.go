@@ -8,7 +8,7 @@ import (
 )
 
 // A request is one write on its way: the swap of a record, and its result, which may be
-// read when turn said so.
+// read after a value came from turn.
 type request struct {
 	at    spot
 	rev   uint64 // the record as the caller knows it
@@ -28,13 +28,13 @@ const (
 	maxBatchBytes = 512 << 10
 )
 
-// A queue has those who wait to write. The first of them leads: it carries out all that
-// wait with it, and then hands the lead to the next one who came meanwhile. So 64
-// decisions cost one sync, and one alone waits for nothing and nobody.
+// A queue has the writes that wait. The goroutine of the first one leads: it carries out
+// all that wait with it, and then hands the lead to the first that came meanwhile. So 64
+// writes cost one sync, and a single one does not wait.
 type queue struct {
 	mu      sync.Mutex // guards what follows, and leads of all requests
 	waiting []*request
-	leading bool // somebody carries out, or was called to
+	leading bool // a goroutine leads, or was called to
 	closed  bool
 	idle    sync.Cond // on mu: leading ended
 }
@@ -69,8 +69,8 @@ func (q *queue) wait(ctx context.Context, r *request) (leads bool, err error) {
 	return r.leads, nil
 }
 
-// withdraw removes r from what waits, and reports whether it still did. A lead that r was
-// given goes on to the next.
+// withdraw removes r from the queue, and reports whether it was still there. If r was
+// called to lead, the next one is.
 func (q *queue) withdraw(r *request) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -85,7 +85,7 @@ func (q *queue) withdraw(r *request) bool {
 	return true
 }
 
-// take returns what is to be carried out together: a job alone, or writes.
+// take removes and returns the requests to carry out together: one job, or writes.
 func (q *queue) take() []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -102,8 +102,8 @@ func (q *queue) take() []*request {
 	return batch
 }
 
-// handOver tells those of batch that their result is there, but for leader, who knows, and
-// calls the next to lead.
+// handOver tells all of batch but leader that their result is there, and calls the next to
+// lead.
 func (q *queue) handOver(batch []*request, leader *request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -115,7 +115,7 @@ func (q *queue) handOver(batch []*request, leader *request) {
 	q.next()
 }
 
-// next calls the first who waits to lead. The caller holds mu.
+// next calls the first that waits to lead. The caller holds mu.
 func (q *queue) next() {
 	if len(q.waiting) == 0 {
 		q.leading = false
@@ -126,7 +126,7 @@ func (q *queue) next() {
 	q.waiting[0].turn <- struct{}{}
 }
 
-// shut refuses what comes, and returns when what waits is carried out.
+// shut refuses further requests, and returns when the waiting ones are carried out.
 func (q *queue) shut() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

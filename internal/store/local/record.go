@@ -10,7 +10,7 @@ import (
 	"mfa/internal/store"
 )
 
-// A record is stored as its revision, the tag that vouches for it, and its value.
+// A record is stored as its revision, its tag, and its value.
 const (
 	revSize = 8
 	headLen = revSize + seal.TagSize
@@ -20,8 +20,8 @@ const (
 const purpose = "state.db record"
 
 // formatName is the one record, in the bucket "meta", that is stored without a
-// tag: builds that know of none have to read that they cannot read the others.
-// That it is there and what it says is in the sum.
+// tag, so that builds without tags can read that they cannot read the others. The sum
+// covers it.
 const formatName = "format"
 
 func isTagged(bucket []byte, name string) bool { return string(bucket) != "meta" || name != formatName }
@@ -55,7 +55,7 @@ func (l *ledger) unpack(bucket []byte, name string, stored []byte) (value []byte
 	return nil, false, notOurs(bucket, name)
 }
 
-// notOurs is the error of a record that the daemon did not write so.
+// notOurs is the error of a record whose tag is wrong.
 func notOurs(bucket []byte, name string) error {
 	remedy := "restore a backup of state.db, or run mfad --new-state"
 	if string(bucket) == "state" {
@@ -64,8 +64,8 @@ func notOurs(bucket []byte, name string) error {
 	return fmt.Errorf("%w: it is not as mfad wrote it: something else changed it, or the disk is failing; %s", store.ErrUnreadable, remedy)
 }
 
-// revOf returns the revision of what is stored, whether it can be trusted or not:
-// what cannot is replaced or removed by it. It is zero for nothing only.
+// revOf returns the revision of a stored record, also if its tag is wrong, as Put and
+// Delete need it then. It is zero only for nil.
 func revOf(stored []byte) uint64 {
 	if stored == nil {
 		return 0
@@ -75,12 +75,11 @@ func revOf(stored []byte) uint64 {
 	return max(1, binary.BigEndian.Uint64(b[:]))
 }
 
-// A sum stands for which records there are, each in which revision: any that is
-// missing, old or of another name makes another sum. Records are added and taken
-// out by the same step.
+// A sum is the XOR of hashes of all records with their revisions: a record that is
+// missing, old or of another name makes another sum.
 type sum [16]byte
 
-// flip adds a record to s, or takes it out.
+// flip adds a record to s, or removes it: both are the same operation.
 func (s *sum) flip(bucket []byte, name string, stored []byte) {
 	if stored == nil {
 		return

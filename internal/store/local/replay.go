@@ -26,7 +26,7 @@ func markOf(tx *bolt.Tx) []byte {
 	return b.Get(logName)
 }
 
-// readLog returns the batches of the log that count, before anything vouches for them.
+// readLog returns the batches of the log that count. They are not verified yet.
 func (l *ledger) readLog(tx *bolt.Tx) ([]logged, error) {
 	stored := markOf(tx)
 	if stored == nil {
@@ -54,7 +54,7 @@ func (l *ledger) readLog(tx *bolt.Tx) ([]logged, error) {
 	return all, nil
 }
 
-// replay lays the batches of the log over what tx has.
+// replay verifies the batches of the log and makes them the recent layer over tx.
 func (l *ledger) replay(tx *bolt.Tx, batches []logged) error {
 	y := newLayer(l.now)
 	for _, b := range batches {

@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dropAfter is how long pages of the database that a read mapped into the daemon stay
-// mapped at most. To map them again takes a read about 10 µs, so it is done at most that
-// often, and not for each read.
+// dropAfter is how long pages of the database that a read mapped stay mapped at most. A
+// read that maps them again takes about 10 µs longer, so they are not dropped after each
+// read.
 const dropAfter = 2 * time.Second
 
-// A residence gives back mapped pages: bbolt maps the whole file, and what was ever read of
-// it would count as memory of the daemon for good. The pages stay in the kernel's cache,
-// where the next read finds them. It may be used from many goroutines.
+// A residence drops mapped pages from the memory of the daemon: bbolt maps the whole file,
+// and every page that was ever read would count. The pages stay in the kernel's cache. It
+// may be used from many goroutines.
 type residence struct {
 	after time.Duration // 0: dropAfter
 
@@ -42,9 +42,8 @@ func (r *residence) read(db *bolt.DB) {
 	})
 }
 
-// drop gives back the pages that are mapped (madvise(2)). Within a transaction bbolt does
-// not map the file anew. A failure costs memory and nothing else, as does a database that
-// was closed meanwhile.
+// drop drops the mapped pages (MADV_DONTNEED of madvise(2)). It does so within a
+// transaction, as bbolt does not map the file anew then. A failure only costs memory.
 func drop(db *bolt.DB) {
 	_ = db.View(func(tx *bolt.Tx) error {
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, db.Info().Data, uintptr(tx.Size()), unix.MADV_DONTNEED)

@@ -11,9 +11,9 @@ import (
 // retagBatch is how many records one transaction tags anew: logins wait for it.
 const retagBatch = 512
 
-// Retag makes the newest key vouch for every record that a former one vouches for.
-// After it the former ones may be forgotten. A record that none vouches for stays
-// as it is: an error when it is read.
+// Retag tags every record anew under the newest secret of the key. After it the former
+// ones may be forgotten. A record whose tag is wrong stays as it is: an error when it is
+// read. Logins go on meanwhile.
 func (s *Store) Retag(ctx context.Context) error {
 	s.mu.RLock()
 	l := s.ledger
@@ -36,8 +36,8 @@ func (s *Store) Retag(ctx context.Context) error {
 	return nil
 }
 
-// retag tags a batch anew from the record at on, and returns where the next one
-// begins.
+// retag tags up to retagBatch records anew, from the name at on, and returns where the
+// next ones begin.
 func (l *ledger) retag(bucket uint8, at []byte) (next []byte, done bool, err error) {
 	if err := l.mend(); err != nil {
 		return nil, false, err

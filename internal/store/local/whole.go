@@ -17,13 +17,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checkWhole says what is wrong with the database at path before bbolt opens it.
-// bbolt maps the file into memory and follows what it finds there: a page beyond
-// the end kills the process, a damaged one may show records that were replaced
-// long ago, and of two meta pages it takes the older when the newer is damaged,
-// and with it a store in which the last decisions were never made. The format is
-// that of bbolt's package internal/common, which has been the same since version 1.
-// In the same pass it reads the records: it returns what they add up to.
+// checkWhole checks the database at path before bbolt opens it. bbolt maps the file
+// into memory and follows what it finds there: a page beyond the end kills the process,
+// and a damaged one may show records that were replaced long ago. Of two meta pages
+// bbolt takes the older if the newer is damaged, and so loses the last commit. The format
+// is that of bbolt's package internal/common, which has been the same since version 1.
+// In the same pass checkWhole reads the records, and returns their sum.
 func checkWhole(path string) (contents, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -46,20 +45,20 @@ func checkWhole(path string) (contents, error) {
 	return checkPages(data)
 }
 
-// contents is what the records of a database add up to.
+// contents is the sum of the records of a database, and the newest revisions.
 type contents struct {
 	txid   uint64 // of the last transaction
 	sum    sum
 	newest [len(bucketNames)]uint64 // revision in each bucket
 }
 
-// add takes up a record.
+// add adds a record.
 func (c *contents) add(bucket int, name, stored []byte) {
 	c.sum.flip(bucketNames[bucket], string(name), stored)
 	c.newest[bucket] = max(c.newest[bucket], revOf(stored))
 }
 
-// join takes up what another one has.
+// join adds the records of other.
 func (c *contents) join(other contents) {
 	for i := range c.sum {
 		c.sum[i] ^= other.sum[i]
@@ -69,9 +68,9 @@ func (c *contents) join(other contents) {
 	}
 }
 
-// readAhead has the kernel read a mapped file in large pieces, as many at once as there are
-// processors: a walk would wait for each page on a disk that has it. It returns what waits
-// until that has ended. A kernel that cannot (before 5.14) is no error.
+// readAhead makes the kernel read a mapped file in large pieces, as many at once as there
+// are processors, so that a walk does not wait for each page. Wait returns when that has
+// ended. A kernel that cannot (before 5.14) is no error.
 func readAhead(data []byte) (wait func()) {
 	const piece = 4 << 20
 	var next atomic.Int64
@@ -211,7 +210,7 @@ const (
 	noRecord = -2 // its items are of no record
 )
 
-// A span is what keys may be: from least on and below end; nil: no bound.
+// A span is a range of keys: from least on and below end; nil: no bound.
 type span struct{ least, end []byte }
 
 func (s span) has(key []byte) bool {
@@ -291,7 +290,7 @@ func (w *walker) child(id uint64, p []byte, i, count int, keys span, depth, buck
 	return w.page(native.Uint64(p[pageHeader+i*element+8:]), keys, depth+1, bucket)
 }
 
-// isLeaf says whether the page id is a leaf, as far as it says so itself.
+// isLeaf reports whether the page id says that it is a leaf.
 func (w *walk) isLeaf(id uint64) bool {
 	return id < w.meta.high && native.Uint16(w.data[id*w.meta.pageSize+8:]) == leafPage
 }

@@ -7,8 +7,8 @@ import (
 	"mfa/internal/store"
 )
 
-// A Meddler changes an item between every Get and Put of its caller, as many
-// times as it is told to.
+// A Meddler is a Memory that changes an item between every Get and Put of its caller, Left
+// times.
 type Meddler struct {
 	Memory
 	Left   int // how often it will

@@ -11,8 +11,8 @@ import (
 	"mfa/internal/store"
 )
 
-// Memory is a store.Store that forgets everything with the process: a fake for
-// the tests of what stands on a store. The zero Memory is empty and ready.
+// Memory is a store.Store in memory, for tests of what uses a store. The zero Memory is
+// empty and ready.
 type Memory struct {
 	mu    sync.Mutex // guards all below
 	items map[string]store.Item

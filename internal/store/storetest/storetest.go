@@ -1,8 +1,8 @@
-// Package storetest holds every store to the contract of store.Store: the suite
-// that a new store runs, and a store in memory for the tests of others.
+// Package storetest has the tests that every store.Store must pass, and a store in
+// memory for the tests of others.
 //
 // What to know before trusting it: durability is tested across a clean restart
-// only. What a store does when the power fails is its own to show.
+// only. A store has to test power failures itself.
 package storetest
 
 import (
@@ -21,8 +21,7 @@ import (
 )
 
 // Run tests a store. Open returns a new, empty one, and closes it when t ends.
-// Reopen ends a store as a restart would and returns it with what it kept; if
-// it is nil, the store is one that forgets.
+// Reopen closes and opens a store as a restart would; nil for a store in memory.
 func Run(t *testing.T, open func(t *testing.T) store.Store, reopen func(t *testing.T, s store.Store) store.Store) {
 	for _, head := range []string{store.Users, store.States, store.Meta} {
 		t.Run(strings.TrimSuffix(head, "/"), func(t *testing.T) {

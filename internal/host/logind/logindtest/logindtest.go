@@ -22,15 +22,15 @@ const (
 	goneLogin = object + "/session/gone"
 )
 
-// A Login is what ListSessions says of one, and what is special about it.
+// A Login is one login of the Logind.
 type Login struct {
 	ID   string
 	UID  uint32
 	User string
 
 	Class  string // user, background, greeter
-	Own    bool   // it is that of the caller
-	Denied bool   // nobody may end it
+	Own    bool   // it is the caller's
+	Denied bool   // to end it is refused
 }
 
 // A Logind answers as systemd-logind does.

@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// BlockSize is what a file is written in: each batch begins on a block of its own, so
-// that no write touches what another one wrote.
+// BlockSize is the size of a block, in bytes. A file is written in whole blocks, and each
+// batch begins on a new one, so that no write touches another batch.
 const BlockSize = 4096
 
 // keepBuffer bounds the buffer that is kept between batches, in bytes.

@@ -18,7 +18,7 @@ const maxSize = 256 << 20
 // A Dir is a Folder on a disk, by its path.
 type Dir string
 
-// Read implements Folder. It refuses what is no plain file.
+// Read implements Folder. It follows no link and refuses what is no plain file.
 func (d Dir) Read(name string) ([]byte, error) {
 	f, err := os.OpenFile(d.path(name), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -58,9 +58,9 @@ func (d Dir) Make(name string, size int64) (err error) {
 	return file.SyncFolder(string(d))
 }
 
-// Open implements Folder. A write is on the disk when it returns, past the kernel's
-// cache; where the file system has no such writes Sync does its part. A file system in
-// memory takes the flag and means nothing by it.
+// Open implements Folder. A write is on the disk when it returns (O_DIRECT and O_DSYNC of
+// open(2)); on a file system without such writes Sync syncs. tmpfs accepts the flags and
+// ignores them, so they are not used there.
 func (d Dir) Open(name string, size int64) (File, error) {
 	const flags = os.O_RDWR | unix.O_NOFOLLOW
 	info, err := os.Lstat(d.path(name))

@@ -7,9 +7,9 @@ import (
 )
 
 // Read returns the batches that count from a mark on, in order. A batch that was not
-// written to its end is the end of the log. It is an error if a file is missing, was cut
-// or is of another log, and if a batch that counts comes behind one that is lost or bad:
-// the files are then not as they were left, or not of one moment.
+// written to its end is the end of the log. It is an error if a file is missing, cut
+// short or of another log, or if a batch that counts comes after one that is lost or bad:
+// then the files are not as they were left, or not of one moment.
 func Read(dir Folder, from Mark) ([]Batch, error) {
 	var files [2][]byte
 	for i, name := range Names {
@@ -64,8 +64,8 @@ func follow(data []byte, at Mark) (batches []Batch, end int) {
 	return batches, min(end, len(data))
 }
 
-// nothingCounts looks for a batch that counts where the log has ended. Each one was
-// written when all before it was on the disk.
+// nothingCounts returns an error if there is a batch that counts after the end of the log.
+// Each batch was written when all before it were on the disk.
 func nothingCounts(data []byte, from Mark, name string) error {
 	for ; len(data) >= BlockSize; data = data[BlockSize:] {
 		if b, ok := readBatch(data); ok && b.At.ID == from.ID && b.At.Epoch >= from.Epoch {

@@ -1,12 +1,11 @@
 // Package wal is a log of batches of bytes in two files of a fixed size: a batch is on
 // the disk when Append returns, by one write.
 //
-// What to know before trusting it: it knows no keys, so its checksums find what a disk
-// does and not what somebody writes. One goroutine at a time may use a Log. After a write
-// or a sync that failed it takes nothing more: what the disk holds is not known then, and
-// a second sync of the same file would say that all is well. What it wrote is read by
-// Read, from the Mark on that its owner keeps beside it. The format is in
-// docs/state-log.md.
+// What to know before trusting it: its checksums find faults of the disk, not changes by
+// an attacker, as it has no key. One goroutine at a time may use a Log. After a write or
+// a sync that failed it takes nothing more: it is not known what the disk holds then, and
+// a second sync of the same file would report success. Read reads the batches again, from
+// the Mark that the owner stores elsewhere. The format is in docs/state-log.md.
 package wal
 
 import (
@@ -21,12 +20,12 @@ var Names = [2]string{"state-0.log", "state-1.log"}
 
 // A Folder is where the files are.
 type Folder interface {
-	// Read returns all of a file: an error that is fs.ErrNotExist, if there is none.
+	// Read returns all of a file. The error wraps fs.ErrNotExist if there is none.
 	Read(name string) ([]byte, error)
-	// Make makes a file of size zeros in the place of what is there. It is on the disk
-	// when Make returns.
+	// Make makes a file of size zero bytes, and replaces one that is there. It is on the
+	// disk when Make returns.
 	Make(name string, size int64) error
-	// Open opens a file of that size to write it: an error that is fs.ErrNotExist, if there
+	// Open opens a file of that size for writing. The error wraps fs.ErrNotExist if there
 	// is none.
 	Open(name string, size int64) (File, error)
 }
@@ -39,7 +38,7 @@ type File interface {
 	io.Closer
 }
 
-// An ID tells a log from all others.
+// An ID identifies a log. It is random.
 type ID [16]byte
 
 // A Mark says which batches count: those of the log ID that come after Seq. The first of
@@ -50,7 +49,7 @@ type Mark struct {
 	Seq   uint64
 }
 
-// A Batch is one that was appended, and where it is in its log.
+// A Batch is an appended batch with its place in the log: At.Seq is its own sequence.
 type Batch struct {
 	At      Mark
 	Payload []byte
@@ -62,7 +61,7 @@ var ErrFull = errors.New("the file of the log is full")
 // errBusy is the error of a change to a file that has not been released.
 var errBusy = errors.New("the other file of the log is in use")
 
-// A Log is what is written. The zero value is none; Create makes one.
+// A Log is a log that is being written. Create makes one.
 type Log struct {
 	files  [2]File
 	size   int64
@@ -73,9 +72,10 @@ type Log struct {
 	buf    []byte
 }
 
-// Create begins the log id, empty, in files of size bytes: the files that are there, if
-// they have that size and can be opened, else new ones. Nothing in them counts any more. The first epoch
-// is 1, and the first batch has the sequence 1.
+// Create begins the empty log id in files of size bytes, a multiple of BlockSize. It uses
+// the files that are there, if they have that size and can be opened, else new ones. Old
+// batches in them do not count any more. The first epoch is 1, and the first batch has
+// the sequence 1.
 func Create(dir Folder, id ID, size int64) (_ *Log, err error) {
 	if size%BlockSize != 0 || size < 2*BlockSize {
 		return nil, fmt.Errorf("make a log: %d bytes are no size", size)
@@ -112,23 +112,23 @@ func write(f File, b []byte, at int64) error {
 	return f.Sync()
 }
 
-// Next returns where the next batch will be.
+// Next returns the Mark that the next batch will have.
 func (l *Log) Next() Mark {
 	next := l.last
 	next.Seq++
 	return next
 }
 
-// Fits says whether a batch of n bytes fits into what is left of the file, and whether it
+// Fits reports whether a batch of n bytes fits into the rest of the file, and whether it
 // would fit into an empty one.
 func (l *Log) Fits(n int) (now, ever bool) {
 	length := roundUp(batchHead + n)
 	return l.offset+length <= l.size, BlockSize+length <= l.size
 }
 
-// Append writes a batch, which is on the disk when it returns nil. It fails with ErrFull
-// if the file has no room, and nothing is changed then. After any other error the batch
-// may be there or not, and every later call returns that error.
+// Append writes a batch, which is on the disk when it returns nil. It returns ErrFull if
+// the file has no room; nothing is changed then. After any other error the batch may be
+// there or not, and every later call returns that error.
 func (l *Log) Append(payload []byte) error {
 	if l.failed != nil {
 		return l.failed
@@ -154,9 +154,9 @@ func (l *Log) Append(payload []byte) error {
 	return nil
 }
 
-// Switch has the batches that follow go to the other file, from its beginning. It returns
-// the mark from which they count: once all before it is kept elsewhere, together with the
-// mark, Release gives the file free that is written now.
+// Switch makes the following batches go to the other file, from its beginning. It returns
+// the mark from which they count. Once all before it is stored elsewhere, together with
+// the mark, call Release; before that, Switch fails.
 func (l *Log) Switch() (Mark, error) {
 	switch {
 	case l.failed != nil:
@@ -170,10 +170,10 @@ func (l *Log) Switch() (Mark, error) {
 	return l.last, nil
 }
 
-// Release says that nothing in the other file counts any more.
+// Release says that nothing in the file before the last Switch counts any more.
 func (l *Log) Release() { l.held = false }
 
-// Err returns the error that ended the log, nil if none did.
+// Err returns the error that ended the log, or nil.
 func (l *Log) Err() error { return l.failed }
 
 // Close closes the files and changes nothing in them.

@@ -1,5 +1,5 @@
-// Package waltest is a disk for tests of what writes a log: one that loses, mixes and tears
-// what was not synced when its power fails.
+// Package waltest is a disk for tests of a log. When its power fails, it loses, reorders
+// and tears what was not synced.
 package waltest
 
 import (
