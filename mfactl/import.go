@@ -19,16 +19,17 @@ import (
 func importCommand(c *client) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import",
-		Short: "Take over authenticator apps from another program",
+		Short: "Take over authenticator apps from another program, or addresses from a table",
 		Long: "Take over authenticator apps from another program. Users keep their apps: the\n" +
-			"codes go on working, used ones stay used, and scratch codes become backup codes.\n\n" +
-			"Without --yes it only shows what would happen. An app that is set up already\n" +
-			"stays, unless --replace is given.",
-		Example: "  mfactl import google-authenticator\n  mfactl import oath --yes",
+			"codes go on working, used ones stay used, and scratch codes become backup codes.\n" +
+			"Or enter the addresses and numbers of many users from a table (csv).\n\n" +
+			"Without --yes it only shows what would happen. What is set up already stays, unless\n" +
+			"--replace is given.",
+		Example: "  mfactl import google-authenticator\n  mfactl import oath --yes\n  mfactl import csv people.csv",
 		Args:    noVerb,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(importGoogleCommand(c), importOathCommand(c))
+	cmd.AddCommand(importGoogleCommand(c), importOathCommand(c), importCSVCommand(c))
 	return cmd
 }
 

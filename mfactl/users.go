@@ -37,15 +37,17 @@ func unconfirmed(v wire.User) bool {
 }
 
 func usersCommand(c *client) *cobra.Command {
-	var asJSON, reveal bool
+	var asJSON, asCSV, reveal bool
 	var filter userFilter
 	cmd := &cobra.Command{
 		Use:   "users",
 		Short: "List all users who are enrolled or locked",
 		Long: "List all users who are enrolled or locked. With --json, a list of objects with\n" +
 			"the keys that 'show --json' has; a user whose record cannot be read has the\n" +
-			"key \"problem\", which says what is wrong.",
-		Example: "  mfactl users\n  mfactl users --locked\n  mfactl users --unconfirmed --reveal\n  mfactl users --method totp --json",
+			"key \"problem\", which says what is wrong. With --csv, a table for spreadsheets, which\n" +
+			"'mfactl import csv' reads: a cell that would begin a formula, such as a phone number\n" +
+			"with its plus, has an apostrophe before it.",
+		Example: "  mfactl users\n  mfactl users --csv --reveal > users.csv\n  mfactl users --locked\n  mfactl users --unconfirmed --reveal\n  mfactl users --method totp --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if filter.method != "" && !slices.Contains(methodNames, filter.method) {
@@ -59,15 +61,20 @@ func usersCommand(c *client) *cobra.Command {
 				return err
 			}
 			all = slices.DeleteFunc(all, func(v wire.User) bool { return v.Problem == "" && !filter.wants(v) })
-			if asJSON {
+			switch {
+			case asJSON:
 				err = printJSON(cmd.OutOrStdout(), all)
-			} else {
+			case asCSV:
+				err = printCSV(cmd.OutOrStdout(), all)
+			default:
 				printUsers(cmd, all)
 			}
 			return errors.Join(err, broken(all))
 		},
 	}
 	jsonFlag(cmd, &asJSON)
+	cmd.Flags().BoolVar(&asCSV, "csv", false, "print a table of comma-separated values, for spreadsheets")
+	cmd.MarkFlagsMutuallyExclusive("json", "csv")
 	cmd.Flags().BoolVar(&reveal, "reveal", false, "show addresses without masks")
 	cmd.Flags().BoolVar(&filter.locked, "locked", false, "only users who are locked")
 	cmd.Flags().BoolVar(&filter.unconfirmed, "unconfirmed", false, "only users with an address that is not confirmed")

@@ -95,8 +95,11 @@ func (s *Service) parseContact(m mfa.Method, text string) (string, error) {
 		}
 		return number, nil
 	}
-	if !mfa.IsAddress(text) {
+	switch {
+	case !mfa.IsAddress(text):
 		return "", invalid("That is not an address like alice@example.com.")
+	case strings.Contains(text, "***"): // of deliver.Mask, every character of which can stand in an address
+		return "", invalid("That is an address with its middle masked; give the whole address.")
 	}
 	return text, nil
 }

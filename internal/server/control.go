@@ -92,6 +92,7 @@ func (s *Control) routes(mux router) {
 		wire.PostReset:          s.admin(exchange.reset),
 		wire.PostResend:         s.admin(exchange.resend),
 		wire.PostImport:         s.admin(exchange.takeOver),
+		wire.PostContacts:       s.admin(exchange.setContacts),
 		wire.ListSessions:       s.allSessions,
 		wire.DeleteSessions:     s.admin(exchange.revokeAll),
 		wire.ListUserSessions:   s.own(exchange.sessions),
@@ -299,11 +300,7 @@ func inGroup(ctx context.Context, account, group string) (bool, error) {
 
 // account returns the account that the path names.
 func (s exchange) account(r *http.Request) (mfa.Identity, error) {
-	id, err := s.Lookup(r.Context(), r.PathValue("name"))
-	if errors.Is(err, nss.ErrNoAccount) {
-		return id, fault{http.StatusNotFound, fmt.Errorf("no account named %q on this machine", r.PathValue("name"))}
-	}
-	return id, err
+	return s.named(r.Context(), r.PathValue("name"))
 }
 
 func (s exchange) status(r *http.Request, _ string) (any, error) { return s.Status(r.Context()), nil }

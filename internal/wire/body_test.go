@@ -31,6 +31,8 @@ var bodies = []any{
 	Resent{},
 	Import{},
 	Imported{},
+	Contacts{},
+	ContactsSet{},
 	Sessions{},
 	Revocation{},
 	Visit{},

@@ -31,6 +31,7 @@ const (
 	DeleteUserSessions Route = "DELETE /v1/users/{name}/sessions"           // a Revocation
 	DeleteUserSession  Route = "DELETE /v1/users/{name}/sessions/{session}" // a Revocation
 
+	PostContacts Route = "POST /v1/contacts"   // takes Contacts; answers ContactsSet
 	PostExplain  Route = "POST /v1/explain"    // takes a Visit; answers an Explanation
 	PostSendTest Route = "POST /v1/send-test"  // takes a SendTest; answers a SendTestReport
 	GetBackup    Route = "GET /v1/backup"      // a stream: a BackupHeader, then Saved; root only
@@ -43,7 +44,7 @@ const (
 // Routes lists every route.
 var Routes = []Route{
 	GetStatus, PostReload, ListUsers, GetUser, PutEmail, PutPhone, PostApp, PostLock, PostUnlock, PostReset,
-	PostResend, PostImport, ListSessions, DeleteSessions, ListUserSessions, DeleteUserSessions, DeleteUserSession,
+	PostResend, PostImport, PostContacts, ListSessions, DeleteSessions, ListUserSessions, DeleteUserSessions, DeleteUserSession,
 	PostExplain, PostSendTest, GetBackup, PostRestore, PostRotate, PostSelf,
 }
 

@@ -86,3 +86,11 @@ func (p Plain) Has(id mfa.Identity) bool {
 	uid, back := p.uids[id.Name]
 	return known && back && name == id.Name && uid == id.UID
 }
+
+// Account returns the account that Lookup of the name is sure to return; known is false
+// where that has to be asked.
+func (p Plain) Account(name string) (id mfa.Identity, known bool) {
+	uid, known := p.uids[name]
+	id = mfa.Identity{Name: name, UID: uid}
+	return id, known && p.Has(id)
+}
