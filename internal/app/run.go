@@ -10,7 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/config"
+	"mfa/internal/deliver/carrier"
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
 	"mfa/internal/server"
@@ -56,7 +58,9 @@ func (a *App) Run(ctx context.Context) error {
 	watchCtx, endWatch := context.WithCancel(context.Background())
 	watching.Go(func() { a.watchdog(watchCtx) })
 	watching.Go(func() { a.keyLife.Run(watchCtx) })
-	watching.Go(func() { a.sweep(watchCtx) })
+	watching.Go(func() {
+		account.Sweeper{Accounts: a.accounts, Aliases: a.aliases, First: a.opts.sweepFirst}.Run(watchCtx)
+	})
 
 	a.ready(cfg)
 	select {
@@ -145,9 +149,12 @@ func (a *App) control() *server.Control {
 		Status:    a.status,
 		RotateKey: a.keyLife.Rotate,
 		Reload:    a.LoadAndReload,
-		SendTest:  a.sendTest,
-		Audit:     a.audit,
-		Log:       a.opts.Log,
+		SendTest: func(ctx context.Context, method mfa.Method, to string) ([]wire.Step, error) {
+			cur := a.cur.Load()
+			return carrier.SendTest(ctx, cur.carriers, cur.ledger, method, to)
+		},
+		Audit: a.audit,
+		Log:   a.opts.Log,
 	}
 }
 

@@ -366,3 +366,21 @@ func expectAnswer(t *testing.T, socket string) {
 		t.Errorf("%s: %s", socket, resp.Status)
 	}
 }
+
+// More logins than this process has descriptors for are not promised, and that is told.
+func TestMostLogins(t *testing.T) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	want := int(min(limit.Cur, 1<<30))
+	if got := MostLogins(want, logger); got < 1 || got >= want || !strings.Contains(log.String(), "LimitNOFILE") {
+		t.Errorf("%d of %d, %q", got, want, &log)
+	}
+	log.Reset()
+	if got := MostLogins(1, logger); got != 1 || log.Len() > 0 {
+		t.Errorf("one: %d, %q", got, &log)
+	}
+}
