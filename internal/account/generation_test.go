@@ -121,8 +121,8 @@ func TestGenerationOnAReadOnlyDisk(t *testing.T) {
 	}
 }
 
-// What could have been used before counts as used, and what a policy that was off made void
-// stays so, whatever record cannot be read.
+// Whatever record cannot be read: all that could have been used before counts as used, and
+// what a policy that was off made void stays so.
 func TestBeginAnew(t *testing.T) {
 	s := &storetest.Memory{}
 	r := account.Records{S: s}
