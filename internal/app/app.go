@@ -83,6 +83,7 @@ type App struct {
 	pam *server.PAM
 
 	keyLife *account.KeyLife
+	sweeper account.Sweeper
 
 	live *account.Live
 
@@ -152,6 +153,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	a.take(next)
 	a.keyLife = account.NewKeyLife(a.key, cfg.Secrets.KeyFile, a.store, a.accounts, opts.Log)
 	a.keyLife.Needed = opts.keyNeeded
+	a.sweeper = account.Sweeper{Accounts: a.accounts, Aliases: a.aliases, First: opts.sweepFirst}
 	a.pam = &server.PAM{
 		Logins: func() server.Loginer { return a.engine() }, Meter: a.metrics,
 		MaxLogins: server.MostLogins(cfg.Server.MaxLogins, opts.Log), Timeout: time.Duration(cfg.Server.LoginTimeout),

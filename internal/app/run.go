@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"mfa/internal/account"
 	"mfa/internal/config"
 	"mfa/internal/deliver/carrier"
 	"mfa/internal/host/nss"
@@ -58,9 +57,7 @@ func (a *App) Run(ctx context.Context) error {
 	watchCtx, endWatch := context.WithCancel(context.Background())
 	watching.Go(func() { a.watchdog(watchCtx) })
 	watching.Go(func() { a.keyLife.Run(watchCtx) })
-	watching.Go(func() {
-		account.Sweeper{Accounts: a.accounts, Aliases: a.aliases, First: a.opts.sweepFirst}.Run(watchCtx)
-	})
+	watching.Go(func() { a.sweeper.Run(watchCtx) })
 
 	a.ready(cfg)
 	select {

@@ -266,7 +266,7 @@ func knock(socket string, n int) error {
 			return err
 		}
 		err = unix.EINTR
-		for err == unix.EINTR { // the runtime's own signals
+		for errors.Is(err, unix.EINTR) { // the runtime's own signals
 			err = unix.Connect(fd, &unix.SockaddrUnix{Name: socket})
 		}
 		if err = errors.Join(err, unix.Close(fd)); err != nil {
