@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"mfa/internal/host/namespace"
 )
 
 var (
@@ -48,7 +50,7 @@ func newWorld(anyDisk bool) (*world, error) {
 		return nil, err
 	}
 	w.homes, w.block = filepath.Join(w.disk, "home"), filepath.Join(w.disk, "block")
-	for _, step := range []func() error{privateMounts, privateEtc, privateDev, privateNet, w.listen, w.compile, w.accounts, w.writeBlock} {
+	for _, step := range []func() error{privateMounts, namespace.Etc, namespace.Dev, privateNet, w.listen, w.compile, w.accounts, w.writeBlock} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, w.remove())
 		}
@@ -58,67 +60,8 @@ func newWorld(anyDisk bool) (*world, error) {
 
 func (w *world) remove() error { return os.RemoveAll(w.disk) }
 
-// privateMounts cuts the mounts off from the host's, shows the new processes in /proc,
-// and empties the folders that logins write to.
 func privateMounts() error {
-	if err := mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return err
-	}
-	if err := mount("proc", "/proc", "proc", 0, ""); err != nil {
-		return err
-	}
-	for _, dir := range []string{"/run", "/var/log", "/var/mail"} {
-		if err := mount("tmpfs", dir, "tmpfs", 0, "mode=0755"); err != nil && !errors.Is(err, unix.ENOENT) {
-			return err
-		}
-	}
-	for _, dir := range []string{"/run/sshd", "/run/lock", own} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// privateEtc puts a copy in the place of /etc. A copy, not an overlay: that works
-// inside a container too.
-func privateEtc() error {
-	if err := run("cp", "-a", "/etc", "/run/etc"); err != nil {
-		return err
-	}
-	return mount("/run/etc", "/etc", "", unix.MS_BIND, "")
-}
-
-// privateDev makes a /dev with the usual nodes, terminals of its own and room for our
-// /dev/log.
-func privateDev() error {
-	const host = "/run/dev"
-	if err := os.Mkdir(host, 0o755); err != nil {
-		return err
-	}
-	if err := mount("/dev", host, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-		return err
-	}
-	if err := mount("tmpfs", "/dev", "tmpfs", 0, "mode=0755"); err != nil {
-		return err
-	}
-	for _, node := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
-		if err := os.WriteFile("/dev/"+node, nil, 0o666); err != nil {
-			return err
-		}
-		if err := mount(host+"/"+node, "/dev/"+node, "", unix.MS_BIND, ""); err != nil {
-			return err
-		}
-	}
-	if err := os.Mkdir("/dev/pts", 0o755); err != nil {
-		return err
-	}
-	for name, target := range map[string]string{"/dev/ptmx": "pts/ptmx", "/dev/fd": "/proc/self/fd", "/dev/stderr": "/proc/self/fd/2"} {
-		if err := os.Symlink(target, name); err != nil {
-			return err
-		}
-	}
-	return mount("devpts", "/dev/pts", "devpts", 0, "newinstance,ptmxmode=0666,mode=0620")
+	return namespace.Private([]string{"/run", "/var/log", "/var/mail"}, []string{"/run/sshd", "/run/lock", own})
 }
 
 // privateNet brings up loopback with the addresses of a client and a server. Logins from
@@ -127,13 +70,6 @@ func privateNet() error {
 	return errors.Join(
 		run("ip", "link", "set", "lo", "up"), run("ip", "address", "add", rhost+"/32", "dev", "lo"),
 		run("ip", "address", "add", serverHost+"/32", "dev", "lo"))
-}
-
-func mount(source, target, kind string, flags uintptr, data string) error {
-	if err := unix.Mount(source, target, kind, flags, data); err != nil {
-		return fmt.Errorf("mount %q on %q: %w", source, target, err)
-	}
-	return nil
 }
 
 // run runs a program that says nothing unless it fails.

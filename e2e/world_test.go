@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"mfa/internal/host/namespace"
 )
 
 // base is the folder of everything the tests make; it is on a tmpfs.
@@ -26,7 +28,7 @@ const password = "Zq7-first-factor-Zq7"
 
 // enterPrivateWorld turns the new namespaces into a machine of the tests' own.
 func enterPrivateWorld() error {
-	for _, step := range []func() error{privateMounts, openTree, privateEtc, privateDev, startSyslog, makeSecrets} {
+	for _, step := range []func() error{privateMounts, openTree, privateEtc, namespace.Dev, startSyslog, makeSecrets} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -34,27 +36,13 @@ func enterPrivateWorld() error {
 	return os.Setenv("TMPDIR", base+"/tmp")
 }
 
-// privateMounts cuts the mounts off from the host's, shows the new processes in
-// /proc and empties the folders that logins write to.
+// mount is namespace.Mount.
+var mount = namespace.Mount
+
 func privateMounts() error {
-	if err := mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return err
-	}
-	if err := mount("proc", "/proc", "proc", 0, ""); err != nil {
-		return err
-	}
-	for _, dir := range []string{"/run", "/var/log", "/var/mail", "/var/backups", "/var/lib/sudo"} {
-		err := mount("tmpfs", dir, "tmpfs", 0, "mode=0755")
-		if err != nil && !errors.Is(err, unix.ENOENT) {
-			return err
-		}
-	}
-	for _, dir := range []string{"/run/sshd", "/run/lock", base, base + "/tmp", base + "/home"} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-	}
-	return nil
+	return namespace.Private(
+		[]string{"/run", "/var/log", "/var/mail", "/var/backups", "/var/lib/sudo"},
+		[]string{"/run/sshd", "/run/lock", base, base + "/tmp", base + "/home"})
 }
 
 // openTree shows the tree where every user may go.
@@ -67,66 +55,15 @@ func openTree() error {
 	return mount(moduleRoot(), open, "", unix.MS_BIND, "")
 }
 
-// privateEtc puts a copy in the place of /etc. A copy, not an overlay: that
-// works inside a container too.
+// privateEtc puts a copy in the place of /etc, and gives the machine a name.
 func privateEtc() error {
-	if out, err := exec.Command("cp", "-a", "/etc", "/run/etc").CombinedOutput(); err != nil {
-		return fmt.Errorf("copy /etc: %w: %s", err, out)
-	}
-	if err := mount("/run/etc", "/etc", "", unix.MS_BIND, ""); err != nil {
+	if err := namespace.Etc(); err != nil {
 		return err
 	}
 	if err := unix.Sethostname([]byte(hostName)); err != nil {
 		return err
 	}
 	return appendFile("/etc/hosts", "127.0.0.1 localhost "+hostName)
-}
-
-// privateDev makes a /dev with the usual nodes, terminals of its own and room
-// for our /dev/log.
-func privateDev() error {
-	const host = "/run/dev"
-	if err := os.Mkdir(host, 0o755); err != nil {
-		return err
-	}
-	if err := mount("/dev", host, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-		return err
-	}
-	if err := mount("tmpfs", "/dev", "tmpfs", 0, "mode=0755"); err != nil {
-		return err
-	}
-	for _, node := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
-		if err := os.WriteFile("/dev/"+node, nil, 0o666); err != nil {
-			return err
-		}
-		if err := mount(host+"/"+node, "/dev/"+node, "", unix.MS_BIND, ""); err != nil {
-			return err
-		}
-	}
-	for _, dir := range []string{"/dev/pts", "/dev/shm"} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return err
-		}
-	}
-	links := map[string]string{
-		"/dev/ptmx": "pts/ptmx", "/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0",
-		"/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2",
-	}
-	for name, target := range links {
-		if err := os.Symlink(target, name); err != nil {
-			return err
-		}
-	}
-	return errors.Join(
-		mount("devpts", "/dev/pts", "devpts", 0, "newinstance,ptmxmode=0666,mode=0620"),
-		mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777"))
-}
-
-func mount(source, target, kind string, flags uintptr, data string) error {
-	if err := unix.Mount(source, target, kind, flags, data); err != nil {
-		return fmt.Errorf("mount %q on %q: %w", source, target, err)
-	}
-	return nil
 }
 
 func appendFile(name, line string) error {

@@ -10,8 +10,8 @@ import (
 	"os"
 	"time"
 
-	"mfa/internal/app"
 	"mfa/internal/config"
+	"mfa/internal/config/disk"
 	"mfa/internal/deliver"
 	"mfa/internal/host/doctor"
 	"mfa/internal/wire"
@@ -21,7 +21,7 @@ import (
 // configuration that mfad would start with, but that needs more than the PAM stacks
 // give (doctor.Promises), is not good either.
 func check(cfg config.Config, path string, stdout, stderr io.Writer) int {
-	if err := app.Check(cfg); err != nil {
+	if err := disk.Check(cfg); err != nil {
 		fmt.Fprintf(stderr, "mfad: %v\n", err)
 		return exitUsage
 	}
@@ -33,7 +33,7 @@ func check(cfg config.Config, path string, stdout, stderr io.Writer) int {
 	if problem := deliver.SenderProblem(cfg.Email, deliver.FullName()); problem != "" {
 		fmt.Fprintln(stdout, problem)
 	}
-	if text := app.Census(cfg); text != "" {
+	if text := disk.Census(cfg); text != "" {
 		fmt.Fprintln(stdout, text)
 	}
 	for _, key := range cfg.Credentials() {

@@ -7,15 +7,15 @@ import (
 	"strings"
 	"time"
 
-	"mfa/internal/app"
 	"mfa/internal/config"
+	"mfa/internal/config/disk"
 	"mfa/internal/host/doctor"
 )
 
 // beginAnew is mfad --new-state. If the key is lost too, it asks before it makes a
 // new one: all authenticator apps are lost with the key.
 func beginAnew(cfg config.Config, stdin io.Reader, stdout, stderr io.Writer) int {
-	lost, apps, err := app.LostKey(cfg)
+	lost, apps, err := disk.LostKey(cfg)
 	if err != nil {
 		fmt.Fprintf(stderr, "mfad: %v\n", err)
 		return exitFailed
@@ -24,7 +24,7 @@ func beginAnew(cfg config.Config, stdin io.Reader, stdout, stderr io.Writer) int
 		fmt.Fprintf(stderr, "mfad: nothing was changed: restore %s from a backup, or answer y\n", cfg.Secrets.KeyFile)
 		return exitFailed
 	}
-	aside, err := app.NewState(cfg, lost, time.Now())
+	aside, err := disk.NewState(cfg, lost, time.Now())
 	if aside != "" {
 		fmt.Fprintf(stdout, "What there was is now %s.\n", aside)
 	}

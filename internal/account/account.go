@@ -96,6 +96,24 @@ func (a *Account) Settle(ctx context.Context) error {
 	return a.Update(ctx, func(*mfa.State) error { return nil })
 }
 
+// Enrollment returns the record under the account's name, whosever it is: nothing if there
+// is none, or no such account.
+func (a *Account) Enrollment(ctx context.Context) (mfa.Enrollment, error) {
+	if a.nobody != nil {
+		return mfa.Enrollment{}, nil
+	}
+	en, err := a.records.Enrollment(ctx, a.ID.Name)
+	if errors.Is(err, store.ErrNotFound) {
+		err = nil
+	}
+	return en, err
+}
+
+// Is says whether both are the same account, or nobody by the same name.
+func (a *Account) Is(other *Account) bool {
+	return a.ID == other.ID && a.IsNobody() == other.IsNobody()
+}
+
 // believe is Records.Believe for what is not read from the store.
 func (a *Account) believe(st *mfa.State) {
 	if a.records.Believe != nil {

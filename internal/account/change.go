@@ -25,8 +25,9 @@ type Change struct {
 	Use  func(st *mfa.State) // what is noted before the enrollment counts; nil: nothing
 	Tidy func(st *mfa.State) // what is noted after; nil: nothing
 
-	Event  mfa.Event // of which who, whence and when are filled in
-	Notice Notice    // to who was enrolled before; without a subject none goes out
+	Event  mfa.Event   // of which who, whence and when are filled in
+	Also   []mfa.Event // what else is to be written down, likewise
+	Notice Notice      // to who was enrolled before; without a subject none goes out
 }
 
 // changeTimeout bounds the writes of a change, which no disconnect stops: the code that
@@ -52,12 +53,13 @@ func (u *User) Change(ctx context.Context, ch Change) (before, after mfa.Enrollm
 	if !written {
 		return before, after, err
 	}
-	ev := ch.Event
-	ev.Time, ev.User, ev.UID = u.in.deps.Now(), u.Account.ID.Name, &u.Account.ID.UID
-	if !u.silent {
-		ev.Service, ev.Address, ev.Key = u.Origin.Service, u.Origin.Address, u.Origin.Key
+	for _, ev := range append([]mfa.Event{ch.Event}, ch.Also...) {
+		ev.Time, ev.User, ev.UID = u.in.deps.Now(), u.Account.ID.Name, &u.Account.ID.UID
+		if !u.silent {
+			ev.Service, ev.Address, ev.Key = u.Origin.Service, u.Origin.Address, u.Origin.Key
+		}
+		u.in.deps.Audit.Record(ev)
 	}
-	u.in.deps.Audit.Record(ev)
 	if ch.Notice.Subject != "" && before.Enrolled() && before.Fingerprint() != after.Fingerprint() {
 		u.Notify(before, ch.Notice)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"mfa/internal/account/record"
@@ -39,6 +40,29 @@ func Floor(ctx context.Context, s store.Store) (*time.Time, error) {
 // SetFloor notes that the store is begun anew at the time now.
 func SetFloor(ctx context.Context, s store.Store, now time.Time) error {
 	return store.Update(ctx, s, floorKey, func([]byte) ([]byte, error) { return json.Marshal(floorRecord{now.UTC()}) })
+}
+
+// BeginAnew counts all that could have been used before the time now as used. What a
+// policy that was off made void stays so, as far as the enrollments tell; there are
+// enrolled of them, and log has those that cannot be read.
+func (r Records) BeginAnew(ctx context.Context, now time.Time, log *slog.Logger) (enrolled int, err error) {
+	users, err := r.Users(ctx)
+	if err != nil {
+		return 0, err
+	}
+	generation := 0
+	for _, user := range users {
+		en, err := r.Enrollment(ctx, user)
+		if err != nil {
+			log.Error("record cannot be read", "user", user, "error", err)
+			continue
+		}
+		generation = max(generation, en.Generation)
+	}
+	if err := NoteGeneration(ctx, r.S, generation); err != nil {
+		return 0, err
+	}
+	return len(users), SetFloor(ctx, r.S, now)
 }
 
 // RestartState is UpdateState for a record that may be unreadable: then it writes a new

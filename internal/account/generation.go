@@ -3,7 +3,10 @@ package account
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
+	"syscall"
 
 	"mfa/internal/store"
 )
@@ -52,6 +55,17 @@ func NotePolicy(ctx context.Context, s store.Store, p Policy) (generation int, e
 		return json.Marshal(now)
 	})
 	return now.Generation, err
+}
+
+// Generation is NotePolicy for a daemon: where the disk of s takes no writes, logins that
+// need none go on, so the policy counts without the note.
+func Generation(ctx context.Context, s store.Store, p Policy, log *slog.Logger) (generation int, err error) {
+	generation, err = NotePolicy(ctx, s, p)
+	if errors.Is(err, syscall.EROFS) {
+		log.Error("policy not noted: until it is, nobody has to enroll anew because it was off", "error", err)
+		err = nil
+	}
+	return generation, err
 }
 
 // NoteGeneration notes in s, where no policy is noted, that everybody had to enroll anew

@@ -2,10 +2,13 @@ package account_test
 
 import (
 	"errors"
+	"log/slog"
 	"strings"
+	"syscall"
 	"testing"
 
 	"mfa/internal/account"
+	"mfa/internal/mfa"
 	"mfa/internal/store"
 	"mfa/internal/store/storetest"
 )
@@ -92,5 +95,52 @@ func TestFloor(t *testing.T) {
 	s.Fail(away)
 	if at, err := account.Floor(t.Context(), s); !errors.Is(err, away) || at != nil {
 		t.Errorf("a store out of reach: %v, %v", at, err)
+	}
+}
+
+// A disk that takes no writes keeps nobody out: the policy counts without its note, which is
+// told. What else keeps it from being noted is an error.
+func TestGenerationOnAReadOnlyDisk(t *testing.T) {
+	s := &storetest.Memory{}
+	on, off := account.Policy{Mode: "required", Reenroll: true}, account.Policy{Mode: "off", Off: true}
+	var log strings.Builder
+	note := func(p account.Policy) (int, error) {
+		log.Reset()
+		return account.Generation(t.Context(), s, p, slog.New(slog.NewTextHandler(&log, nil)))
+	}
+	if got, err := note(off); got != 0 || err != nil || log.Len() > 0 {
+		t.Errorf("%d, %v, %q", got, err, &log)
+	}
+	s.Fail(syscall.EROFS)
+	if _, err := note(on); err != nil || !strings.Contains(log.String(), "policy not noted") {
+		t.Errorf("on a disk that is read-only: %v, %q", err, &log)
+	}
+	s.Fail(syscall.EIO)
+	if _, err := note(on); !errors.Is(err, syscall.EIO) || log.Len() > 0 {
+		t.Errorf("on a broken disk: %v, %q", err, &log)
+	}
+}
+
+// Whatever record cannot be read: all that could have been used before counts as used, and
+// what a policy that was off made void stays so.
+func TestBeginAnew(t *testing.T) {
+	s := &storetest.Memory{}
+	r := account.Records{S: s}
+	for user, generation := range map[string]int{"alice": 3, "bob": 1} {
+		if err := r.UpdateEnrollment(t.Context(), user, become(mfa.Enrollment{UID: 1, Generation: generation})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, r, store.Users+"broken", "version = ")
+	var log strings.Builder
+	enrolled, err := r.BeginAnew(t.Context(), confirmed, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil || enrolled != 3 || !strings.Contains(log.String(), "user=broken") {
+		t.Errorf("%d, %v, %q", enrolled, err, &log)
+	}
+	if since, err := account.Floor(t.Context(), s); err != nil || since == nil || !since.Equal(confirmed) {
+		t.Errorf("since %v, %v", since, err)
+	}
+	if got, err := account.NotePolicy(t.Context(), s, account.Policy{Mode: "required"}); got != 3 || err != nil {
+		t.Errorf("generation %d, %v", got, err)
 	}
 }

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"slices"
@@ -111,4 +112,39 @@ func keepIf[T any](all []T, keep func(T) bool) []T {
 		}
 	}
 	return slices.Clip(kept)
+}
+
+// When what is over is swept: not at a start, when everybody logs in again, and then once
+// a day.
+const (
+	sweepFirst = 10 * time.Minute
+	sweepEvery = 24 * time.Hour
+)
+
+// A Sweeper sweeps once a day, and forgets which names are aliases.
+type Sweeper struct {
+	Accounts func() *Accounts // of the configuration that counts now
+	Aliases  *Aliases
+	First    time.Duration // after the start; 0: ten minutes
+}
+
+// Run sweeps until ctx ends.
+func (s Sweeper) Run(ctx context.Context) {
+	timer := time.NewTimer(cmp.Or(s.First, sweepFirst))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		accounts := s.Accounts()
+		swept, err := accounts.Sweep(ctx)
+		if err != nil && ctx.Err() == nil {
+			accounts.deps.Log.Error("store not swept; it is tried again tomorrow", "error", err)
+		}
+		s.Aliases.Forget()
+		accounts.deps.Log.Debug("swept", "records", swept)
+		timer.Reset(sweepEvery)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
 )
@@ -130,4 +131,38 @@ func (w *town) hasOver(t *testing.T, names ...string) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// It is done not at the start, then each day, until it is told to end, and then ends at once.
+func TestSweeperRunsDaily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t, strict())
+		ctx, end := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		s := account.Sweeper{Accounts: func() *account.Accounts { return w.Accounts }, Aliases: &account.Aliases{Records: w.Records()}}
+		go func() {
+			defer close(done)
+			s.Run(ctx)
+		}()
+		left := func() int {
+			synctest.Wait()
+			names, err := w.Records().StateUsers(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			return len(names)
+		}
+		w.hasOver(t, "gone")
+		if time.Sleep(9 * time.Minute); left() != 1 {
+			t.Error("swept at the start")
+		}
+		for range 3 {
+			w.hasOver(t, "gone")
+			if time.Sleep(day); left() != 0 {
+				t.Error("not swept")
+			}
+		}
+		end()
+		<-done
+	})
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 
 	"mfa/internal/mfa"
-	"mfa/internal/store"
 )
 
 // ErrChanged means that the user changed since the conversation saw them: another changed
@@ -53,6 +52,22 @@ func (a *Accounts) ByAdministrator(id mfa.Identity) *User {
 // Pretend sets the enrollment that a name without an account seems to have, so that the
 // prompts about a lock are those of others. Nothing is sent.
 func (u *User) Pretend(decoy mfa.Enrollment) { u.decoy = decoy }
+
+// Look returns what is known of the user, and has the conversation stand on it, and on the
+// ground: what follows is for them as they are now. Of who is locked it looks no further.
+func (u *User) Look(ctx context.Context, on Ground) (st mfa.State, en mfa.Enrollment, locked bool, err error) {
+	if st, err = u.Account.State(ctx); err != nil {
+		return st, en, false, err
+	}
+	if _, locked = u.Locked(st); locked {
+		return st, en, true, nil
+	}
+	if en, err = u.Account.Enrollment(ctx); err == nil {
+		u.See(st, en)
+		u.Stand(on)
+	}
+	return st, en, false, err
+}
 
 // See takes down the epoch of st and the fingerprint of en. CheckState and CheckEnrollment
 // compare with them from now on.
@@ -127,8 +142,8 @@ func (u *User) CheckRecord(ctx context.Context) error {
 	if u.Account.IsNobody() {
 		return nil
 	}
-	en, err := u.in.deps.Records.Enrollment(ctx, u.Account.ID.Name)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	en, err := u.Account.Enrollment(ctx)
+	if err != nil {
 		return err
 	}
 	return u.CheckEnrollment(en)

@@ -136,24 +136,3 @@ func smtpWithoutPassword(c config.Config) config.Config {
 	c.Email.SMTP.Username, c.Email.SMTP.PasswordFile = "u", "/nonexistent/password"
 	return c
 }
-
-// Check looks and makes nothing.
-func TestCheck(t *testing.T) {
-	dir := shortDir(t)
-	cfg := goodConfig(dir)
-	if err := Check(cfg); err != nil {
-		t.Errorf("good: %v", err)
-	}
-	if made, err := os.ReadDir(dir); err != nil || len(made) != 0 {
-		t.Errorf("made: %v, %v", made, err)
-	}
-	if err := Check(smtpWithoutPassword(cfg)); err == nil || !strings.Contains(err.Error(), "email.smtp.password_file") {
-		t.Errorf("no password file: %v", err)
-	}
-	if err := os.WriteFile(cfg.Secrets.KeyFile, []byte("nonsense"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := Check(cfg); err == nil || !strings.Contains(err.Error(), "not a key") || strings.Contains(err.Error(), "nonsense") {
-		t.Errorf("bad key: %v", err)
-	}
-}

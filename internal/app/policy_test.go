@@ -3,6 +3,7 @@ package app
 import (
 	"testing"
 
+	"mfa/internal/account"
 	"mfa/internal/login"
 )
 
@@ -27,7 +28,7 @@ func TestGenerationCountsOffForEverybody(t *testing.T) {
 		{off, 1},
 		{required, 2},
 	} {
-		if got, err := r.generation(step.policy); err != nil || got != step.want {
+		if got, err := account.Generation(t.Context(), r.store, step.policy.Noted(), r.log.logger()); err != nil || got != step.want {
 			t.Errorf("step %d: generation %d, %v; want %d", i, got, err, step.want)
 		}
 	}

@@ -2,11 +2,11 @@ package app
 
 import (
 	"errors"
-	"slices"
 	"strings"
 
 	"mfa/internal/audit"
 	"mfa/internal/config"
+	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
 )
@@ -20,7 +20,7 @@ func (a *App) reloadAndTell(cfg config.Config) (policy string, err error) {
 	defer a.reload.Unlock()
 	prev := a.cur.Load()
 	waiting := config.NeedRestart(prev.cfg.Fixed(), cfg.Fixed())
-	for _, key := range tables(waiting) {
+	for _, key := range config.Tables(waiting) {
 		a.opts.Log.Warn("a restart is needed for a changed setting; until then the old one stands", "key", key)
 	}
 	next, err := a.build(cfg.KeepFixed(prev.cfg))
@@ -32,21 +32,7 @@ func (a *App) reloadAndTell(cfg config.Config) (policy string, err error) {
 	a.take(next)
 	a.setLevel(cfg)
 	a.audit.Record(mfa.Event{Time: a.opts.Now(), Event: audit.ConfigLoad})
-	return a.tellOfPolicy(prev, next), nil
-}
-
-// tables returns keys with those of one large table as one.
-func tables(keys []string) []string {
-	var found []string
-	for _, key := range keys {
-		if table, _, _ := strings.Cut(key, "."); table == "server" || table == "store" {
-			key = table
-		}
-		if !slices.Contains(found, key) {
-			found = append(found, key)
-		}
-	}
-	return found
+	return login.TellOfPolicy(prev.login, next.login, a.records, a.opts.Log), nil
 }
 
 // LoadAndReload loads the configuration with Options.Load and takes it. The result is
@@ -88,13 +74,12 @@ func (a *App) Refused(why error) {
 // take makes s the current instance, and closes the carriers of the one before.
 func (a *App) take(s *instance) {
 	old := a.cur.Swap(s)
-	a.carriers.email.Store(s.email)
-	a.carriers.sms.Store(s.sms)
+	a.current.Use(s.carriers)
 	if old == nil {
 		return
 	}
 	a.old.Go(func() {
-		if err := old.close(); err != nil { // waits for attempts under way
+		if err := old.carriers.Close(); err != nil { // waits for attempts under way
 			a.opts.Log.Warn("connections of messages not closed", "error", err)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mfa/internal/config"
+	"mfa/internal/deliver/carrier"
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
 	"mfa/internal/server"
@@ -56,7 +57,7 @@ func (a *App) Run(ctx context.Context) error {
 	watchCtx, endWatch := context.WithCancel(context.Background())
 	watching.Go(func() { a.watchdog(watchCtx) })
 	watching.Go(func() { a.keyLife.Run(watchCtx) })
-	watching.Go(func() { a.sweep(watchCtx) })
+	watching.Go(func() { a.sweeper.Run(watchCtx) })
 
 	a.ready(cfg)
 	select {
@@ -145,9 +146,12 @@ func (a *App) control() *server.Control {
 		Status:    a.status,
 		RotateKey: a.keyLife.Rotate,
 		Reload:    a.LoadAndReload,
-		SendTest:  a.sendTest,
-		Audit:     a.audit,
-		Log:       a.opts.Log,
+		SendTest: func(ctx context.Context, method mfa.Method, to string) ([]wire.Step, error) {
+			cur := a.cur.Load()
+			return carrier.SendTest(ctx, cur.carriers, cur.ledger, method, to)
+		},
+		Audit: a.audit,
+		Log:   a.opts.Log,
 	}
 }
 

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"mfa/internal/mfa"
@@ -51,31 +50,4 @@ func TestSweepRuns(t *testing.T) {
 			t.Fatal("nothing was swept")
 		}
 	}
-}
-
-// It is done again each day, until it is told to end, and then ends at once.
-func TestSweepRunsDaily(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, err := New(goodConfig(t.TempDir()), Options{Log: (&logbook{t: t}).logger()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer a.Close()
-		ctx, end := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			a.sweep(ctx)
-		}()
-		for range 3 {
-			a.put(t, "gone", over)
-			time.Sleep(sweepEvery)
-			synctest.Wait()
-			if a.left(t, "gone") {
-				t.Error("not swept")
-			}
-		}
-		end()
-		<-done
-	})
 }

@@ -35,6 +35,18 @@ type Deps struct {
 	Spending account.Spending // asked before each text message
 }
 
+// Undelivered tells the administrator of a text message that was taken and did not
+// arrive, and has its code go another way. Accounts need not be there.
+func (d Deps) Undelivered(m mfa.Message, receipt string, err error) {
+	to := deliver.Mask(m.To)
+	d.Log.Error("text message did not arrive", "user", m.User, "to", to, "receipt", receipt, "error", err)
+	d.Audit.Record(mfa.Event{
+		Time: d.Now(), Event: audit.Undelivered, User: m.User, Method: string(m.Carrier),
+		To: to, Message: m.ID, Receipt: receipt, Reason: err.Error(),
+	})
+	d.Mail.Lost(m.ID, err)
+}
+
 // An Asker begins Conversations, under one configuration. It may be used from many
 // goroutines.
 type Asker struct {

@@ -107,14 +107,15 @@ func (c *Conversation) arrange(st *mfa.State, to Target, code string, again bool
 			return issued{code: old, refusal: refuse(textResendTooSoon, wait, "code.resend_after")}
 		}
 	}
-	if wait := c.noneFor(st, now); wait > 0 {
+	tally := c.tally(st)
+	if wait := c.noneFor(st, tally, now); wait > 0 {
 		return issued{refusal: refuse(textNoMoreSends, wait, "code.max_sends")}
 	}
 	p := factor.NewPending(c.asker.deps.Key, c.User.Account.ID, c.User.Origin, to.Method, to.To, code, now, cfg.lifetime())
 	if i >= 0 {
 		end(st, i, mfa.CodeReplaced, now)
 	}
-	p.Tally = c.tally(st)
+	p.Tally = tally
 	makeRoom(st, p.Tally, now)
 	st.Pending = append(st.Pending, p)
 	if p.Tally == strange {
@@ -141,11 +142,11 @@ func (c *Conversation) tally(st *mfa.State) string {
 	return strange
 }
 
-// noneFor returns how long no code may be sent for this origin, 0 if one may.
-// Elsewhere than where the user was seen there is one fewer in all.
-func (c *Conversation) noneFor(st *mfa.State, now time.Time) time.Duration {
+// noneFor returns how long no code may be sent of a tally, 0 if one may. Elsewhere than
+// where the user was seen there is one fewer in all.
+func (c *Conversation) noneFor(st *mfa.State, tally string, now time.Time) time.Duration {
 	times, most := st.Sends, c.asker.cfg.Code.MaxSends
-	if tally := c.tally(st); tally != strange {
+	if tally != strange {
 		times = nil
 		for _, s := range st.PlaceSends {
 			if s.Origin == tally {

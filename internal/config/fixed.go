@@ -59,3 +59,17 @@ func NeedRestart(running, wanted map[string]string) []string {
 	slices.Sort(keys)
 	return keys
 }
+
+// Tables returns keys with those of one large table as one.
+func Tables(keys []string) []string {
+	var found []string
+	for _, key := range keys {
+		if table, _, _ := strings.Cut(key, "."); table == "server" || table == "store" {
+			key = table
+		}
+		if !slices.Contains(found, key) {
+			found = append(found, key)
+		}
+	}
+	return found
+}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -120,5 +121,12 @@ func TestCheckTrust(t *testing.T) {
 				t.Errorf("says %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestTables(t *testing.T) {
+	got := Tables([]string{"audit.file", "server.admin_group", "server.max_logins", "store.path"})
+	if want := []string{"audit.file", "server", "store"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

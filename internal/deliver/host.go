@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"mfa/internal/mfa"
 )
 
 // resolveWithin bounds the look-up of the machine's full name. It happens at a
@@ -64,6 +66,16 @@ func SenderProblem(cfg EmailConfig, host string) string {
 	}
 	return fmt.Sprintf("email.from is empty and this machine has no full name: mails come from mfa@%s, which outside servers refuse; "+
 		"set email.from, or the name in /etc/hosts or DNS (hostname -f shows it)", host)
+}
+
+// SenderDomain returns the domain that mail comes from, which is that of host if cfg
+// gives no other.
+func SenderDomain(cfg EmailConfig, host string) string {
+	from, err := mfa.ParseSender(cfg.From)
+	if err != nil {
+		return host
+	}
+	return mfa.DomainOf(from.Address)
 }
 
 // Domain returns host if it can stand in HELO and behind an @, else localhost.

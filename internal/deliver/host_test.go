@@ -53,3 +53,15 @@ func TestSenderProblem(t *testing.T) {
 		}
 	}
 }
+
+func TestSenderDomain(t *testing.T) {
+	for from, want := range map[string]string{
+		"":                           "web1",
+		"mfa@example.com":            "example.com",
+		"Login <mfa@mx.example.com>": "mx.example.com",
+	} {
+		if got := SenderDomain(EmailConfig{From: from}, "web1"); got != want {
+			t.Errorf("%q: %q, want %q", from, got, want)
+		}
+	}
+}

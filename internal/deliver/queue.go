@@ -46,7 +46,12 @@ func (q *Queue) Lost(id string, err error) {
 	}
 }
 
-// NewQueue returns a queue that gives each message the timeout, retries included.
+// textPatience is how long a text message is tried before its code goes by email:
+// while the person still waits.
+const textPatience = 15 * time.Second
+
+// NewQueue returns a queue that gives each message the timeout, retries included, and a
+// text message no more than textPatience of it.
 func NewQueue(s Sender, timeout time.Duration) *Queue {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &Queue{sender: s, timeout: timeout, ctx: ctx, cancel: cancel}
@@ -89,7 +94,11 @@ func (q *Queue) Send(m mfa.Message, after func(receipt string, err error)) *Send
 	closed := q.closed
 	if !closed {
 		q.wg.Go(func() {
-			ctx, cancel := context.WithTimeout(q.ctx, q.timeout)
+			timeout := q.timeout
+			if m.Carrier == mfa.SMS {
+				timeout = min(timeout, textPatience)
+			}
+			ctx, cancel := context.WithTimeout(q.ctx, timeout)
 			defer cancel()
 			finish(q.sender.Send(WithReceipt(ctx, &s.receipt), m))
 		})

@@ -80,3 +80,21 @@ func TestQueueCloseWaitsThenGivesUp(t *testing.T) {
 		}
 	})
 }
+
+// A text message is given up while the person still waits, so that its code can go by email.
+func TestQueueHurriesTexts(t *testing.T) {
+	for carrier, want := range map[mfa.Method]time.Duration{mfa.Email: time.Minute, mfa.SMS: 15 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			q := NewQueue(senderFunc(func(ctx context.Context, _ mfa.Message) error {
+				<-ctx.Done()
+				return ctx.Err()
+			}), time.Minute)
+			start := time.Now()
+			<-q.Send(mfa.Message{Carrier: carrier}, nil).Done()
+			if took := time.Since(start); took != want {
+				t.Errorf("%s: given up after %v", carrier, took)
+			}
+			q.Close(t.Context())
+		})
+	}
+}

@@ -3,9 +3,7 @@ package enroll
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"mfa/internal/account"
@@ -19,16 +17,12 @@ const endKept = "Press Enter when they are kept: "
 
 const adviceChanged = "If this was not you, tell your administrator at once: somebody can log\nin as you."
 
-// finish shows backup codes to somebody with the enrollment en, if there are none yet,
-// and waits until they are kept. It returns v, by which the method was proven.
-func (p *setup) finish(ctx context.Context, v mfa.Verdict, en mfa.Enrollment) (mfa.Verdict, error) {
-	if !p.needsBackup(en) {
+// finish shows the backup codes that were made, if any were, and waits until they are kept.
+// It returns v, by which the method was proven.
+func (p *setup) finish(ctx context.Context, v mfa.Verdict, codes []string) (mfa.Verdict, error) {
+	if codes == nil {
 		p.c.Say(ctx, mfa.Info, "Done: it works.")
 		return v, nil
-	}
-	codes, err := p.s.NewBackupCodes(ctx, p.c.User)
-	if err != nil {
-		return p.c.Failed(ctx, err)
 	}
 	text := fmt.Sprintf("%s\nDone: it works. This screen waits %s; if it goes away, all of it is good, and the next login asks for it.\n%s",
 		BackupText(codes), p.c.Patience(ctx), endKept)
@@ -39,23 +33,9 @@ func (p *setup) finish(ctx context.Context, v mfa.Verdict, en mfa.Enrollment) (m
 	return v, nil
 }
 
-// needsBackup says whether a setup ends with backup codes.
-func (p *setup) needsBackup(en mfa.Enrollment) bool {
-	return en.Backup == nil && slices.Contains(p.may.Methods, mfa.Backup)
-}
-
-// lastText is what a setup says above the prompt for its code, if that is its last one:
+// textLast is what a setup says above the prompt for its code, if that is its last one:
 // behind it nothing can be said once where sshd shows it (see login's farEnd).
-func (p *setup) lastText(ctx context.Context) (string, error) {
-	en, err := p.s.enrollment(ctx, p.c.User.Account.ID) // nothing, if there is none
-	switch {
-	case err != nil && !errors.Is(err, ErrNotEnrolled):
-		return "", err
-	case p.needsBackup(en):
-		return "", nil
-	}
-	return "\nWith the right code you are done.", nil
-}
+const textLast = "\nWith the right code you are done."
 
 // BackupText returns the text that shows backup codes, two in a row.
 func BackupText(codes []string) string {
@@ -76,21 +56,20 @@ func BackupText(codes []string) string {
 // user without a second factor, or is that of account.User.Change.
 func (s *Service) NewBackupCodes(ctx context.Context, u *account.User) ([]string, error) {
 	id := u.Account.ID
-	codes, set, err := factor.NewBackupSet(rand.Reader, s.BackupCodes)
+	codes, set, err := s.newBackupSet()
 	if err != nil {
 		return nil, err
 	}
-	set.Made = s.Now().UTC()
 	before, _, err := u.Change(ctx, account.Change{
 		Edit: func(en *mfa.Enrollment) error {
 			if en.UID != id.UID || !en.Enrolled() {
 				return fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
 			}
-			en.Backup = &set
+			en.Backup = set
 			return nil
 		},
 		Anew:  mfa.Backup,
-		Event: mfa.Event{Event: audit.Enrolled, Method: string(mfa.Backup), Actor: id.Name, Reason: "new backup codes"},
+		Event: s.backupEvent(id),
 	})
 	if err != nil {
 		return nil, err
@@ -99,4 +78,16 @@ func (s *Service) NewBackupCodes(ctx context.Context, u *account.User) ([]string
 		u.Notify(before, account.Notice{Subject: "New backup codes", What: "New backup codes were made; the old ones are void.", Advice: adviceChanged})
 	}
 	return codes, nil
+}
+
+// newBackupSet makes a set.
+func (s *Service) newBackupSet() (codes []string, _ *mfa.BackupSet, err error) {
+	codes, set, err := factor.NewBackupSet(rand.Reader, s.BackupCodes)
+	set.Made = s.Now().UTC()
+	return codes, &set, err
+}
+
+// backupEvent says that id has a new set.
+func (*Service) backupEvent(id mfa.Identity) mfa.Event {
+	return mfa.Event{Event: audit.Enrolled, Method: string(mfa.Backup), Actor: id.Name, Reason: "new backup codes"}
 }

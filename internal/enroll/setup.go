@@ -50,9 +50,13 @@ func (s *Service) setUp(ctx context.Context, c *challenge.Conversation, may mfa.
 	if len(may.Choices()) == 0 {
 		return p.nothing(ctx)
 	}
-	var err error
-	if p.last, err = p.lastText(ctx); err != nil {
+	en, err := c.User.Account.Enrollment(ctx)
+	if err != nil {
 		return c.Failed(ctx, err)
+	}
+	p.backup = slices.Contains(may.Methods, mfa.Backup) && s.Accounts.Standing(en, c.User.Account.ID).Backup == nil
+	if !p.backup {
+		p.last = textLast
 	}
 	return p.run(ctx, method, intro)
 }
@@ -64,6 +68,7 @@ type setup struct {
 	may    mfa.EnrollOffer
 	others bool   // something else can be chosen
 	last   string // what is said above the prompt for the code
+	backup bool   // backup codes are made with the method
 }
 
 // errOther: the person wants another method; what was begun is dropped.
@@ -201,14 +206,27 @@ type proven struct {
 	spend func(*mfa.State)      // notes what its proof used up, once it counts; nil: nothing
 }
 
-// complete makes a method part of the enrollment, now that it is proven by v, tells the
-// address that was confirmed before, with where it was begun, and shows backup codes.
+// complete makes a method part of the enrollment, now that it is proven by v, and backup
+// codes, if there are none yet; tells the address that was confirmed before, with where it
+// was begun, and shows the codes.
 func (p *setup) complete(ctx context.Context, v mfa.Verdict, m proven) (mfa.Verdict, error) {
 	what := m.what + fmt.Sprintf(" It was begun %s before, over %s.", p.s.age(m.begun.Began), m.begun.From())
-	_, after, err := p.c.User.Change(ctx, account.Change{
+	var codes []string
+	var set *mfa.BackupSet
+	var also []mfa.Event
+	if p.backup {
+		var err error
+		if codes, set, err = p.s.newBackupSet(); err != nil {
+			return p.c.Failed(ctx, err)
+		}
+		also = append(also, p.s.backupEvent(p.c.User.Account.ID))
+	}
+	_, _, err := p.c.User.Change(ctx, account.Change{
 		Fresh: true,
 		Edit: func(en *mfa.Enrollment) error {
-			m.edit(en)
+			if m.edit(en); set != nil {
+				en.Backup = set
+			}
 			return nil
 		},
 		Anew: m.begun.Method,
@@ -216,17 +234,21 @@ func (p *setup) complete(ctx context.Context, v mfa.Verdict, m proven) (mfa.Verd
 			if m.spend != nil {
 				m.spend(st)
 			}
+			if set != nil {
+				delete(st.MethodFailures, mfa.Backup)
+			}
 			if st.Enrolling != nil && st.Enrolling.ID == m.begun.ID {
 				st.Enrolling = nil
 			}
 		},
 		Event:  mfa.Event{Event: audit.Enrolled, Method: string(m.begun.Method), Actor: p.c.User.Account.ID.Name, Reason: what},
+		Also:   also,
 		Notice: account.Notice{Subject: subjectChanged, What: what, Advice: adviceChanged},
 	})
 	if err != nil {
 		return p.c.Failed(ctx, err)
 	}
-	return p.finish(ctx, v, after)
+	return p.finish(ctx, v, codes)
 }
 
 // age says how long ago something was.

@@ -2,7 +2,9 @@ package login
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"reflect"
 	"time"
 
 	"mfa/internal/account"
@@ -42,6 +44,47 @@ func Count(ctx context.Context, c *wire.Census, cfg Config, look Groups, user st
 			c.Out++
 		}
 	}
+}
+
+// CensusTime bounds how long a reload or a check counts.
+const CensusTime = 5 * time.Second
+
+// TellOfPolicy says in the log how many users the policy of after lets in by the first
+// factor alone, or leaves without a second factor that counts, if that is not as with
+// before, and returns the same for people.
+func TellOfPolicy(before, after Config, records account.Records, log *slog.Logger) string {
+	if reflect.DeepEqual(before.Policy, after.Policy) && before.Generation == after.Generation {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), CensusTime)
+	defer cancel()
+	users, err := records.Users(ctx)
+	if err != nil {
+		log.Error("whom the new policy asks was not counted", "error", err)
+		return ""
+	}
+	var then, now wire.Census
+	for _, user := range users {
+		en, err := records.Enrollment(ctx, user)
+		if err != nil {
+			continue // denied, whatever the policy
+		}
+		Count(ctx, &then, before, nss.Groups{}, user, en)
+		Count(ctx, &now, after, nss.Groups{}, user, en)
+	}
+	was, is := before.Policy.Newcomers(before.TextMessages), after.Policy.Newcomers(after.TextMessages)
+	if then == now && was == is {
+		return ""
+	}
+	const what = "the policy changes who gets in by the first factor alone: "
+	log.Warn(what+now.String(),
+		"alone", now.Alone, "alone_before", then.Alone, "without", now.Without, "without_before", then.Without,
+		"no_record", is, "no_record_before", was)
+	text := what + now.String()
+	if then.Alone != now.Alone {
+		text += fmt.Sprintf("; it was %d before", then.Alone)
+	}
+	return text + "; whoever has no record is " + is
 }
 
 // Newcomers says what becomes of whoever has no record, where no rule says otherwise.

@@ -22,9 +22,9 @@ func (e *Engine) current() *Engine {
 	return e
 }
 
-// stand has the conversation look at the rules, and whose name it is.
-func (l *inquiry) stand() {
-	l.user.Stand(account.Ground{Rules: l.sameRules, Account: func(ctx context.Context) error { return l.engine.current().same(ctx, l.user.Account) }})
+// ground is what the conversation stands on beside the user: the rules, and whose name it is.
+func (l *inquiry) ground() account.Ground {
+	return account.Ground{Rules: l.sameRules, Account: func(ctx context.Context) error { return l.engine.current().same(ctx, l.user.Account) }}
 }
 
 // same returns nil if the name of acct still means the same account, or still none. Else
@@ -34,7 +34,7 @@ func (e *Engine) same(ctx context.Context, acct *account.Account) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("look up the account once more: %w", err)
-	case now.ID != acct.ID || now.IsNobody() != acct.IsNobody():
+	case !now.Is(acct):
 		return fmt.Errorf("%w: %q", account.ErrAccount, acct.ID.Name)
 	}
 	return nil

@@ -23,7 +23,6 @@ import (
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
-	"mfa/internal/store"
 )
 
 // A Prompter is the far end of the conversation.
@@ -230,23 +229,11 @@ func (l *attempt) shutOut(ctx context.Context) (mfa.Verdict, error) {
 	return mfa.Verdict{Outcome: mfa.Exhausted, Reason: disabled}, nil
 }
 
-// record returns what is stored of the user's enrollment, whosever it is.
-func (l *inquiry) record(ctx context.Context) (mfa.Enrollment, error) {
-	if l.user.Account.IsNobody() {
-		return mfa.Enrollment{}, nil
-	}
-	en, err := l.engine.deps.Accounts.Records().Enrollment(ctx, l.user.Account.ID.Name)
-	if errors.Is(err, store.ErrNotFound) {
-		return mfa.Enrollment{}, nil
-	}
-	return en, err
-}
-
 // enrollment returns what the user has set up; nothing, if it was for another
 // account of this name. Who is no account has an address too, so that they are asked
 // like others.
 func (l *inquiry) enrollment(ctx context.Context) (mfa.Enrollment, error) {
-	en, err := l.record(ctx)
+	en, err := l.user.Account.Enrollment(ctx)
 	if err != nil {
 		return mfa.Enrollment{}, err
 	}

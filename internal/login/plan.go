@@ -50,19 +50,13 @@ func (l *inquiry) look(ctx context.Context) (plan, error) {
 
 // lookAtUser is look without mode "off" and remembered sessions.
 func (l *inquiry) lookAtUser(ctx context.Context) (plan, error) {
-	st, err := l.user.Account.State(ctx)
+	st, record, locked, err := l.user.Look(ctx, l.ground())
 	if err != nil {
 		return plan{}, err
 	}
-	if _, locked := l.user.Locked(st); locked {
+	if locked {
 		return plan{decision: denyLocked, reason: "locked", state: st}, nil
 	}
-	record, err := l.record(ctx)
-	if err != nil {
-		return plan{}, err
-	}
-	l.user.See(st, record)
-	l.stand()
 	en, err := l.theirs(ctx, record)
 	if err != nil {
 		return plan{}, err

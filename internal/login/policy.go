@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
 )
@@ -71,6 +72,11 @@ func (p PolicyConfig) Off() bool {
 	return p.Mode == ModeOff && !slices.ContainsFunc(p.Rules, func(r Rule) bool {
 		return r.Mode != nil && *r.Mode != ModeOff
 	})
+}
+
+// Noted is what of the policy decides whether everybody has to enroll anew.
+func (p PolicyConfig) Noted() account.Policy {
+	return account.Policy{Mode: p.Mode, Off: p.Off(), Reenroll: p.ReenrollAfterOff}
 }
 
 // ParseNetwork reads "192.0.2.0/24" or the address of one machine, IPv4 or IPv6.

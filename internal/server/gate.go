@@ -120,9 +120,31 @@ func (g *Gate) turnAway(c net.Conn, uid uint32, why error) {
 	_ = c.Close()
 }
 
-// Descriptors is how many file descriptors the sockets use at most, where max is
+// spareFiles are the descriptors that are not the sockets': the store, the audit
+// file, connections to carriers, and look-ups of users.
+const spareFiles = 256
+
+// MostLogins returns how many logins there can be at once, given that want are
+// wished for: the descriptors of this process must last for them.
+func MostLogins(want int, log *slog.Logger) int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return want
+	}
+	most := want
+	for most > 1 && uint64(files(most)+spareFiles) > limit.Cur {
+		most = most * 7 / 8
+	}
+	if most < want {
+		log.Warn("server.max_logins is more than the open files of this process allow; raise LimitNOFILE= of mfad.service",
+			"max_logins", want, "logins", most, "files", limit.Cur)
+	}
+	return most
+}
+
+// files is how many file descriptors the sockets use at most, where max is
 // server.max_logins.
-func Descriptors(max int) int {
+func files(max int) int {
 	n := 0
 	for _, b := range []bounds{loginBounds(max), controlBounds, {root: 16, others: 32}} {
 		n += b.root + b.others

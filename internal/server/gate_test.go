@@ -225,18 +225,22 @@ func mob(call []string) int {
 		return 1
 	}
 	how, open := call[2], make([]net.Conn, 0, n)
+	if how == "in a row" {
+		if err := knock(call[0], n); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		fmt.Println(0)
+		return 0
+	}
 	for range n {
 		c, err := patientDial(call[0])
 		if err != nil {
 			fmt.Println(err)
 			return 1
 		}
-		switch how {
-		case "oversized":
+		if how == "oversized" {
 			_, _ = c.Write(append([]byte{0, 1, 0, 0, 'H'}, make([]byte, 65535)...))
-		case "in a row":
-			_ = c.Close()
-			continue
 		}
 		open = append(open, c)
 	}
@@ -251,6 +255,25 @@ func mob(call []string) int {
 	}
 	fmt.Println(held)
 	return 0
+}
+
+// knock connects n times and hangs up each time, as fast as the kernel lets it: while
+// the queue of the socket is full connect(2) waits.
+func knock(socket string, n int) error {
+	for range n {
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		err = unix.EINTR
+		for errors.Is(err, unix.EINTR) { // the runtime's own signals
+			err = unix.Connect(fd, &unix.SockaddrUnix{Name: socket})
+		}
+		if err = errors.Join(err, unix.Close(fd)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // drip sends a byte at a time, of a head that never ends.
@@ -364,5 +387,23 @@ func expectAnswer(t *testing.T, socket string) {
 	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusNotFound {
 		t.Errorf("%s: %s", socket, resp.Status)
+	}
+}
+
+// More logins than this process has descriptors for are not promised, and that is told.
+func TestMostLogins(t *testing.T) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	want := int(min(limit.Cur, 1<<30))
+	if got := MostLogins(want, logger); got < 1 || got >= want || !strings.Contains(log.String(), "LimitNOFILE") {
+		t.Errorf("%d of %d, %q", got, want, &log)
+	}
+	log.Reset()
+	if got := MostLogins(1, logger); got != 1 || log.Len() > 0 {
+		t.Errorf("one: %d, %q", got, &log)
 	}
 }

@@ -18,6 +18,8 @@ import (
 
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
+	"mfa/internal/seal"
+	"mfa/internal/store"
 )
 
 // ErrLimit is wrapped by the error of a message that a spending limit forbids.
@@ -84,11 +86,30 @@ type Ledger struct {
 	// hour reach 80 % of their limit and when they reach the limit, once a window
 	// each. It must return soon.
 	Alert func(limit string, used, max int)
-	Log   *slog.Logger     // nil: no log
-	Now   func() time.Time // nil: time.Now
+	// Idle says that nobody carries text messages: then Total has no limit that could
+	// come near.
+	Idle bool
+	Log  *slog.Logger     // nil: no log
+	Now  func() time.Time // nil: time.Now
 
 	once sync.Once
 	turn chan struct{} // made by once; full while somebody counts in spendKey
+}
+
+// New returns the ledger of [sms], which keeps its counters in s and numbers under key.
+// Log, Now and Alert are left to be set.
+func New(cfg deliver.SMSConfig, s store.Store, key *seal.Key) *Ledger {
+	return &Ledger{
+		Limits: Limits{
+			UserPerDay: cfg.PerUserPerDay, NumberPerDay: cfg.PerNumberPerDay,
+			PrefixPerHour: cfg.PerPrefixPerHour, TotalPerHour: cfg.PerHour,
+		},
+		Update: func(ctx context.Context, key string, fn func(old []byte) ([]byte, error)) error {
+			return store.Update(ctx, s, key, fn)
+		},
+		Hash: func(number string) string { return string(key.MAC("ledger number", []byte(number))) },
+		Idle: cfg.Provider == "",
+	}
 }
 
 // Reserve counts one message to the number to (E.164) for user, before it is
@@ -346,7 +367,22 @@ func (l *Ledger) Total(ctx context.Context) (LimitUse, error) {
 		return LimitUse{}, fmt.Errorf("read usage: %w", err)
 	}
 	p.forgetOld(lastHour, lastHour.at(l.now()))
-	return LimitUse{Used: p.Counts[ofTotal].sum(), Max: l.Limits.TotalPerHour}, nil
+	use := LimitUse{Used: p.Counts[ofTotal].sum(), Max: l.Limits.TotalPerHour}
+	if l.Idle {
+		use.Max = 0
+	}
+	return use, nil
+}
+
+// readTimeout bounds how long Reading waits for the store.
+const readTimeout = 2 * time.Second
+
+// Reading is Total for metrics: how many messages count, and how many may.
+func (l *Ledger) Reading() (sent, limit int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
+	use, err := l.Total(ctx)
+	return use.Used, use.Max, err
 }
 
 // Usage returns all counters. It reads the records one after another, so messages

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/deliver"
 	"mfa/internal/deliver/spend"
 	"mfa/internal/seal"
 	"mfa/internal/store"
@@ -363,6 +364,38 @@ func TestStrangersLeaveSome(t *testing.T) {
 				reserve(t, l, "alice", "+12025550100")
 			}
 			refused(t, l, "alice", "+12025550100", limit)
+		}
+	}
+}
+
+// The ledger of a configuration counts in the store, keeps no number, and has no limit for
+// metrics while nobody carries messages.
+func TestNew(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	key, err := seal.Parse(strings.Repeat("5a", 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := deliver.SMSConfig{Provider: deliver.ProviderCommand, PerHour: 7, PerUserPerDay: 1}
+	l := spend.New(cfg, s, key)
+	reserve(t, l, "alice", "+12025550123")
+	if err := l.Reserve(t.Context(), "alice", "+12025550124", false); !errors.Is(err, spend.ErrLimit) {
+		t.Errorf("one too many: %v", err)
+	}
+	if sent, limit, err := l.Reading(); sent != 1 || limit != 7 || err != nil {
+		t.Errorf("%d of %d, %v", sent, limit, err)
+	}
+	cfg.Provider = ""
+	if sent, limit, err := spend.New(cfg, s, key).Reading(); sent != 1 || limit != 0 || err != nil {
+		t.Errorf("with no carrier: %d of %d, %v", sent, limit, err)
+	}
+	names, err := s.Keys(t.Context(), "meta/")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%q, %v", names, err)
+	}
+	for _, name := range names {
+		if it, err := s.Get(t.Context(), name); err != nil || bytes.Contains(it.Value, []byte("2025550123")) {
+			t.Errorf("%s: %q, %v", name, it.Value, err)
 		}
 	}
 }

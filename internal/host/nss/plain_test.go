@@ -11,15 +11,21 @@ import (
 	"mfa/internal/mfa"
 )
 
-// file makes text what the file of accounts holds, for what we read of it.
-func file(t *testing.T, text string) {
+// holds makes text what the file at path holds, for what we read of it.
+func holds(t *testing.T, path *string, text string) {
 	t.Helper()
-	before := passwdFile
-	t.Cleanup(func() { passwdFile = before })
-	passwdFile = filepath.Join(t.TempDir(), "passwd")
-	if err := os.WriteFile(passwdFile, []byte(text), 0o600); err != nil {
+	before := *path
+	t.Cleanup(func() { *path = before })
+	*path = filepath.Join(t.TempDir(), filepath.Base(before))
+	if err := os.WriteFile(*path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// file makes text what the file of accounts holds.
+func file(t *testing.T, text string) {
+	t.Helper()
+	holds(t, &passwdFile, text)
 }
 
 func TestPlain(t *testing.T) {

@@ -3,22 +3,16 @@ package nss
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// configured makes text what nsswitch.conf holds, for what we read of it.
+// configured makes text what nsswitch.conf holds.
 func configured(t *testing.T, text string) {
 	t.Helper()
-	before := configFile
-	t.Cleanup(func() { configFile = before })
-	configFile = filepath.Join(t.TempDir(), "nsswitch.conf")
-	if err := os.WriteFile(configFile, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	holds(t, &configFile, text)
 }
 
 func TestSources(t *testing.T) {

@@ -1,0 +1,68 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"mfa/internal/account/record"
+	"mfa/internal/config"
+	"mfa/internal/login"
+	"mfa/internal/mfa"
+	"mfa/internal/store/local"
+	"mfa/internal/wire"
+)
+
+// Census says for people whom the policy of cfg lets in by the first factor alone, and
+// whom it leaves without a second factor that counts. It reads the enrollments that are
+// there and nothing else, and may run beside a daemon; "" if there are none to read.
+func Census(cfg config.Config) string {
+	ctx, cancel := context.WithTimeout(context.Background(), login.CensusTime)
+	defer cancel()
+	var c wire.Census
+	unread, there := 0, false
+	err := eachEnrollment(cfg, func(user string, en mfa.Enrollment, err error) {
+		if there = true; err != nil {
+			unread++
+			return
+		}
+		cfg.Count(ctx, &c, 0, user, en)
+	})
+	if err != nil {
+		return fmt.Sprintf("whom it asks was not counted: %v", err)
+	}
+	if !there {
+		return ""
+	}
+	text := fmt.Sprintf("at a login by ssh and password, %v; whoever has no record is %s", c, cfg.Policy.Newcomers(cfg.SMS.Provider != ""))
+	if unread > 0 {
+		text += fmt.Sprintf("; %d records cannot be read", unread)
+	}
+	return text
+}
+
+// eachEnrollment calls fn for every record in the folder of the store, with what
+// keeps it from being read. It may run beside a daemon.
+func eachEnrollment(cfg config.Config, fn func(user string, en mfa.Enrollment, err error)) error {
+	dir := filepath.Join(cfg.Store.Path, "users")
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || cfg.Store.Backend != "local" {
+		return nil
+	}
+	for _, entry := range entries {
+		user, ok := local.Owner(entry.Name())
+		if !ok || !entry.Type().IsRegular() {
+			continue
+		}
+		var en mfa.Enrollment
+		data, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		if err == nil {
+			en, err = record.DecodeEnrollment(entry.Name(), data)
+		}
+		fn(user, en, err)
+	}
+	return err
+}

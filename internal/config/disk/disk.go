@@ -1,0 +1,80 @@
+// Package disk is about what mfa.toml names on the disk of this machine, looked at by a
+// program that is not the daemon: whether it can be used, and whom the policy asks. It
+// also has the rule by which a store gets its key.
+//
+// What to know before trusting it: looking makes nothing and changes nothing, and may
+// happen beside a daemon. Where somebody is enrolled no key is made but on an
+// administrator's word.
+package disk
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"mfa/internal/config"
+	"mfa/internal/deliver"
+	"mfa/internal/deliver/sms"
+	"mfa/internal/deliver/smtp"
+	"mfa/internal/seal"
+	"mfa/internal/store"
+	"mfa/internal/store/local"
+)
+
+// Check says what is wrong with a configuration beyond its text: files it names
+// that cannot be read. Nothing is made or opened for writing. Secrets that only
+// the service can see (config.Config.Credentials) are not looked at.
+func Check(cfg config.Config) error {
+	unseen := cfg.Credentials()
+	if err := checkStore(cfg, slices.Contains(unseen, "secrets.key_file")); err != nil {
+		return err
+	}
+	hidden := func(table string) bool {
+		return slices.ContainsFunc(unseen, func(key string) bool { return strings.HasPrefix(key, table) })
+	}
+	var errs []error
+	if !hidden("email.") {
+		email, err := smtp.New(cfg.Email, smtp.Options{Host: deliver.FullName()})
+		if errs = append(errs, err); err == nil {
+			errs = append(errs, email.Close())
+		}
+	}
+	if cfg.SMS.Provider != "" && !hidden("sms.") {
+		texts, err := sms.New(cfg.SMS, sms.Options{})
+		if errs = append(errs, err); err == nil {
+			errs = append(errs, texts.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkStore says what keeps a daemon from opening its store; with keyHidden as far as
+// that can be told without the key.
+func checkStore(cfg config.Config, keyHidden bool) error {
+	if keyHidden {
+		return local.CheckState(cfg.Store.Path)
+	}
+	uid := daemonOf(cfg.Store)
+	err := seal.Check(cfg.Secrets.KeyFile, uid)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case err != nil && local.Enrolled(cfg.Store.Path):
+		return errors.Join(noKey(err), local.CheckState(cfg.Store.Path))
+	case err != nil:
+		return nil // a first start makes it
+	}
+	return local.Verify(cfg.Store.Path, func(known string) (*seal.Key, error) { return seal.LoadFor(cfg.Secrets.KeyFile, uid, known) })
+}
+
+// daemonOf returns the uid of the daemon whose store that is: who checks its
+// configuration is mostly root, and the daemon is not.
+func daemonOf(cfg store.Config) int {
+	if info, err := os.Stat(cfg.Path); err == nil && os.Geteuid() == 0 {
+		return int(info.Sys().(*syscall.Stat_t).Uid)
+	}
+	return os.Geteuid()
+}

@@ -1,0 +1,78 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"mfa/internal/config"
+	"mfa/internal/mfa"
+	"mfa/internal/seal"
+	"mfa/internal/store/local"
+)
+
+// OpenKey reads the key that a store was written with, or makes one for a store
+// that was written with none. Where somebody is enrolled none is made: what is sealed
+// in the enrollments would be lost without a word. A key that is there before its
+// store is told of.
+func OpenKey(cfg config.Config, known string, log *slog.Logger) (*seal.Key, error) {
+	key, err := seal.LoadFor(cfg.Secrets.KeyFile, os.Geteuid(), known)
+	switch {
+	case known != "" || local.Enrolled(cfg.Store.Path) && err == nil:
+		return key, err
+	case err == nil:
+		log.Warn("a new store begins with a key that was there before: nobody is enrolled. "+
+			"If somebody was, the disk of the store may not be mounted: stop mfad and mount it",
+			"store", cfg.Store.Path, "key", cfg.Secrets.KeyFile)
+		return key, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	case local.Enrolled(cfg.Store.Path):
+		return nil, noKey(err)
+	}
+	return seal.Create(cfg.Secrets.KeyFile)
+}
+
+// noKey says what to do where somebody is enrolled and there is no key.
+func noKey(err error) error {
+	return fmt.Errorf("%w; there are enrollments, and what is secret in them is sealed with it: "+
+		"restore that key file from a backup; where there is none, run mfad --new-state", err)
+}
+
+// NewState has the next start begin anew what is remembered of logins, as
+// local.NewState does, and with newKey makes the key that is lost. It returns where
+// what there was is now; empty: nothing was.
+func NewState(cfg config.Config, newKey bool, now time.Time) (aside string, err error) {
+	aside, err = local.NewState(cfg.Store.Path, now)
+	if err != nil || !newKey {
+		return aside, err
+	}
+	if _, err := seal.Create(cfg.Secrets.KeyFile); err != nil {
+		return aside, err
+	}
+	if os.Geteuid() == 0 {
+		err = os.Chown(cfg.Secrets.KeyFile, daemonOf(cfg.Store), -1)
+	}
+	return aside, err
+}
+
+// LostKey says whether the key file is gone, and which users have an app that only
+// this key could check. A key that only the service sees is not looked at.
+func LostKey(cfg config.Config) (lost bool, apps []string, err error) {
+	if slices.Contains(cfg.Credentials(), "secrets.key_file") || !local.Enrolled(cfg.Store.Path) {
+		return false, nil, nil // where nobody is enrolled the next start makes one
+	}
+	if _, err := os.Lstat(cfg.Secrets.KeyFile); !errors.Is(err, fs.ErrNotExist) {
+		return false, nil, err
+	}
+	err = eachEnrollment(cfg, func(user string, en mfa.Enrollment, err error) {
+		if err == nil && en.TOTP != nil {
+			apps = append(apps, user)
+		}
+	})
+	return true, apps, err
+}
