@@ -29,6 +29,7 @@ type options struct {
 	mails  int
 	window time.Duration
 	guess  int
+	again  int
 	out    string
 	list   bool
 	memory bool
@@ -91,6 +92,7 @@ func parse() (options, error) {
 	flag.IntVar(&o.mails, "mails", 1000, "logins that send mail")
 	flag.DurationVar(&o.window, "window", time.Minute, "the time those come within")
 	flag.IntVar(&o.guess, "guesses", 10000, "wrong guesses")
+	flag.IntVar(&o.again, "again", 0, "remembered logins before the daemon's memory is read; 0: ten for each of -users")
 	flag.StringVar(&o.out, "out", "docs/bench", "write into `FOLDER`, beside the results of other groups that are there")
 	flag.BoolVar(&o.memory, "memory", false, "go on where /var/tmp is in memory: to try the bench, for the figures are worth nothing")
 	flag.BoolVar(&o.list, "list", false, "list the groups")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -133,7 +134,7 @@ func (b *bench) memories(few, many *site) error {
 	}
 	time.Sleep(settle)
 	note("at rest", "VmRSS")
-	logins, began := 10*many.users, time.Now()
+	logins, began := cmp.Or(b.again, 10*many.users), time.Now()
 	for done := 0; done < logins; {
 		var shots []shot
 		for range min(20_000, logins-done) {

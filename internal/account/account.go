@@ -14,7 +14,8 @@ import (
 
 // An Account reads and changes the State of one account, by name and uid, or of a name
 // that has no account. What was counted for a former account of the same name does not
-// count. It is for one login; one goroutine at a time may use it.
+// count. It is for one login, and may be used from many goroutines: a code that is on its
+// way reports to the same Account as the conversation.
 type Account struct {
 	ID      mfa.Identity
 	records Records

@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -69,5 +70,31 @@ func TestUpdateThatIsTriedAgainReadsAnew(t *testing.T) {
 	}
 	if st := w.state(); len(steps) != 2 || steps[1] != 7 || st.TOTPStep != 7 || len(st.Seen) != 1 {
 		t.Errorf("tried from steps %d, left %+v", steps, st)
+	}
+}
+
+// A code on its way and the conversation that waits for its answer update the same Account:
+// whatever the order, nothing that either counted is lost.
+func TestOneAccountInManyGoroutines(t *testing.T) {
+	const goroutines, times = 4, 50
+	w := newTown(t, strict())
+	w.has(mfa.Enrollment{}, mfa.State{TOTPStep: 1})
+	one := w.Records().Account(alice)
+	var all sync.WaitGroup
+	for range goroutines {
+		all.Go(func() {
+			for range times {
+				if err := one.Update(t.Context(), func(st *mfa.State) error { st.TOTPStep++; return nil }); err != nil {
+					t.Error(err)
+				}
+				if _, err := one.State(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if st := w.state(); st.TOTPStep != 1+goroutines*times {
+		t.Errorf("counted to %d, want %d", st.TOTPStep, 1+goroutines*times)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"mfa/internal/account/record"
@@ -172,21 +173,27 @@ func (r Records) storedState(ctx context.Context, user string, known *decoded) (
 	return known.decode(r.place(it.Key), it.Value)
 }
 
-// A decoded is a State that was read, with the very bytes that it was read from: other
-// bytes are never taken for it. One goroutine at a time may use it; nil keeps nothing.
-type decoded struct {
+// A decoded keeps the State that was read last, with the very bytes that it was read
+// from: other bytes are never taken for it. It may be used from many goroutines; nil keeps
+// nothing.
+type decoded struct{ last atomic.Pointer[reading] }
+
+// A reading is a State and the bytes that it was read from. It never changes.
+type reading struct {
 	text string
 	st   mfa.State
 }
 
 // decode returns the State that data stands for. It is the caller's.
 func (d *decoded) decode(place string, data []byte) (mfa.State, error) {
-	if d != nil && d.text != "" && d.text == string(data) {
-		return d.st.Clone(), nil
+	if d != nil {
+		if r := d.last.Load(); r != nil && r.text == string(data) {
+			return r.st.Clone(), nil
+		}
 	}
 	st, err := record.DecodeState(place, data)
 	if d != nil && err == nil {
-		*d = decoded{string(data), st.Clone()}
+		d.last.Store(&reading{string(data), st.Clone()})
 	}
 	return st, err
 }
