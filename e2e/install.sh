@@ -7,7 +7,7 @@ set -eu
 
 packages=${*:-"gcc libc6-dev libpam0g-dev make procps openssh-server openssh-client
 	sudo pamtester exim4-daemon-light valgrind clang libclang-rt-dev
-	zbar-tools oathtool debootstrap libpam-google-authenticator libpam-oath
+	zbar-tools oathtool pskctool debootstrap libpam-google-authenticator libpam-oath
 	binutils mandoc fail2ban prometheus dbus iproute2 strace
 	systemd-journal-remote postgresql dovecot-imapd openvpn
 	freeradius freeradius-utils ansible-core cron at git

@@ -19,7 +19,7 @@ type completer func(cmd *cobra.Command) []string
 // belongs there, no file either.
 func only(all ...string) completer { return func(*cobra.Command) []string { return all } }
 
-var methods = only("totp", "email", "sms", "backup")
+var methods = only(methodNames...)
 
 // arguments are what the verbs take, in order; the last goes on for all that
 // follow. A verb that is not here takes files.

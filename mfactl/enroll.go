@@ -12,36 +12,54 @@ import (
 func enrollCommand(c *client) *cobra.Command {
 	var email, phone string
 	var silent, app bool
+	var token newToken
 	cmd := &cobra.Command{
-		Use:   "enroll [USER --email ADDRESS --phone NUMBER --totp]",
+		Use:   "enroll [USER --email ADDRESS --phone NUMBER --totp --hotp]",
 		Short: "Set up a second factor: your own, or where a user's codes go",
 		Long: "Without USER, set up a second factor for yourself, as at a login: an\n" +
-			"authenticator app, codes by email or by text message. If you have one already,\n" +
-			"you prove it first.\n\n" +
+			"authenticator app, a token, codes by email or by text message. If you have one\n" +
+			"already, you prove it first.\n\n" +
 			"With USER, for administrators: set up where the user's codes go. A mail to the\n" +
 			"address tells the user so. An address or a number counts as confirmed once the\n" +
 			"user has typed back a code that was sent there; 'mfactl confirm resend' repeats\n" +
 			"the mail. With --totp, show the QR code and the key of a new authenticator app, to\n" +
-			"hand over; nobody can see them again.",
-		Example: "  mfactl enroll\n  mfactl enroll alice --email alice@example.com\n  mfactl enroll alice --phone +17891234567\n  mfactl enroll alice --totp",
+			"hand over; nobody can see them again.\n\n" +
+			"With --hotp, set up a token that counts (RFC 4226). Its secret, in base32 or\n" +
+			"hexadecimal, is the first line of --secret-file, - for the standard input. With\n" +
+			"--serial alone it is the token of that number that import brought in; without\n" +
+			"both a new one is made and shown for an app that counts.",
+		Example: "  mfactl enroll\n  mfactl enroll alice --email alice@example.com\n  mfactl enroll alice --phone +17891234567\n  mfactl enroll alice --totp\n  mfactl enroll alice --hotp --secret-file secret --serial 12345678",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				if email != "" || phone != "" || app {
-					return exitError{code: exitUsage, err: errors.New("--email, --phone and --totp are for another user"), hint: "Give the user, or leave them out."}
+				if email != "" || phone != "" || app || token.wanted {
+					return exitError{code: exitUsage, err: errors.New("--email, --phone, --totp and --hotp are for another user"), hint: "Give the user, or leave them out."}
 				}
 				return c.converse(cmd, wire.PostSelf.For(wire.SelfEnroll))
 			}
-			if email == "" && phone == "" && !app {
-				return exitError{code: exitUsage, err: errors.New("nothing to enroll"), hint: "Give an address or a number, or --totp: --email alice@example.com, --phone +17891234567."}
+			if email == "" && phone == "" && !app && !token.wanted {
+				return exitError{code: exitUsage, err: errors.New("nothing to enroll"), hint: "Give an address or a number, or --totp or --hotp: --email alice@example.com, --phone +17891234567."}
 			}
-			if err := c.enroll(cmd, args[0], email, phone, silent); err != nil || !app {
+			in, err := token.read(cmd)
+			if err != nil {
 				return err
 			}
-			return c.enrollApp(cmd, args[0])
+			if err := c.enroll(cmd, args[0], email, phone, silent); err != nil {
+				return err
+			}
+			if app {
+				if err := c.enrollApp(cmd, args[0]); err != nil {
+					return err
+				}
+			}
+			if token.wanted {
+				return c.enrollToken(cmd, args[0], in)
+			}
+			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&app, "totp", false, "set up a new authenticator app")
+	token.flags(cmd)
 	cmd.Flags().BoolVar(&silent, "no-message", false, "do not tell the user")
 	cmd.Flags().StringVar(&email, "email", "", "send codes to this `ADDRESS`")
 	cmd.Flags().StringVar(&phone, "phone", "", "send codes by text message to this `NUMBER`, with + and country code")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,22 +20,23 @@ import (
 func importCommand(c *client) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import",
-		Short: "Take over authenticator apps from another program, or addresses from a table",
+		Short: "Take over apps from another program, tokens from a list, or addresses from a table",
 		Long: "Take over authenticator apps from another program. Users keep their apps: the\n" +
 			"codes go on working, used ones stay used, and scratch codes become backup codes.\n" +
-			"Or enter the addresses and numbers of many users from a table (csv).\n\n" +
+			"Or give users the tokens of a list, as their maker hands it out (pskc), or enter\n" +
+			"the addresses and numbers of many users from a table (csv).\n\n" +
 			"Without --yes it only shows what would happen. What is set up already stays, unless\n" +
 			"--replace is given.",
-		Example: "  mfactl import google-authenticator\n  mfactl import oath --yes\n  mfactl import csv people.csv",
+		Example: "  mfactl import google-authenticator\n  mfactl import oath --yes\n  mfactl import pskc tokens.xml\n  mfactl import csv people.csv",
 		Args:    noVerb,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(importGoogleCommand(c), importOathCommand(c), importCSVCommand(c))
+	cmd.AddCommand(importGoogleCommand(c), importOathCommand(c), importPSKCCommand(c), importCSVCommand(c))
 	return cmd
 }
 
 func importGoogleCommand(c *client) *cobra.Command {
-	im := &importer{client: c, source: "google-authenticator"}
+	im := &importer{client: c, source: "google-authenticator", what: "app"}
 	cmd := &cobra.Command{
 		Use:   "google-authenticator [FILE...]",
 		Short: "Take over from google-authenticator",
@@ -63,7 +65,7 @@ func importGoogleCommand(c *client) *cobra.Command {
 }
 
 func importOathCommand(c *client) *cobra.Command {
-	im := &importer{client: c, source: "oath-toolkit"}
+	im := &importer{client: c, source: "oath-toolkit", what: "app"}
 	cmd := &cobra.Command{
 		Use:     "oath [FILE]",
 		Short:   "Take over from oath-toolkit",
@@ -94,17 +96,18 @@ func importOathCommand(c *client) *cobra.Command {
 type importer struct {
 	client       *client
 	source       string
+	what         string // is imported: "app" or "token"
 	yes, replace bool
 }
 
 func (im *importer) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&im.yes, "yes", false, "do it; without, only show what would happen")
-	cmd.Flags().BoolVar(&im.replace, "replace", false, "also in the place of apps that are set up already")
+	cmd.Flags().BoolVar(&im.replace, "replace", false, "also in the place of "+im.what+"s that are set up already")
 }
 
 // run imports all users, or in a dry run shows what mfad would do with each.
 func (im *importer) run(cmd *cobra.Command, all []foreign.Found) error {
-	g := newGrid("USER", "FROM", "APP", "CODES", "RESULT")
+	g := newGrid("USER", "FROM", strings.ToUpper(im.what), "CODES", "RESULT")
 	var taken, kept, failed int
 	m := newMeter(cmd, "importing", len(all))
 	defer m.end()
@@ -129,6 +132,9 @@ func (im *importer) run(cmd *cobra.Command, all []foreign.Found) error {
 	}
 	m.end()
 	g.print(cmd)
+	if slices.ContainsFunc(all, func(f foreign.Found) bool { return f.Err == nil && f.App.Counts() }) {
+		im.client.warnOfNoTokens(cmd)
+	}
 	return im.summary(cmd, taken, kept, failed)
 }
 
@@ -141,11 +147,29 @@ func (im *importer) one(ctx context.Context, f foreign.Found) (wire.Imported, er
 		UID: f.UID, Source: im.source, LastStep: f.App.LastStep, BackupCodes: f.App.Scratch,
 		Replace: im.replace, DryRun: !im.yes,
 	}
+	if f.App.Counts() {
+		in.LastStep, in.HOTP = 0, &wire.NewToken{
+			Secret: base32.StdEncoding.EncodeToString(f.App.Secret), Digits: f.App.Params.Digits, Algorithm: f.App.Params.Algorithm,
+			Count: f.App.Count, Serial: f.App.Serial,
+		}
+		return im.token(ctx, f, in)
+	}
 	in.TOTP.Secret = base32.StdEncoding.EncodeToString(f.App.Secret)
 	in.TOTP.Digits, in.TOTP.Algorithm = f.App.Params.Digits, f.App.Params.Algorithm
 	in.TOTP.Period = mfa.Duration(f.App.Params.Period)
 	var out wire.Imported
 	err := im.client.call(ctx, wire.PostImport.For(f.User), in, &out)
+	return out, err
+}
+
+// token hands over a token that counts: to its user, or to wait for one.
+func (im *importer) token(ctx context.Context, f foreign.Found, in wire.Import) (out wire.Imported, err error) {
+	if f.User != "" {
+		err = im.client.call(ctx, wire.PostImport.For(f.User), in, &out)
+		return out, err
+	}
+	waits := wire.ShelfToken{NewToken: *in.HOTP, Replace: im.replace, DryRun: !im.yes}
+	err = im.client.call(ctx, wire.PutToken.For(f.App.Serial), waits, &out)
 	return out, err
 }
 
@@ -158,12 +182,19 @@ func (im *importer) cells(f foreign.Found, out wire.Imported, err error) []strin
 	if !im.yes {
 		would = "would be"
 	}
+	kind := "app"
+	if f.App.Counts() {
+		kind = "token"
+	}
 	result := map[string]string{
 		wire.ImportedNew:       would + " set up",
-		wire.ImportedReplaced:  would + " set up in place of another app",
+		wire.ImportedReplaced:  would + " set up in place of another " + kind,
 		wire.ImportedUnchanged: "set up already",
-		wire.ImportedKept:      "stays out: another app is set up (see --replace)",
+		wire.ImportedKept:      "stays out: another " + kind + " is set up (see --replace)",
 	}[out.App]
+	if f.User == "" {
+		result = waiting(would, out)
+	}
 	notes := f.App.Notes
 	if out.Codes == wire.ImportedKept && out.App != wire.ImportedKept && out.App != wire.ImportedUnchanged {
 		notes = append(notes, "the backup codes that are set up stay")
@@ -172,13 +203,29 @@ func (im *importer) cells(f foreign.Found, out wire.Imported, err error) []strin
 		result += "; " + strings.Join(notes, "; ")
 	}
 	app := fmt.Sprintf("%d digits, %v", f.App.Params.Digits, mfa.Duration(f.App.Params.Period))
+	if f.App.Counts() {
+		app = fmt.Sprintf("%d digits, counts from %d", f.App.Params.Digits, f.App.Count)
+	}
 	return []string{f.User, f.From, app, strconv.Itoa(len(f.App.Scratch)), result}
 }
 
+// waiting says what becomes of a token that is nobody's.
+func waiting(would string, out wire.Imported) string {
+	switch {
+	case out.App == wire.ImportedUnchanged:
+		return "waits for its user already"
+	case out.App == wire.ImportedKept && out.User != "":
+		return "stays out: " + out.User + " took it (see --replace)"
+	case out.App == wire.ImportedKept:
+		return "stays out: another token of this number waits (see --replace)"
+	}
+	return would + " kept until its user says the number on it"
+}
+
 func (im *importer) summary(cmd *cobra.Command, taken, kept, failed int) error {
-	text := counted(taken, "app") + " imported"
+	text := counted(taken, im.what) + " imported"
 	if !im.yes {
-		text = counted(taken, "app") + " would be imported"
+		text = counted(taken, im.what) + " would be imported"
 	}
 	printf(cmd.OutOrStdout(), "%s, %d left as they are, %d cannot be.\n", text, kept, failed)
 	switch {
@@ -187,7 +234,7 @@ func (im *importer) summary(cmd *cobra.Command, taken, kept, failed int) error {
 	case !im.yes:
 		fmt.Fprintln(cmd.OutOrStdout(), "Nothing was changed: give --yes to import.")
 	case failed > 0:
-		return exitError{code: exitFailed, err: fmt.Errorf("%s cannot be imported", counted(failed, "app"))}
+		return exitError{code: exitFailed, err: fmt.Errorf("%s cannot be imported", counted(failed, im.what))}
 	}
 	return nil
 }

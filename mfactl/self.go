@@ -12,7 +12,7 @@ func preferCommand(c *client) *cobra.Command {
 		Short:     "Say which of your methods is asked for first",
 		Example:   "  mfactl prefer totp",
 		Args:      cobra.ExactArgs(1),
-		ValidArgs: []string{"totp", "email", "sms", "backup"},
+		ValidArgs: methodNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := c.converse(cmd, wire.PostSelf.For(wire.SelfPrefer).With(wire.QueryMethod, args[0])); err != nil {
 				return err

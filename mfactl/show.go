@@ -99,6 +99,7 @@ func methodRows(v wire.User) (rows [][2]any) {
 		}
 		rows = append(rows, [2]any{"authenticator app", since})
 	}
+	rows = append(rows, tokenRows(v.HOTP)...)
 	switch {
 	case v.BackupVoid:
 		rows = append(rows, [2]any{"backup codes left", "0, all are void since there was a newer set; " + v.User + " makes new ones with 'mfactl backup-codes'"})
@@ -109,6 +110,25 @@ func methodRows(v wire.User) (rows [][2]any) {
 		rows = append(rows, [2]any{"asked for first", v.Preferred})
 	}
 	return rows
+}
+
+// tokenRows are the rows of a token that counts.
+func tokenRows(t *wire.Token) (rows [][2]any) {
+	if t == nil {
+		return nil
+	}
+	since := "not confirmed yet: the next login does"
+	if t.Confirmed != nil {
+		since = "since " + t.Confirmed.Local().Format(time.DateTime)
+	}
+	rows = append(rows, [2]any{"token", since})
+	if t.Serial != "" {
+		rows = append(rows, [2]any{"number on it", t.Serial})
+	}
+	if t.Void {
+		return append(rows, [2]any{"next code", "not known any more, so none is good: ask for two codes in a row, and 'mfactl enroll USER --hotp --codes CODE,NEXT'"})
+	}
+	return append(rows, [2]any{"next code", t.Next})
 }
 
 // apartRows are the rows of what is counted apart, for programs that are not root.

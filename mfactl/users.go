@@ -83,7 +83,7 @@ func usersCommand(c *client) *cobra.Command {
 }
 
 // methodNames are the methods that a user can have.
-var methodNames = []string{"totp", "email", "sms", "backup"}
+var methodNames = []string{"totp", "hotp", "email", "sms", "backup"}
 
 // users returns what mfad knows of all users, and shows how far it is meanwhile.
 func (c *client) users(cmd *cobra.Command, reveal bool) ([]wire.User, error) {

@@ -32,8 +32,9 @@ func beginAnew(cfg config.Config, stdin io.Reader, stdout, stderr io.Writer) int
 		fmt.Fprintf(stderr, "mfad: %v\n", err)
 		return exitFailed
 	}
-	fmt.Fprint(stdout, "The next start of mfad begins anew. Codes of apps up to then count as used, and backup codes until\n"+
-		"they are made anew; codes that were sent are void, and so are remembered logins. Who was locked, and which\n"+
+	fmt.Fprint(stdout, "The next start of mfad begins anew. Codes of apps up to then count as used, those of tokens\n"+
+		"until an administrator has found them again (mfactl enroll USER --hotp --codes CODE,NEXT), and backup codes until they are made anew; codes that were sent\n"+
+		"are void, and so are remembered logins. Who was locked, and which\n"+
 		"methods were disabled, is not known any more: lock again whom you had locked.\nNow: "+doctor.StartAgain+"\n")
 	return 0
 }
@@ -44,13 +45,13 @@ const maxApps = 10
 // newKey prints what is lost with the key, and asks whether to make a new one.
 func newKey(cfg config.Config, apps []string, stdin io.Reader, stdout io.Writer) bool {
 	fmt.Fprintf(stdout, "The key file %s is not there. With a new one, codes by email and text message and backup codes go on;\n"+
-		"authenticator apps are lost, as nothing else can read what they share with this machine.\n", cfg.Secrets.KeyFile)
+		"authenticator apps and tokens are lost, as nothing else can read what they share with this machine.\n", cfg.Secrets.KeyFile)
 	if len(apps) > 0 {
 		text := strings.Join(apps[:min(len(apps), maxApps)], ", ")
 		if len(apps) > maxApps {
 			text += fmt.Sprintf(" and %d more", len(apps)-maxApps)
 		}
-		fmt.Fprintf(stdout, "Give a new one to %s: mfactl enroll USER --totp.\n", text)
+		fmt.Fprintf(stdout, "Give a new one to %s: mfactl enroll USER --totp, or --hotp for a token.\n", text)
 	}
 	fmt.Fprint(stdout, "Go on with a new key? [y/N] ")
 	line, _ := bufio.NewReader(stdin).ReadString('\n')

@@ -66,6 +66,7 @@ func (a *Account) State(ctx context.Context) (mfa.State, error) {
 func (a *Account) begun(st mfa.State) mfa.State {
 	now := a.records.unknown(a.ID.UID)
 	now.Epoch = st.Epoch
+	now.Tokens, now.TokensSince = st.Tokens, st.TokensSince // who has the token of another begins where it is
 	if st.UID == 0 {
 		now.Since = mfa.Later(now.Since, st.Since)
 	}

@@ -35,7 +35,8 @@ func (u *User) LastStep(st *mfa.State, period time.Duration, now time.Time) (las
 // BeginApp notes in st that the user has a new app, of which no code was used before: Since
 // does not count for it, only for backup codes.
 func BeginApp(st *mfa.State) {
-	st.BackupSince, st.Since = mfa.Later(st.BackupSince, st.Since), nil
+	st.BackupSince, st.TokensSince = mfa.Later(st.BackupSince, st.Since), mfa.Later(st.TokensSince, st.Since)
+	st.Since = nil
 }
 
 // NewApp drops the used step from st if it is in the future for a new app with that

@@ -237,7 +237,7 @@ func (r Records) updateState(ctx context.Context, user string, known *decoded, f
 // the work cut short, a code spent before would not become good again. Of the state
 // a new epoch is left, so that what was seen before the time now is not built upon; and,
 // if what they are of ever comes back, that an app's codes up to now count as used, which
-// backup codes were used, and that no other set of them counts.
+// backup codes were used, that no other set of them counts, and how far tokens counted.
 func (r Records) ResetUser(ctx context.Context, user string, now time.Time) error {
 	was, err := r.Enrollment(ctx, user)
 	known := err == nil
@@ -262,7 +262,7 @@ func (r Records) ResetUser(ctx context.Context, user string, now time.Time) erro
 	}
 	return r.UpdateState(ctx, user, func(st *mfa.State) error {
 		st.UID, st.Epoch, st.SpentForeign = former.UID, former.Epoch, former.SpentForeign
-		st.BackupID, st.BackupUsed = former.BackupID, former.BackupUsed
+		st.BackupID, st.BackupUsed, st.Tokens = former.BackupID, former.BackupUsed, former.Tokens
 		st.Since = mfa.Later(st.Since, &now)
 		st.NewEpoch(now)
 		return nil

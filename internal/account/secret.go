@@ -5,8 +5,11 @@ import (
 	"mfa/internal/seal"
 )
 
-// totpField is the name of the secret within a user's record; the box is bound to it.
-const totpField = "totp.secret"
+// The names of the secrets within a user's record; the box is bound to its name.
+const (
+	totpField = "totp.secret"
+	hotpField = "hotp.secret"
+)
 
 // SealTOTP returns the secret of an app, sealed for the user id.
 func (a *Accounts) SealTOTP(id mfa.Identity, secret []byte) string {
@@ -22,6 +25,21 @@ func (a *Accounts) OpenTOTP(id mfa.Identity, sealed string) ([]byte, error) {
 // OpenTOTPWith is OpenTOTP under another key, like that of a backup.
 func OpenTOTPWith(key *seal.Key, id mfa.Identity, sealed string) ([]byte, error) {
 	return key.Open(sealed, id.Name, totpField)
+}
+
+// SealHOTP returns the secret of a token as it is kept.
+func (a *Accounts) SealHOTP(id mfa.Identity, secret []byte) string {
+	return a.deps.Key.Seal(secret, id.Name, hotpField)
+}
+
+// OpenHOTP returns a secret that SealHOTP sealed.
+func (a *Accounts) OpenHOTP(id mfa.Identity, sealed string) ([]byte, error) {
+	return OpenHOTPWith(a.deps.Key, id, sealed)
+}
+
+// OpenHOTPWith is OpenTOTPWith for the secret of a token.
+func OpenHOTPWith(key *seal.Key, id mfa.Identity, sealed string) ([]byte, error) {
+	return key.Open(sealed, id.Name, hotpField)
 }
 
 // KeyText returns the key under which secrets are sealed, for a backup.

@@ -23,10 +23,11 @@ func resumes(o mfa.Origin) bool {
 }
 
 // SetupBegun returns what an earlier connection from here began to set up and did not
-// confirm, and the key of an app; the zero Enrolling if there is nothing, or if its time
-// is up. App is nil if no app was begun, or if its key cannot be opened: another is made.
+// confirm, and the key of an app or a token; the zero Enrolling if there is nothing, or if
+// its time is up. Key is nil if neither was begun, or if it cannot be opened: another is
+// made.
 // Setups that were begun anywhere else are shown to nobody.
-func (u *User) SetupBegun(ctx context.Context) (e mfa.Enrolling, app []byte, err error) {
+func (u *User) SetupBegun(ctx context.Context) (e mfa.Enrolling, key []byte, err error) {
 	here := u.Origin.String()
 	st, err := u.Account.State(ctx)
 	if err != nil || st.Enrolling == nil || !resumes(u.Origin) || st.Enrolling.Origin != here {
@@ -36,16 +37,22 @@ func (u *User) SetupBegun(ctx context.Context) (e mfa.Enrolling, app []byte, err
 		return mfa.Enrolling{}, nil, nil
 	}
 	if st.Enrolling.Secret != "" {
-		if app, err = u.in.OpenTOTP(u.Account.ID, st.Enrolling.Secret); err != nil {
-			app = nil
+		if key, err = u.in.deps.Key.Open(st.Enrolling.Secret, u.Account.ID.Name, fieldOf(st.Enrolling.Method)); err != nil {
+			key = nil
 		}
 	}
-	return *st.Enrolling, app, nil
+	return *st.Enrolling, key, nil
 }
 
 // BeginApp is BeginSetup for an app with the secret key, which it seals.
 func (u *User) BeginApp(ctx context.Context, key []byte) (mfa.Enrolling, error) {
 	return u.BeginSetup(ctx, mfa.Enrolling{Method: mfa.TOTP, Secret: u.in.SealTOTP(u.Account.ID, key)})
+}
+
+// BeginToken is BeginSetup for a token with that secret, which it seals. Serial is what is
+// printed on it, or empty.
+func (u *User) BeginToken(ctx context.Context, secret []byte, serial string) (mfa.Enrolling, error) {
+	return u.BeginSetup(ctx, mfa.Enrolling{Method: mfa.HOTP, Secret: u.in.SealHOTP(u.Account.ID, secret), To: serial})
 }
 
 // BeginSetup stores the setup e for this origin, and voids the one that was begun before.

@@ -111,6 +111,13 @@ func (u *User) print(en mfa.Enrollment) string {
 			en.TOTP = &app
 		}
 	}
+	if en.HOTP != nil {
+		if secret, err := u.in.OpenHOTP(u.Account.ID, en.HOTP.Secret); err == nil {
+			token := *en.HOTP
+			token.Secret = hex.EncodeToString(secret)
+			en.HOTP = &token
+		}
+	}
 	return en.Fingerprint()
 }
 

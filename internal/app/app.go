@@ -195,7 +195,7 @@ func (a *App) build(cfg config.Config) (*instance, error) {
 	})
 	asking.Accounts, asking.Spending = s.accounts, s.ledger
 	asker := challenge.New(challenge.Config{
-		Code: cfg.Code, TOTP: cfg.TOTP, Prompt: cfg.Prompt, Host: host, MailSubject: cfg.Email.Subject,
+		Code: cfg.Code, TOTP: cfg.TOTP, HOTP: cfg.HOTP, Prompt: cfg.Prompt, Host: host, MailSubject: cfg.Email.Subject,
 		SMSTemplate: cfg.SMS.Template, AutofillDomain: cfg.SMS.AutofillDomain,
 	}, asking)
 	s.enroll = &enroll.Service{

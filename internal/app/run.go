@@ -159,7 +159,7 @@ func (a *App) status(ctx context.Context) wire.Status {
 	cur := a.cur.Load()
 	cfg := cur.cfg
 	st := wire.Status{
-		Version: mfa.Version, PID: os.Getpid(), Started: a.started, Mode: cfg.Policy.Mode,
+		Version: mfa.Version, PID: os.Getpid(), Started: a.started, Mode: cfg.Policy.Mode, Methods: cfg.Policy.Counting(),
 		Email: cfg.Email.Transport, Store: cfg.Store.Path, StoreOK: true,
 		SMS: cfg.SMS.Provider, MaxTexts: cfg.SMS.PerHour,
 		Logins: a.pam.Running(), MaxLogins: a.pam.MaxLogins,

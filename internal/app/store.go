@@ -56,7 +56,7 @@ func (a *App) beginAnew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	const what = "what logins spent and counted begins anew: codes up to now count as used, backup codes until they are made anew; " +
+	const what = "what logins spent and counted begins anew: codes up to now count as used, those of tokens until they are found again, backup codes until they are made anew; " +
 		"locks, disabled methods and remembered logins are forgotten"
 	a.opts.Log.Warn(what, "enrolled", enrolled)
 	a.audit.Record(mfa.Event{Time: now, Event: audit.ConfigLoad, Reason: "mfad --new-state: " + what})

@@ -51,6 +51,8 @@ const (
 	ConfigError    = "config.refused"        // it refused one and kept the old
 	Disabled       = "factor.disabled"       // a method proves nothing more, after 100 wrong codes in a row
 	RecoveryFailed = "recovery.failed"       // a wrong recovery code was counted
+	Shelved        = "token.shelved"         // a token was brought in that waits for its user, by Actor
+	Resynchronised = "factor.resynchronised" // a token that was far ahead was taken at two codes in a row
 )
 
 // Log is the audit file. It may be used from many goroutines; a nil Log records

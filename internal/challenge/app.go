@@ -27,7 +27,10 @@ func (c *Conversation) AppCode(setup string, current func(context.Context) (mfa.
 
 // Kind implements Code.
 func (a *appCode) Kind() Kind {
-	return Kind{Method: mfa.TOTP, Setup: a.setup, End: EndCode, Hint: textTOTP, Spent: textTOTPSpent}
+	return Kind{
+		Method: mfa.TOTP, Setup: a.setup, End: EndCode, Hint: textTOTP, Spent: textTOTPSpent,
+		Doubted: textClock, DoubtedReason: "the clock may be wrong",
+	}
 }
 
 // Look implements Code.
@@ -82,7 +85,8 @@ func (c *Conversation) lookAtTOTP(now time.Time, secret []byte, last int64, code
 	return Found{Result: Wrong}
 }
 
-// SetupStep returns the step of the code by which an app was proven that is being set up.
+// SetupStep returns the step of the code by which an app was proven that is being set up,
+// or the next count of a token.
 // It counts as used from when the app counts: until then the step that is stored is of
 // the app that the user has.
 func (c *Conversation) SetupStep() int64 { return c.setupStep }

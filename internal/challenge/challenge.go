@@ -88,7 +88,8 @@ type Conversation struct {
 	wrong        int      // codes typed here that were wrong, of a setup too
 	prompts      int      // asked so far
 	arrived      Target   // the way of the last code that was sent and typed back
-	setupStep    int64    // of the code that proved an app which is being set up
+	setupStep    int64    // of the code that proved an app or token which is being set up
+	setupDigits  int      // that it has, of a token
 	mustChange   bool     // at the right code, a password change was due
 	unprivileged bool     // a peer that is not root asks
 	news         string   // to be said at the next prompt

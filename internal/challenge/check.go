@@ -63,13 +63,21 @@ func (c *Conversation) check(ctx context.Context, code Code, k Kind, answer stri
 		c.wasWrong(ctx, k.Method, &res)
 	}
 	if res.Result == Right {
-		c.arrived = res.Arrived
-		if k.Setup != "" {
-			c.setupStep = res.Step
-		}
+		c.wasRight(k, res.Found)
 	}
 	c.mustChange = res.mustChange
 	return res, nil
+}
+
+// wasRight notes what the right code f of k told.
+func (c *Conversation) wasRight(k Kind, f Found) {
+	c.arrived = f.Arrived
+	if f.Ahead > 0 {
+		c.wasAhead(k.Method, f.Ahead)
+	}
+	if k.Setup != "" {
+		c.setupStep, c.setupDigits = f.Step, f.Digits
+	}
 }
 
 // commit is the part of check that is one update.

@@ -34,6 +34,9 @@ type Kind struct {
 	Spent  string // what is said to a code that was used before
 	Costly bool   // to look at: of one user one answer at a time, and none while they are locked
 	Due    bool   // to be sent, once its first prompt has stood for a moment
+	Advice string // what is said with every wrong code; empty: nothing
+
+	Doubted, DoubtedReason string // what is said, and written down, of a code that is Doubted
 }
 
 // A Look checks an answer within the update that counts it. It changes st only to spend
@@ -44,7 +47,9 @@ type Look func(st *mfa.State, now time.Time) Found
 type Found struct {
 	Result
 	Arrived Target     // right, and sent: the way it took
-	Step    int64      // right, and of an app: when it was shown
+	Step    int64      // right, and of an app: when it was shown; of a token in a setup: the next count
+	Digits  int        // right, and of a token in a setup: how many it shows
+	Ahead   int64      // right, and of a token that was found again: so many codes were passed over
 	Drift   *mfa.Drift // wrong: the app's clock seems to be off
 }
 
@@ -63,7 +68,7 @@ const (
 	Replaced                // was right, and a newer one was sent
 	Void                    // was right, and was given up
 	Elsewhere               // is right for another login
-	Doubted                 // not looked at: the clock may be wrong
+	Doubted                 // not looked at: what was used before is not known for sure
 )
 
 // said returns the text after an answer that is neither right nor counted.

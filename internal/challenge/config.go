@@ -6,10 +6,11 @@ import (
 	"mfa/internal/mfa"
 )
 
-// Config is what an Asker is told: the tables [code], [totp] and [prompt] of mfa.toml, and the names for messages.
+// Config is what an Asker is told: the tables [code], [totp], [hotp] and [prompt] of mfa.toml, and the names for messages.
 type Config struct {
 	Code   CodeConfig
 	TOTP   TOTPConfig
+	HOTP   HOTPConfig
 	Prompt PromptConfig
 
 	Host        string // name of this machine, as people know it

@@ -72,7 +72,7 @@ func newHall(t *testing.T) *hall {
 		Code: CodeConfig{
 			Digits: 6, Lifetime: minutes(10), EntryTimeout: minutes(1), ResendAfter: mfa.Duration(30 * time.Second), MaxSends: 3, SendWindow: minutes(15),
 		},
-		TOTP: TOTPConfig{Digits: 6, Period: mfa.Duration(30 * time.Second), Algorithm: "SHA1", Skew: 1}, Prompt: PromptConfig{Echo: true}, Host: "host",
+		TOTP: TOTPConfig{Digits: 6, Period: mfa.Duration(30 * time.Second), Algorithm: "SHA1", Skew: 1}, HOTP: HOTPConfig{Window: 10}, Prompt: PromptConfig{Echo: true}, Host: "host",
 	}, Deps{Accounts: h.accounts, Key: key, Mail: h.queue, Audit: au, Log: log, Now: h.clock, Spending: h})
 	return h
 }

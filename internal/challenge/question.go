@@ -188,11 +188,11 @@ func (p *posing) follow(ctx context.Context, res checked) *turnout {
 		}
 		return p.end(mfa.Accepted, "right code")
 	case res.Result == Doubted:
-		p.Say(ctx, mfa.Failure, textClock)
+		p.Say(ctx, mfa.Failure, p.kind.Doubted)
 		if slices.Contains(p.q.Keys, KeyMenu) {
 			return &turnout{key: KeyMenu}
 		}
-		return p.end(p.refusal(mfa.Unavailable), "the clock may be wrong")
+		return p.end(p.refusal(mfa.Unavailable), p.kind.DoubtedReason)
 	case res.Result == Wrong:
 		return p.wrongCode(ctx, res)
 	}
@@ -214,6 +214,9 @@ func (p *posing) wrongCode(ctx context.Context, res checked) *turnout {
 		return p.end(mfa.Exhausted, "wrong code, the last of this login")
 	}
 	p.idle, p.text = 0, textWrong(min(res.counted.Left, maxTries-p.wrong))+p.kind.hint(res)
+	if p.kind.Advice != "" {
+		p.text += "\n" + p.kind.Advice
+	}
 	return nil
 }
 

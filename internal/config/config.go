@@ -28,6 +28,7 @@ type Config struct {
 	Session login.SessionConfig    `toml:"session"`
 	Code    challenge.CodeConfig   `toml:"code"`
 	TOTP    challenge.TOTPConfig   `toml:"totp"`
+	HOTP    challenge.HOTPConfig   `toml:"hotp"`
 	Backup  enroll.BackupConfig    `toml:"backup"`
 	Lockout account.LockoutConfig  `toml:"lockout"`
 	Email   deliver.EmailConfig    `toml:"email"`

@@ -53,6 +53,7 @@ func Default() Config {
 			Algorithm: "SHA1",
 			Skew:      1,
 		},
+		HOTP:   challenge.HOTPConfig{Window: 10},
 		Backup: enroll.BackupConfig{Codes: 10},
 		Lockout: account.LockoutConfig{
 			Failures: 5,

@@ -86,6 +86,7 @@ var others = map[string]string{
 	"totp.period":                      `"1m"`,
 	"totp.algorithm":                   `"SHA256"`,
 	"totp.skew":                        `2`,
+	"hotp.window":                      `3`,
 	"backup.codes":                     `12`,
 	"session.remember":                 `"ask"`,
 	"session.lifetime":                 `"30d"`,

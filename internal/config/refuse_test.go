@@ -21,7 +21,7 @@ var refusals = []struct{ name, document, want string }{
 	{"unknown key, quoted dot", `"code.digits" = 6`, `F:1: "code.digits": unknown key, did you mean "code.digits"?`},
 	{"unknown key, long", "[code]\n" + strings.Repeat("digits", 20) + " = 6", "F:2: code." + strings.Repeat("digits", 20) + ": unknown key; allowed: code.digits, code.lifetime, code.entry_timeout, code.resend_after, code.max_sends, code.send_window"},
 	{"unknown table, near one", "[email.smpt]\nhost = 'x'", `F:1: email.smpt: unknown table, did you mean "email.smtp"?`},
-	{"unknown table, near none", "\n[weather_of_today]\nrain = true", "F:2: weather_of_today: unknown table; allowed: server, store, secrets, policy, session, code, totp, backup, lockout, email, sms, prompt, audit, metrics, log"},
+	{"unknown table, near none", "\n[weather_of_today]\nrain = true", "F:2: weather_of_today: unknown table; allowed: server, store, secrets, policy, session, code, totp, hotp, backup, lockout, email, sms, prompt, audit, metrics, log"},
 	{"unknown table, in a table", "[log.weather_of_today]", "F:1: log.weather_of_today: unknown table; allowed: log.level"},
 	{"value in place of a table", "code = 6", "F:1: code: a whole number in place of a table; allowed: [code]"},
 	{"list of tables in place of a table", "[[code]]\ndigits = 6", "F:1: code: a list of tables in place of a table; allowed: [code]"},
@@ -38,7 +38,7 @@ var refusals = []struct{ name, document, want string }{
 	{"no quotes", "[code]\nlifetime = 10m", "F:2: this is not TOML: expected a top-level item to end with a newline, comment, or EOF, but got 'm' instead; allowed: [table] and key = value lines, with text and durations in quotes"},
 	{"no value", "[code]\n\nlifetime =\n", `F:3: this is not TOML: expected value but found '\n' instead; allowed: [table] and key = value lines, with text and durations in quotes`},
 	{"half a number", "[code]\ndigits = 0b\n", `F:2: this is not TOML: not a binary number: '0b\n'; allowed: [table] and key = value lines, with text and durations in quotes`},
-	{"key with control", "\"\u009b\" = 1", `F:1: "\u009b": unknown key; allowed: server, store, secrets, policy, session, code, totp, backup, lockout, email, sms, prompt, audit, metrics, log`},
+	{"key with control", "\"\u009b\" = 1", `F:1: "\u009b": unknown key; allowed: server, store, secrets, policy, session, code, totp, hotp, backup, lockout, email, sms, prompt, audit, metrics, log`},
 	{"not text", "\x00\x01", "F:1: this is not TOML: files cannot contain NULL bytes; probably using UTF-16; TOML files must be UTF-8; allowed: [table] and key = value lines, with text and durations in quotes"},
 	{"number too large", "[code]\ndigits = 99999999999999999999", "F:2: this is not TOML: 99999999999999999999 is out of range for int64; allowed: [table] and key = value lines, with text and durations in quotes"},
 
@@ -53,8 +53,8 @@ var refusals = []struct{ name, document, want string }{
 	{"number for a duration", "[code]\nlifetime = 600", `F:2: code.lifetime: a whole number in place of a duration in quotes; allowed: "1s" to "1h"`},
 	{"no duration", "[code]\nlifetime = 'soon'", `F:2: code.lifetime: "soon" is not a duration like "90s", "10m" or "90d"; allowed: "1s" to "1h"`},
 	{"negative duration", "[code]\nlifetime = '-1m'", `F:2: code.lifetime: "-1m" is not a duration like "90s", "10m" or "90d"; allowed: "1s" to "1h"`},
-	{"text for a list", "[policy]\nmethods = 'email'", `F:2: policy.methods: text in place of a list; allowed: a list of "totp", "email", "sms" or "backup"`},
-	{"number in a list", "[policy]\nmethods = [1]", `F:2: policy.methods: a whole number in place of text in quotes in the list; allowed: a list of "totp", "email", "sms" or "backup"`},
+	{"text for a list", "[policy]\nmethods = 'email'", `F:2: policy.methods: text in place of a list; allowed: a list of "totp", "hotp", "email", "sms" or "backup"`},
+	{"number in a list", "[policy]\nmethods = [1]", `F:2: policy.methods: a whole number in place of text in quotes in the list; allowed: a list of "totp", "hotp", "email", "sms" or "backup"`},
 	{"truth for text", "[store]\npath = true", `F:2: store.path: true or false in place of text in quotes; allowed: a path that begins with "/"`},
 	{"list for text", "[store]\npath = ['/x']", `F:2: store.path: a list in place of text in quotes; allowed: a path that begins with "/"`},
 
@@ -95,15 +95,15 @@ var refusals = []struct{ name, document, want string }{
 	{"backup codes", "[backup]\ncodes = 0", `F:2: backup.codes: 0 is out of range; allowed: 1 to 100`},
 	{"qr", "[prompt]\nqr = 'png'", `F:2: prompt.qr: "png" is unknown; allowed: "utf8", "ascii" or "off"`},
 	{"grace", "[policy]\nenroll_grace = '366d'", `F:2: policy.enroll_grace: "366d" is too long; allowed: "0s" to "365d"`},
-	{"method unknown", "[policy]\nmethods = ['pigeon']", `F:2: policy.methods: "pigeon" is unknown; allowed: a list of "totp", "email", "sms" or "backup"`},
+	{"method unknown", "[policy]\nmethods = ['pigeon']", `F:2: policy.methods: "pigeon" is unknown; allowed: a list of "totp", "hotp", "email", "sms" or "backup"`},
 	{"sms region", "[sms]\nregions = ['us']", `F:2: sms.regions: "us" is not a country code of two capitals like "US" or "DE"`},
 	{"sms region of another kind", "[sms]\nregions = [1]", `F:2: sms.regions: a whole number in place of text in quotes in the list; allowed: a list of country codes like "US" or "DE"`},
 	{"sms template", "[sms]\ntemplate = 'Hello'", `F:2: sms.template: does not show the code; write {{.Code}} where it shall stand`},
 	{"sms provider without account", "[sms]\nprovider = 'twilio'", `F:2: sms.twilio.account_sid: is empty`},
 	{"sms with two credentials", "[sms]\nprovider = 'twilio'\n[sms.twilio]\naccount_sid = 'AC1'\nfrom = '+14155552671'\napi_key = 'SK1'\nauth_token_file = '/t'", `F:7: sms.twilio.auth_token_file: is set and so is an API key; leave one of them out`},
 	{"sms header of another kind", "[sms.http]\nheaders = {a = 1}", `F:2: sms.http.headers: a whole number in place of text in quotes in the table; allowed: names and values, like Authorization = "Bearer {{file \"/etc/mfa/gateway\"}}"`},
-	{"method twice", "[policy]\nmethods = ['email', 'email']", `F:2: policy.methods: "email" is in the list twice; allowed: a list of "totp", "email", "sms" or "backup"`},
-	{"method none", "[policy]\nmethods = []", `F:2: policy.methods: the list is empty; allowed: a list of "totp", "email", "sms" or "backup"`},
+	{"method twice", "[policy]\nmethods = ['email', 'email']", `F:2: policy.methods: "email" is in the list twice; allowed: a list of "totp", "hotp", "email", "sms" or "backup"`},
+	{"method none", "[policy]\nmethods = []", `F:2: policy.methods: the list is empty; allowed: a list of "totp", "hotp", "email", "sms" or "backup"`},
 	{"backend unknown", "[store]\nbackend = 'floppy'", `F:2: store.backend: "floppy" is unknown; allowed: "local"`},
 	{"backend later", "[store]\nbackend = 'etcd'", `F:2: store.backend: "etcd" is not available yet in this version; allowed: "local"`},
 	{"transport", "[email]\ntransport = 'fax'", `F:2: email.transport: "fax" is unknown; allowed: "smtp", "sendmail" or "outbox"`},
@@ -156,7 +156,7 @@ var refusals = []struct{ name, document, want string }{
 	{
 		"all, by line", "[code]\ndigits = 5\n\n[weather]\n[log]\nlevel = 'x'\n[store.etcd]\nprefix = '1d'",
 		"F:2: code.digits: 5 is out of range; allowed: 6 to 10\n" +
-			"F:4: weather: unknown table; allowed: server, store, secrets, policy, session, code, totp, backup, lockout, email, sms, prompt, audit, metrics, log\n" +
+			"F:4: weather: unknown table; allowed: server, store, secrets, policy, session, code, totp, hotp, backup, lockout, email, sms, prompt, audit, metrics, log\n" +
 			`F:6: log.level: "x" is unknown; allowed: "debug", "info", "warn" or "error"` + "\n" +
 			"F:8: store.etcd.prefix: not available yet in this version",
 	},

@@ -40,7 +40,7 @@ var rules = map[string]rule{
 	"secrets.key_file": secretFile,
 
 	"policy.mode":    word(nil, login.ModeOff, login.ModeOptional, login.ModeRequired),
-	"policy.methods": some(laterWords["policy.methods"], mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup),
+	"policy.methods": some(laterWords["policy.methods"], mfa.TOTP, mfa.HOTP, mfa.Email, mfa.SMS, mfa.Backup),
 
 	"policy.opt_out":            flag,
 	"policy.enroll_at_login":    flag,
@@ -68,6 +68,7 @@ var rules = map[string]rule{
 	"totp.period":    span(15*time.Second, 5*time.Minute),
 	"totp.algorithm": word(nil, "SHA1", "SHA256", "SHA512"),
 	"totp.skew":      count(0, 10),
+	"hotp.window":    count(0, 50),
 	"backup.codes":   count(1, 100),
 
 	// NIST SP 800-63B-4, 3.2.2: no more than 100 consecutive failures.

@@ -45,33 +45,37 @@ func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (te
 // An appSetup is what a person needs to set up an authenticator app.
 type appSetup struct {
 	text    string // the key, and the address that has it
+	what    string // it is that shows the code
 	drawing string // the address as a QR code; empty: prompt.qr is off
 }
 
 // appSetup returns the appSetup for a new app of id.
 func (s *Service) appSetup(id mfa.Identity, secret []byte) appSetup {
-	uri := s.appURI(id, secret)
+	p := otp.Params{Digits: s.TOTP.Digits, Period: time.Duration(s.TOTP.Period), Algorithm: s.TOTP.Algorithm}
+	return s.drawn(s.uri(id, func(issuer, account string) string { return otp.URI(issuer, account, secret, p) }),
+		secret, "Add this key to your authenticator app.")
+}
+
+// drawn returns what an app is set up from by uri, which has the secret. Text says what to
+// do with it.
+func (s *Service) drawn(uri string, secret []byte, text string) appSetup {
 	drawing, err := otp.QR(uri, s.QR)
 	if err != nil { // too long; the key can be typed
 		drawing = ""
 	}
-	return appSetup{
-		text:    fmt.Sprintf("Add this key to your authenticator app.\n\nKey: %s\n\n%s", otp.Groups(secret), uri),
-		drawing: drawing,
-	}
+	return appSetup{text: fmt.Sprintf("%s\n\nKey: %s\n\n%s", text, otp.Groups(secret), uri), what: "app", drawing: drawing}
 }
 
-// appURI names the account by the site that totp.issuer gives and the host, or by
-// the host alone; by less, if the QR code would not fit on a terminal of 24 lines.
-func (s *Service) appURI(id mfa.Identity, secret []byte) (uri string) {
-	p := otp.Params{Digits: s.TOTP.Digits, Period: time.Duration(s.TOTP.Period), Algorithm: s.TOTP.Algorithm}
+// uri names the account by the site that totp.issuer gives and the host, or by the host
+// alone; by less, if the QR code would not fit on a terminal of 24 lines.
+func (s *Service) uri(id mfa.Identity, write func(issuer, account string) string) (uri string) {
 	short, _, _ := strings.Cut(s.Host, ".")
 	names := []struct{ issuer, account string }{{s.Host, id.Name}, {short, id.Name}, {"", id.Name + "@" + short}}
 	if site := s.TOTP.Issuer; site != "" {
 		names = []struct{ issuer, account string }{{site, id.Name + "@" + s.Host}, {site, id.Name + "@" + short}, {site, id.Name}}
 	}
 	for _, n := range names {
-		if uri = otp.URI(n.issuer, n.account, secret, p); len(uri) <= otp.ScreenText {
+		if uri = write(n.issuer, n.account); len(uri) <= otp.ScreenText {
 			break
 		}
 	}
@@ -138,7 +142,7 @@ func (p *setup) poseApp(ctx context.Context, code challenge.Code, shown appSetup
 	if shown.drawing != "" {
 		q.Text, q.Keys = q.Text+"\nType q to see it as a QR code.", append(q.Keys, keyDrawing)
 	}
-	q.Text += fmt.Sprintf("\nThen type the code that the app shows. You have %s; if that is not enough, begin again from here, and this key stays.", p.c.Patience(ctx))
+	q.Text += fmt.Sprintf("\nThen type the code that the %s shows. You have %s; if that is not enough, begin again from here, and this key stays.", shown.what, p.c.Patience(ctx))
 	if p.others {
 		q.Text, q.Keys = q.Text+"\nType m for another method.", append(q.Keys, challenge.KeyMenu)
 	}

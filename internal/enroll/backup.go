@@ -88,7 +88,7 @@ func (s *Service) Restore(ctx context.Context, holder *mfa.Identity, head wire.B
 	if err != nil {
 		return "", err
 	}
-	r := &restoration{Service: s, id: id, key: key, saved: en}
+	r := &restoration{Service: s, id: id, key: key, saved: en, made: head.Made}
 	next, result := live, wire.RestoredUnchanged
 	if saved.Enrollment != "" {
 		next, result, err = r.enrollment(live)
@@ -131,7 +131,7 @@ func (s *Service) Restore(ctx context.Context, holder *mfa.Identity, head wire.B
 // save.
 func isRest(st mfa.State) bool {
 	return reflect.DeepEqual(st, mfa.State{
-		UID: st.UID, Epoch: st.Epoch, Since: st.Since, SpentForeign: st.SpentForeign,
+		UID: st.UID, Epoch: st.Epoch, Since: st.Since, SpentForeign: st.SpentForeign, Tokens: st.Tokens, TokensSince: st.TokensSince,
 		BackupID: st.BackupID, BackupUsed: st.BackupUsed, BackupSince: st.BackupSince,
 	})
 }
@@ -184,6 +184,7 @@ type restoration struct {
 	id    mfa.Identity
 	key   *seal.Key      // of the backup
 	saved mfa.Enrollment // in it
+	made  time.Time      // when the backup was
 }
 
 // enrollment returns the restored enrollment of a user who has live now.
@@ -194,6 +195,11 @@ func (r *restoration) enrollment(live mfa.Enrollment) (next mfa.Enrollment, resu
 	}
 	if r.saved.TOTP != nil {
 		if next.TOTP, err = r.app(live); err != nil {
+			return mfa.Enrollment{}, "", err
+		}
+	}
+	if r.saved.HOTP != nil {
+		if next.HOTP, err = r.token(live); err != nil {
 			return mfa.Enrollment{}, "", err
 		}
 	}
@@ -223,6 +229,23 @@ func (r *restoration) app(live mfa.Enrollment) (*mfa.TOTPSecret, error) {
 	return &t, nil
 }
 
+// token is app for the saved token.
+func (r *restoration) token(live mfa.Enrollment) (*mfa.HOTPSecret, error) {
+	t := *r.saved.HOTP
+	secret, err := account.OpenHOTPWith(r.key, r.id, t.Secret)
+	if err != nil {
+		return nil, err
+	}
+	if live.HOTP != nil {
+		if have, err := r.Accounts.OpenHOTP(r.id, live.HOTP.Secret); err == nil && bytes.Equal(have, secret) {
+			t.Secret = live.HOTP.Secret
+			return &t, nil
+		}
+	}
+	t.Secret = r.Accounts.SealHOTP(r.id, secret)
+	return &t, nil
+}
+
 // sameRecord says whether both would be written alike.
 func sameRecord(a, b mfa.Enrollment) bool {
 	a.Version, b.Version = 0, 0
@@ -235,6 +258,9 @@ func sameRecord(a, b mfa.Enrollment) bool {
 // restored enrollment. The rest of old stays as it is.
 func (r *restoration) state(old *mfa.State, saved mfa.State, live, next mfa.Enrollment) {
 	r.backupCodes(old, saved, next) // by what is known here of the sets, not there
+	lost := mfa.Later(old.Since, old.TokensSince)
+	factor.MergeCounts(old, saved.Tokens, lost != nil && lost.After(r.made)) // likewise
+	old.TokensSince = mfa.Later(old.TokensSince, saved.TokensSince)
 	old.Failures = slices.Concat(old.Failures, saved.Failures)
 	slices.SortFunc(old.Failures, time.Time.Compare)
 	old.Failures = slices.CompactFunc(old.Failures, time.Time.Equal)

@@ -202,7 +202,7 @@ func TestRestoreRewindsNothing(t *testing.T) {
 func TestRestoreKnowsAllOfState(t *testing.T) {
 	merged := []string{
 		"Failures", "LockedUntil", "LockedHard", "TOTPStep", "BackupID", "BackupUsed", "EnrollSince",
-		"LockedBy", "LockedFor", "MethodFailures", "Apart", "MustChangePassword", "Since", "Epoch", "BackupSince", "SpentForeign",
+		"LockedBy", "LockedFor", "MethodFailures", "Apart", "MustChangePassword", "Since", "Epoch", "BackupSince", "SpentForeign", "Tokens", "TokensSince",
 	}
 	left := []string{"UID", "Sends", "PlaceSends", "Pending", "Ended", "Drift", "Enrolling", "Invited", "Sessions", "Recovery", "LockMails", "Seen", "Told"}
 	for field := range reflect.TypeFor[mfa.State]().Fields() {

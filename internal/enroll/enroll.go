@@ -187,11 +187,11 @@ func (s *Service) Prefer(ctx context.Context, u *account.User, m mfa.Method) err
 	return err
 }
 
-// Confirm notes that the user has what codes of m are for: the address, or the app with
-// that sealed secret. If it is not there any more, nothing is noted.
+// Confirm notes that the user has what codes of m are for: the address, or the app or
+// token with that sealed secret. If it is not there any more, nothing is noted.
 func (s *Service) Confirm(ctx context.Context, u *account.User, m mfa.Method, of string) error {
 	now, to := s.Now().UTC().Truncate(time.Second), ""
-	if m != mfa.TOTP {
+	if m == mfa.Email || m == mfa.SMS {
 		to = deliver.Mask(of)
 	}
 	_, _, err := u.Change(ctx, account.Change{
@@ -202,6 +202,8 @@ func (s *Service) Confirm(ctx context.Context, u *account.User, m mfa.Method, of
 				a.Confirmed = now
 			case m == mfa.TOTP && en.TOTP != nil && en.TOTP.Secret == of:
 				en.TOTP.Confirmed = now
+			case m == mfa.HOTP && en.HOTP != nil && en.HOTP.Secret == of:
+				en.HOTP.Confirmed = now
 			default:
 				return account.ErrChanged
 			}
@@ -247,6 +249,7 @@ func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) wire.Us
 		left := factor.BackupLeft(st, *en.Backup, s.Now())
 		v.BackupLeft, v.BackupVoid = &left, factor.Forgotten(st, *en.Backup, s.Now())
 	}
+	v.HOTP = s.viewToken(id, en.HOTP, st)
 	v.Email, v.EmailConfirmed, v.EmailAddedBy = viewContact(en.Email)
 	v.Phone, v.PhoneConfirmed, v.PhoneAddedBy = viewContact(en.SMS)
 	now := s.Now()

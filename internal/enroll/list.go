@@ -90,7 +90,7 @@ func (s *Service) ShowRevealed(ctx context.Context, id mfa.Identity) (wire.User,
 // methods returns the methods that are set up, in a fixed order.
 func methods(en mfa.Enrollment) []mfa.Method {
 	var ms []mfa.Method
-	for _, m := range []mfa.Method{mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup} {
+	for _, m := range []mfa.Method{mfa.TOTP, mfa.HOTP, mfa.Email, mfa.SMS, mfa.Backup} {
 		if en.Has(m) {
 			ms = append(ms, m)
 		}

@@ -114,11 +114,14 @@ func (p *setup) one(ctx context.Context, choice mfa.Method) (mfa.Verdict, error)
 		return p.contact(ctx, choice)
 	case mfa.TOTP:
 		return p.app(ctx)
+	case mfa.HOTP:
+		return p.token(ctx)
 	}
 	return mfa.Verdict{}, fmt.Errorf("method %q cannot be set up in a conversation", choice)
 }
 
-// begun returns what was begun of a method, which goes on here, and the key of an app;
+// begun returns what was begun of a method, which goes on here, and the key of an app or
+// a token;
 // the zero Enrolling if nothing was.
 func (p *setup) begun(ctx context.Context, m mfa.Method) (mfa.Enrolling, []byte, error) {
 	e, key, err := p.c.User.SetupBegun(ctx)
@@ -133,6 +136,7 @@ func (p *setup) begun(ctx context.Context, m mfa.Method) (mfa.Enrolling, []byte,
 func (p *setup) choose(ctx context.Context, intro string) (mfa.Method, error) {
 	names := map[mfa.Method]string{
 		mfa.TOTP:  "Authenticator app on a phone",
+		mfa.HOTP:  "Hardware token, or an app that counts",
 		mfa.Email: "Codes by email",
 		mfa.SMS:   "Codes by text message",
 	}
@@ -203,6 +207,7 @@ type proven struct {
 	begun mfa.Enrolling
 	what  string                // a sentence that says what happened
 	edit  func(*mfa.Enrollment) // adds it
+	use   func(*mfa.State)      // notes what is to be known before it counts; nil: nothing
 	spend func(*mfa.State)      // notes what its proof used up, once it counts; nil: nothing
 }
 
@@ -230,6 +235,7 @@ func (p *setup) complete(ctx context.Context, v mfa.Verdict, m proven) (mfa.Verd
 			return nil
 		},
 		Anew: m.begun.Method,
+		Use:  m.use,
 		Tidy: func(st *mfa.State) {
 			if m.spend != nil {
 				m.spend(st)

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -25,6 +26,7 @@ type Takeover struct {
 	Secret   []byte
 	Params   otp.Params
 	LastStep int64    // newest step that was used there
+	Token    *Token   // a token that counts, in the place of an app: then the three before are empty
 	Codes    []string // that work once and are not used yet; 8 digits each
 	Replace  bool     // also in the place of an app that is set up
 	DryRun   bool     // change nothing, only say what would be
@@ -35,18 +37,17 @@ type Takeover struct {
 const maxAhead = time.Hour
 
 // TakeOver makes what another program kept part of the enrollment of id. Steps
-// that were used there stay used, and codes that were used there or here: that is
-// committed before the app counts. An
-// app that is set up already stays, unless it is to be replaced. It may be called
-// again with the same app, which changes nothing but the newest used step.
+// that were used there stay used, counts go on, and so do codes that were used there or
+// here: that is committed before the app or token counts. One
+// that is set up already stays, unless it is to be replaced. It may be called
+// again with the same one, which changes nothing but the newest used step or count.
 func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, actor string) (wire.Imported, error) {
 	if err := in.check(); err != nil {
 		return wire.Imported{}, err
 	}
-	step := otp.Step(s.Now(), in.Params.Period)
-	ahead := int64(maxAhead / in.Params.Period)
-	if in.LastStep > step+ahead {
-		return wire.Imported{}, fmt.Errorf("%w newest used step: it is over %v in the future", ErrInvalid, maxAhead)
+	newest, err := s.newestStep(in)
+	if err != nil {
+		return wire.Imported{}, err
 	}
 	en, err := s.Accounts.Records().Enrollment(ctx, id.Name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -65,6 +66,9 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 	if err != nil {
 		return wire.Imported{}, err
 	}
+	if err := s.claim(ctx, id, in); err != nil {
+		return wire.Imported{}, err
+	}
 	used := func(st *mfa.State) { in.noteUsed(st, out, set, spent) }
 	if out.App == wire.ImportedUnchanged {
 		return out, s.Accounts.Records().Account(id).Update(ctx, func(st *mfa.State) error {
@@ -78,26 +82,73 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 			if again := s.taken(*en, id, in); again != out {
 				return fmt.Errorf("the enrollment of %q changed meanwhile; try again", id.Name)
 			}
-			en.TOTP = s.takenApp(id, in)
+			s.put(en, id, in)
 			if set != nil {
 				en.Backup = set
 			}
 			return nil
 		},
-		Anew: mfa.TOTP,
+		Anew: in.method(),
 		Use:  used,
 		Tidy: func(st *mfa.State) {
-			if st.TOTPStep > step+ahead { // of a former app with shorter periods
+			if st.TOTPStep > newest { // of a former app with shorter periods
 				st.TOTPStep = in.LastStep
 			}
 			if set != nil {
 				delete(st.MethodFailures, mfa.Backup)
 			}
 		},
-		Event:  mfa.Event{Event: audit.Enrolled, Method: string(mfa.TOTP), Actor: actor, Reason: "taken over from " + in.Source},
-		Notice: account.Notice{Subject: subjectChanged, What: "Your authenticator app was taken over from " + in.Source + ", by an administrator.", Advice: adviceAsk},
+		Event:  mfa.Event{Event: audit.Enrolled, Method: string(in.method()), Actor: actor, Reason: "taken over from " + in.Source + in.numbered()},
+		Notice: account.Notice{Subject: subjectChanged, What: in.what() + " was taken over from " + in.Source + ", by an administrator.", Advice: adviceAsk},
 	})
 	return out, err
+}
+
+// newestStep returns the newest step that can have been used by now. Its error wraps
+// ErrInvalid: one beyond it is said to be used. A token has no steps, and any can be.
+func (s *Service) newestStep(in Takeover) (int64, error) {
+	if in.Token != nil {
+		return math.MaxInt64, nil
+	}
+	newest := otp.Step(s.Now(), in.Params.Period) + int64(maxAhead/in.Params.Period)
+	if in.LastStep > newest {
+		return 0, fmt.Errorf("%w newest used step: it is over %v in the future", ErrInvalid, maxAhead)
+	}
+	return newest, nil
+}
+
+// method is that of what is taken over.
+func (in Takeover) method() mfa.Method {
+	if in.Token != nil {
+		return mfa.HOTP
+	}
+	return mfa.TOTP
+}
+
+// what names it, at the head of a sentence.
+func (in Takeover) what() string {
+	if in.Token != nil {
+		return "Your token"
+	}
+	return "Your authenticator app"
+}
+
+// numbered tells of the number on a token, if it is known.
+func (in Takeover) numbered() string {
+	if in.Token == nil {
+		return ""
+	}
+	return in.Token.numbered()
+}
+
+// put makes what is taken over part of the enrollment of id.
+func (s *Service) put(en *mfa.Enrollment, id mfa.Identity, in Takeover) {
+	if in.Token != nil {
+		en.HOTP = s.kept(id, *in.Token)
+		en.HOTP.Confirmed = s.Now().UTC().Truncate(time.Second)
+		return
+	}
+	en.TOTP = s.takenApp(id, in)
 }
 
 // noteUsed notes in st what of in was used. Set is the new set of its codes, nil if there
@@ -105,6 +156,13 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 func (in Takeover) noteUsed(st *mfa.State, out wire.Imported, set *mfa.BackupSet, spent []int) {
 	if set != nil {
 		factor.BeginBackup(st, *set, spent, set.Made)
+	}
+	if in.Token != nil {
+		_, known := factor.Counted(*st, factor.Token{Secret: in.Token.Secret})
+		if known || out.App != wire.ImportedUnchanged { // else nobody knows what was used since the list was made
+			factor.KeepCount(st, in.Token.count())
+		}
+		return
 	}
 	st.TOTPStep = max(st.TOTPStep, in.LastStep)
 	if out.App != wire.ImportedUnchanged {
@@ -157,12 +215,12 @@ func (s *Service) takenApp(id mfa.Identity, in Takeover) *mfa.TOTPSecret {
 // taken returns what TakeOver does with in for a user who has en.
 func (s *Service) taken(en mfa.Enrollment, id mfa.Identity, in Takeover) wire.Imported {
 	out := wire.Imported{User: id.Name, App: wire.ImportedNew}
-	switch {
-	case en.TOTP != nil && s.isApp(*en.TOTP, id, in):
+	switch has := en.Has(in.method()); {
+	case has && s.isThere(en, id, in):
 		out.App = wire.ImportedUnchanged
-	case en.TOTP != nil && in.Replace:
+	case has && in.Replace:
 		out.App = wire.ImportedReplaced
-	case en.TOTP != nil:
+	case has:
 		out.App = wire.ImportedKept
 	}
 	switch {
@@ -179,6 +237,16 @@ func (s *Service) taken(en mfa.Enrollment, id mfa.Identity, in Takeover) wire.Im
 	return out
 }
 
+// isThere says whether en, which has the method of in, has the very app or token of in.
+func (s *Service) isThere(en mfa.Enrollment, id mfa.Identity, in Takeover) bool {
+	if in.Token == nil {
+		return s.isApp(*en.TOTP, id, in)
+	}
+	secret, err := s.Accounts.OpenHOTP(id, en.HOTP.Secret)
+	p := otp.Params{Digits: en.HOTP.Digits, Algorithm: en.HOTP.Algorithm}
+	return err == nil && p == in.Token.Params && subtle.ConstantTimeCompare(secret, in.Token.Secret) == 1
+}
+
 // isApp says whether t is the very app of in.
 func (s *Service) isApp(t mfa.TOTPSecret, id mfa.Identity, in Takeover) bool {
 	secret, err := s.Accounts.OpenTOTP(id, t.Secret)
@@ -190,6 +258,9 @@ func (s *Service) isApp(t mfa.TOTPSecret, id mfa.Identity, in Takeover) bool {
 func (in Takeover) check() error {
 	if !slices.Contains(wire.ImportSources, in.Source) {
 		return fmt.Errorf("%w source %q", ErrInvalid, in.Source)
+	}
+	if in.Token != nil {
+		return in.Token.check()
 	}
 	if _, err := otp.Code(in.Secret, 0, in.Params); err != nil {
 		return fmt.Errorf("%w app: %w", ErrInvalid, err)

@@ -33,7 +33,7 @@ type Enroller interface {
 	// Prefer makes m, which the user has, the method that is offered first.
 	Prefer(ctx context.Context, u *account.User, m mfa.Method) error
 	// Confirm notes that the user has what codes of m go to: that address, or the app
-	// with that sealed secret.
+	// or token with that sealed secret.
 	Confirm(ctx context.Context, u *account.User, m mfa.Method, of string) error
 	// AtLogin has a user without a second factor set one up. The verdict is Accepted once
 	// they have proven it, Exempt if they may go on without.
@@ -396,6 +396,9 @@ func (l *inquiry) decoy() mfa.Enrollment {
 	if l.engine.cfg.TextMessages && slices.Contains(l.policy.Methods, mfa.SMS) {
 		mac := l.engine.deps.Key.MAC("decoy number", []byte(id.Name))
 		return mfa.Enrollment{SMS: &mfa.Address{Address: fmt.Sprintf("+1789555%02d%02d", mac[0]%100, mac[1]%100)}}
+	}
+	if slices.Contains(l.policy.Methods, mfa.HOTP) && !slices.Contains(l.policy.Methods, mfa.TOTP) {
+		return l.decoyToken()
 	}
 	return mfa.Enrollment{TOTP: &mfa.TOTPSecret{
 		Secret:    l.engine.deps.Accounts.SealTOTP(id, l.engine.deps.Key.MAC("decoy secret", []byte(id.Name))),

@@ -92,6 +92,7 @@ func defaults() (s settings) {
 		ResendAfter: mfa.Duration(30 * time.Second), MaxSends: 5, SendWindow: minutes(15),
 	}
 	s.asking.TOTP = challenge.TOTPConfig{Digits: 6, Period: mfa.Duration(30 * time.Second), Algorithm: "SHA1", Skew: 1}
+	s.asking.HOTP = challenge.HOTPConfig{Window: 10}
 	s.keeping.Lockout = account.LockoutConfig{Failures: 5, Window: minutes(15), Duration: minutes(15)}
 	s.asking.Prompt = challenge.PromptConfig{Echo: true, QR: "utf8"}
 	s.asking.Host = "host"
@@ -281,7 +282,7 @@ type step struct {
 // ends are the ends of prompts that programs wait for.
 var ends = []string{
 	challenge.EndCode, challenge.EndCodeOrMenu, challenge.EndCodeMenu, challenge.EndBackup, challenge.EndRecovery, challenge.EndChoice,
-	"Email address: ", "Phone number (like +17891234567): ", "Press Enter when they are kept: ",
+	"Serial number or secret: ", "Email address: ", "Phone number (like +17891234567): ", "Press Enter when they are kept: ",
 	"Remember this login for 90 days? [y/N]: ",
 }
 

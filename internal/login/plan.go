@@ -103,7 +103,7 @@ func askFor(enabled []mfa.Method) plan {
 const disabled = "every method is disabled after too many wrong codes"
 
 // allMethods are the methods that anybody can have.
-var allMethods = []mfa.Method{mfa.TOTP, mfa.Email, mfa.SMS, mfa.Backup}
+var allMethods = []mfa.Method{mfa.TOTP, mfa.HOTP, mfa.Email, mfa.SMS, mfa.Backup}
 
 // lookAtNewcomer is look for a user without a second factor that counts.
 func (l *inquiry) lookAtNewcomer(en mfa.Enrollment) plan {

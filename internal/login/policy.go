@@ -79,6 +79,19 @@ func (p PolicyConfig) Noted() account.Policy {
 	return account.Policy{Mode: p.Mode, Off: p.Off(), Reenroll: p.ReenrollAfterOff}
 }
 
+// Counting returns the methods that count for somebody, by [policy] or a rule.
+func (p PolicyConfig) Counting() []mfa.Method {
+	all := slices.Clone(p.Methods)
+	for _, r := range p.Rules {
+		for _, m := range r.Methods {
+			if !slices.Contains(all, m) {
+				all = append(all, m)
+			}
+		}
+	}
+	return all
+}
+
 // ParseNetwork reads "192.0.2.0/24" or the address of one machine, IPv4 or IPv6.
 // IPv4 mapped into IPv6 (RFC 4291, 2.5.5.2) is IPv4. Bits behind the prefix are
 // an error, as one of the two numbers must be wrong.

@@ -77,7 +77,7 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 			switch method {
 			case mfa.Backup:
 				q.Text += " m shows the other methods."
-			case mfa.TOTP:
+			case mfa.TOTP, mfa.HOTP:
 				q.End = challenge.EndCodeMenu
 			default:
 				q.End = challenge.EndCodeOrMenu
@@ -156,6 +156,8 @@ func name(m mfa.Method, en mfa.Enrollment) string {
 		return "Code by text message to " + deliver.Mask(en.SMS.Address)
 	case mfa.TOTP:
 		return "Code from your authenticator app"
+	case mfa.HOTP:
+		return nameOfToken(en.HOTP.Serial)
 	case mfa.Backup:
 		return "Backup code"
 	}
@@ -172,6 +174,8 @@ func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method,
 		return l.talk.SentCode(ctx, l.target(en, m, emailCounts), "")
 	case mfa.TOTP:
 		return challenge.Question{Code: l.talk.AppCode("", l.app), Text: "Type the code that your authenticator app shows."}, nil, nil
+	case mfa.HOTP:
+		return challenge.Question{Code: l.talk.TokenCode("", l.token), Text: textToken}, nil, nil
 	case mfa.Backup:
 		text, err := l.backupText(ctx, *en.Backup)
 		if err != nil {
@@ -239,6 +243,8 @@ func (l *attempt) proven(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 		l.confirm(ctx, en, l.talk.Arrived())
 	case mfa.TOTP:
 		l.confirmApp(ctx, en)
+	case mfa.HOTP:
+		l.confirmToken(ctx, en)
 	case mfa.Backup:
 		l.backupUsed(ctx, en)
 	}

@@ -87,6 +87,7 @@ func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 	}
 	b.atMostOf(&s.Since, now)
 	b.atMostOf(&s.BackupSince, now)
+	b.atMostOf(&s.TokensSince, now)
 	b.lock(s, l)
 	return b.changed
 }
@@ -163,7 +164,7 @@ func (s State) Ahead(now time.Time, l Lengths) []string {
 	add("enrolling", s.Enrolling, is.Enrolling, s.EnrollSince, is.EnrollSince)
 	add("remembered logins", s.Sessions, is.Sessions)
 	add("authenticator app", s.Drift, is.Drift)
-	add("since when codes count", s.Since, is.Since, s.BackupSince, is.BackupSince)
+	add("since when codes count", s.Since, is.Since, s.BackupSince, is.BackupSince, s.TokensSince, is.TokensSince)
 	return found
 }
 

@@ -9,6 +9,7 @@ import (
 // Clone returns a deep copy of en.
 func (en Enrollment) Clone() Enrollment {
 	en.Skipped, en.Email, en.SMS, en.TOTP = copied(en.Skipped), copied(en.Email), copied(en.SMS), copied(en.TOTP)
+	en.HOTP = copied(en.HOTP)
 	if en.Backup = copied(en.Backup); en.Backup != nil {
 		en.Backup.Hashes = slices.Clone(en.Backup.Hashes)
 	}
@@ -17,7 +18,7 @@ func (en Enrollment) Clone() Enrollment {
 
 // Clone returns a deep copy of s.
 func (s State) Clone() State {
-	for _, t := range []**time.Time{&s.LockedUntil, &s.EnrollSince, &s.Since, &s.BackupSince} {
+	for _, t := range []**time.Time{&s.LockedUntil, &s.EnrollSince, &s.Since, &s.BackupSince, &s.TokensSince} {
 		*t = copied(*t)
 	}
 	for _, ts := range []*[]time.Time{&s.Failures, &s.Sends, &s.LockMails} {
@@ -26,6 +27,7 @@ func (s State) Clone() State {
 	s.PlaceSends, s.Sessions, s.Told = slices.Clone(s.PlaceSends), slices.Clone(s.Sessions), slices.Clone(s.Told)
 	s.BackupUsed, s.Seen, s.MethodFailures = slices.Clone(s.BackupUsed), slices.Clone(s.Seen), maps.Clone(s.MethodFailures)
 	s.Drift, s.Enrolling, s.Invited = copied(s.Drift), copied(s.Enrolling), copied(s.Invited)
+	s.Tokens = slices.Clone(s.Tokens)
 	s.Pending, s.Ended, s.SpentForeign = slices.Clone(s.Pending), slices.Clone(s.Ended), slices.Clone(s.SpentForeign)
 	for i := range s.Pending {
 		s.Pending[i].unshare()

@@ -162,6 +162,7 @@ const (
 	Email  Method = "email"
 	SMS    Method = "sms"
 	TOTP   Method = "totp"
+	HOTP   Method = "hotp"
 	Backup Method = "backup"
 )
 
@@ -203,11 +204,14 @@ type Enrollment struct {
 	Email      *Address    `toml:"email,omitempty"`
 	SMS        *Address    `toml:"sms,omitempty"` // its address is a number in E.164
 	TOTP       *TOTPSecret `toml:"totp,omitempty"`
+	HOTP       *HOTPSecret `toml:"hotp,omitempty" json:",omitempty"`
 	Backup     *BackupSet  `toml:"backup,omitempty"`
 }
 
 // Enrolled says whether there is a method that can decide a login by itself.
-func (en Enrollment) Enrolled() bool { return en.Email != nil || en.SMS != nil || en.TOTP != nil }
+func (en Enrollment) Enrolled() bool {
+	return en.Email != nil || en.SMS != nil || en.TOTP != nil || en.HOTP != nil
+}
 
 // Has says whether a method is set up.
 func (en Enrollment) Has(m Method) bool {
@@ -218,6 +222,8 @@ func (en Enrollment) Has(m Method) bool {
 		return en.SMS != nil
 	case TOTP:
 		return en.TOTP != nil
+	case HOTP:
+		return en.HOTP != nil
 	case Backup:
 		return en.Backup != nil
 	}
@@ -232,6 +238,29 @@ type TOTPSecret struct {
 	Digits    int       `toml:"digits"`
 	Period    Duration  `toml:"period"`
 	Confirmed time.Time `toml:"confirmed,omitempty"` // zero: no code of it was ever typed
+}
+
+// A HOTPSecret is what a token that counts (RFC 4226) and the daemon share. How far it
+// has counted is kept in State, by the secret, so that putting back an old copy of a
+// record, or setting the token up again, brings no used code back.
+type HOTPSecret struct {
+	Secret    string    `toml:"secret"` // sealed
+	Algorithm string    `toml:"algorithm"`
+	Digits    int       `toml:"digits"`
+	Counter   int64     `toml:"counter"`             // no code before that of this count is good
+	Serial    string    `toml:"serial,omitempty"`    // that is printed on the token
+	Confirmed time.Time `toml:"confirmed,omitempty"` // zero: no code of it was ever typed
+}
+
+// A TokenCount is how far one token has counted.
+type TokenCount struct {
+	Token string `json:"token"` // names it, by its secret
+	Next  int64  `json:"next"`  // no code before that of this count is good any more
+
+	// Far is the count that the next answer has to be the code of, for the token to be
+	// taken at it: the answer before was the code of the count before, too far ahead to
+	// be good by itself. 0: the newest answer was no such code.
+	Far int64 `json:"far,omitempty"`
 }
 
 // A BackupSet is what is kept of backup codes that were made together:
@@ -320,6 +349,9 @@ type State struct {
 
 	BackupSince  *time.Time   `json:"backup_since,omitempty"`  // no set of backup codes made by then counts, but BackupID
 	SpentForeign []SpentCodes `json:"spent_foreign,omitempty"` // used codes that another program made, which could hand them over again
+
+	Tokens      []TokenCount `json:"tokens,omitempty"`       // how far each token has counted that is or was set up, the newest last
+	TokensSince *time.Time   `json:"tokens_since,omitempty"` // nothing is known of what other tokens had counted by then: none of their codes is good
 }
 
 // SpentCodes are used backup codes of one set; see BackupSet for the fields.
@@ -408,7 +440,7 @@ type EnrollOffer struct {
 func (o EnrollOffer) Choices() []Method {
 	var ms []Method
 	for _, m := range o.Methods {
-		if m == TOTP || (m == Email || m == SMS) && o.SelfContacts {
+		if m == TOTP || m == HOTP || (m == Email || m == SMS) && o.SelfContacts {
 			ms = append(ms, m)
 		}
 	}
@@ -422,7 +454,7 @@ type Enrolling struct {
 	ID     string    `json:"id,omitempty"`     // another one for each
 	Origin string    `json:"origin,omitempty"` // that began it; empty: an older version wrote it, and nobody goes on with it
 	Method Method    `json:"method"`
-	To     string    `json:"to,omitempty"`     // address
+	To     string    `json:"to,omitempty"`     // address, or the serial number of a token
 	Secret string    `json:"secret,omitempty"` // sealed
 	Began  time.Time `json:"began"`
 }

@@ -65,6 +65,11 @@ func (en Enrollment) Fingerprint() string {
 		app.Confirmed = time.Time{}
 		en.TOTP = &app
 	}
+	if en.HOTP != nil {
+		token := *en.HOTP
+		token.Confirmed, token.Serial = time.Time{}, ""
+		en.HOTP = &token
+	}
 	b, err := json.Marshal(en)
 	if err != nil {
 		return "" // cannot be; and no session has it

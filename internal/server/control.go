@@ -87,6 +87,8 @@ func (s *Control) routes(mux router) {
 		wire.PutEmail:           s.admin(setContact(mfa.Email)),
 		wire.PutPhone:           s.admin(setContact(mfa.SMS)),
 		wire.PostApp:            s.admin(exchange.setApp),
+		wire.PutToken:           s.admin(exchange.shelve),
+		wire.PostToken:          s.admin(exchange.setToken),
 		wire.PostLock:           s.admin(exchange.lock),
 		wire.PostUnlock:         s.admin(exchange.unlock),
 		wire.PostReset:          s.admin(exchange.reset),

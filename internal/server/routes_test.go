@@ -36,6 +36,8 @@ var adminWays = []way{
 	{"PUT /v1/users/{name}/email", "/v1/users/nobody/email", `{"address": "eve@example.com"}`, 200, false},
 	{"PUT /v1/users/{name}/phone", "/v1/users/nobody/phone", `{"address": "+17891234567"}`, 200, false},
 	{"POST /v1/users/{name}/totp", "/v1/users/nobody/totp", "", 200, false},
+	{"POST /v1/users/{name}/hotp", "/v1/users/nobody/hotp", "{}", 200, false},
+	{"PUT /v1/tokens/{serial}", "/v1/tokens/1234", `{"secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"}`, 200, false},
 	{"POST /v1/users/{name}/lock", "/v1/users/nobody/lock", "{}", 200, false},
 	{"POST /v1/users/{name}/unlock", "/v1/users/nobody/unlock", "", 200, false},
 	{"POST /v1/reload", "/v1/reload", "", 409, false},

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,15 +26,83 @@ func (s exchange) takeOver(r *http.Request, actor string) (any, error) {
 	if in.UID != id.UID {
 		return nil, fault{http.StatusConflict, fmt.Errorf("user %q has uid %d, not %d", id.Name, id.UID, in.UID)}
 	}
-	secret, err := otp.ParseSecret(in.TOTP.Secret)
+	take, err := takeoverOf(in)
 	if err != nil {
 		return nil, fault{http.StatusBadRequest, err}
 	}
-	out, err := s.Enroll.TakeOver(r.Context(), id, enroll.Takeover{
-		Source: in.Source, Secret: secret,
-		Params:   otp.Params{Digits: in.TOTP.Digits, Period: time.Duration(in.TOTP.Period), Algorithm: in.TOTP.Algorithm},
-		LastStep: in.LastStep, Codes: in.BackupCodes, Replace: in.Replace, DryRun: in.DryRun,
-	}, actor)
+	out, err := s.Enroll.TakeOver(r.Context(), id, take, actor)
+	if errors.Is(err, enroll.ErrInvalid) {
+		return nil, fault{http.StatusBadRequest, err}
+	}
+	return out, err
+}
+
+// takeoverOf returns what in means.
+func takeoverOf(in wire.Import) (enroll.Takeover, error) {
+	take := enroll.Takeover{Source: in.Source, Codes: in.BackupCodes, Replace: in.Replace, DryRun: in.DryRun}
+	var err error
+	if in.HOTP != nil {
+		var t enroll.Token
+		t, err = tokenOf(*in.HOTP, otp.ParseSecret)
+		take.Token = &t
+		return take, err
+	}
+	take.Secret, err = otp.ParseSecret(in.TOTP.Secret)
+	take.Params = otp.Params{Digits: in.TOTP.Digits, Period: time.Duration(in.TOTP.Period), Algorithm: in.TOTP.Algorithm}
+	take.LastStep = in.LastStep
+	return take, err
+}
+
+// tokenOf returns the token that in means, whose secret parse reads. Without one it is new.
+func tokenOf(in wire.NewToken, parse func(string) ([]byte, error)) (t enroll.Token, err error) {
+	t = enroll.Token{Count: in.Count, Serial: in.Serial, Params: otp.Params{Digits: cmp.Or(in.Digits, 6), Algorithm: cmp.Or(in.Algorithm, "SHA1")}}
+	if in.Secret != "" {
+		t.Secret, err = parse(in.Secret)
+	}
+	return t, err
+}
+
+// setToken gives a user a token.
+func (s exchange) setToken(r *http.Request, actor string) (any, error) {
+	var in wire.NewToken
+	if err := readBody(r, &in); err != nil {
+		return nil, err
+	}
+	id, err := s.account(r)
+	if err != nil {
+		return nil, err
+	}
+	t, err := tokenOf(in, otp.ParseTokenSecret)
+	if err != nil {
+		return nil, fault{http.StatusBadRequest, err}
+	}
+	text := ""
+	if len(in.Codes) == 2 {
+		err = s.Enroll.FindToken(r.Context(), id, in.Codes[0], in.Codes[1], actor)
+	} else {
+		text, err = s.Enroll.SetToken(r.Context(), id, t, actor)
+	}
+	switch {
+	case errors.Is(err, enroll.ErrInvalid):
+		return nil, fault{http.StatusBadRequest, err}
+	case errors.Is(err, enroll.ErrNotEnrolled):
+		return nil, fault{http.StatusNotFound, err}
+	}
+	return wire.NewApp{User: id.Name, Text: text}, err
+}
+
+// shelve brings in a token that waits for its user.
+func (s exchange) shelve(r *http.Request, actor string) (any, error) {
+	var in wire.ShelfToken
+	if err := readBody(r, &in); err != nil {
+		return nil, err
+	}
+	in.Serial = r.PathValue("serial")
+	t, err := tokenOf(in.NewToken, otp.ParseSecret)
+	if err != nil {
+		return nil, fault{http.StatusBadRequest, err}
+	}
+	out, err := s.Enroll.Shelve(r.Context(), t, in.Replace, in.DryRun, actor)
 	if errors.Is(err, enroll.ErrInvalid) {
 		return nil, fault{http.StatusBadRequest, err}
 	}

@@ -24,6 +24,8 @@ var bodies = []any{
 	User{},
 	Contact{},
 	NewApp{},
+	NewToken{},
+	ShelfToken{},
 	LockRequest{},
 	Lock{},
 	Unlocked{},

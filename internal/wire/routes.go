@@ -19,6 +19,8 @@ const (
 	PutEmail   Route = "PUT /v1/users/{name}/email"           // takes a Contact; answers a User
 	PutPhone   Route = "PUT /v1/users/{name}/phone"           // takes a Contact; answers a User
 	PostApp    Route = "POST /v1/users/{name}/totp"           // makes a new app; answers a NewApp
+	PutToken   Route = "PUT /v1/tokens/{serial}"              // takes a ShelfToken; answers an Imported, whose user is who took it
+	PostToken  Route = "POST /v1/users/{name}/hotp"           // takes a NewToken; answers a NewApp, empty if a secret was given
 	PostLock   Route = "POST /v1/users/{name}/lock"           // takes a LockRequest; answers a Lock
 	PostUnlock Route = "POST /v1/users/{name}/unlock"         // answers an Unlocked
 	PostReset  Route = "POST /v1/users/{name}/reset"          // answers a Cleared
@@ -43,7 +45,7 @@ const (
 
 // Routes lists every route.
 var Routes = []Route{
-	GetStatus, PostReload, ListUsers, GetUser, PutEmail, PutPhone, PostApp, PostLock, PostUnlock, PostReset,
+	GetStatus, PostReload, ListUsers, GetUser, PutEmail, PutPhone, PostApp, PutToken, PostToken, PostLock, PostUnlock, PostReset,
 	PostResend, PostImport, PostContacts, ListSessions, DeleteSessions, ListUserSessions, DeleteUserSessions, DeleteUserSession,
 	PostExplain, PostSendTest, GetBackup, PostRestore, PostRotate, PostSelf,
 }

@@ -8,21 +8,22 @@ import (
 
 // Status is the state of the daemon.
 type Status struct {
-	Version   string    `json:"version"`
-	PID       int       `json:"pid"`
-	Started   time.Time `json:"started"`
-	Mode      string    `json:"mode"`
-	Email     string    `json:"email"` // transport
-	SMS       string    `json:"sms"`   // provider; empty: no text messages
-	Texts     int       `json:"texts"` // sent within the last hour
-	MaxTexts  int       `json:"max_texts"`
-	Store     string    `json:"store"` // where
-	StoreOK   bool      `json:"store_ok"`
-	Problem   string    `json:"problem,omitempty"`
-	Users     int       `json:"users"`  // enrolled
-	Logins    int       `json:"logins"` // under way
-	MaxLogins int       `json:"max_logins"`
-	Audit     string    `json:"audit,omitempty"` // audit.file
+	Version   string       `json:"version"`
+	PID       int          `json:"pid"`
+	Started   time.Time    `json:"started"`
+	Mode      string       `json:"mode"`
+	Methods   []mfa.Method `json:"methods,omitempty"` // that count for somebody, by the policy or one of its rules
+	Email     string       `json:"email"`             // transport
+	SMS       string       `json:"sms"`               // provider; empty: no text messages
+	Texts     int          `json:"texts"`             // sent within the last hour
+	MaxTexts  int          `json:"max_texts"`
+	Store     string       `json:"store"` // where
+	StoreOK   bool         `json:"store_ok"`
+	Problem   string       `json:"problem,omitempty"`
+	Users     int          `json:"users"`  // enrolled
+	Logins    int          `json:"logins"` // under way
+	MaxLogins int          `json:"max_logins"`
+	Audit     string       `json:"audit,omitempty"` // audit.file
 	// Generation is how often everybody had to enroll anew, as the policy was off.
 	Generation int `json:"generation,omitempty"`
 	// Fixed are the settings that only a restart changes, as they count.

@@ -18,6 +18,7 @@ type User struct {
 	PhoneAddedBy       string       `json:"phone_added_by,omitempty"`
 	TOTP               *time.Time   `json:"totp,omitempty"`             // when the app was set up
 	TOTPUnconfirmed    bool         `json:"totp_unconfirmed,omitempty"` // no code of the app was ever typed
+	HOTP               *Token       `json:"hotp,omitempty"`             // the token that counts
 	BackupLeft         *int         `json:"backup_left,omitempty"`      // codes that are not used
 	BackupVoid         bool         `json:"backup_void,omitempty"`      // none of them counts: new ones are to be made
 	Preferred          mfa.Method   `json:"preferred,omitempty"`
@@ -45,6 +46,14 @@ type Apart struct {
 	Failures    int        `json:"failures"`
 	Locked      bool       `json:"locked"`
 	LockedUntil *time.Time `json:"locked_until,omitempty"` // absent while locked: until unlocked
+}
+
+// Token is what is shown of a token that counts.
+type Token struct {
+	Serial    string     `json:"serial,omitempty"`    // number on it
+	Confirmed *time.Time `json:"confirmed,omitempty"` // absent: no code of it was ever typed
+	Next      int64      `json:"next"`                // count of the next code
+	Void      bool       `json:"void,omitempty"`      // how far it had counted is not known: no code of it is good
 }
 
 // Contact is where codes of a method shall go.

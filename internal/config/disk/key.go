@@ -60,7 +60,7 @@ func NewState(cfg config.Config, newKey bool, now time.Time) (aside string, err 
 	return aside, err
 }
 
-// LostKey says whether the key file is gone, and which users have an app that only
+// LostKey says whether the key file is gone, and which users have an app or a token that only
 // this key could check. A key that only the service sees is not looked at.
 func LostKey(cfg config.Config) (lost bool, apps []string, err error) {
 	if slices.Contains(cfg.Credentials(), "secrets.key_file") || !local.Enrolled(cfg.Store.Path) {
@@ -70,7 +70,7 @@ func LostKey(cfg config.Config) (lost bool, apps []string, err error) {
 		return false, nil, err
 	}
 	err = eachEnrollment(cfg, func(user string, en mfa.Enrollment, err error) {
-		if err == nil && en.TOTP != nil {
+		if err == nil && (en.TOTP != nil || en.HOTP != nil) {
 			apps = append(apps, user)
 		}
 	})

@@ -3,6 +3,7 @@ package otp
 import (
 	"crypto/rand"
 	"encoding/base32"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -59,6 +60,21 @@ func ParseSecret(text string) ([]byte, error) {
 	return secret, nil
 }
 
+// ParseTokenSecret reads a secret as people have it of a token: in hexadecimal, or as
+// ParseSecret does. What can be both is hexadecimal: chance makes no base32 of this length
+// from so few letters.
+func ParseTokenSecret(text string) ([]byte, error) {
+	bare := strings.NewReplacer(" ", "", "-", "", ":", "", "\t", "").Replace(strings.ToLower(text))
+	secret, err := hex.DecodeString(strings.TrimPrefix(bare, "0x"))
+	if err != nil || len(secret) < minSecret {
+		secret, err = ParseSecret(text)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("parse secret: want base32 (the letters A to Z and the digits 2 to 7) or hexadecimal, of %d bytes or more", minSecret)
+	}
+	return secret, nil
+}
+
 // base32Letter returns the upper case of r, or -1 for what only groups. Letters
 // outside ASCII stay as they are, so that none of them becomes a base32 letter.
 func base32Letter(r rune) rune {
@@ -77,6 +93,11 @@ func base32Letter(r rune) rune {
 // colon in that format: a dash takes its place. Parameters that are the usual
 // ones are left out, which saves a QR code of its size.
 func URI(issuer, account string, secret []byte, p Params) string {
+	return otpURI("totp", issuer, account, secret, p)
+}
+
+// otpURI is URI for an app of the kind totp or hotp.
+func otpURI(kind, issuer, account string, secret []byte, p Params) string {
 	label, query := labelPart(account), "?secret="+encode(secret)
 	if issuer != "" {
 		label = labelPart(issuer) + ":" + label
@@ -91,7 +112,7 @@ func URI(issuer, account string, secret []byte, p Params) string {
 	if p.Period != usualPeriod {
 		query += "&period=" + strconv.Itoa(int(p.Period/time.Second))
 	}
-	return "otpauth://totp/" + label + query
+	return "otpauth://" + kind + "/" + label + query
 }
 
 // labelPart percent-encodes an issuer or account for both the path and the

@@ -82,7 +82,7 @@ func (e *exam) carriers(context.Context) {
 	}
 	var names []string
 	for name, en := range e.people {
-		if en.Has(mfa.SMS) && !en.Has(mfa.Email) && !en.Has(mfa.TOTP) {
+		if en.Has(mfa.SMS) && !en.Has(mfa.Email) && !en.Has(mfa.TOTP) && !en.Has(mfa.HOTP) {
 			names = append(names, name)
 		}
 	}

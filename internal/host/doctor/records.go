@@ -127,6 +127,9 @@ func newest(en mfa.Enrollment) time.Time {
 	if en.TOTP != nil {
 		see(en.TOTP.Confirmed)
 	}
+	if en.HOTP != nil {
+		see(en.HOTP.Confirmed)
+	}
 	if en.Skipped != nil {
 		see(*en.Skipped)
 	}

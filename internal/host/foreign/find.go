@@ -1,12 +1,14 @@
 package foreign
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"mfa/internal/host/file"
@@ -83,6 +85,86 @@ func (f Found) parsed(secret file.Private, err error) Found {
 		f.App, f.Err = GoogleAuthenticator(secret.Text)
 	}
 	return f
+}
+
+// maxList bounds a list of tokens, in bytes.
+const maxList = 64 << 20
+
+// A TokenList is what a file of tokens says.
+type TokenList struct {
+	Found  []Found
+	PSKC   bool // else it is lines with commas
+	Signed bool // PSKC, with a signature, at which nobody has looked
+}
+
+// FindTokens reads a list of tokens, PSKC or TokenCSV, which must be root's or the
+// caller's. Shared is the key under which it is encrypted, or nil. Owners says whose a token
+// of that serial number is, whatever the list says. A user has one token: of several the
+// first.
+func FindTokens(ctx context.Context, path string, shared []byte, owners map[string]string) (list TokenList, err error) {
+	secret, err := file.ReadPrivateUpTo(maxList, path, file.RootOrMe)
+	if err != nil {
+		return list, err
+	}
+	var tokens []Token
+	if list.PSKC = strings.HasPrefix(strings.TrimSpace(strings.TrimPrefix(secret.Text, "\ufeff")), "<"); list.PSKC {
+		tokens, list.Signed, err = PSKC([]byte(secret.Text), shared, time.Now())
+	} else {
+		tokens, err = TokenCSV(secret.Text)
+	}
+	if err != nil {
+		return list, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := allListed(tokens, owners); err != nil {
+		return list, err
+	}
+	taken := map[string]string{}
+	for _, t := range tokens {
+		f := Found{User: cmp.Or(owners[t.App.Serial], t.User), From: t.Place, App: t.App, Err: t.Err}
+		if t.App.Serial != "" {
+			f.From += ", number " + t.App.Serial
+		}
+		f.assign(ctx, taken)
+		list.Found = append(list.Found, f)
+	}
+	return list, nil
+}
+
+// allListed returns an error if a token is somebody's that is not in the list.
+func allListed(tokens []Token, owners map[string]string) error {
+	listed := map[string]bool{}
+	for _, t := range tokens {
+		listed[t.App.Serial] = true
+	}
+	for serial, user := range owners {
+		if !listed[serial] {
+			return fmt.Errorf("no token of the number %q is in the list, which is said to be that of %q", serial, user)
+		}
+	}
+	return nil
+}
+
+// assign finds out who has the token. Taken holds what other users have.
+func (f *Found) assign(ctx context.Context, taken map[string]string) {
+	kind := f.User + map[bool]string{true: " counts"}[f.App.Counts()]
+	switch {
+	case f.Err != nil:
+		return
+	case f.User == "" && f.App.Counts() && f.App.Serial != "":
+		return // it waits for its user
+	case f.User == "":
+		f.Err = errors.New("nobody knows whose it is: say so with --user NUMBER=USER, or --users FILE")
+		return
+	case taken[kind] != "":
+		f.Err = fmt.Errorf("another token of this user, beside %s: one can be kept", taken[kind])
+		return
+	}
+	id, err := nss.Lookup(ctx, f.User)
+	if err != nil {
+		f.Err = err
+		return
+	}
+	f.UID, taken[kind] = id.UID, f.From
 }
 
 // FindOath reads a users.oath of oath-toolkit. It must be root's or the caller's.

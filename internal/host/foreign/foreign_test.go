@@ -1,6 +1,7 @@
 package foreign
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -17,6 +18,8 @@ const (
 )
 
 var usual = otp.Params{Digits: 6, Period: 30 * time.Second, Algorithm: "SHA1"}
+
+var counting = otp.Params{Digits: 6, Algorithm: "SHA1"}
 
 func TestGoogleAuthenticator(t *testing.T) {
 	whole := secret32 + `
@@ -45,6 +48,12 @@ func TestGoogleAuthenticator(t *testing.T) {
 		"geld GNBV-GY3TQ0JQ" + "\n\" TOTP_AUTH":          {Secret: mustSecret("GELDGNBVGY3TQOJQ"), Params: usual},
 		"GE1DGNBVGY3TQOJQ" + "\n\" TOTP_AUTH":            {Secret: mustSecret("GELDGNBVGY3TQOJQ"), Params: usual},
 		secret32 + "\n\" DISALLOW_REUSE\n\" TOTP_AUTH\n": {Secret: []byte(plainText), Params: usual},
+		secret32 + "\n\" HOTP_COUNTER 7\n12345678\n": {
+			Secret: []byte(plainText), Params: counting, Count: 7, Scratch: []string{"12345678"},
+		},
+		secret32 + "\n\" WINDOW_SIZE 4\n\" HOTP_COUNTER 0\n\" DISALLOW_REUSE 5\n": {
+			Secret: []byte(plainText), Params: counting, Notes: []string{"had a window of 4 codes: hotp.window counts now"},
+		},
 	} {
 		got, err := GoogleAuthenticator(text)
 		if err != nil || !reflect.DeepEqual(got, want) {
@@ -65,8 +74,10 @@ func TestGoogleAuthenticatorRefuses(t *testing.T) {
 	for rest, want := range map[string]string{
 		"":                                    "TOTP_AUTH",
 		"12345678\n":                          "TOTP_AUTH",
-		"\" HOTP_COUNTER 7\n":                 "line 2: its codes go by a counter",
-		"\" TOTP_AUTH\n\" HOTP_COUNTER 7":     "line 3: its codes go by a counter",
+		"\" TOTP_AUTH\n\" HOTP_COUNTER 7":     "TOTP_AUTH",
+		"\" HOTP_COUNTER\n":                   "line 2: HOTP_COUNTER",
+		"\" HOTP_COUNTER -1\n":                "line 2: HOTP_COUNTER",
+		"\" HOTP_COUNTER 9999999999999\n":     "line 2: HOTP_COUNTER",
 		"\" TOTP_AUTH\n1234567\n":             "line 3: neither an option nor a code of 8 digits",
 		"\" TOTP_AUTH\n1234567a\n":            "line 3: neither",
 		"\" TOTP_AUTH\n\" SHELL rm\n":         "line 3: an option that is not known",
@@ -108,6 +119,9 @@ func TestOath(t *testing.T) {
 		p.Digits, p.Period = digits, period
 		return App{Secret: []byte(plainText), Params: p, LastStep: last}
 	}
+	counts := func(digits int, count int64) App {
+		return App{Secret: []byte(plainText), Params: otp.Params{Digits: digits, Algorithm: "SHA1"}, Count: count}
+	}
 	text := "# comment\n\n" +
 		"HOTP/T30 alice - " + secret16 + "\n" +
 		"\tHOTP/T60/8\tbob\t+\t" + strings.ToUpper(secret16) + "\t0\n" +
@@ -116,6 +130,10 @@ func TestOath(t *testing.T) {
 		"HOTP/T30/6 erin - " + secret16 + " 0 " + ahead + " 2030-05-17T09:30:00L\n" +
 		"HOTP frank - " + secret16 + "\n" +
 		"HOTP/E/8 frank - " + secret16 + "\n" +
+		"HOTP/E/8 alice - " + secret16 + " 4\n" +
+		"HOTP/E nick - " + secret16 + " 4 000000 2030-05-17T09:30:00L\n" +
+		"HOTP olga - " + secret16 + " -4\n" +
+		"HOTP pete 1234 " + secret16 + "\n" +
 		"HOTP/T30 alice - " + secret16 + "\n" +
 		"HOTP/T30 grace 1234 " + secret16 + "\n" +
 		"HOTP/T45 heidi - " + secret16 + "\n" +
@@ -136,17 +154,21 @@ func TestOath(t *testing.T) {
 		{5, "carol", with(7, 30*time.Second, step), ""}, // the code is not of 7 digits
 		{6, "dave", with(6, 30*time.Second, step), ""},
 		{7, "erin", with(6, 30*time.Second, step+3), ""},
-		{8, "frank", App{}, "its codes go by a counter"},
-		{9, "frank", App{}, "its codes go by a counter"},
-		{10, "alice", App{}, "another app of this user, beside line 3"},
-		{11, "grace", App{}, "it has a PIN"},
-		{12, "heidi", App{}, "a type that is not known"},
-		{13, "ivan", App{}, "the secret is not hexadecimal"},
-		{14, "judy", App{}, "it cannot be used: make one-time code: the secret is too short"},
-		{15, "kim", App{}, "the time of the last login"},
-		{16, "leo", App{}, "3 words"},
-		{17, "mia", App{}, "8 words"},
-		{18, "", App{}, "1 words"},
+		{8, "frank", with(6, 0, 0), ""},
+		{9, "frank", App{}, "another app of this user, beside line 8"},
+		{10, "alice", counts(8, 4), ""}, // beside her app that goes by time
+		{11, "nick", counts(6, 5), ""},  // the code of 4 was used
+		{12, "olga", App{}, "the counter is not"},
+		{13, "pete", App{}, "it has a PIN"},
+		{14, "alice", App{}, "another app of this user, beside line 3"},
+		{15, "grace", App{}, "it has a PIN"},
+		{16, "heidi", App{}, "a type that is not known"},
+		{17, "ivan", App{}, "the secret is not hexadecimal"},
+		{18, "judy", App{}, "it cannot be used: make one-time code: the secret is too short"},
+		{19, "kim", App{}, "the time of the last login"},
+		{20, "leo", App{}, "3 words"},
+		{21, "mia", App{}, "8 words"},
+		{22, "", App{}, "1 words"},
 	}
 	got := Oath(text, zone)
 	if len(got) != len(want) {
@@ -191,17 +213,22 @@ func FuzzOath(f *testing.F) {
 				continue
 			}
 			usable(t, l.App)
-			if seen[l.User] || l.User == "" {
+			of := fmt.Sprint(l.User, l.App.Counts())
+			if seen[of] || l.User == "" {
 				t.Errorf("user %q twice", l.User)
 			}
-			seen[l.User] = true
+			seen[of] = true
 		}
 	})
 }
 
 func usable(t *testing.T, a App) {
 	t.Helper()
-	if _, err := otp.Code(a.Secret, 1, a.Params); err != nil || a.LastStep < 0 || len(a.Scratch) > maxScratch {
+	p := a.Params
+	if a.Counts() {
+		p.Period = time.Second
+	}
+	if _, err := otp.Code(a.Secret, 1, p); err != nil || a.Count < 0 || a.LastStep < 0 || len(a.Scratch) > maxScratch {
 		t.Errorf("%+v: %v", a, err)
 	}
 	for _, code := range a.Scratch {

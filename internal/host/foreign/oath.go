@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,9 +19,14 @@ type OathLine struct {
 	Err  error // why it cannot be taken over; then App is empty
 }
 
-// oathTypes are the types by time of usersfile.c in oath-toolkit. All its others
-// go by a counter.
+// oathTypes are the types of usersfile.c in oath-toolkit. Those without a period go by a
+// counter.
 var oathTypes = map[string]otp.Params{
+	"HOTP":       {Digits: 6},
+	"HOTP/E":     {Digits: 6},
+	"HOTP/E/6":   {Digits: 6},
+	"HOTP/E/7":   {Digits: 7},
+	"HOTP/E/8":   {Digits: 8},
 	"HOTP/T30":   {Digits: 6, Period: 30 * time.Second},
 	"HOTP/T30/6": {Digits: 6, Period: 30 * time.Second},
 	"HOTP/T30/7": {Digits: 7, Period: 30 * time.Second},
@@ -45,10 +51,14 @@ const (
 
 // Oath reads a users.oath (pam_oath(8)). Every line that is no comment is in the
 // result, those that cannot be taken over with the reason. One app a user can be
-// kept: of several the first. Times in the file are in the zone local.
+// kept that goes by time, and one that goes by a counter: of several the first. Times in the file are in the zone local.
 func Oath(text string, local *time.Location) []OathLine {
 	var all []OathLine
-	taken := map[string]int{}
+	type kind struct {
+		user   string
+		counts bool
+	}
+	taken := map[kind]int{}
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
@@ -61,11 +71,12 @@ func Oath(text string, local *time.Location) []OathLine {
 			l.User = words[oathUser]
 		}
 		l.App, l.Err = oathApp(words, local)
-		if first := taken[l.User]; l.Err == nil && first > 0 {
+		of := kind{l.User, l.App.Counts()}
+		if first := taken[of]; l.Err == nil && first > 0 {
 			l.App, l.Err = App{}, fmt.Errorf("another app of this user, beside line %d: one can be kept", first)
 		}
 		if l.Err == nil {
-			taken[l.User] = n
+			taken[of] = n
 		}
 		all = append(all, l)
 	}
@@ -78,11 +89,9 @@ func oathApp(words []string, local *time.Location) (App, error) {
 		return App{}, fmt.Errorf("%d words: want type, user, PIN and secret, and then up to 3 more", len(words))
 	}
 	kind := words[oathType]
-	p, byTime := oathTypes[kind]
+	p, known := oathTypes[kind]
 	switch {
-	case kind == "HOTP" || strings.HasPrefix(kind, "HOTP/E"):
-		return App{}, errors.New("its codes go by a counter (HOTP), not by time")
-	case !byTime:
+	case !known:
 		return App{}, errors.New("a type that is not known")
 	case words[oathPIN] != "-" && words[oathPIN] != "+":
 		return App{}, errors.New("it has a PIN, which has no place here: the password is the first factor")
@@ -93,6 +102,9 @@ func oathApp(words []string, local *time.Location) (App, error) {
 	}
 	p.Algorithm = "SHA1"
 	a := App{Secret: secret, Params: p}
+	if a.Counts() {
+		return countedOath(a, words)
+	}
 	if err := a.check(); err != nil {
 		return App{}, err
 	}
@@ -100,6 +112,24 @@ func oathApp(words []string, local *time.Location) (App, error) {
 		if a.LastStep, err = lastOathStep(a, words[oathOTP], words[oathTime], local); err != nil {
 			return App{}, err
 		}
+	}
+	return a, nil
+}
+
+// countedOath is oathApp for a that goes by a counter. The file has the count of the code
+// that was used last; of the first one, if none was.
+func countedOath(a App, words []string) (App, error) {
+	if len(words) > oathMoving {
+		n, err := strconv.ParseInt(words[oathMoving], 10, 64)
+		if err != nil || n < 0 || n > otp.MaxCount {
+			return App{}, fmt.Errorf("the counter is not 0 to %d", int64(otp.MaxCount))
+		}
+		if a.Count = n; len(words) > oathOTP {
+			a.Count++
+		}
+	}
+	if err := a.check(); err != nil {
+		return App{}, err
 	}
 	return a, nil
 }

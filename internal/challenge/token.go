@@ -1,0 +1,139 @@
+package challenge
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mfa/internal/audit"
+	"mfa/internal/factor"
+	"mfa/internal/factor/otp"
+	"mfa/internal/mfa"
+)
+
+// HOTPConfig is the table [hotp].
+type HOTPConfig struct {
+	Window int `toml:"window"` // how many presses without a login are forgiven
+}
+
+// A tokenCode is the code of a token that counts.
+type tokenCode struct {
+	fixed
+	c       *Conversation
+	setup   string // ID of the setup; empty: the token is the user's already
+	current func(context.Context) (mfa.HOTPSecret, error)
+}
+
+// shelfReach is how many counts the first code of a token from the shelf is looked for in:
+// who says its number need not have it.
+const shelfReach = 100
+
+// maxTokenDigits are the most that a token shows.
+const maxTokenDigits = 8
+
+// TokenCode returns the code of a token that counts. Current and setup are those of
+// AppCode. In a setup, a token of no digits is one of which it is not known how many it
+// shows; then SetupStep returns the next count, and SetupDigits what it showed.
+func (c *Conversation) TokenCode(setup string, current func(context.Context) (mfa.HOTPSecret, error)) Code {
+	return &tokenCode{c: c, setup: setup, current: current}
+}
+
+// Kind implements Code.
+func (t *tokenCode) Kind() Kind {
+	k := Kind{
+		Method: mfa.HOTP, Setup: t.setup, End: EndCode, Hint: textHOTP, Spent: textHOTPSpent,
+		Doubted: textHOTPLost, DoubtedReason: "how far the token has counted is not known",
+	}
+	if t.setup == "" {
+		k.Advice = adviceHOTP
+	}
+	return k
+}
+
+// Look implements Code.
+func (t *tokenCode) Look(ctx context.Context, answer string) (Look, error) {
+	kept, err := t.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id := t.c.User.Account.ID
+	secret, err := t.c.asker.deps.Accounts.OpenHOTP(id, kept.Secret)
+	if err != nil {
+		return nil, err
+	}
+	least, most := kept.Digits, kept.Digits
+	if t.setup != "" && kept.Digits == 0 {
+		least, most = minDigits, maxTokenDigits
+	}
+	code, ok := factor.Digits(answer, least, most)
+	tok := factor.Token{
+		Secret: secret, Params: otp.Params{Digits: least, Algorithm: kept.Algorithm}, First: kept.Counter, Window: t.c.asker.cfg.HOTP.Window,
+	}
+	if ok {
+		tok.Params.Digits = len(code)
+	}
+	if kept.Serial != "" {
+		tok.Reach = shelfReach
+	}
+	if err := otp.CheckToken(secret, tok.First, tok.Params); err != nil {
+		return nil, fmt.Errorf("use hotp of %q: %w", id.Name, err)
+	}
+	if !ok {
+		return nil, nil
+	}
+	if t.setup != "" {
+		return func(st *mfa.State, _ time.Time) Found { return lookAtSetup(*st, tok, code) }, nil
+	}
+	return func(st *mfa.State, _ time.Time) Found { return lookAtToken(st, tok, code) }, nil
+}
+
+// lookAtToken takes a code of a token that is set up.
+func lookAtToken(st *mfa.State, tok factor.Token, code string) Found {
+	if _, known := factor.Counted(*st, tok); !known {
+		return Found{Result: Doubted}
+	}
+	res, ahead, err := factor.CheckHOTP(st, tok, code)
+	switch {
+	case err != nil: // the token was checked before
+		return Found{Result: Wrong}
+	case res == otp.Spent:
+		return Found{Result: Spent}
+	case res == otp.Right && ahead > int64(tok.Window):
+		return Found{Result: Right, Ahead: ahead}
+	case res == otp.Right:
+		return Found{Result: Right}
+	}
+	return Found{Result: Wrong}
+}
+
+// lookAtSetup is lookAtToken for one that is being set up.
+func lookAtSetup(st mfa.State, tok factor.Token, code string) Found {
+	switch next, res, err := factor.BeginHOTP(st, tok, code); {
+	case err != nil || res == otp.Wrong:
+		return Found{Result: Wrong}
+	case res == otp.Spent:
+		return Found{Result: Spent}
+	default:
+		return Found{Result: Right, Step: next, Digits: tok.Params.Digits}
+	}
+}
+
+// SetupDigits returns how many digits the code had by which a token was proven that is
+// being set up.
+func (c *Conversation) SetupDigits() int { return c.setupDigits }
+
+// wasAhead writes down that a token was found again, so many codes ahead.
+func (c *Conversation) wasAhead(m mfa.Method, ahead int64) {
+	ev := c.User.Event(audit.Resynchronised)
+	ev.Method, ev.Reason = string(m), fmt.Sprintf("two codes in a row, %d ahead", ahead)
+	c.asker.deps.Audit.Record(ev)
+}
+
+const (
+	textHOTP      = "Press the button of your token and type the code that it shows."
+	textHOTPSpent = "That code was used already, or one after it was. Press the button and type the next one."
+	textHOTPLost  = "Codes of your token cannot be checked: how far it had counted is not known any more. Ask your administrator, with two codes in a row of it."
+
+	// adviceHOTP is said of every wrong code, so it tells a guesser nothing.
+	adviceHOTP = "If the token was pressed many times without a login, type its very next code now."
+)

@@ -1,0 +1,145 @@
+package challenge
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"mfa/internal/account"
+	"mfa/internal/factor"
+	"mfa/internal/factor/otp"
+	"mfa/internal/mfa"
+)
+
+var tokenSecret = []byte("12345678901234567890")
+
+// token is alice's.
+func (h *hall) token() mfa.HOTPSecret {
+	return mfa.HOTPSecret{Secret: h.accounts.SealHOTP(alice, tokenSecret), Algorithm: "SHA1", Digits: 6}
+}
+
+// press is what alice's token shows at a count.
+func (h *hall) press(count int64) string {
+	h.t.Helper()
+	code, err := otp.CountCode(tokenSecret, count, otp.Params{Digits: 6, Algorithm: "SHA1"})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return code
+}
+
+// next is the count of alice's next code.
+func (h *hall) next() int64 {
+	h.t.Helper()
+	c, _ := factor.Counted(h.state(), factor.Token{Secret: tokenSecret})
+	return c.Next
+}
+
+// asksToken asks alice for a code of her token, and returns what came of it.
+func (h *hall) asksToken(setup string, keys []string, steps ...step) (*script, string, mfa.Verdict) {
+	h.t.Helper()
+	s := &script{t: h.t, steps: steps}
+	c, tok := h.talk(s), h.token()
+	key, v, _ := c.Pose(h.t.Context(), Question{
+		Code: c.TokenCode(setup, func(context.Context) (mfa.HOTPSecret, error) { return tok, nil }), Text: "Your token", Keys: keys,
+	})
+	if len(s.steps) > 0 {
+		h.t.Errorf("%d steps are left", len(s.steps))
+	}
+	return s, key, v
+}
+
+// A code that is far ahead is answered like every wrong one, so the answer tells a guesser
+// nothing. The one after it is right.
+func TestTokenThatIsAhead(t *testing.T) {
+	const told = "That code is not right. 2 tries left. If the token was pressed many times without a login, type its very next code now. Code:"
+	h := newHall(t)
+	_, _, v := h.asksToken("", nil, step{"Your token Code:", types("000000")}, step{told, fails(mfa.ErrNoConversation)})
+	if v.Outcome == mfa.Accepted || h.next() != 0 || len(h.state().Failures) != 1 {
+		t.Errorf("a guess: %+v, next %d", v, h.next())
+	}
+	_, _, v = h.asksToken("", nil, step{"Your token Code:", types(h.press(30))}, step{told, types(h.press(31))})
+	if v.Outcome != mfa.Accepted || h.next() != 32 || len(h.state().Failures) != 0 {
+		t.Errorf("%+v, next %d, failures %v", v, h.next(), h.state().Failures)
+	}
+	_, _, v = h.asksToken("", nil, step{"Your token", types(h.press(31))}, step{"used already, or one after it was. Press", types(h.press(30))}, step{"used already", types(h.press(32))})
+	if v.Outcome != mfa.Accepted || len(h.state().Failures) != 0 {
+		t.Errorf("after it: %+v", v)
+	}
+}
+
+// The first of two codes in a row may be of an earlier login, which was counted.
+func TestTokenIsFoundAgainInTheNextLogin(t *testing.T) {
+	h := newHall(t)
+	_, _, v := h.asksToken("", nil, step{"", types(h.press(70))}, step{"not right", fails(mfa.ErrNoConversation)})
+	if v.Outcome == mfa.Accepted || len(h.state().Failures) != 1 {
+		t.Errorf("%+v, failures %v", v, h.state().Failures)
+	}
+	if _, _, v = h.asksToken("", nil, step{"", types(h.press(71))}); v.Outcome != mfa.Accepted {
+		t.Errorf("%+v", v)
+	}
+}
+
+// repeats gives one answer until it is used up.
+type repeats struct {
+	answer string
+	left   int
+}
+
+func (r *repeats) Prompt(_ context.Context, p mfa.Prompt) (string, error) {
+	if r.left--; r.left < 0 || p.Kind != mfa.Ask {
+		return "", mfa.ErrNoConversation
+	}
+	return r.answer, nil
+}
+
+// secondHost returns an Asker with the same key and configuration over the same store, which
+// shares nothing else with h.
+func (h *hall) secondHost() (*Asker, *account.Accounts) {
+	deps := h.asker.deps
+	deps.Accounts = account.New(h.accounts.Config(), account.Deps{
+		Records: account.Records{S: h.store}, Key: deps.Key, Mail: deps.Mail, Audit: deps.Audit, Log: deps.Log, Now: deps.Now,
+	})
+	return New(h.asker.cfg, deps), deps.Accounts
+}
+
+// Of many logins at the same time on two hosts that type one code one is let in, in whatever
+// order the store takes them; and nobody is charged for it.
+func TestOneCodeOfATokenOpensOnce(t *testing.T) {
+	h := newHall(t)
+	tok := h.token()
+	asker, accounts := h.secondHost()
+	var in atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			r := &repeats{h.press(7), 2}
+			c := h.talk(r)
+			if i%2 == 1 {
+				c = asker.Converse(accounts.User(accounts.Records().Account(alice), home), r)
+			}
+			_, v, _ := c.Pose(t.Context(), Question{Code: c.TokenCode("", func(context.Context) (mfa.HOTPSecret, error) { return tok, nil }), Text: "Your token"})
+			if v.Outcome == mfa.Accepted {
+				in.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if in.Load() != 1 || h.next() != 8 || len(h.state().Failures) != 0 {
+		t.Errorf("%d were let in; next %d, failures %v", in.Load(), h.next(), h.state().Failures)
+	}
+}
+
+// Where the count was lost no code is looked at or counted: used ones would be good again.
+func TestTokenWhoseCountIsLost(t *testing.T) {
+	h := newHall(t)
+	h.set(func(st *mfa.State) { st.Since = &start })
+	for _, keys := range [][]string{nil, {KeyMenu}} {
+		s, key, v := h.asksToken("", keys, step{"Your token", types(h.press(0))})
+		if v.Outcome == mfa.Accepted || (keys == nil) != (v.Outcome == mfa.Unavailable) || (keys != nil) != (key == KeyMenu) || len(h.state().Failures) != 0 {
+			t.Errorf("%q, %+v", key, v)
+		}
+		s.end("Ask your administrator, with two codes in a row of it.")
+	}
+}
