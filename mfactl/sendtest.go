@@ -48,8 +48,12 @@ func sendTestCommand(c *client) *cobra.Command {
 
 // printSteps prints a line a step, for people.
 func printSteps(w io.Writer, report wire.SendTestReport) {
+	width := 9
 	for _, s := range report.Steps {
-		printf(w, "%-9s  %s\n", s.Name, stepText(s))
+		width = max(width, len(s.Name))
+	}
+	for _, s := range report.Steps {
+		printf(w, "%-*s  %s\n", width, s.Name, stepText(s))
 	}
 	if report.OK {
 		printf(w, "The message for %s was taken. That is not yet the inbox: look there.\n", report.To)

@@ -104,6 +104,9 @@ var rules = map[string]rule{
 	"sms.per_hour":            count(0, 1000000),
 	"sms.template":            text(500),
 	"sms.autofill_domain":     text(253),
+	"sms.proxy":               text(500),
+	"sms.proxy_username":      text(256),
+	"sms.proxy_password_file": optionalSecretFile,
 
 	"sms.twilio.account_sid":           text(64),
 	"sms.twilio.auth_token_file":       optionalSecretFile,

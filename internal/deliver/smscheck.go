@@ -18,6 +18,9 @@ func CheckSMS(cfg SMSConfig) error {
 	if err := CheckSMSTemplate(cfg.Template, cfg.AutofillDomain); err != nil {
 		return err
 	}
+	if err := checkProxy(cfg); err != nil {
+		return err
+	}
 	if cfg.Provider != ProviderTwilio {
 		return nil
 	}

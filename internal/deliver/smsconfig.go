@@ -12,18 +12,23 @@ const (
 // SMSConfig is the table [sms] of mfa.toml. A spend.Ledger enforces its limits; an SMS
 // sends whatever it is given.
 type SMSConfig struct {
-	Provider         string           `toml:"provider"`            // twilio, http, command or empty
-	FallbackToEmail  bool             `toml:"fallback_to_email"`   // a text that cannot be sent goes by email
-	Regions          []string         `toml:"regions"`             // ISO 3166-1 codes whose numbers are allowed; empty: all
-	PerUserPerDay    int              `toml:"per_user_per_day"`    // messages
-	PerNumberPerDay  int              `toml:"per_number_per_day"`  // messages
-	PerPrefixPerHour int              `toml:"per_prefix_per_hour"` // messages to numbers that begin alike
-	PerHour          int              `toml:"per_hour"`            // messages to everybody
-	Template         string           `toml:"template"`            // text of a message, see CheckSMSTemplate; empty: ours
-	AutofillDomain   string           `toml:"autofill_domain"`     // host that phones offer the code to; empty: none
-	Twilio           TwilioConfig     `toml:"twilio"`
-	HTTP             HTTPConfig       `toml:"http"`
-	Command          SMSCommandConfig `toml:"command"`
+	Provider         string   `toml:"provider"`            // twilio, http, command or empty
+	FallbackToEmail  bool     `toml:"fallback_to_email"`   // a text that cannot be sent goes by email
+	Regions          []string `toml:"regions"`             // ISO 3166-1 codes whose numbers are allowed; empty: all
+	PerUserPerDay    int      `toml:"per_user_per_day"`    // messages
+	PerNumberPerDay  int      `toml:"per_number_per_day"`  // messages
+	PerPrefixPerHour int      `toml:"per_prefix_per_hour"` // messages to numbers that begin alike
+	PerHour          int      `toml:"per_hour"`            // messages to everybody
+	Template         string   `toml:"template"`            // text of a message, see CheckSMSTemplate; empty: ours
+	AutofillDomain   string   `toml:"autofill_domain"`     // host that phones offer the code to; empty: none
+
+	Proxy             string `toml:"proxy"`               // of Twilio and HTTP: an address, ProxyNone, or empty: as the environment of mfad says
+	ProxyUsername     string `toml:"proxy_username"`      // of basic authentication (RFC 7617); empty: none
+	ProxyPasswordFile string `toml:"proxy_password_file"` // read at start and at reload; trailing newline dropped
+
+	Twilio  TwilioConfig     `toml:"twilio"`
+	HTTP    HTTPConfig       `toml:"http"`
+	Command SMSCommandConfig `toml:"command"`
 }
 
 // TwilioConfig is the table [sms.twilio]. The account proves itself by its auth

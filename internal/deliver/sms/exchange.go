@@ -27,24 +27,24 @@ const (
 
 // newHTTPClient returns a client that keeps its connections for the next message
 // and follows no redirect (a message is not for whom the gateway points at).
-func newHTTPClient() *http.Client {
+func newHTTPClient(by road) *http.Client {
 	return &http.Client{
-		Transport:     newHTTPTransport(),
+		Transport:     newHTTPTransport(by.proxy),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// newHTTPTransport returns a transport that takes its proxy from the daemon's
-// environment.
-func newHTTPTransport() *http.Transport {
+// newHTTPTransport returns a transport that goes by a proxy, if there is one.
+func newHTTPTransport(proxy func(*http.Request) (*url.URL, error)) *http.Transport {
 	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         new(net.Dialer).DialContext,
-		ForceAttemptHTTP2:   true,
-		MaxConnsPerHost:     maxGatewayConns,
-		MaxIdleConnsPerHost: maxGatewayConns,
-		IdleConnTimeout:     idleFor,
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		Proxy:                  proxy,
+		DialContext:            new(net.Dialer).DialContext,
+		OnProxyConnectResponse: tunnel,
+		ForceAttemptHTTP2:      true,
+		MaxConnsPerHost:        maxGatewayConns,
+		MaxIdleConnsPerHost:    maxGatewayConns,
+		IdleConnTimeout:        idleFor,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 	}
 }
 
@@ -55,6 +55,7 @@ type answer struct {
 	header http.Header
 	body   []byte
 	cut    bool // the body ended too early, or was too long
+	proxy  bool // it came by a proxy, and may be the proxy's own
 }
 
 // exchange sends one request. Its error never holds the request's address,
@@ -65,42 +66,64 @@ func exchange(client *http.Client, req *http.Request) (answer, error) {
 	defer end()
 	resp, err := client.Do(req)
 	if err != nil {
-		return answer{}, trace.tellFailure(err, trace.judge(httpCause(req, err)))
+		return answer{}, trace.tellFailure(err, trace.judge(httpCause(req, trace.proxy, err)))
 	}
 	defer resp.Body.Close()
 	trace.sent.Do(trace.tellSent)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxGatewayAnswer+1))
 	cut := err != nil || len(body) > maxGatewayAnswer
-	return answer{status: resp.StatusCode, header: resp.Header, body: body, cut: cut}, nil
+	return answer{status: resp.StatusCode, header: resp.Header, body: body, cut: cut, proxy: trace.proxy != nil}, nil
 }
 
-// httpCause says why there was no answer, and whether trying again can help.
-func httpCause(req *http.Request, err error) error {
+// httpCause says why there was no answer, by the proxy if there is one, and whether
+// trying again can help.
+func httpCause(req *http.Request, proxy *url.URL, err error) error {
 	if ctx := req.Context(); ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return deliver.Misconfigured(deliver.Hinted(fmt.Errorf("certificate of %s is not accepted: %w", req.URL.Host, bad.Err), hintGatewayTLS))
+	if bad, ok := errors.AsType[tunnelError](err); ok {
+		return bad
 	}
-	if bad, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return deliver.Misconfigured(deliver.Hinted(fmt.Errorf("%s does not speak TLS on this port (%s)", req.URL.Host, bad.Msg), hintGatewayTLSPort))
+	if bad, ok := errors.AsType[*net.OpError](err); ok && bad.Op == "proxyconnect" {
+		return proxyCause(proxy, bad.Err)
 	}
-	if bad, ok := errors.AsType[tls.AlertError](err); ok {
-		return deliver.Misconfigured(fmt.Errorf("%s refused the TLS handshake: %w", req.URL.Host, bad))
+	if cause := tlsCause(req.URL.Host, err); cause != nil {
+		return cause
 	}
 	if bad, ok := errors.AsType[*net.DNSError](err); ok && bad.IsNotFound {
 		return deliver.Misconfigured(deliver.Hinted(bad, hintGatewayName))
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if proxy != nil {
+			return errors.New("the gateway closed the connection, or the proxy")
+		}
 		return errors.New("the gateway closed the connection")
 	}
 	if bad, ok := errors.AsType[*net.OpError](err); ok && bad.Op == "dial" {
 		return deliver.Hinted(err, hintGatewayConnect)
 	}
 	return err
+}
+
+// tlsCause says why there is no TLS with host; nil if err has another reason.
+func tlsCause(host string, err error) error {
+	bad, refused := errors.AsType[*tls.CertificateVerificationError](err)
+	_, plain := errors.AsType[tls.RecordHeaderError](err)
+	alert, alerted := errors.AsType[tls.AlertError](err)
+	switch {
+	case refused:
+		err = deliver.Hinted(fmt.Errorf("certificate of %s is not accepted: %w", host, bad.Err), hintGatewayTLS)
+	case plain, errors.Is(err, http.ErrSchemeMismatch): // net/http's word for an answer in HTTP
+		err = deliver.Hinted(fmt.Errorf("%s does not speak TLS on this port", host), hintGatewayTLSPort)
+	case alerted:
+		err = fmt.Errorf("%s refused the TLS handshake: %w", host, alert)
+	default:
+		return nil
+	}
+	return deliver.Misconfigured(err)
 }
 
 // byStatus marks err, which is about the answer, by whether another attempt can help, as

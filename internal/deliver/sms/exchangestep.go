@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"sync"
 
 	"mfa/internal/deliver"
@@ -16,7 +17,6 @@ import (
 
 // The steps of a request to a gateway.
 const (
-	stepProxy   = "proxy"
 	stepRequest = "request"
 	stepStatus  = "status"
 )
@@ -31,8 +31,11 @@ type exchangeTrace struct {
 	host string    // what is resolved and connected to: the gateway or a proxy
 	sent sync.Once // runs tellSent
 
-	mu sync.Mutex // guards at
-	at string     // the step that has begun
+	proxy *url.URL // nil: it goes straight
+
+	mu      sync.Mutex // guards what follows
+	at      string     // the step that has begun
+	through bool       // the proxy has opened the way
 }
 
 // follow returns the trace of req and a copy of req that is traced.
@@ -66,19 +69,21 @@ func (t *exchangeTrace) report(hooks *httptrace.ClientTrace) {
 	hooks.DNSStart = func(httptrace.DNSStartInfo) { t.begin(carrier.StepResolve) }
 	hooks.DNSDone = func(info httptrace.DNSDoneInfo) {
 		if info.Err == nil {
-			t.rep.Done(carrier.StepResolve, hostOf(t.host)+" -> "+carrier.Addresses(info.Addrs), nil)
+			t.rep.Done(t.named(carrier.StepResolve), hostOf(t.host)+" -> "+carrier.Addresses(info.Addrs), nil)
 		}
 	}
 	hooks.ConnectStart = func(string, string) { t.begin(carrier.StepConnect) }
 	hooks.ConnectDone = func(_, addr string, err error) {
 		if err == nil {
-			t.rep.Done(carrier.StepConnect, addr, nil)
+			t.rep.Done(t.named(carrier.StepConnect), addr, nil)
+			t.ask()
 		}
 	}
 	hooks.TLSHandshakeStart = func() { t.begin(carrier.StepTLS) }
 	hooks.TLSHandshakeDone = func(state tls.ConnectionState, err error) {
 		if err == nil {
-			t.rep.Done(carrier.StepTLS, carrier.DescribeTLS(state, true), nil)
+			t.rep.Done(t.named(carrier.StepTLS), carrier.DescribeTLS(state, true), nil)
+			t.ask()
 		}
 	}
 	hooks.GotConn = func(httptrace.GotConnInfo) {
@@ -104,23 +109,77 @@ func hostOf(hostport string) string {
 }
 
 func (t *exchangeTrace) begin(step string) {
+	step = t.named(step)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.at = step
+}
+
+// named returns the name of a step: until a proxy has opened the way, what is resolved,
+// connected to and encrypted is the way to the proxy.
+func (t *exchangeTrace) named(step string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.proxy == nil || t.through {
+		return step
+	}
+	switch step {
+	case carrier.StepResolve:
+		return stepProxyResolve
+	case carrier.StepConnect:
+		return stepProxyConnect
+	case carrier.StepTLS:
+		return stepProxyTLS
+	}
+	return step
+}
+
+// ask notes that a proxy, if there is one, is asked to open the way.
+func (t *exchangeTrace) ask() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.proxy != nil && !t.through {
+		t.at = stepTunnel
+	}
+}
+
+// tunnel is tunnel, and reports it.
+func (t *exchangeTrace) tunnel(ctx context.Context, proxy *url.URL, req *http.Request, resp *http.Response) error {
+	err := tunnel(ctx, proxy, req, resp)
+	if bad, ok := errors.AsType[tunnelError](err); ok {
+		t.begin(bad.step)
+		return err
+	}
+	if proxy.User != nil {
+		t.rep.Done(stepProxyAuth, "basic, as "+deliver.MaskUser(proxy.User.Username()), nil)
+	}
+	t.rep.Done(stepTunnel, "to "+req.Host, nil)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.through, t.host = true, t.req.URL.Host
+	return nil
 }
 
 // openly returns the client for the request: one that opens a connection of its own, if
 // steps are reported. The caller calls end when the answer is read.
 func (t *exchangeTrace) openly(client *http.Client) (_ *http.Client, end func()) {
 	kept, ok := client.Transport.(*http.Transport)
-	if !ok || t.rep == nil {
+	if !ok {
 		return client, func() {}
 	}
-	if proxy, err := kept.Proxy(t.req); err == nil && proxy != nil {
-		t.host = proxy.Host
-		t.rep.Done(stepProxy, proxy.Redacted(), nil)
+	if kept.Proxy != nil {
+		t.proxy, _ = kept.Proxy(t.req) // its error is that of the request
 	}
-	own, fresh := *client, newHTTPTransport()
+	if t.rep == nil {
+		return client, func() {}
+	}
+	own, fresh := *client, newHTTPTransport(kept.Proxy)
+	if t.proxy != nil {
+		t.host = t.proxy.Host
+		t.begin(carrier.StepConnect)
+		t.rep.Done(stepProxy, describeProxy(t.proxy), nil)
+		fresh.OnProxyConnectResponse = t.tunnel
+	}
 	fresh.TLSClientConfig = kept.Clone().TLSClientConfig // the field itself may be changing
 	own.Transport = fresh
 	return &own, fresh.CloseIdleConnections
@@ -147,15 +206,17 @@ func (t *exchangeTrace) tellFailure(err, cause error) error {
 		return cause
 	}
 	t.mu.Lock()
-	at := t.at
+	at, host := t.at, t.host
 	t.mu.Unlock()
 	detail, hint := "", ""
 	switch at {
-	case carrier.StepResolve:
-		detail, hint = hostOf(t.host), hintGatewayName
+	case carrier.StepResolve, stepProxyResolve:
+		detail, hint = hostOf(host), hintGatewayName
 	case carrier.StepConnect:
-		detail, hint = t.host, hintGatewayConnect
-	case carrier.StepTLS:
+		detail, hint = host, hintGatewayConnect
+	case stepProxyConnect, stepProxyAuth, stepTunnel:
+		detail, hint = host, hintProxyConnect
+	case carrier.StepTLS, stepProxyTLS:
 		hint = hintGatewayTLS
 		if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok && len(bad.UnverifiedCertificates) > 0 {
 			detail = carrier.DescribeCertificate(bad.UnverifiedCertificates[0])
@@ -171,6 +232,10 @@ func (t *exchangeTrace) tellFailure(err, cause error) error {
 // tell reports the answer, and what is wrong with it.
 func (a answer) tell(ctx context.Context, err error) {
 	if rep := carrier.StepsOf(ctx); rep != nil {
-		rep.Done(stepStatus, fmt.Sprintf("%d %s", a.status, http.StatusText(a.status)), err)
+		step := stepStatus
+		if a.proxy && a.status == http.StatusProxyAuthRequired {
+			step = stepProxyAuth
+		}
+		rep.Done(step, fmt.Sprintf("%d %s", a.status, http.StatusText(a.status)), err)
 	}
 }

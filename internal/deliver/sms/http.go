@@ -36,6 +36,7 @@ type httpGateway struct {
 	loading *slog.Logger      // not nil: newHTTPGateway still reads files
 	timeout time.Duration
 	http    *http.Client
+	by      road
 	now     func() time.Time
 }
 
@@ -66,14 +67,14 @@ func unescaped(v any) string {
 	return fmt.Sprint(v)
 }
 
-func newHTTPGateway(cfg deliver.HTTPConfig, opts Options) (*httpGateway, error) {
+func newHTTPGateway(cfg deliver.HTTPConfig, by road, opts Options) (*httpGateway, error) {
 	if err := deliver.CheckTimeout("sms.http.timeout", cfg.Timeout); err != nil {
 		return nil, err
 	}
 	g := &httpGateway{
 		method: cfg.Method, from: cfg.From, headers: map[string]*part{},
 		files: map[string]string{}, loading: opts.Log,
-		timeout: time.Duration(cfg.Timeout), http: newHTTPClient(), now: opts.Now,
+		timeout: time.Duration(cfg.Timeout), http: newHTTPClient(by), by: by, now: opts.Now,
 	}
 	if g.method == "" {
 		g.method = http.MethodPost
@@ -310,7 +311,7 @@ func (g *httpGateway) text(ctx context.Context, m mfa.Message) (receipt string, 
 // private returns what no error may quote: the content of files and headers, the login in
 // the address, and values of its query that may be secrets.
 func (g *httpGateway) private(req *http.Request) []string {
-	private := slices.Collect(maps.Values(g.files))
+	private := append(slices.Collect(maps.Values(g.files)), g.by.private...)
 	if req.URL.User != nil {
 		password, _ := req.URL.User.Password()
 		private = append(private, basicAuth(req.URL.User.Username(), password)...)

@@ -346,7 +346,7 @@ func FuzzHTTPGateway(f *testing.F) {
 		}
 		cfg := jsonGateway("https://gateway.example.com/")
 		cfg.Body, cfg.Timeout = body, mfa.Duration(time.Second)
-		g, err := newHTTPGateway(cfg, Options{Log: slog.New(slog.DiscardHandler), Now: time.Now})
+		g, err := newHTTPGateway(cfg, road{}, Options{Log: slog.New(slog.DiscardHandler), Now: time.Now})
 		if err != nil {
 			return
 		}

@@ -77,11 +77,15 @@ func New(cfg deliver.SMSConfig, opts Options) (*SMS, error) {
 }
 
 func newGateway(cfg deliver.SMSConfig, opts Options) (gateway, error) {
+	by, err := newRoad(cfg, opts.Log)
+	if err != nil {
+		return nil, err
+	}
 	switch cfg.Provider {
 	case deliver.ProviderTwilio:
-		return newTwilio(cfg.Twilio, opts)
+		return newTwilio(cfg.Twilio, by, opts)
 	case deliver.ProviderHTTP:
-		return newHTTPGateway(cfg.HTTP, opts)
+		return newHTTPGateway(cfg.HTTP, by, opts)
 	case deliver.ProviderCommand:
 		return newSMSCommand(cfg.Command, opts)
 	}

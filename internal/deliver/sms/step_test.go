@@ -73,7 +73,7 @@ func TestStepsOfHTTPGateway(t *testing.T) {
 	}
 	delivertest.WantSteps(t, steps, append(opened, "status 200 OK", "accepted ")...)
 	for code, hint := range map[int]string{
-		401: "credentials", 404: "sms.http.url", 302: "no redirect", 400: "sms.http.body", 503: "out of order", 429: "enough for now", 407: "HTTPS_PROXY",
+		401: "credentials", 404: "sms.http.url", 302: "no redirect", 400: "sms.http.body", 503: "out of order", 429: "enough for now", 407: "sms.proxy_username",
 	} {
 		status = code
 		steps, err = carrier.Test(t.Context(), s, sms("123456"))

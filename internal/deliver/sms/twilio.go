@@ -29,11 +29,12 @@ type twilio struct {
 	password string
 	timeout  time.Duration
 	http     *http.Client
+	private  []string // what no error may quote
 	log      *slog.Logger
 	now      func() time.Time
 }
 
-func newTwilio(cfg deliver.TwilioConfig, opts Options) (*twilio, error) {
+func newTwilio(cfg deliver.TwilioConfig, by road, opts Options) (*twilio, error) {
 	base, err := cfg.Base()
 	if err != nil {
 		return nil, err
@@ -48,7 +49,8 @@ func newTwilio(cfg deliver.TwilioConfig, opts Options) (*twilio, error) {
 	}
 	return &twilio{
 		cfg: cfg, base: base, user: user, password: password,
-		timeout: time.Duration(cfg.Timeout), http: newHTTPClient(), log: opts.Log, now: opts.Now,
+		timeout: time.Duration(cfg.Timeout), http: newHTTPClient(by), log: opts.Log, now: opts.Now,
+		private: append(basicAuth(user, password), by.private...),
 	}, nil
 }
 
@@ -155,7 +157,7 @@ func (c *twilioCall) judge(host string, a answer) (*http.Response, error) {
 	// The code says more than whatever else is odd about the answer.
 	if _ = json.Unmarshal(a.body, &rest); rest.Code == 0 {
 		return nil, a.judge(a.byStatus(fmt.Errorf("%s answered %d: %s", host, a.status,
-			quoteAnswer(string(a.body), c.m, basicAuth(c.t.user, c.t.password)...)), c.t.now()))
+			quoteAnswer(string(a.body), c.m, c.t.private...)), c.t.now()))
 	}
 	return nil, c.t.refusal(a, c.m, rest)
 }

@@ -72,7 +72,7 @@ var twilioBusy = map[int]bool{
 
 // refusal turns an error of Twilio into one for the log, marked by how it can be mended.
 func (t *twilio) refusal(a answer, m mfa.Message, e client.TwilioRestError) error {
-	err := fmt.Errorf("error %d: %s", e.Code, quoteAnswer(e.Message, m, basicAuth(t.user, t.password)...))
+	err := fmt.Errorf("error %d: %s", e.Code, quoteAnswer(e.Message, m, t.private...))
 	reason, number := twilioNumber[e.Code]
 	hint, config := twilioConfig[e.Code]
 	if config {

@@ -54,6 +54,7 @@ func (e *exam) mail(ctx context.Context) {
 // smsPlace is where text messages are handed over.
 type smsPlace struct {
 	Provider string `toml:"provider"`
+	Proxy    string `toml:"proxy"`
 	Twilio   struct {
 		BaseURL string `toml:"base_url"`
 		Region  string `toml:"region"`
@@ -76,14 +77,34 @@ func (e *exam) sms(ctx context.Context) {
 	where := "text messages (" + p.Provider + ")"
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
-	if err := p.reach(ctx); err != nil {
+	by := e.smsProxy(p.gateway())
+	reach := p.reach
+	if by != "" {
+		reach = func(ctx context.Context) error { return dial(ctx, by) }
+	}
+	if err := reach(ctx); err != nil {
 		e.add(Finding{
 			Error, "sms", where, err.Error(), "Codes by text message do not go out.",
 			"mend it, then see a message arrive: mfactl send-test sms NUMBER",
 		})
 		return
 	}
+	if by != "" {
+		e.ok("sms", where, "the proxy "+by+" can be reached; mfactl send-test sms NUMBER shows whether it lets mfad through")
+		return
+	}
 	e.ok("sms", where, "can be reached")
+}
+
+// gateway is the address of what takes text messages; empty: it has none.
+func (p smsPlace) gateway() string {
+	switch p.Provider {
+	case deliver.ProviderHTTP:
+		return p.HTTP.URL
+	case deliver.ProviderTwilio:
+		return p.twilio()
+	}
+	return ""
 }
 
 func (p smsPlace) reach(ctx context.Context) error {
@@ -93,10 +114,8 @@ func (p smsPlace) reach(ctx context.Context) error {
 			return fmt.Errorf("run %q: %w", p.Command.Path, err)
 		}
 		return nil
-	case deliver.ProviderHTTP:
-		return dial(ctx, p.HTTP.URL)
-	case deliver.ProviderTwilio:
-		return dial(ctx, p.twilio())
+	case deliver.ProviderHTTP, deliver.ProviderTwilio:
+		return dial(ctx, p.gateway())
 	}
 	return fmt.Errorf("sms.provider %q is unknown", p.Provider)
 }
