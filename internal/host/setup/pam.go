@@ -19,6 +19,10 @@ func planPAM(root fs.FS, o Options) (*Change, error) {
 		if err := problems(before.Found); err != nil {
 			return nil, fmt.Errorf("pam_mfa.so stands there already, and not as it should; mend it or take it out first: %w", err)
 		}
+		if before.OneLine != o.OneLine {
+			return nil, fmt.Errorf("pam_mfa.so stands there already, %s; take that back first: mfactl setup %s --undo",
+				map[bool]string{true: "with the code in one line with the password", false: "and asks for the code"}[before.OneLine], o.Service)
+		}
 		if have := firstOf(before); have != o.First {
 			return nil, fmt.Errorf("pam_mfa.so stands there already, for another first factor than %s: it is %s; "+
 				"take that back first: mfactl setup %s --undo", o.First, have, o.Service)
@@ -32,7 +36,10 @@ func planPAM(root fs.FS, o Options) (*Change, error) {
 	}
 	text := old
 	if text == nil {
-		if text, err = vendored(root, o.Service); err != nil {
+		if text, err = vendored(root, o.Service); err != nil && o.OneLine {
+			text, err = likeLogins(root)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -148,6 +155,9 @@ func ourModule(o Options) string {
 // ways returns the ways of writing our line, the simplest first.
 func (f *pamFile) ways(o Options) []func() (string, error) {
 	ours := ourModule(o)
+	if o.OneLine {
+		return f.waysOfOneLine(ours)
+	}
 	if o.First == Both {
 		return f.waysOfBoth(ours)
 	}
