@@ -51,7 +51,7 @@ struct options {
 	bool debug;
 };
 
-/* What "split" keeps. Nothing is asked in a login in which it ran. */
+/* Kept by "split". Nothing is asked in a login in which it ran. */
 struct kept {
 	int code;                          /* PAM_IGNORE, or why it refused */
 	char answer[RELAY_MAX_ANSWER + 1]; /* empty: the password came alone */

@@ -17,7 +17,7 @@ enum {
 	SPLIT_MAX_ENDINGS = 512, /* of all endings, bytes */
 };
 
-/* What may stand behind a password, in the form of CUT. */
+/* All that may stand behind a password, in the form of CUT. */
 struct split_endings {
 	size_t size;
 	unsigned char bytes[SPLIT_MAX_ENDINGS];

@@ -14,8 +14,8 @@ import (
 
 const symbols = "23456789acdefhjkmnprtvwxyzsbgqu"
 
-// all are endings as a daemon sends them to somebody who has an app and backup codes.
-var all = []mfa.Ending{
+// enrolled are endings as a daemon sends them to somebody who has an app and backup codes.
+var enrolled = []mfa.Ending{
 	{Word: "email"}, {Word: "text"},
 	{Symbols: 16, Of: symbols, Comma: true, Grouped: true},
 	mfa.Digits(8), mfa.Digits(6),
@@ -42,8 +42,8 @@ func TestSplitLine(t *testing.T) {
 		{"hunter654 321", six, "hunter", "654 321"},
 		{"hunter12 654-321", six, "hunter12 ", "654-321"},
 		{"hunter654321  ", six, "hunter", "654321"},
-		{"hunter12345678", all, "hunter", "12345678"},
-		{"hunter1234567", all, "hunter1", "234567"},
+		{"hunter12345678", enrolled, "hunter", "12345678"},
+		{"hunter1234567", enrolled, "hunter1", "234567"},
 		{"hunter-654321", six, "hunter-", "654321"},
 		{"pä654321", six, "pä", "654321"},
 		{"pw12é3456", six, "pw12é3456", ""},
@@ -64,16 +64,16 @@ func TestSplitLine(t *testing.T) {
 		{"email", six, "email", ""},
 		{"secret,email,email", six, "secret,email", "email"},
 		{"secret,email654321", six, "secret,email", "654321"},
-		{"hunter2,k7mx-24wp-9hre-3cdf", all, "hunter2", "k7mx-24wp-9hre-3cdf"},
-		{"hunter2,K7MX 24WP 9HRE 3CDF", all, "hunter2", "K7MX 24WP 9HRE 3CDF"},
-		{"hunter2,k7mx\u201324wp\u20139hre\u20133cdf", all, "hunter2", "k7mx\u201324wp\u20139hre\u20133cdf"},
-		{"hunter2,k7mx24wp9hre3cdf", all, "hunter2", "k7mx24wp9hre3cdf"},
-		{"hunter2, k7mx-24wp-9hre-3cdf ", all, "hunter2", "k7mx-24wp-9hre-3cdf"},
-		{"hunter2,k7mx-24wp-9hre-345678", all, "hunter2,k7mx-24wp-9hre-", "345678"}, // 18 symbols
-		{"hunter2k7mx-24wp-9hre-3cdf", all, "hunter2k7mx-24wp-9hre-3cdf", ""},
-		{"a,b,k7mx-24wp-9hre-3456", all, "a,b", "k7mx-24wp-9hre-3456"},
-		{"hello,acdefhjkmn654321", all, "hello,acdefhjkmn", "654321"}, // no dashes: a password with a comma
-		{"hello,world-of-passwords", all, "hello,world-of-passwords", ""},
+		{"hunter2,k7mx-24wp-9hre-3cdf", enrolled, "hunter2", "k7mx-24wp-9hre-3cdf"},
+		{"hunter2,K7MX 24WP 9HRE 3CDF", enrolled, "hunter2", "K7MX 24WP 9HRE 3CDF"},
+		{"hunter2,k7mx\u201324wp\u20139hre\u20133cdf", enrolled, "hunter2", "k7mx\u201324wp\u20139hre\u20133cdf"},
+		{"hunter2,k7mx24wp9hre3cdf", enrolled, "hunter2", "k7mx24wp9hre3cdf"},
+		{"hunter2, k7mx-24wp-9hre-3cdf ", enrolled, "hunter2", "k7mx-24wp-9hre-3cdf"},
+		{"hunter2,k7mx-24wp-9hre-345678", enrolled, "hunter2,k7mx-24wp-9hre-", "345678"}, // 18 symbols
+		{"hunter2k7mx-24wp-9hre-3cdf", enrolled, "hunter2k7mx-24wp-9hre-3cdf", ""},
+		{"a,b,k7mx-24wp-9hre-3456", enrolled, "a,b", "k7mx-24wp-9hre-3456"},
+		{"hello,acdefhjkmn654321", enrolled, "hello,acdefhjkmn", "654321"}, // no dashes: a password with a comma
+		{"hello,world-of-passwords", enrolled, "hello,world-of-passwords", ""},
 		{"hunter2,12345678", scratch, "hunter2", "12345678"},
 		{"hunter2,123456", scratch, "hunter2,", "123456"},
 		{"hunter654321", nil, "hunter654321", ""},
@@ -94,7 +94,7 @@ func TestSplitLine(t *testing.T) {
 // Endings that break the protocol cut nothing, wherever they break it.
 func TestSplitBrokenEndings(t *testing.T) {
 	t.Parallel()
-	good := string(cutOf(all...))
+	good := string(cutOf(enrolled...))
 	for _, broken := range []string{
 		"d", "d\x06", "d\x06\x00", "d\x06\x02" + "0", "d\x00\x01" + "0", "w\x01\x01x", "w\x00\x00", "x\x06\x01" + "0",
 		"d\x06\x0a" + "0123456789" + "w",
@@ -133,11 +133,11 @@ func TestSplitChallenge(t *testing.T) {
 	}
 }
 
-// Whatever is typed and whatever a daemon says: nothing is read beyond the line, what is cut is
+// For all that is typed and all that a daemon says: nothing is read beyond the line, what is cut is
 // an end of it, and the password is never empty then.
 func FuzzSplitLine(f *testing.F) {
 	for _, line := range []string{"hunter2654321", "a,k7mx-24wp-9hre-3cdf", "pw,email", "654321", ",", " ,  ", "p\xc3\xa4,2222\xe2\x80\x93222222222222"} {
-		f.Add(line, cutOf(all...))
+		f.Add(line, cutOf(enrolled...))
 		f.Add(line, []byte("d\x06"))
 	}
 	f.Fuzz(func(t *testing.T, line string, endings []byte) {
@@ -182,7 +182,7 @@ func FuzzSplitChallenge(f *testing.F) {
 // The relay takes from a daemon how a line is cut, and nothing else to that question: no DONE lets
 // in that nobody asked for.
 func FuzzCut(f *testing.F) {
-	f.Add(frames(wire.EncodeCut(all)))
+	f.Add(frames(wire.EncodeCut(enrolled)))
 	f.Add(letIn)
 	f.Add(frames(wire.EncodePrompt(mfa.Prompt{Kind: mfa.Ask, Text: "Code: "})))
 	f.Add(frames(wire.EncodeDone(mfa.Verdict{Outcome: mfa.Exempt})))
@@ -278,7 +278,7 @@ func TestOneLine(t *testing.T) {
 		t.Run(c.typed, func(t *testing.T) {
 			t.Parallel()
 			s := oneLine(t, c.password)
-			s.serve(t, cuts(t, all...), once(t, c.code, mfa.Accepted))
+			s.serve(t, cuts(t, enrolled...), once(t, c.code, mfa.Accepted))
 			got := s.login(t, nil, c.typed)
 			got.wantAuth(t, success)
 			if n := got.code(t, "kept"); n != 0 {
@@ -295,7 +295,7 @@ func TestOneLine(t *testing.T) {
 func TestOneLineWrongPassword(t *testing.T) {
 	t.Parallel()
 	s := oneLine(t, "hunter2")
-	s.serve(t, cuts(t, all...))
+	s.serve(t, cuts(t, enrolled...))
 	s.login(t, nil, "hunter3654321").wantAuth(t, pam.ErrAuth)
 }
 
@@ -305,7 +305,7 @@ func TestOneLineAsksNothing(t *testing.T) {
 	t.Parallel()
 	for answer, typed := range map[string]string{"": "hunter2", "654321": "hunter2654321"} {
 		s := oneLine(t, "hunter2")
-		s.serve(t, cuts(t, all...), holds(t, answer, mfa.Accepted))
+		s.serve(t, cuts(t, enrolled...), holds(t, answer, mfa.Accepted))
 		got := s.login(t, nil, typed)
 		got.wantAuth(t, pam.ErrConv)
 		if n := len(got.named("conv")); n != 1 {
@@ -318,7 +318,7 @@ func TestOneLineAsksNothing(t *testing.T) {
 func TestOneLineCodeSent(t *testing.T) {
 	t.Parallel()
 	s := oneLine(t, "hunter2")
-	s.serve(t, cuts(t, all...), once(t, "email", mfa.CodeSent))
+	s.serve(t, cuts(t, enrolled...), once(t, "email", mfa.CodeSent))
 	got := s.login(t, []string{"-r", "203.0.113.7"}, "hunter2,email")
 	got.wantAuth(t, pam.ErrAuth)
 	got.wantLog(t, logNotice, "refused, a code was sent and the next login carries it (PAM_AUTH_ERR) rhost=203.0.113.7 user=alice")
@@ -338,7 +338,7 @@ func TestOneLinePasswordTwice(t *testing.T) {
 	s.login(t, nil, "123456123456").wantAuth(t, pam.ErrConv)
 }
 
-// Whatever hinders the question how to cut refuses, the right password too, and the line below
+// All that hinders the question how to cut refuses, the right password too, and the line below
 // asks nobody; only with unavailable=ignore all of the line is the password.
 func TestOneLineWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
@@ -406,7 +406,7 @@ func TestOneLineNobodyAnswers(t *testing.T) {
 func TestOneLineTwiceInOneTransaction(t *testing.T) {
 	t.Parallel()
 	s := oneLine(t, "hunter2")
-	s.serve(t, cuts(t, all...), once(t, "111111", mfa.WrongCode), cuts(t, all...), once(t, "654321", mfa.Accepted))
+	s.serve(t, cuts(t, enrolled...), once(t, "111111", mfa.WrongCode), cuts(t, enrolled...), once(t, "654321", mfa.Accepted))
 	got := s.login(t, []string{"-a", "2"}, "hunter2111111", "hunter2654321")
 	var codes []int
 	for _, e := range got.named("auth") {

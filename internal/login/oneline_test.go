@@ -121,8 +121,8 @@ func (d *desk) endings(req mfa.Request) string {
 	return strings.Join(said, " ")
 }
 
-// What may stand behind a password is what could be a code there and then. Who is not
-// asked, or has nothing, has all of the line for the password.
+// Behind a password may stand what could be a code there and then. For those who are not
+// asked, or have nothing, all of the line is the password.
 func TestEndings(t *testing.T) {
 	optional := func(s *settings) { s.policy.Policy.Mode = ModeOptional }
 	for name, c := range map[string]struct {
@@ -191,8 +191,8 @@ func (d *desk) behindAny(answer string) {
 	}
 }
 
-// Whoever has no password learns nothing and leaves nothing: not a byte of the store or of the
-// audit file changes, and nothing is sent.
+// The question leaves nothing: not a byte of the store or of the audit file changes, and
+// nothing is sent.
 func TestEndingsLeaveNothing(t *testing.T) {
 	d := newDesk(t)
 	d.withApp(6, mfa.Enrollment{Email: mailAddress})
@@ -266,7 +266,7 @@ func TestPasswordAloneHasACodeSent(t *testing.T) {
 	}
 }
 
-// Who has an app gets none unasked, and is told what to do.
+// A user with an app gets none unasked, and is told what to do.
 func TestPasswordAloneOfWhoHasAnApp(t *testing.T) {
 	d := newDesk(t)
 	d.withApp(6, mfa.Enrollment{Email: mailAddress})
@@ -360,7 +360,7 @@ func (zeroReader) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Who needs none is let in by the password alone, and is asked for no answer.
+// The password alone lets in those who need no more, and the module is asked for no answer.
 func TestNotAskedInOneLine(t *testing.T) {
 	d := newDesk(t, func(s *settings) { s.policy.Policy.Mode = ModeOptional })
 	for _, held := range []string{mfa.HeldNothing, mfa.HeldAnswer} {
@@ -405,7 +405,7 @@ func TestRememberedInOneLine(t *testing.T) {
 	}
 }
 
-// Who is locked is told so, whatever stands behind the password; a recovery code ends it.
+// A lock is told of, whatever stands behind the password; a recovery code ends it.
 func TestLockedInOneLine(t *testing.T) {
 	d := newDesk(t, func(s *settings) { s.keeping.Lockout.Recovery, s.keeping.Lockout.Notify = true, true })
 	d.withApp(6, mfa.Enrollment{Email: mailAddress})
@@ -449,7 +449,7 @@ func TestNamesBehindThePassword(t *testing.T) {
 	}
 }
 
-// Whoever has no account is refused in one line as elsewhere, and nothing is sent.
+// A name without an account is refused in one line as elsewhere, and nothing is sent.
 func TestNobodyInOneLine(t *testing.T) {
 	d := newDesk(t)
 	d.mustSay(d.behindOf(request("ghost"), "", mfa.CodeSent), "A code was sent to ")
