@@ -16,9 +16,11 @@ const symbols = "23456789acdefhjkmnprtvwxyzsbgqu"
 
 // enrolled are endings as a daemon sends them to somebody who has an app and backup codes.
 var enrolled = []mfa.Ending{
-	{Word: "email"}, {Word: "text"},
+	{Word: "email"},
+	{Word: "text"},
 	{Symbols: 16, Of: symbols, Comma: true, Grouped: true},
-	mfa.Digits(8), mfa.Digits(6),
+	mfa.Digits(8),
+	mfa.Digits(6),
 	{Symbols: 16, Of: symbols, Comma: true},
 }
 
