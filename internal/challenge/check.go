@@ -73,7 +73,7 @@ func (c *Conversation) check(ctx context.Context, code Code, k Kind, answer stri
 func (c *Conversation) wasRight(k Kind, f Found) {
 	c.arrived = f.Arrived
 	if f.Ahead > 0 {
-		c.wasAhead(k.Method, f.Ahead)
+		c.wasAhead(cmp.Or(f.Method, k.Method), f.Ahead)
 	}
 	if k.Setup != "" {
 		c.setupStep, c.setupDigits = f.Step, f.Digits

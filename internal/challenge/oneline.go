@@ -96,7 +96,12 @@ func (c *Conversation) Try(ctx context.Context, codes []Code, answer string) (mf
 	if err != nil {
 		return c.Failed(ctx, err)
 	}
-	v := mfa.Verdict{Outcome: mfa.Exhausted, Method: cmp.Or(res.Method, k.Method)}
+	for _, one := range codes {
+		if own := one.Kind(); own.Method == res.Method {
+			k = own
+		}
+	}
+	v := mfa.Verdict{Outcome: mfa.Exhausted, Method: k.Method}
 	text := ""
 	switch {
 	case res.wasLocked:
@@ -109,7 +114,7 @@ func (c *Conversation) Try(ctx context.Context, codes []Code, answer string) (mf
 		}
 		return mfa.Verdict{Outcome: mfa.Accepted, Method: v.Method, Reason: "right code"}, nil
 	case res.Result == Doubted:
-		text, v.Outcome, v.Reason = textClock, mfa.Unavailable, "the clock may be wrong"
+		text, v.Outcome, v.Reason = k.Doubted, mfa.Unavailable, k.DoubtedReason
 	case res.Result != Wrong:
 		return c.untried(ctx, v.Method, textBehind(res.Result)), nil
 	case res.counted.Disabled:

@@ -89,11 +89,14 @@ func (e *Engine) endings(ctx context.Context, req mfa.Request) ([]mfa.Ending, er
 }
 
 // digits returns the lengths of the codes of digits that can be right in a login that goes
-// by p: those of an app, and of what was sent for this origin and is still good. While
+// by p: those of an app or a token, and of what was sent for this origin and is still good. While
 // none was sent, digits at the end are the password's.
 func (l *inquiry) digits(p plan) (all []int) {
 	if p.enrollment.TOTP != nil && slices.Contains(p.methods, mfa.TOTP) {
 		all = append(all, p.enrollment.TOTP.Digits)
+	}
+	if p.enrollment.HOTP != nil && slices.Contains(p.methods, mfa.HOTP) {
+		all = append(all, p.enrollment.HOTP.Digits)
 	}
 	now := l.engine.deps.Now()
 	for _, c := range p.state.Pending {
@@ -199,6 +202,8 @@ func (l *attempt) codes(en mfa.Enrollment, methods []mfa.Method, answer string) 
 			sent = append(sent, l.talk.AnySent(l.targetOf(en, m, methods)))
 		case mfa.TOTP:
 			own = append(own, l.talk.AppCode("", l.app))
+		case mfa.HOTP:
+			own = append(own, l.talk.TokenCode("", l.token))
 		case mfa.Backup:
 			if _, shaped := factor.BackupCode(*en.Backup, answer); shaped || len(methods) == 1 {
 				sent = append(sent, l.talk.BackupCode(l.backup))

@@ -458,3 +458,22 @@ func TestNobodyInOneLine(t *testing.T) {
 		t.Errorf("%d mails", n)
 	}
 }
+
+// A token that counts is one of the codes that digits may be.
+func TestTokenBehindThePassword(t *testing.T) {
+	d := newDesk(t, func(s *settings) {
+		s.policy.Policy.Methods = []mfa.Method{mfa.HOTP}
+		s.asking.HOTP.Window = 10
+	})
+	d.enroll("alice", mfa.Enrollment{UID: 1000, HOTP: &mfa.HOTPSecret{
+		Secret: d.accounts.SealHOTP(aliceID, appSecret), Algorithm: "SHA1", Digits: 6, Confirmed: start,
+	}})
+	if got := d.endings(request("alice")); got != words+" digits 6" {
+		t.Errorf("endings %q", got)
+	}
+	d.mustSay(d.behind("", mfa.NoConversation), "A code is missing")
+	d.behind("755224", mfa.Accepted) // RFC 4226, appendix D
+	d.mustSay(d.behind("755224", mfa.NoConversation), "used already")
+	d.behind("990099", mfa.WrongCode)
+	d.behind("287082", mfa.Accepted)
+}
