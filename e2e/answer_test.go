@@ -99,8 +99,11 @@ func TestCodesThatWereRight(t *testing.T) {
 	s.expectFailures(alice, 0)
 }
 
-// imap logs in to dovecot and returns its answer.
-func imap(t *testing.T, port int, user string) string {
+// imap logs in to dovecot with the password and returns its answer.
+func imap(t testing.TB, port int, user string) string { return imapWith(t, port, user, password) }
+
+// imapWith logs in to dovecot with a line and returns its answer.
+func imapWith(t testing.TB, port int, user, line string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", port))
 	ok(t, err)
@@ -109,7 +112,7 @@ func imap(t *testing.T, port int, user string) string {
 	r := bufio.NewReader(c)
 	_, err = r.ReadString('\n')
 	ok(t, err)
-	_, err = fmt.Fprintf(c, "a LOGIN %s %s\r\n", user, password)
+	_, err = fmt.Fprintf(c, "a LOGIN %s %s\r\n", user, quoted(line))
 	ok(t, err)
 	for {
 		line, err := r.ReadString('\n')
@@ -208,8 +211,8 @@ func TestOpenVPNLocksNobody(t *testing.T) {
 }
 
 // openvpnServer starts an OpenVPN server without a tunnel, whose users PAM checks,
-// and returns its port.
-func (s *site) openvpnServer() int {
+// and returns its port. Answers are pairs of a prompt and what the plugin says to it.
+func (s *site) openvpnServer(answers ...string) int {
 	s.t.Helper()
 	plugins, err := filepath.Glob("/usr/lib/*/openvpn/plugins/openvpn-plugin-auth-pam.so")
 	ok(s.t, err)
@@ -230,7 +233,7 @@ func (s *site) openvpnServer() int {
 	ok(s.t, unix.Mknod(tun, unix.S_IFCHR|0o600, int(unix.Mkdev(10, 200))))
 	cmd := exec.Command("/usr/sbin/openvpn", "--dev", "tun", "--dev-node", tun, "--disable-dco", "--mode", "server", "--tls-server", "--proto", "tcp-server",
 		"--local", "127.0.0.1", "--port", strconv.Itoa(port), "--dh", "none", "--verify-client-cert", "none", "--username-as-common-name",
-		"--ca", s.path("ca.pem"), "--cert", s.path("server.pem"), "--key", s.path("server.key"), "--plugin", plugins[0], "openvpn")
+		"--ca", s.path("ca.pem"), "--cert", s.path("server.pem"), "--key", s.path("server.key"), "--plugin", plugins[0], strings.Join(append([]string{"openvpn"}, answers...), " "))
 	log, _ := service(s.t, cmd)
 	s.t.Cleanup(func() { show(s.t, "openvpn server", log) })
 	awaitText(s.t, log, 0, "Initialization Sequence Completed")

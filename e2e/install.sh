@@ -9,7 +9,7 @@ packages=${*:-"gcc libc6-dev libpam0g-dev make procps openssh-server openssh-cli
 	sudo pamtester exim4-daemon-light valgrind clang libclang-rt-dev
 	zbar-tools oathtool pskctool debootstrap libpam-google-authenticator libpam-oath
 	binutils mandoc fail2ban prometheus dbus iproute2 strace
-	systemd-journal-remote postgresql dovecot-imapd openvpn
+	systemd-journal-remote postgresql dovecot-imapd openvpn sasl2-bin
 	freeradius freeradius-utils ansible-core cron at git
 	pkexec polkitd vlock vsftpd apache2 libapache2-mod-authnz-pam
 	cockpit-ws cockpit-bridge i3lock xvfb xdotool tinyproxy-bin"}

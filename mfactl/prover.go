@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -12,14 +13,18 @@ import (
 	"mfa/internal/host/setup"
 )
 
-// knownService wants one service that can be set up.
-func knownService(args []string) error {
+// plainName matches what a file in /etc/pam.d may be called.
+var plainName = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9_.@+-]*$`)
+
+// knownService wants one service that can be set up; in one line each can.
+func knownService(args []string, oneLine bool) error {
 	known := strings.Join(setup.Services, ", ")
 	switch {
+	case oneLine && len(args) == 1 && plainName.MatchString(args[0]):
 	case len(args) != 1:
 		return fmt.Errorf("accepts 1 arg, received %d: one of %s", len(args), known)
 	case !slices.Contains(setup.Services, args[0]):
-		return fmt.Errorf("invalid argument %q: setup knows %s; other programs of /etc/pam.d are set up by hand, see pam_mfa(8)", args[0], known)
+		return fmt.Errorf("invalid argument %q: setup knows %s; with --one-line every program of /etc/pam.d, the others are set up by hand, see pam_mfa(8)", args[0], known)
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ type switcher struct {
 	service string
 	path    string // of mfa.toml
 	first   string // first factor
+	oneLine bool   // the code behind the password
 	user    string // whose login proves it; "": anybody's
 	warned  []doctor.Finding
 	yes     bool
@@ -52,15 +53,17 @@ func setupCommand(c *client) *cobra.Command {
 			"Before the second factor of ssh comes a password; or a key, with --first-factor\n" +
 			"key; or with --first-factor both a key for those who have one, and a password for\n" +
 			"the others.\n\n" +
+			"With --one-line the code is typed behind the password, for programs that ask for a\n" +
+			"password and no more: any service of /etc/pam.d, such as dovecot, openvpn or vsftpd.\n\n" +
 			"With --undo everything is put back as it was before; without SERVICE, all that\n" +
 			"was ever switched on.",
-		Example:   "  mfactl setup sshd\n  mfactl setup sshd --first-factor key\n  mfactl setup sshd --first-factor both --user alice\n  mfactl setup sudo --confirm-within 5m\n  mfactl setup sshd --undo",
+		Example:   "  mfactl setup sshd\n  mfactl setup sshd --first-factor key\n  mfactl setup sshd --first-factor both --user alice\n  mfactl setup openvpn --one-line\n  mfactl setup sudo --confirm-within 5m\n  mfactl setup sshd --undo",
 		ValidArgs: setup.Services,
 		Args: func(_ *cobra.Command, args []string) error {
 			if undo && len(args) == 0 {
 				return nil
 			}
-			return knownService(args)
+			return knownService(args, s.oneLine || undo || guard > 0)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if os.Geteuid() != 0 {
@@ -83,6 +86,7 @@ func setupCommand(c *client) *cobra.Command {
 	cmd.Flags().BoolVar(&s.yes, "yes", false, "do not ask before the change is made")
 	cmd.Flags().DurationVar(&s.within, "confirm-within", 2*time.Minute, "how long to wait for a login that proves it; 0: do not wait, the change stays")
 	cmd.Flags().StringVar(&s.first, "first-factor", setup.Password, "what comes before the second factor: password; for sshd also key, or both")
+	cmd.Flags().BoolVar(&s.oneLine, "one-line", false, "the code stands behind the password, in one line; for any service")
 	cmd.Flags().StringVar(&s.user, "user", "", "`USER` whose login proves it (default: who runs this)")
 	cmd.Flags().StringVar(&s.path, "config", config.Path, "the configuration of mfad, a `FILE`")
 	cmd.Flags().IntVar(&guard, "guard", 0, "watch this process")
@@ -114,7 +118,7 @@ func (s *switcher) run(ctx context.Context) error {
 		return hinted(fmt.Errorf("a change of %s waits for its proof since %s", s.service, b.Made.Local().Format(time.DateTime)),
 			"Wait for its end, or take it back: mfactl setup "+s.service+" --undo")
 	}
-	opts := setup.Options{Service: s.service, First: s.first, Socket: cfg.Server.PAMSocket, OldSSHD: s.service == "sshd" && h.SSHD != nil && host.IsOldSSHD(ctx)}
+	opts := setup.Options{Service: s.service, First: s.first, OneLine: s.oneLine, Socket: cfg.Server.PAMSocket, OldSSHD: s.service == "sshd" && h.SSHD != nil && host.IsOldSSHD(ctx)}
 	changes, err := setup.Make(h.FS, opts)
 	if errors.Is(err, setup.ErrAlready) {
 		s.Printf("The second factor is switched on for %s already. What a login goes through: %s\n",
@@ -147,7 +151,7 @@ func (s *switcher) agreed(changes []setup.Change) bool {
 		s.Println("Keep this session open: it is your way back.")
 	}
 	s.warn(s.warned)
-	if s.service == "sshd" && s.first != setup.Both && !s.yes {
+	if s.service == "sshd" && s.first != setup.Both && !s.oneLine && !s.yes {
 		s.Println("A host can have both, a key and a code for who has a key, a password and a code for\n" +
 			"the others: mfactl setup sshd --first-factor both")
 	}
@@ -226,6 +230,9 @@ func (s *switcher) prove(ctx context.Context, proof *setup.Proof, b *setup.Backu
 	if who == "" {
 		who = "anybody"
 	}
+	if s.oneLine {
+		s.Println("In this login the code stands behind the password: secret123456; or ,email to have one sent.")
+	}
 	s.Printf("Now log in in a second terminal through %s as %s, with the second factor. Unless that\n"+
 		"works within %s, everything is put back as it was.\n", s.service, who, s.within)
 	ctx, cancel := context.WithTimeoutCause(ctx, s.within, fmt.Errorf("nobody proved a login within %s", s.within))
@@ -271,7 +278,10 @@ func (s *switcher) reload(ctx context.Context) {
 func (s *switcher) undo(ctx context.Context) error {
 	services := []string{s.service}
 	if s.service == "" {
-		services = setup.Services
+		var err error
+		if services, err = setup.Kept(); err != nil {
+			return hinted(err, "")
+		}
 	}
 	done := 0
 	for _, s.service = range services {

@@ -20,10 +20,11 @@ static inline char *drive_ask(void *who, bool echo, const char *text)
 }
 
 static inline void drive_converse(int fd, int64_t deadline, const struct relay_hello *hello,
-				  uintptr_t who, const char *password, struct relay_verdict *v)
+				  uintptr_t who, const char *password, struct split_endings *cut,
+				  struct relay_verdict *v)
 {
 	struct relay_talk talk = {
-		.who = (void *)who, .say = drive_say, .ask = drive_ask, .password = password};
+		.who = (void *)who, .say = drive_say, .ask = drive_ask, .password = password, .cut = cut};
 
 	relay_converse(fd, deadline, hello, &talk, v);
 }
@@ -51,6 +52,8 @@ const (
 	unavailable    outcome = C.RELAY_UNAVAILABLE
 	noConversation outcome = C.RELAY_NO_CONVERSATION
 	notAllowed     outcome = C.RELAY_NOT_ALLOWED
+	codeSent       outcome = C.RELAY_CODE_SENT
+	cutLine        outcome = C.RELAY_CUT
 	hungUp         outcome = C.RELAY_HUNG_UP
 )
 
@@ -102,10 +105,17 @@ func (d deadline) passed() bool { return C.relay_time_left(C.int64_t(d)) == 0 }
 // converse runs relay_converse on fd, which stays open. The request's UID is
 // not used; texts end at a NUL, as in C.
 func converse(fd int, d deadline, req mfa.Request, p person, password string) verdict {
+	v, _ := converseOrCut(fd, d, req, p, password, false)
+	return v
+}
+
+// converseOrCut is converse, or the question how a line is cut, and what was said to it.
+func converseOrCut(fd int, d deadline, req mfa.Request, p person, password string, cut bool) (verdict, []byte) {
 	texts := [C.RELAY_FIELDS]string{
 		C.RELAY_SERVICE: req.Service, C.RELAY_USER: req.User, C.RELAY_RHOST: req.RHost,
 		C.RELAY_TTY: req.TTY, C.RELAY_RUSER: req.RUser, C.RELAY_SSH_AUTH_INFO: req.SSHAuthInfo,
 		C.RELAY_SSH_CONNECTION: req.SSHConnection, C.RELAY_MODULE: req.Module,
+		C.RELAY_HELD: req.Held,
 	}
 	// In C's memory, because it holds pointers to C's memory.
 	hello := (*C.struct_relay_hello)(C.calloc(1, C.sizeof_struct_relay_hello))
@@ -121,7 +131,16 @@ func converse(fd int, d deadline, req mfa.Request, p person, password string) ve
 	who := cgo.NewHandle(p)
 	defer who.Delete()
 	var v C.struct_relay_verdict
-	C.drive_converse(C.int(fd), C.int64_t(d), hello, C.uintptr_t(who), secret, &v)
+	var endings *C.struct_split_endings
+	if cut {
+		endings = (*C.struct_split_endings)(C.calloc(1, C.sizeof_struct_split_endings))
+		defer C.free(unsafe.Pointer(endings))
+	}
+	C.drive_converse(C.int(fd), C.int64_t(d), hello, C.uintptr_t(who), secret, endings, &v)
+	var said []byte
+	if cut {
+		said = C.GoBytes(unsafe.Pointer(&endings.bytes[0]), C.int(endings.size))
+	}
 	return verdict{
 		outcome:        outcome(v.outcome),
 		spoken:         bool(v.spoken),
@@ -129,7 +148,46 @@ func converse(fd int, d deadline, req mfa.Request, p person, password string) ve
 		changePassword: bool(v.change_password),
 		passwordTyped:  bool(v.password_typed),
 		why:            C.GoString(&v.why[0]),
+	}, said
+}
+
+// Results of split.
+const (
+	foundNothing = C.SPLIT_NOTHING
+	foundCode    = C.SPLIT_CODE
+	foundBroken  = C.SPLIT_BROKEN
+)
+
+// split runs split_line. The endings have at most SPLIT_MAX_ENDINGS bytes; of the line
+// counts what is before a NUL.
+func split(line string, endings []byte) (found int, password, code string) {
+	text := C.CString(line)
+	defer C.free(unsafe.Pointer(text))
+	var e C.struct_split_endings
+	e.size = C.size_t(len(endings))
+	for i, b := range endings {
+		e.bytes[i] = C.uchar(b)
 	}
+	var at C.struct_split_cut
+	found = int(C.split_line(text, &e, &at))
+	if found != foundCode {
+		return found, line, ""
+	}
+	return found, line[:at.password], line[at.code:at.end]
+}
+
+// challenge runs split_challenge.
+func challenge(line string) (password, answer string, ok bool) {
+	text := C.CString(line)
+	defer C.free(unsafe.Pointer(text))
+	room := C.size_t(len(line) + 1)
+	buf := (*C.char)(C.calloc(2, room))
+	defer C.free(unsafe.Pointer(buf))
+	second := (*C.char)(unsafe.Add(unsafe.Pointer(buf), len(line)+1))
+	if !bool(C.split_challenge(text, buf, second)) {
+		return "", "", false
+	}
+	return C.GoString(buf), C.GoString(second), true
 }
 
 // clean runs relay_clean on a copy of text. It returns what a C caller would

@@ -20,6 +20,18 @@ import (
 // returns the verdict and every frame the relay sent.
 func exchange(t *testing.T, stream []byte, req mfa.Request, p person, password string) (verdict, []wire.Frame) {
 	t.Helper()
+	v, _, sent := exchangeOf(t, stream, func(fd int) (verdict, []byte) { return converse(fd, after(patience), req, p, password), nil })
+	return v, sent
+}
+
+// exchangeCut is exchange for the question how a line is cut, and returns what was said.
+func exchangeCut(t *testing.T, stream []byte, req mfa.Request, p person) (verdict, []byte, []wire.Frame) {
+	t.Helper()
+	return exchangeOf(t, stream, func(fd int) (verdict, []byte) { return converseOrCut(fd, after(patience), req, p, "", true) })
+}
+
+func exchangeOf(t *testing.T, stream []byte, hold func(fd int) (verdict, []byte)) (verdict, []byte, []wire.Frame) {
+	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -31,9 +43,9 @@ func exchange(t *testing.T, stream []byte, req mfa.Request, p person, password s
 	if err := unix.Shutdown(fds[1], unix.SHUT_WR); err != nil {
 		t.Fatal(err)
 	}
-	v := converse(fds[0], after(patience), req, p, password)
+	v, said := hold(fds[0])
 	unix.Close(fds[0])
-	return v, readFrames(t, fds[1])
+	return v, said, readFrames(t, fds[1])
 }
 
 // readFrames reads what the relay sent before it left.
@@ -69,7 +81,7 @@ type expectation struct {
 
 var byLetter = map[byte]outcome{
 	's': accepted, 'x': exempt, 'w': wrongCode, 'm': exhausted,
-	'e': mustEnroll, 'u': unavailable, 'c': noConversation, 'b': broken, 'p': notAllowed,
+	'e': mustEnroll, 'u': unavailable, 'c': noConversation, 'b': broken, 'p': notAllowed, 'n': codeSent,
 }
 
 // expect reads a stream by package wire's rules.
@@ -158,12 +170,12 @@ func isControl(r rune) bool {
 
 // HELLO is what package wiretest writes, which package wire reads.
 func FuzzHello(f *testing.F) {
-	f.Add(uint32(0x8001), "sshd", "alice", "203.0.113.7", "ssh", "bob", "publickey a\n", "1 2 3 4", "1.0")
-	f.Add(uint32(0), "", "", "", "", "", "", "", "")
-	f.Fuzz(func(t *testing.T, flags uint32, service, user, rhost, tty, ruser, info, connection, module string) {
+	f.Add(uint32(0x8001), "sshd", "alice", "203.0.113.7", "ssh", "bob", "publickey a\n", "1 2 3 4", "1.0", "answer")
+	f.Add(uint32(0), "", "", "", "", "", "", "", "", "")
+	f.Fuzz(func(t *testing.T, flags uint32, service, user, rhost, tty, ruser, info, connection, module, held string) {
 		req := mfa.Request{
 			Flags: flags, Service: cString(service), User: cString(user), RHost: cString(rhost), TTY: cString(tty),
-			RUser: cString(ruser), SSHAuthInfo: cString(info), SSHConnection: cString(connection), Module: cString(module),
+			RUser: cString(ruser), SSHAuthInfo: cString(info), SSHConnection: cString(connection), Module: cString(module), Held: cString(held),
 		}
 		v, sent := exchange(t, letIn, req, always(""), "")
 		if want := wiretest.Hello(req); len(sent) != 1 || sent[0].Type != want.Type || !bytes.Equal(sent[0].Payload, want.Payload) {

@@ -177,6 +177,22 @@ func runForMemory(t *testing.T, prepare func(s *stack)) {
 	s = newStack(t, "debug", "nonsense")
 	prepare(s)
 	s.login(t, nil).wantAuth(t, pam.ErrSystem)
+
+	for _, typed := range []string{"hunter2654321", "SCRV1:aHVudGVyMg==:NjU0MzIx", "hunter3654321", ""} {
+		s = oneLine(t, "hunter2")
+		prepare(s)
+		switch typed {
+		case "hunter3654321":
+			s.serve(t, cuts(t, enrolled...))
+			s.login(t, nil, typed).wantAuth(t, pam.ErrAuth)
+		case "":
+			s.serve(t, older)
+			s.login(t, nil, "hunter2").wantAuth(t, pam.ErrSystem)
+		default:
+			s.serve(t, cuts(t, enrolled...), once(t, "654321", mfa.Accepted))
+			s.login(t, nil, typed).wantAuth(t, success)
+		}
+	}
 }
 
 // needTool skips a test whose tool is not installed; make test installs it.

@@ -36,6 +36,7 @@ func TestOutcomes(t *testing.T) {
 		{mfa.NotAllowed, nil, pam.ErrPermDenied, logNotice, "this program may not ask for this user (PAM_PERM_DENIED)"},
 		{mfa.Unavailable, nil, pam.ErrAuthinfoUnavail, logNotice, "(PAM_AUTHINFO_UNAVAIL)"},
 		{mfa.Unavailable, []string{"unavailable=ignore"}, pam.ErrAuthinfoUnavail, logNotice, "(PAM_AUTHINFO_UNAVAIL)"},
+		{mfa.CodeSent, nil, pam.ErrAuth, logNotice, "refused, a code was sent and the next login carries it (PAM_AUTH_ERR)"},
 		{mfa.NoConversation, nil, pam.ErrConv, logNotice, "nobody answered (PAM_CONV_ERR)"},
 		{mfa.Broken, nil, pam.ErrSystem, logNotice, "a fault (PAM_SYSTEM_ERR)"},
 	} {
@@ -129,7 +130,7 @@ func TestBadArguments(t *testing.T) {
 		"timeout=", "timeout=0", "timeout=3601", "timeout=99999999999", "timeout=-1", "timeout=+1", "timeout=1s",
 		"timeout=1.5", "timeout", "unavailable=", "unavailable=allow", "unavailable=IGNORE", "unavailable",
 		"exempt=yes", "exempt", "socket=", "socket", "socket=run/mfa/pam.sock", long, "debug=1", "Debug",
-		"nullok", "socketx=/run", "=", "try_first_pass",
+		"nullok", "socketx=/run", "=", "try_first_pass", "Split", "split=", "splitx",
 	} {
 		t.Run(arg[:min(len(arg), 24)], func(t *testing.T) {
 			t.Parallel()

@@ -32,6 +32,9 @@ static const char *const version = marked_version + sizeof(VERSION_MARK) - 1;
 /* Under this name acct_mgmt finds that a password change was asked for. */
 #define CHANGE_KEY "pam_mfa:change_password"
 
+/* Under this name the line that checks the code finds what "split" kept. */
+#define KEPT_KEY "pam_mfa:behind_password"
+
 enum {
 	DEFAULT_TIMEOUT = 110, /* below sshd's LoginGraceTime of 120 s */
 	MAX_TIMEOUT = 3600,
@@ -44,7 +47,14 @@ struct options {
 	bool ignore_unavailable;
 	bool exempt_succeeds;
 	bool only_key; /* proven=publickey: say whether sshd had a key, and ask nothing */
+	bool split;    /* cut the code off the password, and keep it for the line below */
 	bool debug;
+};
+
+/* Kept by "split". Nothing is asked in a login in which it ran. */
+struct kept {
+	int code;                          /* PAM_IGNORE, or why it refused */
+	char answer[RELAY_MAX_ANSWER + 1]; /* empty: the password came alone */
 };
 
 struct login {
@@ -52,6 +62,7 @@ struct login {
 	int flags;
 	struct options options;
 	struct relay_hello hello;
+	struct kept *kept; /* or NULL: who logs in can be asked */
 };
 
 /* The module's arguments. */
@@ -90,10 +101,10 @@ static bool read_argument(const char *argument, struct options *o)
 {
 	const char *value;
 
-	if (strcmp(argument, "debug") == 0) {
-		o->debug = true;
-		return true;
-	}
+	if (strcmp(argument, "debug") == 0)
+		return o->debug = true;
+	if (strcmp(argument, "split") == 0)
+		return o->split = true;
 	if ((value = value_of(argument, "socket")) != NULL) {
 		o->socket = value;
 		return relay_path_fits(value);
@@ -117,7 +128,7 @@ static bool read_arguments(pam_handle_t *pamh, int argc, const char **argv, stru
 			continue;
 		pam_syslog(pamh, LOG_ERR,
 			   "bad argument \"%s\": known are socket=/ABSOLUTE/PATH (below 108 bytes), "
-			   "timeout=1..%d, unavailable=deny|ignore, exempt=ignore|success, proven=publickey, debug",
+			   "timeout=1..%d, unavailable=deny|ignore, exempt=ignore|success, proven=publickey, split, debug",
 			   argv[i], MAX_TIMEOUT);
 		return false;
 	}
@@ -156,6 +167,8 @@ static int describe(struct login *in)
 			[RELAY_MODULE] = version,
 		},
 	};
+	if (in->kept != NULL)
+		in->hello.field[RELAY_HELD] = in->kept->answer[0] != '\0' ? "answer" : "nothing";
 	return PAM_SUCCESS;
 }
 
@@ -175,7 +188,7 @@ static void say(void *who, bool failure, const char *text)
 /*
  * An application with PAM_SILENT (sudo) shows no messages, and its user would
  * take the refusal for a wrong password: there the text is a prompt, and what is
- * typed is thrown away.
+ * typed is thrown away. In a login in one line there is no such prompt.
  */
 static void tell_unavailable(const struct login *in)
 {
@@ -186,6 +199,8 @@ static void tell_unavailable(const struct login *in)
 		pam_prompt(in->pamh, PAM_ERROR_MSG, NULL, "%s", text);
 		return;
 	}
+	if (in->kept != NULL)
+		return;
 	pam_prompt(in->pamh, PAM_PROMPT_ECHO_ON, &line, "%s\nPress Enter to go on: ", text);
 	if (line != NULL) {
 		explicit_bzero(line, strlen(line));
@@ -193,12 +208,25 @@ static void tell_unavailable(const struct login *in)
 	}
 }
 
+/* Hands over what was kept, once. */
+static char *answer_kept(struct kept *kept)
+{
+	char *line = kept->answer[0] != '\0' ? strdup(kept->answer) : NULL;
+
+	explicit_bzero(kept->answer, sizeof(kept->answer));
+	return line;
+}
+
 static char *ask(void *who, bool echo, const char *text)
 {
 	struct login *in = who;
 	char *line = NULL;
 	int style = echo ? PAM_PROMPT_ECHO_ON : PAM_PROMPT_ECHO_OFF;
-	int code = pam_prompt(in->pamh, style, &line, "%s", text);
+	int code;
+
+	if (in->kept != NULL)
+		return answer_kept(in->kept);
+	code = pam_prompt(in->pamh, style, &line, "%s", text);
 
 	if (in->options.debug)
 		pam_syslog(in->pamh, LOG_DEBUG, "mfad asks with %zu bytes, echo %s; the application: %s",
@@ -247,6 +275,9 @@ static struct meaning meaning_of(const struct relay_verdict *v, const struct opt
 		return o->ignore_unavailable
 			       ? MEANS("LET IN WITHOUT A SECOND FACTOR (unavailable=ignore)", PAM_IGNORE)
 			       : MEANS("refused, mfad is not there", PAM_AUTHINFO_UNAVAIL);
+	case RELAY_CODE_SENT:
+		return MEANS("refused, a code was sent and the next login carries it", PAM_AUTH_ERR);
+	case RELAY_CUT:
 	case RELAY_BROKEN:
 		break;
 	}
@@ -318,6 +349,121 @@ static int authenticate(struct login *in)
 	return m.code;
 }
 
+/* The line "split". */
+
+static void forget_kept(pam_handle_t *pamh, void *data, int status)
+{
+	(void)pamh, (void)status;
+	explicit_bzero(data, sizeof(struct kept));
+	free(data);
+}
+
+/* Cuts a line of n bytes into password, which has room for it, and what is kept. */
+static enum split_found cut(const char *line, const struct split_endings *endings, char *password,
+			    char *answer, struct kept *kept)
+{
+	struct split_cut at;
+	enum split_found found = SPLIT_CODE;
+	const char *code = answer;
+	size_t n;
+
+	if (!split_challenge(line, password, answer)) {
+		memcpy(password, line, strlen(line) + 1);
+		answer[0] = '\0';
+	}
+	n = strlen(answer);
+	if (n == 0) {
+		found = split_line(password, endings, &at);
+		if (found == SPLIT_CODE) {
+			code = password + at.code;
+			n = at.end - at.code;
+		}
+	}
+	if (n < sizeof(kept->answer)) /* what is longer is no code */
+		memcpy(kept->answer, code, n);
+	if (found == SPLIT_CODE && code != answer)
+		explicit_bzero(password + at.password, at.end - at.password);
+	return found;
+}
+
+/* Leaves the password alone in the place of the line, and keeps what stood behind it. */
+static int divide(struct login *in, const char *line, const struct split_endings *endings)
+{
+	size_t room = strlen(line) + 1;
+	char *password = calloc(2, room); /* and the answer behind it */
+	int code = PAM_SYSTEM_ERR;
+
+	if (password == NULL) {
+		pam_syslog(in->pamh, LOG_ERR, "out of memory");
+		return code;
+	}
+	if (cut(line, endings, password, password + room, in->kept) == SPLIT_BROKEN)
+		pam_syslog(in->pamh, LOG_ERR, "mfad sent malformed endings");
+	else if (strcmp(line, password) == 0 || pam_set_item(in->pamh, PAM_AUTHTOK, password) == PAM_SUCCESS)
+		code = PAM_IGNORE;
+	explicit_bzero(password, 2 * room);
+	free(password);
+	return code;
+}
+
+/* Asks mfad what may stand behind this user's password, and cuts there. It never says
+ * to the person what it heard: the password was not checked yet. */
+static int split_password(struct login *in)
+{
+	struct split_endings endings = {.size = 0};
+	struct relay_talk talk = {.who = in, .say = say, .ask = ask, .cut = &endings};
+	struct relay_verdict v;
+	struct meaning m;
+	const char *line = NULL;
+	int code = pam_get_authtok(in->pamh, PAM_AUTHTOK, &line, NULL);
+
+	if (code != PAM_SUCCESS || line == NULL) {
+		pam_syslog(in->pamh, LOG_NOTICE, "no password was given: %s", pam_strerror(in->pamh, code));
+		return PAM_CONV_ERR;
+	}
+	relay_run(in->options.socket, in->options.timeout, &in->hello, &talk, &v);
+	if (v.outcome == RELAY_CUT)
+		return divide(in, line, &endings);
+	m = meaning_of(&v, &in->options);
+	if (m.code == PAM_IGNORE) {
+		pam_syslog(in->pamh, LOG_WARNING, "%s: all that was typed counts as the password", v.why);
+		return m.code;
+	}
+	report(in, &v, &m);
+	if (v.outcome == RELAY_BROKEN && v.spoken)
+		pam_syslog(in->pamh, LOG_ERR, "mfad does not say how a line is cut; is it older than this module?");
+	if (m.code == PAM_AUTHINFO_UNAVAIL && !v.spoken)
+		tell_unavailable(in);
+	return m.code;
+}
+
+/* Its result is never PAM_SUCCESS: it proves nothing. */
+static int split(struct login *in)
+{
+	int code;
+
+	in->kept = calloc(1, sizeof(*in->kept));
+	if (in->kept == NULL || pam_set_data(in->pamh, KEPT_KEY, in->kept, forget_kept) != PAM_SUCCESS) {
+		free(in->kept);
+		pam_syslog(in->pamh, LOG_ERR, "out of memory");
+		return PAM_SYSTEM_ERR;
+	}
+	in->kept->code = PAM_SYSTEM_ERR;
+	code = describe(in);
+	if (code == PAM_SUCCESS)
+		code = split_password(in);
+	in->kept->code = code == PAM_SUCCESS ? PAM_SYSTEM_ERR : code;
+	return in->kept->code;
+}
+
+/* Finds what "split" kept in this login. */
+static struct kept *find_kept(pam_handle_t *pamh)
+{
+	const void *kept = NULL;
+
+	return pam_get_data(pamh, KEPT_KEY, &kept) == PAM_SUCCESS ? (struct kept *)kept : NULL;
+}
+
 /*
  * Whether sshd had a key before it asked PAM. It names each method that succeeded
  * on a line of its own, with details behind it (sshd_config(5), ExposeAuthInfo).
@@ -350,8 +496,15 @@ EXPORTED int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const 
 		return code;
 	if (in.options.only_key)
 		return had_key(pamh) ? PAM_SUCCESS : PAM_IGNORE;
-	code = describe(&in);
-	return code == PAM_SUCCESS ? authenticate(&in) : code;
+	if (in.options.split)
+		return split(&in);
+	in.kept = find_kept(pamh);
+	code = in.kept != NULL && in.kept->code != PAM_IGNORE ? in.kept->code : describe(&in);
+	if (code == PAM_SUCCESS)
+		code = authenticate(&in);
+	if (in.kept != NULL && pam_set_data(pamh, KEPT_KEY, NULL, NULL) != PAM_SUCCESS)
+		code = PAM_SYSTEM_ERR;
+	return code;
 }
 
 EXPORTED int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)

@@ -14,12 +14,14 @@
 /* Frame types and their second bytes, as in internal/wire. */
 enum {
 	HELLO = 'H',
+	SPLIT = 'S',
 	ANSWER = 'A',
 	NO_ANSWER = 'N',
 	PROMPT = 'P',
 	INFO = 'I',
 	FAILURE = 'E',
 	DONE = 'D',
+	CUT = 'C',
 
 	VISIBLE = 'v',
 	HIDDEN = 'h',
@@ -276,7 +278,7 @@ static bool send_hello(struct conn *c, const struct relay_hello *hello)
 			n += 3 + length[i];
 	}
 
-	frame = begin_frame(c, HELLO, n);
+	frame = begin_frame(c, c->talk->cut == NULL ? HELLO : SPLIT, n);
 	if (frame == NULL)
 		return false;
 	p = frame + HEAD;
@@ -464,11 +466,14 @@ static bool done(struct conn *c, const char *payload, size_t n)
 	case 'u': outcome = RELAY_UNAVAILABLE; break;
 	case 'c': outcome = RELAY_NO_CONVERSATION; break;
 	case 'p': outcome = RELAY_NOT_ALLOWED; break;
+	case 'n': outcome = RELAY_CODE_SENT; break;
 	case 'b': outcome = RELAY_BROKEN; break;
 	default:
 		return end(c, RELAY_BROKEN, "mfad sent the unknown outcome %d", payload[0]);
 	}
 	if (outcome == RELAY_ACCEPTED || outcome == RELAY_EXEMPT) {
+		if (c->talk->cut != NULL)
+			return end(c, RELAY_BROKEN, "mfad lets in whom it was not asked about");
 		if (c->unanswered)
 			return end(c, RELAY_NO_CONVERSATION, "mfad lets in, but nobody answered its prompt");
 		if (c->unsent)
@@ -481,9 +486,25 @@ static bool done(struct conn *c, const char *payload, size_t n)
 	return false;
 }
 
+/* Takes in how a line is cut. */
+static bool take_cut(struct conn *c, const char *payload, size_t n)
+{
+	struct split_endings *cut = c->talk->cut;
+
+	if (n > sizeof(cut->bytes))
+		return end(c, RELAY_BROKEN, "mfad sent %zu bytes of endings", n);
+	memcpy(cut->bytes, payload, n);
+	cut->size = n;
+	return end(c, RELAY_CUT, "%s", "");
+}
+
 /* Acts on one frame. False: the login is decided. */
 static bool act(struct conn *c, char *frame, size_t n)
 {
+	if (c->talk->cut != NULL && frame[0] == CUT)
+		return take_cut(c, frame + 1, n - 1);
+	if (c->talk->cut != NULL && frame[0] != DONE)
+		return end(c, RELAY_BROKEN, "mfad sent a frame of the type %d in place of how a line is cut", frame[0]);
 	switch (frame[0]) {
 	case DONE:
 		return done(c, frame + 1, n - 1);

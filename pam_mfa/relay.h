@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "split.h"
+
 #pragma GCC visibility push(hidden)
 
 enum {
@@ -44,6 +46,7 @@ enum relay_field {
 	RELAY_SSH_AUTH_INFO,
 	RELAY_SSH_CONNECTION,
 	RELAY_MODULE,
+	RELAY_HELD, /* of a login in one line: "answer" or "nothing" */
 	RELAY_FIELDS
 };
 
@@ -69,6 +72,10 @@ struct relay_talk {
 
 	/* The first factor's password, or NULL. An answer equal to it stays here. */
 	const char *password;
+
+	/* If not NULL, nothing is asked but how a line is cut: SPLIT goes out in the place
+	 * of HELLO, and only the outcome RELAY_CUT fills it in. */
+	struct split_endings *cut;
 };
 
 /* How a login ended. Zero is a refusal. */
@@ -82,6 +89,8 @@ enum relay_outcome {
 	RELAY_UNAVAILABLE,     /* the daemon cannot decide, does not answer, or died */
 	RELAY_NO_CONVERSATION, /* nobody answered */
 	RELAY_NOT_ALLOWED,     /* the daemon: this program may not ask for this user */
+	RELAY_CODE_SENT,       /* the daemon: sent one, and the next login carries it */
+	RELAY_CUT,             /* the daemon: this is how a line is cut */
 	RELAY_ABSENT,          /* nobody listens */
 	RELAY_HUNG_UP,         /* the daemon left without a word; relay_run calls again */
 };

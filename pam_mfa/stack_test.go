@@ -96,6 +96,7 @@ type stack struct {
 	module string   // default: as shipped
 	args   []string // of the module, after socket=
 	first  string   // password of a first factor before the module
+	line   string   // password of a login in one line
 	wrap   []string // runs the driver: valgrind and its options
 	driver string   // default: as built by TestMain
 	env    []string
@@ -136,6 +137,9 @@ func (s *stack) configure(t *testing.T) string {
 		fmt.Fprintf(&b, "auth required %s authtok=%s\n", built.neighbour, s.first)
 	}
 	args := strings.Join(append([]string{"socket=" + s.socket}, s.args...), " ")
+	if s.line != "" {
+		fmt.Fprintf(&b, "auth required %s split %s\nauth requisite %s wants=%s\n", s.module, args, built.neighbour, s.line)
+	}
 	for _, kind := range []string{"auth", "account", "session", "password"} {
 		fmt.Fprintf(&b, "%s [success=done new_authtok_reqd=done ignore=ignore default=die] %s %s\n",
 			kind, s.module, args)

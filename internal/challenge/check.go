@@ -60,7 +60,7 @@ func (c *Conversation) check(ctx context.Context, code Code, k Kind, answer stri
 	case k.Setup != "":
 		c.wrong++ // this conversation is bounded, and nothing else
 	default:
-		c.wasWrong(ctx, k.Method, &res)
+		c.wasWrong(ctx, cmp.Or(res.Method, k.Method), &res)
 	}
 	if res.Result == Right {
 		c.wasRight(k, res.Found)
@@ -73,7 +73,7 @@ func (c *Conversation) check(ctx context.Context, code Code, k Kind, answer stri
 func (c *Conversation) wasRight(k Kind, f Found) {
 	c.arrived = f.Arrived
 	if f.Ahead > 0 {
-		c.wasAhead(k.Method, f.Ahead)
+		c.wasAhead(cmp.Or(f.Method, k.Method), f.Ahead)
 	}
 	if k.Setup != "" {
 		c.setupStep, c.setupDigits = f.Step, f.Digits
@@ -126,20 +126,22 @@ func (c *Conversation) decide(st *mfa.State, k Kind, look Look) (res checked) {
 		return res
 	}
 	st.LockedUntil, st.LockedBy, st.LockedFor = nil, "", 0
-	switch res.Found = look(st, now); res.Result {
+	res.Found = look(st, now)
+	method := cmp.Or(res.Method, k.Method)
+	switch res.Result {
 	case Right:
-		if d := st.Drift; d != nil && k.Method != mfa.TOTP && now.Sub(d.At) < driftKept {
+		if d := st.Drift; d != nil && method != mfa.TOTP && now.Sub(d.At) < driftKept {
 			res.Drift = d
 		}
 		st.Drift = nil
-		c.User.CountRight(st, k.Method, k.Setup != "", now)
+		c.User.CountRight(st, method, k.Setup != "", now)
 		res.mustChange = st.MustChangePassword
 	case Wrong:
 		if k.Setup != "" {
 			res.counted.Left = maxTries
 			break
 		}
-		res.counted = c.User.CountWrong(st, k.Method, now)
+		res.counted = c.User.CountWrong(st, method, now)
 	}
 	return res
 }

@@ -46,6 +46,7 @@ type Look func(st *mfa.State, now time.Time) Found
 // A Found is the result of a Look.
 type Found struct {
 	Result
+	Method  mfa.Method // whose code it was looked at as; empty: that of the Kind
 	Arrived Target     // right, and sent: the way it took
 	Step    int64      // right, and of an app: when it was shown; of a token in a setup: the next count
 	Digits  int        // right, and of a token in a setup: how many it shows

@@ -126,7 +126,7 @@ func (s *sentCode) Send(ctx context.Context, unasked bool) (string, error) {
 func (s *sentCode) Look(_ context.Context, answer string) (Look, error) {
 	code, shaped := factor.Digits(answer, minDigits, maxDigits)
 	if !s.sent {
-		return func(st *mfa.State, now time.Time) Found { return Found{Result: s.beforeSent(st, now, code, shaped)} }, nil
+		return func(st *mfa.State, now time.Time) Found { return s.beforeSent(st, now, code, shaped) }, nil
 	}
 	if !shaped {
 		return nil, nil
@@ -137,25 +137,25 @@ func (s *sentCode) Look(_ context.Context, answer string) (Look, error) {
 // beforeSent is the look while we have sent none. It is no attempt, as there is nothing
 // to guess, unless one was sent from another window; and a code that is good no more is
 // told in its own words.
-func (s *sentCode) beforeSent(st *mfa.State, now time.Time, code string, shaped bool) Result {
+func (s *sentCode) beforeSent(st *mfa.State, now time.Time, code string, shaped bool) Found {
 	i := s.c.pending(st, s.to)
 	none := i < 0 || !now.Before(st.Pending[i].Expires)
 	switch {
 	case !shaped && none:
-		return Unsent
+		return Found{Result: Unsent}
 	case !shaped:
-		return None
+		return Found{Result: None}
 	case !none:
-		return s.c.spend(st, now, s, code).Result
+		return s.c.spend(st, now, s, code)
 	}
 	if i >= 0 && s.c.matches(st.Pending[i], code) {
-		return Expired
+		return Found{Result: Expired}
 	}
 	switch r := s.c.ended(*st, code); r {
 	case Spent, Expired, Replaced, Void:
-		return r
+		return Found{Result: r}
 	}
-	return Unsent
+	return Found{Result: Unsent}
 }
 
 // spend compares code with the one that was sent, and uses that up if it is right.

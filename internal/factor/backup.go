@@ -159,6 +159,31 @@ func BackupCode(set mfa.BackupSet, answer string) (code string, shaped bool) {
 	})
 }
 
+// Endings returns how the codes of a set may stand behind a password, besides what
+// people type around a code.
+func Endings(set mfa.BackupSet) []mfa.Ending {
+	if set.Symbols == foreignDigits {
+		return []mfa.Ending{foreignEnding}
+	}
+	all := symbolEndings(cmp.Or(set.Symbols, oldBackupSymbols))
+	if set.Symbols == 0 {
+		all = append(all, foreignEnding)
+	}
+	return all
+}
+
+// foreignEnding is that of a code of which isForeign is true.
+var foreignEnding = mfa.Ending{Symbols: foreignDigits, Of: "0123456789", Comma: true}
+
+// symbolEndings are those of codes of n symbols: with dashes, and without, which a
+// password with a comma and a code of digits could be too.
+func symbolEndings(n int) []mfa.Ending {
+	plain := mfa.Ending{Symbols: n, Of: backupAlphabet + "zsbgqu", Comma: true} // as backupSymbol reads them
+	grouped := plain
+	grouped.Grouped = true
+	return []mfa.Ending{grouped, plain}
+}
+
 // MatchBackup says whether answer means a code of the set, and which. The caller
 // looks up whether that index was used before.
 //

@@ -53,6 +53,9 @@ func IsRecoveryCode(answer string) bool {
 	return shaped
 }
 
+// RecoveryEndings returns how a recovery code may stand behind a password.
+func RecoveryEndings() []mfa.Ending { return symbolEndings(recoverySymbols) }
+
 // recoveryCode returns the code without separators that an answer means.
 func recoveryCode(answer string) (code string, shaped bool) {
 	return typed(answer, func(text string) (string, bool) { return symbols(text, recoverySymbols) })

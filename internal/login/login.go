@@ -87,6 +87,7 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	acct, err := e.account(ctx, req.User)
 	far := farEndOf(req, p)
 	l := e.attempt(e.conversation(acct, OriginOf(req), far), provenFactors(req))
+	l.far = far
 	l.talk.Presence = presence(req)
 	l.talk.Called(req.User)
 	if req.UID != 0 {
@@ -149,6 +150,7 @@ func (e *Engine) inquire(u *account.User, factors []string) *inquiry {
 type attempt struct {
 	*inquiry
 	talk      *challenge.Conversation // with the user
+	far       *farEnd                 // of a login; nil: of another conversation
 	recovered bool                    // a recovery code ended the lock
 	ownWish   bool                    // the user wants to change the password after the login
 	wanted    mfa.Method              // asked for first from now on, if the user proves it
@@ -186,6 +188,9 @@ func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
 	case exempt:
 		return mfa.Verdict{Outcome: mfa.Exempt, Reason: p.reason}, nil
 	case denyLocked:
+		if l.oneLine() {
+			return l.recoverBehind(ctx, p)
+		}
 		if v, err := l.talk.Recover(ctx, p.state); v.Outcome != mfa.Accepted {
 			return v, err
 		}
@@ -304,7 +309,7 @@ func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
 		return l.talk.Failed(ctx, err)
 	}
 	optional := l.policy.Mode == ModeOptional
-	if l.foreign() {
+	if l.foreign() || l.oneLine() {
 		return l.notHere(ctx, proven, optional || grace > 0)
 	}
 	offer := l.offer()
@@ -328,9 +333,12 @@ func (l *inquiry) foreign() bool {
 
 // notHere is setUp for a foreign program: it sets nothing up and records no choice, or
 // one that is taken over would give itself the second factor of whoever has none. It
-// may let in where enrolling can be put off.
+// may let in where enrolling can be put off. So it is where nothing can be asked.
 func (l *attempt) notHere(ctx context.Context, proven mfa.Verdict, putOff bool) (mfa.Verdict, error) {
-	const reason = "a program of server.trusted_users enrolls nobody"
+	reason := "a program of server.trusted_users enrolls nobody"
+	if l.oneLine() {
+		reason = "nobody is enrolled in one line"
+	}
 	switch {
 	case putOff && proven.Method != "":
 		proven.Reason += " of a method that does not count here; " + reason

@@ -9,9 +9,12 @@ import (
 
 // presence says whether anybody seems to be there. Who has typed a password within
 // this login is. Behind an SSH key there may be a robot: git, cron, a backup. An
-// application that wants silence and has no terminal has nobody to ask.
+// application that wants silence and has no terminal has nobody to ask; in one line
+// nobody is asked.
 func presence(req mfa.Request) challenge.Presence {
 	switch {
+	case req.OneLine():
+		return challenge.Present
 	case req.Flags&pamSilent != 0 && req.TTY == "":
 		return challenge.Absent
 	case req.SSHAuthInfo != "" && !passwordProven(req.SSHAuthInfo):

@@ -56,6 +56,9 @@ func firstMethod(en mfa.Enrollment, methods []mfa.Method) mfa.Method {
 
 // prove asks for one of the methods, which are not empty, until there is a decision.
 func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Verdict, error) {
+	if l.oneLine() {
+		return l.proveBehind(ctx, en, methods)
+	}
 	method := firstMethod(en, methods)
 	for {
 		if method == "" {

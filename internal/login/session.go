@@ -186,7 +186,7 @@ func (l *attempt) keep(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 	switch {
 	case !ok || m == mfa.Backup:
 		return
-	case mode == RememberAsk && l.wantsToBeRemembered(ctx, s), mode == RememberAlways:
+	case mode == RememberAsk && !l.oneLine() && l.wantsToBeRemembered(ctx, s), mode == RememberAlways:
 	default:
 		return
 	}

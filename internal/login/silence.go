@@ -24,14 +24,19 @@ const ttyOfSSHD = "ssh"
 // that sshd would show twice. One goroutine at a time may use it.
 type farEnd struct {
 	Prompter
-	silent bool     // PAM_SILENT
-	twice  bool     // what is said last is shown twice
-	kept   []string // said, and not shown yet
+	silent bool      // PAM_SILENT
+	twice  bool      // what is said last is shown twice
+	kept   []string  // said, and not shown yet
+	line   *heldLine // nil: prompts can be answered
 }
 
 // farEndOf returns the far end of the login that req asks for.
 func farEndOf(req mfa.Request, p Prompter) *farEnd {
-	return &farEnd{Prompter: p, silent: req.Flags&pamSilent != 0, twice: req.TTY == ttyOfSSHD}
+	f := &farEnd{Prompter: p, silent: req.Flags&pamSilent != 0, twice: req.TTY == ttyOfSSHD}
+	if req.OneLine() {
+		f.line = &heldLine{held: req.Held == mfa.HeldAnswer}
+	}
+	return f
 }
 
 // Prompt implements Prompter. A prompt that asks shows what was kept above it.
@@ -40,6 +45,9 @@ func (f *farEnd) Prompt(ctx context.Context, p mfa.Prompt) (string, error) {
 	if f.silent && !asks || f.twice && p.Kind == mfa.Info {
 		f.kept = append(f.kept, p.Text)
 		return "", nil
+	}
+	if asks && f.line != nil {
+		return f.line.lend()
 	}
 	if len(f.kept) > 0 {
 		p.Text = strings.Join(append(f.kept, p.Text), "\n")
@@ -54,8 +62,11 @@ func (f *farEnd) Prompt(ctx context.Context, p mfa.Prompt) (string, error) {
 // nobody answered before. sshd gets no such prompt, as it would hold up the login: it
 // gets a message, unless the login is accepted and no new password is demanded.
 func (f *farEnd) finish(ctx context.Context, v mfa.Verdict) mfa.Verdict {
-	if len(f.kept) == 0 || v.Outcome == mfa.NoConversation || ctx.Err() != nil {
+	if len(f.kept) == 0 || v.Outcome == mfa.NoConversation && f.line == nil || ctx.Err() != nil {
 		return v
+	}
+	if f.silent && f.line != nil {
+		return v // it cannot be told
 	}
 	if !f.silent {
 		if v.Outcome != mfa.Accepted || v.ChangePassword {

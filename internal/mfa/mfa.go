@@ -31,6 +31,7 @@ type Request struct {
 	SSHAuthInfo   string // SSH_AUTH_INFO_0 of sshd(8): first factors proven, one a line
 	SSHConnection string // SSH_CONNECTION of ssh(1): client address, port, server address, port
 	Module        string // version of the module that asks
+	Held          string // what the module holds in a login in one line: HeldAnswer or HeldNothing; else empty
 	Flags         uint32 // flags of pam_authenticate(3)
 	UID           uint32 // of the process that asks, from SO_PEERCRED; never from the frame
 }
@@ -118,12 +119,14 @@ const (
 	Unavailable                   // store out of reach, or too many logins
 	NoConversation                // nobody answered
 	NotAllowed                    // the program that asks may not ask for this user
+	CodeSent                      // a code was sent, and nothing can be asked here: the next login carries it
 )
 
 var outcomeNames = [...]string{
 	Broken: "broken", Accepted: "accepted", Exempt: "exempt", WrongCode: "wrong_code",
 	Exhausted: "exhausted", MustEnroll: "must_enroll", Unavailable: "unavailable",
 	NoConversation: "no_conversation", NotAllowed: "not_allowed",
+	CodeSent: "code_sent",
 }
 
 // String returns the stable name used in logs and in the audit file.

@@ -26,6 +26,8 @@ import (
 // from many goroutines. The verdict counts with an error, too.
 type Loginer interface {
 	Login(ctx context.Context, req mfa.Request, p login.Prompter) (mfa.Verdict, error)
+	// Endings says what may stand behind the password in one line; see login.Engine.
+	Endings(ctx context.Context, req mfa.Request) []mfa.Ending
 }
 
 // A Meter counts the duration of logins by outcome; metrics.Metrics implements it. It may
@@ -123,6 +125,10 @@ func (s *PAM) answer(ctx context.Context, c *visitor) {
 		return
 	}
 	_ = c.SetReadDeadline(time.Time{})
+	if f.Type == wire.Split {
+		_ = s.say(c, wire.EncodeCut(s.Logins().Endings(ctx, req))) // a module that is gone has refused
+		return
+	}
 
 	conv := newConversation(ctx, c, in)
 	defer conv.close()
@@ -215,9 +221,14 @@ func (s *PAM) Refused() int { return s.slots.turnedAway() }
 
 // done sends the verdict. A module that is gone has refused the login already.
 func (s *PAM) done(c *visitor, v mfa.Verdict) {
-	c.leave() // whoever hears it may come again at once, and finds the place free
-	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
-	if err := wire.Write(c, wire.EncodeDone(v)); err != nil {
+	if err := s.say(c, wire.EncodeDone(v)); err != nil {
 		s.Log.Debug("verdict not delivered", "error", err, "outcome", v.Outcome)
 	}
+}
+
+// say writes the last frame to c.
+func (s *PAM) say(c *visitor, f wire.Frame) error {
+	c.leave() // whoever hears it may come again at once, and finds the place free
+	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
+	return wire.Write(c, f)
 }

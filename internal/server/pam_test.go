@@ -28,6 +28,10 @@ func (f loginFunc) Login(ctx context.Context, req mfa.Request, p login.Prompter)
 	return f(ctx, req, p)
 }
 
+func (loginFunc) Endings(context.Context, mfa.Request) []mfa.Ending {
+	return []mfa.Ending{{Word: "email"}, mfa.Digits(6)}
+}
+
 // serve runs a PAM server around f and returns its socket and how to stop it.
 func serve(t *testing.T, f loginFunc, change ...func(*PAM)) (path string, s *PAM, stop context.CancelCauseFunc) {
 	t.Helper()

@@ -5,8 +5,10 @@
 // The PAM socket speaks in frames. A frame is a length (four bytes, big-endian,
 // counting what follows), a type (one byte) and a payload. The module opens with
 // HELLO and then only answers: one ANSWER or NO-ANSWER for each PROMPT. The daemon
-// says everything else and ends with DONE. The module's half is C
-// (pam_mfa/relay.c); both sides hold the other to the same bounds, and a frame
+// says everything else and ends with DONE. Where the code is typed behind the password,
+// the module opens another connection before, with SPLIT in the place of HELLO, and hears
+// from CUT what may stand there; HELLO then says that it holds what did. The module's half
+// is C (pam_mfa/relay.c); both sides hold the other to the same bounds, and a frame
 // that breaks them ends the login. Reading trusts nothing: a length is checked
 // before memory is taken for it, and every field before it is sliced.
 //
@@ -43,6 +45,8 @@ const (
 // The frame types. Upper-case letters, so that a trace can be read.
 const (
 	Hello    = 'H' // module: version u16, flags u32, then fields (tag u8, length u16, bytes)
+	Split    = 'S' // module, in the place of HELLO and like it: how a line is cut; wants CUT
+	Cut      = 'C' // daemon: what may stand behind the password; the last frame
 	Answer   = 'A' // module: the line typed
 	NoAnswer = 'N' // module: why, one byte
 	Prompt   = 'P' // daemon: echo (VISIBLE or HIDDEN), then text; wants an answer
@@ -74,13 +78,14 @@ const (
 	tagSSHAuthInfo
 	tagSSHConnection
 	tagModule
+	tagHeld
 )
 
 // Outcome letters of DONE. An unknown letter is a refusal.
 var letters = map[mfa.Outcome]byte{
 	mfa.Accepted: 's', mfa.Exempt: 'x', mfa.WrongCode: 'w', mfa.Exhausted: 'm',
 	mfa.MustEnroll: 'e', mfa.Unavailable: 'u', mfa.NoConversation: 'c', mfa.Broken: 'b',
-	mfa.NotAllowed: 'p',
+	mfa.NotAllowed: 'p', mfa.CodeSent: 'n',
 }
 
 // ErrFrame is wrapped by every error about a frame that breaks the protocol.
@@ -139,23 +144,24 @@ func fields(req *mfa.Request) []*string {
 		tagService - 1: &req.Service, tagUser - 1: &req.User, tagRHost - 1: &req.RHost,
 		tagTTY - 1: &req.TTY, tagRUser - 1: &req.RUser, tagSSHAuthInfo - 1: &req.SSHAuthInfo,
 		tagSSHConnection - 1: &req.SSHConnection, tagModule - 1: &req.Module,
+		tagHeld - 1: &req.Held,
 	}
 }
 
 // maxOf returns how long the field of a tag may be.
 func maxOf(tag byte) int {
-	if tag == tagSSHAuthInfo || tag == tagSSHConnection || tag > tagModule {
+	if tag == tagSSHAuthInfo || tag == tagSSHConnection || tag > tagHeld {
 		return MaxField
 	}
 	return MaxName
 }
 
-// DecodeHello reads a HELLO frame. The request's UID is left zero: it is the
+// DecodeHello reads a HELLO frame, or a SPLIT frame. The request's UID is left zero: it is the
 // caller's to fill in from the socket.
 func DecodeHello(f Frame) (mfa.Request, error) {
 	var req mfa.Request
 	b := f.Payload
-	if f.Type != Hello {
+	if f.Type != Hello && f.Type != Split {
 		return req, fmt.Errorf("%w: type %q in place of HELLO", ErrFrame, f.Type)
 	}
 	if len(b) < 6 {

@@ -13,7 +13,7 @@ import (
 
 var full = mfa.Request{
 	Service: "sshd", User: "alice", RHost: "192.0.2.1", TTY: "ssh", RUser: "bob",
-	SSHAuthInfo: "publickey ssh-ed25519 AAAA\n", SSHConnection: "192.0.2.1 1 192.0.2.2 22", Module: "1.2", Flags: 0x8001,
+	SSHAuthInfo: "publickey ssh-ed25519 AAAA\n", SSHConnection: "192.0.2.1 1 192.0.2.2 22", Module: "1.2", Held: "answer", Flags: 0x8001,
 }
 
 func TestHelloRoundTrip(t *testing.T) {

@@ -1,6 +1,7 @@
 /*
  * The other module of a test's PAM stack. With authtok=WORD it is a first factor
- * whose password is WORD; with code=N every call returns the PAM code N, which
+ * whose password is WORD; with wants=WORD it is one that takes the password from those
+ * above it (use_first_pass), and finds it right if it is WORD; with code=N every call returns the PAM code N, which
  * tells a test that the module before it said PAM_IGNORE.
  */
 #include <security/pam_modules.h>
@@ -15,9 +16,21 @@ static int returns(int argc, const char **argv)
 	return PAM_SUCCESS;
 }
 
+static int checks(pam_handle_t *pamh, const char *password)
+{
+	const void *given = NULL;
+
+	if (pam_get_item(pamh, PAM_AUTHTOK, &given) != PAM_SUCCESS || given == NULL)
+		return PAM_AUTH_ERR;
+	return strcmp(given, password) == 0 ? PAM_SUCCESS : PAM_AUTH_ERR;
+}
+
 int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
 	(void)flags;
+	for (int i = 0; i < argc; i++)
+		if (strncmp(argv[i], "wants=", 6) == 0)
+			return checks(pamh, argv[i] + 6);
 	for (int i = 0; i < argc; i++)
 		if (strncmp(argv[i], "authtok=", 8) == 0)
 			return pam_set_item(pamh, PAM_AUTHTOK, argv[i] + 8);

@@ -283,8 +283,11 @@ func (c *sshdChecks) run() {
 	c.root()
 }
 
-// keyboard: only keyboard-interactive can ask for a code.
+// keyboard: only keyboard-interactive can ask for a code; in one line nobody is asked.
 func (c *sshdChecks) keyboard() {
+	if c.stack.OneLine && c.s.is("passwordauthentication", "yes") {
+		return // it carries both
+	}
 	if !c.keyboardOn() {
 		c.add(Error, "sshd-keyboard-interactive", "KbdInteractiveAuthentication no: sshd cannot ask for a code",
 			"Nobody gets in by a second factor: sshd's password method answers every question with the password.",
@@ -346,7 +349,7 @@ func (c *sshdChecks) methods() {
 			continue
 		}
 		alone := len(lists) == 0 || slices.ContainsFunc(lists, func(l []string) bool {
-			return slices.Contains(l, o.method) && !slices.Contains(l, "keyboard-interactive")
+			return slices.Contains(l, o.method) && !slices.Contains(l, "keyboard-interactive") && !(c.stack.OneLine && slices.Contains(l, "password"))
 		})
 		if !alone {
 			continue

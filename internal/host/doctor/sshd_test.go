@@ -33,6 +33,7 @@ func with(changes ...string) string {
 var (
 	passwordStack = Stack{Name: "sshd", Asks: true, Factors: true}
 	keyStack      = Stack{Name: "sshd", Asks: true}
+	lineStack     = Stack{Name: "sshd", Asks: true, Factors: true, OneLine: true}
 	tolerantStack = Stack{Name: "sshd", Asks: true, Factors: true, Tolerant: true}
 )
 
@@ -61,6 +62,12 @@ func TestSSHD(t *testing.T) {
 		"code alone, by a list":   {with("authenticationmethods keyboard-interactive:pam publickey,keyboard-interactive"), keyStack, []string{"sshd-code-alone"}},
 		"ends too early":          {with("logingracetime 60"), passwordStack, []string{"sshd-grace"}},
 		"never ends":              {with("logingracetime 0"), passwordStack, nil},
+		"one line, password":      {with("passwordauthentication yes", "kbdinteractiveauthentication no"), lineStack, nil},
+		"one line, both":          {with("passwordauthentication yes"), lineStack, nil},
+		"one line, no password":   {good, lineStack, nil},
+		"one line, neither":       {with("kbdinteractiveauthentication no"), lineStack, []string{"sshd-keyboard-interactive"}},
+		"one line, behind a key":  {with("passwordauthentication yes", "pubkeyauthentication yes", "authenticationmethods publickey,password"), lineStack, nil},
+		"one line, or a key":      {with("passwordauthentication yes", "pubkeyauthentication yes"), lineStack, []string{"sshd-publickey-bypass"}},
 		"few at once is no fault": {with("maxstartups 10:30:100"), passwordStack, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -24,6 +24,8 @@ type Stack struct {
 	// ByKey says whether an SSH key takes the place of other first factors:
 	// "proven=publickey".
 	ByKey bool
+	// OneLine says whether the code is cut off the password, and nobody is asked for it.
+	OneLine bool
 	// Tolerant says whether a refusal of pam_mfa leaves the stack as it was before
 	// for libpam's next call: "default=ok" in place of required.
 	Tolerant bool
@@ -85,7 +87,7 @@ func (st *Stack) lines(svc *pamstack.Service) {
 				st.add(Error, "pam-control", fmt.Sprintf("%s: %q: %s", l.Place(), l.Control, l.Unread),
 					"libpam takes every answer of the module for a refusal.", "see pam.conf(5) for what may stand there")
 			}
-			if pamstack.RoleOf(l) == pamstack.Second {
+			if pamstack.RoleOf(l) == pamstack.Second || pamstack.IsSplit(l) {
 				st.ours(kind, l)
 			}
 		}
@@ -94,12 +96,13 @@ func (st *Stack) lines(svc *pamstack.Service) {
 
 // ours looks at a line that names pam_mfa.
 func (st *Stack) ours(kind pamstack.Kind, l pamstack.Line) {
-	st.Asks = st.Asks || kind == pamstack.Auth
+	st.OneLine = st.OneLine || kind == pamstack.Auth && pamstack.IsSplit(l)
+	st.Asks = st.Asks || kind == pamstack.Auth && !pamstack.IsSplit(l)
 	for _, arg := range l.Args {
 		if wrong := wrongArgument(arg); wrong != "" {
 			st.add(Error, "module-argument", fmt.Sprintf("%s: the argument %q %s", l.Place(), arg, wrong),
 				"pam_mfa refuses every login whose line it does not understand.",
-				"known are socket=/ABSOLUTE/PATH, timeout=SECONDS, unavailable=deny|ignore, exempt=ignore|success, proven=publickey, debug")
+				"known are socket=/ABSOLUTE/PATH, timeout=SECONDS, unavailable=deny|ignore, exempt=ignore|success, proven=publickey, split, debug")
 		}
 	}
 	if kind == pamstack.Account {
@@ -125,7 +128,7 @@ func (st *Stack) ours(kind pamstack.Kind, l pamstack.Line) {
 func wrongArgument(arg string) string {
 	name, value, _ := strings.Cut(arg, "=")
 	switch {
-	case arg == "debug":
+	case arg == "debug", arg == "split":
 	case name == "socket":
 		if !strings.HasPrefix(value, "/") || len(value) > 107 {
 			return "is not an absolute path below 108 bytes"
@@ -173,6 +176,7 @@ func (e *examination) run() {
 		return
 	}
 	e.describe()
+	e.oneLine()
 	if !e.Asks || e.lacksModule(missing) {
 		return
 	}

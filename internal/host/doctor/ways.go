@@ -17,6 +17,9 @@ func (e *examination) describe() {
 		e.Login.Goes = "second factor (pam_mfa)"
 	case len(e.good) > 0:
 		e.Login.Goes = e.inOrder()
+		if e.OneLine {
+			e.Login.Goes = "in one line: " + e.Login.Goes
+		}
 	case !slices.ContainsFunc(e.ways, pamstack.Way.In):
 		e.Login.Goes = "nobody gets in"
 	case e.Asks:

@@ -112,6 +112,9 @@ func moduleOf(l Line) module {
 		if _, key := l.Arg("proven"); key {
 			return module{Factor, []Code{Success, Ignore}} // it asks nothing: sshd had a key
 		}
+		if l.Has("split") {
+			return module{Neutral, []Code{Ignore, SystemErr, AuthinfoUnavail, PermDenied, ConvErr}} // it proves nothing
+		}
 		return secondOf(l)
 	}
 	name := strings.TrimSuffix(base, ".so")

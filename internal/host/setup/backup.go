@@ -125,6 +125,15 @@ func ownFolder(dir string) error {
 
 func (b *Backup) path(name string) string { return filepath.Join(b.dir, name) }
 
+// Kept returns the services of which there is a backup.
+func Kept() ([]string, error) {
+	found, err := filepath.Glob(filepath.Join(folder, "*", manifestName))
+	for i, name := range found {
+		found[i] = filepath.Base(filepath.Dir(name))
+	}
+	return found, err
+}
+
 // Find returns the backup of a service, or an error wrapping ErrNone.
 func Find(service string) (*Backup, error) {
 	b := &Backup{dir: filepath.Join(folder, service)}

@@ -14,16 +14,8 @@ import (
 // planPAM plans the change of /etc/pam.d/SERVICE; nil if it is right already. It tries one
 // way of writing it after the other, and returns the first in which doctor finds no error.
 func planPAM(root fs.FS, o Options) (*Change, error) {
-	before := doctor.ExamineStack(root, o.Service)
-	if before.Asks {
-		if err := problems(before.Found); err != nil {
-			return nil, fmt.Errorf("pam_mfa.so stands there already, and not as it should; mend it or take it out first: %w", err)
-		}
-		if have := firstOf(before); have != o.First {
-			return nil, fmt.Errorf("pam_mfa.so stands there already, for another first factor than %s: it is %s; "+
-				"take that back first: mfactl setup %s --undo", o.First, have, o.Service)
-		}
-		return nil, nil
+	if before := doctor.ExamineStack(root, o.Service); before.Asks {
+		return nil, stands(before, o)
 	}
 	path := "/etc/pam.d/" + o.Service
 	old, err := read(root, path)
@@ -32,7 +24,10 @@ func planPAM(root fs.FS, o Options) (*Change, error) {
 	}
 	text := old
 	if text == nil {
-		if text, err = vendored(root, o.Service); err != nil {
+		if text, err = vendored(root, o.Service); err != nil && o.OneLine {
+			text, err = likeLogins(root)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -57,6 +52,22 @@ func planPAM(root fs.FS, o Options) (*Change, error) {
 		why = errors.Join(err, errors.New("the stack would go: "+st.Login.Goes))
 	}
 	return nil, fmt.Errorf("no way of writing pam_mfa.so into %s works; write it by hand: %w", path, why)
+}
+
+// stands returns why a stack that asks already is not as it is wanted; nil if it is.
+func stands(before doctor.Stack, o Options) error {
+	if err := problems(before.Found); err != nil {
+		return fmt.Errorf("pam_mfa.so stands there already, and not as it should; mend it or take it out first: %w", err)
+	}
+	if before.OneLine != o.OneLine {
+		return fmt.Errorf("pam_mfa.so stands there already, %s; take that back first: mfactl setup %s --undo",
+			map[bool]string{true: "with the code in one line with the password", false: "and asks for the code"}[before.OneLine], o.Service)
+	}
+	if have := firstOf(before); have != o.First {
+		return fmt.Errorf("pam_mfa.so stands there already, for another first factor than %s: it is %s; "+
+			"take that back first: mfactl setup %s --undo", o.First, have, o.Service)
+	}
+	return nil
 }
 
 // firstOf returns the first factor that a stack with pam_mfa asks for.
@@ -148,6 +159,9 @@ func ourModule(o Options) string {
 // ways returns the ways of writing our line, the simplest first.
 func (f *pamFile) ways(o Options) []func() (string, error) {
 	ours := ourModule(o)
+	if o.OneLine {
+		return f.waysOfOneLine(ours)
+	}
 	if o.First == Both {
 		return f.waysOfBoth(ours)
 	}

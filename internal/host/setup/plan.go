@@ -30,13 +30,14 @@ const (
 // FirstFactors are all that Options.First may be.
 var FirstFactors = []string{Password, Key, Both}
 
-// Services are those that can be set up.
+// Services are those that can be set up; with Options.OneLine all can.
 var Services = []string{"sshd", "sudo", "su", "login"}
 
 // Options say what to set up.
 type Options struct {
 	Service string
 	First   string // Password, Key or Both; the last two for sshd only
+	OneLine bool   // the code is typed behind the password; First is Password
 	Socket  string // server.pam_socket of mfa.toml
 	// OldSSHD says that sshd is from before 8.7 and knows keyboard-interactive by
 	// another name.
@@ -61,6 +62,9 @@ var ErrAlready = errors.New("is set up already")
 func Make(root fs.FS, o Options) ([]Change, error) {
 	if o.First != Password && o.Service != "sshd" {
 		return nil, fmt.Errorf("plan %q: only sshd knows keys", o.Service)
+	}
+	if o.OneLine && o.First != Password {
+		return nil, fmt.Errorf("plan %q: in one line the first factor is a password", o.Service)
 	}
 	var changes []Change
 	pam, err := planPAM(root, o)

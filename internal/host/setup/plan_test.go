@@ -44,6 +44,11 @@ func TestPlans(t *testing.T) {
 		"fedora su":       {Service: "su", First: Password, Socket: defaultSocket},
 		"alpine sshd":     {Service: "sshd", First: Password, Socket: defaultSocket, OldSSHD: true},
 		"own-line sshd":   {Service: "sshd", First: Password, Socket: defaultSocket},
+
+		"debian sshd one-line":    {Service: "sshd", First: Password, OneLine: true, Socket: defaultSocket},
+		"debian openvpn one-line": {Service: "openvpn", First: Password, OneLine: true, Socket: "/run/other/pam.sock"},
+		"fedora sshd one-line":    {Service: "sshd", First: Password, OneLine: true, Socket: defaultSocket},
+		"own-line sshd one-line":  {Service: "sshd", First: Password, OneLine: true, Socket: defaultSocket},
 	} {
 		t.Run(name, func(t *testing.T) {
 			archive, _, _ := strings.Cut(name, " ")
@@ -93,13 +98,21 @@ func TestNoPlan(t *testing.T) {
 		file, say string
 		o         Options
 	}{
-		"no such service":   {"", "there is no /etc/pam.d/sudo", Options{Service: "sudo"}},
-		"there, but wrong":  {"auth required pam_unix.so\nauth optional pam_mfa.so\n", "not as it should", Options{Service: "sudo"}},
-		"no first factor":   {"auth required pam_permit.so\n", "no line of it", Options{Service: "sudo"}},
-		"joined lines":      {"auth required \\\npam_unix.so\n", "goes on", Options{Service: "sudo"}},
-		"nobody gets in":    {"auth required pam_unix.so\nauth required pam_deny.so\n", "no way of writing", Options{Service: "sudo"}},
-		"already open":      {"auth sufficient pam_permit.so\nauth required pam_unix.so\n", "no way of writing", Options{Service: "sudo"}},
-		"key for sudo":      {"auth required pam_unix.so\n", "only sshd", Options{Service: "sudo", First: Key}},
+		"no such service":  {"", "there is no /etc/pam.d/sudo", Options{Service: "sudo"}},
+		"there, but wrong": {"auth required pam_unix.so\nauth optional pam_mfa.so\n", "not as it should", Options{Service: "sudo"}},
+		"no first factor":  {"auth required pam_permit.so\n", "no line of it", Options{Service: "sudo"}},
+		"joined lines":     {"auth required \\\npam_unix.so\n", "goes on", Options{Service: "sudo"}},
+		"nobody gets in":   {"auth required pam_unix.so\nauth required pam_deny.so\n", "no way of writing", Options{Service: "sudo"}},
+		"already open":     {"auth sufficient pam_permit.so\nauth required pam_unix.so\n", "no way of writing", Options{Service: "sudo"}},
+		"key for sudo":     {"auth required pam_unix.so\n", "only sshd", Options{Service: "sudo", First: Key}},
+		"key in one line":  {"auth required pam_unix.so\n", "a password", Options{Service: "sshd", First: Key, OneLine: true}},
+		"asks for itself":  {"auth required pam_fprintd.so\n", "pam_fprintd.so takes no password", Options{Service: "vpn", OneLine: true}},
+		"asks already":     {"auth requisite pam_unix.so\nauth required pam_mfa.so\n", "asks for the code; take that back", Options{Service: "sshd", OneLine: true}},
+		"one line already": {
+			"auth required pam_mfa.so split\nauth requisite pam_unix.so use_first_pass\nauth required pam_mfa.so\n", "in one line with the password",
+			Options{Service: "sshd"},
+		},
+		"no file to go by":  {"", "neither /etc/pam.d/common-auth nor system-auth", Options{Service: "vpn", OneLine: true}},
 		"for another first": {"auth requisite pam_unix.so\nauth required pam_mfa.so\n", "another first factor", Options{Service: "sshd", First: Key}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,11 @@ func sshdLines(o Options) string {
 	if o.OldSSHD {
 		keyboard = "ChallengeResponseAuthentication yes\n"
 	}
-	text := sshdHead + "UsePAM yes\n" + keyboard + "PasswordAuthentication no\n"
+	text := sshdHead + "UsePAM yes\n" + keyboard
+	if o.OneLine {
+		return text + "PasswordAuthentication yes\n"
+	}
+	text += "PasswordAuthentication no\n"
 	if methods := authenticationMethods[o.First]; methods != "" {
 		text += "PubkeyAuthentication yes\nAuthenticationMethods " + methods + "\n"
 	}

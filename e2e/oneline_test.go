@@ -1,0 +1,249 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"mfa/internal/mfa"
+	"mfa/internal/wire"
+	"mfa/internal/wire/wiretest"
+)
+
+// oneLine is the auth part for a password with the code behind it.
+func (s *site) oneLine(args ...string) []string {
+	return []string{
+		"auth required " + s.module(append([]string{"split"}, args...)...),
+		"auth requisite pam_unix.so nodelay use_first_pass",
+		"auth required " + s.module(args...),
+	}
+}
+
+// withPassword gives a another password.
+func (a account) withPassword(t testing.TB, password string) {
+	t.Helper()
+	hash, err := exec.Command("perl", "-e", "print crypt($ARGV[0], '$5$rounds=1000$mfae2e$')", password).Output()
+	ok(t, err)
+	shadow, err := os.ReadFile("/etc/shadow")
+	ok(t, err)
+	line := regexp.MustCompile(`(?m)^` + a.name + `:[^:]*:`)
+	ok(t, os.WriteFile("/etc/shadow", line.ReplaceAllLiteral(shadow, fmt.Appendf(nil, "%s:%s:", a.name, hash)), 0o600))
+}
+
+// A lineLogin logs in with one line to a program that asks for no more.
+type lineLogin func(line string) bool
+
+// linePrograms start the programs that one line is for, for one user.
+var linePrograms = map[string]struct {
+	service string
+	start   func(s *site, a account) lineLogin
+}{
+	"dovecot": {"dovecot", func(s *site, a account) lineLogin {
+		port := s.dovecot()
+		return func(line string) bool { return strings.HasPrefix(imapWith(s.t, port, a.name, line), "a OK") }
+	}},
+	"vsftpd": {"vsftpd", func(s *site, a account) lineLogin {
+		login := s.ftp()
+		return func(line string) bool { return login(a.name, line) }
+	}},
+	"saslauthd": {"smtp", func(s *site, a account) lineLogin {
+		login := s.saslauthd()
+		return func(line string) bool { return login(a.name, line) }
+	}},
+}
+
+// saslauthd starts Debian's saslauthd and returns a way to ask it for the service smtp, as
+// a mail server does.
+func (s *site) saslauthd() (login func(user, password string) bool) {
+	s.t.Helper()
+	dir := s.path("sasl")
+	ok(s.t, os.Mkdir(dir, 0o755))
+	service(s.t, exec.Command("/usr/sbin/saslauthd", "-a", "pam", "-m", dir, "-n", "1", "-d"))
+	eventually(s.t, "saslauthd listens", func() bool { _, err := os.Stat(dir + "/mux"); return err == nil })
+	return func(user, password string) bool {
+		out, err := exec.Command("/usr/sbin/testsaslauthd", "-u", user, "-p", password, "-s", "smtp", "-f", dir+"/mux").CombinedOutput()
+		in := strings.Contains(string(out), "OK \"Success")
+		if in != (err == nil) || !in && !strings.Contains(string(out), "NO \"authentication failed") {
+			s.t.Fatalf("testsaslauthd says %q, %v", out, err)
+		}
+		return in
+	}
+}
+
+// Over the programs themselves: 50 wrong passwords count nothing and send nothing, whatever
+// is behind them; the right one lets in with a code, of an app or sent, and not without.
+func TestOneLinePrograms(t *testing.T) {
+	for name, program := range linePrograms {
+		t.Run(name, func(t *testing.T) {
+			s, clock := inProcess(t)
+			alice := newAccount(t, "alice")
+			app, backup := s.enrollByApp(alice, clock)
+			s.mustControl("enroll", alice.name, "--email", alice.email, "--no-message")
+			s.published()
+			s.stack(program.service, s.oneLine()...)
+			in := program.start(s, alice)
+			expect := func(line string, want bool) {
+				t.Helper()
+				if got := in(line); got != want {
+					t.Fatalf("let in with %q: %v, want %v; the daemon says %s", line, got, want, s.log)
+				}
+			}
+			mark := len(s.auditText())
+			for i := range 50 {
+				behind := []string{app.code(t, clock.step(app.period)), "123456", ",email", ",k7mx-24wp-9hre-3cdf", ""}[i%5]
+				expect("wrong-"+password+behind, false)
+			}
+			if said := s.auditText()[mark:]; said != "" {
+				t.Fatalf("wrong passwords left %s", said)
+			}
+			s.expectLetters(alice, 0)
+
+			clock.pass(time.Minute)
+			code := app.code(t, clock.step(app.period))
+			expect(password, false)
+			s.expectFailures(alice, 0)
+			expect(password+wrong(code), false)
+			s.expectFailures(alice, 1)
+			expect(password+code, true)
+			expect(password+code, false) // used
+			s.expectFailures(alice, 1)
+			expect(password+","+backup[0], true)
+			expect(password+",email", false)
+			expect(password+s.code(alice, 1), true)
+			expect(password+s.code(alice, 1), false)
+			s.expectFailures(alice, 1)
+			s.expectLetters(alice, 1)
+			outcomes := ""
+			for _, e := range s.events(alice, eventLogin) {
+				if e["service"] == program.service {
+					outcomes += fmt.Sprint(" ", e["outcome"])
+				}
+			}
+			if !strings.HasSuffix(outcomes, " no_conversation wrong_code accepted no_conversation accepted code_sent accepted no_conversation") {
+				t.Errorf("the audit file says%s", outcomes)
+			}
+			if strings.Contains(s.auditText()+s.log.String()+syslog.String(), password) {
+				t.Error("a log has the password")
+			}
+		})
+	}
+}
+
+// Passwords of every kind, with the code behind them: of an app, and one that was sent to
+// who typed the password alone.
+func TestOneLinePasswords(t *testing.T) {
+	s, clock := inProcess(t)
+	app, mailed := newAccount(t, "app"), newAccount(t, "mailed")
+	phone, _ := s.enrollByApp(app, clock)
+	s.mustControl("enroll", mailed.name, "--email", mailed.email, "--no-message")
+	s.stack("vsftpd", s.oneLine()...)
+	login := s.ftp()
+	for i, secret := range []string{
+		password, "summer2026", "hunter12345", "hunter123456", "hunter12345678", "123456", "a,b", "ends,", "a,123456", "is,email", ",text", "x y 7",
+		"SCRV1:x", "SCRV1:aGk=", "p\u00e4ss,w\u00f6rd", "hello,acdefhjkmn", "hello,k7mx-24wp-9hre-3cdf", "\"quoted\" 1-2-3-4-5-6",
+	} {
+		app.withPassword(t, secret)
+		mailed.withPassword(t, secret)
+		clock.pass(20 * time.Minute) // no code stands any more, and the app shows a new one
+		if !login(app.name, secret+phone.code(t, clock.step(phone.period))) {
+			t.Errorf("%q and the code of the app: not let in: %s", secret, s.log)
+		}
+		alone := secret
+		if secret == "is,email" { // what looks like a code at the end is one, so there must be one
+			alone += ",email"
+		}
+		if login(mailed.name, alone) {
+			t.Errorf("%q lets in", alone)
+		}
+		if !login(mailed.name, secret+s.code(mailed, i+1)) {
+			t.Errorf("%q and the code that was sent: not let in: %s", secret, s.log)
+		}
+	}
+	s.expectFailures(app, 0)
+	s.expectFailures(mailed, 0)
+}
+
+// All of the line is the password of those who are not asked.
+func TestOneLineNotAsked(t *testing.T) {
+	s := newSite(t)
+	free := newAccount(t, "free")
+	s.settings["policy.rule"] = fmt.Sprintf("[{name = \"free\", users = [%q], mode = \"off\"}]", free.name)
+	s.stack("vsftpd", s.oneLine("exempt=success")...)
+	s.startDaemon()
+	login := s.ftp()
+	for _, secret := range []string{password, "hunter123456", "a,email", "a,k7mx-24wp-9hre-3cdf", "SCRV1:x"} {
+		free.withPassword(t, secret)
+		if !login(free.name, secret) {
+			t.Errorf("%q: not let in: %s", secret, s.log)
+		}
+		if login(free.name, secret+"123456") {
+			t.Errorf("%q with digits behind it lets in", secret)
+		}
+	}
+	ok(t, s.stopDaemon())
+	if login(free.name, password) {
+		t.Error("let in without the daemon")
+	}
+}
+
+// In one connection by sshd's password method: the first line has a code sent, the second
+// carries it. The password never crosses the socket.
+func TestOneLineInOneConnection(t *testing.T) {
+	s := newSite(t)
+	p, arg := s.newTap()
+	lines := s.oneLine()
+	for i, line := range lines {
+		lines[i] = strings.Replace(line, "socket="+s.path("run/pam.sock"), arg, 1)
+	}
+	s.stack("sshd", lines...)
+	s.startDaemon()
+	s.sshd("PasswordAuthentication yes")
+	alice := s.newUser("alice")
+	for n, first := range []string{password, password + ",email"} {
+		c := s.ssh(alice, "PreferredAuthentications=password", "NumberOfPasswordPrompts=2")
+		c.expect(t, `assword: $`)
+		c.send(first)
+		c.expect(t, `assword: $`)
+		c.send(password + s.code(alice, n+1))
+		c.expectIn(t)
+	}
+	s.expectFailures(alice, 0)
+	p.expectNoPassword(t, alice)
+
+	c := s.ssh(alice) // keyboard-interactive has the one question too
+	c.expect(t, `Password: $`)
+	c.send(password + ",email")
+	expectSaid(t, unwrapped(c.expectOut(t)), "A code was sent to a***e@example.com", "Log in again with it right behind your password")
+	c = s.ssh(alice)
+	c.expect(t, `Password: $`)
+	c.send(password + s.code(alice, 3))
+	c.expectIn(t)
+	p.expectNoPassword(t, alice)
+}
+
+// How a line is cut is told to who may ask for the user, and to nobody else.
+func TestOneLineOfSomebodyElse(t *testing.T) {
+	s := newSite(t)
+	s.startDaemon()
+	alice, mallory := s.newUser("alice"), newAccount(t, "mallory")
+	for _, c := range []struct {
+		uid  int
+		tell bool
+	}{{0, true}, {alice.uid, true}, {mallory.uid, false}} {
+		conn := dialAs(t, c.uid, s.path("run/pam.sock"))
+		f := wiretest.Hello(mfa.Request{Service: "imap", User: alice.name})
+		f.Type = wire.Split
+		ok(t, wire.Write(conn, f))
+		got, err := wire.Read(conn)
+		ok(t, err)
+		_ = conn.Close()
+		if (got.Type == wire.Cut) != c.tell {
+			t.Errorf("uid %d is told %q %q", c.uid, got.Type, got.Payload)
+		}
+	}
+	s.expectLetters(alice, 0)
+}

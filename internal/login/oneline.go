@@ -1,0 +1,258 @@
+package login
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"mfa/internal/challenge"
+	"mfa/internal/deliver"
+	"mfa/internal/factor"
+	"mfa/internal/mfa"
+)
+
+// In a login in one line the code stands behind the password, and nothing is asked. The
+// module asks twice: before the password is checked, what may stand behind it; and for
+// the login itself, once the password was right.
+
+// sendWords are typed behind a comma to have a code sent.
+var sendWords = []struct {
+	word   string
+	method mfa.Method
+}{{"email", mfa.Email}, {"text", mfa.SMS}, {"call", "call"}}
+
+// endingsTake is how long the answer to Endings takes, whoever is asked about.
+const endingsTake = 5 * time.Millisecond
+
+// Endings says what may stand behind the password of the login that req asks for, in the
+// order in which it is to be looked for; nothing, if all of the line is the password. It
+// asks nobody, writes nothing down and counts nothing: no password was right yet. What is
+// answered is seen by nobody who has not the password.
+func (e *Engine) Endings(ctx context.Context, req mfa.Request) []mfa.Ending {
+	taken := time.NewTimer(endingsTake)
+	defer taken.Stop()
+	all, err := e.endings(ctx, req)
+	if err != nil {
+		e.deps.Log.Warn("what stands behind a password cannot be told for sure", "user", req.User, "service", req.Service, "error", err)
+		all = endingsOf([]int{usualDigits}, nil)
+	}
+	select {
+	case <-taken.C:
+	case <-ctx.Done():
+	}
+	return all
+}
+
+// usualDigits is the length of the codes of most apps, and of ours.
+const usualDigits = 6
+
+func (e *Engine) endings(ctx context.Context, req mfa.Request) ([]mfa.Ending, error) {
+	acct, err := e.account(ctx, req.User)
+	if err != nil {
+		return nil, err
+	}
+	l := e.inquire(e.deps.Accounts.User(acct, OriginOf(req)), provenFactors(req))
+	if req.UID != 0 {
+		l.user.CountApart()
+	}
+	if err := l.findPolicy(ctx); err != nil {
+		return nil, err
+	}
+	p, err := l.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var more []mfa.Ending
+	if p.decision == denyLocked {
+		st := p.state
+		en, err := l.enrollment(ctx)
+		if err != nil {
+			return nil, err
+		}
+		p = l.lookAtMethods(en, st)
+		p.state, p.enrollment, more = st, en, factor.RecoveryEndings()
+	}
+	if p.decision == denyDisabled { // which is told once the password was right
+		p.methods = usable(p.enrollment, allMethods)
+	}
+	if len(p.methods) == 0 {
+		return nil, nil
+	}
+	if en := p.enrollment; slices.Contains(p.methods, mfa.Backup) && en.Backup != nil {
+		more = append(more, factor.Endings(*en.Backup)...)
+	}
+	return endingsOf(l.digits(p), more), nil
+}
+
+// digits returns the lengths of the codes of digits that can be right in a login that goes
+// by p: those of an app or a token, and of what was sent for this origin and is still good. While
+// none was sent, digits at the end are the password's.
+func (l *inquiry) digits(p plan) (all []int) {
+	if p.enrollment.TOTP != nil && slices.Contains(p.methods, mfa.TOTP) {
+		all = append(all, p.enrollment.TOTP.Digits)
+	}
+	if p.enrollment.HOTP != nil && slices.Contains(p.methods, mfa.HOTP) {
+		all = append(all, p.enrollment.HOTP.Digits)
+	}
+	now := l.engine.deps.Now()
+	for _, c := range p.state.Pending {
+		if c.Origin == l.user.Origin.String() && now.Before(c.Expires) && slices.Contains(p.methods, c.Method) {
+			all = append(all, cmp.Or(c.Digits, usualDigits))
+		}
+	}
+	return all
+}
+
+// endingsOf puts endings in order. Of digits the longest come first; codes without
+// dashes, which digits may be the end of, come last.
+func endingsOf(digits []int, codes []mfa.Ending) (all []mfa.Ending) {
+	for _, w := range sendWords {
+		all = append(all, mfa.Ending{Word: w.word})
+	}
+	first := func(e mfa.Ending) bool { return e.Grouped || strings.Trim(e.Of, "0123456789") == "" }
+	for _, e := range codes {
+		if first(e) {
+			all = append(all, e)
+		}
+	}
+	slices.Sort(digits)
+	for _, n := range slices.Backward(slices.Compact(digits)) {
+		all = append(all, mfa.Digits(n))
+	}
+	for _, e := range codes {
+		if !first(e) {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// A heldLine is the far end's half of a login in one line.
+type heldLine struct {
+	held   bool   // the module has an answer
+	answer string // of the module, once it was asked
+	lent   bool   // the answer is the next prompt's
+}
+
+// lend answers a prompt: by what was lent to it, or not at all.
+func (o *heldLine) lend() (string, error) {
+	if !o.lent {
+		return "", fmt.Errorf("%w: it has the password in one line", mfa.ErrNoConversation)
+	}
+	o.lent = false
+	return o.answer, nil
+}
+
+// behind returns what stood behind the password; "" if nothing did.
+func (f *farEnd) behind(ctx context.Context) (string, error) {
+	if !f.line.held {
+		return f.line.answer, nil
+	}
+	f.line.held = false
+	var err error
+	f.line.answer, err = f.Prompter.Prompt(ctx, mfa.Prompt{Kind: mfa.AskHidden, Text: challenge.EndCode})
+	return f.line.answer, err
+}
+
+// oneLine says whether nothing can be asked in this login.
+func (l *attempt) oneLine() bool { return l.far != nil && l.far.line != nil }
+
+// proveBehind is prove for a login in one line.
+func (l *attempt) proveBehind(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Verdict, error) {
+	answer, err := l.far.behind(ctx)
+	switch {
+	case errors.Is(err, mfa.ErrPasswordTyped):
+		return l.noCode(ctx, "That is your password once more, not a code. Nothing was counted.", "the password stood behind the password")
+	case err != nil:
+		return l.talk.NoAnswer(ctx, "", err)
+	case answer == "":
+		return l.alone(ctx, en, methods)
+	}
+	for _, w := range sendWords {
+		if !strings.EqualFold(strings.TrimSpace(answer), w.word) {
+			continue
+		}
+		if !slices.Contains(methods, w.method) {
+			return l.noCode(ctx, fmt.Sprintf("No code can be sent to you by %s here. Nothing was counted.", w.word), "asked for a code by a method that is not set up")
+		}
+		return l.talk.SendBehind(ctx, l.targetOf(en, w.method, methods), true)
+	}
+	v, err := l.talk.Try(ctx, l.codes(en, methods, answer), answer)
+	if v.Outcome == mfa.Accepted {
+		l.proven(ctx, en, v.Method)
+	}
+	return v, err
+}
+
+// targetOf is target, where those methods count.
+func (l *inquiry) targetOf(en mfa.Enrollment, m mfa.Method, methods []mfa.Method) challenge.Target {
+	return l.target(en, m, slices.Contains(methods, mfa.Email))
+}
+
+// codes returns all that an answer could be, those that live longest last.
+func (l *attempt) codes(en mfa.Enrollment, methods []mfa.Method, answer string) []challenge.Code {
+	var sent, own []challenge.Code
+	for _, m := range methods {
+		switch m {
+		case mfa.Email, mfa.SMS:
+			sent = append(sent, l.talk.AnySent(l.targetOf(en, m, methods)))
+		case mfa.TOTP:
+			own = append(own, l.talk.AppCode("", l.app))
+		case mfa.HOTP:
+			own = append(own, l.talk.TokenCode("", l.token))
+		case mfa.Backup:
+			if _, shaped := factor.BackupCode(*en.Backup, answer); shaped || len(methods) == 1 {
+				sent = append(sent, l.talk.BackupCode(l.backup))
+			}
+		}
+	}
+	return append(sent, own...)
+}
+
+// alone is for a password that came without a code: one is sent to who has only methods
+// that send.
+func (l *attempt) alone(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Verdict, error) {
+	i := slices.IndexFunc(methods, sends)
+	if i >= 0 && !slices.ContainsFunc(methods, func(m mfa.Method) bool { return !sends(m) && m != mfa.Backup }) {
+		return l.talk.SendBehind(ctx, l.targetOf(en, methods[i], methods), false)
+	}
+	text := "A code is missing: type it right behind your password."
+	if i >= 0 {
+		text += fmt.Sprintf(" Or type ,%s behind it to have one sent to %s.", wordOf(methods[i]), deliver.Mask(en.Contact(methods[i]).Address))
+	}
+	return l.noCode(ctx, text, "the password came without a code")
+}
+
+// wordOf returns the word that has a code sent by the method m.
+func wordOf(m mfa.Method) string {
+	for _, w := range sendWords {
+		if w.method == m {
+			return w.word
+		}
+	}
+	return ""
+}
+
+// noCode refuses a login in which there was no code to look at.
+func (l *attempt) noCode(ctx context.Context, text, reason string) (mfa.Verdict, error) {
+	l.talk.Say(ctx, mfa.Failure, text)
+	return mfa.Verdict{Outcome: mfa.NoConversation, Reason: reason}, nil
+}
+
+// recoverBehind is for a user who is locked: a recovery code behind the password ends
+// that, and the next login carries a code. Whatever else stands there is not looked at.
+func (l *attempt) recoverBehind(ctx context.Context, p plan) (mfa.Verdict, error) {
+	answer, err := l.far.behind(ctx)
+	if err == nil && factor.IsRecoveryCode(answer) {
+		l.far.line.lent = true
+	}
+	v, err := l.talk.Recover(ctx, p.state)
+	if v.Outcome != mfa.Accepted {
+		return v, err
+	}
+	return l.noCode(ctx, "You are not locked any more. Log in again with a code right behind your password.", "unlocked by the user; the next login carries a code")
+}
