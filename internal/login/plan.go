@@ -64,8 +64,7 @@ func (l *inquiry) lookAtUser(ctx context.Context) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	l.user.See(st, record)
-	l.stand()
+	l.user.See(st, record) // the directory may have said of another address
 	if l.missing != nil && len(l.counting(en)) == 0 {
 		return plan{}, l.missing // which is never "has none"
 	}
