@@ -72,6 +72,11 @@ func hostAt(c *client, root, path string) (doctor.Host, error) {
 			err := c.call(ctx, wire.GetStatus.For(), nil, &st)
 			return st, err
 		}
+		h.Directory = func(ctx context.Context) (wire.Directory, error) {
+			var d wire.Directory
+			err := c.call(ctx, wire.GetDirectory.For(), nil, &d)
+			return d, err
+		}
 		h.Users = func(ctx context.Context, fn func(wire.User)) error {
 			return stream(ctx, c, wire.ListUsers.For(), func(int) {}, func(v wire.User) error {
 				fn(v)

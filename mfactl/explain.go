@@ -138,7 +138,8 @@ func userRows(x wire.Explanation) [][2]any {
 	if len(x.Sessions) > 0 {
 		sessions = strings.Join(x.Sessions, ", ")
 	}
-	return [][2]any{{"set up", enrolled}, {"locked", locked}, {"remembered", sessions}}
+	rows := append([][2]any{{"set up", enrolled}}, directoryRows(x.Directory, "")...)
+	return append(rows, [][2]any{{"locked", locked}, {"remembered", sessions}}...)
 }
 
 func visitText(x wire.Explanation) string {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"mfa/internal/mfa"
 	"mfa/internal/wire"
 
 	"github.com/spf13/cobra"
@@ -87,11 +88,12 @@ func lockText(v wire.User) string {
 // methodRows are the rows of what a user has set up.
 func methodRows(v wire.User) (rows [][2]any) {
 	if v.Email != "" {
-		rows = append(rows, [2]any{"email", v.Email}, [2]any{"confirmed", confirmed(v.EmailConfirmed)})
+		rows = append(rows, [2]any{"email", v.Email}, [2]any{"confirmed", confirmedBy(v, mfa.Email, v.EmailConfirmed)})
 	}
 	if v.Phone != "" {
-		rows = append(rows, [2]any{"phone", v.Phone}, [2]any{"phone confirmed", confirmed(v.PhoneConfirmed)})
+		rows = append(rows, [2]any{"phone", v.Phone}, [2]any{"phone confirmed", confirmedBy(v, mfa.SMS, v.PhoneConfirmed)})
 	}
+	rows = append(rows, directoryRows(v.Directory, v.DirectoryProblem)...)
 	if v.TOTP != nil {
 		since := "since " + v.TOTP.Local().Format(time.DateTime)
 		if v.TOTPUnconfirmed {
@@ -143,6 +145,49 @@ func apartRows(v wire.User) (rows [][2]any) {
 		rows = append(rows, [2]any{"failures apart", fmt.Sprintf("%d, in what programs that are not root asked", a.Failures)})
 	}
 	return rows
+}
+
+// directoryRows say what the directory has of a user, whether it counts, and how old that
+// is. Problem is why it cannot be asked now.
+func directoryRows(all []wire.DirectoryContact, problem string) (rows [][2]any) {
+	for _, d := range all {
+		text := fmt.Sprintf("%s %s (%s, looked up %s)", d.Method, d.Address, d.Source, ago(d.At))
+		if !d.Counts {
+			text += ": not where codes go"
+		}
+		rows = append(rows, [2]any{"from the directory", text})
+	}
+	if problem != "" {
+		rows = append(rows, [2]any{"directory", problem})
+	}
+	return rows
+}
+
+// ago says how long ago something was.
+func ago(at time.Time) string {
+	if age := time.Since(at); age > time.Minute {
+		return mfa.Span(age) + " ago"
+	}
+	return "just now"
+}
+
+// fromDirectory returns the source of the address to which codes of a method go by what a
+// directory says; nil: they do not.
+func fromDirectory(v wire.User, m mfa.Method) *wire.DirectoryContact {
+	for i, d := range v.Directory {
+		if d.Method == m && d.Counts {
+			return &v.Directory[i]
+		}
+	}
+	return nil
+}
+
+// confirmedBy is confirmed for the address of a method, which may be a directory's.
+func confirmedBy(v wire.User, m mfa.Method, at *time.Time) string {
+	if d := fromDirectory(v, m); d != nil {
+		return "by the directory (" + d.Source + ")"
+	}
+	return confirmed(at)
 }
 
 // confirmed says when a code sent to an address was first typed back.

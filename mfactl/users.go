@@ -172,10 +172,20 @@ func methodsCell(v wire.User) string {
 
 // contactsCell is where codes go.
 func contactsCell(v wire.User) string {
-	if v.Email == "" || v.Phone == "" {
-		return v.Email + v.Phone
+	var cells []string
+	for _, c := range []struct {
+		method mfa.Method
+		to     string
+	}{{mfa.Email, v.Email}, {mfa.SMS, v.Phone}} {
+		if c.to == "" {
+			continue
+		}
+		if d := fromDirectory(v, c.method); d != nil {
+			c.to += fmt.Sprintf(" (%s, %s)", d.Source, ago(d.At))
+		}
+		cells = append(cells, c.to)
 	}
-	return v.Email + ", " + v.Phone
+	return strings.Join(cells, ", ")
 }
 
 func confirmedCell(v wire.User) string {

@@ -19,6 +19,9 @@ type Config struct {
 	Skew       int          // totp.skew
 	Host       string       // name of this machine, as people know it
 	Generation int          // how often everybody had to enroll anew
+
+	Contacts     ContactsConfig
+	TextMessages bool // whether there are any
 }
 
 // Lengths returns how long stored codes and locks last under this configuration.
@@ -35,6 +38,8 @@ type Deps struct {
 	Log     *slog.Logger
 	Now     func() time.Time // the clock
 	Trusted func() bool      // whether Now is known to be right; nil: it is
+
+	Directory Directory // says where codes go of who has set up nothing; nil: none does
 
 	Spending Spending // asked before each text message
 	Live     *Live    // shared by all Accounts of a daemon; nil: one of its own

@@ -60,8 +60,10 @@ func (u *User) Change(ctx context.Context, ch Change) (before, after mfa.Enrollm
 		}
 		u.in.deps.Audit.Record(ev)
 	}
-	if ch.Notice.Subject != "" && before.Enrolled() && before.Fingerprint() != after.Fingerprint() {
-		u.Notify(before, ch.Notice)
+	if ch.Notice.Subject != "" && before.Fingerprint() != after.Fingerprint() {
+		if known := u.known(ctx, before); known.Enrolled() {
+			u.Notify(known, ch.Notice)
+		}
 	}
 	return before, after, err
 }

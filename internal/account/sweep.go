@@ -17,6 +17,7 @@ import (
 const (
 	keepCodes    = 24 * time.Hour      // the longest code.send_window
 	keepFailures = 30 * 24 * time.Hour // the longest lockout.window
+	keepContacts = 90 * 24 * time.Hour // the longest contacts.keep
 	// sweepAtOnce states are written at once: the store takes them into one transaction.
 	sweepAtOnce = 64
 	// sweepPause between two of those leaves the disk to logins.
@@ -87,6 +88,9 @@ func sweep(st *mfa.State, now time.Time) bool {
 	st.Failures = keepIf(st.Failures, func(t time.Time) bool { return now.Before(t.Add(keepFailures)) })
 	if st.Enrolling != nil && now.After(st.Enrolling.Began.Add(keepCodes)) {
 		st.Enrolling = nil
+	}
+	if st.Contacts != nil && now.After(st.Contacts.At.Add(keepContacts)) {
+		st.Contacts = nil
 	}
 	if st.LockedUntil != nil && !now.Before(*st.LockedUntil) {
 		st.LockedUntil, st.LockedBy, st.LockedFor = nil, "", 0

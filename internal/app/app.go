@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"mfa/internal/account"
+	"mfa/internal/account/contacts"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/config"
@@ -103,10 +104,19 @@ type instance struct {
 	engine   *login.Engine
 	login    login.Config // of engine
 	carriers deliver.Carriers
+	contacts *contacts.Directory // nil: [contacts] chose none
 	ledger   *spend.Ledger
 
 	lengths mfa.Lengths // how long what is stored lasts
 	waiting []string    // keys that a restart would change
+}
+
+// close gives back the carriers and the directory, once nobody is on them any more.
+func (s *instance) close() error {
+	if s.contacts != nil {
+		s.contacts.Close()
+	}
+	return s.carriers.Close()
 }
 
 // New opens everything that the configuration names but the sockets. The caller must
@@ -183,15 +193,19 @@ func (a *App) build(cfg config.Config) (*instance, error) {
 		return nil, errors.Join(err, carriers.Close())
 	}
 	s := &instance{cfg: cfg, carriers: carriers, ledger: spend.New(cfg.SMS, a.records.S, a.key)}
+	if s.contacts, err = contacts.New(cfg.Contacts, contacts.Options{Regions: cfg.SMS.Regions, Log: a.opts.Log, Now: a.opts.Now}); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
 	s.ledger.Alert = func(_ string, used, max int) { a.metrics.TextAlert(used, max) }
 	s.ledger.Log, s.ledger.Now = a.opts.Log, a.opts.Now
 	keeping := account.Config{
 		Lockout: cfg.Lockout, Lifetime: cfg.Code.Lifetime, Period: cfg.TOTP.Period, Skew: cfg.TOTP.Skew, Host: host, Generation: generation,
+		Contacts: cfg.Contacts, TextMessages: cfg.SMS.Provider != "",
 	}
 	s.lengths = keeping.Lengths()
 	s.accounts = account.New(keeping, account.Deps{
 		Records: a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now, Trusted: a.opts.Trusted,
-		Spending: s.ledger, Live: a.live,
+		Spending: s.ledger, Live: a.live, Directory: s.directory(),
 	})
 	asking.Accounts, asking.Spending = s.accounts, s.ledger
 	asker := challenge.New(challenge.Config{
@@ -232,6 +246,14 @@ func (a *App) carriers(cfg config.Config, host string, undelivered func(mfa.Mess
 	return c, nil
 }
 
+// directory returns the directory that the Accounts ask, nil if there is none.
+func (s *instance) directory() account.Directory {
+	if s.contacts == nil {
+		return nil
+	}
+	return s.contacts
+}
+
 // engine returns the Engine of the configuration that counts now; nil before the first.
 func (a *App) engine() *login.Engine {
 	if s := a.cur.Load(); s != nil {
@@ -251,7 +273,7 @@ func (a *App) Close() error {
 	a.old.Wait()
 	var errs []error
 	if s := a.cur.Load(); s != nil {
-		errs = append(errs, s.carriers.Close())
+		errs = append(errs, s.close())
 	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())

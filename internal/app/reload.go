@@ -79,7 +79,7 @@ func (a *App) take(s *instance) {
 		return
 	}
 	a.old.Go(func() {
-		if err := old.carriers.Close(); err != nil { // waits for attempts under way
+		if err := old.close(); err != nil { // waits for attempts under way
 			a.opts.Log.Warn("connections of messages not closed", "error", err)
 		}
 	})

@@ -150,9 +150,23 @@ func (a *App) control() *server.Control {
 			cur := a.cur.Load()
 			return carrier.SendTest(ctx, cur.carriers, cur.ledger, method, to)
 		},
-		Audit: a.audit,
-		Log:   a.opts.Log,
+		Directory: a.directory,
+		Audit:     a.audit,
+		Log:       a.opts.Log,
 	}
+}
+
+// directory tries the directory that counts now.
+func (a *App) directory(ctx context.Context) wire.Directory {
+	cur := a.cur.Load()
+	d := wire.Directory{Source: cur.cfg.Contacts.Source, Confirmed: cur.cfg.Contacts.Confirmed}
+	if cur.contacts == nil {
+		return d
+	}
+	if err := cur.contacts.Try(ctx); err != nil {
+		d.Problem = err.Error()
+	}
+	return d
 }
 
 func (a *App) status(ctx context.Context) wire.Status {

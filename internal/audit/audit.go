@@ -43,6 +43,7 @@ const (
 	Settled        = "clock.settled"         // what a clock that ran ahead had left of a user was ended, by Actor
 	Enrolled       = "enrollment.changed"    // a method was added, changed or confirmed
 	Begun          = "enrollment.begun"      // setting up a method was begun; what was begun before is void
+	Directory      = "contacts.changed"      // the directory says of another address than before where codes of a method go
 	OptedOut       = "enrollment.opted_out"  // a user chose to have no second factor
 	ResetUser      = "enrollment.reset"      // everything of a user was cleared
 	Remembered     = "session.remembered"    // logins like this one are not asked for a second factor for a time

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"mfa/internal/account"
 	"mfa/internal/deliver"
 )
 
@@ -61,6 +62,55 @@ var comparisons = []comparison{
 			s := c.Email.SMTP
 			bare := s.TLS == deliver.TLSNone && s.Username != "" && !isLoopback(s.Host)
 			return when(bare, `"none" sends the password in clear to %q`, s.Host)
+		},
+	},
+}
+
+// directoryComparisons are those of [contacts].
+var directoryComparisons = []comparison{
+	{
+		keys:    []string{"contacts.ldap.urls", "contacts.source"},
+		allowed: `a list like ["ldaps://ldap.example.com"]`,
+		wrong: func(c *Config) string {
+			return when(c.Contacts.Source == account.SourceLDAP && len(c.Contacts.LDAP.URLs) == 0, `not set, but contacts.source is "ldap"`)
+		},
+	},
+	{
+		keys:    []string{"contacts.ldap.base", "contacts.source"},
+		allowed: `the name below which users are, like "ou=people,dc=example,dc=com"`,
+		wrong: func(c *Config) string {
+			return when(c.Contacts.Source == account.SourceLDAP && c.Contacts.LDAP.Base == "", `not set, but contacts.source is "ldap"`)
+		},
+	},
+	{
+		keys:    []string{"contacts.ldap.password_file", "contacts.ldap.bind_dn"},
+		allowed: "both or neither",
+		wrong: func(c *Config) string {
+			l := c.Contacts.LDAP
+			return when(l.BindDN != "" && l.PasswordFile == "", "not set, but contacts.ldap.bind_dn is")
+		},
+	},
+	{
+		keys:    []string{"contacts.ldap.bind_dn", "contacts.ldap.password_file"},
+		allowed: "both or neither",
+		wrong: func(c *Config) string {
+			l := c.Contacts.LDAP
+			return when(l.BindDN == "" && l.PasswordFile != "", "not set, but contacts.ldap.password_file is")
+		},
+	},
+	{
+		keys:    []string{"contacts.ldap.email", "contacts.ldap.phone"},
+		allowed: "one of both at least",
+		wrong: func(c *Config) string {
+			l := c.Contacts.LDAP
+			return when(l.Email == "" && l.Phone == "", "neither it nor contacts.ldap.phone names an attribute")
+		},
+	},
+	{
+		keys:    []string{"contacts.command.path", "contacts.source"},
+		allowed: "the path of a program",
+		wrong: func(c *Config) string {
+			return when(c.Contacts.Source == account.SourceCommand && c.Contacts.Command.Path == "", `not set, but contacts.source is "command"`)
 		},
 	},
 }

@@ -21,22 +21,23 @@ const Path = "/etc/mfa/mfa.toml"
 
 // Config is mfa.toml with its defaults filled in and every value checked.
 type Config struct {
-	Server  Server                 `toml:"server"`
-	Store   store.Config           `toml:"store"`
-	Secrets seal.Config            `toml:"secrets"`
-	Policy  login.PolicyConfig     `toml:"policy"`
-	Session login.SessionConfig    `toml:"session"`
-	Code    challenge.CodeConfig   `toml:"code"`
-	TOTP    challenge.TOTPConfig   `toml:"totp"`
-	HOTP    challenge.HOTPConfig   `toml:"hotp"`
-	Backup  enroll.BackupConfig    `toml:"backup"`
-	Lockout account.LockoutConfig  `toml:"lockout"`
-	Email   deliver.EmailConfig    `toml:"email"`
-	SMS     deliver.SMSConfig      `toml:"sms"`
-	Prompt  challenge.PromptConfig `toml:"prompt"`
-	Audit   audit.Config           `toml:"audit"`
-	Metrics Metrics                `toml:"metrics"`
-	Log     Log                    `toml:"log"`
+	Server   Server                 `toml:"server"`
+	Store    store.Config           `toml:"store"`
+	Secrets  seal.Config            `toml:"secrets"`
+	Policy   login.PolicyConfig     `toml:"policy"`
+	Session  login.SessionConfig    `toml:"session"`
+	Code     challenge.CodeConfig   `toml:"code"`
+	TOTP     challenge.TOTPConfig   `toml:"totp"`
+	HOTP     challenge.HOTPConfig   `toml:"hotp"`
+	Backup   enroll.BackupConfig    `toml:"backup"`
+	Lockout  account.LockoutConfig  `toml:"lockout"`
+	Email    deliver.EmailConfig    `toml:"email"`
+	SMS      deliver.SMSConfig      `toml:"sms"`
+	Contacts account.ContactsConfig `toml:"contacts"`
+	Prompt   challenge.PromptConfig `toml:"prompt"`
+	Audit    audit.Config           `toml:"audit"`
+	Metrics  Metrics                `toml:"metrics"`
+	Log      Log                    `toml:"log"`
 }
 
 // Server is the table [server].

@@ -84,6 +84,14 @@ func Default() Config {
 			HTTP:             deliver.HTTPConfig{Headers: map[string]string{}, Timeout: duration(10 * time.Second)},
 			Command:          deliver.SMSCommandConfig{Args: []string{}, Timeout: duration(10 * time.Second)},
 		},
+		Contacts: account.ContactsConfig{
+			Prefer: account.PreferUser,
+			Keep:   duration(7 * 24 * time.Hour),
+			LDAP: account.LDAPConfig{
+				URLs: []string{}, StartTLS: true, Filter: "(uid={{.User}})", Email: "mail", Phone: "mobile", Timeout: duration(3 * time.Second),
+			},
+			Command: account.ContactsCommandConfig{Args: []string{}, Timeout: duration(3 * time.Second)},
+		},
 		Prompt: challenge.PromptConfig{Echo: true, QR: "utf8"},
 		Audit:  audit.Config{File: "/var/log/mfa/audit.jsonl"},
 		Log:    Log{Level: "info"},

@@ -76,6 +76,23 @@ var others = map[string]string{
 	"sms.command.path":                 `"/usr/bin/sms"`,
 	"sms.command.args":                 `["{{.To}}"]`,
 	"sms.command.timeout":              `"7s"`,
+	"contacts.source":                  `"userdb"`,
+	"contacts.confirmed":               `true`,
+	"contacts.prefer":                  `"directory"`,
+	"contacts.keep":                    `"1d"`,
+	"contacts.ldap.urls":               `["ldaps://ldap.example.com"]`,
+	"contacts.ldap.starttls":           `false`,
+	"contacts.ldap.ca_file":            `"/etc/ldap-ca.pem"`,
+	"contacts.ldap.bind_dn":            `"cn=mfa"`,
+	"contacts.ldap.password_file":      `"/etc/mfa/ldap"`,
+	"contacts.ldap.base":               `"dc=example,dc=com"`,
+	"contacts.ldap.filter":             `"(cn={{.User}})"`,
+	"contacts.ldap.email":              `"mailbox"`,
+	"contacts.ldap.phone":              `"pager"`,
+	"contacts.ldap.timeout":            `"6s"`,
+	"contacts.command.path":            `"/usr/bin/contacts"`,
+	"contacts.command.args":            `["{{.UID}}"]`,
+	"contacts.command.timeout":         `"5s"`,
 	"prompt.echo":                      `false`,
 	"prompt.qr":                        `"ascii"`,
 	"policy.methods":                   `["email"]`,
@@ -114,6 +131,9 @@ var only = map[string]string{
 var companions = map[string]string{
 	"email.smtp.username":      "email.smtp.password_file",
 	"email.smtp.password_file": "email.smtp.username",
+
+	"contacts.ldap.bind_dn":       "contacts.ldap.password_file",
+	"contacts.ldap.password_file": "contacts.ldap.bind_dn",
 }
 
 // asTOML writes the field that at points to.

@@ -178,7 +178,7 @@ func (r *reader) take(e entry) {
 
 // compare makes the comparisons of keys that are right by themselves.
 func (r *reader) compare() {
-	for _, c := range comparisons {
+	for _, c := range slices.Concat(comparisons, directoryComparisons) {
 		if slices.ContainsFunc(c.keys, func(k string) bool { return r.refused[k] }) {
 			continue
 		}

@@ -21,7 +21,7 @@ var refusals = []struct{ name, document, want string }{
 	{"unknown key, quoted dot", `"code.digits" = 6`, `F:1: "code.digits": unknown key, did you mean "code.digits"?`},
 	{"unknown key, long", "[code]\n" + strings.Repeat("digits", 20) + " = 6", "F:2: code." + strings.Repeat("digits", 20) + ": unknown key; allowed: code.digits, code.lifetime, code.entry_timeout, code.resend_after, code.max_sends, code.send_window"},
 	{"unknown table, near one", "[email.smpt]\nhost = 'x'", `F:1: email.smpt: unknown table, did you mean "email.smtp"?`},
-	{"unknown table, near none", "\n[weather_of_today]\nrain = true", "F:2: weather_of_today: unknown table; allowed: server, store, secrets, policy, session, code, totp, hotp, backup, lockout, email, sms, prompt, audit, metrics, log"},
+	{"unknown table, near none", "\n[weather_of_today]\nrain = true", "F:2: weather_of_today: unknown table; allowed: server, store, secrets, policy, session, code, totp, hotp, backup, lockout, email, sms, contacts, prompt, audit, metrics, log"},
 	{"unknown table, in a table", "[log.weather_of_today]", "F:1: log.weather_of_today: unknown table; allowed: log.level"},
 	{"value in place of a table", "code = 6", "F:1: code: a whole number in place of a table; allowed: [code]"},
 	{"list of tables in place of a table", "[[code]]\ndigits = 6", "F:1: code: a list of tables in place of a table; allowed: [code]"},
@@ -38,9 +38,19 @@ var refusals = []struct{ name, document, want string }{
 	{"no quotes", "[code]\nlifetime = 10m", "F:2: this is not TOML: expected a top-level item to end with a newline, comment, or EOF, but got 'm' instead; allowed: [table] and key = value lines, with text and durations in quotes"},
 	{"no value", "[code]\n\nlifetime =\n", `F:3: this is not TOML: expected value but found '\n' instead; allowed: [table] and key = value lines, with text and durations in quotes`},
 	{"half a number", "[code]\ndigits = 0b\n", `F:2: this is not TOML: not a binary number: '0b\n'; allowed: [table] and key = value lines, with text and durations in quotes`},
-	{"key with control", "\"\u009b\" = 1", `F:1: "\u009b": unknown key; allowed: server, store, secrets, policy, session, code, totp, hotp, backup, lockout, email, sms, prompt, audit, metrics, log`},
+	{"key with control", "\"\u009b\" = 1", `F:1: "\u009b": unknown key; allowed: server, store, secrets, policy, session, code, totp, hotp, backup, lockout, email, sms, contacts, prompt, audit, metrics, log`},
 	{"not text", "\x00\x01", "F:1: this is not TOML: files cannot contain NULL bytes; probably using UTF-16; TOML files must be UTF-8; allowed: [table] and key = value lines, with text and durations in quotes"},
 	{"number too large", "[code]\ndigits = 99999999999999999999", "F:2: this is not TOML: 99999999999999999999 is out of range for int64; allowed: [table] and key = value lines, with text and durations in quotes"},
+
+	{"no server", "[contacts]\nsource = 'ldap'\n[contacts.ldap]\nbase = 'dc=example'", `F:2: contacts.ldap.urls: not set, but contacts.source is "ldap"; allowed: a list like ["ldaps://ldap.example.com"]`},
+	{"no base", "[contacts]\nsource = 'ldap'\n[contacts.ldap]\nurls = ['ldaps://x']", `F:2: contacts.ldap.base: not set, but contacts.source is "ldap"; allowed: the name below which users are, like "ou=people,dc=example,dc=com"`},
+	{"no password to bind with", "[contacts.ldap]\nbind_dn = 'cn=mfa'", `F:2: contacts.ldap.password_file: not set, but contacts.ldap.bind_dn is; allowed: both or neither`},
+	{"nobody to bind as", "[contacts.ldap]\npassword_file = '/x'", `F:2: contacts.ldap.bind_dn: not set, but contacts.ldap.password_file is; allowed: both or neither`},
+	{"no attribute", "[contacts.ldap]\nemail = ''\nphone = ''", `F:2: contacts.ldap.email: neither it nor contacts.ldap.phone names an attribute; allowed: one of both at least`},
+	{"odd attribute", "[contacts.ldap]\nemail = 'mail)(uid=*'", `F:2: contacts.ldap.email: "mail)(uid=*" is not the name of an attribute; allowed: the name of an attribute, like "mail", or ""`},
+	{"no program", "[contacts]\nsource = 'command'", `F:2: contacts.command.path: not set, but contacts.source is "command"; allowed: the path of a program`},
+	{"unknown source", "[contacts]\nsource = 'nis'", `F:2: contacts.source: "nis" is unknown; allowed: "", "ldap", "userdb" or "command"`},
+	{"kept too long", "[contacts]\nkeep = '91d'", `F:2: contacts.keep: "91d" is too long; allowed: "0s" to "90d"`},
 
 	{"unknown preset", "[lockout]\npreset = 'pci'\nfailures = 7", `F:2: lockout.preset: "pci" is unknown; allowed: "", "cis" or "stig"`},
 
@@ -161,7 +171,7 @@ var refusals = []struct{ name, document, want string }{
 	{
 		"all, by line", "[code]\ndigits = 5\n\n[weather]\n[log]\nlevel = 'x'\n[store.etcd]\nprefix = '1d'",
 		"F:2: code.digits: 5 is out of range; allowed: 6 to 10\n" +
-			"F:4: weather: unknown table; allowed: server, store, secrets, policy, session, code, totp, hotp, backup, lockout, email, sms, prompt, audit, metrics, log\n" +
+			"F:4: weather: unknown table; allowed: server, store, secrets, policy, session, code, totp, hotp, backup, lockout, email, sms, contacts, prompt, audit, metrics, log\n" +
 			`F:6: log.level: "x" is unknown; allowed: "debug", "info", "warn" or "error"` + "\n" +
 			"F:8: store.etcd.prefix: not available yet in this version",
 	},

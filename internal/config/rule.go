@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"mfa/internal/account"
 	"mfa/internal/deliver"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
@@ -130,6 +131,24 @@ var rules = map[string]rule{
 	"sms.command.args":    words("a list of arguments, with {{.To}} for the number"),
 	"sms.command.timeout": span(time.Second, time.Minute),
 
+	"contacts.source":             word(nil, "", account.SourceLDAP, account.SourceUserDB, account.SourceCommand),
+	"contacts.confirmed":          flag,
+	"contacts.prefer":             word(nil, account.PreferUser, account.PreferDirectory),
+	"contacts.keep":               span(0, 90*24*time.Hour),
+	"contacts.ldap.urls":          words(`a list like ["ldaps://ldap.example.com"]`),
+	"contacts.ldap.starttls":      flag,
+	"contacts.ldap.ca_file":       optionalSecretFile,
+	"contacts.ldap.bind_dn":       text(1000),
+	"contacts.ldap.password_file": optionalSecretFile,
+	"contacts.ldap.base":          text(1000),
+	"contacts.ldap.filter":        text(1000),
+	"contacts.ldap.email":         attribute,
+	"contacts.ldap.phone":         attribute,
+	"contacts.ldap.timeout":       span(time.Second, 10*time.Second),
+	"contacts.command.path":       optionalPath,
+	"contacts.command.args":       words("a list of arguments, with {{.User}} for the name"),
+	"contacts.command.timeout":    span(time.Second, 10*time.Second),
+
 	"prompt.echo": flag,
 	"prompt.qr":   word(nil, "utf8", "ascii", "off"),
 	"audit.file":  optionalPath,
@@ -150,6 +169,12 @@ var issuer = newRule("one line of at most 64 bytes, without a colon", func(s str
 		return fmt.Sprintf("%d bytes are too long", len(s))
 	}
 	return ""
+})
+
+// attribute is the name of an attribute of LDAP (RFC 4512, 2.5), or nothing.
+var attribute = newRule(`the name of an attribute, like "mail", or ""`, func(s string) string {
+	odd := strings.ContainsFunc(s, func(r rune) bool { return !deliver.IsWord(r) && !strings.ContainsRune("-;.", r) })
+	return when(odd || len(s) > 100, "%.40q is not the name of an attribute", s)
 })
 
 func count(least, most int) rule {

@@ -66,16 +66,12 @@ func (c *Config) deciding() ([]decidingFile, error) {
 			all = append(all, decidingFile{s.name, *value})
 		}
 	}
+	if c.Contacts.Source == "command" {
+		all = append(all, filesAmong("contacts.command.args", c.Contacts.Command.Args)...)
+	}
 	switch c.SMS.Provider {
 	case "command":
-		for _, arg := range c.SMS.Command.Args {
-			if _, value, ok := strings.Cut(arg, "="); ok {
-				arg = value // --config=/etc/x
-			}
-			if filepath.IsAbs(arg) {
-				all = append(all, decidingFile{"sms.command.args", arg})
-			}
-		}
+		all = append(all, filesAmong("sms.command.args", c.SMS.Command.Args)...)
 	case "http":
 		templates := map[string]string{"sms.http.url": c.SMS.HTTP.URL, "sms.http.body": c.SMS.HTTP.Body}
 		for name, value := range c.SMS.HTTP.Headers {
@@ -94,11 +90,26 @@ func (c *Config) deciding() ([]decidingFile, error) {
 	return all, nil
 }
 
+// filesAmong returns the files among the arguments that a key gives a program.
+func filesAmong(key string, args []string) (all []decidingFile) {
+	for _, arg := range args {
+		if _, value, ok := strings.Cut(arg, "="); ok {
+			arg = value // --config=/etc/x
+		}
+		if filepath.IsAbs(arg) {
+			all = append(all, decidingFile{key, arg})
+		}
+	}
+	return all
+}
+
 // decides says whether the file that a key names is used, and what it says counts.
 func (c *Config) decides(key string) bool {
 	switch {
 	case key == "sms.command.path":
 		return c.SMS.Provider == "command"
+	case key == "contacts.command.path":
+		return c.Contacts.Source == "command"
 	case key == "email.sendmail.path":
 		return c.Email.Transport == "sendmail"
 	}

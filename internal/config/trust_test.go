@@ -30,10 +30,14 @@ func TestFilesThatDecide(t *testing.T) {
 		},
 	} {
 		for key, settings := range map[string]string{
-			"sms.command.path":         "[sms]\nprovider = \"command\"\n[sms.command]\npath = %q\n",
-			"email.sendmail.path":      "[email]\ntransport = \"sendmail\"\n[email.sendmail]\npath = %q\n",
-			"email.smtp.password_file": "[email.smtp]\nusername = \"u\"\ntls = \"starttls\"\npassword_file = %q\n",
-			"secrets.key_file":         "[secrets]\nkey_file = %q\n",
+			"sms.command.path":            "[sms]\nprovider = \"command\"\n[sms.command]\npath = %q\n",
+			"contacts.command.path":       "[contacts]\nsource = \"command\"\n[contacts.command]\npath = %q\n",
+			"contacts.command.args":       "[contacts]\nsource = \"command\"\n[contacts.command]\npath = \"/bin/sh\"\nargs = [\"--x=%s\", \"{{.User}}\"]\n",
+			"contacts.ldap.password_file": "[contacts.ldap]\nbind_dn = \"cn=mfa\"\npassword_file = %q\n",
+			"contacts.ldap.ca_file":       "[contacts.ldap]\nca_file = %q\n",
+			"email.sendmail.path":         "[email]\ntransport = \"sendmail\"\n[email.sendmail]\npath = %q\n",
+			"email.smtp.password_file":    "[email.smtp]\nusername = \"u\"\ntls = \"starttls\"\npassword_file = %q\n",
+			"secrets.key_file":            "[secrets]\nkey_file = %q\n",
 			"sms.http.headers.X": "[sms]\nprovider = \"http\"\n[sms.http]\nurl = \"https://example.com/\"\nbody = \"{{.To}} {{.Text}}\"\n" +
 				"[sms.http.headers]\nX = '{{file \"%s\"}}'\n",
 			"sms.http.url":     "[sms]\nprovider = \"http\"\n[sms.http]\nurl = 'https://example.com/{{if .To}}{{\"%s\" | file}}{{end}}'\n",

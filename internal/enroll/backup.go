@@ -131,7 +131,7 @@ func (s *Service) Restore(ctx context.Context, holder *mfa.Identity, head wire.B
 // save.
 func isRest(st mfa.State) bool {
 	return reflect.DeepEqual(st, mfa.State{
-		UID: st.UID, Epoch: st.Epoch, Since: st.Since, SpentForeign: st.SpentForeign, Tokens: st.Tokens, TokensSince: st.TokensSince,
+		UID: st.UID, Epoch: st.Epoch, Since: st.Since, Contacts: st.Contacts, SpentForeign: st.SpentForeign, Tokens: st.Tokens, TokensSince: st.TokensSince,
 		BackupID: st.BackupID, BackupUsed: st.BackupUsed, BackupSince: st.BackupSince,
 	})
 }

@@ -60,10 +60,15 @@ func (s *Service) NewBackupCodes(ctx context.Context, u *account.User) ([]string
 	if err != nil {
 		return nil, err
 	}
+	known, err := s.knowing(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	var has mfa.Enrollment
 	before, _, err := u.Change(ctx, account.Change{
-		Edit: func(en *mfa.Enrollment) error {
-			if en.UID != id.UID || !en.Enrolled() {
-				return fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
+		Edit: func(en *mfa.Enrollment) (err error) {
+			if has, err = known(en); err != nil {
+				return err
 			}
 			en.Backup = set
 			return nil
@@ -75,7 +80,7 @@ func (s *Service) NewBackupCodes(ctx context.Context, u *account.User) ([]string
 		return nil, err
 	}
 	if before.Backup != nil {
-		u.Notify(before, account.Notice{Subject: "New backup codes", What: "New backup codes were made; the old ones are void.", Advice: adviceChanged})
+		u.Notify(has, account.Notice{Subject: "New backup codes", What: "New backup codes were made; the old ones are void.", Advice: adviceChanged})
 	}
 	return codes, nil
 }

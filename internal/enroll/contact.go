@@ -32,19 +32,15 @@ func (p *setup) contact(ctx context.Context, m mfa.Method) (mfa.Verdict, error) 
 	if err != nil {
 		return p.c.Failed(ctx, err)
 	}
+	if known := p.may.Known[m]; known != "" && p.may.OnlyKnown && to.To != known {
+		to.To = "" // begun when another could be
+	}
 	typed := false
 	for {
 		if to.To == "" {
-			to.To, err = p.askContact(ctx, m)
-			switch {
-			case errors.Is(err, errOther):
-				return mfa.Verdict{}, errOther
-			case err != nil:
-				return p.c.NoAnswer(ctx, m, err)
-			}
-			typed = true
-			if to, err = p.c.User.BeginSetup(ctx, mfa.Enrolling{Method: m, To: to.To}); err != nil {
-				return p.c.Failed(ctx, err)
+			var end *mfa.Verdict
+			if to, typed, end, err = p.enter(ctx, m); end != nil {
+				return *end, err
 			}
 		}
 		q, end, err := p.c.SentCode(ctx, challenge.Target{Method: m, To: to.To}, to.ID)
@@ -72,10 +68,37 @@ func (p *setup) contact(ctx context.Context, m mfa.Method) (mfa.Verdict, error) 
 		return p.complete(ctx, v, proven{
 			begun: to, what: fmt.Sprintf("%s now go to %s.", codesBy[m], deliver.Mask(to.To)),
 			edit: func(en *mfa.Enrollment) {
-				en.SetContact(m, &mfa.Address{Address: to.To, Confirmed: now, AddedBy: p.c.User.Account.ID.Name})
+				en.SetContact(m, &mfa.Address{Address: to.To, Confirmed: now, AddedBy: p.from(m, to.To)})
 			},
 		})
 	}
+}
+
+// enter has an address or a number entered, or confirmed if the directory has one, and
+// begins its setup; or it returns how that ends.
+func (p *setup) enter(ctx context.Context, m mfa.Method) (to mfa.Enrolling, typed bool, end *mfa.Verdict, err error) {
+	address, typed, err := p.askContact(ctx, m)
+	if errors.Is(err, errOther) {
+		return to, false, &mfa.Verdict{}, errOther
+	}
+	var v mfa.Verdict
+	if err != nil {
+		v, err = p.c.NoAnswer(ctx, m, err)
+		return to, false, &v, err
+	}
+	if to, err = p.c.User.BeginSetup(ctx, mfa.Enrolling{Method: m, To: address}); err != nil {
+		v, err = p.c.Failed(ctx, err)
+		return to, false, &v, err
+	}
+	return to, typed, nil, nil
+}
+
+// from says who entered an address.
+func (p *setup) from(m mfa.Method, address string) string {
+	if address == p.may.Known[m] {
+		return "the directory"
+	}
+	return p.c.User.Account.ID.Name
 }
 
 // correctable returns the question with a key to correct the address, and one for another
@@ -89,25 +112,36 @@ func (p *setup) correctable(q challenge.Question, m mfa.Method) challenge.Questi
 	return q
 }
 
-// askContact has an address or a number typed. The error is errOther if the person
-// wants another method, if there are others.
-func (p *setup) askContact(ctx context.Context, m mfa.Method) (string, error) {
+// askContact has an address or a number typed, or confirmed if the directory has one. The
+// error is errOther if the person wants another method, if there are others.
+func (p *setup) askContact(ctx context.Context, m mfa.Method) (to string, typed bool, err error) {
+	if known := p.may.Known[m]; known != "" {
+		to, is, err := p.askKnown(ctx, m, known, deliver.Mask(known))
+		return to, !is, err
+	}
 	text := "Where shall codes go?"
 	if p.others {
 		text += " Type m for another method."
 	}
 	for {
-		answer, err := p.c.Entry(ctx, mfa.Ask, text+"\n"+whereto[m].end)
+		answer, err := p.answer(ctx, m, text)
 		if err != nil {
-			return "", err
-		}
-		if p.others && strings.EqualFold(strings.TrimSpace(answer), challenge.KeyMenu) {
-			return "", errOther
+			return "", false, err
 		}
 		address, err := p.s.parseContact(m, answer)
 		if err == nil {
-			return address, nil
+			return address, true, nil
 		}
 		text = err.Error()
 	}
+}
+
+// answer has a line typed where an address or a number is asked for. The error is
+// errOther if it says that another method is wanted, if there are others.
+func (p *setup) answer(ctx context.Context, m mfa.Method, text string) (string, error) {
+	answer, err := p.c.Entry(ctx, mfa.Ask, text+"\n"+whereto[m].end)
+	if answer = strings.TrimSpace(answer); err == nil && p.others && strings.EqualFold(answer, challenge.KeyMenu) {
+		err = errOther
+	}
+	return answer, err
 }

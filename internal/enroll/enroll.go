@@ -170,12 +170,17 @@ func (s *Service) OptOut(ctx context.Context, u *account.User) error {
 // does not have m, ErrNotEnrolled if they have none.
 func (s *Service) Prefer(ctx context.Context, u *account.User, m mfa.Method) error {
 	id := u.Account.ID
-	_, _, err := u.Change(ctx, account.Change{
+	known, err := s.knowing(ctx, u)
+	if err != nil {
+		return err
+	}
+	_, _, err = u.Change(ctx, account.Change{
 		Edit: func(en *mfa.Enrollment) error {
-			if en.UID != id.UID || !en.Enrolled() {
-				return fmt.Errorf("user %q is %w", id.Name, ErrNotEnrolled)
+			has, err := known(en)
+			if err != nil {
+				return err
 			}
-			if !en.Has(m) {
+			if !has.Has(m) {
 				return fmt.Errorf("%w method %q: it is not set up", ErrInvalid, m)
 			}
 			en.Preferred = m
@@ -220,28 +225,21 @@ func (s *Service) Confirm(ctx context.Context, u *account.User, m mfa.Method, of
 // Show returns what is known of id, with addresses masked, or an error wrapping
 // ErrNotEnrolled.
 func (s *Service) Show(ctx context.Context, id mfa.Identity) (wire.User, error) {
-	en, err := s.enrollment(ctx, id)
-	if err != nil {
-		return wire.User{}, err
-	}
-	st, err := s.Accounts.Records().StoredState(ctx, id.Name)
-	if err != nil {
-		return wire.User{}, err
-	}
-	return s.view(id, en, st), nil
+	return s.show(ctx, id, false)
 }
 
 // view returns what is shown of the records. St is as it is stored, not bounded.
 func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) wire.User {
+	if st.UID != id.UID {
+		st = mfa.State{}
+	}
+	en = s.Accounts.Known(id, en, s.Accounts.Records().Believed(st))
 	v := wire.User{
 		User: id.Name, UID: id.UID, Methods: methods(en), Preferred: en.Preferred, Skipped: en.Skipped,
-		Outdated: en.Generation < s.generation(),
+		Outdated: en.Generation < s.generation(), Directory: s.Accounts.DirectoryView(en, s.Accounts.Records().Believed(st)),
 	}
 	if en.TOTP != nil {
 		v.TOTP, v.TOTPUnconfirmed = &en.TOTP.Confirmed, en.TOTP.Confirmed.IsZero()
-	}
-	if st.UID != id.UID {
-		st = mfa.State{}
 	}
 	v.Ahead = s.Accounts.Ahead(st, en, s.Now())
 	st = s.Accounts.Records().Believed(st)

@@ -3,6 +3,7 @@ package enroll
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"mfa/internal/mfa"
 	"mfa/internal/store"
@@ -58,10 +59,13 @@ func (s *Service) row(ctx context.Context, name string, reveal bool) (v wire.Use
 	}
 	v = s.view(id, en, st)
 	if reveal {
-		unmask(&v, en)
+		unmask(&v, s.Accounts.Known(id, en, s.Accounts.Records().Believed(st)))
 	}
-	return v, !none || v.Locked || len(v.Ahead) > 0, nil
+	return v, !none || v.Locked || len(v.Ahead) > 0 || slices.ContainsFunc(v.Directory, countsThere), nil
 }
+
+// countsThere says whether codes go where a directory says.
+func countsThere(d wire.DirectoryContact) bool { return d.Counts }
 
 // unmask shows the addresses in full.
 func unmask(v *wire.User, en mfa.Enrollment) {
@@ -71,20 +75,16 @@ func unmask(v *wire.User, en mfa.Enrollment) {
 	if en.SMS != nil {
 		v.Phone = en.SMS.Address
 	}
+	for i, d := range v.Directory {
+		if a := en.Contact(d.Method); a != nil && d.Counts {
+			v.Directory[i].Address = a.Address
+		}
+	}
 }
 
 // ShowRevealed is Show without masks.
 func (s *Service) ShowRevealed(ctx context.Context, id mfa.Identity) (wire.User, error) {
-	v, err := s.Show(ctx, id)
-	if err != nil {
-		return v, err
-	}
-	en, err := s.enrollment(ctx, id)
-	if err != nil {
-		return wire.User{}, err
-	}
-	unmask(&v, en)
-	return v, nil
+	return s.show(ctx, id, true)
 }
 
 // methods returns the methods that are set up, in a fixed order.

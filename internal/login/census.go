@@ -103,3 +103,17 @@ func (p PolicyConfig) Newcomers(texts bool) string {
 	}
 	return "led to a second factor"
 }
+
+// NewcomersBut is Newcomers where a directory may have addresses of them.
+func (p PolicyConfig) NewcomersBut(texts bool, c account.ContactsConfig) string {
+	switch {
+	case c.Source == "" || p.Mode == ModeOff:
+		return p.Newcomers(texts)
+	case c.Confirmed:
+		return "asked for a code that goes where the directory says; of whom it has nothing, they are " + p.Newcomers(texts)
+	case p.EnrollAtLogin:
+		p.SelfContacts = true // as far as the directory has one
+		return p.Newcomers(texts) + " (what the directory has is offered there)"
+	}
+	return p.Newcomers(texts)
+}

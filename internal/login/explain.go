@@ -3,12 +3,14 @@ package login
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
 )
@@ -19,7 +21,7 @@ import (
 func (e *Engine) Explain(ctx context.Context, v wire.Visit) wire.Explanation {
 	x := e.explainLogin(ctx, v)
 	if c, err := e.census(ctx); err == nil && c.Users > 0 { // what keeps it from counting, the rest says
-		x.Census, x.Policy = &c, fmt.Sprintf("%v; whoever has no record is %s", c, e.cfg.Policy.Newcomers(e.cfg.TextMessages))
+		x.Census, x.Policy = &c, fmt.Sprintf("%v; whoever has no record is %s", c, e.cfg.Policy.NewcomersBut(e.cfg.TextMessages, e.deps.Accounts.Config().Contacts))
 	}
 	return x
 }
@@ -49,6 +51,7 @@ func (e *Engine) explainLogin(ctx context.Context, v wire.Visit) wire.Explanatio
 	origin.Key = key
 	acct, err := e.account(ctx, v.User)
 	l := e.inquire(e.deps.Accounts.User(acct, origin), provenFactors(req))
+	l.dry = true
 	x := wire.Explanation{
 		User: acct.ID.Name, Account: !acct.IsNobody(), Service: origin.Service, Address: origin.Address, Key: origin.Key,
 		FirstFactors: l.factors, Asks: []mfa.Method{}, Offers: []mfa.Method{}, Passed: []wire.Passed{},
@@ -73,11 +76,18 @@ func (e *Engine) explainLogin(ctx context.Context, v wire.Visit) wire.Explanatio
 	x.Rule, x.Settings = l.policy.Rule, l.settings()
 	st := l.facts(ctx, &x)
 	p, err := l.look(ctx)
-	if err != nil {
-		unavailable(&x, "record or store unusable", err)
-		return x
+	offer := l.offer()
+	if err == nil && p.decision == leadToEnroll {
+		err = l.suggest(ctx, &offer)
 	}
-	l.result(&x, p, st)
+	switch _, unsaid := errors.AsType[*account.DirectoryError](err); {
+	case unsaid:
+		unavailable(&x, "directory look-up failed", err)
+	case err != nil:
+		unavailable(&x, "record or store unusable", err)
+	default:
+		l.result(&x, p, st, offer)
+	}
 	return x
 }
 
@@ -120,13 +130,29 @@ func (l *inquiry) facts(ctx context.Context, x *wire.Explanation) mfa.State {
 	if err != nil && !slices.Contains(x.Problems, err.Error()) {
 		x.Problems = append(x.Problems, err.Error())
 	}
+	en, known := l.directoryFacts(ctx, x, en, st)
 	x.Enrolled = append(x.Enrolled, usable(en, allMethods)...)
+	x.Directory = l.engine.deps.Accounts.DirectoryView(en, known)
 	x.Preferred, x.Skipped = en.Preferred, en.Skipped
 	return st
 }
 
-// result says what follows from p.
-func (l *inquiry) result(x *wire.Explanation, p plan, st mfa.State) {
+// directoryFacts returns en with what the directory says of the user, and st with what is
+// known of that now. What comes in the way is a problem.
+func (l *inquiry) directoryFacts(ctx context.Context, x *wire.Explanation, en mfa.Enrollment, st mfa.State) (mfa.Enrollment, mfa.State) {
+	accounts := l.engine.deps.Accounts
+	known, st, err := l.withDirectory(ctx, en, st)
+	if wanted := accounts.Wanted(en, l.policy.Methods); err == nil && !accounts.Config().Contacts.Confirmed && len(wanted) > 0 {
+		st, err = l.user.AskDirectory(ctx, st, wanted, directoryWait, true)
+	}
+	if err = cmp.Or(err, l.missing); err != nil && !slices.Contains(x.Problems, err.Error()) {
+		x.Problems = append(x.Problems, err.Error())
+	}
+	return known, st
+}
+
+// result says what follows from p; offer is what can be set up.
+func (l *inquiry) result(x *wire.Explanation, p plan, st mfa.State, offer mfa.EnrollOffer) {
 	x.Asks = append(x.Asks, p.methods...)
 	switch p.decision {
 	case exempt:
@@ -153,7 +179,7 @@ func (l *inquiry) result(x *wire.Explanation, p plan, st mfa.State) {
 			l.engine.cfg.Session.expiry(p.session).Local().Format(time.DateTime))
 	case leadToEnroll:
 		x.Result, x.PAM = wire.ResultEnroll, "PAM_SUCCESS"
-		x.Offers = append(x.Offers, l.offer().Methods...)
+		x.Offers = append(x.Offers, offer.Methods...)
 		x.Text = "led to a second factor"
 		if len(p.methods) > 0 {
 			x.Text = "a code is asked for that does not count here: " + asked(p) + "; then " + x.Text
@@ -167,7 +193,7 @@ func (l *inquiry) result(x *wire.Explanation, p plan, st mfa.State) {
 		case l.policy.Mode == ModeOptional:
 			x.Text += "; can choose to have none, but has to be asked"
 		}
-		if !l.canSetUp() {
+		if len(offer.Choices()) == 0 {
 			l.nothing(x, p, st)
 		}
 	case denyUnknown:

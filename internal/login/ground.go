@@ -65,5 +65,6 @@ func (l *inquiry) terms() any {
 	return struct {
 		PolicyConfig
 		generation int
-	}{p, l.engine.cfg.Generation}
+		contacts   account.ContactsConfig
+	}{p, l.engine.cfg.Generation, l.engine.deps.Accounts.Config().Contacts}
 }

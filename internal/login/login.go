@@ -139,6 +139,8 @@ type inquiry struct {
 	policy  policy    // that counts; zero before findPolicy
 	passed  []matcher // for each rule before the one that counts: what did not match
 	gids    []uint32  // groups of the user; nil: not asked for yet
+	missing error     // why the directory could not say where codes go; nil: it did, or was not asked
+	dry     bool      // nothing is written
 }
 
 // inquire begins an inquiry.
@@ -182,7 +184,7 @@ func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
 	}
 	p, err := l.look(ctx)
 	if err != nil {
-		return l.talk.Failed(ctx, err)
+		return l.failed(ctx, err)
 	}
 	switch p.decision {
 	case exempt:
@@ -263,10 +265,12 @@ func (l *inquiry) theirs(ctx context.Context, en mfa.Enrollment) (mfa.Enrollment
 // counting returns the methods that count here. None does that was set up before
 // everybody had to enroll anew.
 func (l *inquiry) counting(en mfa.Enrollment) []mfa.Method {
+	counting := usable(en, l.policy.Methods)
 	if en.Generation < l.engine.cfg.Generation && !l.user.Account.IsNobody() {
-		return nil
+		theirs := fromDirectory(en) // which nobody enrolls
+		return slices.DeleteFunc(counting, func(m mfa.Method) bool { return !slices.Contains(theirs, m) })
 	}
-	return usable(en, l.policy.Methods)
+	return counting
 }
 
 // newcomer returns an error if the account has a record under another name. Otherwise an
@@ -313,6 +317,9 @@ func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
 		return l.notHere(ctx, proven, optional || grace > 0)
 	}
 	offer := l.offer()
+	if err := l.suggest(ctx, &offer); err != nil {
+		return l.failed(ctx, err)
+	}
 	// To have no second factor is chosen where somebody has passed a first one, or with
 	// mfactl: not by whatever runs as the user.
 	once := proven.Method != "" || l.user.Origin.UID != 0

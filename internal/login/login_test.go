@@ -82,6 +82,8 @@ type settings struct {
 	policy  Config
 	asking  challenge.Config
 	keeping account.Config
+
+	directory account.Directory // that says where codes go; nil: none does
 }
 
 func defaults() (s settings) {
@@ -132,7 +134,7 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 	believe := func(st *mfa.State) { st.Believe(d.clock(), cfg.keeping.Lengths()) }
 	records, log := account.Records{S: d.store, Believe: believe, Parsed: record.NewParsed()}, slog.New(slog.NewTextHandler(d.log, nil))
 	d.accounts = account.New(cfg.keeping, account.Deps{
-		Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d, Trusted: d.trusted,
+		Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d, Trusted: d.trusted, Directory: cfg.directory,
 	})
 	d.deps = challenge.Deps{Accounts: d.accounts, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d}
 	d.asker = challenge.New(cfg.asking, d.deps)

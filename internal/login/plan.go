@@ -58,8 +58,15 @@ func (l *inquiry) lookAtUser(ctx context.Context) (plan, error) {
 		return plan{decision: denyLocked, reason: "locked", state: st}, nil
 	}
 	en, err := l.theirs(ctx, record)
+	if err == nil {
+		en, st, err = l.withDirectory(ctx, en, st)
+	}
 	if err != nil {
 		return plan{}, err
+	}
+	l.user.See(st, record) // the directory may have said of another address
+	if l.missing != nil && len(l.counting(en)) == 0 {
+		return plan{}, l.missing // which is never "has none"
 	}
 	p := l.lookAtMethods(en, st)
 	p.state, p.enrollment = st, en
@@ -78,7 +85,7 @@ func (l *inquiry) lookAtMethods(en mfa.Enrollment, st mfa.State) plan {
 	if counting := l.counting(en); len(counting) > 0 {
 		return askFor(l.user.Enabled(st, counting))
 	}
-	p, others := l.lookAtNewcomer(en), usable(en, allMethods)
+	p, others := l.lookAtNewcomer(en), l.provable(en)
 	if len(others) == 0 {
 		return p
 	}

@@ -68,6 +68,9 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 			}
 		}
 		q, end, err := l.question(ctx, en, method, slices.Contains(methods, mfa.Email))
+		if old := l.oldWord(en, method); old != "" {
+			q.Text += "\n" + old
+		}
 		if end != nil && end.Outcome == mfa.Exhausted && len(methods) > 1 {
 			method = "" // nothing more is sent for now; the others are open
 			continue

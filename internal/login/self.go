@@ -42,7 +42,7 @@ func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verd
 	p, err := l.lookAtUser(ctx)
 	switch {
 	case err != nil:
-		return l.talk.Failed(ctx, err)
+		return l.failed(ctx, err)
 	case p.decision == denyLocked:
 		if v, err := l.talk.Recover(ctx, p.state); v.Outcome != mfa.Accepted {
 			return v, err
@@ -67,7 +67,7 @@ func (e *Engine) Offer(ctx context.Context, u *account.User) (mfa.EnrollOffer, e
 	if err != nil {
 		return mfa.EnrollOffer{}, err
 	}
-	en, err := l.enrollment(ctx)
+	en, err := l.withKnown(ctx)
 	if err != nil {
 		return mfa.EnrollOffer{}, err
 	}
@@ -80,7 +80,19 @@ func (e *Engine) Offer(ctx context.Context, u *account.User) (mfa.EnrollOffer, e
 			return mfa.EnrollOffer{}, ErrOnlyAdministrators
 		}
 	}
-	return l.offer(), nil
+	offer := l.offer()
+	err = l.suggest(ctx, &offer)
+	return offer, err
+}
+
+// withKnown is enrollment with what is remembered of the directory.
+func (l *inquiry) withKnown(ctx context.Context) (mfa.Enrollment, error) {
+	en, err := l.enrollment(ctx)
+	if err != nil {
+		return en, err
+	}
+	st, err := l.user.Account.State(ctx)
+	return l.addKnown(en, en, st), err
 }
 
 // onlyAdministrators reports whether only administrators may set up the first factor of
@@ -116,9 +128,7 @@ func (e *Engine) MayOptOut(ctx context.Context, u *account.User) (bool, error) {
 	return err == nil && l.policy.Mode == ModeOptional && l.policy.OptOut, err
 }
 
-// canSetUp says whether there is anything that the user may set up themselves.
-func (l *inquiry) canSetUp() bool { return len(l.offer().Choices()) > 0 }
-
+// offer is what policy lets users set up.
 func (l *inquiry) offer() mfa.EnrollOffer {
 	return offered(l.policy.Methods, l.engine.cfg.TextMessages, l.policy.SelfContacts)
 }

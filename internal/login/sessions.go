@@ -42,7 +42,7 @@ func (e *Engine) views(ctx context.Context, id mfa.Identity, st mfa.State) []wir
 		return nil
 	}
 	l := e.inquire(e.deps.Accounts.User(e.deps.Accounts.Records().Account(id), mfa.Origin{}), nil)
-	en, err := l.enrollment(ctx)
+	en, err := l.withKnown(ctx)
 	if err != nil {
 		e.deps.Log.Error("enrollment not readable", "user", id.Name, "error", err)
 	}
@@ -56,7 +56,7 @@ func (e *Engine) views(ctx context.Context, id mfa.Identity, st mfa.State) []wir
 		switch v.Ended = e.cfg.Session.ended(s, fingerprint, now); {
 		case err != nil:
 			v.Ended = "the enrollment cannot be read"
-		case en.Generation < e.cfg.Generation:
+		case en.Generation < e.cfg.Generation && len(fromDirectory(en)) == 0:
 			v.Ended = "the user must enroll anew"
 		}
 		all = append(all, v)

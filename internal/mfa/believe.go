@@ -61,21 +61,7 @@ func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 		}
 		s.Apart = &t
 	}
-	if s.Drift != nil {
-		d := *s.Drift
-		b.atMost(&d.At, now)
-		s.Drift = &d
-	}
-	if s.Enrolling != nil {
-		e := *s.Enrolling
-		b.atMost(&e.Began, now)
-		s.Enrolling = &e
-	}
-	if s.Invited != nil {
-		i := *s.Invited
-		b.atMost(&i.Sent, now)
-		s.Invited = &i
-	}
+	b.newest(s)
 	if s.Recovery != nil {
 		r := *s.Recovery
 		b.atMost(&r.Expires, now.Add(RecoveryLifetime))
@@ -90,6 +76,22 @@ func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 	b.atMostOf(&s.TokensSince, now)
 	b.lock(s, l)
 	return b.changed
+}
+
+// newest bounds the times of that of which s has only the newest.
+func (b *believer) newest(s *State) {
+	if s.Drift = copied(s.Drift); s.Drift != nil {
+		b.atMost(&s.Drift.At, b.now)
+	}
+	if s.Enrolling = copied(s.Enrolling); s.Enrolling != nil {
+		b.atMost(&s.Enrolling.Began, b.now)
+	}
+	if s.Invited = copied(s.Invited); s.Invited != nil {
+		b.atMost(&s.Invited.Sent, b.now)
+	}
+	if s.Contacts = copied(s.Contacts); s.Contacts != nil {
+		b.atMost(&s.Contacts.At, b.now)
+	}
 }
 
 // lockLength is how long the lock of s may last at most.
@@ -164,6 +166,7 @@ func (s State) Ahead(now time.Time, l Lengths) []string {
 	add("enrolling", s.Enrolling, is.Enrolling, s.EnrollSince, is.EnrollSince)
 	add("remembered logins", s.Sessions, is.Sessions)
 	add("authenticator app", s.Drift, is.Drift)
+	add("directory", s.Contacts, is.Contacts)
 	add("since when codes count", s.Since, is.Since, s.BackupSince, is.BackupSince, s.TokensSince, is.TokensSince)
 	return found
 }

@@ -26,7 +26,7 @@ func (s State) Clone() State {
 	}
 	s.PlaceSends, s.Sessions, s.Told = slices.Clone(s.PlaceSends), slices.Clone(s.Sessions), slices.Clone(s.Told)
 	s.BackupUsed, s.Seen, s.MethodFailures = slices.Clone(s.BackupUsed), slices.Clone(s.Seen), maps.Clone(s.MethodFailures)
-	s.Drift, s.Enrolling, s.Invited = copied(s.Drift), copied(s.Enrolling), copied(s.Invited)
+	s.Drift, s.Enrolling, s.Invited, s.Contacts = copied(s.Drift), copied(s.Enrolling), copied(s.Invited), copied(s.Contacts)
 	s.Tokens = slices.Clone(s.Tokens)
 	s.Pending, s.Ended, s.SpentForeign = slices.Clone(s.Pending), slices.Clone(s.Ended), slices.Clone(s.SpentForeign)
 	for i := range s.Pending {

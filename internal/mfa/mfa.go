@@ -310,6 +310,10 @@ type Address struct {
 	Address   string    `toml:"address"`
 	Confirmed time.Time `toml:"confirmed,omitempty"` // zero: no code sent there was ever typed back
 	AddedBy   string    `toml:"added_by,omitempty"`  // who entered it
+
+	// Looked is when a directory said so; zero: it is of the record. It is not written
+	// there.
+	Looked time.Time `toml:"-" json:"-"`
 }
 
 // EnrollmentVersion is the newest Enrollment.Version this build reads and the
@@ -355,6 +359,37 @@ type State struct {
 
 	Tokens      []TokenCount `json:"tokens,omitempty"`       // how far each token has counted that is or was set up, the newest last
 	TokensSince *time.Time   `json:"tokens_since,omitempty"` // nothing is known of what other tokens had counted by then: none of their codes is good
+
+	Contacts *Contacts `json:"contacts,omitempty"` // what a directory said last of where codes can go
+}
+
+// Contacts are where a user's codes can go by what a directory said.
+type Contacts struct {
+	Source string    `json:"source"` // of ldap, userdb and command
+	Email  string    `json:"email,omitempty"`
+	Phone  string    `json:"phone,omitempty"` // in E.164
+	At     time.Time `json:"at"`              // of the look-up
+}
+
+// Of returns where codes of a method can go; empty: nowhere.
+func (c Contacts) Of(m Method) string {
+	switch m {
+	case Email:
+		return c.Email
+	case SMS:
+		return c.Phone
+	}
+	return ""
+}
+
+// Set makes to what Of returns for the method m, Email or SMS.
+func (c *Contacts) Set(m Method, to string) {
+	switch m {
+	case Email:
+		c.Email = to
+	case SMS:
+		c.Phone = to
+	}
 }
 
 // SpentCodes are used backup codes of one set; see BackupSet for the fields.
@@ -437,13 +472,16 @@ type EnrollOffer struct {
 	Later        time.Duration // if over zero: to be asked again, for so long yet
 	NotNow       bool          // to be asked again, by whoever has proven a second factor that does not count
 	SelfContacts bool          // to say themselves where codes go
+
+	Known     map[Method]string // where codes can go by what a directory says, if the user confirms it
+	OnlyKnown bool              // and nowhere else
 }
 
 // Choices returns the methods that the user can set up by themselves.
 func (o EnrollOffer) Choices() []Method {
 	var ms []Method
 	for _, m := range o.Methods {
-		if m == TOTP || m == HOTP || (m == Email || m == SMS) && o.SelfContacts {
+		if m == TOTP || m == HOTP || (m == Email || m == SMS) && (o.SelfContacts || o.Known[m] != "") {
 			ms = append(ms, m)
 		}
 	}

@@ -39,6 +39,8 @@ type Control struct {
 	Status    func(context.Context) wire.Status
 	Reload    func() (wire.Reloaded, error)
 	RotateKey func(ctx context.Context, begin func(total int), fn func(user string, err error)) error
+	// Directory tries the directory that says where codes go; nil: there is none.
+	Directory func(context.Context) wire.Directory
 	// SendTest sends a test message once and returns every step of it.
 	SendTest func(ctx context.Context, method mfa.Method, to string) ([]wire.Step, error)
 	Audit    *audit.Log
@@ -100,6 +102,7 @@ func (s *Control) routes(mux router) {
 		wire.ListUserSessions:   s.own(exchange.sessions),
 		wire.DeleteUserSessions: s.own(exchange.revoke),
 		wire.DeleteUserSession:  s.own(exchange.revoke),
+		wire.GetDirectory:       s.admin(exchange.directory),
 		wire.PostExplain:        s.admin(exchange.explain),
 		wire.PostSendTest:       s.admin(exchange.sendTest),
 		wire.GetBackup:          s.streaming(exchange.root, exchange.backup),
@@ -303,6 +306,14 @@ func inGroup(ctx context.Context, account, group string) (bool, error) {
 // account returns the account that the path names.
 func (s exchange) account(r *http.Request) (mfa.Identity, error) {
 	return s.named(r.Context(), r.PathValue("name"))
+}
+
+// directory says how the directory is.
+func (s exchange) directory(r *http.Request, _ string) (any, error) {
+	if s.Directory == nil {
+		return wire.Directory{}, nil
+	}
+	return s.Directory(r.Context()), nil
 }
 
 func (s exchange) status(r *http.Request, _ string) (any, error) { return s.Status(r.Context()), nil }

@@ -39,6 +39,7 @@ var bodies = []any{
 	Revocation{},
 	Visit{},
 	Explanation{},
+	Directory{},
 	BackupHeader{},
 	Saved{},
 	Restore{},

@@ -49,16 +49,17 @@ type Explanation struct {
 	Passed   []Passed  `json:"passed"` // the rules before it
 	Settings *Settings `json:"settings,omitempty"`
 
-	Enrolled    []mfa.Method `json:"enrolled"`
-	Preferred   mfa.Method   `json:"preferred,omitempty"`
-	Skipped     *time.Time   `json:"skipped,omitempty"` // when the user chose to have no second factor
-	Locked      bool         `json:"locked"`
-	LockedUntil *time.Time   `json:"locked_until,omitempty"` // absent while locked: until unlocked
-	Failures    int          `json:"failures"`               // wrong codes that count
-	Sessions    []string     `json:"sessions"`               // remembered, that stand in for a code
-	Census      *Census      `json:"census,omitempty"`       // what the policy means for all of whom there is a record
-	Policy      string       `json:"policy,omitempty"`       // Census, for people
-	Problems    []string     `json:"problems"`               // what could not be read
+	Enrolled    []mfa.Method       `json:"enrolled"`
+	Preferred   mfa.Method         `json:"preferred,omitempty"`
+	Skipped     *time.Time         `json:"skipped,omitempty"` // when the user chose to have no second factor
+	Locked      bool               `json:"locked"`
+	LockedUntil *time.Time         `json:"locked_until,omitempty"` // absent while locked: until unlocked
+	Failures    int                `json:"failures"`               // wrong codes that count
+	Sessions    []string           `json:"sessions"`               // remembered, that stand in for a code
+	Directory   []DirectoryContact `json:"directory,omitempty"`    // what a directory says of where codes go
+	Census      *Census            `json:"census,omitempty"`       // what the policy means for all of whom there is a record
+	Policy      string             `json:"policy,omitempty"`       // Census, for people
+	Problems    []string           `json:"problems"`               // what could not be read
 }
 
 // A Passed is a rule that does not match, and why.

@@ -34,6 +34,7 @@ const (
 	DeleteUserSession  Route = "DELETE /v1/users/{name}/sessions/{session}" // a Revocation
 
 	PostContacts Route = "POST /v1/contacts"   // takes Contacts; answers ContactsSet
+	GetDirectory Route = "GET /v1/directory"   // tries the directory of [contacts]; answers a Directory
 	PostExplain  Route = "POST /v1/explain"    // takes a Visit; answers an Explanation
 	PostSendTest Route = "POST /v1/send-test"  // takes a SendTest; answers a SendTestReport
 	GetBackup    Route = "GET /v1/backup"      // a stream: a BackupHeader, then Saved; root only
@@ -47,7 +48,7 @@ const (
 var Routes = []Route{
 	GetStatus, PostReload, ListUsers, GetUser, PutEmail, PutPhone, PostApp, PutToken, PostToken, PostLock, PostUnlock, PostReset,
 	PostResend, PostImport, PostContacts, ListSessions, DeleteSessions, ListUserSessions, DeleteUserSessions, DeleteUserSession,
-	PostExplain, PostSendTest, GetBackup, PostRestore, PostRotate, PostSelf,
+	GetDirectory, PostExplain, PostSendTest, GetBackup, PostRestore, PostRotate, PostSelf,
 }
 
 // Queries of some routes.

@@ -8,36 +8,54 @@ import (
 
 // A User describes a user. Addresses are masked, unless the request has QueryReveal.
 type User struct {
-	User               string       `json:"user"`
-	UID                uint32       `json:"uid"`
-	Email              string       `json:"email,omitempty"`
-	EmailConfirmed     *time.Time   `json:"email_confirmed,omitempty"`
-	EmailAddedBy       string       `json:"email_added_by,omitempty"`
-	Phone              string       `json:"phone,omitempty"`
-	PhoneConfirmed     *time.Time   `json:"phone_confirmed,omitempty"`
-	PhoneAddedBy       string       `json:"phone_added_by,omitempty"`
-	TOTP               *time.Time   `json:"totp,omitempty"`             // when the app was set up
-	TOTPUnconfirmed    bool         `json:"totp_unconfirmed,omitempty"` // no code of the app was ever typed
-	HOTP               *Token       `json:"hotp,omitempty"`             // the token that counts
-	BackupLeft         *int         `json:"backup_left,omitempty"`      // codes that are not used
-	BackupVoid         bool         `json:"backup_void,omitempty"`      // none of them counts: new ones are to be made
-	Preferred          mfa.Method   `json:"preferred,omitempty"`
-	Skipped            *time.Time   `json:"skipped,omitempty"`  // when the user chose to have no second factor
-	Outdated           bool         `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
-	Failures           int          `json:"failures"`
-	Locked             bool         `json:"locked"`
-	LockedUntil        *time.Time   `json:"locked_until,omitempty"`         // absent while locked: until unlocked
-	Apart              *Apart       `json:"apart,omitempty"`                // what is counted apart from logins
-	PendingCodes       int          `json:"pending_codes"`                  // sent, unused and not expired
-	CodesSent          int          `json:"codes_sent"`                     // that count against code.max_sends
-	LockedBy           string       `json:"locked_by,omitempty"`            // absent while locked: by wrong codes
-	Recoverable        bool         `json:"recoverable,omitempty"`          // a code that ends the lock was mailed
-	Disabled           []mfa.Method `json:"disabled,omitempty"`             // methods that took too many wrong codes
-	MustChangePassword bool         `json:"must_change_password,omitempty"` // the next login demands it
-	Problem            string       `json:"problem,omitempty"`              // the record cannot be read, and nothing below counts
-	Methods            []mfa.Method `json:"methods,omitempty"`              // set up
-	Ahead              []string     `json:"ahead,omitempty"`                // what is remembered of a time that has not come
-	Canonical          string       `json:"canonical,omitempty"`            // name of the account that has the uid, if another; the record does not count
+	User               string             `json:"user"`
+	UID                uint32             `json:"uid"`
+	Email              string             `json:"email,omitempty"`
+	EmailConfirmed     *time.Time         `json:"email_confirmed,omitempty"`
+	EmailAddedBy       string             `json:"email_added_by,omitempty"`
+	Phone              string             `json:"phone,omitempty"`
+	PhoneConfirmed     *time.Time         `json:"phone_confirmed,omitempty"`
+	PhoneAddedBy       string             `json:"phone_added_by,omitempty"`
+	TOTP               *time.Time         `json:"totp,omitempty"`             // when the app was set up
+	TOTPUnconfirmed    bool               `json:"totp_unconfirmed,omitempty"` // no code of the app was ever typed
+	HOTP               *Token             `json:"hotp,omitempty"`             // the token that counts
+	BackupLeft         *int               `json:"backup_left,omitempty"`      // codes that are not used
+	BackupVoid         bool               `json:"backup_void,omitempty"`      // none of them counts: new ones are to be made
+	Preferred          mfa.Method         `json:"preferred,omitempty"`
+	Skipped            *time.Time         `json:"skipped,omitempty"`  // when the user chose to have no second factor
+	Outdated           bool               `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
+	Failures           int                `json:"failures"`
+	Locked             bool               `json:"locked"`
+	LockedUntil        *time.Time         `json:"locked_until,omitempty"`         // absent while locked: until unlocked
+	Apart              *Apart             `json:"apart,omitempty"`                // what is counted apart from logins
+	PendingCodes       int                `json:"pending_codes"`                  // sent, unused and not expired
+	CodesSent          int                `json:"codes_sent"`                     // that count against code.max_sends
+	LockedBy           string             `json:"locked_by,omitempty"`            // absent while locked: by wrong codes
+	Recoverable        bool               `json:"recoverable,omitempty"`          // a code that ends the lock was mailed
+	Disabled           []mfa.Method       `json:"disabled,omitempty"`             // methods that took too many wrong codes
+	MustChangePassword bool               `json:"must_change_password,omitempty"` // the next login demands it
+	Problem            string             `json:"problem,omitempty"`              // the record cannot be read, and nothing below counts
+	Methods            []mfa.Method       `json:"methods,omitempty"`              // set up
+	Ahead              []string           `json:"ahead,omitempty"`                // what is remembered of a time that has not come
+	Directory          []DirectoryContact `json:"directory,omitempty"`            // what a directory says, as far as it is remembered
+	DirectoryProblem   string             `json:"directory_problem,omitempty"`    // why it cannot be asked now
+	Canonical          string             `json:"canonical,omitempty"`            // name of the account that has the uid, if another; the record does not count
+}
+
+// A DirectoryContact is where codes of a method can go by what a directory says.
+type DirectoryContact struct {
+	Method  mfa.Method `json:"method"`  // Email or SMS
+	Address string     `json:"address"` // masked as others are
+	Source  string     `json:"source"`  // contacts.source
+	At      time.Time  `json:"at"`      // of the look-up
+	Counts  bool       `json:"counts"`  // codes go there
+}
+
+// Directory says how the directory is that contacts.source chose.
+type Directory struct {
+	Source    string `json:"source"` // empty: none
+	Confirmed bool   `json:"confirmed"`
+	Problem   string `json:"problem,omitempty"` // why it does not answer
 }
 
 // Apart counts the wrong codes of peers that are not root. A lock by them refuses what

@@ -37,7 +37,7 @@ func Census(cfg config.Config) string {
 	if !there {
 		return ""
 	}
-	text := fmt.Sprintf("at a login by ssh and password, %v; whoever has no record is %s", c, cfg.Policy.Newcomers(cfg.SMS.Provider != ""))
+	text := fmt.Sprintf("at a login by ssh and password, %v; whoever has no record is %s", c, cfg.Policy.NewcomersBut(cfg.SMS.Provider != "", cfg.Contacts))
 	if unread > 0 {
 		text += fmt.Sprintf("; %d records cannot be read", unread)
 	}

@@ -10,11 +10,13 @@ package disk
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
 	"syscall"
 
+	"mfa/internal/account/contacts"
 	"mfa/internal/config"
 	"mfa/internal/deliver"
 	"mfa/internal/deliver/sms"
@@ -46,6 +48,12 @@ func Check(cfg config.Config) error {
 		texts, err := sms.New(cfg.SMS, sms.Options{})
 		if errs = append(errs, err); err == nil {
 			errs = append(errs, texts.Close())
+		}
+	}
+	if !hidden("contacts.") {
+		directory, err := contacts.New(cfg.Contacts, contacts.Options{Log: slog.New(slog.DiscardHandler)})
+		if errs = append(errs, err); directory != nil {
+			directory.Close()
 		}
 	}
 	return errors.Join(errs...)

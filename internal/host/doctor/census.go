@@ -27,7 +27,7 @@ func (e *exam) census(ctx context.Context) {
 	for name, en := range e.people {
 		e.cfg.Count(ctx, &c, generation, name, en)
 	}
-	text := fmt.Sprintf("at a login by ssh and password, %v; whoever has no record is %s", c, e.cfg.Policy.Newcomers(e.cfg.SMS.Provider != ""))
+	text := fmt.Sprintf("at a login by ssh and password, %v; whoever has no record is %s", c, e.cfg.Policy.NewcomersBut(e.cfg.SMS.Provider != "", e.cfg.Contacts))
 	switch {
 	case c.Out > 0:
 		e.add(Finding{

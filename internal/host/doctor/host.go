@@ -32,6 +32,9 @@ type Host struct {
 	// Users asks the daemon what it knows of all users and calls fn for each; nil: the
 	// machine does not run.
 	Users func(ctx context.Context, fn func(wire.User)) error
+	// Directory has the daemon try the directory that says where codes go; nil: the
+	// machine does not run.
+	Directory func(context.Context) (wire.Directory, error)
 	// Account asks NSS for the account of a uid, as nss.LookupUID does; nil: what
 	// /etc/passwd says counts.
 	Account func(ctx context.Context, uid uint32) (mfa.Identity, error)
@@ -85,6 +88,7 @@ type exam struct {
 	status *wire.Status // nil: the daemon did not answer
 	stacks []Stack
 	people people
+	listed map[string]bool // to whom codes go by what the directory said last
 }
 
 // usual are the services that are looked at if they are there.
@@ -99,7 +103,7 @@ func Examine(ctx context.Context, h Host, services []string) Report {
 	e.examineStacks(services)
 	e.sshd(ctx)
 	for _, check := range []func(context.Context){
-		e.module, e.sockets, e.storage, e.records, e.carriers, e.accounts, e.admins, e.breakGlass, e.pendingSetup, e.sudoers,
+		e.module, e.sockets, e.storage, e.records, e.directory, e.carriers, e.accounts, e.admins, e.breakGlass, e.pendingSetup, e.sudoers,
 		e.unprivileged, e.ahead, e.census,
 	} {
 		check(ctx)

@@ -185,7 +185,7 @@ func (e *exam) admins(context.Context) {
 		return
 	}
 	for _, name := range e.administrators() {
-		if en, ok := e.people[name]; ok && en.Enrolled() {
+		if en, ok := e.people[name]; ok && en.Enrolled() || e.listed[name] {
 			continue
 		}
 		f := Finding{

@@ -1,0 +1,197 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"mfa/internal/account"
+	"mfa/internal/mfa"
+)
+
+// How long a directory is waited for: as long as it takes, by its own bounds, if all
+// depends on it; else for a moment, as there is something to ask for without it.
+const (
+	directoryWait   = 12 * time.Second
+	directoryMoment = time.Second
+)
+
+// withDirectory returns en, what the user has set up, with the addresses of the directory
+// where those count, and st as it is then. The directory is asked only if there is no
+// address of the user's own that could do. If it could not say, l.missing is why, and
+// what it said before counts for so long as contacts.keep.
+func (l *inquiry) withDirectory(ctx context.Context, en mfa.Enrollment, st mfa.State) (mfa.Enrollment, mfa.State, error) {
+	accounts := l.engine.deps.Accounts
+	cfg := accounts.Config().Contacts
+	own := en
+	switch {
+	case cfg.Source == "":
+		return en, st, nil
+	case l.user.Account.IsNobody():
+		own = mfa.Enrollment{}
+	case l.policy.Mode == ModeOptional && en.Skipped != nil:
+		return en, st, nil // their choice stands
+	default:
+		own.Skipped = nil // it was their choice where they had one
+	}
+	l.missing = nil
+	methods := l.policy.Methods
+	if len(l.counting(own)) == 0 { // they may have one that counts elsewhere, to be proven before they are led to another
+		methods = l.engine.cfg.Policy.everywhere()
+	}
+	wanted := accounts.Wanted(own, methods)
+	if !cfg.Confirmed || len(wanted) == 0 || l.policy.Mode == ModeOff {
+		return l.addKnown(en, own, st), st, nil
+	}
+	wait := directoryWait
+	without := func(m mfa.Method) bool { return m != mfa.Backup && !slices.Contains(wanted, m) }
+	if !l.user.Account.IsNobody() && slices.ContainsFunc(l.user.Enabled(st, l.counting(en)), without) {
+		wait = directoryMoment
+	}
+	st, err := l.user.AskDirectory(ctx, st, wanted, wait, l.dry)
+	if _, unsaid := errors.AsType[*account.DirectoryError](err); unsaid {
+		l.missing = err
+		return withoutOwn(l.addKnown(en, own, st), wanted), st, nil
+	}
+	return l.addKnown(en, own, st), st, err
+}
+
+// withoutOwn returns en without addresses of the user's own that the directory may have
+// others for, which would count in their place.
+func withoutOwn(en mfa.Enrollment, wanted []mfa.Method) mfa.Enrollment {
+	for _, m := range wanted {
+		if a := en.Contact(m); a != nil && a.Looked.IsZero() {
+			en.SetContact(m, nil)
+		}
+	}
+	return en
+}
+
+// addKnown is account.Known for own, the part of en that counts; en itself, for nobody and
+// where the directory adds nothing.
+func (l *inquiry) addKnown(en, own mfa.Enrollment, st mfa.State) mfa.Enrollment {
+	if l.user.Account.IsNobody() {
+		return en
+	}
+	known := l.engine.deps.Accounts.Known(l.user.Account.ID, own, st)
+	if len(fromDirectory(known)) == 0 {
+		return en
+	}
+	return known
+}
+
+// provable returns the methods of which the user can prove that they have them. An address
+// of the directory is one where codes by it count for somebody: else nobody decided so.
+func (l *inquiry) provable(en mfa.Enrollment) []mfa.Method {
+	theirs, counting := fromDirectory(en), l.engine.cfg.Policy.everywhere()
+	return slices.DeleteFunc(usable(en, allMethods), func(m mfa.Method) bool {
+		return slices.Contains(theirs, m) && !slices.Contains(counting, m)
+	})
+}
+
+// everywhere returns the methods that count in any login.
+func (p PolicyConfig) everywhere() []mfa.Method {
+	all := slices.Clone(p.Methods)
+	for _, r := range p.Rules {
+		all = append(all, r.Methods...)
+	}
+	return all
+}
+
+// fromDirectory returns the methods whose address in en is a directory's.
+func fromDirectory(en mfa.Enrollment) (ms []mfa.Method) {
+	for _, m := range []mfa.Method{mfa.Email, mfa.SMS} {
+		if a := en.Contact(m); a != nil && !a.Looked.IsZero() {
+			ms = append(ms, m)
+		}
+	}
+	return ms
+}
+
+// suggest adds to an offer the addresses that the directory has and nobody confirmed. The
+// error is a DirectoryError if without them there is nothing to choose.
+func (l *inquiry) suggest(ctx context.Context, offer *mfa.EnrollOffer) error {
+	accounts := l.engine.deps.Accounts
+	cfg := accounts.Config().Contacts
+	if cfg.Source == "" || l.user.Account.IsNobody() {
+		return nil
+	}
+	st, err := l.user.Account.State(ctx)
+	if err != nil {
+		return err
+	}
+	if cfg.Confirmed {
+		l.withoutTheirs(offer, st)
+		return nil
+	}
+	wanted := accounts.Wanted(mfa.Enrollment{}, offer.Methods)
+	if len(wanted) == 0 {
+		return nil
+	}
+	st, err = l.user.AskDirectory(ctx, st, wanted, directoryWait, l.dry)
+	_, unsaid := errors.AsType[*account.DirectoryError](err)
+	if err != nil && !unsaid {
+		return err
+	}
+	offer.OnlyKnown = cfg.Prefer == account.PreferDirectory || !offer.SelfContacts
+	if c := accounts.Remembered(st); c != nil {
+		offer.Known = map[mfa.Method]string{}
+		for _, m := range wanted {
+			if to := c.Of(m); to != "" {
+				offer.Known[m] = to
+			}
+		}
+	}
+	if unsaid && len(offer.Choices()) == 0 {
+		return err
+	}
+	return nil
+}
+
+// withoutTheirs takes from an offer the methods whose address is the directory's to say.
+func (l *inquiry) withoutTheirs(offer *mfa.EnrollOffer, st mfa.State) {
+	accounts := l.engine.deps.Accounts
+	if accounts.Config().Contacts.Prefer != account.PreferDirectory {
+		return
+	}
+	theirs := fromDirectory(accounts.Known(l.user.Account.ID, mfa.Enrollment{}, st))
+	offer.Methods = slices.DeleteFunc(slices.Clone(offer.Methods), func(m mfa.Method) bool { return slices.Contains(theirs, m) })
+}
+
+// failed is Failed for a login, which tells who waits for a directory so.
+func (l *attempt) failed(ctx context.Context, err error) (mfa.Verdict, error) {
+	if _, unsaid := errors.AsType[*account.DirectoryError](err); !unsaid {
+		return l.talk.Failed(ctx, err)
+	}
+	text := textDirectoryDown
+	switch {
+	case errors.Is(err, account.ErrTwoEntries):
+		text = textDirectoryTwice
+	case errors.Is(err, account.ErrUnusable):
+		text = textDirectoryUnusable
+	}
+	l.talk.Say(ctx, mfa.Failure, text)
+	return mfa.Verdict{Outcome: mfa.Unavailable, Reason: "directory look-up failed"}, err
+}
+
+const (
+	textDirectoryDown = "Your codes go where the directory says, and it cannot be asked now. Please try again in a few minutes. If that does not help, tell your administrator."
+
+	textDirectoryUnusable = "What the directory says of where your codes go is nothing that a code can be sent to. Please tell your administrator."
+
+	textDirectoryTwice = "The directory has more than one entry for you, so it is not known where your codes go. Please tell your administrator."
+)
+
+// oldWord is what is said of an address of the directory which could not be asked again;
+// empty if it was.
+func (l *attempt) oldWord(en mfa.Enrollment, m mfa.Method) string {
+	a := en.Contact(m)
+	if l.missing == nil || a == nil || a.Looked.IsZero() || l.user.Account.IsNobody() {
+		return ""
+	}
+	age := mfa.Span(max(0, l.engine.deps.Now().Sub(a.Looked)))
+	l.engine.deps.Log.Warn("the directory could not be asked: the code goes where it said before", "user", l.user.Account.ID.Name,
+		"method", m, "age", age, "error", l.missing)
+	return "The directory cannot be asked now; it said so " + age + " ago."
+}
