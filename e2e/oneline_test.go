@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"encoding/base64"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/user"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +45,11 @@ var linePrograms = map[string]struct {
 	service string
 	start   func(s *site, a account) lineLogin
 }{
+	"sshd password": {"sshd", (*site).sshdByPassword},
+	"openvpn": {"openvpn", func(s *site, a account) lineLogin {
+		port := s.openvpnServer()
+		return func(line string) bool { return s.openvpnIn(a, port, line, "") }
+	}},
 	"dovecot": {"dovecot", func(s *site, a account) lineLogin {
 		port := s.dovecot()
 		return func(line string) bool { return strings.HasPrefix(imapWith(s.t, port, a.name, line), "a OK") }
@@ -50,10 +58,41 @@ var linePrograms = map[string]struct {
 		login := s.ftp()
 		return func(line string) bool { return login(a.name, line) }
 	}},
+	"PostgreSQL": {"postgresql", func(s *site, a account) lineLogin {
+		login := s.postgres(a, groupOf(s.t, "shadow")) // for pam_unix
+		return func(line string) bool { _, in := login(line); return in }
+	}},
 	"saslauthd": {"smtp", func(s *site, a account) lineLogin {
 		login := s.saslauthd()
 		return func(line string) bool { return login(a.name, line) }
 	}},
+	"FreeRADIUS": {"radiusd", func(s *site, a account) lineLogin {
+		login := s.radius(true)
+		return func(line string) bool { _, in := login(a.name, line); return in }
+	}},
+}
+
+// groupOf returns the number of a group.
+func groupOf(t testing.TB, name string) uint32 {
+	t.Helper()
+	g, err := user.LookupGroup(name)
+	ok(t, err)
+	gid, err := strconv.ParseUint(g.Gid, 10, 32)
+	ok(t, err)
+	return uint32(gid)
+}
+
+// sshdByPassword starts an sshd whose password method lets in.
+func (s *site) sshdByPassword(a account) lineLogin {
+	s.sshd("PasswordAuthentication yes")
+	return func(line string) bool {
+		c := s.ssh(a, "PreferredAuthentications=password")
+		c.expect(s.t, `assword: $`)
+		c.send(line)
+		text, status, err := c.finish()
+		ok(s.t, err)
+		return status == 0 && strings.Contains(text, welcome)
+	}
 }
 
 // saslauthd starts Debian's saslauthd and returns a way to ask it for the service smtp, as
@@ -74,17 +113,45 @@ func (s *site) saslauthd() (login func(user, password string) bool) {
 	}
 }
 
+// openvpnIn connects as a with a line for the password, and with an answer to a static
+// challenge if that is not empty, and says whether it was let in.
+func (s *site) openvpnIn(a account, port int, line, answer string) bool {
+	s.t.Helper()
+	auth := s.path("auth." + a.name)
+	ok(s.t, os.WriteFile(auth, []byte(a.name+"\n"+line+"\n"), 0o600))
+	args := []string{
+		"--dev", "null", "--client", "--proto", "tcp-client", "--nobind",
+		"--remote", "127.0.0.1", strconv.Itoa(port), "--ca", s.path("ca.pem"), "--auth-user-pass", auth, "--auth-retry", "none",
+		"--connect-retry-max", "1",
+	}
+	if answer != "" {
+		args = append(args, "--static-challenge", "Code", "1") // with echo: without, what was typed too early is thrown away
+	}
+	cmd := exec.Command("/usr/sbin/openvpn", args...) // which connects anew when its terminal goes, so it is ended itself
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	c := open(s.t, cmd)
+	defer c.close()
+	if answer != "" {
+		c.expect(s.t, `CHALLENGE: Code[^\n]*$`)
+		c.send(answer)
+	}
+	return strings.HasSuffix(c.expect(s.t, `AUTH_FAILED|Initialization Sequence Completed`), "Completed")
+}
+
 // Over the programs themselves: 50 wrong passwords count nothing and send nothing, whatever
 // is behind them; the right one lets in with a code, of an app or sent, and not without.
 func TestOneLinePrograms(t *testing.T) {
 	for name, program := range linePrograms {
 		t.Run(name, func(t *testing.T) {
-			s, clock := inProcess(t)
+			s, clock := inProcess(t, `server.trusted_users = ["postgres"]`)
 			alice := newAccount(t, "alice")
 			app, backup := s.enrollByApp(alice, clock)
 			s.mustControl("enroll", alice.name, "--email", alice.email, "--no-message")
 			s.published()
 			s.stack(program.service, s.oneLine()...)
+			if name == "PostgreSQL" {
+				s.withoutPassword(program.service)
+			}
 			in := program.start(s, alice)
 			expect := func(line string, want bool) {
 				t.Helper()
@@ -225,6 +292,53 @@ func TestOneLineInOneConnection(t *testing.T) {
 	p.expectNoPassword(t, alice)
 }
 
+// The static challenge of OpenVPN, by its plugin: the stack asks, and the plugin answers.
+// The same envelope in the hands of another program, in one line.
+func TestOneLineStaticChallenge(t *testing.T) {
+	s, clock := inProcess(t)
+	alice := newAccount(t, "alice")
+	app, _ := s.enrollByApp(alice, clock)
+	s.stack("openvpn", s.passwordThenCode()...)
+	s.stack("vsftpd", s.oneLine()...)
+	port := s.openvpnServer("login", "USERNAME", "password", "PASSWORD", "type", "OTP", "a", "OTP")
+	code := app.code(t, clock.step(app.period))
+	for range 50 {
+		if s.openvpnIn(alice, port, "wrong-"+password, code) {
+			t.Fatal("let in with a wrong password")
+		}
+	}
+	s.expectFailures(alice, 0)
+	if s.openvpnIn(alice, port, password, wrong(code)) {
+		t.Error("let in with a wrong code")
+	}
+	clock.pass(time.Minute)
+	if !s.openvpnIn(alice, port, password, app.code(t, clock.step(app.period))) {
+		t.Errorf("not let in: %s", s.log)
+	}
+
+	login := s.ftp()
+	envelope := func(password, answer string) string {
+		b64 := base64.StdEncoding.EncodeToString
+		return "SCRV1:" + b64([]byte(password)) + ":" + b64([]byte(answer))
+	}
+	clock.pass(time.Minute)
+	code = app.code(t, clock.step(app.period))
+	failures := len(s.events(alice, eventFailed))
+	for _, line := range []string{envelope("wrong", code), envelope(password, ""), envelope(password, "email")} {
+		if login(alice.name, line) {
+			t.Errorf("let in with %q", line)
+		}
+	}
+	s.expectFailures(alice, failures)
+	if !login(alice.name, envelope(password, code)) {
+		t.Errorf("not let in: %s", s.log)
+	}
+	clock.pass(time.Minute)
+	if !login(alice.name, envelope(password+app.code(t, clock.step(app.period)), "")) {
+		t.Errorf("not let in: %s", s.log)
+	}
+}
+
 // How a line is cut is told to who may ask for the user, and to nobody else.
 func TestOneLineOfSomebodyElse(t *testing.T) {
 	s := newSite(t)
@@ -246,4 +360,48 @@ func TestOneLineOfSomebodyElse(t *testing.T) {
 		}
 	}
 	s.expectLetters(alice, 0)
+}
+
+// Mfactl setup writes one line for sshd and for a program that has no file yet; doctor is
+// content with both, and everything can be taken back.
+func TestSetupOneLine(t *testing.T) {
+	s, alice := debian(t)
+	ok(t, os.RemoveAll("/etc/pam.d/vsftpd"))
+	for _, service := range []string{"sshd", "vsftpd"} {
+		s.setup(service, "--one-line", "--yes", "--confirm-within", "0").expectStatus(t, 0)
+		text, err := os.ReadFile("/etc/pam.d/" + service)
+		ok(t, err)
+		expectSaid(t, string(text), "pam_mfa.so", " split\n", "use_first_pass")
+		for _, f := range s.findings(service) {
+			if strings.HasPrefix(f, "one-line") || strings.HasPrefix(f, "sshd-keyboard") || strings.HasPrefix(f, "sshd-password") {
+				t.Errorf("%s: doctor finds %s", service, f)
+			}
+		}
+	}
+	eventually(t, "sshd reads it", func() bool { return strings.Contains(s.sshdLog.String(), "SIGHUP") })
+	login := s.ftp()
+	if login(alice.name, "wrong-"+password) || login(alice.name, password) {
+		t.Error("let in by ftp without a code")
+	}
+	if !login(alice.name, password+s.code(alice, 1)) {
+		t.Errorf("not let in by ftp: %s", s.log)
+	}
+	for _, line := range []string{password, ""} {
+		if line == "" {
+			line = password + s.code(alice, 2)
+		}
+		c := s.ssh(alice, "PreferredAuthentications=password")
+		c.expect(t, `assword: $`)
+		c.send(line)
+		if line == password {
+			c.expectOut(t)
+		} else {
+			c.expectIn(t)
+		}
+	}
+	s.setup("--undo").expectStatus(t, 0)
+	if _, err := os.Stat("/etc/pam.d/vsftpd"); err == nil {
+		t.Error("/etc/pam.d/vsftpd is still there")
+	}
+	expectAsBefore(t, s, alice)
 }

@@ -12,10 +12,10 @@ import (
 	"testing"
 )
 
-// postgres starts a real PostgreSQL, as the user postgres, that asks PAM; and
-// returns a way to log in to it that says whether it was let in, and how not. The
+// postgres starts a real PostgreSQL, as the user postgres in these groups too, that asks
+// PAM; and returns a way to log in to it that says whether it was let in, and how not. The
 // code goes where psql has the password.
-func (s *site) postgres(a account) (login func(code string) (string, bool)) {
+func (s *site) postgres(a account, groups ...uint32) (login func(code string) (string, bool)) {
 	s.t.Helper()
 	me, err := user.Lookup("postgres")
 	ok(s.t, err)
@@ -34,7 +34,7 @@ func (s *site) postgres(a account) (login func(code string) (string, bool)) {
 	as := func(name string, args ...string) *exec.Cmd {
 		cmd := exec.Command(filepath.Join(bin[len(bin)-1], name), args...)
 		cmd.Dir, cmd.Env = "/", []string{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8"}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: groups}}
 		return cmd
 	}
 	must := func(cmd *exec.Cmd) {
