@@ -22,6 +22,7 @@ const (
 var whereto = map[mfa.Method]struct{ what, end string }{
 	mfa.Email: {"address", endEmail},
 	mfa.SMS:   {"number", endPhone},
+	mfa.Call:  {"number", endPhone},
 }
 
 // contact asks for an address or a number, or takes the one of a setup that was begun,
@@ -69,6 +70,9 @@ func (p *setup) contact(ctx context.Context, m mfa.Method) (mfa.Verdict, error) 
 			begun: to, what: fmt.Sprintf("%s now go to %s.", codesBy[m], deliver.Mask(to.To)),
 			edit: func(en *mfa.Enrollment) {
 				en.SetContact(m, &mfa.Address{Address: to.To, Confirmed: now, AddedBy: p.from(m, to.To)})
+				if m == mfa.Call { // else a text would be as good, which a landline does not get
+					en.Preferred = mfa.Call
+				}
 			},
 		})
 	}
