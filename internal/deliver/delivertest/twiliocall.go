@@ -3,6 +3,7 @@ package delivertest
 import (
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -70,7 +71,7 @@ func isTwiML(text string) bool {
 	for {
 		token, err := d.Token()
 		if err != nil {
-			return err == io.EOF && depth == 0
+			return errors.Is(err, io.EOF) && depth == 0
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
