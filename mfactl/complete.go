@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,8 +29,9 @@ var arguments = map[string][]completer{
 	"explain": {users, only()}, "enroll": {users, only()}, "test": {users, only()},
 	"confirm resend": {users, only()}, "sessions list": {users, only()}, "sessions revoke": {users, only()},
 	"doctor": {services}, "setup": {only(setup.Services...), only()},
-	"prefer": {methods, only()}, "send-test": {only("email", "sms"), only()},
-	"status": {only()}, "reload": {only()}, "users": {only()}, "audit": {only()}, "opt-out": {only()},
+	"prefer":    {only(slices.Concat(methodNames, []string{"call"})...), only()},
+	"send-test": {only("email", "sms", "call"), only()},
+	"status":    {only()}, "reload": {only()}, "users": {only()}, "audit": {only()}, "opt-out": {only()},
 	"backup-codes": {only()}, "key rotate": {only()},
 }
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"mfa/internal/wire"
 
 	"github.com/spf13/cobra"
@@ -12,7 +14,7 @@ func preferCommand(c *client) *cobra.Command {
 		Short:     "Say which of your methods is asked for first",
 		Example:   "  mfactl prefer totp",
 		Args:      cobra.ExactArgs(1),
-		ValidArgs: methodNames,
+		ValidArgs: slices.Concat(methodNames, []string{"call"}),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := c.converse(cmd, wire.PostSelf.For(wire.SelfPrefer).With(wire.QueryMethod, args[0])); err != nil {
 				return err

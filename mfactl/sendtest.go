@@ -15,14 +15,15 @@ import (
 func sendTestCommand(c *client) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "send-test email|sms ADDRESS",
+		Use:   "send-test email|sms|call ADDRESS",
 		Short: "Send a test message and show every step on its way",
 		Long: "Send a test message over the carrier that mfa.toml configures: one attempt, with\n" +
-			"every step from the name of the relay or gateway to its answer, over a connection\n" +
-			"opened for it. A text message costs what a text message costs.",
+			"every step from the name of the relay, gateway or proxy to its answer, over a\n" +
+			"connection opened for it. A text message or a call costs what it costs. A call, and\n" +
+			"a WhatsApp message, has the code 000000.",
 		Example:   "  mfactl send-test email alice@example.com\n  mfactl send-test sms +17891234567 --json",
 		Args:      cobra.ExactArgs(2),
-		ValidArgs: []string{"email", "sms"},
+		ValidArgs: []string{"email", "sms", "call"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var report wire.SendTestReport
 			in := wire.SendTest{Method: mfa.Method(args[0]), To: args[1]}

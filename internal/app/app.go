@@ -106,6 +106,7 @@ type instance struct {
 	carriers deliver.Carriers
 	contacts *contacts.Directory // nil: [contacts] chose none
 	ledger   *spend.Ledger
+	calls    *spend.Ledger // apart from text messages
 
 	lengths mfa.Lengths // how long what is stored lasts
 	waiting []string    // keys that a restart would change
@@ -198,6 +199,8 @@ func (a *App) build(cfg config.Config) (*instance, error) {
 	}
 	s.ledger.Alert = func(_ string, used, max int) { a.metrics.TextAlert(used, max) }
 	s.ledger.Log, s.ledger.Now = a.opts.Log, a.opts.Now
+	s.calls = spend.NewCalls(cfg.SMS, a.records.S, a.key)
+	s.calls.Log, s.calls.Now = a.opts.Log, a.opts.Now
 	keeping := account.Config{
 		Lockout: cfg.Lockout, Lifetime: cfg.Code.Lifetime, Period: cfg.TOTP.Period, Skew: cfg.TOTP.Skew, Host: host, Generation: generation,
 		Contacts: cfg.Contacts, TextMessages: cfg.SMS.Provider != "",
@@ -207,7 +210,7 @@ func (a *App) build(cfg config.Config) (*instance, error) {
 		Records: a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now, Trusted: a.opts.Trusted,
 		Spending: s.ledger, Live: a.live, Directory: s.directory(),
 	})
-	asking.Accounts, asking.Spending = s.accounts, s.ledger
+	asking.Accounts, asking.Spending, asking.Calls = s.accounts, s.ledger, s.calls
 	asker := challenge.New(challenge.Config{
 		Code: cfg.Code, TOTP: cfg.TOTP, HOTP: cfg.HOTP, Prompt: cfg.Prompt, Host: host, MailSubject: cfg.Email.Subject,
 		SMSTemplate: cfg.SMS.Template, AutofillDomain: cfg.SMS.AutofillDomain,
@@ -238,7 +241,7 @@ func (a *App) carriers(cfg config.Config, host string, undelivered func(mfa.Mess
 	if cfg.SMS.Provider == "" {
 		return c, nil
 	}
-	texts, err := sms.New(cfg.SMS, sms.Options{Log: a.opts.Log, Now: a.opts.Now, Undelivered: undelivered})
+	texts, err := sms.New(cfg.SMS, sms.Options{Log: a.opts.Log, Now: a.opts.Now, Undelivered: undelivered, Language: cfg.Prompt.Language})
 	if err != nil {
 		return c, errors.Join(err, c.Close())
 	}

@@ -219,7 +219,7 @@ func code(t *testing.T, outbox string, n int) string {
 func TestLogin(t *testing.T) {
 	r := run(t, goodConfig(shortDir(t)))
 	m := r.dial()
-	m.expect(wire.Prompt, "A code was sent to m***e@example.com.")
+	m.expect(wire.Prompt, " to m***e@example.com")
 	m.answer(code(t, r.cfg.Email.Outbox.Path, 1))
 	m.expect(wire.Done, "s")
 }

@@ -148,7 +148,7 @@ func (a *App) control() *server.Control {
 		Reload:    a.LoadAndReload,
 		SendTest: func(ctx context.Context, method mfa.Method, to string) ([]wire.Step, error) {
 			cur := a.cur.Load()
-			return carrier.SendTest(ctx, cur.carriers, cur.ledger, method, to)
+			return carrier.SendTest(ctx, cur.carriers, carrier.Ledgers{Texts: cur.ledger, Calls: cur.calls}, method, to)
 		},
 		Directory: a.directory,
 		Audit:     a.audit,

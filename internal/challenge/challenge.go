@@ -33,13 +33,14 @@ type Deps struct {
 	Log      *slog.Logger
 	Now      func() time.Time // the clock
 	Spending account.Spending // asked before each text message
+	Calls    account.Spending // asked before each call
 }
 
-// Undelivered tells the administrator of a text message that was taken and did not
+// Undelivered tells the administrator of a text message or a call that was taken and did not
 // arrive, and has its code go another way. Accounts need not be there.
 func (d Deps) Undelivered(m mfa.Message, receipt string, err error) {
 	to := deliver.Mask(m.To)
-	d.Log.Error("text message did not arrive", "user", m.User, "to", to, "receipt", receipt, "error", err)
+	d.Log.Error(wordOf(m.Carrier).thing+" did not arrive", "user", m.User, "to", to, "receipt", receipt, "error", err)
 	d.Audit.Record(mfa.Event{
 		Time: d.Now(), Event: audit.Undelivered, User: m.User, Method: string(m.Carrier),
 		To: to, Message: m.ID, Receipt: receipt, Reason: err.Error(),
@@ -53,6 +54,7 @@ type Asker struct {
 	cfg     Config
 	deps    Deps
 	goodFor string        // what is said of how long a code is good that was just sent
+	voice   deliver.Voice // of calls
 	argons  chan struct{} // room for as many Argon2id at once
 	turns   turns         // one costly answer of a user at a time
 }
@@ -63,7 +65,8 @@ const maxArgons = 2
 
 // New returns an Asker.
 func New(cfg Config, deps Deps) *Asker {
-	return &Asker{cfg: cfg, deps: deps, goodFor: textGoodFor(cfg.Code.lifetime()), argons: make(chan struct{}, maxArgons)}
+	voice, _ := deliver.VoiceOf(cfg.Prompt.Language) // checked where it counts
+	return &Asker{cfg: cfg, deps: deps, goodFor: textGoodFor(cfg.Code.lifetime()), voice: voice, argons: make(chan struct{}, maxArgons)}
 }
 
 const (

@@ -42,8 +42,9 @@ type TOTPConfig struct {
 
 // PromptConfig is the table [prompt].
 type PromptConfig struct {
-	Echo bool   `toml:"echo"` // codes are visible while typed
-	QR   string `toml:"qr"`   // utf8, ascii or off
+	Echo     bool   `toml:"echo"`     // codes are visible while typed
+	QR       string `toml:"qr"`       // utf8, ascii or off
+	Language string `toml:"language"` // of calls (RFC 5646); empty: English
 }
 
 func (c CodeConfig) lifetime() time.Duration { return time.Duration(c.Lifetime) }

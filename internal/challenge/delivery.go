@@ -25,7 +25,7 @@ const (
 )
 
 func grace(m mfa.Method) time.Duration {
-	if m == mfa.SMS {
+	if m.Rings() {
 		return textGrace
 	}
 	return mailGrace
@@ -53,7 +53,7 @@ type delivery struct {
 
 // A way is where a code is sent, and by what.
 type way struct {
-	carrier mfa.Method // SMS or Email
+	carrier mfa.Method // SMS, Call or Email
 	address string
 	event   string // of the audit file
 }
@@ -78,7 +78,7 @@ func (c *Conversation) deliver(p mfa.PendingCode, code string, to Target, limit 
 	if limit != nil {
 		fallback, d.ways = to.AtLimit, nil
 	}
-	if p.Method == mfa.SMS && fallback != "" {
+	if p.Method.Rings() && fallback != "" {
 		d.ways = append(d.ways, way{mfa.Email, fallback, audit.FellBack})
 	}
 	var cause error
@@ -138,7 +138,7 @@ func (d *delivery) left() bool {
 // turn stores that the code goes to the address of w instead, if the code still stands.
 func (d *delivery) turn(w way, cause error) (stands bool, err error) {
 	masked := deliver.Mask(w.address)
-	d.asker.deps.Log.Warn("text message not sent; the code goes by email", "user", d.user.Account.ID.Name,
+	d.asker.deps.Log.Warn(wordOf(d.code.Method).thing+" not sent; the code goes by email", "user", d.user.Account.ID.Name,
 		"to", d.to, "address", masked, "error", cause)
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
@@ -161,7 +161,10 @@ func (d *delivery) turn(w way, cause error) (stands bool, err error) {
 func (d *delivery) message(w way) (mfa.Message, error) {
 	n := d.notice
 	n.To = w.address
-	if w.carrier == mfa.SMS {
+	switch w.carrier {
+	case mfa.Call:
+		return n.Call(rand.Text(), d.asker.voice), nil
+	case mfa.SMS:
 		return n.SMS(rand.Text(), d.asker.cfg.SMSTemplate, d.asker.cfg.AutofillDomain)
 	}
 	return n.Email(rand.Text()), nil
@@ -194,7 +197,7 @@ func (d *delivery) settle(m mfa.Message, w way, cause, err error) {
 	switch {
 	case err == nil:
 		d.end(nil)
-		if w.carrier == mfa.SMS {
+		if w.carrier.Rings() {
 			d.asker.deps.Mail.Follow(m.ID, d.miss)
 		}
 	case !d.left():
@@ -245,9 +248,9 @@ func (d *delivery) told() string {
 		return text + "\n" + goodFor
 	}
 	if d.underway() {
-		return textCodeLeaves(d.to, goodFor)
+		return textCodeLeaves(d.code.Method, d.to, goodFor)
 	}
-	return textCodeSent(d.to, goodFor)
+	return textCodeSent(d.code.Method, d.to, goodFor)
 }
 
 // toldAgain is the text of the prompt after a resend.
@@ -255,7 +258,7 @@ func (d *delivery) toldAgain() string {
 	if text := d.news(); text != "" {
 		return text + "\n" + textOldIsVoid
 	}
-	return textCodeResent(d.to)
+	return textCodeResent(d.code.Method, d.to)
 }
 
 // news returns once the text that the code took another way, else "".
@@ -269,7 +272,7 @@ func (d *delivery) news() string {
 		return ""
 	}
 	d.toldBack = true
-	return textFellBack(d.to, d.fellBack, d.reason, d.lost)
+	return textFellBack(d.code.Method, d.to, d.fellBack, d.reason, d.lost)
 }
 
 // failure returns the text and the error of a delivery that was given up, else none.
@@ -282,7 +285,7 @@ func (d *delivery) failure() (string, error) {
 	if d.err == nil {
 		return "", nil
 	}
-	return textSendFailed(d.to, d.reason, d.lost), d.err
+	return textSendFailed(d.code.Method, d.to, d.reason, d.lost), d.err
 }
 
 // underway reports whether no carrier has taken the message yet.

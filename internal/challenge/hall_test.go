@@ -42,7 +42,10 @@ type hall struct {
 	now   time.Time
 	mails []mfa.Message        // that a carrier took
 	fail  map[mfa.Method]error // what a carrier says
-	held  chan struct{}        // a carrier takes nothing before it is closed; nil: at once
+
+	called       int           // how often calls were counted
+	spentOnCalls error         // what their ledger says
+	held         chan struct{} // a carrier takes nothing before it is closed; nil: at once
 }
 
 // newHall returns a hall with nobody enrolled.
@@ -73,8 +76,18 @@ func newHall(t *testing.T) *hall {
 			Digits: 6, Lifetime: minutes(10), EntryTimeout: minutes(1), ResendAfter: mfa.Duration(30 * time.Second), MaxSends: 3, SendWindow: minutes(15),
 		},
 		TOTP: TOTPConfig{Digits: 6, Period: mfa.Duration(30 * time.Second), Algorithm: "SHA1", Skew: 1}, HOTP: HOTPConfig{Window: 10}, Prompt: PromptConfig{Echo: true}, Host: "host",
-	}, Deps{Accounts: h.accounts, Key: key, Mail: h.queue, Audit: au, Log: log, Now: h.clock, Spending: h})
+	}, Deps{Accounts: h.accounts, Key: key, Mail: h.queue, Audit: au, Log: log, Now: h.clock, Spending: h, Calls: calls{h}})
 	return h
+}
+
+// calls is the ledger of calls.
+type calls struct{ *hall }
+
+func (c calls) Reserve(context.Context, string, string, bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.called++
+	return c.spentOnCalls
 }
 
 // Reserve is the ledger of text messages.
@@ -124,7 +137,8 @@ func (h *hall) code(nth int) string {
 	if len(h.mails) < nth {
 		h.t.Fatalf("%d messages went out, not %d", len(h.mails), nth)
 	}
-	found := regexp.MustCompile(`\b\d{6}\b`).FindString(h.mails[len(h.mails)-nth].Text)
+	m := h.mails[len(h.mails)-nth]
+	found := regexp.MustCompile(`\b\d{6}\b`).FindString(m.Text + " " + m.Code)
 	if found == "" {
 		h.t.Fatalf("no code in %q", h.mails[len(h.mails)-nth].Text)
 	}

@@ -56,7 +56,7 @@ func (c *Conversation) issue(ctx context.Context, to Target, setup string, again
 		return issued{}, err
 	}
 	if limit != nil && to.AtLimit == "" {
-		return issued{refusal: refuse(textNoMoreTexts, limit.Until.Sub(c.asker.deps.Now()), limit.Limit)}, nil
+		return issued{refusal: refuse(wordOf(to.Method).noMore, limit.Until.Sub(c.asker.deps.Now()), limit.Limit)}, nil
 	}
 	var is issued
 	err = c.User.Account.Update(ctx, func(st *mfa.State) error {
@@ -69,11 +69,11 @@ func (c *Conversation) issue(ctx context.Context, to Target, setup string, again
 	return is, err
 }
 
-// reserve counts a text message that is about to be sent against what may be
+// reserve counts a text message or a call that is about to be sent against what may be
 // spent, before the code of the former one is void. The limit is the one that is
 // reached, if one is.
 func (c *Conversation) reserve(ctx context.Context, to Target, setup, again bool) (limit *spend.LimitError, err error) {
-	if to.Method != mfa.SMS || c.User.Account.IsNobody() {
+	if !to.Method.Rings() || c.User.Account.IsNobody() {
 		return nil, nil
 	}
 	st, err := c.User.Account.State(ctx)
@@ -83,9 +83,13 @@ func (c *Conversation) reserve(ctx context.Context, to Target, setup, again bool
 	if !c.arrange(&st, to, "", again).isNew {
 		return nil, nil
 	}
-	err = c.asker.deps.Spending.Reserve(ctx, c.User.Account.ID.Name, to.To, setup || c.unprivileged || len(st.Seen) > 0 && !c.User.SeenHere(st))
+	spending := c.asker.deps.Spending
+	if to.Method == mfa.Call {
+		spending = c.asker.deps.Calls
+	}
+	err = spending.Reserve(ctx, c.User.Account.ID.Name, to.To, setup || c.unprivileged || len(st.Seen) > 0 && !c.User.SeenHere(st))
 	if reached, ok := errors.AsType[spend.LimitError](err); ok {
-		c.asker.deps.Log.Warn("a text message is not sent: a limit is reached", "user", c.User.Account.ID.Name,
+		c.asker.deps.Log.Warn("a "+wordOf(to.Method).thing+" does not go out: a limit is reached", "user", c.User.Account.ID.Name,
 			"to", deliver.Mask(to.To), "limit", reached.Limit, "until", reached.Until, "address", c.User.Origin.Address)
 		return &reached, nil
 	}

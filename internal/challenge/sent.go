@@ -14,7 +14,7 @@ import (
 type Target struct {
 	Method   mfa.Method
 	To       string
-	Fallback string // email address for a text message that no carrier takes; empty: none
+	Fallback string // email address for a text message or a call that no carrier takes; empty: none
 	AtLimit  string // email address for one that a limit of ours forbids; empty: none
 }
 
@@ -48,10 +48,10 @@ func (c *Conversation) SentCode(ctx context.Context, to Target, setup string) (Q
 	}
 	switch {
 	case who == Absent:
-		q.Text = textNotSentYet(deliver.Mask(to.To))
+		q.Text = textNotSentYet(to.Method, deliver.Mask(to.To))
 	case who == Doubtful:
 		s.due = true
-		q.Text = textCodeFollows(deliver.Mask(to.To), c.asker.goodFor)
+		q.Text = textCodeFollows(to.Method, deliver.Mask(to.To), c.asker.goodFor)
 	case s.cur.refused != "":
 		c.Say(ctx, mfa.Failure, s.cur.refused)
 		return q, &mfa.Verdict{Outcome: mfa.Exhausted, Method: to.Method, Reason: s.cur.reason}, nil
@@ -68,7 +68,7 @@ func (s *sentCode) standing(ctx context.Context) string {
 		return s.cur.delivery.told()
 	}
 	now := s.c.asker.deps.Now()
-	return textCodeAlreadySent(masked(s.cur.code), now.Sub(s.cur.code.Sent), s.cur.code.Expires.Sub(now))
+	return textCodeAlreadySent(s.cur.code, now.Sub(s.cur.code.Sent), s.cur.code.Expires.Sub(now))
 }
 
 // Kind implements Code.
@@ -76,7 +76,7 @@ func (s *sentCode) Kind() Kind {
 	k := Kind{Method: s.to.Method, Setup: s.setup, End: EndCode, Hint: textEmpty, Spent: textSentSpent, Due: s.due && !s.sent}
 	switch {
 	case !s.sent:
-		k.Hint = textNotSentYet(deliver.Mask(s.to.To))
+		k.Hint = textNotSentYet(s.to.Method, deliver.Mask(s.to.To))
 	case s.cur.delivery.underway():
 		k.Hint = textUnderway
 	}

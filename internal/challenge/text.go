@@ -60,45 +60,22 @@ const (
 const (
 	textResendTooSoon = "A new code can be sent in %s. Type the one you have, or wait."
 	textNoMoreSends   = "Too many codes were sent to you. The next can be sent in %s."
-	textNoMoreTexts   = "No more text messages can be sent for now. The next can be sent in %s."
 )
-
-func textCodeLeaves(masked, goodFor string) string {
-	return fmt.Sprintf("A code is being sent to %s, but has not left yet.\n%s", masked, goodFor)
-}
-
-func textCodeSent(masked, goodFor string) string {
-	return fmt.Sprintf("A code was sent to %s.\n%s", masked, goodFor)
-}
-
-func textCodeFollows(masked, goodFor string) string {
-	return fmt.Sprintf("A code is being sent to %s.\n%s", masked, goodFor)
-}
-
-func textNotSentYet(masked string) string {
-	return fmt.Sprintf("No code was sent yet. Type r to have one sent to %s.", masked)
-}
 
 func textGoodFor(lifetime time.Duration) string {
 	return fmt.Sprintf("It is good for %s. Type r for a new one.", mfa.Span(lifetime))
 }
 
-func textCodeAlreadySent(masked string, ago, left time.Duration) string {
-	return fmt.Sprintf("A code was sent to %s %s ago.\nIt is still good for %s. Type r for a new one.",
-		masked, mfa.Span(ago), mfa.SpanLeft(left))
-}
-
-func textCodeResent(masked string) string {
-	return fmt.Sprintf("A new code was sent to %s. %s", masked, textOldIsVoid)
-}
-
-func textFellBack(number, address, reason string, lost bool) string {
-	what := "could not be sent."
-	if lost {
-		what = "did not arrive."
+func textFellBack(m mfa.Method, number, address, reason string, lost bool) string {
+	what := fmt.Sprintf("The %s to %s could not be sent.", wordOf(m).thing, number)
+	switch {
+	case lost:
+		what = fmt.Sprintf(wordOf(m).lost, number)
+	case m == mfa.Call:
+		what = fmt.Sprintf(wordOf(m).failed, number)
 	}
 	what = strings.TrimSpace(what + " " + reason)
-	return fmt.Sprintf("The text message to %s %s\nThe code was sent by email to %s.", number, what, address)
+	return fmt.Sprintf("%s\nThe code was sent by email to %s.", what, address)
 }
 
 // textWhyNoText says why a text message was not sent, if the person can do something
@@ -110,10 +87,10 @@ func textWhyNoText(err error) string {
 	return deliver.NumberReason(err)
 }
 
-func textSendFailed(masked, reason string, lost bool) string {
-	text := fmt.Sprintf("The code could not be sent to %s.", masked)
+func textSendFailed(m mfa.Method, masked, reason string, lost bool) string {
+	text := fmt.Sprintf(wordOf(m).failed, masked)
 	if lost {
-		text = fmt.Sprintf("The text message to %s did not arrive.", masked)
+		text = fmt.Sprintf(wordOf(m).lost, masked)
 	}
 	if reason != "" {
 		text += " " + reason

@@ -3,10 +3,13 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"mfa/internal/account"
 	"mfa/internal/deliver"
+	"mfa/internal/login"
+	"mfa/internal/mfa"
 )
 
 // A comparison is a check of several keys together.
@@ -122,10 +125,26 @@ func (r *reader) compareSMS() {
 			return
 		}
 	}
-	if err := deliver.CheckSMS(r.config.SMS); err != nil {
+	err := deliver.CheckSMS(r.config.SMS)
+	if calls := r.config.calls(); err == nil && calls != "" {
+		err = deliver.CheckCalls(r.config.SMS, r.config.Prompt.Language, calls)
+	}
+	if err != nil {
 		key, what, _ := strings.Cut(err.Error(), ": ")
 		r.problems = append(r.problems, problem{r.lineOf([]string{key, "sms.provider"}), key, what, ""})
 	}
+}
+
+// calls returns the key by which people are called; empty if there is none.
+func (c *Config) calls() string {
+	if slices.Contains(c.Policy.Methods, mfa.Call) {
+		return "policy.methods"
+	}
+	i := slices.IndexFunc(c.Policy.Rules, func(r login.Rule) bool { return slices.Contains(r.Methods, mfa.Call) })
+	if i < 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s[%d].methods", policyRule, i+1)
 }
 
 func wrongAuth(c *Config) string {

@@ -80,6 +80,7 @@ func Default() Config {
 			PerNumberPerDay:  10,
 			PerPrefixPerHour: 200,
 			PerHour:          500,
+			Call:             deliver.CallConfig{PerUserPerDay: 5, PerNumberPerDay: 5, PerPrefixPerHour: 20, PerHour: 50},
 			Twilio:           deliver.TwilioConfig{Timeout: duration(10 * time.Second)},
 			HTTP:             deliver.HTTPConfig{Headers: map[string]string{}, Timeout: duration(10 * time.Second)},
 			Command:          deliver.SMSCommandConfig{Args: []string{}, Timeout: duration(10 * time.Second)},

@@ -146,6 +146,7 @@ func (r *reader) readRule(table entry, to *login.Rule) {
 				r.refuse(e, what, strings.Join(ruleKeys(), ", "))
 			}
 		default:
+			r.lines[e.key] = e.line
 			if what := assignField(at, e.value, ruleRules[name]); what != "" {
 				r.refuse(e, what, ruleRules[name].allowed)
 			}

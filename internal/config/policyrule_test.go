@@ -102,7 +102,7 @@ func TestParseRefusesRules(t *testing.T) {
 		{"empty", "\n[[policy.rule]]", "F:2: policy.rule[1]: it changes nothing" + settings},
 		{"no setting", "[[policy.rule]]\nusers = ['x']", "F:1: policy.rule[1]: it changes nothing" + settings},
 		{"mode", "[[policy.rule]]\nmode = 'on'", `F:2: policy.rule[1].mode: "on" is unknown; allowed: "off", "optional" or "required"`},
-		{"methods empty", "[[policy.rule]]\nmethods = []", `F:2: policy.rule[1].methods: the list is empty; allowed: a list of "totp", "hotp", "email", "sms" or "backup"`},
+		{"methods empty", "[[policy.rule]]\nmethods = []", `F:2: policy.rule[1].methods: the list is empty; allowed: a list of "totp", "hotp", "email", "sms", "call" or "backup"`},
 		{"remember", "[[policy.rule]]\nremember = true", `F:2: policy.rule[1].remember: true or false in place of text in quotes; allowed: "never", "ask" or "always"`},
 		{"opt_out", "[[policy.rule]]\nopt_out = 'no'", "F:2: policy.rule[1].opt_out: text in place of true or false; allowed: true or false, without quotes"},
 		{"grace", "[[policy.rule]]\nenroll_grace = '2y'", `F:2: policy.rule[1].enroll_grace: "2y" is not a duration like "90s", "10m" or "90d"; allowed: "0s" to "365d"`},

@@ -5,6 +5,9 @@ import (
 	"testing"
 )
 
+// twilioCalls has people called by Twilio, in eight lines.
+const twilioCalls = "[policy]\nmethods = ['call']\n[sms]\nprovider = 'twilio'\n[sms.twilio]\naccount_sid = 'AC1'\nauth_token_file = '/t'\nfrom = '+14155552671'\n"
+
 // refusals holds at least one document for each way to be wrong, and the whole
 // message. Documents begin on line 1.
 var refusals = []struct{ name, document, want string }{
@@ -63,8 +66,8 @@ var refusals = []struct{ name, document, want string }{
 	{"number for a duration", "[code]\nlifetime = 600", `F:2: code.lifetime: a whole number in place of a duration in quotes; allowed: "1s" to "1h"`},
 	{"no duration", "[code]\nlifetime = 'soon'", `F:2: code.lifetime: "soon" is not a duration like "90s", "10m" or "90d"; allowed: "1s" to "1h"`},
 	{"negative duration", "[code]\nlifetime = '-1m'", `F:2: code.lifetime: "-1m" is not a duration like "90s", "10m" or "90d"; allowed: "1s" to "1h"`},
-	{"text for a list", "[policy]\nmethods = 'email'", `F:2: policy.methods: text in place of a list; allowed: a list of "totp", "hotp", "email", "sms" or "backup"`},
-	{"number in a list", "[policy]\nmethods = [1]", `F:2: policy.methods: a whole number in place of text in quotes in the list; allowed: a list of "totp", "hotp", "email", "sms" or "backup"`},
+	{"text for a list", "[policy]\nmethods = 'email'", `F:2: policy.methods: text in place of a list; allowed: a list of "totp", "hotp", "email", "sms", "call" or "backup"`},
+	{"number in a list", "[policy]\nmethods = [1]", `F:2: policy.methods: a whole number in place of text in quotes in the list; allowed: a list of "totp", "hotp", "email", "sms", "call" or "backup"`},
 	{"truth for text", "[store]\npath = true", `F:2: store.path: true or false in place of text in quotes; allowed: a path that begins with "/"`},
 	{"list for text", "[store]\npath = ['/x']", `F:2: store.path: a list in place of text in quotes; allowed: a path that begins with "/"`},
 
@@ -105,20 +108,25 @@ var refusals = []struct{ name, document, want string }{
 	{"backup codes", "[backup]\ncodes = 0", `F:2: backup.codes: 0 is out of range; allowed: 1 to 100`},
 	{"qr", "[prompt]\nqr = 'png'", `F:2: prompt.qr: "png" is unknown; allowed: "utf8", "ascii" or "off"`},
 	{"grace", "[policy]\nenroll_grace = '366d'", `F:2: policy.enroll_grace: "366d" is too long; allowed: "0s" to "365d"`},
-	{"method unknown", "[policy]\nmethods = ['pigeon']", `F:2: policy.methods: "pigeon" is unknown; allowed: a list of "totp", "hotp", "email", "sms" or "backup"`},
+	{"method unknown", "[policy]\nmethods = ['pigeon']", `F:2: policy.methods: "pigeon" is unknown; allowed: a list of "totp", "hotp", "email", "sms", "call" or "backup"`},
 	{"sms region", "[sms]\nregions = ['us']", `F:2: sms.regions: "us" is not a country code of two capitals like "US" or "DE"`},
 	{"sms region of another kind", "[sms]\nregions = [1]", `F:2: sms.regions: a whole number in place of text in quotes in the list; allowed: a list of country codes like "US" or "DE"`},
 	{"sms template", "[sms]\ntemplate = 'Hello'", `F:2: sms.template: does not show the code; write {{.Code}} where it shall stand`},
 	{"sms provider without account", "[sms]\nprovider = 'twilio'", `F:2: sms.twilio.account_sid: is empty`},
 	{"sms with two credentials", "[sms]\nprovider = 'twilio'\n[sms.twilio]\naccount_sid = 'AC1'\nfrom = '+14155552671'\napi_key = 'SK1'\nauth_token_file = '/t'", `F:7: sms.twilio.auth_token_file: is set and so is an API key; leave one of them out`},
+	{"calls without Twilio", "[policy]\nmethods = ['sms', 'call']", `F:2: policy.methods: "call" needs sms.provider = "twilio", who alone can call`},
+	{"calls of a rule without Twilio", "[[policy.rule]]\nusers = ['x']\nmethods = ['call']", `F:3: policy.rule[1].methods: "call" needs sms.provider = "twilio", who alone can call`},
+	{"language of a locale", "[prompt]\nlanguage = 'de_DE.UTF-8'", `F:2: prompt.language: "de_DE.UTF-8" is not a language; allowed: a language like "de" or "pt-BR" (RFC 5646), or "" for English`},
+	{"language that is not spoken", twilioCalls + "[prompt]\nlanguage = 'tlh'", `F:10: prompt.language: "tlh" is not spoken in calls, which policy.methods has with "call"`},
+	{"WhatsApp without a template", "[sms]\nprovider = 'twilio'\n[sms.twilio]\naccount_sid = 'AC1'\nauth_token_file = '/t'\nfrom = 'whatsapp:+14155552671'", `F:2: sms.twilio.content_sid: is empty and sms.twilio.from sends by WhatsApp, which takes codes only in a template`},
 	{"sms proxy without scheme", "[sms]\nproxy = 'proxy.example.com:3128'", `F:2: sms.proxy: is not an address like "http://proxy.example.com:3128", nor "none"`},
 	{"sms proxy with a password", "[sms]\nproxy = 'http://mfa:word@proxy.example.com:3128'", `F:2: sms.proxy: holds a user or a password; leave them out, and set sms.proxy_username and sms.proxy_password_file`},
 	{"sms proxy without port", "[sms]\nproxy = 'http://proxy.example.com'", `F:2: sms.proxy: "http://proxy.example.com" has no port, as in "http://proxy.example.com:3128"`},
 	{"sms proxy user alone", "[sms]\nprovider = 'command'\nproxy_username = 'mfa'", `F:3: sms.proxy_username: is set and sms.proxy names no proxy`},
 	{"sms proxy for a program", "[sms]\nprovider = 'command'\nproxy = 'http://proxy.example.com:3128'", `F:3: sms.proxy: is set and sms.provider is "command", which runs a program that goes its own way`},
 	{"sms header of another kind", "[sms.http]\nheaders = {a = 1}", `F:2: sms.http.headers: a whole number in place of text in quotes in the table; allowed: names and values, like Authorization = "Bearer {{file \"/etc/mfa/gateway\"}}"`},
-	{"method twice", "[policy]\nmethods = ['email', 'email']", `F:2: policy.methods: "email" is in the list twice; allowed: a list of "totp", "hotp", "email", "sms" or "backup"`},
-	{"method none", "[policy]\nmethods = []", `F:2: policy.methods: the list is empty; allowed: a list of "totp", "hotp", "email", "sms" or "backup"`},
+	{"method twice", "[policy]\nmethods = ['email', 'email']", `F:2: policy.methods: "email" is in the list twice; allowed: a list of "totp", "hotp", "email", "sms", "call" or "backup"`},
+	{"method none", "[policy]\nmethods = []", `F:2: policy.methods: the list is empty; allowed: a list of "totp", "hotp", "email", "sms", "call" or "backup"`},
 	{"backend unknown", "[store]\nbackend = 'floppy'", `F:2: store.backend: "floppy" is unknown; allowed: "local"`},
 	{"backend later", "[store]\nbackend = 'etcd'", `F:2: store.backend: "etcd" is not available yet in this version; allowed: "local"`},
 	{"transport", "[email]\ntransport = 'fax'", `F:2: email.transport: "fax" is unknown; allowed: "smtp", "sendmail" or "outbox"`},

@@ -41,7 +41,7 @@ var rules = map[string]rule{
 	"secrets.key_file": secretFile,
 
 	"policy.mode":    word(nil, login.ModeOff, login.ModeOptional, login.ModeRequired),
-	"policy.methods": some(laterWords["policy.methods"], mfa.TOTP, mfa.HOTP, mfa.Email, mfa.SMS, mfa.Backup),
+	"policy.methods": some(laterWords["policy.methods"], mfa.TOTP, mfa.HOTP, mfa.Email, mfa.SMS, mfa.Call, mfa.Backup),
 
 	"policy.opt_out":            flag,
 	"policy.enroll_at_login":    flag,
@@ -109,12 +109,19 @@ var rules = map[string]rule{
 	"sms.proxy_username":      text(256),
 	"sms.proxy_password_file": optionalSecretFile,
 
+	"sms.call.per_user_per_day":    count(0, 1000),
+	"sms.call.per_number_per_day":  count(0, 1000),
+	"sms.call.per_prefix_per_hour": count(0, 100000),
+	"sms.call.per_hour":            count(0, 100000),
+
 	"sms.twilio.account_sid":           text(64),
 	"sms.twilio.auth_token_file":       optionalSecretFile,
 	"sms.twilio.api_key":               text(64),
 	"sms.twilio.api_secret_file":       optionalSecretFile,
 	"sms.twilio.from":                  text(64),
 	"sms.twilio.messaging_service_sid": text(64),
+	"sms.twilio.content_sid":           text(64),
+	"sms.twilio.call_from":             text(64),
 	"sms.twilio.region":                text(64),
 	"sms.twilio.edge":                  text(64),
 	"sms.twilio.base_url":              text(500),
@@ -152,6 +159,8 @@ var rules = map[string]rule{
 	"prompt.echo": flag,
 	"prompt.qr":   word(nil, "utf8", "ascii", "off"),
 	"audit.file":  optionalPath,
+
+	"prompt.language": language,
 
 	"metrics.listen": listener,
 
@@ -310,6 +319,10 @@ func text(most int) rule {
 		return ""
 	})
 }
+
+var language = newRule(`a language like "de" or "pt-BR" (RFC 5646), or "" for English`, func(s string) string {
+	return when(s != "" && !deliver.IsLanguage(s), "%q is not a language", s)
+})
 
 var sender = newRule(`an address like "mfa@example.com" or "Example login <mfa@example.com>", or ""`, func(s string) string {
 	if s == "" {

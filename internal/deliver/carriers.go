@@ -20,7 +20,7 @@ type Carrier interface {
 // Carriers are those of one configuration.
 type Carriers struct {
 	Email Carrier
-	SMS   Carrier // nil: there are no text messages
+	SMS   Carrier // of calls too; nil: there are no text messages
 }
 
 // errNoTexts: [sms] chose nobody to carry them.
@@ -29,7 +29,7 @@ var errNoTexts = Permanent(errors.New("no text messages are set up: sms.provider
 // Of returns what carries the messages of a method. The error is permanent.
 func (c Carriers) Of(m mfa.Method) (Carrier, error) {
 	switch {
-	case m != mfa.SMS:
+	case !m.Rings():
 		return c.Email, nil
 	case c.SMS == nil:
 		return nil, errNoTexts

@@ -95,7 +95,7 @@ func (q *Queue) Send(m mfa.Message, after func(receipt string, err error)) *Send
 	if !closed {
 		q.wg.Go(func() {
 			timeout := q.timeout
-			if m.Carrier == mfa.SMS {
+			if m.Carrier.Rings() {
 				timeout = min(timeout, textPatience)
 			}
 			ctx, cancel := context.WithTimeout(q.ctx, timeout)

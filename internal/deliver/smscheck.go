@@ -30,7 +30,7 @@ func CheckSMS(cfg SMSConfig) error {
 // checkTwilio returns the first thing that is wrong with cfg, or nil.
 func checkTwilio(cfg TwilioConfig) error {
 	for _, check := range []func(TwilioConfig) error{
-		checkTwilioIDs, checkTwilioKey, checkTwilioSender, checkTwilioPlace,
+		checkTwilioIDs, checkTwilioKey, checkTwilioSender, checkTwilioWhatsApp, checkTwilioPlace,
 	} {
 		if err := check(cfg); err != nil {
 			return err
@@ -49,6 +49,7 @@ func checkTwilioIDs(cfg TwilioConfig) error {
 		{"account_sid", cfg.AccountSID, "AC"},
 		{"api_key", cfg.APIKey, "SK"},
 		{"messaging_service_sid", cfg.MessagingServiceSID, "MG"},
+		{"content_sid", cfg.ContentSID, "HX"},
 	} {
 		if id.value != "" && (!strings.HasPrefix(id.value, id.prefix) || strings.ContainsFunc(id.value, notWord)) {
 			return fmt.Errorf("sms.twilio.%s: %q is not an identifier that begins with %s", id.key, id.value, id.prefix)
@@ -82,6 +83,23 @@ func checkTwilioSender(cfg TwilioConfig) error {
 		return errors.New("sms.twilio.from: is empty and so is sms.twilio.messaging_service_sid")
 	case cfg.From != "" && cfg.MessagingServiceSID != "":
 		return errors.New("sms.twilio.from: is set and so is sms.twilio.messaging_service_sid; leave one of them out")
+	}
+	return nil
+}
+
+// checkTwilioWhatsApp wants a template for WhatsApp, and for nothing else; and a caller that
+// can call.
+func checkTwilioWhatsApp(cfg TwilioConfig) error {
+	number := strings.TrimPrefix(cfg.From, WhatsAppPrefix)
+	switch {
+	case cfg.WhatsApp() && !mfa.IsNumber(number):
+		return fmt.Errorf("sms.twilio.from: %q is not a WhatsApp sender like \"%s%s\"", cfg.From, WhatsAppPrefix, PhoneExample)
+	case cfg.WhatsApp() && cfg.ContentSID == "":
+		return errors.New("sms.twilio.content_sid: is empty and sms.twilio.from sends by WhatsApp, which takes codes only in a template")
+	case !cfg.WhatsApp() && cfg.ContentSID != "":
+		return errors.New("sms.twilio.content_sid: is set and sms.twilio.from does not begin with \"whatsapp:\"")
+	case cfg.CallFrom != "" && !mfa.IsNumber(cfg.CallFrom):
+		return fmt.Errorf("sms.twilio.call_from: %q is not a number like %q", cfg.CallFrom, PhoneExample)
 	}
 	return nil
 }

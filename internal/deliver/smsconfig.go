@@ -1,6 +1,10 @@
 package deliver
 
-import "mfa/internal/mfa"
+import (
+	"strings"
+
+	"mfa/internal/mfa"
+)
 
 // Values of SMSConfig.Provider. Empty: there are no text messages.
 const (
@@ -26,9 +30,19 @@ type SMSConfig struct {
 	ProxyUsername     string `toml:"proxy_username"`      // of basic authentication (RFC 7617); empty: none
 	ProxyPasswordFile string `toml:"proxy_password_file"` // read at start and at reload; trailing newline dropped
 
+	Call    CallConfig       `toml:"call"`
 	Twilio  TwilioConfig     `toml:"twilio"`
 	HTTP    HTTPConfig       `toml:"http"`
 	Command SMSCommandConfig `toml:"command"`
+}
+
+// CallConfig is the table [sms.call]: what calls may cost, which a spend.Ledger of their
+// own enforces.
+type CallConfig struct {
+	PerUserPerDay    int `toml:"per_user_per_day"`
+	PerNumberPerDay  int `toml:"per_number_per_day"`
+	PerPrefixPerHour int `toml:"per_prefix_per_hour"` // calls to numbers that begin alike
+	PerHour          int `toml:"per_hour"`            // calls to everybody
 }
 
 // TwilioConfig is the table [sms.twilio]. The account proves itself by its auth
@@ -38,12 +52,28 @@ type TwilioConfig struct {
 	AuthTokenFile       string       `toml:"auth_token_file"`       // read at start and at reload; trailing newline dropped
 	APIKey              string       `toml:"api_key"`               // SK…
 	APISecretFile       string       `toml:"api_secret_file"`       // read as AuthTokenFile
-	From                string       `toml:"from"`                  // number, short code or sender ID
+	From                string       `toml:"from"`                  // number, short code, sender ID, or a number behind WhatsAppPrefix
+	ContentSID          string       `toml:"content_sid"`           // HX…: the template of WhatsApp messages, with the code as {{1}}
+	CallFrom            string       `toml:"call_from"`             // number that calls come from; empty: From
 	MessagingServiceSID string       `toml:"messaging_service_sid"` // MG…; in place of From
 	Region              string       `toml:"region"`                // "ie1"; empty: us1
 	Edge                string       `toml:"edge"`                  // "dublin"; empty: the public internet
 	BaseURL             string       `toml:"base_url"`              // in place of https://api.twilio.com, Region and Edge
 	Timeout             mfa.Duration `toml:"timeout"`               // for one attempt
+}
+
+// WhatsAppPrefix begins a TwilioConfig.From that sends by WhatsApp.
+const WhatsAppPrefix = "whatsapp:"
+
+// WhatsApp says whether texts go by WhatsApp.
+func (cfg TwilioConfig) WhatsApp() bool { return strings.HasPrefix(cfg.From, WhatsAppPrefix) }
+
+// Caller returns the number that calls come from; empty if there is none.
+func (cfg TwilioConfig) Caller() string {
+	if cfg.CallFrom == "" && mfa.IsNumber(cfg.From) {
+		return cfg.From
+	}
+	return cfg.CallFrom
 }
 
 // HTTPConfig is the table [sms.http]: one request a message, to any gateway.

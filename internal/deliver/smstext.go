@@ -67,7 +67,7 @@ func (n CodeNotice) SMS(id, template, autofillDomain string) (mfa.Message, error
 	if err != nil {
 		return mfa.Message{}, fmt.Errorf("write message %q: %w", id, err)
 	}
-	return mfa.Message{ID: id, Carrier: mfa.SMS, To: n.To, Text: text}, nil
+	return mfa.Message{ID: id, Carrier: mfa.SMS, To: n.To, Text: text, Code: n.Code}, nil
 }
 
 // InvitationSMS returns the text message, with that ID, that tells a number that codes

@@ -21,7 +21,7 @@ func TestSMSText(t *testing.T) {
 		{"Ihr Code für {{.Host}}: {{.Code}}, {{.Lifetime}}", "", "Ihr Code für web1.example.com: 123456, 10 minutes"},
 	} {
 		m, err := smsNotice().SMS("id1", tc.template, tc.domain)
-		want := mfa.Message{ID: "id1", Carrier: mfa.SMS, To: "+14155552671", Text: tc.want}
+		want := mfa.Message{ID: "id1", Carrier: mfa.SMS, To: "+14155552671", Text: tc.want, Code: "123456"}
 		if m != want || err != nil {
 			t.Errorf("%q, %q: %+v, %v\nwant %+v", tc.template, tc.domain, m, err, want)
 		}

@@ -22,6 +22,7 @@ const (
 var whereto = map[mfa.Method]struct{ what, end string }{
 	mfa.Email: {"address", endEmail},
 	mfa.SMS:   {"number", endPhone},
+	mfa.Call:  {"number", endPhone},
 }
 
 // contact asks for an address or a number, or takes the one of a setup that was begun,
@@ -64,14 +65,23 @@ func (p *setup) contact(ctx context.Context, m mfa.Method) (mfa.Verdict, error) 
 		case v.Outcome != mfa.Accepted:
 			return v, err
 		}
-		now := p.s.Now().UTC().Truncate(time.Second)
-		return p.complete(ctx, v, proven{
-			begun: to, what: fmt.Sprintf("%s now go to %s.", codesBy[m], deliver.Mask(to.To)),
-			edit: func(en *mfa.Enrollment) {
-				en.SetContact(m, &mfa.Address{Address: to.To, Confirmed: now, AddedBy: p.from(m, to.To)})
-			},
-		})
+		return p.confirmed(ctx, v, m, to)
 	}
+}
+
+// confirmed makes the address or number of to the user's, now that a code from there was
+// typed.
+func (p *setup) confirmed(ctx context.Context, v mfa.Verdict, m mfa.Method, to mfa.Enrolling) (mfa.Verdict, error) {
+	now := p.s.Now().UTC().Truncate(time.Second)
+	return p.complete(ctx, v, proven{
+		begun: to, what: fmt.Sprintf("%s now go to %s.", codesBy[m], deliver.Mask(to.To)),
+		edit: func(en *mfa.Enrollment) {
+			en.SetContact(m, &mfa.Address{Address: to.To, Confirmed: now, AddedBy: p.from(m, to.To)})
+			if m == mfa.Call { // else a text would be as good, which a landline does not get
+				en.Preferred = mfa.Call
+			}
+		},
+	})
 }
 
 // enter has an address or a number entered, or confirmed if the directory has one, and

@@ -76,7 +76,7 @@ func (s *Service) SetContact(ctx context.Context, id mfa.Identity, m mfa.Method,
 }
 
 // codesBy names codes of a method at the head of a sentence.
-var codesBy = map[mfa.Method]string{mfa.Email: "Codes by email", mfa.SMS: "Codes by text message"}
+var codesBy = map[mfa.Method]string{mfa.Email: "Codes by email", mfa.SMS: "Codes by text message", mfa.Call: "Codes by phone call"}
 
 const (
 	subjectChanged = "Second factor changed"
@@ -88,7 +88,7 @@ const (
 // in E.164. An error wraps ErrInvalid and is for the person who typed it.
 func (s *Service) parseContact(m mfa.Method, text string) (string, error) {
 	text = strings.TrimSpace(text)
-	if m == mfa.SMS {
+	if m.Rings() {
 		number, err := deliver.ParsePhone(text, s.Regions)
 		if err != nil {
 			return "", invalid(err.Error() + ".")

@@ -110,7 +110,7 @@ func (p *setup) one(ctx context.Context, choice mfa.Method) (mfa.Verdict, error)
 		return p.skip(ctx)
 	case later:
 		return p.putOff(ctx, "the user put enrolling off")
-	case mfa.Email, mfa.SMS:
+	case mfa.Email, mfa.SMS, mfa.Call:
 		return p.contact(ctx, choice)
 	case mfa.TOTP:
 		return p.app(ctx)
@@ -139,6 +139,7 @@ func (p *setup) choose(ctx context.Context, intro string) (mfa.Method, error) {
 		mfa.HOTP:  "Hardware token, or an app that counts",
 		mfa.Email: "Codes by email",
 		mfa.SMS:   "Codes by text message",
+		mfa.Call:  "Codes by phone call, for landlines too",
 	}
 	all := p.may.Choices()
 	var items []string

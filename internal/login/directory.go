@@ -85,7 +85,7 @@ func (l *inquiry) addKnown(en, own mfa.Enrollment, st mfa.State) mfa.Enrollment 
 // of the directory is one where codes by it count for somebody: else nobody decided so.
 func (l *inquiry) provable(en mfa.Enrollment) []mfa.Method {
 	theirs, counting := fromDirectory(en), l.engine.cfg.Policy.everywhere()
-	return slices.DeleteFunc(usable(en, allMethods), func(m mfa.Method) bool {
+	return slices.DeleteFunc(usable(en, anybodys(en)), func(m mfa.Method) bool {
 		return slices.Contains(theirs, m) && !slices.Contains(counting, m)
 	})
 }

@@ -131,7 +131,7 @@ func (l *inquiry) facts(ctx context.Context, x *wire.Explanation) mfa.State {
 		x.Problems = append(x.Problems, err.Error())
 	}
 	en, known := l.directoryFacts(ctx, x, en, st)
-	x.Enrolled = append(x.Enrolled, usable(en, allMethods)...)
+	x.Enrolled = append(x.Enrolled, usable(en, anybodys(en))...)
 	x.Directory = l.engine.deps.Accounts.DirectoryView(en, known)
 	x.Preferred, x.Skipped = en.Preferred, en.Skipped
 	return st

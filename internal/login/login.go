@@ -408,7 +408,7 @@ func (l *inquiry) decoy() mfa.Enrollment {
 		letter := func(b byte) string { return string(rune('a' + b%26)) }
 		return mfa.Enrollment{Email: &mfa.Address{Address: letter(mac[0]) + "x" + letter(mac[1]) + "@" + l.engine.cfg.MailDomain, Confirmed: time.Unix(1, 0)}}
 	}
-	if l.engine.cfg.TextMessages && slices.Contains(l.policy.Methods, mfa.SMS) {
+	if l.engine.cfg.TextMessages && slices.ContainsFunc(l.policy.Methods, mfa.Method.Rings) {
 		mac := l.engine.deps.Key.MAC("decoy number", []byte(id.Name))
 		return mfa.Enrollment{SMS: &mfa.Address{Address: fmt.Sprintf("+1789555%02d%02d", mac[0]%100, mac[1]%100)}}
 	}

@@ -136,7 +136,7 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 	d.accounts = account.New(cfg.keeping, account.Deps{
 		Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d, Trusted: d.trusted, Directory: cfg.directory,
 	})
-	d.deps = challenge.Deps{Accounts: d.accounts, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d}
+	d.deps = challenge.Deps{Accounts: d.accounts, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d, Calls: d}
 	d.asker = challenge.New(cfg.asking, d.deps)
 	d.enrol = &enroll.Service{
 		Accounts: d.accounts, Audit: au, Log: log, Now: d.clock,

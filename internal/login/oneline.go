@@ -23,7 +23,7 @@ import (
 var sendWords = []struct {
 	word   string
 	method mfa.Method
-}{{"email", mfa.Email}, {"text", mfa.SMS}, {"call", "call"}}
+}{{"email", mfa.Email}, {"text", mfa.SMS}, {"call", mfa.Call}}
 
 // endingsTake is how long the answer to Endings takes, whoever is asked about.
 const endingsTake = 5 * time.Millisecond
@@ -77,7 +77,7 @@ func (e *Engine) endings(ctx context.Context, req mfa.Request) ([]mfa.Ending, er
 		p.state, p.enrollment, more = st, en, factor.RecoveryEndings()
 	}
 	if p.decision == denyDisabled { // which is told once the password was right
-		p.methods = usable(p.enrollment, allMethods)
+		p.methods = usable(p.enrollment, anybodys(p.enrollment))
 	}
 	if len(p.methods) == 0 {
 		return nil, nil
@@ -198,7 +198,7 @@ func (l *attempt) codes(en mfa.Enrollment, methods []mfa.Method, answer string) 
 	var sent, own []challenge.Code
 	for _, m := range methods {
 		switch m {
-		case mfa.Email, mfa.SMS:
+		case mfa.Email, mfa.SMS, mfa.Call:
 			sent = append(sent, l.talk.AnySent(l.targetOf(en, m, methods)))
 		case mfa.TOTP:
 			own = append(own, l.talk.AppCode("", l.app))

@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"slices"
 
 	"mfa/internal/mfa"
 )
@@ -109,8 +110,16 @@ func askFor(enabled []mfa.Method) plan {
 
 const disabled = "every method is disabled after too many wrong codes"
 
-// allMethods are the methods that anybody can have.
+// allMethods are the methods that anybody can have, and that cost no call.
 var allMethods = []mfa.Method{mfa.TOTP, mfa.HOTP, mfa.Email, mfa.SMS, mfa.Backup}
+
+// anybodys returns the methods that a user with en may have: calls, if en was set up by one.
+func anybodys(en mfa.Enrollment) []mfa.Method {
+	if en.Preferred == mfa.Call {
+		return append(slices.Clone(allMethods), mfa.Call)
+	}
+	return allMethods
+}
 
 // lookAtNewcomer is look for a user without a second factor that counts.
 func (l *inquiry) lookAtNewcomer(en mfa.Enrollment) plan {

@@ -41,7 +41,7 @@ func rank(m, preferred mfa.Method) int {
 
 // sends says whether a method costs a message, which nobody gets unasked when
 // there is a choice.
-func sends(m mfa.Method) bool { return m == mfa.Email || m == mfa.SMS }
+func sends(m mfa.Method) bool { return m == mfa.Email || m.Rings() }
 
 // firstMethod returns the method to begin with: the first, unless that would send
 // something, there are others, and the user does not prefer it. Then it is "": they
@@ -160,6 +160,8 @@ func name(m mfa.Method, en mfa.Enrollment) string {
 		return "Code by email to " + deliver.Mask(en.Email.Address)
 	case mfa.SMS:
 		return "Code by text message to " + deliver.Mask(en.SMS.Address)
+	case mfa.Call:
+		return "Code by phone call to " + deliver.Mask(en.SMS.Address)
 	case mfa.TOTP:
 		return "Code from your authenticator app"
 	case mfa.HOTP:
@@ -176,7 +178,7 @@ func name(m mfa.Method, en mfa.Enrollment) string {
 // email proves anything here.
 func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method, emailCounts bool) (challenge.Question, *mfa.Verdict, error) {
 	switch m {
-	case mfa.Email, mfa.SMS:
+	case mfa.Email, mfa.SMS, mfa.Call:
 		return l.talk.SentCode(ctx, l.target(en, m, emailCounts), "")
 	case mfa.TOTP:
 		return challenge.Question{Code: l.talk.AppCode("", l.app), Text: "Type the code that your authenticator app shows."}, nil, nil
@@ -213,13 +215,13 @@ func (l *inquiry) backup(ctx context.Context) (mfa.BackupSet, error) {
 	return *now.Backup, nil
 }
 
-// target is where a code of the method m goes: email, or a text message, in whose
-// place email is. A carrier that fails is nobody's choice, so then any address will
+// target is where a code of the method m goes: email, or a text message or a call, in
+// whose place email is. A carrier that fails is nobody's choice, so then any address will
 // do that is the user's for sure. A limit of ours can be used up on purpose, so then
 // it is email only where email would have done in the first place.
 func (l *inquiry) target(en mfa.Enrollment, m mfa.Method, emailCounts bool) challenge.Target {
 	to := challenge.Target{Method: m, To: en.Contact(m).Address}
-	if m != mfa.SMS || !l.engine.cfg.FallbackToEmail || en.Email == nil {
+	if !m.Rings() || !l.engine.cfg.FallbackToEmail || en.Email == nil {
 		return to
 	}
 	if emailCounts {
@@ -245,7 +247,7 @@ func (l *attempt) proven(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 		}
 	}
 	switch m {
-	case mfa.Email, mfa.SMS:
+	case mfa.Email, mfa.SMS, mfa.Call:
 		l.confirm(ctx, en, l.talk.Arrived())
 	case mfa.TOTP:
 		l.confirmApp(ctx, en)

@@ -71,7 +71,7 @@ func (e *Engine) Offer(ctx context.Context, u *account.User) (mfa.EnrollOffer, e
 	if err != nil {
 		return mfa.EnrollOffer{}, err
 	}
-	if len(usable(en, allMethods)) == 0 {
+	if len(usable(en, anybodys(en))) == 0 {
 		only, err := l.onlyAdministrators(ctx)
 		if err != nil {
 			return mfa.EnrollOffer{}, err
@@ -137,7 +137,7 @@ func (l *inquiry) offer() mfa.EnrollOffer {
 func offered(methods []mfa.Method, texts, selfContacts bool) mfa.EnrollOffer {
 	methods = slices.Clone(methods)
 	if !texts {
-		methods = slices.DeleteFunc(methods, func(m mfa.Method) bool { return m == mfa.SMS })
+		methods = slices.DeleteFunc(methods, func(m mfa.Method) bool { return m.Rings() })
 	}
 	return mfa.EnrollOffer{Methods: methods, SelfContacts: selfContacts}
 }

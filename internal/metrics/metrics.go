@@ -137,7 +137,7 @@ func (m *Metrics) fill() {
 	for _, by := range []string{"administrator", "user"} {
 		m.unlocks.WithLabelValues(by)
 	}
-	for _, carrier := range []mfa.Method{mfa.Email, mfa.SMS} {
+	for _, carrier := range []mfa.Method{mfa.Email, mfa.SMS, mfa.Call} {
 		for _, result := range []string{sent, failed} {
 			m.sends.WithLabelValues(string(carrier), result)
 		}

@@ -164,10 +164,14 @@ type Method string
 const (
 	Email  Method = "email"
 	SMS    Method = "sms"
+	Call   Method = "call" // reads a code out at the number that SMS has
 	TOTP   Method = "totp"
 	HOTP   Method = "hotp"
 	Backup Method = "backup"
 )
+
+// Rings says whether codes of the method go to the user's number.
+func (m Method) Rings() bool { return m == SMS || m == Call }
 
 // An Identity is a user as NSS knows them. Names from outside become an
 // Identity before they name a record.
@@ -221,7 +225,7 @@ func (en Enrollment) Has(m Method) bool {
 	switch m {
 	case Email:
 		return en.Email != nil
-	case SMS:
+	case SMS, Call:
 		return en.SMS != nil
 	case TOTP:
 		return en.TOTP != nil
@@ -289,18 +293,18 @@ func (en Enrollment) Contact(m Method) *Address {
 	switch m {
 	case Email:
 		return en.Email
-	case SMS:
+	case SMS, Call:
 		return en.SMS
 	}
 	return nil
 }
 
-// SetContact makes a the one that codes of the method m, Email or SMS, are sent to.
+// SetContact makes a the one that codes of the method m, Email, SMS or Call, are sent to.
 func (en *Enrollment) SetContact(m Method, a *Address) {
 	switch m {
 	case Email:
 		en.Email = a
-	case SMS:
+	case SMS, Call:
 		en.SMS = a
 	}
 }
@@ -481,7 +485,7 @@ type EnrollOffer struct {
 func (o EnrollOffer) Choices() []Method {
 	var ms []Method
 	for _, m := range o.Methods {
-		if m == TOTP || m == HOTP || (m == Email || m == SMS) && (o.SelfContacts || o.Known[m] != "") {
+		if m == TOTP || m == HOTP || (m == Email || m.Rings()) && (o.SelfContacts || o.Known[m] != "") {
 			ms = append(ms, m)
 		}
 	}
@@ -557,8 +561,9 @@ func (p PendingCode) Same(q PendingCode) bool { return string(p.Nonce) == string
 type Message struct {
 	ID      string // names the message in logs and audit
 	User    string // whose message it is, for the same
-	Carrier Method // Email or SMS
+	Carrier Method // Email, SMS or Call
 	To      string // address or E.164 number
 	Subject string // email only
 	Text    string // plain text, lines end with \n
+	Code    string // the code in it, for carriers that have it stand elsewhere; empty: there is none
 }

@@ -55,7 +55,7 @@ func selfDeskOn(t *testing.T, policy login.PolicyConfig, au *audit.Log, log *slo
 		Lockout: account.LockoutConfig{Failures: 5, Window: mfa.Duration(time.Hour)}, Period: totp.Period, Skew: totp.Skew,
 	}, account.Deps{Records: records, Key: key, Mail: mail, Audit: au, Log: log, Now: time.Now})
 	asker := challenge.New(challenge.Config{
-		Code: challenge.CodeConfig{EntryTimeout: mfa.Duration(time.Minute)}, TOTP: totp,
+		Code: challenge.CodeConfig{EntryTimeout: mfa.Duration(time.Minute), Digits: 6, MaxSends: 5}, TOTP: totp,
 		Prompt: challenge.PromptConfig{Echo: true, QR: "off"},
 	}, challenge.Deps{Accounts: accounts, Key: key, Mail: mail, Audit: au, Log: log, Now: time.Now})
 	service := &enroll.Service{

@@ -44,8 +44,8 @@ func testRecipient(method mfa.Method, to string) (string, error) {
 			return "", fmt.Errorf("invalid email address %q: want one like alice@example.com", to)
 		}
 		return to, nil
-	case mfa.SMS:
+	case mfa.SMS, mfa.Call:
 		return deliver.ParsePhone(to, nil)
 	}
-	return "", fmt.Errorf("nothing is sent by %q: want %q or %q", method, mfa.Email, mfa.SMS)
+	return "", fmt.Errorf("nothing is sent by %q: want %q, %q or %q", method, mfa.Email, mfa.SMS, mfa.Call)
 }

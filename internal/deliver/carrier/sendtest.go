@@ -9,23 +9,29 @@ import (
 	"mfa/internal/wire"
 )
 
-// A Ledger counts a text message before it is sent, as spend.Ledger does.
+// A Ledger counts a text message or a call before it goes out, as spend.Ledger does.
 type Ledger interface {
 	Reserve(ctx context.Context, user, to string, stranger bool) error
 }
 
+// Ledgers are those of what costs money.
+type Ledgers struct{ Texts, Calls Ledger }
+
 // SendTest makes one attempt to send a test message to an address or a number, and
-// returns every step of it. A text message costs like any other, and is counted.
-func SendTest(ctx context.Context, carriers deliver.Carriers, texts Ledger, method mfa.Method, to string) ([]wire.Step, error) {
+// returns every step of it. A text message or a call costs like any other, and is counted.
+func SendTest(ctx context.Context, carriers deliver.Carriers, ledgers Ledgers, method mfa.Method, to string) ([]wire.Step, error) {
 	c, err := carriers.Of(method)
 	if err != nil {
 		return nil, err
 	}
 	text := "This is a test message of mfa on " + deliver.HostName() + "."
-	m := mfa.Message{ID: "test-" + rand.Text(), Carrier: method, To: to, Text: text}
-	if method == mfa.SMS {
-		err = texts.Reserve(ctx, testUser, to, false)
-	} else {
+	m := mfa.Message{ID: "test-" + rand.Text(), Carrier: method, To: to, Text: text, Code: testCode}
+	switch method {
+	case mfa.SMS:
+		err = ledgers.Texts.Reserve(ctx, testUser, to, false)
+	case mfa.Call:
+		err = ledgers.Calls.Reserve(ctx, testUser, to, false)
+	default:
 		m.Subject, m.Text = "Test message of mfa on "+deliver.HostName(), text+"\n"
 	}
 	if err != nil {
@@ -33,6 +39,9 @@ func SendTest(ctx context.Context, carriers deliver.Carriers, texts Ledger, meth
 	}
 	return Test(ctx, c, m)
 }
+
+// testCode is the code of a call, and of a WhatsApp template, which have to have one.
+const testCode = "000000"
 
 // testUser is whom the ledger counts test messages for; no account has a name
 // with spaces.

@@ -42,15 +42,21 @@ func TestSendTest(t *testing.T) {
 	}{
 		"email":      {mfa.Email, false, nil, 0, 1, ""},
 		"text":       {mfa.SMS, false, nil, 1, 1, ""},
+		"call":       {mfa.Call, false, nil, 1, 1, ""},
+		"no more":    {mfa.Call, false, errors.New("limit reached"), 1, 0, "limit reached"},
 		"none left":  {mfa.SMS, false, errors.New("limit reached"), 1, 0, "limit reached"},
 		"no carrier": {mfa.SMS, true, nil, 0, 0, "sms.provider is empty"},
 	} {
-		d := &desk{full: tc.full}
+		d, other := &desk{full: tc.full}, &desk{full: errors.New("another ledger was asked")}
+		ledgers := carrier.Ledgers{Texts: d, Calls: other}
+		if tc.method == mfa.Call {
+			ledgers = carrier.Ledgers{Texts: other, Calls: d}
+		}
 		c := deliver.Carriers{Email: d, SMS: d}
 		if tc.none {
 			c.SMS = nil
 		}
-		_, err := carrier.SendTest(t.Context(), c, d, tc.method, "to")
+		_, err := carrier.SendTest(t.Context(), c, ledgers, tc.method, "to")
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v", name, err)
 		}

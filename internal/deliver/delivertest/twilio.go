@@ -59,10 +59,12 @@ type TwilioOptions struct {
 // A Text is a message that a Twilio took.
 type Text struct {
 	SID, To, From, MessagingServiceSID, Body string
+	ContentSID, ContentVariables             string
 }
 
 // A Twilio is a server that behaves as Twilio documents its Messages resource
-// (https://www.twilio.com/docs/messaging/api/message-resource).
+// (https://www.twilio.com/docs/messaging/api/message-resource), and its Calls resource
+// (https://www.twilio.com/docs/voice/api/call-resource).
 type Twilio struct {
 	URL        string
 	AccountSID string
@@ -78,6 +80,7 @@ type Twilio struct {
 	fates       []TwilioFate
 	asked       []string // message SIDs
 	texts       []Text
+	calls       []Call
 	requests    int
 	connections int
 	finished    bool
@@ -188,6 +191,7 @@ func (s *Twilio) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	reply := s.next()
 	form, refusal := s.read(r)
+	isCall := s.isCall(r)
 	switch {
 	case reply.Then == TwilioSlow:
 		select {
@@ -208,7 +212,12 @@ func (s *Twilio) serve(w http.ResponseWriter, r *http.Request) {
 		refuse(w, refusal)
 		return
 	}
-	resource := s.take(form)
+	resource := ""
+	if isCall {
+		resource = s.takeCall(form)
+	} else {
+		resource = s.take(form)
+	}
 	if reply.Then == TwilioCut {
 		s.hangUp(w, resource)
 		return
@@ -219,9 +228,9 @@ func (s *Twilio) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // documented are the fields that a text message may have here.
-var documented = []string{"To", "From", "MessagingServiceSid", "Body"}
+var documented = []string{"To", "From", "MessagingServiceSid", "Body", "ContentSid", "ContentVariables"}
 
-var e164 = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+var e164 = regexp.MustCompile(`^(whatsapp:)?\+[1-9][0-9]{6,14}$`)
 
 // read returns the request's form, and the refusal that Twilio documents if
 // there is something wrong. What no client of Twilio may do fails the test.
@@ -233,9 +242,10 @@ func (s *Twilio) read(r *http.Request) (url.Values, TwilioReply) {
 	return r.PostForm, s.refusal(r)
 }
 
-// posted says whether the request is one for a new message of the account.
+// posted says whether the request is one for a new message or call of the account.
 func (s *Twilio) posted(r *http.Request) bool {
-	return r.Method == http.MethodPost && r.URL.Path == "/2010-04-01/Accounts/"+s.opts.AccountSID+"/Messages.json"
+	return r.Method == http.MethodPost &&
+		(s.isCall(r) || r.URL.Path == "/2010-04-01/Accounts/"+s.opts.AccountSID+"/Messages.json")
 }
 
 // readForm parses the form, and fails the test for one that no client may send.
@@ -246,9 +256,13 @@ func (s *Twilio) readForm(r *http.Request) {
 	if err := r.ParseForm(); err != nil || r.URL.RawQuery != "" {
 		s.t.Errorf("scripted twilio: form: %v, query: %q", err, r.URL.RawQuery)
 	}
+	fields := documented
+	if s.isCall(r) {
+		fields = documentedOfCalls
+	}
 	for name, values := range r.PostForm {
-		if !slices.Contains(documented, name) || len(values) != 1 {
-			s.t.Errorf("scripted twilio: field %q has %d values; documented are %q once each", name, len(values), documented)
+		if !slices.Contains(fields, name) || len(values) != 1 {
+			s.t.Errorf("scripted twilio: field %q has %d values; documented are %q once each", name, len(values), fields)
 		}
 	}
 }
@@ -264,8 +278,16 @@ func (s *Twilio) refusal(r *http.Request) TwilioReply {
 		return TwilioReply{Status: 400, Code: 21604, Message: "A 'To' phone number is required."}
 	case f.Get("From") == "" && f.Get("MessagingServiceSid") == "":
 		return TwilioReply{Status: 400, Code: 21603, Message: "A 'From' phone number is required."}
-	case f.Get("Body") == "":
+	case s.isCall(r):
+		return refusalOfCall(f)
+	case f.Get("Body") == "" && f.Get("ContentSid") == "":
 		return TwilioReply{Status: 400, Code: 21602, Message: "Message body is required."}
+	case strings.HasPrefix(f.Get("To"), "whatsapp:") != strings.HasPrefix(f.Get("From"), "whatsapp:"):
+		return TwilioReply{Status: 400, Code: 63007, Message: "Twilio could not find a Channel with the specified From address"}
+	case strings.HasPrefix(f.Get("To"), "whatsapp:") && f.Get("ContentSid") == "":
+		return TwilioReply{Status: 400, Code: 63016, Message: "Failed to send freeform message because you are outside the allowed window."}
+	case f.Get("ContentSid") != "" && !json.Valid([]byte(f.Get("ContentVariables"))):
+		return TwilioReply{Status: 400, Code: 21656, Message: "The ContentVariables Parameter is invalid."}
 	case !e164.MatchString(f.Get("To")):
 		return TwilioReply{Status: 400, Code: 21211, Message: "Invalid 'To' Phone Number: " + f.Get("To")}
 	}
@@ -294,6 +316,7 @@ func (s *Twilio) take(f url.Values) string {
 	text := Text{
 		SID: fmt.Sprintf("SM%032x", len(s.texts)+1), To: f.Get("To"), From: f.Get("From"),
 		MessagingServiceSID: f.Get("MessagingServiceSid"), Body: f.Get("Body"),
+		ContentSID: f.Get("ContentSid"), ContentVariables: f.Get("ContentVariables"),
 	}
 	s.texts = append(s.texts, text)
 	return s.resource(text, TwilioFate{Status: "queued"})
@@ -325,25 +348,26 @@ func orNull[T comparable](v T) any {
 	return v
 }
 
-// show answers what became of a message.
+// show answers what became of a message or a call.
 func (s *Twilio) show(w http.ResponseWriter, r *http.Request) {
-	text, f := s.fateOf(r)
+	resource, f := s.fateOf(r)
 	if f.Refusal != nil {
 		refuse(w, *f.Refusal)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json;charset=utf-8")
-	fmt.Fprint(w, s.resource(text, f))
+	fmt.Fprint(w, resource(f))
 }
 
-// fateOf returns the message that r asks after and what to say of it.
-func (s *Twilio) fateOf(r *http.Request) (Text, TwilioFate) {
+// fateOf returns the resource that r asks after and what to say of it.
+func (s *Twilio) fateOf(r *http.Request) (resource func(TwilioFate) string, f TwilioFate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	path, _ := strings.CutPrefix(r.URL.Path, "/2010-04-01/Accounts/"+s.opts.AccountSID+"/Messages/")
-	sid, isJSON := strings.CutSuffix(path, ".json")
+	path, _ := strings.CutPrefix(r.URL.Path, "/2010-04-01/Accounts/"+s.opts.AccountSID+"/")
+	kind, name, _ := strings.Cut(path, "/")
+	sid, isJSON := strings.CutSuffix(name, ".json")
 	s.asked = append(s.asked, sid)
-	f := TwilioFate{Status: "delivered"}
+	f = TwilioFate{Status: map[string]string{"Messages": "delivered", "Calls": "completed"}[kind]}
 	switch {
 	case len(s.fates) > 0:
 		f, s.fates = s.fates[0], s.fates[1:]
@@ -351,17 +375,21 @@ func (s *Twilio) fateOf(r *http.Request) (Text, TwilioFate) {
 		s.t.Errorf("scripted twilio: nothing to say of message %q", sid)
 	}
 	user, password, _ := r.BasicAuth()
-	i := slices.IndexFunc(s.texts, func(t Text) bool { return t.SID == sid })
+	if i := slices.IndexFunc(s.texts, func(t Text) bool { return t.SID == sid }); i >= 0 && kind == "Messages" {
+		text := s.texts[i]
+		resource = func(f TwilioFate) string { return s.resource(text, f) }
+	}
+	if i := slices.IndexFunc(s.calls, func(c Call) bool { return c.SID == sid }); i >= 0 && kind == "Calls" {
+		call := s.calls[i]
+		resource = func(f TwilioFate) string { return s.callResource(call, f.Status) }
+	}
 	switch {
 	case user != s.opts.User || password != s.opts.Password:
 		f.Refusal = &TwilioReply{Status: 401, Code: 20003, Message: "Authenticate"}
-	case i < 0 || !isJSON:
+	case resource == nil || !isJSON:
 		f.Refusal = &TwilioReply{Status: 404, Code: 20404, Message: "The requested resource " + r.URL.Path + " was not found"}
 	}
-	if f.Refusal != nil {
-		return Text{}, f
-	}
-	return s.texts[i], f
+	return resource, f
 }
 
 // hangUp ends the connection: with a reset when there is nothing to say, or in

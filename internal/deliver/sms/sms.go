@@ -1,5 +1,5 @@
 // Package sms carries text messages: by Twilio, by any gateway that takes an HTTP
-// request, or by a program.
+// request, or by a program; and phone calls, by Twilio.
 //
 // What to know before trusting it: every attempt can cost, and this package knows no
 // limits: spend.Ledger has them. The error of an attempt that may have been taken wraps
@@ -19,7 +19,7 @@ import (
 	"mfa/internal/mfa"
 )
 
-// An SMS sends text messages by the provider that [sms] chose. It makes one
+// An SMS sends text messages, and calls, by the provider that [sms] chose. It makes one
 // attempt a message; wrap it with Retry for more. It knows no limits; ask a
 // spend.Ledger first.
 type SMS struct {
@@ -41,6 +41,8 @@ type Options struct {
 	// within about ten minutes after Send, from goroutines that Close waits for. Only Twilio
 	// can say that. Nil: it is not asked.
 	Undelivered func(m mfa.Message, receipt string, err error)
+	// Language is that of calls (prompt.language); one that deliver.VoiceOf knows.
+	Language string
 }
 
 // A gateway is the next hop of a text message. It may be used from many
@@ -50,6 +52,24 @@ type gateway interface {
 	text(ctx context.Context, m mfa.Message) (receipt string, err error)
 	// close releases what the gateway holds; no text runs any more.
 	close()
+}
+
+// A caller is a gateway that also calls.
+type caller interface {
+	// call has the code of m read out, in one attempt, and returns what the gateway
+	// calls that.
+	call(ctx context.Context, m mfa.Message) (receipt string, err error)
+}
+
+// hand returns what hands m over; nil if nothing does.
+func (s *SMS) hand(m mfa.Message) func(context.Context, mfa.Message) (receipt string, err error) {
+	if m.Carrier == mfa.SMS {
+		return s.way.text
+	}
+	if c, ok := s.way.(caller); ok && m.Carrier == mfa.Call {
+		return c.call
+	}
+	return nil
 }
 
 // New checks cfg, reads the files it names and returns the SMS. An error
@@ -96,8 +116,9 @@ func newGateway(cfg deliver.SMSConfig, opts Options) (gateway, error) {
 // Send implements deliver.Sender with one attempt. The error may also wrap
 // deliver.ErrNumber, deliver.ErrConfig or deliver.ErrUncertain, or be a deliver.Busy.
 func (s *SMS) Send(ctx context.Context, m mfa.Message) error {
-	if m.Carrier != mfa.SMS {
-		return deliver.Permanent(fmt.Errorf("send message %q: it is %q, not sms", m.ID, m.Carrier))
+	hand := s.hand(m)
+	if hand == nil {
+		return deliver.Permanent(fmt.Errorf("send message %q: nothing of [sms] carries %q", m.ID, m.Carrier))
 	}
 	if !mfa.IsNumber(m.To) {
 		return deliver.Permanent(fmt.Errorf("send message %q: recipient %q is not a number like %s", m.ID, deliver.Mask(m.To), deliver.PhoneExample))
@@ -108,7 +129,7 @@ func (s *SMS) Send(ctx context.Context, m mfa.Message) error {
 	defer s.sends.Done()
 	rep := carrier.StepsOf(ctx)
 	rep.Begin()
-	receipt, err := s.way.text(ctx, m)
+	receipt, err := hand(ctx, m)
 	if err != nil {
 		return err
 	}
@@ -150,5 +171,6 @@ func (s *SMS) Close() error {
 // quoteAnswer is carrier.Quote that also hides the code of m and masks its number.
 func quoteAnswer(words string, m mfa.Message, private ...string) string {
 	words = carrier.Hide(words, deliver.Mask(m.To), m.To, strings.TrimPrefix(m.To, "+"))
+	private = append(private, m.Code, spelled(m.Code))
 	return carrier.Quote(words, append(private, carrier.PrivateWords(m.Text)...))
 }

@@ -97,7 +97,7 @@ func TestSMSRefusesMessages(t *testing.T) {
 	s, _ := twilioReplies(t)
 	m := sms("123456")
 	m.Carrier = mfa.Email
-	delivertest.WantPermanent(t, s.Send(t.Context(), m), `it is "email", not sms`)
+	delivertest.WantPermanent(t, s.Send(t.Context(), m), `nothing of [sms] carries "email"`)
 	for _, to := range []string{"", "4155552671", "+", "+1415-555", "+1234567890123456", "+1&From=2", "+12345", "+07891234567", "alice@example.com"} {
 		m := sms("123456")
 		m.To = to

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,7 +22,7 @@ import (
 )
 
 // A twilio hands texts to Twilio's Messages resource
-// (https://www.twilio.com/docs/messaging/api/message-resource).
+// (https://www.twilio.com/docs/messaging/api/message-resource), and calls to Calls.
 type twilio struct {
 	cfg      deliver.TwilioConfig
 	base     *url.URL // in place of scheme and host; nil: Twilio's own
@@ -30,6 +31,7 @@ type twilio struct {
 	timeout  time.Duration
 	http     *http.Client
 	private  []string // what no error may quote
+	voice    deliver.Voice
 	log      *slog.Logger
 	now      func() time.Time
 }
@@ -47,8 +49,9 @@ func newTwilio(cfg deliver.TwilioConfig, by road, opts Options) (*twilio, error)
 	if err != nil {
 		return nil, err
 	}
+	voice, _ := deliver.VoiceOf(opts.Language) // checked where it counts
 	return &twilio{
-		cfg: cfg, base: base, user: user, password: password,
+		voice: voice, cfg: cfg, base: base, user: user, password: password,
 		timeout: time.Duration(cfg.Timeout), http: newHTTPClient(by), log: opts.Log, now: opts.Now,
 		private: append(basicAuth(user, password), by.private...),
 	}, nil
@@ -59,16 +62,11 @@ func (t *twilio) close() { t.http.CloseIdleConnections() }
 func (t *twilio) text(ctx context.Context, m mfa.Message) (receipt string, err error) {
 	ctx, cancel := withTimeout(ctx, t.timeout)
 	defer cancel()
-	service := api.NewApiService(&client.RequestHandler{
-		Client: &twilioCall{t: t, ctx: ctx, m: m, want: http.StatusCreated}, Edge: t.cfg.Edge, Region: t.cfg.Region,
-	})
-	params := new(api.CreateMessageParams).SetTo(m.To).SetBody(m.Text)
-	if t.cfg.MessagingServiceSID != "" {
-		params.SetMessagingServiceSid(t.cfg.MessagingServiceSID)
-	} else {
-		params.SetFrom(t.cfg.From)
+	params, err := t.message(m)
+	if err != nil {
+		return "", err
 	}
-	made, err := service.CreateMessage(params)
+	made, err := t.service(ctx, m, http.StatusCreated).CreateMessage(params)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("twilio: %w", err)
@@ -79,6 +77,29 @@ func (t *twilio) text(ctx context.Context, m mfa.Message) (receipt string, err e
 		return "", err
 	}
 	return deliver.ASCII(value(made.Sid), deliver.FieldLimit), nil
+}
+
+// message is what makes m. By WhatsApp it is a template of ours that Twilio keeps, in
+// which the code stands: nothing else reaches somebody who did not write first
+// (https://www.twilio.com/docs/whatsapp/tutorial/send-whatsapp-notification-messages-templates).
+func (t *twilio) message(m mfa.Message) (*api.CreateMessageParams, error) {
+	params := new(api.CreateMessageParams).SetTo(m.To)
+	switch {
+	case t.cfg.WhatsApp() && m.Code == "":
+		return nil, deliver.Permanent(errors.New("twilio: by WhatsApp only codes can be sent, in the template sms.twilio.content_sid"))
+	case t.cfg.WhatsApp():
+		variables, err := json.Marshal(map[string]string{"1": m.Code})
+		if err != nil {
+			return nil, deliver.Permanent(err)
+		}
+		return params.SetTo(deliver.WhatsAppPrefix + m.To).SetFrom(t.cfg.From).
+			SetContentSid(t.cfg.ContentSID).SetContentVariables(string(variables)), nil
+	case t.cfg.MessagingServiceSID != "":
+		params.SetMessagingServiceSid(t.cfg.MessagingServiceSID)
+	default:
+		params.SetFrom(t.cfg.From)
+	}
+	return params.SetBody(m.Text), nil
 }
 
 // value returns what p points to, or nothing.
@@ -145,7 +166,11 @@ func (c *twilioCall) judge(host string, a answer) (*http.Response, error) {
 	var rest client.TwilioRestError
 	switch {
 	case a.status == c.want:
-		if json.Unmarshal(a.body, new(api.ApiV2010Message)) != nil || a.cut {
+		var resource any = new(api.ApiV2010Message)
+		if c.m.Carrier == mfa.Call {
+			resource = new(api.ApiV2010Call)
+		}
+		if json.Unmarshal(a.body, resource) != nil || a.cut {
 			// The message is made; sending it again would send it twice.
 			c.t.log.Warn("twilio has a message and its answer cannot be read", "message", c.m.ID)
 			a.body = []byte("{}")

@@ -15,6 +15,8 @@ import (
 var twilioNumber = map[int]string{
 	21211: "This is not a valid phone number.",
 	21214: "This number cannot be reached by text message.",
+	21215: "Calls to the country of this number are not allowed here.",
+	21216: "This number may not be called.",
 	21217: "This is not a valid phone number.",
 	21265: "This is a short number, which cannot get text messages.",
 	21266: "This is the number that our messages come from.",
@@ -28,6 +30,8 @@ var twilioNumber = map[int]string{
 	30004: "This number does not take our messages.",
 	30005: "This number is unknown or no longer in service.",
 	30006: "This is a landline, or its network cannot be reached.",
+	63003: "This number is not on WhatsApp.",
+	63024: "This number cannot get our WhatsApp messages.",
 }
 
 // twilioConfig has the error codes that an administrator must mend, with a hint
@@ -39,13 +43,18 @@ var twilioConfig = map[int]string{
 	20006: "the account may not do this",
 	20008: "these are test credentials",
 	20404: "check sms.twilio.account_sid and region",
-	21212: "check sms.twilio.from",
+	21210: "sms.twilio.call_from is not verified for calls",
+	21212: "check sms.twilio.from and call_from",
+	21213: "check sms.twilio.call_from",
+	21215: "allow the country in Twilio's geo permissions for voice, or leave it out of sms.regions",
 	21408: "allow the country in Twilio's geo permissions, or leave it out of sms.regions",
 	21603: "check sms.twilio.from",
 	21606: "check sms.twilio.from",
 	21608: "a trial account sends to verified numbers only",
 	21612: "sms.twilio.from cannot send to the country of this number",
 	21617: "check sms.template",
+	21655: "check sms.twilio.content_sid",
+	21656: "the template sms.twilio.content_sid has to have the code as {{1}}, and nothing else to fill in",
 	21659: "check sms.twilio.from",
 	21660: "sms.twilio.from belongs to another account",
 	21661: "sms.twilio.from cannot send text messages",
@@ -56,6 +65,9 @@ var twilioConfig = map[int]string{
 	30002: "the account is suspended",
 	30007: "carriers filter this text; check sms.template and the registration of the sender",
 	30034: "the sender is not registered with the carriers",
+	63007: "sms.twilio.from is no WhatsApp sender of the account",
+	63016: "WhatsApp takes codes only in an approved template; check sms.twilio.content_sid",
+	63027: "WhatsApp does not have the template sms.twilio.content_sid",
 	63038: "the account's daily limit is reached",
 }
 
@@ -68,6 +80,7 @@ var twilioBusy = map[int]bool{
 	21611: true, // the sender's queue is full
 	30001: true, // the queue is full
 	30008: true, // unknown error
+	63018: true, // too many WhatsApp messages
 }
 
 // refusal turns an error of Twilio into one for the log, marked by how it can be mended.

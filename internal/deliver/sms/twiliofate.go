@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/twilio/twilio-go/client"
-	api "github.com/twilio/twilio-go/rest/api/v2010"
 
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
@@ -24,17 +23,17 @@ const (
 	twilioCanceled    = "canceled"
 )
 
-// fate implements teller with the Message resource.
+// fate implements teller with the Message and the Call resource.
 func (t *twilio) fate(ctx context.Context, m mfa.Message, sid string) (fate, error) {
 	if strings.ContainsFunc(sid, func(r rune) bool { return !deliver.IsWord(r) }) {
 		return fate{}, deliver.Permanent(fmt.Errorf("twilio: %q is no message SID", sid))
 	}
 	ctx, cancel := withTimeout(ctx, t.timeout)
 	defer cancel()
-	service := api.NewApiService(&client.RequestHandler{
-		Client: &twilioCall{t: t, ctx: ctx, m: m, want: http.StatusOK}, Edge: t.cfg.Edge, Region: t.cfg.Region,
-	})
-	made, err := service.FetchMessage(sid, nil)
+	if m.Carrier == mfa.Call {
+		return t.callFate(ctx, m, sid)
+	}
+	made, err := t.service(ctx, m, http.StatusOK).FetchMessage(sid, nil)
 	if err != nil {
 		return fate{}, fmt.Errorf("twilio: %w", err)
 	}

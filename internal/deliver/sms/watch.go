@@ -57,7 +57,7 @@ func newWatch(t teller, undelivered func(mfa.Message, string, error), log *slog.
 
 // add begins to ask after m. It must not be called once close is.
 func (w *watch) add(m mfa.Message, receipt string) {
-	m.Text = "" // holds a code, and nobody needs it any more
+	m.Text, m.Code = "", "" // nobody needs the code any more
 	select {
 	case w.slots <- struct{}{}:
 	default:

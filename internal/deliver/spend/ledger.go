@@ -1,4 +1,5 @@
-// Package spend counts the text messages that cost money, and refuses one too many.
+// Package spend counts the text messages and the calls that cost money, and refuses one
+// too many.
 //
 // What to know before trusting it: a message is counted in the store before it is sent,
 // so the limits hold across restarts and hosts; a record that cannot be read is an
@@ -22,10 +23,11 @@ import (
 	"mfa/internal/store"
 )
 
-// ErrLimit is wrapped by the error of a message that a spending limit forbids.
-var ErrLimit = errors.New("limit on text messages reached")
+// ErrLimit is wrapped by the error of a message or a call that a spending limit forbids.
+var ErrLimit = errors.New("spending limit reached")
 
-// The limits a LimitError names, by their keys in mfa.toml.
+// The limits a LimitError names, by their keys in mfa.toml; those of calls have
+// TableCalls in place of TableTexts.
 const (
 	LimitUser   = "sms.per_user_per_day"
 	LimitNumber = "sms.per_number_per_day"
@@ -33,10 +35,16 @@ const (
 	LimitTotal  = "sms.per_hour"
 )
 
+// Tables of mfa.toml with limits.
+const (
+	TableTexts = "sms"
+	TableCalls = "sms.call"
+)
+
 // A LimitError says which limit forbids a message and until when: at Until the
 // limit has room for one message again, if none is sent before.
 type LimitError struct {
-	Limit string // one of the Limit constants
+	Limit string // its key
 	Until time.Time
 }
 
@@ -75,6 +83,8 @@ type Limits struct {
 // is swept when it is written.
 type Ledger struct {
 	Limits Limits
+	// Calls says that it is calls that are counted, apart from text messages.
+	Calls bool
 	// Update replaces the value at key by fn(old) as store.Update does: fn gets
 	// nil if there is none, may run several times, returns nil to delete, and
 	// old to write nothing.
@@ -110,6 +120,17 @@ func New(cfg deliver.SMSConfig, s store.Store, key *seal.Key) *Ledger {
 		Hash: func(number string) string { return string(key.MAC("ledger number", []byte(number))) },
 		Idle: cfg.Provider == "",
 	}
+}
+
+// NewCalls is New for calls, by the limits of [sms.call].
+func NewCalls(cfg deliver.SMSConfig, s store.Store, key *seal.Key) *Ledger {
+	l := New(cfg, s, key)
+	l.Calls = true
+	l.Limits = Limits{
+		UserPerDay: cfg.Call.PerUserPerDay, NumberPerDay: cfg.Call.PerNumberPerDay,
+		PrefixPerHour: cfg.Call.PerPrefixPerHour, TotalPerHour: cfg.Call.PerHour,
+	}
+	return l
 }
 
 // Reserve counts one message to the number to (E.164) for user, before it is
@@ -163,7 +184,7 @@ const (
 	ofTotal  = "total"
 )
 
-// spendKey is the record of the last hour; followed by a slash and two hex
+// spendKey is the record of the last hour of text messages; followed by a slash and two hex
 // digits it is one of those of the last day.
 const (
 	spendKey = "meta/spend"
@@ -171,8 +192,24 @@ const (
 )
 
 // dayKey returns the record of the last day that has the counter.
-func dayKey(counter string) string {
-	return fmt.Sprintf("%s/%02x", spendKey, sha256.Sum256([]byte(counter))[0])
+func (l *Ledger) dayKey(counter string) string {
+	return fmt.Sprintf("%s/%02x", l.record(), sha256.Sum256([]byte(counter))[0])
+}
+
+// record returns the key of the last hour. Calls have records of their own.
+func (l *Ledger) record() string {
+	if l.Calls {
+		return spendKey + "-calls"
+	}
+	return spendKey
+}
+
+// limit returns the key in mfa.toml of a limit, given as that of text messages.
+func (l *Ledger) limit(ofTexts string) string {
+	if name, ok := strings.CutPrefix(ofTexts, TableTexts); ok && l.Calls {
+		return TableCalls + name
+	}
+	return ofTexts
 }
 
 // A claim is the counters that one message changes in one record.
@@ -203,16 +240,16 @@ func (l *Ledger) claims(user, to string, stranger bool, now time.Time) ([]claim,
 		if stranger && c.max > 1 {
 			c.max -= (c.max + 3) / 4
 		}
-		return claim{dayKey(c.name), lastDay, lastDay.at(now), []counter{c}}
+		return claim{l.dayKey(c.name), lastDay, lastDay.at(now), []counter{c}}
 	}
 	// JSON would replace what is not UTF-8, and the counter be lost.
 	name := ofUser + strings.ToValidUTF8(user, "\ufffd")
 	return []claim{
-		day(counter{name, LimitUser, l.Limits.UserPerDay}),
-		day(counter{ofNumber + l.shortHash(to), LimitNumber, l.Limits.NumberPerDay}),
-		{spendKey, lastHour, lastHour.at(now), []counter{
-			{ofPrefix + prefix, LimitPrefix, l.Limits.PrefixPerHour},
-			{ofTotal, LimitTotal, l.Limits.TotalPerHour},
+		day(counter{name, l.limit(LimitUser), l.Limits.UserPerDay}),
+		day(counter{ofNumber + l.shortHash(to), l.limit(LimitNumber), l.Limits.NumberPerDay}),
+		{l.record(), lastHour, lastHour.at(now), []counter{
+			{ofPrefix + prefix, l.limit(LimitPrefix), l.Limits.PrefixPerHour},
+			{ofTotal, l.limit(LimitTotal), l.Limits.TotalPerHour},
 		}},
 	}, nil
 }
@@ -249,7 +286,7 @@ func (c claim) check(p page) error {
 // count counts one message in the record of c, if every counter has room, and raises an
 // alert if one is due.
 func (l *Ledger) count(ctx context.Context, c claim) error {
-	if c.key == spendKey {
+	if c.key == l.record() {
 		leave, err := l.enter(ctx)
 		if err != nil {
 			return err
@@ -289,16 +326,20 @@ func (l *Ledger) enter(ctx context.Context) (leave func(), err error) {
 
 func (l *Ledger) alert(ctx context.Context, level, used int) {
 	if l.Alert != nil {
-		l.Alert(LimitTotal, used, l.Limits.TotalPerHour)
+		l.Alert(l.limit(LimitTotal), used, l.Limits.TotalPerHour)
 	}
 	if l.Log == nil {
 		return
 	}
-	severity, text := slog.LevelWarn, "text messages come near their limit"
-	if level >= atLimit {
-		severity, text = slog.LevelError, "text messages reached their limit: no more are sent for now"
+	what := "text messages"
+	if l.Calls {
+		what = "calls"
 	}
-	l.Log.Log(ctx, severity, text, "limit", LimitTotal, "used", used, "max", l.Limits.TotalPerHour)
+	severity, text := slog.LevelWarn, what+" come near their limit"
+	if level >= atLimit {
+		severity, text = slog.LevelError, what+" reached their limit: no more go out for now"
+	}
+	l.Log.Log(ctx, severity, text, "limit", l.limit(LimitTotal), "used", used, "max", l.Limits.TotalPerHour)
 }
 
 // undoTime bounds giveBack, which runs even if the login is gone.
@@ -362,7 +403,7 @@ type LimitUse struct {
 
 // Total returns the messages of the last hour and their limit.
 func (l *Ledger) Total(ctx context.Context) (LimitUse, error) {
-	p, err := l.read(ctx, spendKey)
+	p, err := l.read(ctx, l.record())
 	if err != nil {
 		return LimitUse{}, fmt.Errorf("read usage: %w", err)
 	}
@@ -389,14 +430,14 @@ func (l *Ledger) Reading() (sent, limit int, err error) {
 // reserved meanwhile may be in one list and not in another.
 func (l *Ledger) Usage(ctx context.Context) (Usage, error) {
 	now := l.now()
-	hour, err := l.read(ctx, spendKey)
+	hour, err := l.read(ctx, l.record())
 	if err != nil {
 		return Usage{}, fmt.Errorf("read usage: %w", err)
 	}
 	hour.forgetOld(lastHour, lastHour.at(now))
 	day := page{}
 	for i := range days {
-		p, err := l.read(ctx, fmt.Sprintf("%s/%02x", spendKey, i))
+		p, err := l.read(ctx, fmt.Sprintf("%s/%02x", l.record(), i))
 		if err != nil {
 			return Usage{}, fmt.Errorf("read usage: %w", err)
 		}
