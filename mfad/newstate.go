@@ -44,8 +44,9 @@ const maxApps = 10
 
 // newKey prints what is lost with the key, and asks whether to make a new one.
 func newKey(cfg config.Config, apps []string, stdin io.Reader, stdout io.Writer) bool {
-	fmt.Fprintf(stdout, "The key file %s is not there. With a new one, codes by email and text message and backup codes go on;\n"+
-		"authenticator apps and tokens are lost, as nothing else can read what they share with this machine.\n", cfg.Secrets.KeyFile)
+	fmt.Fprintf(stdout, "The key file %s is not there. With a new one, codes by email and text message go on,\n"+
+		"and backup codes have to be made anew. Authenticator apps and tokens are lost, as nothing else can read\n"+
+		"what they share with this machine.\n", cfg.Secrets.KeyFile)
 	if len(apps) > 0 {
 		text := strings.Join(apps[:min(len(apps), maxApps)], ", ")
 		if len(apps) > maxApps {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"mfa/internal/account"
 	"mfa/internal/factor"
@@ -22,7 +23,7 @@ func (h *hall) token() mfa.HOTPSecret {
 // press is what alice's token shows at a count.
 func (h *hall) press(count int64) string {
 	h.t.Helper()
-	code, err := otp.CountCode(tokenSecret, count, otp.Params{Digits: 6, Algorithm: "SHA1"})
+	code, err := otp.Code(tokenSecret, count, otp.Params{Digits: 6, Algorithm: "SHA1", Period: time.Second})
 	if err != nil {
 		h.t.Fatal(err)
 	}

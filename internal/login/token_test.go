@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"mfa/internal/enroll"
 	"mfa/internal/factor/otp"
@@ -22,7 +23,7 @@ func tokens(s *settings) {
 // press is what the token shows at a count.
 func press(t *testing.T, secret string, count int64, digits int) func() string {
 	t.Helper()
-	code, err := otp.CountCode([]byte(secret), count, otp.Params{Digits: digits, Algorithm: "SHA1"})
+	code, err := otp.Code([]byte(secret), count, otp.Params{Digits: digits, Algorithm: "SHA1", Period: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,11 +28,6 @@ func (p Params) counting() Params {
 	return p
 }
 
-// CountCode returns the code of a token at one count (RFC 4226, section 5.3).
-func CountCode(secret []byte, count int64, p Params) (string, error) {
-	return Code(secret, count, p.counting())
-}
-
 // Find looks for answer among the codes of a token at the counts from first on, so many
 // of them, and returns the newest that has it. Each is computed and compared in constant
 // time. Answer must be the digits alone. An error means that secret or p cannot be used.

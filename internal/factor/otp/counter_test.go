@@ -26,7 +26,7 @@ func TestCountCodesOfOathtool(t *testing.T) {
 				t.Fatalf("oathtool: %v\n%s", err, out)
 			}
 			want := strings.TrimSpace(string(out))
-			if got, err := CountCode(secret, count, p); got != want || err != nil {
+			if got, err := Code(secret, count, p.counting()); got != want || err != nil {
 				t.Errorf("%d digits at %d: %q, %v; oathtool says %q", digits, count, got, err, want)
 			}
 			if at, found, err := Find(secret, want, count-2, 5, p); !found || at < count || err != nil {
