@@ -41,11 +41,11 @@ func (l *inquiry) withDirectory(ctx context.Context, en mfa.Enrollment, st mfa.S
 		methods = l.engine.cfg.Policy.everywhere()
 	}
 	wanted := accounts.Wanted(own, methods)
-	if !cfg.Confirmed || len(wanted) == 0 || l.policy.Mode == ModeOff {
+	if !cfg.Confirmed || len(wanted) == 0 { // with mode "off" too: who changes what they have proves it
 		return l.addKnown(en, own, st), st, nil
 	}
 	wait := directoryWait
-	without := func(m mfa.Method) bool { return m != mfa.Backup && !slices.Contains(wanted, m) }
+	without := func(m mfa.Method) bool { return m != mfa.Backup && !slices.Contains(wanted, account.Carried(m)) }
 	if !l.user.Account.IsNobody() && slices.ContainsFunc(l.user.Enabled(st, l.counting(en)), without) {
 		wait = directoryMoment
 	}
@@ -99,9 +99,9 @@ func (p PolicyConfig) everywhere() []mfa.Method {
 	return all
 }
 
-// fromDirectory returns the methods whose address in en is a directory's.
+// fromDirectory returns the methods whose address or number in en is a directory's.
 func fromDirectory(en mfa.Enrollment) (ms []mfa.Method) {
-	for _, m := range []mfa.Method{mfa.Email, mfa.SMS} {
+	for _, m := range []mfa.Method{mfa.Email, mfa.SMS, mfa.Call} {
 		if a := en.Contact(m); a != nil && !a.Looked.IsZero() {
 			ms = append(ms, m)
 		}
@@ -109,8 +109,9 @@ func fromDirectory(en mfa.Enrollment) (ms []mfa.Method) {
 	return ms
 }
 
-// suggest adds to an offer the addresses that the directory has and nobody confirmed. The
-// error is a DirectoryError if without them there is nothing to choose.
+// suggest adds to an offer the addresses that the directory has and nobody confirmed. Where
+// it could not say, and its word is preferred, no address is entered in the place of what it
+// may have. The error is a DirectoryError if then there is nothing to choose.
 func (l *inquiry) suggest(ctx context.Context, offer *mfa.EnrollOffer) error {
 	accounts := l.engine.deps.Accounts
 	cfg := accounts.Config().Contacts
@@ -137,11 +138,16 @@ func (l *inquiry) suggest(ctx context.Context, offer *mfa.EnrollOffer) error {
 	offer.OnlyKnown = cfg.Prefer == account.PreferDirectory || !offer.SelfContacts
 	if c := accounts.Remembered(st); c != nil {
 		offer.Known = map[mfa.Method]string{}
-		for _, m := range wanted {
-			if to := c.Of(m); to != "" {
+		for _, m := range offer.Methods {
+			if to := c.Of(account.Carried(m)); to != "" && slices.Contains(wanted, account.Carried(m)) {
 				offer.Known[m] = to
 			}
 		}
+	}
+	if unsaid && cfg.Prefer == account.PreferDirectory {
+		offer.Methods = slices.DeleteFunc(slices.Clone(offer.Methods), func(m mfa.Method) bool {
+			return slices.Contains(wanted, account.Carried(m)) && offer.Known[m] == ""
+		})
 	}
 	if unsaid && len(offer.Choices()) == 0 {
 		return err
