@@ -19,8 +19,8 @@ const (
 
 // withDirectory returns en, what the user has set up, with the addresses of the directory
 // where those count, and st as it is then. The directory is asked only if there is no
-// address of the user's own that could do. If it could not say, l.missing is why, and
-// what it said before counts for so long as contacts.keep.
+// address of the user's own that could do, and not by an inquiry that is early. If it could
+// not say, l.missing is why, and what it said before counts for so long as contacts.keep.
 func (l *inquiry) withDirectory(ctx context.Context, en mfa.Enrollment, st mfa.State) (mfa.Enrollment, mfa.State, error) {
 	accounts := l.engine.deps.Accounts
 	cfg := accounts.Config().Contacts
@@ -42,6 +42,10 @@ func (l *inquiry) withDirectory(ctx context.Context, en mfa.Enrollment, st mfa.S
 	}
 	wanted := accounts.Wanted(own, methods)
 	if !cfg.Confirmed || len(wanted) == 0 { // with mode "off" too: who changes what they have proves it
+		return l.addKnown(en, own, st), st, nil
+	}
+	if l.early {
+		l.unasked = true
 		return l.addKnown(en, own, st), st, nil
 	}
 	wait := directoryWait
