@@ -104,7 +104,8 @@ func (l *inquiry) digits(p plan) (all []int) {
 	}
 	now := l.engine.deps.Now()
 	for _, c := range p.state.Pending {
-		if c.Origin == l.user.Origin.String() && now.Before(c.Expires) && slices.Contains(p.methods, c.Method) {
+		may := l.unasked || slices.Contains(p.methods, c.Method) // a code can outlive what is remembered of the directory
+		if c.Origin == l.user.Origin.String() && now.Before(c.Expires) && may {
 			all = append(all, cmp.Or(c.Digits, usualDigits))
 		}
 	}

@@ -330,7 +330,7 @@ func TestPasswordAloneAllDay(t *testing.T) {
 	if n := d.mailCount(); n != 2 {
 		t.Errorf("%d mails in five hours, want 2", n)
 	}
-	d.mustSay(d.behind("", mfa.NoConversation), "No code was sent: the last ones were not typed.")
+	d.mustSay(d.behind("", mfa.NoConversation), "No code was sent: the last ones were not typed. Log in with ,email, ,text or ,call behind")
 	d.behind("email", mfa.CodeSent)
 	d.behind(d.code(), mfa.Accepted)
 }
@@ -505,6 +505,17 @@ func TestEndingsAskNoDirectory(t *testing.T) {
 	if after := kept(); after != before || d.mailCount() != mails || d.auditSize() != audited {
 		t.Errorf("state %s, was %s; %d mails, were %d; audit %d, was %d", after, before, d.mailCount(), mails, d.auditSize(), audited)
 	}
+}
+
+// A code that was sent outlives what is remembered of the directory, where that is little.
+func TestEndingsAfterTheDirectoryIsForgotten(t *testing.T) {
+	d, _ := withRegister(t, func(s *settings) { s.keeping.Contacts.Keep = 0 })
+	d.behindOf(request("bob"), "", mfa.CodeSent)
+	d.advance(8 * time.Minute)
+	if got, want := d.endings(request("bob")), words+" digits 6"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	d.behindOf(request("bob"), d.code(), mfa.Accepted)
 }
 
 // A user with nothing but an address of the directory ends a lock like others.
