@@ -140,14 +140,7 @@ func (l *inquiry) suggest(ctx context.Context, offer *mfa.EnrollOffer) error {
 		return err
 	}
 	offer.OnlyKnown = cfg.Prefer == account.PreferDirectory || !offer.SelfContacts
-	if c := accounts.Remembered(st); c != nil {
-		offer.Known = map[mfa.Method]string{}
-		for _, m := range offer.Methods {
-			if to := c.Of(account.Carried(m)); to != "" && slices.Contains(wanted, account.Carried(m)) {
-				offer.Known[m] = to
-			}
-		}
-	}
+	offer.Known = knownOf(accounts.Remembered(st), offer.Methods, wanted)
 	if unsaid && cfg.Prefer == account.PreferDirectory {
 		offer.Methods = slices.DeleteFunc(slices.Clone(offer.Methods), func(m mfa.Method) bool {
 			return slices.Contains(wanted, account.Carried(m)) && offer.Known[m] == ""
@@ -157,6 +150,21 @@ func (l *inquiry) suggest(ctx context.Context, offer *mfa.EnrollOffer) error {
 		return err
 	}
 	return nil
+}
+
+// knownOf returns where c says that codes of each of methods go, for those whose address or
+// number was wanted of it; nil if nothing is remembered.
+func knownOf(c *mfa.Contacts, methods, wanted []mfa.Method) map[mfa.Method]string {
+	if c == nil {
+		return nil
+	}
+	known := map[mfa.Method]string{}
+	for _, m := range methods {
+		if to := c.Of(account.Carried(m)); to != "" && slices.Contains(wanted, account.Carried(m)) {
+			known[m] = to
+		}
+	}
+	return known
 }
 
 // withoutTheirs takes from an offer the methods whose address is the directory's to say.
