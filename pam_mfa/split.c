@@ -166,6 +166,6 @@ bool split_challenge(const char *line, char *password, char *answer)
 	if (strncmp(line, mark, sizeof(mark) - 1) != 0)
 		return false;
 	colon = strchr(first, ':');
-	return colon != NULL && decode(first, (size_t)(colon - first), password) &&
+	return colon != NULL && colon != first && decode(first, (size_t)(colon - first), password) &&
 	       decode(colon + 1, strlen(colon + 1), answer);
 }

@@ -42,7 +42,8 @@ enum split_found split_line(const char *line, const struct split_endings *ending
 /*
  * Takes apart "SCRV1:" and the password and the answer in base64, with a colon between
  * them, in which OpenVPN carries the answer to its static challenge. Both buffers have
- * room for the line with its NUL. False, and nothing of use in them, if it is not one.
+ * room for the line with its NUL. False, and nothing of use in them, if it is not one, or
+ * has an empty password: the application took the line for one that is not.
  */
 bool split_challenge(const char *line, char *password, char *answer);
 

@@ -114,7 +114,7 @@ func TestSplitChallenge(t *testing.T) {
 	t.Parallel()
 	b64 := base64.StdEncoding.EncodeToString
 	for _, c := range []struct{ password, answer string }{
-		{"hunter2", "123456"}, {"hunter", "k7mx-24wp"}, {"hunte", ""}, {"", ""}, {"pä ss:word,", "email"},
+		{"hunter2", "123456"}, {"hunter", "k7mx-24wp"}, {"hunte", ""}, {"pä ss:word,", "email"},
 	} {
 		for _, line := range []string{
 			"SCRV1:" + b64([]byte(c.password)) + ":" + b64([]byte(c.answer)),
@@ -127,6 +127,7 @@ func TestSplitChallenge(t *testing.T) {
 	}
 	for _, line := range []string{
 		"", "SCRV1", "SCRV1:", "SCRV1:aGk=", "scrv1:aGk=:aGk=", " SCRV1:aGk=:aGk=", "SCRV1:aGk=:aGk=:aGk=", "SCRV1:a:aGk=", "SCRV1:aGk=:a",
+		"SCRV1::", "SCRV1::aGk=", "SCRV1::MTIzNDU2", // no password: the application saw one
 		"SCRV1:a*k=:aGk=", "SCRV1:====:aGk=", "SCRV1:a===:aGk=", "SCRV1:aGk==:aGk=", "SCRV1:AAAA:aGk=", "SCRV1:aGk=:aGkA", "CRV1:aGk=:aGk=",
 	} {
 		if p, a, ok := challenge(line); ok {

@@ -62,17 +62,27 @@ func (e *DirectoryError) Unwrap() error { return e.Err }
 var sending = []mfa.Method{mfa.Email, mfa.SMS}
 
 // Wanted returns those of methods for which the directory is to be asked of who has
-// en: codes of theirs are sent, and no address of the user's own counts for them.
+// en: codes of theirs are sent, and no address of the user's own counts for them. Where
+// calls are made, that is SMS.
 func (a *Accounts) Wanted(en mfa.Enrollment, methods []mfa.Method) (wanted []mfa.Method) {
 	if a.deps.Directory == nil {
 		return nil
 	}
 	for _, m := range sending {
-		if slices.Contains(methods, m) && (m != mfa.SMS || a.cfg.TextMessages) && !a.ownCounts(en, m) {
+		if slices.ContainsFunc(methods, func(of mfa.Method) bool { return Carried(of) == m }) && (m != mfa.SMS || a.cfg.TextMessages) && !a.ownCounts(en, m) {
 			wanted = append(wanted, m)
 		}
 	}
 	return wanted
+}
+
+// Carried returns the one of the methods that a directory is asked about whose address or
+// number codes of m go to: a call goes to the number of text messages. Of others it is m.
+func Carried(m mfa.Method) mfa.Method {
+	if m.Rings() {
+		return mfa.SMS
+	}
+	return m
 }
 
 // ownCounts says whether the record en has an address of the method that no directory's

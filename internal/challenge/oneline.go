@@ -175,7 +175,7 @@ func (c *Conversation) SendBehind(ctx context.Context, to Target, wanted bool) (
 	return v, nil
 }
 
-const textNoneUnasked = "No code was sent: the last ones were not typed. Log in with ,email or ,text behind your password to have one sent."
+const textNoneUnasked = "No code was sent: the last ones were not typed. Log in with ,email, ,text or ,call behind your password to have one sent."
 
 func textStandsBehind(masked string, ago, left time.Duration) string {
 	return fmt.Sprintf("A code was sent to %s %s ago.\n%s", masked, mfa.Span(ago), textNextCarries(left))

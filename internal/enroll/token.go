@@ -2,6 +2,8 @@ package enroll
 
 import (
 	"context"
+	"crypto/subtle"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -60,7 +62,8 @@ func (t Token) count() mfa.TokenCount {
 // SetToken gives id a token, in the place of one that is there. One without a secret is
 // that of its number from the shelf; without a number too a new one is made, and what an app
 // is set up from returned, for the user to see once. The
-// token counts as confirmed once a code of it was typed. What was used of it stays used.
+// token counts as confirmed once a code of it was typed. What was used of it stays used: if
+// it is the one that they have, and its count was lost, only FindToken finds it again.
 // Actor is who did it. An error about t wraps ErrInvalid.
 func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor string) (text string, err error) {
 	made := len(t.Secret) == 0 && t.Serial == ""
@@ -81,6 +84,11 @@ func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor 
 	if err := s.claim(ctx, id, Takeover{Token: &t, Replace: true}); err != nil {
 		return "", err
 	}
+	least, again, err := s.hasToken(ctx, id, t)
+	if err != nil {
+		return "", err
+	}
+	t.Count = max(t.Count, least)
 	kept := s.kept(id, t)
 	_, _, err = s.Accounts.ByAdministrator(id).Change(ctx, account.Change{
 		Fresh: true,
@@ -88,8 +96,12 @@ func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor 
 			en.HOTP = kept
 			return nil
 		},
-		Anew:   mfa.HOTP,
-		Use:    func(st *mfa.State) { factor.KeepCount(st, t.count()) },
+		Anew: mfa.HOTP,
+		Use: func(st *mfa.State) {
+			if _, known := factor.Counted(*st, factor.Token{Secret: t.Secret}); known || !again { // else nobody knows what was used
+				factor.KeepCount(st, t.count())
+			}
+		},
 		Event:  mfa.Event{Event: audit.Enrolled, Method: string(mfa.HOTP), Actor: actor, Reason: "token entered" + t.numbered()},
 		Notice: account.Notice{Subject: subjectChanged, What: "A token was set up for you, by an administrator.", Advice: adviceAsk},
 	})
@@ -98,6 +110,22 @@ func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor 
 	}
 	setup := s.countingApp(id, t.Secret)
 	return strings.TrimRight(setup.text+"\n\n"+setup.drawing, "\n"), nil
+}
+
+// hasToken says whether t is the token that id has already, and at which count that began.
+func (s *Service) hasToken(ctx context.Context, id mfa.Identity, t Token) (least int64, is bool, err error) {
+	en, err := s.enrollment(ctx, id)
+	if errors.Is(err, ErrNotEnrolled) || err == nil && en.HOTP == nil {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	secret, err := s.Accounts.OpenHOTP(id, en.HOTP.Secret)
+	if err != nil || subtle.ConstantTimeCompare(secret, t.Secret) != 1 { // one that cannot be opened is set up anew
+		return 0, false, nil
+	}
+	return en.HOTP.Counter, true, nil
 }
 
 // FindToken moves the token of id forward to where two codes in a row say that it is, as the

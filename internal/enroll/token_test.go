@@ -203,3 +203,38 @@ func TestResealOfATokenKeepsSessions(t *testing.T) {
 		t.Errorf("next %d, known %v", n, known)
 	}
 }
+
+// Nor does an administrator who enters the same token again bring used codes back where its
+// count was lost; another token counts at once.
+func TestTokenEnteredAgainIsNotFoundAgain(t *testing.T) {
+	s := service(t)
+	takeOver(t, s, token(5), wire.ImportedNew, "")
+	uses(t, s, 20)
+	set := func(tok *Token) {
+		t.Helper()
+		if _, err := s.SetToken(t.Context(), alice, *tok, "root"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if set(token(0).Token); !isNext(t, s, 21) {
+		t.Error("entered again, with its count known")
+	}
+	lost := now.Add(time.Minute)
+	setState(t, s, func(st *mfa.State) { *st = mfa.State{UID: st.UID, Since: &lost} })
+	set(token(0).Token)
+	if n, known := next(t, s); known || n != 5 {
+		t.Errorf("entered again: next %d, known %v", n, known)
+	}
+	other := token(0).Token
+	other.Secret, other.Serial = []byte("another-secret-of-hers"), "1"
+	if set(other); !isNext(t, s, 0) {
+		t.Error("another token")
+	}
+}
+
+// isNext says whether count is known to be that of the next code of alice's token.
+func isNext(t *testing.T, s *Service, count int64) bool {
+	t.Helper()
+	n, known := next(t, s)
+	return known && n == count
+}

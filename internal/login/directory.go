@@ -19,8 +19,8 @@ const (
 
 // withDirectory returns en, what the user has set up, with the addresses of the directory
 // where those count, and st as it is then. The directory is asked only if there is no
-// address of the user's own that could do. If it could not say, l.missing is why, and
-// what it said before counts for so long as contacts.keep.
+// address of the user's own that could do, and not by an inquiry that is early. If it could
+// not say, l.missing is why, and what it said before counts for so long as contacts.keep.
 func (l *inquiry) withDirectory(ctx context.Context, en mfa.Enrollment, st mfa.State) (mfa.Enrollment, mfa.State, error) {
 	accounts := l.engine.deps.Accounts
 	cfg := accounts.Config().Contacts
@@ -41,11 +41,15 @@ func (l *inquiry) withDirectory(ctx context.Context, en mfa.Enrollment, st mfa.S
 		methods = l.engine.cfg.Policy.everywhere()
 	}
 	wanted := accounts.Wanted(own, methods)
-	if !cfg.Confirmed || len(wanted) == 0 || l.policy.Mode == ModeOff {
+	if !cfg.Confirmed || len(wanted) == 0 { // with mode "off" too: who changes what they have proves it
+		return l.addKnown(en, own, st), st, nil
+	}
+	if l.early {
+		l.unasked = true
 		return l.addKnown(en, own, st), st, nil
 	}
 	wait := directoryWait
-	without := func(m mfa.Method) bool { return m != mfa.Backup && !slices.Contains(wanted, m) }
+	without := func(m mfa.Method) bool { return m != mfa.Backup && !slices.Contains(wanted, account.Carried(m)) }
 	if !l.user.Account.IsNobody() && slices.ContainsFunc(l.user.Enabled(st, l.counting(en)), without) {
 		wait = directoryMoment
 	}
@@ -99,9 +103,9 @@ func (p PolicyConfig) everywhere() []mfa.Method {
 	return all
 }
 
-// fromDirectory returns the methods whose address in en is a directory's.
+// fromDirectory returns the methods whose address or number in en is a directory's.
 func fromDirectory(en mfa.Enrollment) (ms []mfa.Method) {
-	for _, m := range []mfa.Method{mfa.Email, mfa.SMS} {
+	for _, m := range []mfa.Method{mfa.Email, mfa.SMS, mfa.Call} {
 		if a := en.Contact(m); a != nil && !a.Looked.IsZero() {
 			ms = append(ms, m)
 		}
@@ -109,8 +113,9 @@ func fromDirectory(en mfa.Enrollment) (ms []mfa.Method) {
 	return ms
 }
 
-// suggest adds to an offer the addresses that the directory has and nobody confirmed. The
-// error is a DirectoryError if without them there is nothing to choose.
+// suggest adds to an offer the addresses that the directory has and nobody confirmed. Where
+// it could not say, and its word is preferred, no address is entered in the place of what it
+// may have. The error is a DirectoryError if then there is nothing to choose.
 func (l *inquiry) suggest(ctx context.Context, offer *mfa.EnrollOffer) error {
 	accounts := l.engine.deps.Accounts
 	cfg := accounts.Config().Contacts
@@ -135,18 +140,31 @@ func (l *inquiry) suggest(ctx context.Context, offer *mfa.EnrollOffer) error {
 		return err
 	}
 	offer.OnlyKnown = cfg.Prefer == account.PreferDirectory || !offer.SelfContacts
-	if c := accounts.Remembered(st); c != nil {
-		offer.Known = map[mfa.Method]string{}
-		for _, m := range wanted {
-			if to := c.Of(m); to != "" {
-				offer.Known[m] = to
-			}
-		}
+	offer.Known = knownOf(accounts.Remembered(st), offer.Methods, wanted)
+	if unsaid && cfg.Prefer == account.PreferDirectory {
+		offer.Methods = slices.DeleteFunc(slices.Clone(offer.Methods), func(m mfa.Method) bool {
+			return slices.Contains(wanted, account.Carried(m)) && offer.Known[m] == ""
+		})
 	}
 	if unsaid && len(offer.Choices()) == 0 {
 		return err
 	}
 	return nil
+}
+
+// knownOf returns where c says that codes of each of methods go, for those whose address or
+// number was wanted of it; nil if nothing is remembered.
+func knownOf(c *mfa.Contacts, methods, wanted []mfa.Method) map[mfa.Method]string {
+	if c == nil {
+		return nil
+	}
+	known := map[mfa.Method]string{}
+	for _, m := range methods {
+		if to := c.Of(account.Carried(m)); to != "" && slices.Contains(wanted, account.Carried(m)) {
+			known[m] = to
+		}
+	}
+	return known
 }
 
 // withoutTheirs takes from an offer the methods whose address is the directory's to say.

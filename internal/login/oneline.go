@@ -30,8 +30,8 @@ const endingsTake = 5 * time.Millisecond
 
 // Endings says what may stand behind the password of the login that req asks for, in the
 // order in which it is to be looked for; nothing, if all of the line is the password. It
-// asks nobody, writes nothing down and counts nothing: no password was right yet. What is
-// answered is seen by nobody who has not the password.
+// asks nobody, the directory neither, writes nothing down and counts nothing: no password
+// was right yet. What is answered is seen by nobody who has not the password.
 func (e *Engine) Endings(ctx context.Context, req mfa.Request) []mfa.Ending {
 	taken := time.NewTimer(endingsTake)
 	defer taken.Stop()
@@ -56,6 +56,7 @@ func (e *Engine) endings(ctx context.Context, req mfa.Request) ([]mfa.Ending, er
 		return nil, err
 	}
 	l := e.inquire(e.deps.Accounts.User(acct, OriginOf(req)), provenFactors(req))
+	l.early = true
 	if req.UID != 0 {
 		l.user.CountApart()
 	}
@@ -73,13 +74,16 @@ func (e *Engine) endings(ctx context.Context, req mfa.Request) ([]mfa.Ending, er
 		if err != nil {
 			return nil, err
 		}
+		if en, st, err = l.withDirectory(ctx, en, st); err != nil {
+			return nil, err
+		}
 		p = l.lookAtMethods(en, st)
 		p.state, p.enrollment, more = st, en, factor.RecoveryEndings()
 	}
 	if p.decision == denyDisabled { // which is told once the password was right
 		p.methods = usable(p.enrollment, anybodys(p.enrollment))
 	}
-	if len(p.methods) == 0 {
+	if len(p.methods) == 0 && !l.unasked {
 		return nil, nil
 	}
 	if en := p.enrollment; slices.Contains(p.methods, mfa.Backup) && en.Backup != nil {
@@ -100,7 +104,8 @@ func (l *inquiry) digits(p plan) (all []int) {
 	}
 	now := l.engine.deps.Now()
 	for _, c := range p.state.Pending {
-		if c.Origin == l.user.Origin.String() && now.Before(c.Expires) && slices.Contains(p.methods, c.Method) {
+		may := l.unasked || slices.Contains(p.methods, c.Method) // a code can outlive what is remembered of the directory
+		if c.Origin == l.user.Origin.String() && now.Before(c.Expires) && may {
 			all = append(all, cmp.Or(c.Digits, usualDigits))
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/factor"
 	"mfa/internal/factor/otp"
@@ -329,7 +330,7 @@ func TestPasswordAloneAllDay(t *testing.T) {
 	if n := d.mailCount(); n != 2 {
 		t.Errorf("%d mails in five hours, want 2", n)
 	}
-	d.mustSay(d.behind("", mfa.NoConversation), "No code was sent: the last ones were not typed.")
+	d.mustSay(d.behind("", mfa.NoConversation), "No code was sent: the last ones were not typed. Log in with ,email, ,text or ,call behind")
 	d.behind("email", mfa.CodeSent)
 	d.behind(d.code(), mfa.Accepted)
 }
@@ -476,4 +477,60 @@ func TestTokenBehindThePassword(t *testing.T) {
 	d.mustSay(d.behind("755224", mfa.NoConversation), "used already")
 	d.behind("990099", mfa.WrongCode)
 	d.behind("287082", mfa.Accepted)
+}
+
+// Before the password was right the directory is not asked, so that nobody without it can
+// have it asked, tell by the time that takes who has a method of their own, or have what it
+// says now written down and mailed.
+func TestEndingsAskNoDirectory(t *testing.T) {
+	d, r := withRegister(t)
+	if got := d.endings(request("bob")); got != words {
+		t.Errorf("never seen: %q, want %q: the directory may have an address", got, words)
+	}
+	d.mustSay(d.behindOf(request("bob"), "", mfa.CodeSent), "b***b@example.com")
+	r.looked()
+	kept := func() string { st := d.state("bob"); return fmt.Sprintf("%d %+v", st.Epoch, st.Contacts) }
+	before, mails, audited := kept(), d.mailCount(), d.auditSize()
+	r.says("bob", account.Found{Emails: []string{"other@example.com"}})
+	d.advance(time.Minute)
+	for _, user := range []string{"alice", "bob", "ghost"} {
+		if got := d.endings(request(user)); user == "bob" && got != words+" digits 6" {
+			t.Errorf("seen before: %q", got)
+		}
+	}
+	time.Sleep(50 * time.Millisecond) // a notice is sent beside
+	if asked := r.looked(); len(asked) > 0 {
+		t.Errorf("the directory was asked of %q", asked)
+	}
+	if after := kept(); after != before || d.mailCount() != mails || d.auditSize() != audited {
+		t.Errorf("state %s, was %s; %d mails, were %d; audit %d, was %d", after, before, d.mailCount(), mails, d.auditSize(), audited)
+	}
+}
+
+// A code that was sent outlives what is remembered of the directory, where that is little.
+func TestEndingsAfterTheDirectoryIsForgotten(t *testing.T) {
+	d, _ := withRegister(t, func(s *settings) { s.keeping.Contacts.Keep = 0 })
+	d.behindOf(request("bob"), "", mfa.CodeSent)
+	d.advance(8 * time.Minute)
+	if got, want := d.endings(request("bob")), words+" digits 6"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	d.behindOf(request("bob"), d.code(), mfa.Accepted)
+}
+
+// A user with nothing but an address of the directory ends a lock like others.
+func TestLockedByTheDirectoryInOneLine(t *testing.T) {
+	d, _ := withRegister(t, func(s *settings) { s.keeping.Lockout.Recovery, s.keeping.Lockout.Notify = true, true })
+	d.mustSay(d.behindOf(request("bob"), "", mfa.CodeSent), "b***b@example.com")
+	code := d.code()
+	for i := range 5 {
+		want := mfa.WrongCode
+		if i == 4 {
+			want = mfa.Exhausted
+		}
+		d.behindOf(request("bob"), wrongDigits(code), want)
+	}
+	if got, want := d.endings(request("bob")), words+" grouped 16 digits 6 comma 16"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

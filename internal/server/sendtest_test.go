@@ -48,7 +48,7 @@ func TestSendTest(t *testing.T) {
 			"error": "A number has digits only, no letters, like +17891234567",
 		}},
 		{`{"method": "backup", "to": "alice"}`, 400, map[string]any{
-			"error": `nothing is sent by "backup": want "email" or "sms"`,
+			"error": `nothing is sent by "backup": want "email", "sms" or "call"`,
 		}},
 		{`{"method": "email", "address": "a@example.com"}`, 400, map[string]any{
 			"error": `read request: json: unknown field "address"`,

@@ -43,10 +43,16 @@ func newRoad(cfg deliver.SMSConfig, log *slog.Logger) (road, error) {
 	return road{http.ProxyURL(u), basicAuth(cfg.ProxyUsername, password)}, nil
 }
 
-// environmentSecrets returns what the proxies of the environment log in with.
+// environmentSecrets returns what the proxies of the environment log in with, as
+// http.ProxyFromEnvironment reads them: one without a scheme too.
 func environmentSecrets() (private []string) {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
-		if u, err := url.Parse(os.Getenv(name)); err == nil && u.User != nil {
+		text := os.Getenv(name)
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme == "" || u.Host == "" {
+			u, err = url.Parse("http://" + text)
+		}
+		if err == nil && u.User != nil {
 			password, _ := u.User.Password()
 			private = append(private, basicAuth(u.User.Username(), password)...)
 		}

@@ -236,10 +236,12 @@ func TestWhichProxy(t *testing.T) {
 			t.Errorf("%q: %v, %v", value, by.proxy != nil, err)
 		}
 	}
-	t.Setenv("HTTPS_PROXY", "http://mfa:env-w0rd@proxy.example.com:3128")
-	by, err := newRoad(deliver.SMSConfig{}, slog.New(slog.DiscardHandler))
-	if err != nil || !strings.Contains(strings.Join(by.private, " "), "env-w0rd") {
-		t.Errorf("what the environment logs in with may be quoted: %v, %v", by.private, err)
+	for _, value := range []string{"http://mfa:env-w0rd@proxy.example.com:3128", "mfa:env-w0rd@proxy.example.com:3128"} {
+		t.Setenv("HTTPS_PROXY", value)
+		by, err := newRoad(deliver.SMSConfig{}, slog.New(slog.DiscardHandler))
+		if err != nil || !strings.Contains(strings.Join(by.private, " "), "env-w0rd") {
+			t.Errorf("what the environment logs in with may be quoted: %v, %v", by.private, err)
+		}
 	}
 }
 
