@@ -35,6 +35,11 @@ static const char *const version = marked_version + sizeof(VERSION_MARK) - 1;
 /* Under this name the line that checks the code finds what "split" kept. */
 #define KEPT_KEY "pam_mfa:behind_password"
 
+/* "split" leaves this in PAM_OLDAUTHTOK, which nobody needs before a change of the password,
+ * and which libpam clears when an attempt begins and when it ends: what was kept without it
+ * is of an earlier attempt. */
+static const char *const this_attempt = "pam_mfa:split";
+
 enum {
 	DEFAULT_TIMEOUT = 110, /* below sshd's LoginGraceTime of 120 s */
 	MAX_TIMEOUT = 3600,
@@ -443,7 +448,8 @@ static int split(struct login *in)
 	int code;
 
 	in->kept = calloc(1, sizeof(*in->kept));
-	if (in->kept == NULL || pam_set_data(in->pamh, KEPT_KEY, in->kept, forget_kept) != PAM_SUCCESS) {
+	if (in->kept == NULL || pam_set_item(in->pamh, PAM_OLDAUTHTOK, this_attempt) != PAM_SUCCESS ||
+	    pam_set_data(in->pamh, KEPT_KEY, in->kept, forget_kept) != PAM_SUCCESS) {
 		free(in->kept);
 		pam_syslog(in->pamh, LOG_ERR, "out of memory");
 		return PAM_SYSTEM_ERR;
@@ -456,12 +462,25 @@ static int split(struct login *in)
 	return in->kept->code;
 }
 
-/* Finds what "split" kept in this login. */
-static struct kept *find_kept(pam_handle_t *pamh)
+/* Wipes what was kept. */
+static bool drop_kept(pam_handle_t *pamh)
 {
+	return pam_set_data(pamh, KEPT_KEY, NULL, NULL) == PAM_SUCCESS;
+}
+
+/* Finds what "split" kept in this attempt; false if that cannot be told for sure. What an
+ * earlier attempt left, in a stack that jumped over "split" this time, is wiped. */
+static bool find_kept(struct login *in)
+{
+	const char *mark = item(in->pamh, PAM_OLDAUTHTOK);
 	const void *kept = NULL;
 
-	return pam_get_data(pamh, KEPT_KEY, &kept) == PAM_SUCCESS ? (struct kept *)kept : NULL;
+	if (pam_get_data(in->pamh, KEPT_KEY, &kept) != PAM_SUCCESS || kept == NULL)
+		return true;
+	if (mark == NULL || strcmp(mark, this_attempt) != 0)
+		return drop_kept(in->pamh);
+	in->kept = (struct kept *)kept;
+	return true;
 }
 
 /*
@@ -498,11 +517,12 @@ EXPORTED int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const 
 		return had_key(pamh) ? PAM_SUCCESS : PAM_IGNORE;
 	if (in.options.split)
 		return split(&in);
-	in.kept = find_kept(pamh);
+	if (!find_kept(&in))
+		return code;
 	code = in.kept != NULL && in.kept->code != PAM_IGNORE ? in.kept->code : describe(&in);
 	if (code == PAM_SUCCESS)
 		code = authenticate(&in);
-	if (in.kept != NULL && pam_set_data(pamh, KEPT_KEY, NULL, NULL) != PAM_SUCCESS)
+	if (in.kept != NULL && !drop_kept(pamh))
 		code = PAM_SYSTEM_ERR;
 	return code;
 }

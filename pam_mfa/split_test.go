@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -417,5 +418,44 @@ func TestOneLineTwiceInOneTransaction(t *testing.T) {
 	}
 	if fmt.Sprint(codes) != fmt.Sprint([]int{int(pam.ErrAuth), int(success)}) {
 		t.Errorf("pam_authenticate returned %v", codes)
+	}
+}
+
+// The kept answer is of one attempt. In a stack that jumps over "split" in the next one, the code
+// that was typed before would have been looked at there, and a refusal of "split" obeyed.
+func TestOneLineThatWasJumpedOver(t *testing.T) {
+	t.Parallel()
+	asked := func(p *peer) {
+		if got := p.hello().Held; got != "" {
+			t.Errorf("HELLO says that it holds %q", got)
+		}
+		p.say(mfa.Ask, "Code: ")
+		p.wantAnswer("222222")
+		p.done(mfa.Accepted)
+		p.left()
+	}
+	for name, c := range map[string]struct {
+		typed string
+		first script
+		codes []pam.Error
+	}{
+		"a code behind a wrong password": {"hunter3654321", cuts(t, enrolled...), []pam.Error{pam.ErrAuth, success}},
+		"nothing behind one":             {"hunter3", cuts(t, enrolled...), []pam.Error{pam.ErrAuth, success}},
+		"a refusal":                      {"hunter3", refuses(mfa.Unavailable), []pam.Error{pam.ErrAuthinfoUnavail, success}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := oneLine(t, "hunter2")
+			s.over = true
+			s.serve(t, c.first, asked)
+			got := s.login(t, []string{"-a", "2"}, c.typed, "222222")
+			var codes []pam.Error
+			for _, e := range got.named("auth") {
+				codes = append(codes, pam.Error(e.number))
+			}
+			if !slices.Equal(codes, c.codes) {
+				t.Errorf("pam_authenticate returned %v, want %v; %v", codes, c.codes, got)
+			}
+		})
 	}
 }

@@ -97,6 +97,7 @@ type stack struct {
 	args   []string // of the module, after socket=
 	first  string   // password of a first factor before the module
 	line   string   // password of a login in one line
+	over   bool     // in all attempts but the first the stack jumps over both lines of that
 	wrap   []string // runs the driver: valgrind and its options
 	driver string   // default: as built by TestMain
 	env    []string
@@ -137,6 +138,9 @@ func (s *stack) configure(t *testing.T) string {
 		fmt.Fprintf(&b, "auth required %s authtok=%s\n", built.neighbour, s.first)
 	}
 	args := strings.Join(append([]string{"socket=" + s.socket}, s.args...), " ")
+	if s.over {
+		fmt.Fprintf(&b, "auth [success=2 default=ignore] %s later\n", built.neighbour)
+	}
 	if s.line != "" {
 		fmt.Fprintf(&b, "auth required %s split %s\nauth requisite %s wants=%s\n", s.module, args, built.neighbour, s.line)
 	}

@@ -1,7 +1,8 @@
 /*
  * The other module of a test's PAM stack. With authtok=WORD it is a first factor
  * whose password is WORD; with wants=WORD it is one that takes the password from those
- * above it (use_first_pass), and finds it right if it is WORD; with code=N every call returns the PAM code N, which
+ * above it (use_first_pass), and finds it right if it is WORD; with later it is right in all
+ * attempts of a transaction but the first; with code=N every call returns the PAM code N, which
  * tells a test that the module before it said PAM_IGNORE.
  */
 #include <security/pam_modules.h>
@@ -25,12 +26,25 @@ static int checks(pam_handle_t *pamh, const char *password)
 	return strcmp(given, password) == 0 ? PAM_SUCCESS : PAM_AUTH_ERR;
 }
 
+/* Whether this is not the first attempt. */
+static int is_later(pam_handle_t *pamh)
+{
+	static char yes[] = "yes";
+	const void *was = NULL;
+
+	if (pam_get_data(pamh, "neighbour:later", &was) == PAM_SUCCESS)
+		return PAM_SUCCESS;
+	return pam_set_data(pamh, "neighbour:later", yes, NULL) == PAM_SUCCESS ? PAM_IGNORE : PAM_BUF_ERR;
+}
+
 int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
 	(void)flags;
 	for (int i = 0; i < argc; i++)
 		if (strncmp(argv[i], "wants=", 6) == 0)
 			return checks(pamh, argv[i] + 6);
+	if (argc == 1 && strcmp(argv[0], "later") == 0)
+		return is_later(pamh);
 	for (int i = 0; i < argc; i++)
 		if (strncmp(argv[i], "authtok=", 8) == 0)
 			return pam_set_item(pamh, PAM_AUTHTOK, argv[i] + 8);
