@@ -141,26 +141,3 @@ func Verify(secret []byte, answer string, now time.Time, last int64, skew int, p
 	}
 	return step, Right, nil
 }
-
-// Near returns the step nearest to that of now, up to reach steps before and after
-// it, whose code answer is, and whether there is one. It serves to tell that a clock is
-// wrong and must let nobody in: many steps have many codes. It computes two codes for
-// each step of reach.
-func Near(secret []byte, answer string, now time.Time, reach int, p Params) (step int64, ok bool, err error) {
-	if err := check(secret, p); err != nil {
-		return 0, false, err
-	}
-	base32, here := encode(secret), Step(now, p.Period)
-	for i := range int64(reach) + 1 {
-		for _, at := range []int64{here - i, here + i} {
-			want, err := codeOf(base32, at, p)
-			if err != nil {
-				return 0, false, err
-			}
-			if subtle.ConstantTimeCompare([]byte(want), []byte(answer)) == 1 {
-				return at, true, nil
-			}
-		}
-	}
-	return 0, false, nil
-}

@@ -46,6 +46,9 @@ func Lookup(ctx context.Context, name string) (mfa.Identity, error) {
 	if !isName(name) {
 		return mfa.Identity{}, fmt.Errorf("look up user %q: %w", name, ErrNoAccount)
 	}
+	if id, ok := settled.account(name); ok {
+		return id, nil
+	}
 	id, err := wait(ctx, "user "+name, func() (mfa.Identity, error) {
 		a, err := accountByName(name)
 		if err != nil {

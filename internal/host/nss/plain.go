@@ -25,23 +25,27 @@ type Plain struct {
 // may go on after an answer (an action for SUCCESS, or one for all statuses but another, in
 // nsswitch.conf(5)), or if the file holds anything that libc might read in another way.
 func ReadPlain() Plain {
-	text, err := os.ReadFile(configFile)
+	config, err := os.ReadFile(configFile)
 	if err != nil && !os.IsNotExist(err) {
 		return Plain{}
 	}
-	if line, ok := lineOf(text, passwd); ok {
+	accounts, err := os.ReadFile(passwdFile)
+	if err != nil {
+		return Plain{}
+	}
+	return parsePlain(config, accounts)
+}
+
+// parsePlain is ReadPlain of what the two files hold.
+func parsePlain(config, accounts []byte) Plain {
+	if line, ok := lineOf(config, passwd); ok {
 		words := strings.Fields(strings.ToLower(line))
 		if len(words) == 0 || words[0] != "files" || strings.Contains(line, "!") || strings.Contains(strings.ToLower(line), "success") {
 			return Plain{}
 		}
 	}
-	f, err := os.Open(passwdFile)
-	if err != nil {
-		return Plain{}
-	}
-	defer f.Close()
 	p := Plain{map[uint32]string{}, map[string]uint32{}}
-	lines := bufio.NewScanner(f)
+	lines := bufio.NewScanner(bytes.NewReader(accounts))
 	for lines.Scan() {
 		if line := lines.Bytes(); len(line) > 0 && line[0] != '#' && !p.add(line) {
 			return Plain{}
@@ -90,7 +94,8 @@ func (p Plain) Has(id mfa.Identity) bool {
 // Account returns the account that Lookup of the name is sure to return; known is false
 // where that has to be asked.
 func (p Plain) Account(name string) (id mfa.Identity, known bool) {
-	uid, known := p.uids[name]
-	id = mfa.Identity{Name: name, UID: uid}
-	return id, known && p.Has(id)
+	if uid, has := p.uids[name]; has && p.Has(mfa.Identity{Name: name, UID: uid}) {
+		return mfa.Identity{Name: name, UID: uid}, true
+	}
+	return mfa.Identity{}, false
 }

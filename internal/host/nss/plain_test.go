@@ -22,8 +22,8 @@ func holds(t *testing.T, path *string, text string) {
 	}
 }
 
-// file makes text what the file of accounts holds.
-func file(t *testing.T, text string) {
+// accountsFile makes text what the file of accounts holds.
+func accountsFile(t *testing.T, text string) {
 	t.Helper()
 	holds(t, &passwdFile, text)
 }
@@ -71,14 +71,14 @@ func TestPlain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			configured(t, tc.config)
-			file(t, tc.text)
+			accountsFile(t, tc.text)
 			if has := ReadPlain().Has(tc.id); has != tc.has {
 				t.Errorf("has %+v: %v, want %v", tc.id, has, tc.has)
 			}
 		})
 	}
 	t.Run("no file", func(t *testing.T) {
-		file(t, "")
+		accountsFile(t, "")
 		passwdFile += ".gone"
 		if ReadPlain().Has(mfa.Identity{}) {
 			t.Error("somebody is known of no file")

@@ -113,7 +113,7 @@ func (f *files) read(path string) (value []byte, rev uint64, err error) {
 			return err
 		}
 		rev = contentRev(value)
-		f.kept.put(path, fd, stampOf(st), now, value, rev)
+		f.kept.put(path, fd, st, now, value, rev)
 		return nil
 	})
 	return value, rev, err

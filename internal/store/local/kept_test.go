@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/host/file"
 	"mfa/internal/store"
 )
 
@@ -22,9 +23,9 @@ const alice = store.Users + "alice"
 // later has s go by a clock that is so far ahead of the kernel's: whatever was written
 // was left alone for so long.
 func later(s *Store, by time.Duration) {
-	s.files.kept.now = func() moment {
-		now := thisMoment()
-		return moment{now.wall + by, now.steady + by}
+	s.files.kept.now = func() file.Moment {
+		now := file.Now()
+		return file.Moment{Wall: now.Wall + by, Steady: now.Steady + by}
 	}
 }
 
@@ -209,13 +210,12 @@ func TestKeptFileThatIsGone(t *testing.T) {
 // that the kernel says of the file as it was.
 func forge(t *testing.T, s *Store, path, text string) {
 	t.Helper()
-	var st unix.Stat_t
-	if err := unix.Lstat(path, &st); err != nil {
-		t.Fatal(err)
-	}
 	k := s.files.kept
-	f := k.files[path]
-	f.stamp, f.value, f.rev = stampOf(&st), []byte(text), contentRev([]byte(text))
+	f, has := k.files[path]
+	if !has {
+		t.Fatal("the file is not kept")
+	}
+	f.value, f.rev = []byte(text), contentRev([]byte(text))
 	k.files[path] = f
 }
 
@@ -233,68 +233,13 @@ func TestReplacedFileIsLookedAtItself(t *testing.T) {
 	reads(t, s, "one")
 }
 
-// A stamp is no proof where the clock was moved, nor for long.
-func TestKeptFileDoesNotCount(t *testing.T) {
-	for name, test := range map[string]struct {
-		wall, steady time.Duration // since it was read
-		kept         bool
-	}{
-		"at once":                     {0, 0, true},
-		"a moment later":              {keptFor / 2, keptFor / 2, true},
-		"a clock put right by a bit":  {keptFor/2 - clockStep/2, keptFor / 2, true},
-		"a clock set back":            {-time.Hour, time.Second, false},
-		"a clock set back a little":   {0, clockStep, false},
-		"a clock set ahead":           {time.Hour, time.Second, false},
-		"a long time later":           {keptFor, keptFor, false},
-		"a machine that slept (wall)": {time.Hour, 0, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s, path := settledFile(t, "one")
-			forge(t, s, path, "forged")
-			read := s.files.kept.files[path].read
-			s.files.kept.now = func() moment { return moment{read.wall + test.wall, read.steady + test.steady} }
-			if test.kept {
-				reads(t, s, "forged")
-			} else {
-				reads(t, s, "one")
-			}
-		})
-	}
-}
-
-// A file that changed a moment ago, or at a time that has not come, may change once more
-// and show the same time.
-func TestUnsettledFileIsNotKept(t *testing.T) {
-	now := moment{wall: 1_700_000_000 * time.Second}
-	before := func(d time.Duration) unix.Timespec { return unix.NsecToTimespec(int64(now.wall - d)) }
-	for name, test := range map[string]struct {
-		modified, changed time.Duration // so long before now
-		kept              bool
-	}{
-		"old":                          {time.Hour, time.Hour, true},
-		"restored":                     {time.Hour, settled, true},
-		"changed now":                  {time.Hour, 0, false},
-		"changed a tick ago":           {time.Hour, 10 * time.Millisecond, false},
-		"changed a second ago":         {time.Hour, time.Second, false},
-		"changed in the next second":   {time.Hour, -time.Second, false},
-		"changed in a year to come":    {time.Hour, -365 * 24 * time.Hour, false},
-		"written now":                  {0, time.Hour, false},
-		"written in a year to come":    {-365 * 24 * time.Hour, time.Hour, false},
-		"written and changed just now": {0, 0, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f, err := os.Create(filepath.Join(t.TempDir(), "x"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			k := newKept()
-			s := stamp{modified: before(test.modified), changed: before(test.changed)}
-			if k.put("x", int(f.Fd()), s, now, nil, 1); (len(k.files) == 1) != test.kept {
-				t.Errorf("kept: %v, want %v", len(k.files) == 1, test.kept)
-			}
-		})
-	}
+// A Mark that does not count any more has the file read anew.
+func TestKeptFileDoesNotCountForLong(t *testing.T) {
+	s, path := settledFile(t, "one")
+	forge(t, s, path, "forged")
+	reads(t, s, "forged")
+	later(s, time.Hour+file.MarkedFor)
+	reads(t, s, "one")
 }
 
 // Written, read, written again with as many bytes, all at once: by the real clocks.
@@ -323,7 +268,7 @@ func TestFileOfAnotherMachineIsNotKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if s.files.kept.put("x", fd, stamp{}, s.files.kept.now(), nil, 1); s.keeps("x") {
+	if s.files.kept.put("x", fd, &unix.Stat_t{}, s.files.kept.now(), nil, 1); s.keeps("x") {
 		t.Error("kept")
 	}
 }
@@ -348,12 +293,12 @@ func TestKeptFilesAreBounded(t *testing.T) {
 	}
 	defer unix.Close(fd)
 	for i := range maxKept + 10 {
-		k.put(fmt.Sprint(i), fd, stamp{}, k.now(), nil, 1)
+		k.put(fmt.Sprint(i), fd, &unix.Stat_t{}, k.now(), nil, 1)
 	}
 	if len(k.files) != maxKept {
 		t.Errorf("%d files are kept, want %d", len(k.files), maxKept)
 	}
-	if k.put("big", fd, stamp{}, k.now(), make([]byte, maxKeptSize+1), 1); s.keeps("big") {
+	if k.put("big", fd, &unix.Stat_t{}, k.now(), make([]byte, maxKeptSize+1), 1); s.keeps("big") {
 		t.Error("a big file is kept")
 	}
 }
@@ -417,9 +362,9 @@ func BenchmarkGetEnrollment(b *testing.B) {
 			if _, err := f.swap(b.Context(), "alice", 0, bytes.Repeat([]byte("x"), 400)); err != nil {
 				b.Fatal(err)
 			}
-			f.kept.now = func() moment {
-				now := thisMoment()
-				return moment{now.wall + ahead, now.steady}
+			f.kept.now = func() file.Moment {
+				now := file.Now()
+				return file.Moment{Wall: now.Wall + ahead, Steady: now.Steady}
 			}
 			b.ReportAllocs()
 			for b.Loop() {
