@@ -503,3 +503,65 @@ func TestGuessesAtATokenLock(t *testing.T) {
 	s.mustControl("unlock", alice.name)
 	s.tokenIn(alice, b.press(t))
 }
+
+// Guesses at a token that waits are counted, of whoever makes them and for the token. At the
+// bound a code that is right is not looked at either, until an administrator brings the
+// token in anew or gives it out. Logins are charged with none of it.
+func TestGuessesAtATokenThatWaits(t *testing.T) {
+	s, alice := nothingYet(t, withTokens)
+	bob, carol := newAccount(t, "bob"), newAccount(t, "carol")
+	tokens := []*button{newButton(6), {secret: []byte("abcdefghij0123456789"), digits: 6}}
+	list := s.path("tokens.csv")
+	ok(t, os.WriteFile(list, fmt.Appendf(nil, "serial,secret\nN-0,%x\nN-1,%x\n", tokens[0].secret, tokens[1].secret), 0o600))
+	s.mustControl("import", "pskc", "--yes", list)
+	const shut = `Too many codes were typed for tokens`
+	begin := func(a account, number string) *terminal {
+		t.Helper()
+		c := s.begin(a)
+		if menu := c.expect(t, `(Code[^\n]*: |Choice \[1\]: )$`); strings.Contains(menu, "type n to begin anew") {
+			c.send("n")
+		} else {
+			c.send("1")
+		}
+		c.expect(t, `Serial number or secret: $`)
+		c.send(number)
+		c.expect(t, `number `+number+`[^\0]*Code[^\n]*: $`)
+		return c
+	}
+	guess := wrong(tokens[0].at(t, 0))
+	for tried := 0; tried < 10; {
+		c := begin(alice, "N-0")
+		for range min(3, 10-tried) {
+			c.send(guess)
+			c.expect(t, `not right`)
+			tried++
+		}
+		c.close()
+	}
+	for _, c := range []struct {
+		who    account
+		number string
+		token  *button
+	}{{alice, "N-0", tokens[0]}, {bob, "N-0", tokens[0]}, {alice, "N-1", tokens[1]}} {
+		talk := begin(c.who, c.number)
+		talk.send(c.token.at(t, 0))
+		talk.expect(t, shut)
+		talk.close()
+		s.expectNoRecord(c.who)
+	}
+	s.expectFailures(alice, 10)
+	s.expectFailures(bob, 0)
+	expectSaid(t, s.mustControl("audit", "--event", "factor.failed"), "to set up the token of the number N-0")
+
+	c := begin(bob, "N-1") // which alice's tries shut for nobody
+	c.send(tokens[1].press(t))
+	c.keep(t)
+	c.expectIn(t)
+	s.mustControl("import", "pskc", "--yes", "--replace", list)
+	c = begin(carol, "N-0")
+	c.send(tokens[0].press(t))
+	c.keep(t)
+	c.expectIn(t)
+	s.mustControl("enroll", alice.name, "--email", alice.email, "--no-message") // who is not locked
+	expectSaid(t, s.mustControl("explain", alice.name), "a code is asked for")
+}

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"mfa/internal/factor"
 	"mfa/internal/mfa"
@@ -28,6 +30,9 @@ type Shelved struct {
 	Digits    int      `json:"digits"`
 	Count     int64    `json:"count"`           // no code before that of this count is good
 	Taken     *TakenBy `json:"taken,omitempty"` // nil: by nobody
+
+	Tries []time.Time `json:"tries,omitempty"` // codes of the last day that were to prove it
+	Tried int         `json:"tried,omitempty"` // all of them
 }
 
 // TakenBy is who took a token from the shelf.
@@ -106,6 +111,49 @@ func (a *Accounts) openShelved(t Shelved) ([]byte, error) {
 	return a.deps.Key.Open(t.Secret, "", shelfField(t.Serial))
 }
 
+// Whoever says the number on a token that waits need not have it. So the codes that are
+// to prove it are counted: of each token all, before one is looked at, and of each user
+// the wrong ones.
+const (
+	shelfDay   = 24 * time.Hour
+	shelfTries = 10                    // within a day
+	shelfEver  = mfa.MaxMethodFailures // for one token, until it is put on the shelf anew
+)
+
+// MayTryShelf says whether one more code of a user is looked at, of any token on the shelf.
+func MayTryShelf(st mfa.State, now time.Time) bool {
+	return len(mfa.Recent(st.ShelfTries, now, mfa.Duration(shelfDay))) < shelfTries
+}
+
+// NoteShelfTry counts in st a wrong code for a token on the shelf.
+func NoteShelfTry(st *mfa.State, now time.Time) {
+	st.ShelfTries = append(slices.Clone(mfa.Recent(st.ShelfTries, now, mfa.Duration(shelfDay))), now)
+}
+
+// TryShelved counts a code that is to prove the token of that number. It returns false if it
+// is not to be looked at, as too many were.
+func (a *Accounts) TryShelved(ctx context.Context, serial string) (may bool, err error) {
+	now := a.deps.Now()
+	err = store.Update(ctx, a.deps.Records.S, shelfKeys+serial, func(old []byte) ([]byte, error) {
+		if may = false; old == nil {
+			return nil, nil
+		}
+		var t Shelved
+		if err := json.Unmarshal(old, &t); err != nil {
+			return nil, fmt.Errorf("parse token %q: %w", serial, err)
+		}
+		t.Tries = keepIf(t.Tries, func(at time.Time) bool {
+			return now.Before(at.Add(shelfDay)) && !at.After(now.Add(mfa.ClockSlack))
+		})
+		if len(t.Tries) >= shelfTries || t.Tried >= shelfEver {
+			return old, nil
+		}
+		may, t.Tries, t.Tried = true, append(t.Tries, now), t.Tried+1
+		return json.Marshal(t)
+	})
+	return may, err
+}
+
 // Take notes that id has the token of that secret from the shelf. Its error wraps ErrTaken if
 // it is not there any more, or somebody else was faster.
 func (a *Accounts) Take(ctx context.Context, serial string, secret []byte, id mfa.Identity) error {
@@ -154,6 +202,7 @@ func (a *Accounts) take(ctx context.Context, serial string, id mfa.Identity, may
 		if err := may(&t); err != nil {
 			return nil, err
 		}
+		t.Tries, t.Tried = nil, 0
 		t.Taken = &TakenBy{User: id.Name, UID: id.UID}
 		return json.Marshal(t)
 	})

@@ -97,6 +97,7 @@ func sweep(st *mfa.State, now time.Time) bool {
 		dropRecovery(st, now)
 	}
 	st.LockMails = keepIf(st.LockMails, func(t time.Time) bool { return now.Before(t.Add(keepCodes)) })
+	st.ShelfTries = keepIf(st.ShelfTries, func(t time.Time) bool { return now.Before(t.Add(shelfDay)) })
 	st.Told = keepIf(st.Told, func(n mfa.AddressNoticed) bool { return now.Before(n.At.Add(keepCodes)) })
 	if old := now.Sub(time.Unix(0, st.Epoch)).Abs() > keepCodes; old && reflect.DeepEqual(*st, mfa.State{UID: st.UID, Epoch: st.Epoch}) {
 		st.Epoch = 0 // no conversation lasts so long

@@ -49,8 +49,8 @@ func TestSweep(t *testing.T) {
 			mfa.State{LockedUntil: until(0), LockedHard: true}, mfa.State{LockedHard: true},
 		},
 		"mails": {
-			mfa.State{LockMails: []time.Time{at(-day), at(-1)}, Told: []mfa.AddressNoticed{{Address: "a", At: at(-day)}, {Address: "b", At: at(-1)}}},
-			mfa.State{LockMails: []time.Time{at(-1)}, Told: []mfa.AddressNoticed{{Address: "b", At: at(-1)}}},
+			mfa.State{LockMails: []time.Time{at(-day), at(-1)}, ShelfTries: []time.Time{at(-day), at(-1)}, Told: []mfa.AddressNoticed{{Address: "a", At: at(-day)}, {Address: "b", At: at(-1)}}},
+			mfa.State{LockMails: []time.Time{at(-1)}, ShelfTries: []time.Time{at(-1)}, Told: []mfa.AddressNoticed{{Address: "b", At: at(-1)}}},
 		},
 		"an epoch alone":         {mfa.State{Epoch: epoch(-day - 1)}, mfa.State{}},
 		"the epoch of today":     {mfa.State{Epoch: epoch(-day + 1)}, mfa.State{Epoch: epoch(-day + 1)}},

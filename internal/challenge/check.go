@@ -58,7 +58,8 @@ func (c *Conversation) check(ctx context.Context, code Code, k Kind, answer stri
 	switch {
 	case res.Result != Wrong || res.wasLocked || res.wasDisabled:
 	case k.Setup != "":
-		c.wrong++ // this conversation is bounded, and nothing else
+		c.wrong++ // this conversation is bounded, and what proves a token that waits; nothing else
+		c.wasNumber(k)
 	default:
 		c.wasWrong(ctx, cmp.Or(res.Method, k.Method), &res)
 	}

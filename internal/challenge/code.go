@@ -35,6 +35,7 @@ type Kind struct {
 	Costly bool   // to look at: of one user one answer at a time, and none while they are locked
 	Due    bool   // to be sent, once its first prompt has stood for a moment
 	Advice string // what is said with every wrong code; empty: nothing
+	Number string // of the token on the shelf that the code is to prove; empty: none
 
 	Doubted, DoubtedReason string // what is said, and written down, of a code that is Doubted
 }

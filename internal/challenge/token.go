@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/factor"
 	"mfa/internal/factor/otp"
@@ -21,32 +22,41 @@ type tokenCode struct {
 	fixed
 	c       *Conversation
 	setup   string // ID of the setup; empty: the token is the user's already
+	number  string // of one from the shelf, in a setup
 	current func(context.Context) (mfa.HOTPSecret, error)
 }
 
 // shelfReach is how many counts the first code of a token from the shelf is looked for in:
 // who says its number need not have it.
-const shelfReach = 100
+const shelfReach = 50
 
 // maxTokenDigits are the most that a token shows.
 const maxTokenDigits = 8
 
-// TokenCode returns the code of a token that counts. Current and setup are those of
-// AppCode. In a setup, a token of no digits is one of which it is not known how many it
+// TokenCode returns the code of a token that counts. Current is that of AppCode.
+func (c *Conversation) TokenCode(current func(context.Context) (mfa.HOTPSecret, error)) Code {
+	return &tokenCode{c: c, current: current}
+}
+
+// TokenSetup is TokenCode for the setup of that ID, of tok, which has a number if it is from
+// the shelf. In a setup, a token of no digits is one of which it is not known how many it
 // shows; then SetupStep returns the next count, and SetupDigits what it showed.
-func (c *Conversation) TokenCode(setup string, current func(context.Context) (mfa.HOTPSecret, error)) Code {
-	return &tokenCode{c: c, setup: setup, current: current}
+func (c *Conversation) TokenSetup(setup string, tok mfa.HOTPSecret) Code {
+	current := func(context.Context) (mfa.HOTPSecret, error) { return tok, nil }
+	return &tokenCode{c: c, setup: setup, number: tok.Serial, current: current}
 }
 
 // Kind implements Code.
 func (t *tokenCode) Kind() Kind {
 	k := Kind{
-		Method: mfa.HOTP, Setup: t.setup, End: EndCode, Hint: textHOTP, Spent: textHOTPSpent,
+		Method: mfa.HOTP, Setup: t.setup, Number: t.number, End: EndCode, Hint: textHOTP, Spent: textHOTPSpent,
 		Doubted: textHOTPLost, DoubtedReason: "how far the token has counted is not known",
 	}
 	if t.setup == "" {
 		k.Advice = adviceHOTP
+		return k
 	}
+	k.Doubted, k.DoubtedReason = textShelfShut, "too many codes were tried for tokens that wait"
 	return k
 }
 
@@ -72,7 +82,7 @@ func (t *tokenCode) Look(ctx context.Context, answer string) (Look, error) {
 	if ok {
 		tok.Params.Digits = len(code)
 	}
-	if kept.Serial != "" {
+	if t.number != "" {
 		tok.Reach = shelfReach
 	}
 	if err := otp.CheckToken(secret, tok.First, tok.Params); err != nil {
@@ -80,6 +90,9 @@ func (t *tokenCode) Look(ctx context.Context, answer string) (Look, error) {
 	}
 	if !ok {
 		return nil, nil
+	}
+	if t.number != "" {
+		return t.lookAtNumber(ctx, tok, code)
 	}
 	if t.setup != "" {
 		return func(st *mfa.State, _ time.Time) Found { return lookAtSetup(*st, tok, code) }, nil
@@ -118,6 +131,42 @@ func lookAtSetup(st mfa.State, tok factor.Token, code string) Found {
 	}
 }
 
+// lookAtNumber is lookAtSetup for a token from the shelf: who says its number need not have
+// it, so what they try is counted.
+func (t *tokenCode) lookAtNumber(ctx context.Context, tok factor.Token, code string) (Look, error) {
+	deps := t.c.asker.deps
+	st, err := t.c.User.Account.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	may := account.MayTryShelf(st, deps.Now())
+	if may {
+		if may, err = deps.Accounts.TryShelved(ctx, t.number); err != nil {
+			return nil, err
+		}
+	}
+	return func(st *mfa.State, now time.Time) Found {
+		if !may || !account.MayTryShelf(*st, now) {
+			return Found{Result: Doubted}
+		}
+		found := lookAtSetup(*st, tok, code)
+		if found.Result == Wrong {
+			account.NoteShelfTry(st, now)
+		}
+		return found
+	}, nil
+}
+
+// wasNumber writes down a wrong code that was to prove a token from the shelf.
+func (c *Conversation) wasNumber(k Kind) {
+	if k.Number == "" {
+		return
+	}
+	ev := c.User.Event(audit.Failed)
+	ev.Method, ev.Reason = string(k.Method), "to set up the token of the number "+k.Number+"; not counted against logins"
+	c.asker.deps.Audit.Record(ev)
+}
+
 // SetupDigits returns how many digits the code had by which a token was proven that is
 // being set up.
 func (c *Conversation) SetupDigits() int { return c.setupDigits }
@@ -133,6 +182,8 @@ const (
 	textHOTP      = "Press the button of your token and type the code that it shows."
 	textHOTPSpent = "That code was used already, or one after it was. Press the button and type the next one."
 	textHOTPLost  = "Codes of your token cannot be checked: how far it had counted is not known any more. Ask your administrator, with two codes in a row of it."
+
+	textShelfShut = "Too many codes were typed for tokens by their number, so this one is not looked at. Ask your administrator, or try again tomorrow."
 
 	// adviceHOTP is said of every wrong code, so it tells a guesser nothing.
 	adviceHOTP = "If the token was pressed many times without a login, type its very next code now."

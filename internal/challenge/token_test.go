@@ -38,12 +38,12 @@ func (h *hall) next() int64 {
 }
 
 // asksToken asks alice for a code of her token, and returns what came of it.
-func (h *hall) asksToken(setup string, keys []string, steps ...step) (*script, string, mfa.Verdict) {
+func (h *hall) asksToken(keys []string, steps ...step) (*script, string, mfa.Verdict) {
 	h.t.Helper()
 	s := &script{t: h.t, steps: steps}
 	c, tok := h.talk(s), h.token()
 	key, v, _ := c.Pose(h.t.Context(), Question{
-		Code: c.TokenCode(setup, func(context.Context) (mfa.HOTPSecret, error) { return tok, nil }), Text: "Your token", Keys: keys,
+		Code: c.TokenCode(func(context.Context) (mfa.HOTPSecret, error) { return tok, nil }), Text: "Your token", Keys: keys,
 	})
 	if len(s.steps) > 0 {
 		h.t.Errorf("%d steps are left", len(s.steps))
@@ -56,15 +56,15 @@ func (h *hall) asksToken(setup string, keys []string, steps ...step) (*script, s
 func TestTokenThatIsAhead(t *testing.T) {
 	const told = "That code is not right. 2 tries left. If the token was pressed many times without a login, type its very next code now. Code:"
 	h := newHall(t)
-	_, _, v := h.asksToken("", nil, step{"Your token Code:", types("000000")}, step{told, fails(mfa.ErrNoConversation)})
+	_, _, v := h.asksToken(nil, step{"Your token Code:", types("000000")}, step{told, fails(mfa.ErrNoConversation)})
 	if v.Outcome == mfa.Accepted || h.next() != 0 || len(h.state().Failures) != 1 {
 		t.Errorf("a guess: %+v, next %d", v, h.next())
 	}
-	_, _, v = h.asksToken("", nil, step{"Your token Code:", types(h.press(30))}, step{told, types(h.press(31))})
+	_, _, v = h.asksToken(nil, step{"Your token Code:", types(h.press(30))}, step{told, types(h.press(31))})
 	if v.Outcome != mfa.Accepted || h.next() != 32 || len(h.state().Failures) != 0 {
 		t.Errorf("%+v, next %d, failures %v", v, h.next(), h.state().Failures)
 	}
-	_, _, v = h.asksToken("", nil, step{"Your token", types(h.press(31))}, step{"used already, or one after it was. Press", types(h.press(30))}, step{"used already", types(h.press(32))})
+	_, _, v = h.asksToken(nil, step{"Your token", types(h.press(31))}, step{"used already, or one after it was. Press", types(h.press(30))}, step{"used already", types(h.press(32))})
 	if v.Outcome != mfa.Accepted || len(h.state().Failures) != 0 {
 		t.Errorf("after it: %+v", v)
 	}
@@ -73,11 +73,11 @@ func TestTokenThatIsAhead(t *testing.T) {
 // The first of two codes in a row may be of an earlier login, which was counted.
 func TestTokenIsFoundAgainInTheNextLogin(t *testing.T) {
 	h := newHall(t)
-	_, _, v := h.asksToken("", nil, step{"", types(h.press(70))}, step{"not right", fails(mfa.ErrNoConversation)})
+	_, _, v := h.asksToken(nil, step{"", types(h.press(70))}, step{"not right", fails(mfa.ErrNoConversation)})
 	if v.Outcome == mfa.Accepted || len(h.state().Failures) != 1 {
 		t.Errorf("%+v, failures %v", v, h.state().Failures)
 	}
-	if _, _, v = h.asksToken("", nil, step{"", types(h.press(71))}); v.Outcome != mfa.Accepted {
+	if _, _, v = h.asksToken(nil, step{"", types(h.press(71))}); v.Outcome != mfa.Accepted {
 		t.Errorf("%+v", v)
 	}
 }
@@ -120,7 +120,7 @@ func TestOneCodeOfATokenOpensOnce(t *testing.T) {
 			if i%2 == 1 {
 				c = asker.Converse(accounts.User(accounts.Records().Account(alice), home), r)
 			}
-			_, v, _ := c.Pose(t.Context(), Question{Code: c.TokenCode("", func(context.Context) (mfa.HOTPSecret, error) { return tok, nil }), Text: "Your token"})
+			_, v, _ := c.Pose(t.Context(), Question{Code: c.TokenCode(func(context.Context) (mfa.HOTPSecret, error) { return tok, nil }), Text: "Your token"})
 			if v.Outcome == mfa.Accepted {
 				in.Add(1)
 			}
@@ -137,7 +137,7 @@ func TestTokenWhoseCountIsLost(t *testing.T) {
 	h := newHall(t)
 	h.set(func(st *mfa.State) { st.Since = &start })
 	for _, keys := range [][]string{nil, {KeyMenu}} {
-		s, key, v := h.asksToken("", keys, step{"Your token", types(h.press(0))})
+		s, key, v := h.asksToken(keys, step{"Your token", types(h.press(0))})
 		if v.Outcome == mfa.Accepted || (keys == nil) != (v.Outcome == mfa.Unavailable) || (keys != nil) != (key == KeyMenu) || len(h.state().Failures) != 0 {
 			t.Errorf("%q, %+v", key, v)
 		}

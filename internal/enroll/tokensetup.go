@@ -122,7 +122,7 @@ func (p *setup) proveToken(ctx context.Context, begun mfa.Enrolling, secret []by
 		shown.text = "It is the token of the number " + serial + ". Press its button."
 		trial.Algorithm, trial.Digits, trial.Counter, trial.Serial = t.Params.Algorithm, t.Params.Digits, t.Count, serial
 	}
-	code := p.c.TokenCode(begun.ID, func(context.Context) (mfa.HOTPSecret, error) { return trial, nil })
+	code := p.c.TokenSetup(begun.ID, trial)
 	typed, v, err := p.poseApp(ctx, code, shown, again)
 	switch {
 	case typed == challenge.KeyMenu:

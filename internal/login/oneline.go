@@ -208,7 +208,7 @@ func (l *attempt) codes(en mfa.Enrollment, methods []mfa.Method, answer string) 
 		case mfa.TOTP:
 			own = append(own, l.talk.AppCode("", l.app))
 		case mfa.HOTP:
-			own = append(own, l.talk.TokenCode("", l.token))
+			own = append(own, l.talk.TokenCode(l.token))
 		case mfa.Backup:
 			if _, shaped := factor.BackupCode(*en.Backup, answer); shaped || len(methods) == 1 {
 				sent = append(sent, l.talk.BackupCode(l.backup))

@@ -183,7 +183,7 @@ func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method,
 	case mfa.TOTP:
 		return challenge.Question{Code: l.talk.AppCode("", l.app), Text: "Type the code that your authenticator app shows."}, nil, nil
 	case mfa.HOTP:
-		return challenge.Question{Code: l.talk.TokenCode("", l.token), Text: textToken}, nil, nil
+		return challenge.Question{Code: l.talk.TokenCode(l.token), Text: textToken}, nil, nil
 	case mfa.Backup:
 		text, err := l.backupText(ctx, *en.Backup)
 		if err != nil {

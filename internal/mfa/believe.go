@@ -39,6 +39,7 @@ func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 	s.Failures = b.past(s.Failures)
 	s.Sends = b.past(s.Sends)
 	s.LockMails = b.past(s.LockMails)
+	s.ShelfTries = b.past(s.ShelfTries)
 	s.PlaceSends = slices.DeleteFunc(slices.Clone(s.PlaceSends), func(p PlaceSend) bool {
 		late := b.late(p.At)
 		b.changed = b.changed || late
@@ -158,7 +159,7 @@ func (s State) Ahead(now time.Time, l Lengths) []string {
 			}
 		}
 	}
-	add("wrong codes", s.Failures, is.Failures, s.Apart.failures(), is.Apart.failures())
+	add("wrong codes", s.Failures, is.Failures, s.ShelfTries, is.ShelfTries, s.Apart.failures(), is.Apart.failures())
 	add("lock", s.LockedUntil, is.LockedUntil, s.Apart.until(), is.Apart.until())
 	add("codes sent", s.Sends, is.Sends, s.PlaceSends, is.PlaceSends, s.Pending, is.Pending, s.Ended, is.Ended)
 	add("mails", s.LockMails, is.LockMails, s.Told, is.Told, s.Invited, is.Invited)

@@ -26,14 +26,14 @@ func storedAt(t time.Time) State {
 		Sessions:  []Session{{ID: "s", Created: t, LastUsed: t, Expires: session}},
 		Recovery:  &Recovery{Expires: recovery},
 		LockMails: []time.Time{t}, Told: []AddressNoticed{{"a", t}}, Invited: &Invitation{Sent: t}, Since: &t, BackupSince: &t, TokensSince: &t,
-		Contacts: &Contacts{Source: "ldap", At: t},
+		Contacts: &Contacts{Source: "ldap", At: t}, ShelfTries: []time.Time{t},
 	}
 }
 
 // limits say of each time in a State how far beyond now it may lie at most, or that
 // somebody else bounds it.
 var limits = map[string]time.Duration{
-	"Failures": 0, "Sends": 0, "LockMails": 0, "Told.At": 0, "Pending.Sent": 0, "Pending.Expires": lengths.Code,
+	"Failures": 0, "Sends": 0, "LockMails": 0, "ShelfTries": 0, "Told.At": 0, "Pending.Sent": 0, "Pending.Expires": lengths.Code,
 	"LockedUntil": lengths.Lock, "Recovery.Expires": RecoveryLifetime, "Enrolling.Began": 0, "EnrollSince": 0,
 	"Invited.Sent": 0, "Contacts.At": 0, "Since": 0, "BackupSince": 0, "TokensSince": 0,
 	"Ended.PendingCode.Sent": 0, "Ended.PendingCode.Expires": lengths.Code, "Ended.At": 0,
@@ -117,7 +117,7 @@ func TestEveryTimeIsBounded(t *testing.T) {
 					t.Errorf("%s is %v beyond now", name, at.Sub(now))
 				}
 			})
-			if len(st.Failures)+len(st.Sends)+len(st.LockMails) > 0 {
+			if len(st.Failures)+len(st.Sends)+len(st.LockMails)+len(st.ShelfTries) > 0 {
 				t.Error("what was counted in the future counts")
 			}
 			if len(st.Pending) != 1 || len(st.Told) != 1 || st.Invited == nil {

@@ -21,7 +21,7 @@ func (s State) Clone() State {
 	for _, t := range []**time.Time{&s.LockedUntil, &s.EnrollSince, &s.Since, &s.BackupSince, &s.TokensSince} {
 		*t = copied(*t)
 	}
-	for _, ts := range []*[]time.Time{&s.Failures, &s.Sends, &s.LockMails} {
+	for _, ts := range []*[]time.Time{&s.Failures, &s.Sends, &s.LockMails, &s.ShelfTries} {
 		*ts = slices.Clone(*ts)
 	}
 	s.PlaceSends, s.Sessions, s.Told = slices.Clone(s.PlaceSends), slices.Clone(s.Sessions), slices.Clone(s.Told)

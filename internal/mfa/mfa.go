@@ -365,6 +365,8 @@ type State struct {
 	TokensSince *time.Time   `json:"tokens_since,omitempty"` // nothing is known of what other tokens had counted by then: none of their codes is good
 
 	Contacts *Contacts `json:"contacts,omitempty"` // what a directory said last of where codes can go
+
+	ShelfTries []time.Time `json:"shelf_tries,omitempty"` // wrong codes of the last day for tokens that wait for their user
 }
 
 // Contacts are where a user's codes can go by what a directory said.
