@@ -107,7 +107,7 @@ func (f *fleet) wrong(t *testing.T) string {
 	}
 }
 
-// What is set up on one host counts on the others, and what is spent on one is spent.
+// An enrollment counts on all hosts, and a code that one host took is spent on all.
 func TestFleetIsOne(t *testing.T) {
 	f := newFleet(t, 2, 1, nil)
 	if v := attempt(t, f.hosts[1], f.user, spender{app: f.app(t, 0)}); v.Outcome != mfa.Accepted {
