@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"mfa/internal/account"
 	"mfa/internal/account/record"
@@ -53,7 +54,7 @@ func (a *App) openFleet(cfg config.Config) error {
 			return err
 		}
 	}
-	s, err := etcd.Open(context.Background(), cfg.Store.Etcd, etcd.Options{Log: a.opts.Log, Key: func(known string) (*seal.Key, error) {
+	s, err := etcd.Open(context.Background(), cfg.Store.Etcd, etcd.Options{Log: a.opts.Log, Now: time.Now, Key: func(known string) (*seal.Key, error) {
 		key, err := disk.OpenFleetKey(cfg, known)
 		a.key = key
 		return key, err

@@ -50,7 +50,7 @@ func (s *Store) call(ctx context.Context, how kind, ask func(context.Context) er
 	case err == nil:
 		err = s.past.heard(before, revision())
 	case outer.Err() != nil:
-		err = fmt.Errorf("%w (%v)", outer.Err(), err)
+		err = fmt.Errorf("%w: %w", outer.Err(), err)
 	default:
 		err = s.explain(how, err)
 	}

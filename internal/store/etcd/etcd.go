@@ -61,7 +61,6 @@ type Store struct {
 	timeout time.Duration
 	key     *seal.Key
 	log     *slog.Logger
-	host    string // this one among the fleet
 
 	cache  *cache
 	turns  turns

@@ -28,7 +28,7 @@ func newKey(t testing.TB) *seal.Key {
 
 // with is Options with that key.
 func with(key *seal.Key) Options {
-	return Options{Key: func(string) (*seal.Key, error) { return key, nil }, Log: slog.New(slog.DiscardHandler)}
+	return Options{Key: func(string) (*seal.Key, error) { return key, nil }, Log: slog.New(slog.DiscardHandler), Now: time.Now}
 }
 
 // prefixes counts those that tests have used.
@@ -50,22 +50,6 @@ func open(t testing.TB, cfg store.EtcdConfig, opts Options) *Store {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	return s
-}
-
-// awaitWatch waits until the watch of s is there.
-func awaitWatch(t testing.TB, s *Store) {
-	t.Helper()
-	eventually(t, "a watch", func() bool { return s.cache.progress() > 0 })
-}
-
-// eventually waits until is is true.
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("no %s within a minute", what)
-		}
-	}
 }
 
 func conform(t *testing.T, c *etcdtest.Cluster) {

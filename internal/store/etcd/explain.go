@@ -67,6 +67,8 @@ const sayAgain = 30 * time.Second
 // told remembers what the log said of etcd, so that a thousand logins that fail are not a
 // thousand lines. It may be used from many goroutines.
 type told struct {
+	now func() time.Time
+
 	mu    sync.Mutex // guards what follows
 	down  time.Time  // when it was last said that it is down; zero: it is not
 	since time.Time
@@ -78,7 +80,7 @@ type told struct {
 func (t *told) answered(log *slog.Logger, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := time.Now()
+	now := t.now()
 	switch {
 	case err == nil && !t.down.IsZero():
 		log.Info("etcd answers again", "after", now.Sub(t.since).Round(time.Millisecond), "failed", t.lost)
@@ -99,7 +101,7 @@ func (t *told) answered(log *slog.Logger, err error) {
 func (t *told) watchEnded(log *slog.Logger, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := time.Now()
+	now := t.now()
 	if now.Sub(t.watch) < sayAgain {
 		return
 	}

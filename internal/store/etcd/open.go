@@ -36,6 +36,7 @@ type Options struct {
 	// known is empty, any one, for a new fleet.
 	Key func(known string) (*seal.Key, error)
 	Log *slog.Logger
+	Now func() time.Time // paces the log; nil: it says everything
 
 	memory int // see maxMemory; 0: that
 	dial   []dialOption
@@ -92,7 +93,11 @@ func connect(ctx context.Context, cfg store.EtcdConfig, opts Options) (*Store, e
 	if memory == 0 {
 		memory = maxMemory
 	}
-	s := &Store{client: client, prefix: cfg.Prefix, timeout: time.Duration(cfg.Timeout), log: log, cache: newCache(memory)}
+	now := opts.Now
+	if now == nil {
+		now = func() (never time.Time) { return }
+	}
+	s := &Store{told: told{now: now}, client: client, prefix: cfg.Prefix, timeout: time.Duration(cfg.Timeout), log: log, cache: newCache(memory)}
 	if _, _, err := s.readCheck(ctx); err != nil && !errors.Is(err, errNotCheck) {
 		return nil, errors.Join(diagnose(ctx, cfg, conf.TLS, err), client.Close())
 	}

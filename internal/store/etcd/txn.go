@@ -24,31 +24,20 @@ func (s *Store) swap(ctx context.Context, key string, rev uint64, sealed []byte)
 	if now, known := s.cache.get(key); known && rev != 0 && now.rev > rev {
 		return 0, store.ErrConflict // the turn before changed it
 	}
-	op := clientv3.OpDelete(s.prefix + key)
-	if sealed != nil {
-		op = clientv3.OpPut(s.prefix+key, string(sealed))
-	}
 	want, err := unsure(ctx, key)
 	if err != nil {
 		return 0, err
 	}
 	want[key] = rev
-	if sealed == nil && rev == 0 {
-		op = clientv3.OpGet(s.prefix + key) // there is nothing to remove
-	}
-	asOf, found, err := s.commit(ctx, writing, want, op)
+	asOf, found, err := s.commit(ctx, writing, want, s.change(key, rev, sealed))
 	if err != nil {
 		s.cache.drop(key)
 		return 0, err
 	}
-	now := found[key]
-	switch {
-	case found == nil && sealed == nil && rev == 0, found != nil && sealed == nil && now.rev == 0:
-		return 0, store.ErrNotFound
-	case found != nil:
-		return 0, store.ErrConflict
+	if err := outcome(found, key, rev, sealed == nil); err != nil {
+		return 0, err
 	}
-	now = sighting{key: key, sealed: sealed, asOf: asOf}
+	now := sighting{key: key, sealed: sealed, asOf: asOf}
 	if sealed != nil {
 		now.rev = uint64(asOf)
 	}
@@ -57,6 +46,29 @@ func (s *Store) swap(ctx context.Context, key string, rev uint64, sealed []byte)
 		view.Saw(key, now.rev, true)
 	}
 	return now.rev, nil
+}
+
+// change returns what replaces the item that has rev by the sealed value, or removes it.
+func (s *Store) change(key string, rev uint64, sealed []byte) clientv3.Op {
+	switch {
+	case sealed != nil:
+		return clientv3.OpPut(s.prefix+key, string(sealed))
+	case rev == 0:
+		return clientv3.OpGet(s.prefix + key) // there is nothing to remove
+	}
+	return clientv3.OpDelete(s.prefix + key)
+}
+
+// outcome returns the error of a change of key that was committed, where found is nil, or
+// not, where it says what there is.
+func outcome(found map[string]sighting, key string, rev uint64, remove bool) error {
+	switch {
+	case remove && (found == nil && rev == 0 || found != nil && found[key].rev == 0):
+		return store.ErrNotFound
+	case found != nil:
+		return store.ErrConflict
+	}
+	return nil
 }
 
 // Confirm implements store.Cacher.

@@ -12,7 +12,8 @@ import (
 // The pace of the watch.
 const (
 	lookEvery   = 500 * time.Millisecond // at how far it has come
-	mayLag      = 3 * time.Second        // behind what etcd has answered; then it begins anew
+	mayLag      = 6                      // looks at which it is behind what etcd has answered; then it begins anew
+	mayBegin    = 10                     // looks before it is there
 	watchAgain  = 100 * time.Millisecond // wait before the next watch, doubled each time
 	watchSeldom = 5 * time.Second        // the longest wait
 )
@@ -50,8 +51,7 @@ func (s *Store) watchOnce(ctx context.Context) (began bool, err error) {
 	events := s.client.Watch(ctx, s.prefix, clientv3.WithPrefix(), clientv3.WithCreatedNotify())
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	begun := time.Now()
-	var late time.Time // since when it is behind; zero: it is not
+	late := 0 // looks since it was not behind
 	for {
 		select {
 		case resp, open := <-events:
@@ -66,19 +66,14 @@ func (s *Store) watchOnce(ctx context.Context) (began bool, err error) {
 				s.cache.begin(resp.Header.Revision)
 			}
 			s.take(resp)
-		case now := <-look.C:
+		case <-look.C:
+			late++
 			switch {
-			case !began && now.Sub(begun) > s.timeout+mayLag:
-				return false, errBehind
-			case !began || s.cache.progress() >= s.past.newest():
-				late = time.Time{}
-			case late.IsZero():
-				late = now
-			case now.Sub(late) > mayLag:
+			case began && s.cache.progress() >= s.past.newest():
+				late = 0
+			case began && late > mayLag, late > mayBegin:
 				return began, errBehind
-			}
-			if !late.IsZero() {
-				// It may be that others changed what is not ours to see.
+			case began: // it may be that others changed what is not ours to see
 				_ = s.client.RequestProgress(ctx)
 			}
 		}
