@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"reflect"
 
 	"mfa/internal/account/record"
@@ -43,7 +45,7 @@ func (a *Account) IsNobody() bool { return a.nobody != nil }
 // another uid is not returned: the account begins anew.
 func (a *Account) State(ctx context.Context) (mfa.State, error) {
 	if a.nobody != nil {
-		if _, err := a.records.S.Get(ctx, decoyKey); err != nil && !errors.Is(err, store.ErrNotFound) {
+		if _, err := a.records.S.Get(ctx, a.records.decoyOf(a.ID.Name)); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return mfa.State{}, err
 		}
 		st, err := a.nobody.state(a.ID.Name)
@@ -123,8 +125,30 @@ func (a *Account) believe(st *mfa.State) {
 	}
 }
 
-// decoyKey is written where the state of a name without an account would be.
+// decoyKey is written where the state of a name without an account would be; in a fleet
+// followed by the host and a hash of the name, so that what is written for strangers is
+// nobody's queue.
 const decoyKey = store.Meta + "decoy"
+
+// decoys is how many such items a host of a fleet has.
+const decoys = 64
+
+func (r Records) decoyKey(name string) string {
+	if r.Host == "" {
+		return decoyKey
+	}
+	return fmt.Sprintf("%s/%s/%02x", decoyKey, r.Host, sha256.Sum256([]byte(name))[0]%decoys)
+}
+
+// decoyOf is what is read of a name without an account: in a fleet the item that others of
+// that name would have, so that the first look at it takes as long as that of an account
+// which this host has not seen.
+func (r Records) decoyOf(name string) string {
+	if r.Host == "" || name == "" {
+		return r.decoyKey(name)
+	}
+	return store.States + name
+}
 
 // Update changes the State in one compare-and-swap, durable when it returns. fn may run
 // several times, so it must have no effect but on st and on variables that each run sets.
@@ -135,10 +159,18 @@ func (a *Account) Update(ctx context.Context, fn func(st *mfa.State) error) erro
 			a.believe(st)
 			return fn(st)
 		})
-		if err != nil || !changed {
+		if err != nil {
 			return err
 		}
-		return store.Update(ctx, a.records.S, decoyKey, func([]byte) ([]byte, error) { return []byte(rand.Text()), nil })
+		if a.records.Host == "" && !changed {
+			return nil
+		}
+		return store.Update(ctx, a.records.S, a.records.decoyKey(a.ID.Name), func(old []byte) ([]byte, error) {
+			if !changed {
+				return old, nil // which asks the store all the same, as for others
+			}
+			return []byte(rand.Text()), nil
+		})
 	}
 	return a.records.updateState(ctx, a.ID.Name, &a.known, func(st *mfa.State) error {
 		if st.UID != a.ID.UID {

@@ -37,12 +37,19 @@ type noted struct {
 // NotePolicy stores the policy in s and returns the generation: how often everybody had to
 // enroll anew. It is one more each time that the policy comes back from off with
 // Reenroll. With an error the generation is the one that was read, or 0.
-func NotePolicy(ctx context.Context, s store.Store, p Policy) (generation int, err error) {
+//
+// Each host of a fleet has a policy of its own, and a generation: what one host has on or
+// off makes nobody enroll anew on the others.
+func NotePolicy(ctx context.Context, s store.Store, host string, p Policy) (generation int, err error) {
 	var now noted
-	err = store.Update(ctx, s, policyKey, func(old []byte) ([]byte, error) {
+	key := policyKey
+	if host != "" {
+		key += "/" + host
+	}
+	err = store.Update(ctx, s, key, func(old []byte) ([]byte, error) {
 		if old != nil {
 			if err := json.Unmarshal(old, &now); err != nil {
-				return nil, fmt.Errorf("parse %q: %w", policyKey, err)
+				return nil, fmt.Errorf("parse %q: %w", key, err)
 			}
 		}
 		if now.Mode == modeOff && !p.Off && p.Reenroll {
@@ -59,8 +66,8 @@ func NotePolicy(ctx context.Context, s store.Store, p Policy) (generation int, e
 
 // Generation is NotePolicy for a daemon: where the disk of s takes no writes, logins that
 // need none go on, so the policy counts without the note.
-func Generation(ctx context.Context, s store.Store, p Policy, log *slog.Logger) (generation int, err error) {
-	generation, err = NotePolicy(ctx, s, p)
+func Generation(ctx context.Context, s store.Store, host string, p Policy, log *slog.Logger) (generation int, err error) {
+	generation, err = NotePolicy(ctx, s, host, p)
 	if errors.Is(err, syscall.EROFS) {
 		log.Error("policy not noted: until it is, nobody has to enroll anew because it was off", "error", err)
 		err = nil

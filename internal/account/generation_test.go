@@ -35,7 +35,7 @@ func TestNotePolicy(t *testing.T) {
 	} {
 		s := &storetest.Memory{}
 		for i, p := range tc.policies {
-			if got, err := account.NotePolicy(t.Context(), s, p); err != nil || got != tc.want[i] {
+			if got, err := account.NotePolicy(t.Context(), s, "", p); err != nil || got != tc.want[i] {
 				t.Errorf("%s, policy %d: %d, %v, want %d", name, i, got, err, tc.want[i])
 			}
 		}
@@ -48,7 +48,7 @@ func TestNotePolicyThatCannotBeRead(t *testing.T) {
 	if _, err := s.Put(t.Context(), store.Item{Key: "meta/policy", Value: []byte("{")}); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := account.NotePolicy(t.Context(), s, account.Policy{Mode: "required"}); err == nil || !strings.Contains(err.Error(), "meta/policy") {
+	if got, err := account.NotePolicy(t.Context(), s, "", account.Policy{Mode: "required"}); err == nil || !strings.Contains(err.Error(), "meta/policy") {
 		t.Errorf("%d, %v", got, err)
 	}
 	if it, err := s.Get(t.Context(), "meta/policy"); err != nil || string(it.Value) != "{" {
@@ -65,7 +65,7 @@ func TestNoteGeneration(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, err := account.NotePolicy(t.Context(), s, on); err != nil || got != 4 {
+	if got, err := account.NotePolicy(t.Context(), s, "", on); err != nil || got != 4 {
 		t.Errorf("%d, %v", got, err)
 	}
 	away := errors.New("the disk is on fire")
@@ -106,7 +106,7 @@ func TestGenerationOnAReadOnlyDisk(t *testing.T) {
 	var log strings.Builder
 	note := func(p account.Policy) (int, error) {
 		log.Reset()
-		return account.Generation(t.Context(), s, p, slog.New(slog.NewTextHandler(&log, nil)))
+		return account.Generation(t.Context(), s, "", p, slog.New(slog.NewTextHandler(&log, nil)))
 	}
 	if got, err := note(off); got != 0 || err != nil || log.Len() > 0 {
 		t.Errorf("%d, %v, %q", got, err, &log)
@@ -140,7 +140,7 @@ func TestBeginAnew(t *testing.T) {
 	if since, err := account.Floor(t.Context(), s); err != nil || since == nil || !since.Equal(confirmed) {
 		t.Errorf("since %v, %v", since, err)
 	}
-	if got, err := account.NotePolicy(t.Context(), s, account.Policy{Mode: "required"}); got != 3 || err != nil {
+	if got, err := account.NotePolicy(t.Context(), s, "", account.Policy{Mode: "required"}); got != 3 || err != nil {
 		t.Errorf("generation %d, %v", got, err)
 	}
 }

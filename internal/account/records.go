@@ -21,6 +21,8 @@ import (
 // ErrNotFound. Records may be copied and used from many goroutines.
 type Records struct {
 	S store.Store
+	// Host names this machine among those with the same store; empty: there is no other.
+	Host string
 	// Believe bounds the times of a State that was read, as mfa.State.Believe does; nil:
 	// they stay.
 	Believe func(*mfa.State)
@@ -226,6 +228,9 @@ func (r Records) updateState(ctx context.Context, user string, known *decoded, f
 		}
 		return record.EncodeState(user, st, r.Since)
 	})
+	if errors.Is(err, store.ErrStale) {
+		return changed(err)
+	}
 	if err == nil && (st.LockedHard || st.LockedUntil != nil) && r.Locked != nil {
 		r.Locked(mfa.Identity{Name: user, UID: st.UID})
 	}

@@ -2,6 +2,8 @@ package account
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"sync"
@@ -33,6 +35,9 @@ type KeyLife struct {
 	// code made with it is good, and 15 minutes for conversations that began with it. Set
 	// it before any method is called.
 	Needed func() time.Duration
+	// Shared says that other hosts have the key, too: an administrator brings new ones to
+	// all of them, and takes former ones away. Set it before any method is called.
+	Shared bool
 
 	key      *seal.Key
 	file     string // that keeps it
@@ -54,16 +59,28 @@ func NewKeyLife(key *seal.Key, file string, s Retagger, accounts func() *Account
 // point leaves all readable: the file holds both keys before anything is
 // made with the new one, and the former key goes only when nothing needs it. Begin and
 // fn are those of Accounts.Reseal.
+//
+// A Shared key is not made here, or the other hosts could read nothing any more: Rotate
+// seals all anew that needs a former key in the file, so that no host needs that one.
 func (k *KeyLife) Rotate(ctx context.Context, begin func(total int), fn func(user string, err error)) error {
-	if err := k.next(ctx); err != nil {
-		return err
+	switch {
+	case !k.Shared:
+		if err := k.next(ctx); err != nil {
+			return err
+		}
+		k.note()
+	case k.key.Former() == 0:
+		return fmt.Errorf("%w; see mfactl(8), key rotate", errShared)
 	}
-	k.note()
 	if err := k.store.Retag(ctx); err != nil {
 		return err
 	}
 	return k.accounts().Reseal(ctx, begin, fn)
 }
+
+// errShared says what to do before a key of a fleet is changed.
+var errShared = errors.New("the key is the fleet's, and secrets.key_file holds one alone: first put the new key as its second line on every host " +
+	"and restart mfad there, then put it first on every host and restart; then run this again, and last take the former key away")
 
 // note tells ForgetFormer that there is work.
 func (k *KeyLife) note() {
@@ -87,7 +104,7 @@ func (k *KeyLife) next(ctx context.Context) error {
 // Run forgets former keys when they are needed no more, after each change of
 // the key and after a start that finds some. It returns when ctx ends.
 func (k *KeyLife) Run(ctx context.Context) {
-	if k.key.Former() > 0 {
+	if k.key.Former() > 0 && !k.Shared {
 		k.note()
 	}
 	for {

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 )
 
 // ErrChanged means that the user changed since the conversation saw them: another changed
@@ -38,6 +40,7 @@ type seen struct {
 
 // User returns acct for a conversation from origin. Nothing is compared before See.
 func (a *Accounts) User(acct *Account, origin mfa.Origin) *User {
+	origin.Host = a.cfg.FleetHost
 	return &User{in: a, Account: acct, Origin: origin}
 }
 
@@ -131,7 +134,22 @@ func (u *User) Unchanged(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return cmp.Or(u.CheckState(st), u.CheckRecord(ctx))
+	return cmp.Or(u.CheckState(st), u.CheckRecord(ctx), u.Confirm(ctx))
+}
+
+// Confirm is for a decision that no write follows: what the conversation read of the user
+// may come from memory (store.View). The error wraps ErrChanged if the store has it
+// otherwise by now. It asks nothing where all was read from the store itself.
+func (u *User) Confirm(ctx context.Context) error {
+	return changed(store.Confirm(ctx, u.in.deps.Records.S))
+}
+
+// changed returns err as an ErrChanged if it says that what was read is not so any more.
+func changed(err error) error {
+	if errors.Is(err, store.ErrStale) || errors.Is(err, store.ErrConflict) {
+		return fmt.Errorf("%w: %w", ErrChanged, err)
+	}
+	return err
 }
 
 // CheckRecord checks the rules, and is CheckEnrollment for the enrollment as it is stored

@@ -35,7 +35,6 @@ import (
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/server"
-	"mfa/internal/store/local"
 )
 
 const (
@@ -64,6 +63,7 @@ type Options struct {
 	// ChangesPassword is login.Deps.ChangesPassword.
 	ChangesPassword func(service string) bool
 
+	hostID     string               // in place of that of the machine
 	sweepFirst time.Duration        // see account.Sweeper
 	keyNeeded  func() time.Duration // see account.KeyLife; nil: as long as it is
 }
@@ -71,7 +71,8 @@ type Options struct {
 // An App is the daemon.
 type App struct {
 	opts    Options
-	store   *local.Store
+	store   backend
+	host    string // this machine in a fleet; empty: there is no other
 	records account.Records
 	aliases *account.Aliases
 	key     *seal.Key
@@ -163,7 +164,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	}
 	a.take(next)
 	a.keyLife = account.NewKeyLife(a.key, cfg.Secrets.KeyFile, a.store, a.accounts, opts.Log)
-	a.keyLife.Needed = opts.keyNeeded
+	a.keyLife.Needed, a.keyLife.Shared = opts.keyNeeded, a.host != ""
 	a.sweeper = account.Sweeper{Accounts: a.accounts, Aliases: a.aliases, First: opts.sweepFirst}
 	a.pam = &server.PAM{
 		Logins: func() server.Loginer { return a.engine() }, Meter: a.metrics,
@@ -189,7 +190,7 @@ func (a *App) build(cfg config.Config) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	generation, err := account.Generation(context.Background(), a.store, cfg.Policy.Noted(), a.opts.Log)
+	generation, err := account.Generation(context.Background(), a.store, a.host, cfg.Policy.Noted(), a.opts.Log)
 	if err != nil {
 		return nil, errors.Join(err, carriers.Close())
 	}
@@ -202,7 +203,7 @@ func (a *App) build(cfg config.Config) (*instance, error) {
 	s.calls = spend.NewCalls(cfg.SMS, a.records.S, a.key)
 	s.calls.Log, s.calls.Now = a.opts.Log, a.opts.Now
 	keeping := account.Config{
-		Lockout: cfg.Lockout, Lifetime: cfg.Code.Lifetime, Period: cfg.TOTP.Period, Skew: cfg.TOTP.Skew, Host: host, Generation: generation,
+		Lockout: cfg.Lockout, Lifetime: cfg.Code.Lifetime, Period: cfg.TOTP.Period, Skew: cfg.TOTP.Skew, Host: host, Generation: generation, FleetHost: a.host,
 		Contacts: cfg.Contacts, TextMessages: cfg.SMS.Provider != "",
 	}
 	s.lengths = keeping.Lengths()

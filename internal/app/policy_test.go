@@ -28,7 +28,7 @@ func TestGenerationCountsOffForEverybody(t *testing.T) {
 		{off, 1},
 		{required, 2},
 	} {
-		if got, err := account.Generation(t.Context(), r.store, step.policy.Noted(), r.log.logger()); err != nil || got != step.want {
+		if got, err := account.Generation(t.Context(), r.store, "", step.policy.Noted(), r.log.logger()); err != nil || got != step.want {
 			t.Errorf("step %d: generation %d, %v; want %d", i, got, err, step.want)
 		}
 	}

@@ -98,7 +98,7 @@ func (a *App) checkListeners(cfg config.Config) error {
 // ready tells the log, systemd and the caller that both sockets are served.
 func (a *App) ready(cfg config.Config) {
 	a.opts.Log.Info("ready", "version", mfa.Version, "pam_socket", cfg.Server.PAMSocket,
-		"control_socket", cfg.Server.ControlSocket, "store", cfg.Store.Path, "mode", cfg.Policy.Mode)
+		"control_socket", cfg.Server.ControlSocket, "store", where(cfg), "mode", cfg.Policy.Mode)
 	a.opts.Notify("READY=1")
 	if a.opts.Ready != nil {
 		a.opts.Ready()
@@ -174,7 +174,7 @@ func (a *App) status(ctx context.Context) wire.Status {
 	cfg := cur.cfg
 	st := wire.Status{
 		Version: mfa.Version, PID: os.Getpid(), Started: a.started, Mode: cfg.Policy.Mode, Methods: cfg.Policy.Counting(),
-		Email: cfg.Email.Transport, Store: cfg.Store.Path, StoreOK: true,
+		Email: cfg.Email.Transport, Store: where(cfg), StoreOK: true,
 		SMS: cfg.SMS.Provider, MaxTexts: cfg.SMS.PerHour,
 		Logins: a.pam.Running(), MaxLogins: a.pam.MaxLogins,
 		Generation: cur.login.Generation,

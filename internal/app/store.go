@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"mfa/internal/account"
 	"mfa/internal/account/record"
@@ -13,45 +14,93 @@ import (
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/store"
+	"mfa/internal/store/etcd"
 	"mfa/internal/store/local"
 )
 
-// openStore opens the store with its key, and begins it anew if an administrator ran
-// mfad --new-state.
+// A backend is the store that the configuration chose.
+type backend interface {
+	account.Retagger
+	// Check returns why it cannot be read or written, or nil.
+	Check(ctx context.Context) error
+	Close() error
+}
+
+// openStore opens the store with its key.
 func (a *App) openStore(cfg config.Config) (err error) {
+	if cfg.Store.Backend == store.BackendEtcd {
+		err = a.openFleet(cfg)
+	} else {
+		err = a.openLocal(cfg)
+	}
+	if err == nil {
+		a.records.Since, err = account.Floor(context.Background(), a.store)
+	}
+	return err
+}
+
+// use makes the Records of a store. Host names this machine in a fleet.
+func (a *App) use(s backend, host string) {
+	a.store, a.host = s, host
+	a.records = account.Records{S: a.metrics.Store(s), Host: host, Believe: a.believe, Parsed: record.NewParsed()}
+}
+
+// openFleet opens the store that all hosts of a fleet share.
+func (a *App) openFleet(cfg config.Config) error {
+	host := a.opts.hostID
+	if host == "" {
+		var err error
+		if host, err = etcd.HostID(); err != nil {
+			return err
+		}
+	}
+	s, err := etcd.Open(context.Background(), cfg.Store.Etcd, etcd.Options{Log: a.opts.Log, Now: time.Now, Key: func(known string) (*seal.Key, error) {
+		key, err := disk.OpenFleetKey(cfg, known)
+		a.key = key
+		return key, err
+	}})
+	if err != nil {
+		return err
+	}
+	a.use(s, host)
+	return nil
+}
+
+// openLocal opens the store of this host, and begins it anew if an administrator ran
+// mfad --new-state.
+func (a *App) openLocal(cfg config.Config) error {
 	ctx := context.Background()
 	var keyErr error
-	a.store, err = local.Open(cfg.Store.Path, func(known string) (*seal.Key, error) {
+	s, err := local.Open(cfg.Store.Path, func(known string) (*seal.Key, error) {
 		a.key, keyErr = disk.OpenKey(cfg, known, a.opts.Log)
 		return a.key, keyErr
 	})
 	if err = cmp.Or(keyErr, err); err != nil { // of a key the message says all
 		return err
 	}
-	if err := store.CheckFormat(ctx, a.store); err != nil {
+	a.use(s, "")
+	if err := store.CheckFormat(ctx, s); err != nil {
 		return fmt.Errorf("open store %q: %w", cfg.Store.Path, err)
 	}
-	if err = account.NoteKey(ctx, a.store, a.key); err != nil {
+	if err = account.NoteKey(ctx, s, a.key); err != nil {
 		return err
 	}
-	a.records = account.Records{S: a.metrics.Store(a.store), Believe: a.believe, Parsed: record.NewParsed()}
-	if anew, err := a.store.BeginsAnew(); err != nil {
+	if anew, err := s.BeginsAnew(); err != nil {
 		return err
 	} else if anew {
-		if err := a.beginAnew(ctx); err != nil {
+		if err := a.beginAnew(ctx, s); err != nil {
 			return fmt.Errorf("begin store %q anew: %w", cfg.Store.Path, err)
 		}
 	}
-	a.records.Since, err = account.Floor(ctx, a.store)
-	return err
+	return nil
 }
 
 // beginAnew counts all that could have been used before as used.
-func (a *App) beginAnew(ctx context.Context) error {
+func (a *App) beginAnew(ctx context.Context, s *local.Store) error {
 	now := a.opts.Now()
 	enrolled, err := a.records.BeginAnew(ctx, now, a.opts.Log)
 	if err == nil {
-		err = a.store.Begun()
+		err = s.Begun()
 	}
 	if err != nil {
 		return err
@@ -61,6 +110,14 @@ func (a *App) beginAnew(ctx context.Context) error {
 	a.opts.Log.Warn(what, "enrolled", enrolled)
 	a.audit.Record(mfa.Event{Time: now, Event: audit.ConfigLoad, Reason: "mfad --new-state: " + what})
 	return nil
+}
+
+// where says for people where a configuration has its records.
+func where(cfg config.Config) string {
+	if cfg.Store.Backend == store.BackendEtcd {
+		return "etcd " + cfg.Store.Etcd.Prefix
+	}
+	return cfg.Store.Path
 }
 
 // believe bounds the times of st by the current configuration.

@@ -26,7 +26,10 @@ func Default() Config {
 			MaxLogins:     1024,
 			LoginTimeout:  duration(100 * time.Second), // below LoginGraceTime of sshd, 120 s
 		},
-		Store:   store.Config{Backend: "local", Path: "/var/lib/mfa"},
+		Store: store.Config{
+			Backend: store.BackendLocal, Path: "/var/lib/mfa",
+			Etcd: store.EtcdConfig{Endpoints: []string{}, Prefix: "/mfa/", Timeout: duration(2 * time.Second)},
+		},
 		Secrets: seal.Config{KeyFile: "/var/lib/mfa/key"},
 		Policy: login.PolicyConfig{
 			Mode:             login.ModeRequired,
@@ -36,7 +39,7 @@ func Default() Config {
 			ReenrollAfterOff: true,
 		},
 		Session: login.SessionConfig{
-			Remember: login.RememberNever, Lifetime: duration(90 * 24 * time.Hour),
+			Remember: login.RememberNever, Scope: login.ScopeHost, Lifetime: duration(90 * 24 * time.Hour),
 			Bind: []string{login.BindAddress, login.BindKey}, IPv4Prefix: 32, IPv6Prefix: 64,
 		},
 		Code: challenge.CodeConfig{

@@ -120,8 +120,6 @@ func (r *reader) read(entries []entry) {
 			r.take(e)
 		case slices.Contains(tablesOf(r.keys), e.key):
 			r.readTable(e)
-		case slices.Contains(tablesOf(laterKeys), e.key):
-			r.readLaterTable(e)
 		default:
 			r.unknown(e)
 		}
@@ -136,21 +134,11 @@ func (r *reader) readTable(e entry) {
 	r.read(e.under)
 }
 
-// readLaterTable refuses the keys in a table that has none of this version, or
-// the table if it is empty.
-func (r *reader) readLaterTable(e entry) {
-	if len(e.under) == 0 {
-		r.refuse(e, notYet, "")
-		return
-	}
-	r.read(e.under)
-}
-
 // unknown refuses a key or a table that no version knows.
 func (r *reader) unknown(e entry) {
 	word, known := "key", slices.Concat(r.keys, laterKeys)
 	if _, ok := e.value.(map[string]any); ok {
-		word, known = "table", slices.Concat(tablesOf(r.keys), tablesOf(laterKeys))
+		word, known = "table", tablesOf(r.keys)
 	}
 	what := "unknown " + word
 	if near := nearest(e.key, known); near != "" {
@@ -178,7 +166,7 @@ func (r *reader) take(e entry) {
 
 // compare makes the comparisons of keys that are right by themselves.
 func (r *reader) compare() {
-	for _, c := range slices.Concat(comparisons, directoryComparisons) {
+	for _, c := range slices.Concat(comparisons, directoryComparisons, fleetComparisons) {
 		if slices.ContainsFunc(c.keys, func(k string) bool { return r.refused[k] }) {
 			continue
 		}

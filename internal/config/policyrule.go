@@ -25,11 +25,11 @@ var ruleRules = map[string]rule{
 	"groups":       names("groups"),
 	"services":     services,
 	"networks":     newRule(`a list of networks like "192.0.2.0/24" or "2001:db8::/32", and addresses`, func([]netip.Prefix) string { return "" }),
-	"first_factor": word(nil, login.FirstFactors...),
+	"first_factor": word(login.FirstFactors...),
 
 	"mode":            rules["policy.mode"],
 	"methods":         rules["policy.methods"],
-	"remember":        word(nil, login.RememberNever, login.RememberAsk, login.RememberAlways),
+	"remember":        word(login.RememberNever, login.RememberAsk, login.RememberAlways),
 	"opt_out":         flag,
 	"enroll_at_login": flag,
 	"enroll_grace":    rules["policy.enroll_grace"],

@@ -127,8 +127,22 @@ var refusals = []struct{ name, document, want string }{
 	{"sms header of another kind", "[sms.http]\nheaders = {a = 1}", `F:2: sms.http.headers: a whole number in place of text in quotes in the table; allowed: names and values, like Authorization = "Bearer {{file \"/etc/mfa/gateway\"}}"`},
 	{"method twice", "[policy]\nmethods = ['email', 'email']", `F:2: policy.methods: "email" is in the list twice; allowed: a list of "totp", "hotp", "email", "sms", "call" or "backup"`},
 	{"method none", "[policy]\nmethods = []", `F:2: policy.methods: the list is empty; allowed: a list of "totp", "hotp", "email", "sms", "call" or "backup"`},
-	{"backend unknown", "[store]\nbackend = 'floppy'", `F:2: store.backend: "floppy" is unknown; allowed: "local"`},
-	{"backend later", "[store]\nbackend = 'etcd'", `F:2: store.backend: "etcd" is not available yet in this version; allowed: "local"`},
+	{"backend unknown", "[store]\nbackend = 'floppy'", `F:2: store.backend: "floppy" is unknown; allowed: "local" or "etcd"`},
+	{"no members", "[store]\nbackend = 'etcd'", `F:2: store.etcd.endpoints: not set, but store.backend is "etcd"; allowed: a list like ["https://etcd1.example.com:2379"]`},
+	{"member without scheme", "[store.etcd]\nendpoints = ['etcd1:2379']", `F:2: store.etcd.endpoints: "etcd1:2379" has no scheme: https://; allowed: a list like ["https://etcd1.example.com:2379"]`},
+	{"member without port", "[store.etcd]\nendpoints = ['https://etcd1']", `F:2: store.etcd.endpoints: "https://etcd1" has no port; etcd's is 2379; allowed: a list like ["https://etcd1.example.com:2379"]`},
+	{"member with another scheme", "[store.etcd]\nendpoints = ['ftp://etcd1:2379']", `F:2: store.etcd.endpoints: "ftp://etcd1:2379" has the scheme "ftp"; allowed: a list like ["https://etcd1.example.com:2379"]`},
+	{"member with a path", "[store.etcd]\nendpoints = ['https://etcd1:2379/mfa']", `F:2: store.etcd.endpoints: "https://etcd1:2379/mfa" is not https://HOST:PORT; allowed: a list like ["https://etcd1.example.com:2379"]`},
+	{"member twice", "[store.etcd]\nendpoints = ['https://a:1', 'https://a:1']", `F:2: store.etcd.endpoints: "https://a:1" is in the list twice; allowed: a list like ["https://etcd1.example.com:2379"]`},
+	{"member in clear", "[store.etcd]\nendpoints = ['http://192.0.2.1:2379']", `F:2: store.etcd.endpoints: "http://192.0.2.1:2379" is neither encrypted nor on this machine; allowed: https://, or http:// on loopback; all the same`},
+	{"members both ways", "[store.etcd]\nendpoints = ['https://a:1', 'http://127.0.0.1:1']", `F:2: store.etcd.endpoints: some are https:// and some http://; allowed: https://, or http:// on loopback; all the same`},
+	{"prefix without end", "[store.etcd]\nprefix = '/mfa'", `F:2: store.etcd.prefix: "/mfa" does not begin and end with a slash; allowed: a text that begins and ends with "/", like "/mfa/"`},
+	{"prefix of nothing", "[store.etcd]\nprefix = '/'", `F:2: store.etcd.prefix: "/" does not begin and end with a slash; allowed: a text that begins and ends with "/", like "/mfa/"`},
+	{"etcd's user without password", "[store.etcd]\nusername = 'x'", `F:2: store.etcd.password_file: not set, but store.etcd.username is; allowed: both or neither`},
+	{"etcd's password without user", "[store.etcd]\npassword_file = '/x'", `F:2: store.etcd.username: not set, but store.etcd.password_file is; allowed: both or neither`},
+	{"certificate without key", "[store.etcd]\ncert_file = '/x'", `F:2: store.etcd.key_file: not set, but store.etcd.cert_file is; allowed: both or neither`},
+	{"key without certificate", "[store.etcd]\nkey_file = '/x'", `F:2: store.etcd.cert_file: not set, but store.etcd.key_file is; allowed: both or neither`},
+	{"another scope", "[session]\nscope = 'world'", `F:2: session.scope: "world" is unknown; allowed: "host" or "fleet"`},
 	{"transport", "[email]\ntransport = 'fax'", `F:2: email.transport: "fax" is unknown; allowed: "smtp", "sendmail" or "outbox"`},
 	{"tls", "[email.smtp]\ntls = 'yes'", `F:2: email.smtp.tls: "yes" is unknown; allowed: "none", "opportunistic", "starttls" or "implicit"`},
 	{"auth", "[email.smtp]\nauth = 'yes'", `F:2: email.smtp.auth: "yes" is unknown; allowed: "auto", "none", "plain", "login" or "cram-md5"`},
@@ -172,8 +186,7 @@ var refusals = []struct{ name, document, want string }{
 	{"unused transport", "[email]\ntransport = 'sendmail'\n[email.smtp]\nusername = 'x'", "F:4: email.smtp.password_file: not set, but email.smtp.username is; allowed: both or neither"},
 
 	// Later.
-	{"later, empty table", "[store.etcd]", "F:1: store.etcd: not available yet in this version"},
-	{"later, empty table in a table", "[store.etcd]", "F:1: store.etcd: not available yet in this version"},
+	{"later", "[store.etcd]\noffline = 'totp'", "F:2: store.etcd.offline: not available yet in this version"},
 
 	// Several at once.
 	{
@@ -181,7 +194,7 @@ var refusals = []struct{ name, document, want string }{
 		"F:2: code.digits: 5 is out of range; allowed: 6 to 10\n" +
 			"F:4: weather: unknown table; allowed: server, store, secrets, policy, session, code, totp, hotp, backup, lockout, email, sms, contacts, prompt, audit, metrics, log\n" +
 			`F:6: log.level: "x" is unknown; allowed: "debug", "info", "warn" or "error"` + "\n" +
-			"F:8: store.etcd.prefix: not available yet in this version",
+			`F:8: store.etcd.prefix: "1d" does not begin and end with a slash; allowed: a text that begins and ends with "/", like "/mfa/"`,
 	},
 	{"all, on one line", "code = {max_sends = 0, digits = 5}", "F:1: code.digits: 5 is out of range; allowed: 6 to 10\nF:1: code.max_sends: 0 is out of range; allowed: 1 to 100"},
 	{"no comparison with what is wrong", "[code]\nentry_timeout = '20m'", `F:2: code.entry_timeout: "20m" is too long; allowed: "1s" to "10m"`},

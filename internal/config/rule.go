@@ -13,6 +13,7 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 )
 
 // A rule says which values one key may have.
@@ -36,12 +37,21 @@ var rules = map[string]rule{
 	"server.max_logins":     count(1, 65536),
 	"server.login_timeout":  span(time.Second, 10*time.Minute),
 
-	"store.backend":    word(laterWords["store.backend"], "local"),
+	"store.backend":    word(store.BackendLocal, store.BackendEtcd),
 	"store.path":       somePath,
 	"secrets.key_file": secretFile,
 
-	"policy.mode":    word(nil, login.ModeOff, login.ModeOptional, login.ModeRequired),
-	"policy.methods": some(laterWords["policy.methods"], mfa.TOTP, mfa.HOTP, mfa.Email, mfa.SMS, mfa.Call, mfa.Backup),
+	"store.etcd.endpoints":     endpoints,
+	"store.etcd.prefix":        etcdPrefix,
+	"store.etcd.username":      text(256),
+	"store.etcd.password_file": optionalSecretFile,
+	"store.etcd.ca_file":       optionalSecretFile,
+	"store.etcd.cert_file":     optionalSecretFile,
+	"store.etcd.key_file":      optionalSecretFile,
+	"store.etcd.timeout":       span(100*time.Millisecond, 30*time.Second),
+
+	"policy.mode":    word(login.ModeOff, login.ModeOptional, login.ModeRequired),
+	"policy.methods": some(mfa.TOTP, mfa.HOTP, mfa.Email, mfa.SMS, mfa.Call, mfa.Backup),
 
 	"policy.opt_out":            flag,
 	"policy.enroll_at_login":    flag,
@@ -49,9 +59,10 @@ var rules = map[string]rule{
 	"policy.self_contacts":      flag,
 	"policy.reenroll_after_off": flag,
 
-	"session.remember":    word(nil, login.RememberNever, login.RememberAsk, login.RememberAlways),
+	"session.scope":       word(login.ScopeHost, login.ScopeFleet),
+	"session.remember":    word(login.RememberNever, login.RememberAsk, login.RememberAlways),
 	"session.lifetime":    span(time.Minute, 365*24*time.Hour),
-	"session.bind":        some(nil, login.BindAddress, login.BindKey),
+	"session.bind":        some(login.BindAddress, login.BindKey),
 	"session.ipv4_prefix": count(8, 32),
 	"session.ipv6_prefix": count(32, 128),
 
@@ -67,7 +78,7 @@ var rules = map[string]rule{
 		return when(n != 6 && n != 8, "%d is out of range", n)
 	}),
 	"totp.period":    span(15*time.Second, 5*time.Minute),
-	"totp.algorithm": word(nil, "SHA1", "SHA256", "SHA512"),
+	"totp.algorithm": word("SHA1", "SHA256", "SHA512"),
 	"totp.skew":      count(0, 10),
 	"hotp.window":    count(0, 50),
 	"backup.codes":   count(1, 100),
@@ -77,26 +88,26 @@ var rules = map[string]rule{
 	"lockout.window":   span(time.Second, 30*24*time.Hour),
 	"lockout.duration": span(0, 365*24*time.Hour),
 
-	"lockout.preset":                word(nil, "", "cis", "stig"),
+	"lockout.preset":                word("", "cis", "stig"),
 	"lockout.recovery":              flag,
 	"lockout.notify":                flag,
 	"lockout.force_password_change": flag,
 
-	"email.transport":          word(nil, deliver.TransportSMTP, deliver.TransportSendmail, deliver.TransportOutbox),
+	"email.transport":          word(deliver.TransportSMTP, deliver.TransportSendmail, deliver.TransportOutbox),
 	"email.from":               sender,
 	"email.subject":            text(200),
 	"email.smtp.host":          host,
 	"email.smtp.port":          count(1, 65535),
-	"email.smtp.tls":           word(nil, deliver.TLSNone, deliver.TLSOpportunistic, deliver.TLSStartTLS, deliver.TLSImplicit),
+	"email.smtp.tls":           word(deliver.TLSNone, deliver.TLSOpportunistic, deliver.TLSStartTLS, deliver.TLSImplicit),
 	"email.smtp.ca_file":       optionalSecretFile,
-	"email.smtp.auth":          word(nil, deliver.AuthAuto, deliver.AuthNone, deliver.AuthPlain, deliver.AuthLogin, deliver.AuthCRAMMD5),
+	"email.smtp.auth":          word(deliver.AuthAuto, deliver.AuthNone, deliver.AuthPlain, deliver.AuthLogin, deliver.AuthCRAMMD5),
 	"email.smtp.username":      text(256),
 	"email.smtp.password_file": optionalSecretFile,
 	"email.smtp.timeout":       span(time.Second, 2*time.Minute),
 	"email.sendmail.path":      somePath,
 	"email.outbox.path":        optionalPath,
 
-	"sms.provider":            word(nil, "", deliver.ProviderTwilio, deliver.ProviderHTTP, deliver.ProviderCommand),
+	"sms.provider":            word("", deliver.ProviderTwilio, deliver.ProviderHTTP, deliver.ProviderCommand),
 	"sms.fallback_to_email":   flag,
 	"sms.regions":             words(`a list of country codes like "US" or "DE"`),
 	"sms.per_user_per_day":    count(0, 10000),
@@ -128,7 +139,7 @@ var rules = map[string]rule{
 	"sms.twilio.timeout":               span(time.Second, time.Minute),
 
 	"sms.http.url":     text(2000),
-	"sms.http.method":  word(nil, "", "POST", "PUT", "GET"),
+	"sms.http.method":  word("", "POST", "PUT", "GET"),
 	"sms.http.headers": headers,
 	"sms.http.body":    newRule("a text, with {{.To}} and {{.Text}} for number and message", func(string) string { return "" }),
 	"sms.http.from":    text(64),
@@ -138,9 +149,9 @@ var rules = map[string]rule{
 	"sms.command.args":    words("a list of arguments, with {{.To}} for the number"),
 	"sms.command.timeout": span(time.Second, time.Minute),
 
-	"contacts.source":             word(nil, "", account.SourceLDAP, account.SourceUserDB, account.SourceCommand),
+	"contacts.source":             word("", account.SourceLDAP, account.SourceUserDB, account.SourceCommand),
 	"contacts.confirmed":          flag,
-	"contacts.prefer":             word(nil, account.PreferUser, account.PreferDirectory),
+	"contacts.prefer":             word(account.PreferUser, account.PreferDirectory),
 	"contacts.keep":               span(0, 90*24*time.Hour),
 	"contacts.ldap.urls":          words(`a list like ["ldaps://ldap.example.com"]`),
 	"contacts.ldap.starttls":      flag,
@@ -157,14 +168,14 @@ var rules = map[string]rule{
 	"contacts.command.timeout":    span(time.Second, 10*time.Second),
 
 	"prompt.echo": flag,
-	"prompt.qr":   word(nil, "utf8", "ascii", "off"),
+	"prompt.qr":   word("utf8", "ascii", "off"),
 	"audit.file":  optionalPath,
 
 	"prompt.language": language,
 
 	"metrics.listen": listener,
 
-	"log.level": word(nil, "debug", "info", "warn", "error"),
+	"log.level": word("debug", "info", "warn", "error"),
 }
 
 var flag = newRule("true or false, without quotes", func(bool) string { return "" })
@@ -208,18 +219,12 @@ func span(least, most time.Duration) rule {
 	})
 }
 
-func word(later []string, words ...string) rule {
-	return newRule(either(words), func(s string) string { return unknownWord(s, words, later) })
+func word(words ...string) rule {
+	return newRule(either(words), func(s string) string { return unknownWord(s, words) })
 }
 
-func unknownWord[S ~string](s S, words []S, later []string) string {
-	switch {
-	case slices.Contains(words, s):
-		return ""
-	case slices.Contains(later, string(s)):
-		return fmt.Sprintf("%q is %s", s, notYet)
-	}
-	return fmt.Sprintf("%q is unknown", s)
+func unknownWord[S ~string](s S, words []S) string {
+	return when(!slices.Contains(words, s), "%q is unknown", s)
 }
 
 // either lists words for people: "a", "b" or "c".
@@ -236,13 +241,13 @@ func either[S ~string](words []S) string {
 }
 
 // some allows some of the words known, each once.
-func some[S ~string](later []string, known ...S) rule {
+func some[S ~string](known ...S) rule {
 	return newRule("a list of "+either(known), func(list []S) string {
 		if len(list) == 0 {
 			return "the list is empty"
 		}
 		for i, m := range list {
-			if what := unknownWord(m, known, later); what != "" {
+			if what := unknownWord(m, known); what != "" {
 				return what
 			}
 			if slices.Contains(list[:i], m) {

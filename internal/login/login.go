@@ -23,6 +23,7 @@ import (
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
+	"mfa/internal/store"
 )
 
 // A Prompter is the far end of the conversation.
@@ -84,6 +85,7 @@ func New(cfg Config, deps Deps) *Engine {
 // cause of a refusal by a fault (store, NSS, conversation); the verdict counts either
 // way. When ctx ends the login ends, refused.
 func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Verdict, error) {
+	ctx = store.WithView(ctx)
 	acct, err := e.account(ctx, req.User)
 	far := farEndOf(req, p)
 	l := e.attempt(e.conversation(acct, OriginOf(req), far), provenFactors(req))
@@ -184,7 +186,7 @@ func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
 	if l.user.Account.IsNobody() {
 		l.user.Pretend(l.decoy())
 	}
-	p, err := l.look(ctx)
+	p, err := l.lookSurely(ctx)
 	if err != nil {
 		return l.failed(ctx, err)
 	}
@@ -213,6 +215,26 @@ func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
 	}
 	l.talk.Say(ctx, mfa.Failure, textNotEnrolled)
 	return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: p.reason}, nil
+}
+
+// maxLooks bounds how often lookSurely looks.
+const maxLooks = 5
+
+// lookSurely is look for a plan that may let somebody in, or refuse them, with no write
+// that would fail if what was read were not so any more: then the store has to say that it
+// is so. Here is the one place for all of them. A code that is asked for, and a login that
+// is remembered, are decided by such a write.
+func (l *attempt) lookSurely(ctx context.Context) (plan, error) {
+	for range maxLooks {
+		p, err := l.look(ctx)
+		if err != nil || p.decision == askForCode || p.decision == acceptRemembered {
+			return p, err
+		}
+		if err := l.user.Confirm(ctx); !errors.Is(err, account.ErrChanged) {
+			return p, err
+		}
+	}
+	return plan{}, account.ErrChanged
 }
 
 // ask asks for the second factor, and then whether to remember the login. It does not

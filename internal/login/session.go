@@ -21,12 +21,16 @@ const (
 
 	BindAddress = "address" // the network the login comes from
 	BindKey     = "key"     // the SSH key that was the first factor, or that there was none
+
+	ScopeHost  = "host"  // a login is remembered on the host where the code was typed
+	ScopeFleet = "fleet" // on every host with the same store
 )
 
 // SessionConfig is the table [session]: which logins are remembered, and what
 // the next one must have in common with them.
 type SessionConfig struct {
 	Remember   string       `toml:"remember"`
+	Scope      string       `toml:"scope"`       // ScopeHost or ScopeFleet
 	Lifetime   mfa.Duration `toml:"lifetime"`    // from the right code on; not prolonged by use
 	Bind       []string     `toml:"bind"`        // beside user and service
 	IPv4Prefix int          `toml:"ipv4_prefix"` // bits of an address that have to be the same
@@ -45,6 +49,9 @@ const (
 // mfa.Origin.Place is false for it, or if only the key counts and there is none.
 func (c SessionConfig) place(o mfa.Origin) (mfa.Session, bool) {
 	s := mfa.Session{Service: o.Service, Address: mfa.Any, Key: mfa.Any, UID: o.UID}
+	if c.Scope == ScopeHost {
+		s.Host = o.Host
+	}
 	if slices.Contains(c.Bind, BindKey) {
 		s.Key = o.Key
 	}

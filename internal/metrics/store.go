@@ -15,11 +15,32 @@ const (
 	opPut    = "put"
 	opDelete = "delete"
 	opKeys   = "keys"
+
+	opConfirm = "confirm"
 )
 
 // Store returns s with the duration and the errors of each operation counted. It
 // implements store.Locator: by s if that one does, else a key is its own location.
-func (m *Metrics) Store(s store.Store) store.Store { return countedStore{s, m} }
+func (m *Metrics) Store(s store.Store) store.Store {
+	if c, is := s.(store.Cacher); is {
+		return countedCacher{countedStore{s, m}, c}
+	}
+	return countedStore{s, m}
+}
+
+// A countedCacher is a countedStore that may answer from memory.
+type countedCacher struct {
+	countedStore
+	c store.Cacher
+}
+
+// Confirm implements store.Cacher.
+func (c countedCacher) Confirm(ctx context.Context) error {
+	began := time.Now()
+	err := c.c.Confirm(ctx)
+	c.done(opConfirm, began, err)
+	return err
+}
 
 type countedStore struct {
 	s store.Store
@@ -28,7 +49,7 @@ type countedStore struct {
 
 // answers are errors of a store that works, or that was told to stop. They are not
 // counted.
-var answers = []error{store.ErrNotFound, store.ErrConflict, context.Canceled}
+var answers = []error{store.ErrNotFound, store.ErrConflict, store.ErrStale, context.Canceled}
 
 // done counts one operation.
 func (c countedStore) done(op string, began time.Time, err error) {

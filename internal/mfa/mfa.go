@@ -188,6 +188,7 @@ type Origin struct {
 	Key     string // SHA256:… of the SSH key that was the first factor, or empty
 	UID     uint32 // of the process that asks; 0 is root, and only root's word on Service can be trusted
 	Here    bool   // the address is the one that the login was made to
+	Host    string // of a fleet; empty: there is only this one
 }
 
 // String returns the origin as one word, which is stored. Origins that differ in more
@@ -196,6 +197,9 @@ func (o Origin) String() string {
 	word := o.Service + "|" + o.Address + "|" + o.Key
 	if o.UID != 0 {
 		word += "|" + strconv.FormatUint(uint64(o.UID), 10)
+	}
+	if o.Host != "" {
+		word += "|@" + o.Host
 	}
 	return word
 }

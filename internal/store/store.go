@@ -10,6 +10,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"time"
 )
 
 // Key spaces. A key is one of these followed by a name, for users the canonical
@@ -71,9 +73,15 @@ const updateTries = 1000
 // have no effect but its results. If fn returns nil the item is deleted, if it
 // returns old unchanged nothing is written, and if it returns an error nothing
 // is written and Update returns that error. The change is durable when Update returns nil.
+//
+// With a Cacher old may be from memory; the result of fn counts only if the store says
+// that it was stored so, and all that the View of ctx saw. Then fn that wrote nothing
+// costs a question to the store.
 func Update(ctx context.Context, s Store, key string, fn func(old []byte) ([]byte, error)) error {
-	for range updateTries {
-		if err := ctx.Err(); err != nil {
+	ctx = WithView(ctx)
+	defer ViewOf(ctx).Forget(key)
+	for tried := range updateTries {
+		if err := pause(ctx, s, tried); err != nil {
 			return fmt.Errorf("update %q: %w", key, err)
 		}
 		it, err := s.Get(ctx, key)
@@ -82,13 +90,12 @@ func Update(ctx context.Context, s Store, key string, fn func(old []byte) ([]byt
 		} else if err != nil {
 			return err
 		}
-		value, err := fn(bytes.Clone(it.Value))
-		if err != nil {
-			return err
-		}
+		value, refused := fn(bytes.Clone(it.Value))
 		switch {
-		case value == nil && it.Rev == 0, it.Rev != 0 && value != nil && bytes.Equal(value, it.Value):
-			return nil
+		case refused != nil, value == nil && it.Rev == 0, it.Rev != 0 && value != nil && bytes.Equal(value, it.Value):
+			if err = Confirm(ctx, s); err == nil {
+				return refused
+			}
 		case value == nil:
 			err = s.Delete(ctx, it)
 		default:
@@ -100,4 +107,26 @@ func Update(ctx context.Context, s Store, key string, fn func(old []byte) ([]byt
 		}
 	}
 	return fmt.Errorf("update %q: %w %d times in a row", key, ErrConflict, updateTries)
+}
+
+// From the patience-th conflict on, writers on other hosts are let go first.
+const (
+	patience  = 2
+	longPause = 100 * time.Millisecond
+)
+
+// pause waits before the next round of an Update. Many hosts that want the same item at
+// once would otherwise each ask the store again and again, for one of them to win.
+func pause(ctx context.Context, s Store, tried int) error {
+	if _, shared := s.(Cacher); !shared || tried < patience {
+		return ctx.Err()
+	}
+	wait := time.NewTimer(rand.N(min(longPause, time.Millisecond<<min(tried, 10))))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"mfa/internal/config"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 	"mfa/internal/store/local"
 	"mfa/internal/wire"
 )
@@ -49,7 +50,7 @@ func Census(cfg config.Config) string {
 func eachEnrollment(cfg config.Config, fn func(user string, en mfa.Enrollment, err error)) error {
 	dir := filepath.Join(cfg.Store.Path, "users")
 	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) || cfg.Store.Backend != "local" {
+	if errors.Is(err, fs.ErrNotExist) || cfg.Store.Backend != store.BackendLocal {
 		return nil
 	}
 	for _, entry := range entries {

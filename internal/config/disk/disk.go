@@ -8,6 +8,7 @@
 package disk
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -23,6 +24,7 @@ import (
 	"mfa/internal/deliver/smtp"
 	"mfa/internal/seal"
 	"mfa/internal/store"
+	"mfa/internal/store/etcd"
 	"mfa/internal/store/local"
 )
 
@@ -31,7 +33,11 @@ import (
 // the service can see (config.Config.Credentials) are not looked at.
 func Check(cfg config.Config) error {
 	unseen := cfg.Credentials()
-	if err := checkStore(cfg, slices.Contains(unseen, "secrets.key_file")); err != nil {
+	if cfg.Store.Backend == store.BackendEtcd {
+		if err := checkFleet(cfg, unseen); err != nil {
+			return err
+		}
+	} else if err := checkStore(cfg, slices.Contains(unseen, "secrets.key_file")); err != nil {
 		return err
 	}
 	hidden := func(table string) bool {
@@ -76,6 +82,21 @@ func checkStore(cfg config.Config, keyHidden bool) error {
 		return nil // a first start makes it
 	}
 	return local.Verify(cfg.Store.Path, func(known string) (*seal.Key, error) { return seal.LoadFor(cfg.Secrets.KeyFile, uid, known) })
+}
+
+// checkFleet says what keeps a daemon from opening its store in etcd. It asks etcd, if
+// all that this needs can be seen.
+func checkFleet(cfg config.Config, unseen []string) error {
+	if slices.ContainsFunc(unseen, func(key string) bool { return strings.HasPrefix(key, "store.etcd.") }) {
+		return nil
+	}
+	uid := daemonOf(cfg.Store)
+	return etcd.Look(context.Background(), cfg.Store.Etcd, etcd.Options{Key: func(known string) (*seal.Key, error) {
+		if slices.Contains(unseen, "secrets.key_file") {
+			return nil, nil
+		}
+		return fleetKey(cfg, uid, known, false)
+	}})
 }
 
 // daemonOf returns the uid of the daemon whose store that is: who checks its

@@ -12,6 +12,8 @@ import (
 	"mfa/internal/config"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
+	"mfa/internal/store"
+	"mfa/internal/store/etcd"
 	"mfa/internal/store/local"
 )
 
@@ -37,6 +39,29 @@ func OpenKey(cfg config.Config, known string, log *slog.Logger) (*seal.Key, erro
 	return seal.Create(cfg.Secrets.KeyFile)
 }
 
+// OpenFleetKey reads the key that a fleet has, or makes one for a fleet that has none yet:
+// known is empty then.
+func OpenFleetKey(cfg config.Config, known string) (*seal.Key, error) {
+	return fleetKey(cfg, os.Geteuid(), known, true)
+}
+
+// fleetKey is OpenFleetKey for a daemon with that uid; unless mayMake none is made, and nil
+// is returned in its place.
+func fleetKey(cfg config.Config, uid int, known string, mayMake bool) (*seal.Key, error) {
+	key, err := seal.LoadFor(cfg.Secrets.KeyFile, uid, "")
+	switch {
+	case err == nil && known != "" && !slices.Contains(key.IDs(), known):
+		return nil, fmt.Errorf("secrets.key_file %q: %w", cfg.Secrets.KeyFile, etcd.WrongKey(known, key.ID()))
+	case errors.Is(err, fs.ErrNotExist) && known != "":
+		return nil, fmt.Errorf("%w; the fleet has key %s: copy secrets.key_file from another host of the fleet", err, known)
+	case errors.Is(err, fs.ErrNotExist) && mayMake:
+		return seal.Create(cfg.Secrets.KeyFile)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	}
+	return key, err
+}
+
 // noKey says what to do where somebody is enrolled and there is no key.
 func noKey(err error) error {
 	return fmt.Errorf("%w; there are enrollments, and what is secret in them is sealed with it: "+
@@ -47,6 +72,9 @@ func noKey(err error) error {
 // local.NewState does, and with newKey makes the key that is lost. It returns where
 // what there was is now; empty: nothing was.
 func NewState(cfg config.Config, newKey bool, now time.Time) (aside string, err error) {
+	if cfg.Store.Backend != store.BackendLocal {
+		return "", errors.New(`store.backend is "etcd": what logins spent and counted is the fleet's, and no host alone can begin it anew`)
+	}
 	aside, err = local.NewState(cfg.Store.Path, now)
 	if err != nil || !newKey {
 		return aside, err
@@ -63,7 +91,7 @@ func NewState(cfg config.Config, newKey bool, now time.Time) (aside string, err 
 // LostKey says whether the key file is gone, and which users have an app or a token that only
 // this key could check. A key that only the service sees is not looked at.
 func LostKey(cfg config.Config) (lost bool, apps []string, err error) {
-	if slices.Contains(cfg.Credentials(), "secrets.key_file") || !local.Enrolled(cfg.Store.Path) {
+	if slices.Contains(cfg.Credentials(), "secrets.key_file") || cfg.Store.Backend != store.BackendLocal || !local.Enrolled(cfg.Store.Path) {
 		return false, nil, nil // where nobody is enrolled the next start makes one
 	}
 	if _, err := os.Lstat(cfg.Secrets.KeyFile); !errors.Is(err, fs.ErrNotExist) {

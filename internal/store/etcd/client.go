@@ -1,0 +1,177 @@
+package etcd
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+
+	"mfa/internal/store"
+)
+
+type dialOption = grpc.DialOption
+
+// How soon a connection that says nothing any more is given up. Etcd takes no pings more
+// often than each 5 seconds.
+const (
+	pingEvery = 10 * time.Second
+	pingWaits = 3 * time.Second
+)
+
+// clientConfig returns how the client is made.
+func clientConfig(cfg store.EtcdConfig, log *slog.Logger, dial []dialOption) (clientv3.Config, error) {
+	conf := clientv3.Config{
+		Endpoints: cfg.Endpoints, DialTimeout: time.Duration(cfg.Timeout), Username: cfg.Username, Logger: zap.NewNop(),
+		DialKeepAliveTime: pingEvery, DialKeepAliveTimeout: pingWaits, PermitWithoutStream: true, DialOptions: dial,
+	}
+	var err error
+	if cfg.PasswordFile != "" {
+		if conf.Password, err = readSecret("store.etcd.password_file", cfg.PasswordFile, log); err != nil {
+			return conf, err
+		}
+	}
+	conf.TLS, err = tlsConfig(cfg, log)
+	return conf, err
+}
+
+// tlsConfig returns nil if no endpoint has TLS.
+func tlsConfig(cfg store.EtcdConfig, log *slog.Logger) (*tls.Config, error) {
+	secure := false
+	for _, e := range cfg.Endpoints {
+		secure = secure || strings.HasPrefix(e, "https://")
+	}
+	if !secure {
+		return nil, nil
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	if cfg.CAFile != "" {
+		pem, err := readFile("store.etcd.ca_file", cfg.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		if conf.RootCAs = x509.NewCertPool(); !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("store.etcd.ca_file: %q holds no certificate", cfg.CAFile)
+		}
+	}
+	if cfg.CertFile == "" {
+		return conf, nil
+	}
+	cert, err := readFile("store.etcd.cert_file", cfg.CertFile)
+	if err != nil {
+		return nil, err
+	}
+	key, err := readFile("store.etcd.key_file", cfg.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	warnIfOpen("store.etcd.key_file", cfg.KeyFile, log)
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("store.etcd.cert_file %q and store.etcd.key_file %q: %w", cfg.CertFile, cfg.KeyFile, err)
+	}
+	conf.Certificates = []tls.Certificate{pair}
+	return conf, nil
+}
+
+// readSecret returns the one line in a file, by the same rules as all secret files.
+func readSecret(key, path string, log *slog.Logger) (string, error) {
+	data, err := readFile(key, path)
+	if err != nil {
+		return "", err
+	}
+	secret := string(bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r")))
+	if secret == "" || strings.ContainsAny(secret, "\r\n\x00") {
+		return "", fmt.Errorf("%s: %q does not hold one line", key, path)
+	}
+	warnIfOpen(key, path, log)
+	return secret, nil
+}
+
+// warnIfOpen logs that every user can read a secret file.
+func warnIfOpen(key, path string, log *slog.Logger) {
+	if fi, err := os.Stat(path); err == nil && fi.Mode().Perm()&0o004 != 0 {
+		log.Warn(key+" can be read by every user; chmod it to 0600", "file", path)
+	}
+}
+
+// diagnose returns err, or what is wrong with an endpoint, if no endpoint can be spoken
+// with: the client only says that it waited long enough.
+func diagnose(ctx context.Context, cfg store.EtcdConfig, conf *tls.Config, err error) error {
+	if !isNoAnswer(err) && !errors.Is(err, ErrUnreachable) {
+		return (&Store{prefix: cfg.Prefix}).explain(reading, err)
+	}
+	var found []error
+	for _, e := range cfg.Endpoints {
+		if wrong := knock(ctx, e, conf, min(time.Duration(cfg.Timeout), 2*time.Second)); wrong != nil {
+			found = append(found, fmt.Errorf("%s: %w", e, wrong))
+		}
+	}
+	if len(found) == 0 {
+		return err
+	}
+	return errors.Join(found...)
+}
+
+// knock connects to one endpoint and returns why it could not be spoken with.
+func knock(ctx context.Context, endpoint string, conf *tls.Config, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return err
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	defer conn.Close()
+	if u.Scheme != "https" {
+		return nil
+	}
+	conf = conf.Clone()
+	conf.ServerName, conf.NextProtos = u.Hostname(), []string{"h2"}
+	secure := tls.Client(conn, conf)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return refused(err)
+	}
+	// With TLS 1.3 a member refuses our certificate only after the handshake.
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(deadline)
+	}
+	if _, err := secure.Read(make([]byte, 1)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return refused(err)
+	}
+	return nil
+}
+
+// refused says which key of mfa.toml a failed handshake is about.
+func refused(err error) error {
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var alert tls.AlertError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &authority):
+		return fmt.Errorf("its certificate is of an authority that store.etcd.ca_file does not have: %w", err)
+	case errors.As(err, &name):
+		return fmt.Errorf("its certificate is for another name than store.etcd.endpoints has: %w", err)
+	case errors.As(err, &record):
+		return fmt.Errorf("it does not speak TLS; if this is right, write http:// in store.etcd.endpoints: %w", err)
+	case errors.As(err, &alert):
+		return fmt.Errorf("it refuses this host's certificate (store.etcd.cert_file): %w", err)
+	}
+	return err
+}

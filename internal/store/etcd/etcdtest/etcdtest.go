@@ -1,0 +1,245 @@
+// Package etcdtest starts real etcd members on loopback for tests.
+//
+// What to know before trusting it: the program is etcd of the package etcd-server, which
+// e2e/install.sh brings, or the one that ETCD_BIN names. Every member has a folder of its
+// own and dies with the test.
+package etcdtest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// debian is the package of Debian that has etcd.
+const debian = "etcd-server"
+
+// Program returns the path of etcd, and installs it where it is missing.
+func Program(t testing.TB) string {
+	t.Helper()
+	if path := os.Getenv("ETCD_BIN"); path != "" {
+		return path
+	}
+	if path, err := exec.LookPath("etcd"); err == nil {
+		return path
+	}
+	_, here, _, _ := runtime.Caller(0)
+	install := filepath.Join(filepath.Dir(here), "../../../../e2e/install.sh")
+	if out, err := exec.CommandContext(t.Context(), install, debian).CombinedOutput(); err != nil {
+		t.Fatalf("install %s: %v\n%s", debian, err, out)
+	}
+	path, err := exec.LookPath("etcd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A Cluster is some members of one etcd.
+type Cluster struct {
+	Members []*Member
+}
+
+// A Member is one etcd process.
+type Member struct {
+	Client string // URL for clients
+	args   []string
+	dir    string
+	cmd    *exec.Cmd
+	log    *os.File
+	done   chan struct{} // closed when the process is gone
+}
+
+// Start starts a cluster of n members with more arguments for each, and waits until it
+// answers.
+func Start(t testing.TB, n int, more ...string) *Cluster {
+	t.Helper()
+	program, dir := Program(t), t.TempDir()
+	secure := false
+	for _, arg := range more {
+		secure = secure || strings.HasPrefix(arg, "--cert-file")
+	}
+	ports := freePorts(t, 2*n)
+	scheme := "http"
+	if secure {
+		scheme = "https"
+	}
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf("m%d=http://127.0.0.1:%d", i, ports[2*i+1]))
+	}
+	c := &Cluster{}
+	for i := range n {
+		m := &Member{Client: fmt.Sprintf("%s://127.0.0.1:%d", scheme, ports[2*i]), dir: filepath.Join(dir, fmt.Sprint("m", i))}
+		peer := fmt.Sprintf("http://127.0.0.1:%d", ports[2*i+1])
+		m.args = append([]string{
+			program, "--name", fmt.Sprint("m", i), "--data-dir", m.dir, "--logger", "zap", "--log-level", "warn",
+			"--listen-client-urls", m.Client, "--advertise-client-urls", m.Client,
+			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+			"--initial-cluster", strings.Join(all, ","), "--initial-cluster-state", "new",
+			"--heartbeat-interval", "50", "--election-timeout", "500",
+		}, more...)
+		c.Members = append(c.Members, m)
+		m.Start(t)
+		t.Cleanup(func() { m.Kill() })
+	}
+	if !secure {
+		c.AwaitHealthy(t)
+	}
+	return c
+}
+
+// Endpoints returns the URLs of all members for clients.
+func (c *Cluster) Endpoints() (all []string) {
+	for _, m := range c.Members {
+		all = append(all, m.Client)
+	}
+	return all
+}
+
+// AwaitHealthy waits until every member that runs has a leader and answers.
+func (c *Cluster) AwaitHealthy(t testing.TB) {
+	t.Helper()
+	for _, m := range c.Members {
+		if m.cmd != nil {
+			m.awaitHealthy(t)
+		}
+	}
+}
+
+// Start starts the member, which must not run, with the data that it had.
+func (m *Member) Start(t testing.TB) {
+	t.Helper()
+	log, err := os.OpenFile(m.dir+".log", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(m.args[0], m.args[1:]...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), "ETCD_UNSUPPORTED_ARCH="+runtime.GOARCH)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// The signal comes when the thread that started the process ends.
+	started := make(chan error)
+	done := make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+		close(done)
+	}()
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	m.cmd, m.log, m.done = cmd, log, done
+}
+
+// Kill kills the member at once. Killing one that does not run is harmless.
+func (m *Member) Kill() {
+	if m.cmd == nil {
+		return
+	}
+	_ = m.cmd.Process.Kill()
+	<-m.done
+	_ = m.log.Close()
+	m.cmd = nil
+}
+
+// Pause stops the member without ending it, until Resume: it answers nothing, and its
+// connections stay.
+func (m *Member) Pause() { _ = m.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume ends Pause.
+func (m *Member) Resume() { _ = m.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Log returns what the member has logged.
+func (m *Member) Log() string {
+	text, _ := os.ReadFile(m.dir + ".log")
+	return string(text)
+}
+
+// awaitHealthy waits until the member says that it is well.
+func (m *Member) awaitHealthy(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		err := m.healthy(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-m.done:
+			t.Fatalf("etcd ended:\n%s", m.Log())
+		case <-ctx.Done():
+			t.Fatalf("etcd does not become healthy: %v\n%s", err, m.Log())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (m *Member) healthy(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.Client+"/health", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status)
+	}
+	return nil
+}
+
+// freePorts returns ports that nobody listens on.
+func freePorts(t testing.TB, n int) (ports []int) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+// Asked returns how many questions about keys the member was asked since it started.
+func (m *Member) Asked(t testing.TB) (n int) {
+	t.Helper()
+	resp, err := http.Get(m.Client + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), "} ")
+		if !strings.HasPrefix(name, "grpc_server_started_total{") || !strings.Contains(name, `grpc_service="etcdserverpb.KV"`) {
+			continue
+		}
+		one, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += int(one)
+	}
+	return n
+}
