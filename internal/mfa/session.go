@@ -1,9 +1,6 @@
 package mfa
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"slices"
 	"time"
 )
@@ -50,32 +47,4 @@ func (s *State) RevokeSession(id string) bool {
 		s.Sessions = nil
 	}
 	return len(s.Sessions) < n
-}
-
-// Fingerprint returns a hash of the account, the methods set up and the backup codes.
-// The preferred method and the confirmation of an address are no part of it. It holds
-// sealed secrets as they are, so it changes when they are sealed anew.
-func (en Enrollment) Fingerprint() string {
-	en.Version, en.Preferred = 0, ""
-	for _, a := range []**Address{&en.Email, &en.SMS} {
-		if *a != nil {
-			*a = &Address{Address: (*a).Address}
-		}
-	}
-	if en.TOTP != nil {
-		app := *en.TOTP
-		app.Confirmed = time.Time{}
-		en.TOTP = &app
-	}
-	if en.HOTP != nil {
-		token := *en.HOTP
-		token.Confirmed, token.Serial = time.Time{}, ""
-		en.HOTP = &token
-	}
-	b, err := json.Marshal(en)
-	if err != nil {
-		return "" // cannot be; and no session has it
-	}
-	sum := sha256.Sum256(b)
-	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
