@@ -20,7 +20,7 @@ import (
 // nothing was sent, so that its length tells nothing. A gateway of text messages is
 // farther away than a mail server.
 const (
-	mailGrace = 25 * time.Millisecond
+	mailGrace = 15 * time.Millisecond
 	textGrace = time.Second
 )
 
