@@ -7,8 +7,10 @@
 #               USERS=100000 enrolls so many, RUN=serial measures one group (build/bench -list)
 # make bench-go the Go benchmarks of the rooms, COUNT times, for benchstat
 # make lint     vet, staticcheck, gofumpt and their like, and no code that no program reaches
+# make vuln     no program calls what Go's database of vulnerabilities knows of
 # make install  DESTDIR= PREFIX=
-# make packages deb and rpm for amd64 and arm64, into dist/
+# make packages deb and rpm for amd64 and arm64, into dist/; signed with SIGN_KEY=FILE
+#               (packaging/sign.sh)
 # make packages-test  those packages on whole systems of Debian 12 and 13 (root)
 SHELL := /bin/bash
 
@@ -21,10 +23,16 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 DEADCODE_VERSION := v0.51.0
 DEADCODE := $(TOOLS)/deadcode-$(DEADCODE_VERSION)
+GOVULNCHECK_VERSION := v1.8.0
+GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
+
+# The Go that builds the packages, and that govulncheck looks at them with: what is in
+# the standard library is in the programs. packaging/build.sh has it, too.
+TOOLCHAIN := $(shell cat packaging/toolchain)
 
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
 
-.PHONY: all build demo test e2e bench bench-go lint install deps clean packages packages-deps packages-test
+.PHONY: all build demo test e2e bench bench-go lint vuln install deps clean packages packages-deps packages-test
 
 all: build
 
@@ -52,6 +60,7 @@ test:
 		'what the tests need!' '$(MAKE) --no-print-directory deps packages-deps' \
 		'build!' '$(MAKE) --no-print-directory build' \
 		'lint' '$(MAKE) --no-print-directory lint' \
+		'known vulnerabilities' '$(MAKE) --no-print-directory vuln' \
 		'packages' '$(MAKE) --no-print-directory packages' \
 		'tests' '$(GO) test -json -race -timeout 40m $$($(GO) list ./... | grep -v /packaging/test)' \
 		'tests of the packages' '$(PACKAGES_TEST) -json'
@@ -78,6 +87,18 @@ lint: $(GOLANGCI) $(DEADCODE)
 DEAD = packages=$$($(GO) list ./... | grep -Ev '(test|/pam_mfa)$$') && \
 	dead=$$($(DEADCODE) -f '{{range .Funcs}}{{printf "%s: %s is unreachable: delete it or move it into a test file\n" .Position .Name}}{{end}}' $$packages) && \
 	{ [ -z "$$dead" ] || { echo "$$dead"; exit 1; }; }
+
+# A finding is mended, or stands with its reason in packaging/vuln/accepted. Where no
+# database can be reached, the program says so and nothing fails.
+vuln: $(GOVULNCHECK)
+	GOTOOLCHAIN=$(TOOLCHAIN) $(GO) run ./packaging/vuln -govulncheck $(abspath $(GOVULNCHECK)) \
+		-accepted packaging/vuln/accepted ./mfad ./mfactl
+
+# It reads sources only of the Go that built it, or of an older one.
+$(GOVULNCHECK):
+	@mkdir -p $(TOOLS)
+	GOTOOLCHAIN=$(TOOLCHAIN) GOBIN=$(abspath $(TOOLS)) $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	@mv $(TOOLS)/govulncheck $@
 
 $(GOLANGCI):
 	@mkdir -p $(TOOLS)
@@ -134,7 +155,8 @@ $(NFPM):
 	@mv $(TOOLS)/nfpm $@
 
 packages-deps:
-	@e2e/install.sh debootstrap systemd-container lintian rpm rpmlint qemu-user-static policycoreutils setools
+	@e2e/install.sh debootstrap systemd-container lintian rpm rpmlint qemu-user-static policycoreutils setools \
+		binutils debsig-verify faketime gnupg gpgv openssh-client
 
 PACKAGES_TEST = $(GO) test -count=1 -timeout 45m ./packaging/test
 

@@ -5,38 +5,49 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// Each test that docs/threat-model.md names is there.
-func TestThreatModelNamesRealTests(t *testing.T) {
-	doc, err := os.ReadFile("docs/threat-model.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	real := map[string]bool{}
+// Each test that docs/threat-model.md, docs/standards.md and docs/module.md name is there,
+// in the room that they name with it.
+func TestDocsNameRealTests(t *testing.T) {
+	rooms := map[string][]string{} // of each test
 	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
 		text, err := os.ReadFile(path)
 		for _, m := range declared.FindAllSubmatch(text, -1) {
-			real[string(m[1])] = true
+			rooms[string(m[1])] = append(rooms[string(m[1])], filepath.ToSlash(filepath.Dir(path)))
 		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(string(doc), -1)
-	if len(named) < 40 {
-		t.Errorf("only %d tests are named: is the model where the test looks?", len(named))
-	}
-	for _, name := range named {
-		if !real[name] {
-			t.Errorf("docs/threat-model.md names %s, which does not exist", name)
+	for path, least := range map[string]int{"docs/threat-model.md": 40, "docs/standards.md": 40} {
+		doc, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := regexp.MustCompile(`(?:\b([a-z_]+(?:/[a-z]+)*) )?\b(Test[A-Z]\w+)`).FindAllStringSubmatch(string(doc), -1)
+		if len(named) < least {
+			t.Errorf("%s names only %d tests: are they where the test looks?", path, len(named))
+		}
+		for _, m := range named {
+			room, name := m[1], m[2]
+			if isRoom, _ := os.Stat(room); room == "" || isRoom == nil {
+				room = "e2e"
+			}
+			switch {
+			case len(rooms[name]) == 0:
+				t.Errorf("%s names %s, which does not exist", path, name)
+			case path != "docs/threat-model.md" && !slices.Contains(rooms[name], room):
+				t.Errorf("%s: %s is in %v, not in %s", path, name, rooms[name], room)
+			}
 		}
 	}
 }

@@ -8,6 +8,9 @@
 set -euo pipefail
 umask 022
 export LC_ALL=C TZ=UTC GOFLAGS=
+[ -z "${SIGN_KEY:-}" ] || SIGN_KEY=$(realpath "$SIGN_KEY")
+[ -z "${SIGN_SSH_KEY:-}" ] || SIGN_SSH_KEY=$(realpath "$SIGN_SSH_KEY")
+[ -z "${SIGN_PASSPHRASE_FILE:-}" ] || SIGN_PASSPHRASE_FILE=$(realpath "$SIGN_PASSPHRASE_FILE")
 
 out=$(realpath -m "${1:?the folder for the packages}")
 shift
@@ -20,6 +23,10 @@ cd "$root"
 export VERSION=${VERSION:-$(packaging/version.sh)}
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 work=${WORK:-$root/build/packages}
+# The standard library is in the programs: theirs is one without known holes ("make
+# vuln"), whatever Go this machine has. The module proxy has it.
+GOTOOLCHAIN=${TOOLCHAIN:-$(cat packaging/toolchain)}
+export GOTOOLCHAIN
 
 triplet() {
 	case $1 in
@@ -61,6 +68,12 @@ completions() {
 	"$mfactl" completion bash >"$to/mfactl"
 	"$mfactl" completion zsh >"$to/_mfactl"
 	"$mfactl" completion fish >"$to/mfactl.fish"
+}
+
+# bill writes an architecture's bill of materials, and the texts of the licences in it.
+bill() {
+	"$GO" run ./packaging/sbom -name mfa -version "$VERSION" -time "$SOURCE_DATE_EPOCH" -notices "$work/third-party-$1" \
+		"$work/$1"/{mfad,mfactl,pam_mfa.so} >"$out/mfa_${VERSION}_$1.cdx.json"
 }
 
 # selinux compiles the policy module, on a machine with what that needs.
@@ -107,6 +120,7 @@ stage() {
 	put packaging/selinux/mfa.{te,fc,if} $docs/selinux
 	put mfa.toml.example README.md packaging/doc/*.md $docs
 	gzip -9nc NEWS.md >"$stage/$docs/NEWS.gz"
+	gzip -9nc "$work/third-party-$arch" >"$stage/$docs/third-party.gz"
 	stage_manual
 	stage_fail2ban
 	"stage_$format" "$docs"
@@ -190,11 +204,10 @@ for arch in "${archs[@]}"; do compile "$arch"; done
 completions
 selinux
 for arch in "${archs[@]}"; do
+	bill "$arch"
 	pack "$arch" deb
 	pack "$arch" rpm
-	"$GO" run ./packaging/sbom -name mfa -version "$VERSION" -time "$SOURCE_DATE_EPOCH" \
-		"$work/$arch"/{mfad,mfactl,pam_mfa.so} >"$out/mfa_${VERSION}_$arch.cdx.json"
 done
-cd "$out" || exit
-sha256sum -- *.deb *.rpm *.json >SHA256SUMS
-ls -1
+(cd "$out" && sha256sum -- *.deb *.rpm *.json >SHA256SUMS)
+[ -z "${SIGN_KEY:-}" ] || packaging/sign.sh "$out"
+ls -1 "$out"

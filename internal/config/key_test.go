@@ -111,12 +111,13 @@ var others = map[string]string{
 	"contacts.command.timeout":         `"5s"`,
 	"prompt.echo":                      `false`,
 	"prompt.qr":                        `"ascii"`,
-	"policy.methods":                   `["email"]`,
+	"policy.methods":                   `["totp"]`,
 	"policy.opt_out":                   `true`,
 	"policy.enroll_at_login":           `false`,
 	"policy.enroll_grace":              `"7d"`,
 	"policy.self_contacts":             `false`,
 	"policy.reenroll_after_off":        `false`,
+	"policy.nist":                      `true`, // with methods that it allows
 	"totp.issuer":                      `"Example"`,
 	"totp.digits":                      `8`,
 	"totp.period":                      `"1m"`,
@@ -149,6 +150,8 @@ var companions = map[string]string{
 	"store.etcd.password_file": "store.etcd.username",
 	"store.etcd.cert_file":     "store.etcd.key_file",
 	"store.etcd.key_file":      "store.etcd.cert_file",
+
+	"policy.nist": "policy.methods",
 
 	"contacts.ldap.bind_dn":       "contacts.ldap.password_file",
 	"contacts.ldap.password_file": "contacts.ldap.bind_dn",

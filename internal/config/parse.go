@@ -63,6 +63,7 @@ func Parse(name string, data []byte) (Config, error) {
 	} else {
 		r.read(entries)
 		r.preset()
+		r.nist()
 		r.compare()
 	}
 	if len(r.problems) > 0 {

@@ -58,6 +58,7 @@ var rules = map[string]rule{
 	"policy.enroll_grace":       span(0, 365*24*time.Hour),
 	"policy.self_contacts":      flag,
 	"policy.reenroll_after_off": flag,
+	"policy.nist":               flag,
 
 	"session.scope":       word(login.ScopeHost, login.ScopeFleet),
 	"session.remember":    word(login.RememberNever, login.RememberAsk, login.RememberAlways),

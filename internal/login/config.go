@@ -35,5 +35,6 @@ type PolicyConfig struct {
 	EnrollGrace      mfa.Duration `toml:"enroll_grace"`       // for so long from the first login on, enrolling can be put off
 	SelfContacts     bool         `toml:"self_contacts"`      // users may set addresses themselves
 	ReenrollAfterOff bool         `toml:"reenroll_after_off"` // after mode off, everybody enrolls anew
+	Nist             bool         `toml:"nist"`               // config refuses what NIST SP 800-63B-4 does not allow
 	Rules            []Rule       `toml:"rule"`               // for whom some of this is different
 }

@@ -2,10 +2,14 @@
 // (https://cyclonedx.org/docs/1.6/json/), from what the Go linker wrote into each
 // program about the modules it holds.
 //
+// With -notices it also writes what the modules' licences want to be passed on with the
+// programs: their texts and notices.
+//
 // What to know before trusting it: a module that is not in a program is not in the
 // bill, whatever go.mod says, and a file without a Go build (pam_mfa.so) stands in
-// it by its hash alone. The same files give the same bytes: there is no serial
-// number, and the time is the caller's.
+// it by its hash alone. A module whose licence is not one of a few that are known and
+// ask for no more than their text (licence.go) is refused. The same files give the same
+// bytes: there is no serial number, and the time is the caller's.
 package main
 
 import (
@@ -42,12 +46,20 @@ type metadata struct {
 }
 
 type component struct {
-	Type    string `json:"type"`
-	Ref     string `json:"bom-ref"`
-	Name    string `json:"name"`
-	Version string `json:"version,omitempty"`
-	URL     string `json:"purl,omitempty"`
-	Hashes  []hash `json:"hashes,omitempty"`
+	Type     string   `json:"type"`
+	Ref      string   `json:"bom-ref"`
+	Name     string   `json:"name"`
+	Version  string   `json:"version,omitempty"`
+	Hashes   []hash   `json:"hashes,omitempty"`
+	Licences []choice `json:"licenses,omitempty"`
+	URL      string   `json:"purl,omitempty"`
+}
+
+// A choice names a licence by its SPDX identifier.
+type choice struct {
+	Licence struct {
+		ID string `json:"id"`
+	} `json:"license"`
 }
 
 type hash struct {
@@ -61,20 +73,24 @@ type edge struct {
 	On  []string `json:"dependsOn"`
 }
 
+// ours is the licence of this repository.
+const ours = "Apache-2.0"
+
 func main() {
 	name := flag.String("name", "", "of the package")
 	version := flag.String("version", "", "of the package")
 	seconds := flag.Int64("time", 0, "of the build, since the epoch")
+	notices := flag.String("notices", "", "a file for the licences' texts")
 	flag.Parse()
-	if err := write(os.Stdout, *name, *version, time.Unix(*seconds, 0).UTC(), flag.Args()); err != nil {
+	if err := write(os.Stdout, *name, *version, time.Unix(*seconds, 0).UTC(), *notices, flag.Args()); err != nil {
 		fmt.Fprintf(os.Stderr, "sbom: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-// write writes the bill of a package that holds the files.
-func write(to io.Writer, name, version string, at time.Time, files []string) error {
-	whole := component{Type: "application", Ref: name, Name: name, Version: version}
+// write writes the bill of a package that holds the files, and the notices.
+func write(to io.Writer, name, version string, at time.Time, notices string, files []string) error {
+	whole := component{Type: "application", Ref: name, Name: name, Version: version, Licences: choices(ours)}
 	b := bill{
 		Format: "CycloneDX", Spec: "1.6", Version: 1,
 		Metadata: metadata{Time: at.Format(time.RFC3339), Component: whole},
@@ -86,7 +102,7 @@ func write(to io.Writer, name, version string, at time.Time, files []string) err
 		if err != nil {
 			return err
 		}
-		file.Version = version
+		file.Version, file.Licences = version, choices(ours)
 		b.Components = append(b.Components, file)
 		parts = append(parts, file.Ref)
 		b.Depends = append(b.Depends, edge{Ref: file.Ref, On: refs(deps)})
@@ -95,6 +111,15 @@ func write(to io.Writer, name, version string, at time.Time, files []string) err
 		}
 	}
 	b.Depends = append(b.Depends, edge{Ref: name, On: parts})
+	texts, err := license(modules)
+	if err != nil {
+		return err
+	}
+	if notices != "" {
+		if err := os.WriteFile(notices, texts, 0o644); err != nil {
+			return err
+		}
+	}
 	for _, m := range modules {
 		b.Components = append(b.Components, m)
 	}
@@ -104,6 +129,9 @@ func write(to io.Writer, name, version string, at time.Time, files []string) err
 	out.SetIndent("", "  ")
 	return out.Encode(b)
 }
+
+// std is the standard library's name in a purl.
+const std = "std"
 
 // look returns a file and the modules in it, the standard library among them.
 func look(path string) (component, []component, error) {
@@ -123,9 +151,9 @@ func look(path string) (component, []component, error) {
 		}
 		return component{}, nil, fmt.Errorf("read the build of %q: %w", path, err)
 	}
-	std := strings.TrimPrefix(info.GoVersion, "go")
+	at := strings.TrimPrefix(info.GoVersion, "go")
 	deps := []component{{
-		Type: "library", Ref: "pkg:golang/std@" + std, Name: "std", Version: std, URL: "pkg:golang/std@" + std,
+		Type: "library", Ref: "pkg:golang/std@" + at, Name: std, Version: at, URL: "pkg:golang/std@" + at,
 	}}
 	for _, m := range info.Deps {
 		if m.Replace != nil {

@@ -2,6 +2,7 @@ package packages
 
 import (
 	"crypto/sha256"
+	"debug/buildinfo"
 	"debug/elf"
 	"encoding/hex"
 	"encoding/json"
@@ -51,7 +52,7 @@ var wanted = []string{
 	"/usr/share/doc/mfa/mfa.toml.example", "/usr/share/doc/mfa/authselect.md", "/usr/share/doc/mfa/apparmor.md",
 	"/usr/share/man/man1/mfactl.1.gz", "/usr/share/man/man5/mfa.toml.5.gz", "/usr/share/man/man7/mfa-programs.7.gz", "/usr/share/man/man8/mfad.8.gz", "/usr/share/man/man8/pam_mfa.8.gz",
 	"/etc/logrotate.d/mfa", "/etc/fail2ban/filter.d/mfa.conf", "/usr/share/doc/mfa/metrics/alerts.yml", "/usr/share/doc/mfa/audit-schema.json",
-	"/usr/share/doc/mfa/selinux.md", "/usr/share/doc/mfa/selinux/mfa.te", "/usr/share/selinux/packages/mfa.pp",
+	"/usr/share/doc/mfa/third-party.gz", "/usr/share/doc/mfa/selinux.md", "/usr/share/doc/mfa/selinux/mfa.te", "/usr/share/selinux/packages/mfa.pp",
 }
 
 func TestDebHolds(t *testing.T) {
@@ -162,6 +163,7 @@ func expectBill(t *testing.T, bill, deb string) {
 		Components             []struct {
 			Name, Version, PURL string
 			Hashes              []struct{ Alg, Content string }
+			Licenses            []struct{ License struct{ ID string } }
 		}
 	}
 	if err := json.Unmarshal([]byte(read(t, bill)), &b); err != nil {
@@ -172,33 +174,54 @@ func expectBill(t *testing.T, bill, deb string) {
 	}
 	folder := t.TempDir()
 	say(t, time.Minute, "dpkg-deb", "-x", deb, folder)
-	hashes, modules := map[string]string{}, 0
+	notices := say(t, time.Minute, "gunzip", "-c", folder+"/usr/share/doc/mfa/third-party.gz")
+	hashes, there := map[string]string{}, map[string]bool{}
 	for _, c := range b.Components {
-		if strings.HasPrefix(c.PURL, "pkg:golang/") {
-			modules++
-		}
 		for _, h := range c.Hashes {
 			hashes[c.Name] = h.Content
 		}
-	}
-	if modules < 8 || hashes["go.etcd.io/bbolt"] == "" {
-		t.Errorf("%s names %d modules", bill, modules)
+		if len(c.Licenses) == 0 || c.Licenses[0].License.ID == "" {
+			t.Errorf("%s: %s has no licence", bill, c.Name)
+		} else if c.PURL != "" && !strings.Contains(notices, c.Name+" "+c.Version+": "+c.Licenses[0].License.ID) {
+			t.Errorf("%s: the notices have no licence of %s", bill, c.Name)
+		}
+		if hashes[c.Name] == "" && c.Name != "std" {
+			t.Errorf("%s: %s has no hash", bill, c.Name)
+		}
+		there[c.PURL] = true
 	}
 	for _, name := range []string{"mfad", "mfactl"} {
 		found, err := filepath.Glob(folder + "/usr/*bin/" + name)
 		if err != nil || len(found) != 1 || hashes[name] != sumOf(t, found[0]) {
-			t.Errorf("%s: the hash of %s is not that of %v", bill, name, found)
+			t.Fatalf("%s: the hash of %s is not that of %v", bill, name, found)
+		}
+		info, err := buildinfo.ReadFile(found[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.GoVersion != read(t, root+"/packaging/toolchain") {
+			t.Errorf("%s is built by %s, and not by packaging/toolchain", found[0], info.GoVersion)
+		}
+		for _, m := range info.Deps {
+			if !there["pkg:golang/"+m.Path+"@"+m.Version] {
+				t.Errorf("%s has no %s %s of %s", bill, m.Path, m.Version, name)
+			}
 		}
 	}
 }
 
-// TestReproducible builds the same sources in another folder and gets the same
-// bytes, of every file.
+// TestReproducible builds the same sources in another folder, a year from now, by
+// somebody whose files are readable by nobody else, in another zone and language, and
+// gets the same bytes, of every file.
 func TestReproducible(t *testing.T) {
+	_, err := exec.LookPath("faketime")
+	need(t, "faketime", err == nil)
 	there, deb := sources(t), dist(t, "amd64.deb")
-	cmd := exec.Command(there+"/packaging/build.sh", there+"/dist")
+	say(t, time.Minute, "sh", "-c", `find "$1" -exec touch -d 2001-02-03 {} + && chmod -R go= "$1"`, "sh", there)
+	cmd := exec.Command("sh", "-c", `umask 077 && exec faketime -f +400d "$0" "$1"`, there+"/packaging/build.sh", there+"/dist")
 	cmd.Dir = "/"
-	cmd.Env = append(os.Environ(), "NFPM="+nfpm(t), "VERSION="+version(t, deb), "SOURCE_DATE_EPOCH="+epoch(t, deb))
+	cmd.Env = append(os.Environ(), "NFPM="+nfpm(t), "VERSION="+version(t, deb), "SOURCE_DATE_EPOCH="+epoch(t, deb),
+		"TZ=Pacific/Kiritimati", "LANG=de_DE.UTF-8", "LC_ALL=tr_TR.UTF-8")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}

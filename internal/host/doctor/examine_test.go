@@ -133,6 +133,9 @@ func TestMachine(t *testing.T) {
 		"method not counted": {func(m folder) {
 			m.write("etc/mfa/mfa.toml", 0o644, "[policy]\nmethods = [\"totp\"]\n")
 		}, []string{"policy-without"}},
+		"texts by the standard": {func(m folder) {
+			m.write("etc/mfa/mfa.toml", 0o644, "[policy]\nnist = true\nmethods = [\"totp\", \"sms\"]\n[sms]\nfallback_to_email = false\n")
+		}, []string{"policy-without", "nist"}},
 		"method kept out": {func(m folder) {
 			m.write("etc/mfa/mfa.toml", 0o644, "[policy]\nmethods = [\"totp\"]\nenroll_at_login = false\n")
 		}, []string{"policy-out"}},

@@ -104,7 +104,7 @@ func Examine(ctx context.Context, h Host, services []string) Report {
 	e.sshd(ctx)
 	for _, check := range []func(context.Context){
 		e.module, e.sockets, e.storage, e.records, e.directory, e.carriers, e.accounts, e.admins, e.breakGlass, e.pendingSetup, e.sudoers,
-		e.unprivileged, e.ahead, e.census,
+		e.unprivileged, e.ahead, e.census, e.nist,
 	} {
 		check(ctx)
 	}
