@@ -484,6 +484,60 @@ func TestTokenAfterTheStateWasLost(t *testing.T) {
 	s.tokenIn(alice, b.press(t))
 }
 
+// A token that somebody has cannot be another's: not by a list, by its secret in an
+// administrator's hands or in the person's own, nor from the shelf. When they have it no
+// more, it goes on where they were, also where that was lost.
+func TestATokenOfAnother(t *testing.T) {
+	s, alice, b := ofToken(t)
+	bob := newAccount(t, "bob")
+	s.tokenIn(alice, b.press(t))
+	secret := s.path("secret")
+	ok(t, os.WriteFile(secret, fmt.Appendf(nil, "%x\n", b.secret), 0o600))
+	refused := func(words string, args ...string) {
+		t.Helper()
+		said, status := s.control(args...)
+		if status == 0 {
+			t.Errorf("%q: done", args)
+		}
+		expectSaid(t, said, words)
+	}
+	refused("set up for \""+alice.name+"\"", "enroll", bob.name, "--hotp", "--secret-file", secret)
+	refused("set up for \""+alice.name+"\"", "import", "pskc", "--yes", s.pskc("another", bob, b))
+	list := s.path("waits.csv")
+	ok(t, os.WriteFile(list, fmt.Appendf(nil, "serial,secret\nwaits,%x\n", b.secret), 0o600))
+	expectSaid(t, s.mustControl("import", "pskc", "--yes", list), "stays out: "+alice.name)
+
+	c := s.begin(bob)
+	c.pick(t, offerToken, "")
+	c.expect(t, `Serial number or secret: $`)
+	c.send(hex.EncodeToString(b.secret))
+	c.expect(t, `Code[^\n]*: $`)
+	c.send(b.at(t, 1))
+	expectSaid(t, c.expectOut(t), "somebody else's")
+	s.expectNoRecord(bob)
+	s.tokenIn(alice, b.press(t))
+
+	s.mustControl("reset", alice.name, "--yes")
+	s.mustControl("enroll", bob.name, "--hotp", "--secret-file", secret)
+	s.tokenSpent(bob, b.at(t, 0), b.at(t, 1))
+	s.tokenIn(bob, b.press(t))
+
+	ok(t, s.stopDaemon())
+	if out, err := exec.CommandContext(t.Context(), artefact("mfad"), "--config", s.path("mfa.toml"), "--new-state").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s.startDaemon()
+	refused("set up for \""+bob.name+"\"", "enroll", alice.name, "--hotp", "--secret-file", secret)
+	for _, who := range []account{bob, alice} {
+		s.mustControl("reset", bob.name, "--yes")
+		s.mustControl("enroll", who.name, "--hotp", "--secret-file", secret)
+		c = s.begin(who)
+		c.expect(t, tokenCode)
+		c.send(b.at(t, 1))
+		expectSaid(t, c.expectOut(t), "not known any more")
+	}
+}
+
 // Guesses lock as those of any code do.
 func TestGuessesAtATokenLock(t *testing.T) {
 	s, alice, b := ofToken(t)

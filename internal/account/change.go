@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,6 +23,7 @@ type Change struct {
 	Replace bool
 
 	Anew mfa.Method          // set up anew: what it had against it is forgotten; empty: none
+	Own  *factor.Token       // made theirs, from the count First on; the error wraps ErrTaken if it is somebody else's; nil: none
 	Use  func(st *mfa.State) // what is noted before the enrollment counts; nil: nothing
 	Tidy func(st *mfa.State) // what is noted after; nil: nothing
 
@@ -76,6 +78,9 @@ func (u *User) write(ctx context.Context, ch Change) (before, after mfa.Enrollme
 	if err := u.Stands(ctx); err != nil {
 		return before, after, false, err
 	}
+	if ch, err = u.claim(ctx, ch); err != nil {
+		return before, after, false, err
+	}
 	epoch, err := u.announce(ctx, ch)
 	if err != nil {
 		return before, after, false, err
@@ -85,6 +90,9 @@ func (u *User) write(ctx context.Context, ch Change) (before, after mfa.Enrollme
 		return before, after, false, err
 	}
 	revoked, err := u.follow(ctx, ch, before, after)
+	if ch.Own != nil {
+		err = errors.Join(err, u.in.owned(ctx, id, ch.Own.Secret))
+	}
 	u.wrote(epoch, after)
 	if revoked > 0 && err == nil {
 		u.in.revokedAll(id, revoked, ch.Event.Actor, "the enrollment changed")
@@ -93,6 +101,29 @@ func (u *User) write(ctx context.Context, ch Change) (before, after mfa.Enrollme
 		err = fmt.Errorf("the enrollment of %q changed, and what it had against it stands: %w", id.Name, err)
 	}
 	return before, after, true, err
+}
+
+// claim makes a token theirs that the change sets up, and returns ch with what is noted then.
+func (u *User) claim(ctx context.Context, ch Change) (Change, error) {
+	if ch.Own == nil {
+		return ch, nil
+	}
+	id, use := u.Account.ID, ch.Use
+	again, err := u.in.holds(ctx, owner{User: id.Name, UID: id.UID}, ch.Own.Secret)
+	if err != nil && !ch.Replace { // else the record that cannot be read goes
+		return ch, err
+	}
+	stands, err := u.in.own(ctx, id, ch.Own.Secret, again)
+	if err != nil {
+		return ch, err
+	}
+	ch.Use = func(st *mfa.State) {
+		if use != nil {
+			use(st)
+		}
+		noteOwned(st, *ch.Own, stands, !again && !ch.Replace, u.in.deps.Now())
+	}
+	return ch, nil
 }
 
 // rewrite writes the enrollment, and returns what it was and is.

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"mfa/internal/factor"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
 )
@@ -51,40 +50,60 @@ var ErrTaken = errors.New("the token is somebody else's")
 func shelfField(serial string) string { return "token.secret " + serial }
 
 // Shelve puts a token on the shelf, and returns what was there of that number, nil if
-// nothing was. One that is there stays, but its count never goes back; if it is another,
+// nothing was. Its error wraps ErrTaken if some user has the token now, who is returned as
+// if they had taken it from there; or if it is there under another number. One that is there stays, but its count never goes back; if it is another,
 // or somebody took it, it is put there anew only with replace, and then goes on where its
 // user was. With dry nothing is changed.
 func (a *Accounts) Shelve(ctx context.Context, t Shelved, secret []byte, replace, dry bool) (was *Shelved, same bool, err error) {
+	if t, err = a.ready(ctx, t, secret, replace, dry); t.Taken != nil {
+		return &t, true, err
+	} else if err != nil {
+		return nil, false, err
+	}
+	wrote := false
 	err = store.Update(ctx, a.deps.Records.S, shelfKeys+t.Serial, func(old []byte) ([]byte, error) {
-		next := t
-		if was, same = nil, false; old != nil {
-			var there Shelved
-			if err := json.Unmarshal(old, &there); err != nil {
+		if was, same, wrote = nil, false, false; old != nil {
+			was = &Shelved{}
+			if err := json.Unmarshal(old, was); err != nil {
 				return nil, fmt.Errorf("parse token %q: %w", t.Serial, err)
 			}
-			was = &there
-			if same = a.isShelved(there, secret); same {
-				next.Count = max(next.Count, there.Count)
-			}
+			same = a.isShelved(*was, secret)
 		}
-		switch {
-		case was != nil && !replace && (!same || was.Taken != nil), dry:
+		if dry || was != nil && !replace && (!same || was.Taken != nil) {
 			return old, nil
-		case was != nil && same && was.Taken != nil:
-			st, err := a.deps.Records.State(ctx, was.Taken.User)
-			if err != nil {
-				return nil, err
-			}
-			c, known := factor.Counted(st, factor.Token{Secret: secret, First: next.Count})
-			if !known {
-				return nil, fmt.Errorf("how far token %q had counted is not known any more", t.Serial)
-			}
-			next.Count = c.Next
 		}
-		next.Secret = a.deps.Key.Seal(secret, "", shelfField(t.Serial))
+		next, err := a.goesOn(ctx, t, secret, was, same)
+		if err != nil {
+			return nil, err
+		}
+		next.Secret, wrote = a.deps.Key.Seal(secret, "", shelfField(t.Serial)), true
 		return json.Marshal(next)
 	})
-	return was, same, err
+	if err != nil || !wrote {
+		return was, same, err
+	}
+	return was, same, a.updateOwner(ctx, secret, func(o *owner) error {
+		o.Serial = t.Serial
+		return nil
+	})
+}
+
+// goesOn returns t as it takes the place of was, which is nil if there is none: the same token
+// goes on where it was on the shelf, and where the user was who took it.
+func (a *Accounts) goesOn(ctx context.Context, t Shelved, secret []byte, was *Shelved, same bool) (Shelved, error) {
+	if was == nil || !same {
+		return t, nil
+	}
+	t.Count = max(t.Count, was.Count)
+	if was.Taken == nil {
+		return t, nil
+	}
+	left, err := a.left(ctx, owner{User: was.Taken.User, UID: was.Taken.UID}, secret)
+	if err == nil && left.Lost {
+		err = fmt.Errorf("how far token %q had counted is not known any more", t.Serial)
+	}
+	t.Count = max(t.Count, left.Next)
+	return t, err
 }
 
 // Shelved returns the token of that number and its secret, for id to take. It is not ok if

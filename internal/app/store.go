@@ -100,6 +100,9 @@ func (a *App) beginAnew(ctx context.Context, s *local.Store) error {
 	now := a.opts.Now()
 	enrolled, err := a.records.BeginAnew(ctx, now, a.opts.Log)
 	if err == nil {
+		err = a.records.NoteTokens(ctx, a.key, a.opts.Log)
+	}
+	if err == nil {
 		err = s.Begun()
 	}
 	if err != nil {

@@ -113,6 +113,7 @@ func (s *Service) Restore(ctx context.Context, holder *mfa.Identity, head wire.B
 			*en = next
 			return nil
 		},
+		Own: r.owned(next),
 		Use: use,
 		Event: mfa.Event{
 			Event: audit.Enrolled, Actor: actor, Reason: "restored from the backup of " + head.Made.Format(time.DateTime) + " UTC",
@@ -122,9 +123,21 @@ func (s *Service) Restore(ctx context.Context, holder *mfa.Identity, head wire.B
 		},
 	})
 	if err != nil {
-		return "", err
+		return "", asInvalid(err)
 	}
 	return result, nil
+}
+
+// owned is the token that is restored, or nil.
+func (r *restoration) owned(next mfa.Enrollment) *factor.Token {
+	if next.HOTP == nil {
+		return nil
+	}
+	secret, err := r.Accounts.OpenHOTP(r.id, next.HOTP.Secret)
+	if err != nil {
+		return nil // it lets nobody in
+	}
+	return &factor.Token{Secret: secret, First: next.HOTP.Counter}
 }
 
 // isRest reports whether st holds only what a reset leaves, so that there is nothing to

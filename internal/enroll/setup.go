@@ -10,6 +10,7 @@ import (
 	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
+	"mfa/internal/factor"
 	"mfa/internal/mfa"
 )
 
@@ -208,7 +209,7 @@ type proven struct {
 	begun mfa.Enrolling
 	what  string                // a sentence that says what happened
 	edit  func(*mfa.Enrollment) // adds it
-	use   func(*mfa.State)      // notes what is to be known before it counts; nil: nothing
+	own   *factor.Token         // that it is; nil: it is none
 	spend func(*mfa.State)      // notes what its proof used up, once it counts; nil: nothing
 }
 
@@ -236,7 +237,7 @@ func (p *setup) complete(ctx context.Context, v mfa.Verdict, m proven) (mfa.Verd
 			return nil
 		},
 		Anew: m.begun.Method,
-		Use:  m.use,
+		Own:  m.own,
 		Tidy: func(st *mfa.State) {
 			if m.spend != nil {
 				m.spend(st)
@@ -252,6 +253,9 @@ func (p *setup) complete(ctx context.Context, v mfa.Verdict, m proven) (mfa.Verd
 		Also:   also,
 		Notice: account.Notice{Subject: subjectChanged, What: what, Advice: adviceChanged},
 	})
+	if errors.Is(err, account.ErrTaken) {
+		return p.taken(ctx, err)
+	}
 	if err != nil {
 		return p.c.Failed(ctx, err)
 	}

@@ -25,26 +25,38 @@ func (s *Service) Shelve(ctx context.Context, t Token, replace, dry bool, actor 
 	was, same, err := s.Accounts.Shelve(ctx, account.Shelved{
 		Serial: t.Serial, Algorithm: t.Params.Algorithm, Digits: t.Params.Digits, Count: t.Count,
 	}, t.Secret, replace, dry)
-	if err != nil {
+	held := errors.Is(err, account.ErrTaken)
+	switch {
+	case held && was == nil:
+		return wire.Imported{}, fmt.Errorf("%w token: %w", ErrInvalid, err)
+	case err != nil && !held:
 		return wire.Imported{}, err
 	}
-	out := wire.Imported{App: wire.ImportedNew}
-	switch {
-	case was == nil:
-	case same && was.Taken == nil:
-		out.App = wire.ImportedUnchanged
-	case replace:
-		out.App = wire.ImportedReplaced
-	default:
-		out.App = wire.ImportedKept
-	}
-	if was != nil && was.Taken != nil {
-		out.User = was.Taken.User
-	}
+	out := shelved(was, same, replace && !held)
 	if !dry && (out.App == wire.ImportedNew || out.App == wire.ImportedReplaced) {
 		s.Audit.Record(mfa.Event{Time: s.Now(), Event: audit.Shelved, Method: string(mfa.HOTP), Actor: actor, Reason: "number " + t.Serial})
 	}
 	return out, nil
+}
+
+// shelved says what became of a token that was to be put in the place of was, which is nil if
+// nothing was there.
+func shelved(was *account.Shelved, same, replaced bool) (out wire.Imported) {
+	out.App = wire.ImportedNew
+	switch {
+	case was == nil:
+		return out
+	case same && was.Taken == nil:
+		out.App = wire.ImportedUnchanged
+	case replaced:
+		out.App = wire.ImportedReplaced
+	default:
+		out.App = wire.ImportedKept
+	}
+	if was.Taken != nil {
+		out.User = was.Taken.User
+	}
+	return out
 }
 
 // claim notes that id has the token of in, if it is on the shelf. Its error wraps ErrInvalid
@@ -53,11 +65,7 @@ func (s *Service) claim(ctx context.Context, id mfa.Identity, in Takeover) error
 	if in.Token == nil || in.Token.Serial == "" {
 		return nil
 	}
-	err := s.Accounts.Claim(ctx, in.Token.Serial, in.Token.Secret, id, in.Replace)
-	if errors.Is(err, account.ErrTaken) {
-		return fmt.Errorf("%w token: %w", ErrInvalid, err)
-	}
-	return err
+	return asInvalid(s.Accounts.Claim(ctx, in.Token.Serial, in.Token.Secret, id, in.Replace))
 }
 
 // fromShelf returns the token of that number, which id takes or has taken. Its error wraps

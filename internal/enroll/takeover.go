@@ -89,6 +89,7 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 			return nil
 		},
 		Anew: in.method(),
+		Own:  in.owned(),
 		Use:  used,
 		Tidy: func(st *mfa.State) {
 			if st.TOTPStep > newest { // of a former app with shorter periods
@@ -101,7 +102,15 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 		Event:  mfa.Event{Event: audit.Enrolled, Method: string(in.method()), Actor: actor, Reason: "taken over from " + in.Source + in.numbered()},
 		Notice: account.Notice{Subject: subjectChanged, What: in.what() + " was taken over from " + in.Source + ", by an administrator.", Advice: adviceAsk},
 	})
-	return out, err
+	return out, asInvalid(err)
+}
+
+// owned is the token of in, or nil.
+func (in Takeover) owned() *factor.Token {
+	if in.Token == nil {
+		return nil
+	}
+	return in.Token.owned()
 }
 
 // newestStep returns the newest step that can have been used by now. Its error wraps
@@ -158,9 +167,9 @@ func (in Takeover) noteUsed(st *mfa.State, out wire.Imported, set *mfa.BackupSet
 		factor.BeginBackup(st, *set, spent, set.Made)
 	}
 	if in.Token != nil {
-		_, known := factor.Counted(*st, factor.Token{Secret: in.Token.Secret})
-		if known || out.App != wire.ImportedUnchanged { // else nobody knows what was used since the list was made
-			factor.KeepCount(st, in.Token.count())
+		_, known := factor.Counted(*st, *in.owned())
+		if known && out.App == wire.ImportedUnchanged { // else nobody knows what was used since the list was made
+			factor.KeepCount(st, mfa.TokenCount{Token: otp.TokenName(in.Token.Secret), Next: in.Token.Count})
 		}
 		return
 	}

@@ -54,9 +54,15 @@ func (s *Service) kept(id mfa.Identity, t Token) *mfa.HOTPSecret {
 	}
 }
 
-// count is what is noted of a token that is set up, before it counts.
-func (t Token) count() mfa.TokenCount {
-	return mfa.TokenCount{Token: otp.TokenName(t.Secret), Next: t.Count}
+// owned is what account.Change.Own is for t.
+func (t Token) owned() *factor.Token { return &factor.Token{Secret: t.Secret, First: t.Count} }
+
+// asInvalid makes an error about a token that is somebody else's one that wraps ErrInvalid.
+func asInvalid(err error) error {
+	if errors.Is(err, account.ErrTaken) {
+		return fmt.Errorf("%w token: %w", ErrInvalid, err)
+	}
+	return err
 }
 
 // SetToken gives id a token, in the place of one that is there. One without a secret is
@@ -84,7 +90,7 @@ func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor 
 	if err := s.claim(ctx, id, Takeover{Token: &t, Replace: true}); err != nil {
 		return "", err
 	}
-	least, again, err := s.hasToken(ctx, id, t)
+	least, err := s.leastOf(ctx, id, t)
 	if err != nil {
 		return "", err
 	}
@@ -96,15 +102,12 @@ func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor 
 			en.HOTP = kept
 			return nil
 		},
-		Anew: mfa.HOTP,
-		Use: func(st *mfa.State) {
-			if _, known := factor.Counted(*st, factor.Token{Secret: t.Secret}); known || !again { // else nobody knows what was used
-				factor.KeepCount(st, t.count())
-			}
-		},
+		Anew:   mfa.HOTP,
+		Own:    t.owned(),
 		Event:  mfa.Event{Event: audit.Enrolled, Method: string(mfa.HOTP), Actor: actor, Reason: "token entered" + t.numbered()},
 		Notice: account.Notice{Subject: subjectChanged, What: "A token was set up for you, by an administrator.", Advice: adviceAsk},
 	})
+	err = asInvalid(err)
 	if err != nil || !made {
 		return "", err
 	}
@@ -112,20 +115,20 @@ func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor 
 	return strings.TrimRight(setup.text+"\n\n"+setup.drawing, "\n"), nil
 }
 
-// hasToken says whether t is the token that id has already, and at which count that began.
-func (s *Service) hasToken(ctx context.Context, id mfa.Identity, t Token) (least int64, is bool, err error) {
+// leastOf returns the count at which t began, if it is the token that id has already.
+func (s *Service) leastOf(ctx context.Context, id mfa.Identity, t Token) (least int64, err error) {
 	en, err := s.enrollment(ctx, id)
 	if errors.Is(err, ErrNotEnrolled) || err == nil && en.HOTP == nil {
-		return 0, false, nil
+		return 0, nil
 	}
 	if err != nil {
-		return 0, false, err
+		return 0, err
 	}
 	secret, err := s.Accounts.OpenHOTP(id, en.HOTP.Secret)
 	if err != nil || subtle.ConstantTimeCompare(secret, t.Secret) != 1 { // one that cannot be opened is set up anew
-		return 0, false, nil
+		return 0, nil
 	}
-	return en.HOTP.Counter, true, nil
+	return en.HOTP.Counter, nil
 }
 
 // FindToken moves the token of id forward to where two codes in a row say that it is, as the

@@ -39,6 +39,18 @@ func uses(t *testing.T, s *Service, count int64) {
 	})
 }
 
+// codeAt is what alice's token shows at a count.
+func codeAt(t *testing.T, count int64) string {
+	t.Helper()
+	p := token(0).Token.Params
+	p.Period = time.Second // a token has none; Code wants one
+	c, err := otp.Code(token(0).Token.Secret, count, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // A list that is taken over again, however old, moves no count back.
 func TestTakeOverOfAToken(t *testing.T) {
 	s := service(t)
@@ -146,27 +158,18 @@ func TestRestoreOfATokenRewindsNothing(t *testing.T) {
 	if _, known := next(t, s); known {
 		t.Error("known after the list was taken over again")
 	}
-	code := func(count int64) string {
-		p := token(0).Token.Params
-		p.Period = time.Second // a token has none; Code wants one
-		c, err := otp.Code(token(0).Token.Secret, count, p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
 	for first, second := range map[int64]int64{2: 3, 50: 52} {
-		if err := s.FindToken(t.Context(), alice, code(first), code(second), "root"); !errors.Is(err, ErrInvalid) {
+		if err := s.FindToken(t.Context(), alice, codeAt(t, first), codeAt(t, second), "root"); !errors.Is(err, ErrInvalid) {
 			t.Errorf("by the codes of %d and %d: %v", first, second, err)
 		}
 	}
-	if err := s.FindToken(t.Context(), alice, code(5000), code(5001), "root"); err != nil {
+	if err := s.FindToken(t.Context(), alice, codeAt(t, 5000), codeAt(t, 5001), "root"); err != nil {
 		t.Fatal(err)
 	}
 	if n, known := next(t, s); n != 5002 || !known {
 		t.Errorf("next %d, known %v", n, known)
 	}
-	if err := s.FindToken(t.Context(), mfa.Identity{Name: "ben", UID: 8}, code(1), code(2), "root"); !errors.Is(err, ErrNotEnrolled) {
+	if err := s.FindToken(t.Context(), ben, codeAt(t, 1), codeAt(t, 2), "root"); !errors.Is(err, ErrNotEnrolled) {
 		t.Errorf("of nobody: %v", err)
 	}
 }

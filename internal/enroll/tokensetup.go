@@ -10,7 +10,6 @@ import (
 
 	"mfa/internal/account"
 	"mfa/internal/challenge"
-	"mfa/internal/factor"
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
 )
@@ -147,14 +146,19 @@ func (p *setup) tokenAnew(ctx context.Context) (mfa.Verdict, error) {
 
 const textTaken = "That token is somebody else's by now. Ask your administrator."
 
+// taken is how the setup ends of a token that is somebody else's, as err says.
+func (p *setup) taken(ctx context.Context, err error) (mfa.Verdict, error) {
+	p.c.Say(ctx, mfa.Failure, textTaken)
+	return mfa.Verdict{Outcome: mfa.MustEnroll, Method: mfa.HOTP, Reason: err.Error()}, nil
+}
+
 // keepToken makes a token that was proven by v part of the enrollment.
 func (p *setup) keepToken(ctx context.Context, v mfa.Verdict, begun mfa.Enrolling, t Token) (mfa.Verdict, error) {
 	id := p.c.User.Account.ID
 	if t.Serial != "" {
 		err := p.s.Accounts.Take(ctx, t.Serial, t.Secret, id)
 		if errors.Is(err, account.ErrTaken) {
-			p.c.Say(ctx, mfa.Failure, textTaken)
-			return mfa.Verdict{Outcome: mfa.MustEnroll, Method: mfa.HOTP, Reason: err.Error()}, nil
+			return p.taken(ctx, err)
 		}
 		if err != nil {
 			return p.c.Failed(ctx, err)
@@ -165,6 +169,6 @@ func (p *setup) keepToken(ctx context.Context, v mfa.Verdict, begun mfa.Enrollin
 	return p.complete(ctx, v, proven{
 		begun: begun, what: "A token was added" + t.numbered() + ".",
 		edit: func(en *mfa.Enrollment) { en.HOTP = kept },
-		use:  func(st *mfa.State) { factor.KeepCount(st, t.count()) },
+		own:  t.owned(),
 	})
 }

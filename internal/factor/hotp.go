@@ -3,6 +3,7 @@ package factor
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
@@ -57,6 +58,13 @@ func KeepCount(st *mfa.State, c mfa.TokenCount) {
 	}
 	kept = append(kept, c)
 	st.Tokens = kept[max(0, len(kept)-maxTokens):]
+}
+
+// ForgetCount notes that nobody knows how far a token has counted, of which no count is kept
+// any more: none of its codes is good until it is found again.
+func ForgetCount(st *mfa.State, token string, now time.Time) {
+	st.Tokens = slices.DeleteFunc(slices.Clone(st.Tokens), func(k mfa.TokenCount) bool { return k.Token == token })
+	st.TokensSince = mfa.Later(st.TokensSince, &now)
 }
 
 // CheckHOTP looks at a code that Digits returned, and notes in st how far the token has

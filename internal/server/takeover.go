@@ -77,9 +77,12 @@ func (s exchange) setToken(r *http.Request, actor string) (any, error) {
 		return nil, fault{http.StatusBadRequest, err}
 	}
 	text := ""
-	if len(in.Codes) == 2 {
+	switch n := len(in.Codes); {
+	case n > 0 && (n != 2 || in.Secret != "" || in.Serial != ""):
+		return nil, fault{http.StatusBadRequest, errors.New("codes: want two in a row of the token that the user has, and no other token")}
+	case n > 0:
 		err = s.Enroll.FindToken(r.Context(), id, in.Codes[0], in.Codes[1], actor)
-	} else {
+	default:
 		text, err = s.Enroll.SetToken(r.Context(), id, t, actor)
 	}
 	switch {

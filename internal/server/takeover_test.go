@@ -36,3 +36,33 @@ func TestImportIsHeldToItsAccount(t *testing.T) {
 		t.Errorf("%d %v", code, out)
 	}
 }
+
+// A token is found again by two codes in a row and by nothing less. One code alone made a new
+// token in the place of the one that was there.
+func TestATokenIsFoundByTwoCodes(t *testing.T) {
+	path, records := controlDesk(t, "")
+	const secret = "3132333435363738393031323334353637383930" // of RFC 4226, appendix D
+	if code, out := call(t, path, 0, "POST", "/v1/users/alice/hotp", `{"secret": "`+secret+`", "serial": "7"}`); code != 200 {
+		t.Fatalf("%d %v", code, out)
+	}
+	before, err := records.Enrollment(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for body, want := range map[string]int{
+		`{"codes": ["755224"]}`:                                       400,
+		`{"codes": ["755224", "287082", "359152"]}`:                   400,
+		`{"codes": ["755224", "287082"], "serial": "8"}`:              400,
+		`{"codes": ["755224", "287082"], "secret": "` + secret + `"}`: 400,
+		`{"codes": ["755224", "359152"]}`:                             400, // not in a row
+		`{"codes": ["755224", "755224"]}`:                             400,
+		`{"codes": ["755224", "287082"]}`:                             200,
+	} {
+		if code, out := call(t, path, 0, "POST", "/v1/users/alice/hotp", body); code != want {
+			t.Errorf("%s: %d %v, want %d", body, code, out, want)
+		}
+	}
+	if after, err := records.Enrollment(t.Context(), "alice"); err != nil || after.HOTP.Secret != before.HOTP.Secret {
+		t.Errorf("alice has %+v, %v", after.HOTP, err)
+	}
+}
