@@ -83,7 +83,7 @@ func (l *ledger) reap(wait bool) {
 // store writes layers, the oldest first, in one transaction of the database, together with
 // what vouches for them and the mark of the log; nil: no log counts.
 func (l *ledger) store(layers []*layer, mark *wal.Mark) error {
-	defer l.mapped.read(l.db)
+	defer drop(l.db)
 	return l.setup.transact(func() error { return l.db.Update(func(tx *bolt.Tx) error { return l.put(tx, layers, mark) }) })
 }
 

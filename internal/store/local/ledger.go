@@ -360,9 +360,14 @@ func (b *bucket) names() (names []string, err error) {
 		}
 	}
 	err = b.db.View(func(tx *bolt.Tx) error {
+		defer dropWithin(tx)
+		walked := 0
 		return tx.Bucket(bucketNames[b.index]).ForEach(func(name, _ []byte) error {
 			if _, found := over[string(name)]; !found {
 				add(string(name))
+			}
+			if walked++; walked%dropNames == 0 {
+				dropWithin(tx)
 			}
 			return nil
 		})

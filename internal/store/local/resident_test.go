@@ -50,7 +50,28 @@ func TestReadsAreGivenBack(t *testing.T) {
 			t.Fatalf("%q, %v", it.Value, err)
 		}
 	}
-	size := int(info.Size() >> 10)
+	// Nor do they stay, however long the time is, while all is listed and read.
+	size, most := int(info.Size()>>10), 0
+	s.ledger.mapped.after = time.Hour
+	keys, err := s.Keys(t.Context(), "state/")
+	if listed := mapped(t, path); err != nil || len(keys) != items || listed > size/8 {
+		t.Errorf("%d keys, %v; of %d KiB, %d are mapped after listing them", len(keys), err, size, listed)
+	}
+	for n, key := range keys {
+		if _, err := s.Get(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		if n%100 == 0 {
+			most = max(most, mapped(t, path))
+		}
+	}
+	if most > size/8 {
+		t.Errorf("of %d KiB, %d were mapped while all was read", size, most)
+	}
+	s.ledger.mapped.after = time.Nanosecond
+	if _, err := s.Get(t.Context(), keys[0]); err != nil {
+		t.Fatal(err)
+	}
 	if size < 12<<10 || opened > size/8 {
 		t.Errorf("of %d KiB, %d are mapped after opening", size, opened)
 	}
