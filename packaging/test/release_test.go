@@ -56,6 +56,8 @@ func TestBuiltOnTheOtherDebian(t *testing.T) {
 	if err := os.MkdirAll(kept, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	// The Go that builds packages, as this machine has checked and unpacked it.
+	t.Setenv("GOTOOLCHAIN", read(t, root+"/packaging/toolchain"))
 	said, err := attempt(t, 15*time.Minute, "./within.sh", there, tree, kept, filepath.Dir(nfpm(t)), "--", "env",
 		"NFPM="+nfpm(t), "VERSION="+version(t, deb), "SOURCE_DATE_EPOCH="+epoch(t, deb), "SYSROOTS="+kept,
 		tree+"/packaging/build.sh", tree+"/dist")
