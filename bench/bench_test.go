@@ -123,10 +123,10 @@ func TestShares(t *testing.T) {
 
 func TestReach(t *testing.T) {
 	var g Group
-	g.reach("time", "≤ 1", 1, 1)
-	g.reach("time", "≤ 1", 1.01, 1)
-	g.reachAtLeast("rate", "≥ 2", 2, 2)
-	g.reachAtLeast("rate", "≥ 2", 1.9, 2)
+	g.mustNotExceed("time", "≤ 1", 1, 1)
+	g.mustNotExceed("time", "≤ 1", 1.01, 1)
+	g.mustReach("rate", "≥ 2", 2, 2)
+	g.mustReach("rate", "≥ 2", 1.9, 2)
 	for i, want := range []bool{true, false, true, false} {
 		if g.Reach[i].Reached != want {
 			t.Errorf("%d: %+v", i, g.Reach[i])

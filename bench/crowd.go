@@ -140,12 +140,12 @@ func (b *bench) crowdRows(processes int, empty, peer, cold, warm *rushed) {
 	}
 	name := fmt.Sprintf("%d at once", processes)
 	if processes == 64 {
-		b.group.reachAtLeast(name+", warm, rate against google-authenticator", "≥ 2.5 ×", warm.rate.over(peer.rate), 2.5)
-		b.group.reachAtLeast(name+", cold, rate against google-authenticator", "≥ 1.2 ×", cold.rate.over(peer.rate), 1.2)
+		b.group.mustReach(name+", warm, rate against google-authenticator", "≥ 2.5 ×", warm.rate.over(peer.rate), 2.5)
+		b.group.mustReach(name+", cold, rate against google-authenticator", "≥ 1.2 ×", cold.rate.over(peer.rate), 1.2)
 		b.atOnce = warm.rate
 	} else {
-		b.group.reachAtLeast(name+", warm, rate against that of 64", "≥ 1 ×", warm.rate.over(b.atOnce), 1)
+		b.group.mustReach(name+", warm, rate against that of 64", "≥ 1 ×", warm.rate.over(b.atOnce), 1)
 	}
-	b.group.reach(name+", warm, p99 against p50", "≤ 3 ×", warm.spread(), 3)
-	b.group.reach(name+", refused", "0", float64(refused), 0)
+	b.group.mustNotExceed(name+", warm, p99 against p50", "≤ 3 ×", warm.spread(), 3)
+	b.group.mustNotExceed(name+", refused", "0", float64(refused), 0)
 }

@@ -35,14 +35,14 @@ type options struct {
 	memory bool
 }
 
-// A group is measurements that belong together.
-type group struct {
+// A measurement makes one Group of the report.
+type measurement struct {
 	name, title string
 	measure     func(*bench) error
 }
 
 // groups in the order in which they run.
-var groups = []group{
+var groups = []measurement{
 	{"serial", "One login after another", serial},
 	{"crowd", "Many at once", crowds},
 	{"cpu", "Processor", processor},

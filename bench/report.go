@@ -58,13 +58,13 @@ func (g *Group) note(format string, args ...any) {
 	g.Notes = append(g.Notes, fmt.Sprintf(format, args...))
 }
 
-// reach notes whether a value is at most what it is to be.
-func (g *Group) reach(what, goal string, value, most float64) {
+// mustNotExceed notes whether a value is at most what it is to be.
+func (g *Group) mustNotExceed(what, goal string, value, most float64) {
 	g.Reach = append(g.Reach, Reach{what, goal, value, value <= most})
 }
 
-// reachAtLeast notes whether a value is at least what it is to be.
-func (g *Group) reachAtLeast(what, goal string, value, least float64) {
+// mustReach notes whether a value is at least what it is to be.
+func (g *Group) mustReach(what, goal string, value, least float64) {
 	g.Reach = append(g.Reach, Reach{what, goal, value, value >= least})
 }
 
@@ -132,7 +132,9 @@ func (r *Results) find(name string) *Group {
 func (r *Results) put(g Group) {
 	r.Groups = slices.DeleteFunc(r.Groups, func(old Group) bool { return old.Name == g.Name })
 	r.Groups = append(r.Groups, g)
-	place := func(name string) int { return slices.IndexFunc(groups, func(g group) bool { return g.name == name }) }
+	place := func(name string) int {
+		return slices.IndexFunc(groups, func(g measurement) bool { return g.name == name })
+	}
 	slices.SortFunc(r.Groups, func(a, b Group) int { return place(a.Name) - place(b.Name) })
 }
 

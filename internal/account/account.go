@@ -52,7 +52,7 @@ func (a *Account) State(ctx context.Context) (mfa.State, error) {
 		a.believe(&st)
 		return st, err
 	}
-	st, err := a.records.storedState(ctx, a.ID.Name, &a.known)
+	st, err := a.records.readState(ctx, a.ID.Name, &a.known)
 	if err != nil {
 		return st, err
 	}
@@ -81,7 +81,7 @@ func (a *Account) Settle(ctx context.Context) error {
 	if a.nobody != nil || a.records.Believe == nil {
 		return nil
 	}
-	st, err := a.records.storedState(ctx, a.ID.Name, &a.known)
+	st, err := a.records.readState(ctx, a.ID.Name, &a.known)
 	if err != nil || st.UID != a.ID.UID {
 		return err
 	}
@@ -172,7 +172,7 @@ func (a *Account) Update(ctx context.Context, fn func(st *mfa.State) error) erro
 			return []byte(rand.Text()), nil
 		})
 	}
-	return a.records.updateState(ctx, a.ID.Name, &a.known, func(st *mfa.State) error {
+	return a.records.changeState(ctx, a.ID.Name, &a.known, func(st *mfa.State) error {
 		if st.UID != a.ID.UID {
 			*st = a.begun(*st)
 		}

@@ -50,7 +50,7 @@ func (x *Aliases) Of(ctx context.Context, id mfa.Identity) ([]string, error) {
 			if err != nil {
 				return nil, err
 			}
-			_, _, locked := st.Locked(x.now())
+			_, _, locked := st.Locked(x.clock())
 			is = locked && st.UID == id.UID
 		}
 		if is {
@@ -60,7 +60,7 @@ func (x *Aliases) Of(ctx context.Context, id mfa.Identity) ([]string, error) {
 	return others, nil
 }
 
-func (x *Aliases) now() time.Time {
+func (x *Aliases) clock() time.Time {
 	if x.Now == nil {
 		return time.Time{}
 	}
@@ -88,7 +88,7 @@ func (x *Aliases) candidates(ctx context.Context, id mfa.Identity) ([]string, er
 
 // refresh brings the names up to date. The caller holds mu.
 func (x *Aliases) refresh(ctx context.Context) error {
-	if age := x.now().Sub(x.listed); x.uids != nil && age >= 0 && age < relist && x.Now != nil {
+	if age := x.clock().Sub(x.listed); x.uids != nil && age >= 0 && age < relist && x.Now != nil {
 		return nil
 	}
 	names, err := x.Records.Users(ctx)
@@ -115,7 +115,7 @@ func (x *Aliases) refresh(ctx context.Context) error {
 			return err
 		}
 	}
-	x.uids, x.listed = uids, x.now()
+	x.uids, x.listed = uids, x.clock()
 	return nil
 }
 
@@ -144,7 +144,7 @@ func (x *Aliases) lockedStates(ctx context.Context, enrolled map[string]uint32) 
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if _, _, is := st.Locked(x.now()); err == nil && is {
+		if _, _, is := st.Locked(x.clock()); err == nil && is {
 			locked[name] = st.UID
 		}
 	}

@@ -69,7 +69,7 @@ func newTown(t *testing.T, cfg account.Config) *town {
 	w.queue = deliver.NewQueue(w, time.Minute)
 	t.Cleanup(func() { w.queue.Close(context.Background()) })
 	w.deps = account.Deps{
-		Records: account.Records{S: w.store, Parsed: record.NewParsed()}, Key: w.key, Mail: w.queue, Audit: au, Log: log, Now: func() time.Time { return w.now },
+		Records: account.Records{S: w.store, Cache: record.NewCache()}, Key: w.key, Mail: w.queue, Audit: au, Log: log, Now: func() time.Time { return w.now },
 		Trusted: func() bool { return !w.doubt }, Spending: w,
 	}
 	w.configure(cfg)

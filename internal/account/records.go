@@ -28,8 +28,8 @@ type Records struct {
 	Believe func(*mfa.State)
 	// Since is when the store was begun anew (Floor); nil: it never was.
 	Since *time.Time
-	// Parsed reads enrollments; nil: each is parsed anew.
-	Parsed *record.Parsed
+	// Cache remembers enrollments; nil: each is parsed anew.
+	Cache *record.Cache
 	// Locked is called for each account whose state was written with a lock; nil: it is
 	// not. It must be safe for many goroutines.
 	Locked func(mfa.Identity)
@@ -103,7 +103,7 @@ func (r Records) Enrollment(ctx context.Context, user string) (mfa.Enrollment, e
 	if err != nil {
 		return mfa.Enrollment{}, err
 	}
-	return r.Parsed.DecodeEnrollment(r.place(it.Key), it.Value)
+	return r.Cache.DecodeEnrollment(r.place(it.Key), it.Value)
 }
 
 // UpdateEnrollment lets fn edit the enrollment of user in one compare-and-swap, durable
@@ -160,11 +160,11 @@ func (r Records) Believed(st mfa.State) mfa.State {
 
 // StoredState is State without Believe: the times are as they were stored.
 func (r Records) StoredState(ctx context.Context, user string) (mfa.State, error) {
-	return r.storedState(ctx, user, nil)
+	return r.readState(ctx, user, nil)
 }
 
-// storedState is StoredState; known saves decoding the same bytes twice.
-func (r Records) storedState(ctx context.Context, user string, known *decoded) (mfa.State, error) {
+// readState is StoredState; known saves decoding the same bytes twice.
+func (r Records) readState(ctx context.Context, user string, known *decoded) (mfa.State, error) {
 	it, err := r.S.Get(ctx, store.States+user)
 	if errors.Is(err, store.ErrNotFound) {
 		return mfa.State{Since: r.Since}, nil
@@ -205,11 +205,11 @@ func (d *decoded) decode(place string, data []byte) (mfa.State, error) {
 // deleted, one left unchanged is not written. If fn returns an error nothing is
 // written and that error is returned.
 func (r Records) UpdateState(ctx context.Context, user string, fn func(*mfa.State) error) error {
-	return r.updateState(ctx, user, nil, fn)
+	return r.changeState(ctx, user, nil, fn)
 }
 
-// updateState is UpdateState; known saves decoding the same bytes twice.
-func (r Records) updateState(ctx context.Context, user string, known *decoded, fn func(*mfa.State) error) error {
+// changeState is UpdateState; known saves decoding the same bytes twice.
+func (r Records) changeState(ctx context.Context, user string, known *decoded, fn func(*mfa.State) error) error {
 	key := store.States + user
 	var st mfa.State
 	err := store.Update(ctx, r.S, key, func(old []byte) ([]byte, error) {

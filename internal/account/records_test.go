@@ -31,7 +31,7 @@ func enrolled() mfa.Enrollment {
 // newRecords returns records over an empty store.
 func newRecords() (account.Records, *storetest.Meddler) {
 	m := new(storetest.Meddler)
-	return account.Records{S: m, Parsed: record.NewParsed()}, m
+	return account.Records{S: m, Cache: record.NewCache()}, m
 }
 
 // put stores text at key, whatever is there.

@@ -66,7 +66,7 @@ const maxArgons = 2
 // New returns an Asker.
 func New(cfg Config, deps Deps) *Asker {
 	voice, _ := deliver.VoiceOf(cfg.Prompt.Language) // checked where it counts
-	return &Asker{cfg: cfg, deps: deps, goodFor: textGoodFor(cfg.Code.lifetime()), voice: voice, argons: make(chan struct{}, maxArgons)}
+	return &Asker{cfg: cfg, deps: deps, goodFor: textGoodFor(cfg.Code.goodFor()), voice: voice, argons: make(chan struct{}, maxArgons)}
 }
 
 const (

@@ -47,4 +47,4 @@ type PromptConfig struct {
 	Language string `toml:"language"` // of calls (RFC 5646); empty: English
 }
 
-func (c CodeConfig) lifetime() time.Duration { return time.Duration(c.Lifetime) }
+func (c CodeConfig) goodFor() time.Duration { return time.Duration(c.Lifetime) }

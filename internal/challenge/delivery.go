@@ -67,7 +67,7 @@ func (c *Conversation) deliver(p mfa.PendingCode, code string, to Target, limit 
 	d := &delivery{asker: c.asker, user: c.User, code: p, to: deliver.Mask(p.To)}
 	d.notice = deliver.CodeNotice{
 		Code: code, Host: cfg.Host, User: c.User.Account.ID.Name, Service: c.User.Origin.Service, Address: c.User.Origin.Address,
-		Sent: p.Sent, Lifetime: cfg.Code.lifetime(), Subject: cfg.MailSubject,
+		Sent: p.Sent, Lifetime: cfg.Code.goodFor(), Subject: cfg.MailSubject,
 	}
 	if c.User.Account.IsNobody() {
 		d.done = true

@@ -47,9 +47,9 @@ func textDrift(whose string, d mfa.Drift) string {
 	return fmt.Sprintf("%s clock seems to be %s %s.", whose, mfa.Span(d.Off.Abs()), way)
 }
 
-// hint is the text about the app's clock after a wrong code, if that helps no guesser. In
+// clockHint is the text about the app's clock after a wrong code, if that helps no guesser. In
 // a setup it helps none: the person sees the secret.
-func (k Kind) hint(res checked) string {
+func (k Kind) clockHint(res checked) string {
 	if res.Drift == nil || !res.Drift.Sure && k.Setup == "" {
 		return ""
 	}

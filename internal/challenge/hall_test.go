@@ -68,7 +68,7 @@ func newHall(t *testing.T) *hall {
 		Lockout: account.LockoutConfig{Failures: 5, Window: minutes(15), Duration: minutes(15)}, Lifetime: minutes(10),
 		Period: mfa.Duration(30 * time.Second), Skew: 1, Host: "host",
 	}, account.Deps{
-		Records: account.Records{S: h.store, Parsed: record.NewParsed()}, Key: key, Mail: h.queue, Audit: au, Log: log, Now: h.clock, Spending: h,
+		Records: account.Records{S: h.store, Cache: record.NewCache()}, Key: key, Mail: h.queue, Audit: au, Log: log, Now: h.clock, Spending: h,
 		Trusted: func() bool { return !h.doubt },
 	})
 	h.asker = New(Config{

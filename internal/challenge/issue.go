@@ -115,7 +115,7 @@ func (c *Conversation) arrange(st *mfa.State, to Target, code string, again bool
 	if wait := c.noneFor(st, tally, now); wait > 0 {
 		return issued{refusal: refuse(textNoMoreSends, wait, "code.max_sends")}
 	}
-	p := factor.NewPending(c.asker.deps.Key, c.User.Account.ID, c.User.Origin, to.Method, to.To, code, now, cfg.lifetime())
+	p := factor.NewPending(c.asker.deps.Key, c.User.Account.ID, c.User.Origin, to.Method, to.To, code, now, cfg.goodFor())
 	if i >= 0 {
 		end(st, i, mfa.CodeReplaced, now)
 	}

@@ -118,11 +118,11 @@ func (c *Conversation) Try(ctx context.Context, codes []Code, answer string) (mf
 	case res.Result != Wrong:
 		return c.untried(ctx, v.Method, textBehind(res.Result)), nil
 	case res.counted.Disabled:
-		text, v.Reason = textWrongCode+k.hint(res)+"\n"+TextDisabled, "wrong code; method now disabled"
+		text, v.Reason = textWrongCode+k.clockHint(res)+"\n"+TextDisabled, "wrong code; method now disabled"
 	case res.counted.Left == 0:
-		text, v.Reason = textWrongCode+k.hint(res)+"\n"+res.counted.LockText, "wrong code; now locked"
+		text, v.Reason = textWrongCode+k.clockHint(res)+"\n"+res.counted.LockText, "wrong code; now locked"
 	default:
-		text, v.Outcome, v.Reason = textWrongCode+k.hint(res), mfa.WrongCode, "wrong code"
+		text, v.Outcome, v.Reason = textWrongCode+k.clockHint(res), mfa.WrongCode, "wrong code"
 	}
 	c.Say(ctx, mfa.Failure, text)
 	return v, nil
@@ -170,7 +170,7 @@ func (c *Conversation) SendBehind(ctx context.Context, to Target, wanted bool) (
 			return mfa.Verdict{Outcome: mfa.Unavailable, Method: to.Method, Reason: "code not delivered"}, err
 		}
 		told := cmp.Or(is.delivery.news(), fmt.Sprintf("A code was sent to %s.", deliver.Mask(to.To)))
-		c.Say(ctx, mfa.Failure, told+"\n"+textNextCarries(c.asker.cfg.Code.lifetime()))
+		c.Say(ctx, mfa.Failure, told+"\n"+textNextCarries(c.asker.cfg.Code.goodFor()))
 	}
 	return v, nil
 }

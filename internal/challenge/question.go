@@ -201,7 +201,7 @@ func (p *posing) follow(ctx context.Context, res checked) *turnout {
 
 // wrongCode tells the person of a wrong code, and ends the question if it was the last.
 func (p *posing) wrongCode(ctx context.Context, res checked) *turnout {
-	text := textWrongCode + p.kind.hint(res)
+	text := textWrongCode + p.kind.clockHint(res)
 	switch {
 	case res.counted.Disabled:
 		p.Say(ctx, mfa.Failure, text+"\n"+TextDisabled)
@@ -213,7 +213,7 @@ func (p *posing) wrongCode(ctx context.Context, res checked) *turnout {
 		p.Say(ctx, mfa.Failure, text+" "+TextStopped)
 		return p.end(mfa.Exhausted, "wrong code, the last of this login")
 	}
-	p.idle, p.text = 0, textWrong(min(res.counted.Left, maxTries-p.wrong))+p.kind.hint(res)
+	p.idle, p.text = 0, textWrong(min(res.counted.Left, maxTries-p.wrong))+p.kind.clockHint(res)
 	if p.kind.Advice != "" {
 		p.text += "\n" + p.kind.Advice
 	}

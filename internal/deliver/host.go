@@ -29,15 +29,15 @@ func FullName() string {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), resolveWithin)
 	defer cancel()
-	name, found := fullName(ctx, HostName(), (&net.Resolver{PreferGo: true}).LookupCNAME)
+	name, found := withDomain(ctx, HostName(), (&net.Resolver{PreferGo: true}).LookupCNAME)
 	if found {
 		known.Store(&name)
 	}
 	return name
 }
 
-// fullName returns host with its domain, and whether lookup found it.
-func fullName(ctx context.Context, host string, lookup func(ctx context.Context, host string) (string, error)) (name string, found bool) {
+// withDomain returns host with its domain, and whether lookup found it.
+func withDomain(ctx context.Context, host string, lookup func(ctx context.Context, host string) (string, error)) (name string, found bool) {
 	if strings.Contains(host, ".") {
 		return host, false
 	}

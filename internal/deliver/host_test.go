@@ -25,7 +25,7 @@ func TestFullName(t *testing.T) {
 		{"web1", "localhost.localdomain.", nil, "web1", false},
 		{"localhost", "localhost.", nil, "localhost", false},
 	} {
-		name, found := fullName(t.Context(), tc.host, func(context.Context, string) (string, error) { return tc.answer, tc.err })
+		name, found := withDomain(t.Context(), tc.host, func(context.Context, string) (string, error) { return tc.answer, tc.err })
 		if name != tc.want || found != tc.found {
 			t.Errorf("%q, for which DNS says %q, %v: %q, %v", tc.host, tc.answer, tc.err, name, found)
 		}

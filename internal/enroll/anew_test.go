@@ -18,7 +18,7 @@ func TestSetUpAnewForgetsWrongCodes(t *testing.T) {
 			return err
 		},
 	} {
-		s := service(t)
+		s := newService(t)
 		if err := s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root"); err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestSetUpAnewForgetsWrongCodes(t *testing.T) {
 }
 
 func TestShowTellsOfDisabledMethods(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	if err := s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root"); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestShowTellsOfDisabledMethods(t *testing.T) {
 // An app that is taken over in the place of one which took too many wrong codes proves
 // something again; so do the backup codes that come with it.
 func TestTakeOverForgetsWrongCodes(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	acct := s.Accounts.Records().Account(alice)
 	err := acct.Update(t.Context(), func(st *mfa.State) error {

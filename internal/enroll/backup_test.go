@@ -52,7 +52,7 @@ func setState(t *testing.T, s *Service, set func(st *mfa.State)) {
 
 // On another machine, with another key, all is as it was.
 func TestRestoreElsewhere(t *testing.T) {
-	s, elsewhere := service(t), service(t)
+	s, elsewhere := newService(t), newService(t)
 	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	setState(t, s, func(st *mfa.State) { st.BackupID, st.BackupUsed = "", nil })
 	en, _ := records(t, s)
@@ -86,7 +86,7 @@ func TestRestoreOfANewerSetElsewhere(t *testing.T) {
 			return errors.Join(err, s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root"))
 		},
 	} {
-		s, elsewhere := service(t), service(t)
+		s, elsewhere := newService(t), newService(t)
 		takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 		if err := before(s); err != nil {
 			t.Fatal(err)
@@ -103,7 +103,7 @@ func TestRestoreOfANewerSetElsewhere(t *testing.T) {
 
 // A set that was given up does not come back, on the machine where it was.
 func TestRestoreOfASetThatWasGivenUp(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	b := backup(t, s)
 	if err := s.OptOut(t.Context(), s.Accounts.ByAdministrator(alice)); err != nil {
@@ -120,7 +120,7 @@ func TestRestoreOfASetThatWasGivenUp(t *testing.T) {
 
 // Whatever happened since the backup has happened.
 func TestRestoreRewindsNothing(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	en, _ := records(t, s)
 	soon, later := now.Add(time.Minute), now.Add(time.Hour)
@@ -220,7 +220,7 @@ func TestRestoreOfWhoHadToEnrollAnew(t *testing.T) {
 	b.restore(t, s, wire.RestoredOutdated)
 	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	b = backup(t, s)
-	elsewhere := service(t) // where policy was never off
+	elsewhere := newService(t) // where policy was never off
 	b.restore(t, elsewhere, wire.RestoredNew)
 	if en, _ := records(t, elsewhere); en.Generation != 0 {
 		t.Errorf("generation %d would outlive the next two times that everybody enrolls anew", en.Generation)
@@ -228,7 +228,7 @@ func TestRestoreOfWhoHadToEnrollAnew(t *testing.T) {
 }
 
 func TestRestoreRefuses(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	b := backup(t, s)
 	for name, spoil := range map[string]func(h *wire.BackupHeader, u *wire.Saved, id *mfa.Identity){
@@ -240,7 +240,7 @@ func TestRestoreRefuses(t *testing.T) {
 		"problem":  func(_ *wire.BackupHeader, u *wire.Saved, _ *mfa.Identity) { u.Problem = "could not be read" },
 		"identity": func(_ *wire.BackupHeader, _ *wire.Saved, id *mfa.Identity) { id.UID = 2000 },
 	} {
-		elsewhere := service(t)
+		elsewhere := newService(t)
 		head, user, id := b.head, b.users["alice"], alice
 		spoil(&head, &user, &id)
 		if result, err := elsewhere.Restore(t.Context(), &id, head, user, false, "root"); !errors.Is(err, ErrInvalid) {
@@ -252,8 +252,8 @@ func TestRestoreRefuses(t *testing.T) {
 		}
 	}
 	head := b.head
-	head.Key = service(t).Accounts.KeyText()
-	elsewhere := service(t)
+	head.Key = newService(t).Accounts.KeyText()
+	elsewhere := newService(t)
 	if result, err := elsewhere.Restore(t.Context(), &alice, head, b.users["alice"], false, "root"); err == nil {
 		t.Errorf("another key: %q", result)
 	}
@@ -261,7 +261,7 @@ func TestRestoreRefuses(t *testing.T) {
 
 // An account that is gone gets its records back, for when it is made again.
 func TestRestoreOfNoAccount(t *testing.T) {
-	s, elsewhere := service(t), service(t)
+	s, elsewhere := newService(t), newService(t)
 	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
 	b := backup(t, s)
 	result, err := elsewhere.Restore(t.Context(), nil, b.head, b.users["alice"], false, "root")

@@ -98,7 +98,7 @@ func TestNothingIsWrittenOverWhatCameBetween(t *testing.T) {
 				continue // nothing counts yet; the confirmation looks
 			}
 			for _, enrolled := range []bool{false, true} {
-				s := service(t)
+				s := newService(t)
 				s.TOTP = challenge.TOTPConfig{Digits: 6, Period: mfa.Duration(30 * time.Second), Algorithm: "SHA1"}
 				if enrolled {
 					if err := s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root"); err != nil {
@@ -123,7 +123,7 @@ func TestNothingIsWrittenOverWhatCameBetween(t *testing.T) {
 
 // A conversation's own change is what its next one builds upon.
 func TestOwnChangesAreSeen(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	c := watched(t, s)
 	err := completeApp(t, s, c)
 	if err == nil {

@@ -19,7 +19,7 @@ func setContacts(t *testing.T, s *Service, in Contacts, email, phone string) {
 }
 
 func TestSetContacts(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	in := Contacts{Email: " alice@example.com", Phone: "+49 151 23456789", DryRun: true}
 	setContacts(t, s, in, wire.ImportedNew, wire.ImportedNew)
 	if keys, err := s.Accounts.Records().S.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
@@ -48,7 +48,7 @@ func TestSetContacts(t *testing.T) {
 
 // Addresses that a user has confirmed stay, unless an administrator says otherwise.
 func TestSetContactsKeepsWhatIsConfirmed(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	put(t, s, func(en *mfa.Enrollment) {
 		en.Email = &mfa.Address{Address: "alice@example.com", Confirmed: now}
 		en.SMS = &mfa.Address{Address: "+4915123456789", Confirmed: now}
@@ -67,7 +67,7 @@ func TestSetContactsKeepsWhatIsConfirmed(t *testing.T) {
 
 // A method that took too many wrong codes is usable again where codes go elsewhere now.
 func TestSetContactsForgetsWrongCodes(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	err := s.Accounts.Records().UpdateState(t.Context(), "alice", func(st *mfa.State) error {
 		st.UID, st.MethodFailures = alice.UID, map[mfa.Method]int{mfa.Email: 100, mfa.SMS: 100, mfa.TOTP: 100}
 		return nil
@@ -84,7 +84,7 @@ func TestSetContactsForgetsWrongCodes(t *testing.T) {
 // Somebody who chose to have no second factor has one then, and is told of in the answer;
 // an enrollment of another account under the name counts for nothing.
 func TestSetContactsOfNobodyEnrolled(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	put(t, s, func(en *mfa.Enrollment) { en.Skipped = &now })
 	out, err := s.SetContacts(t.Context(), alice, Contacts{Email: "alice@example.com"}, "root")
 	if err != nil || !out.Chosen || out.Email != wire.ImportedNew {
@@ -117,7 +117,7 @@ func put(t *testing.T, s *Service, edit func(en *mfa.Enrollment)) {
 
 // All that is wrong is said, and nothing is done by halves.
 func TestSetContactsRefuses(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	for _, tc := range []struct {
 		in   Contacts
 		said []string

@@ -14,9 +14,9 @@ import (
 // showWait is how long the directory is waited for to show a user.
 const showWait = 5 * time.Second
 
-// show is Show, with addresses in full if they are to be revealed. The directory is asked
+// lookUp is Show, with addresses in full if they are to be revealed. The directory is asked
 // as it is at a login, and nothing of it is written.
-func (s *Service) show(ctx context.Context, id mfa.Identity, reveal bool) (wire.User, error) {
+func (s *Service) lookUp(ctx context.Context, id mfa.Identity, reveal bool) (wire.User, error) {
 	en, err := s.enrollment(ctx, id)
 	none := errors.Is(err, ErrNotEnrolled)
 	if err != nil && !none {

@@ -225,7 +225,7 @@ func (s *Service) Confirm(ctx context.Context, u *account.User, m mfa.Method, of
 // Show returns what is known of id, with addresses masked, or an error wrapping
 // ErrNotEnrolled.
 func (s *Service) Show(ctx context.Context, id mfa.Identity) (wire.User, error) {
-	return s.show(ctx, id, false)
+	return s.lookUp(ctx, id, false)
 }
 
 // view returns what is shown of the records. St is as it is stored, not bounded.

@@ -31,7 +31,7 @@ type taken struct{}
 
 func (taken) Send(context.Context, mfa.Message) error { return nil }
 
-func service(t *testing.T) *Service {
+func newService(t *testing.T) *Service {
 	t.Helper()
 	return serviceOver(t, &storetest.Memory{}, newKey(t), 0)
 }
@@ -53,7 +53,7 @@ func serviceOver(t *testing.T, s store.Store, key *seal.Key, generation int) *Se
 	if err != nil {
 		t.Fatal(err)
 	}
-	records, clock := account.Records{S: s, Parsed: record.NewParsed()}, func() time.Time { return now }
+	records, clock := account.Records{S: s, Cache: record.NewCache()}, func() time.Time { return now }
 	mail := deliver.NewQueue(taken{}, time.Minute)
 	t.Cleanup(func() { mail.Close(context.Background()) })
 	return &Service{
@@ -63,7 +63,7 @@ func serviceOver(t *testing.T, s store.Store, key *seal.Key, generation int) *Se
 }
 
 func TestSetContact(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	for _, bad := range []string{"", "alice", "Alice <alice@example.com>", "a@b, c@d", "a b@example.com", "alice@example.com\nBcc: eve@example.com"} {
 		if err := s.SetContact(t.Context(), alice, mfa.Email, bad, "root"); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%q: %v", bad, err)
@@ -83,7 +83,7 @@ func TestSetContact(t *testing.T) {
 
 // The same address entered again keeps its confirmation; another one has none.
 func TestSetContactAgain(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	err := s.Accounts.Records().UpdateEnrollment(t.Context(), "alice", func(en *mfa.Enrollment) error {
 		*en = mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com", Confirmed: now}}
 		return nil
@@ -115,7 +115,7 @@ func TestSetContactAgain(t *testing.T) {
 }
 
 func TestShowState(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	if err := s.SetContact(t.Context(), alice, mfa.Email, "alice@example.com", "root"); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestShowState(t *testing.T) {
 }
 
 func TestResetIsOneUsers(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	bob := mfa.Identity{Name: "bob", UID: 1001}
 	for _, id := range []mfa.Identity{alice, bob} {
 		if err := s.SetContact(t.Context(), id, mfa.Email, id.Name+"@example.com", "root"); err != nil {
@@ -162,7 +162,7 @@ func TestResetIsOneUsers(t *testing.T) {
 
 // A record that does not parse can still be reset: that is how it is mended.
 func TestResetOfABrokenRecord(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	if _, err := s.Accounts.Records().S.Put(t.Context(), store.Item{Key: "users/alice", Value: []byte("nonsense")}); err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestResetOfABrokenRecord(t *testing.T) {
 }
 
 func TestNewBackupCodesNeedAMethod(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	c := s.Accounts.ByAdministrator(alice)
 	if _, err := s.NewBackupCodes(t.Context(), c); !errors.Is(err, ErrNotEnrolled) {
 		t.Errorf("with nothing: %v", err)

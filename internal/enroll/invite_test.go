@@ -34,7 +34,7 @@ func invite(t *testing.T, s *Service, want, sent error) {
 }
 
 func TestInvite(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	at := now
 	s.Now = func() time.Time { return at }
 	invite(t, s, ErrNotEnrolled, nil)
@@ -62,7 +62,7 @@ func TestInvite(t *testing.T) {
 
 // A message that nobody got does not keep the next one back.
 func TestInviteThatIsNotDelivered(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	mail := deliver.NewQueue(deaf{}, time.Minute)
 	defer mail.Close(t.Context())
 	s.Accounts = account.New(account.Config{}, account.Deps{

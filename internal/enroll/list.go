@@ -84,7 +84,7 @@ func unmask(v *wire.User, en mfa.Enrollment) {
 
 // ShowRevealed is Show without masks.
 func (s *Service) ShowRevealed(ctx context.Context, id mfa.Identity) (wire.User, error) {
-	return s.show(ctx, id, true)
+	return s.lookUp(ctx, id, true)
 }
 
 // methods returns the methods that are set up, in a fixed order.

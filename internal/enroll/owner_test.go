@@ -26,11 +26,11 @@ func gives(t *testing.T, s *Service, tok Token, want bool) {
 // for each by itself, and codes that one used would be good for the other. Once she has it no
 // more, it goes on where she was.
 func TestATokenIsOneUsers(t *testing.T) {
-	s := service(t)
-	takeOver(t, s, token(5), wire.ImportedNew, "")
+	s := newService(t)
+	takeOver(t, s, tokenTakeover(5), wire.ImportedNew, "")
 	uses(t, s, 20)
-	tok := *token(0).Token
-	other := token(0)
+	tok := *tokenTakeover(0).Token
+	other := tokenTakeover(0)
 	other.Token.Serial, other.Replace = "another", true
 	gives(t, s, tok, false)
 	gives(t, s, *other.Token, false)
@@ -74,24 +74,24 @@ func TestNoResetBringsALostCountBack(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := service(t)
-			takeOver(t, s, token(5), wire.ImportedNew, "")
+			s := newService(t)
+			takeOver(t, s, tokenTakeover(5), wire.ImportedNew, "")
 			uses(t, s, 20)
 			lose(t, s)
 			if _, err := s.Reset(t.Context(), "alice", "root"); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Shelve(t.Context(), *token(0).Token, true, false, "root"); err == nil {
+			if _, err := s.Shelve(t.Context(), *tokenTakeover(0).Token, true, false, "root"); err == nil {
 				t.Error("it waits for whoever comes")
 			}
-			takeOver(t, s, token(5), wire.ImportedNew, "")
+			takeOver(t, s, tokenTakeover(5), wire.ImportedNew, "")
 			if n, known := next(t, s); known {
 				t.Errorf("alice has it again: next %d", n)
 			}
 			if _, err := s.Reset(t.Context(), "alice", "root"); err != nil {
 				t.Fatal(err)
 			}
-			gives(t, s, *token(0).Token, true)
+			gives(t, s, *tokenTakeover(0).Token, true)
 			if v, err := s.Show(t.Context(), ben); err != nil || !v.HOTP.Void {
 				t.Errorf("ben has %+v, %v", v.HOTP, err)
 			}
@@ -129,24 +129,24 @@ func forgetOwners(t *testing.T, s *Service) {
 
 // A change that came to nothing keeps a token from nobody, and makes no used code good.
 func TestAClaimThatCameToNothing(t *testing.T) {
-	s := service(t)
-	takeOver(t, s, token(5), wire.ImportedNew, "")
+	s := newService(t)
+	takeOver(t, s, tokenTakeover(5), wire.ImportedNew, "")
 	uses(t, s, 20)
 	if _, err := s.Reset(t.Context(), "alice", "root"); err != nil {
 		t.Fatal(err)
 	}
 	failing := errors.New("it fails")
 	_, _, err := s.Accounts.ByAdministrator(ben).Change(t.Context(), account.Change{
-		Own: token(0).Token.owned(), Edit: func(*mfa.Enrollment) error { return failing },
+		Own: tokenTakeover(0).Token.owned(), Edit: func(*mfa.Enrollment) error { return failing },
 	})
 	if !errors.Is(err, failing) {
 		t.Fatal(err)
 	}
 	// For the moment it is ben's.
-	if _, err := s.SetToken(t.Context(), alice, *token(0).Token, "root"); !errors.Is(err, ErrInvalid) {
+	if _, err := s.SetToken(t.Context(), alice, *tokenTakeover(0).Token, "root"); !errors.Is(err, ErrInvalid) {
 		t.Errorf("at the same time: %v", err)
 	}
-	gives(t, s, *token(0).Token, true)
+	gives(t, s, *tokenTakeover(0).Token, true)
 	if v, err := s.Show(t.Context(), ben); err != nil || v.HOTP.Next != 21 || v.HOTP.Void {
 		t.Errorf("ben has %+v, %v", v.HOTP, err)
 	}
@@ -154,10 +154,10 @@ func TestAClaimThatCameToNothing(t *testing.T) {
 
 // A token is on the shelf under one number, of which the last counts.
 func TestATokenHasOneNumber(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	shelve := func(serial string, replace, dry bool, want string) {
 		t.Helper()
-		tok := *token(0).Token
+		tok := *tokenTakeover(0).Token
 		tok.Serial = serial
 		out, err := s.Shelve(t.Context(), tok, replace, dry, "root")
 		if (want == "") != errors.Is(err, ErrInvalid) || out.App != want {
@@ -179,7 +179,7 @@ func TestATokenHasOneNumber(t *testing.T) {
 	waits("A", false)
 	waits("B", true)
 	// Given to alice by its secret, it waits no more.
-	tok := *token(0).Token
+	tok := *tokenTakeover(0).Token
 	tok.Serial = ""
 	if _, err := s.SetToken(t.Context(), alice, tok, "root"); err != nil {
 		t.Fatal(err)
@@ -190,11 +190,11 @@ func TestATokenHasOneNumber(t *testing.T) {
 // A token that a restore brings back is not new: where what was used since the backup is not
 // known, it counts for nobody, and what somebody else has is not restored.
 func TestARestoredTokenIsNotNew(t *testing.T) {
-	s := service(t)
-	takeOver(t, s, token(5), wire.ImportedNew, "")
+	s := newService(t)
+	takeOver(t, s, tokenTakeover(5), wire.ImportedNew, "")
 	b := backup(t, s)
 	lost := now.Add(time.Minute)
-	begun := service(t)
+	begun := newService(t)
 	setState(t, begun, func(st *mfa.State) { *st = mfa.State{UID: alice.UID, Since: &lost} })
 	b.restore(t, begun, wire.RestoredNew)
 	if n, known := next(t, begun); known {
@@ -203,7 +203,7 @@ func TestARestoredTokenIsNotNew(t *testing.T) {
 	if _, err := s.Reset(t.Context(), "alice", "root"); err != nil {
 		t.Fatal(err)
 	}
-	gives(t, s, *token(0).Token, true)
+	gives(t, s, *tokenTakeover(0).Token, true)
 	head := b.head
 	if result, err := s.Restore(t.Context(), &alice, head, b.users["alice"], false, "root"); !errors.Is(err, ErrInvalid) {
 		t.Errorf("restored, though ben has it: %q, %v", result, err)

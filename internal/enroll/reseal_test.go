@@ -22,7 +22,7 @@ func remember(t *testing.T, s *Service) {
 
 // A new key changes how secrets are stored, and nothing for anybody.
 func TestResealKeepsSessions(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	path := filepath.Join(t.TempDir(), "key")
 	key, err := seal.Create(path)
 	if err != nil {
@@ -62,7 +62,7 @@ func TestResealKeepsSessions(t *testing.T) {
 
 // A proof counts no more once the enrollment has become another.
 func TestTakeOverAndRestoreEndSessions(t *testing.T) {
-	s, in := service(t), google()
+	s, in := newService(t), google()
 	takeOver(t, s, in, wire.ImportedNew, wire.ImportedNew)
 	b := backup(t, s)
 	remember(t, s)

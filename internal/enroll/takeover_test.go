@@ -43,7 +43,7 @@ func records(t *testing.T, s *Service) (mfa.Enrollment, mfa.State) {
 }
 
 func TestTakeOver(t *testing.T) {
-	s, in := service(t), google()
+	s, in := newService(t), google()
 	in.DryRun = true
 	takeOver(t, s, in, wire.ImportedNew, wire.ImportedNew)
 	if keys, err := s.Accounts.Records().S.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
@@ -79,7 +79,7 @@ func TestTakeOver(t *testing.T) {
 }
 
 func TestTakeOverReplacesOnlyWhenTold(t *testing.T) {
-	s, in := service(t), google()
+	s, in := newService(t), google()
 	takeOver(t, s, in, wire.ImportedNew, wire.ImportedNew)
 	first, _ := records(t, s)
 	in.Secret = []byte("another-secret-of-hers")
@@ -112,7 +112,7 @@ func TestTakeOverOfUsedCodes(t *testing.T) {
 			return err
 		},
 	} {
-		s, in := service(t), google()
+		s, in := newService(t), google()
 		takeOver(t, s, in, wire.ImportedNew, wire.ImportedNew)
 		in.Replace = true
 		for i, secret := range []string{"the-second-app-of-hers", "the-third-app-of-hers-"} {
@@ -144,7 +144,7 @@ func TestTakeOverOfUsedCodes(t *testing.T) {
 
 // Records of a former account of the same name are nobody's.
 func TestTakeOverForANewAccount(t *testing.T) {
-	s, in := service(t), google()
+	s, in := newService(t), google()
 	takeOver(t, s, in, wire.ImportedNew, wire.ImportedNew)
 	other := mfa.Identity{Name: "alice", UID: 2000}
 	out, err := s.TakeOver(t.Context(), other, in, "root")
@@ -154,7 +154,7 @@ func TestTakeOverForANewAccount(t *testing.T) {
 }
 
 func TestTakeOverRefuses(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	for name, spoil := range map[string]func(*Takeover){
 		"source":  func(in *Takeover) { in.Source = "duo" },
 		"short":   func(in *Takeover) { in.Secret = []byte("123456789") },

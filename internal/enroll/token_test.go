@@ -14,8 +14,8 @@ import (
 	"mfa/internal/wire"
 )
 
-// token is what a list may have of alice's.
-func token(count int64) Takeover {
+// tokenTakeover is what a list may have of alice's.
+func tokenTakeover(count int64) Takeover {
 	return Takeover{Source: wire.SourcePSKC, Token: &Token{
 		Secret: []byte("12345678901234567890"), Params: otp.Params{Digits: 6, Algorithm: "SHA1"}, Count: count, Serial: "987654321",
 	}}
@@ -35,16 +35,16 @@ func next(t *testing.T, s *Service) (int64, bool) {
 func uses(t *testing.T, s *Service, count int64) {
 	t.Helper()
 	setState(t, s, func(st *mfa.State) {
-		factor.KeepCount(st, mfa.TokenCount{Token: otp.TokenName(token(0).Token.Secret), Next: count + 1})
+		factor.KeepCount(st, mfa.TokenCount{Token: otp.TokenName(tokenTakeover(0).Token.Secret), Next: count + 1})
 	})
 }
 
 // codeAt is what alice's token shows at a count.
 func codeAt(t *testing.T, count int64) string {
 	t.Helper()
-	p := token(0).Token.Params
+	p := tokenTakeover(0).Token.Params
 	p.Period = time.Second // a token has none; Code wants one
-	c, err := otp.Code(token(0).Token.Secret, count, p)
+	c, err := otp.Code(tokenTakeover(0).Token.Secret, count, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,24 +53,24 @@ func codeAt(t *testing.T, count int64) string {
 
 // A list that is taken over again, however old, moves no count back.
 func TestTakeOverOfAToken(t *testing.T) {
-	s := service(t)
-	in := token(5)
+	s := newService(t)
+	in := tokenTakeover(5)
 	in.DryRun = true
 	takeOver(t, s, in, wire.ImportedNew, "")
 	if keys, err := s.Accounts.Records().S.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
 		t.Fatalf("a dry run wrote %q, %v", keys, err)
 	}
-	takeOver(t, s, token(5), wire.ImportedNew, "")
+	takeOver(t, s, tokenTakeover(5), wire.ImportedNew, "")
 	uses(t, s, 20)
-	takeOver(t, s, token(5), wire.ImportedUnchanged, "")
+	takeOver(t, s, tokenTakeover(5), wire.ImportedUnchanged, "")
 	if n, known := next(t, s); n != 21 || !known {
 		t.Errorf("next %d, known %v", n, known)
 	}
-	takeOver(t, s, token(30), wire.ImportedUnchanged, "")
+	takeOver(t, s, tokenTakeover(30), wire.ImportedUnchanged, "")
 	if n, _ := next(t, s); n != 30 {
 		t.Errorf("a newer list: next %d", n)
 	}
-	other := token(0)
+	other := tokenTakeover(0)
 	other.Token.Secret = []byte("another-secret-of-hers")
 	takeOver(t, s, other, wire.ImportedKept, "")
 	other.Replace = true
@@ -78,14 +78,14 @@ func TestTakeOverOfAToken(t *testing.T) {
 	if n, _ := next(t, s); n != 0 {
 		t.Errorf("of another token: next %d", n)
 	}
-	back := token(0)
+	back := tokenTakeover(0)
 	back.Replace = true
 	takeOver(t, s, back, wire.ImportedReplaced, "")
 	if n, _ := next(t, s); n != 30 {
 		t.Errorf("of the one that came back: next %d", n)
 	}
 	// Beside an app, and with the codes of another program.
-	both := token(0)
+	both := tokenTakeover(0)
 	both.Codes = []string{"12345678"}
 	takeOver(t, s, both, wire.ImportedUnchanged, wire.ImportedKept)
 	takeOver(t, s, google(), wire.ImportedNew, wire.ImportedNew)
@@ -95,7 +95,7 @@ func TestTakeOverOfAToken(t *testing.T) {
 }
 
 func TestTokensThatCannotBe(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	for name, spoil := range map[string]func(tok *Token){
 		"secret":    func(tok *Token) { tok.Secret = []byte("short") },
 		"digits":    func(tok *Token) { tok.Params.Digits = 9 },
@@ -104,7 +104,7 @@ func TestTokensThatCannotBe(t *testing.T) {
 		"serial":    func(tok *Token) { tok.Serial = "1\n2" },
 		"long":      func(tok *Token) { tok.Serial = string(make([]byte, 65)) },
 	} {
-		in := token(0)
+		in := tokenTakeover(0)
 		spoil(in.Token)
 		if _, err := s.TakeOver(t.Context(), alice, in, "root"); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
@@ -121,11 +121,11 @@ func TestTokensThatCannotBe(t *testing.T) {
 // A restore moves no count back: not after more was used, not after a reset, and where the
 // count was lost since the backup no code is good at all.
 func TestRestoreOfATokenRewindsNothing(t *testing.T) {
-	s := service(t)
-	takeOver(t, s, token(5), wire.ImportedNew, "")
+	s := newService(t)
+	takeOver(t, s, tokenTakeover(5), wire.ImportedNew, "")
 	uses(t, s, 9)
 	b := backup(t, s)
-	elsewhere := service(t)
+	elsewhere := newService(t)
 	b.restore(t, elsewhere, wire.RestoredNew)
 	if n, known := next(t, elsewhere); n != 10 || !known {
 		t.Errorf("elsewhere: next %d, known %v", n, known)
@@ -154,7 +154,7 @@ func TestRestoreOfATokenRewindsNothing(t *testing.T) {
 		t.Error("known after an app was set up")
 	}
 	// Nor does a list that may be older. Two codes in a row end it, and older ones do not.
-	takeOver(t, s, token(6), wire.ImportedUnchanged, "")
+	takeOver(t, s, tokenTakeover(6), wire.ImportedUnchanged, "")
 	if _, known := next(t, s); known {
 		t.Error("known after the list was taken over again")
 	}
@@ -176,14 +176,14 @@ func TestRestoreOfATokenRewindsNothing(t *testing.T) {
 
 // A new key changes how the secret of a token is stored, and nothing for anybody.
 func TestResealOfATokenKeepsSessions(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	path := filepath.Join(t.TempDir(), "key")
 	key, err := seal.Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Accounts = account.New(account.Config{}, account.Deps{Records: s.Accounts.Records(), Key: key, Audit: s.Audit, Log: s.Log, Now: s.Now})
-	takeOver(t, s, token(5), wire.ImportedNew, "")
+	takeOver(t, s, tokenTakeover(5), wire.ImportedNew, "")
 	setState(t, s, func(st *mfa.State) {
 		st.Enrolling = &mfa.Enrolling{ID: "x", Method: mfa.HOTP, Secret: s.Accounts.SealHOTP(alice, []byte("begun-begun-begun-"))}
 	})
@@ -196,7 +196,7 @@ func TestResealOfATokenKeepsSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	en, st := records(t, s)
-	if secret, err := s.Accounts.OpenHOTP(alice, en.HOTP.Secret); err != nil || string(secret) != string(token(0).Token.Secret) {
+	if secret, err := s.Accounts.OpenHOTP(alice, en.HOTP.Secret); err != nil || string(secret) != string(tokenTakeover(0).Token.Secret) {
 		t.Errorf("secret %q, %v", secret, err)
 	}
 	if en.HOTP.Secret == was.HOTP.Secret || st.Enrolling.Secret == begun.Enrolling.Secret || st.Sessions[0].Enrollment != en.Fingerprint() {
@@ -210,8 +210,8 @@ func TestResealOfATokenKeepsSessions(t *testing.T) {
 // Nor does an administrator who enters the same token again bring used codes back where its
 // count was lost; another token counts at once.
 func TestTokenEnteredAgainIsNotFoundAgain(t *testing.T) {
-	s := service(t)
-	takeOver(t, s, token(5), wire.ImportedNew, "")
+	s := newService(t)
+	takeOver(t, s, tokenTakeover(5), wire.ImportedNew, "")
 	uses(t, s, 20)
 	set := func(tok *Token) {
 		t.Helper()
@@ -219,16 +219,16 @@ func TestTokenEnteredAgainIsNotFoundAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if set(token(0).Token); !isNext(t, s, 21) {
+	if set(tokenTakeover(0).Token); !isNext(t, s, 21) {
 		t.Error("entered again, with its count known")
 	}
 	lost := now.Add(time.Minute)
 	setState(t, s, func(st *mfa.State) { *st = mfa.State{UID: st.UID, Since: &lost} })
-	set(token(0).Token)
+	set(tokenTakeover(0).Token)
 	if n, known := next(t, s); known || n != 5 {
 		t.Errorf("entered again: next %d, known %v", n, known)
 	}
-	other := token(0).Token
+	other := tokenTakeover(0).Token
 	other.Secret, other.Serial = []byte("another-secret-of-hers"), "1"
 	if set(other); !isNext(t, s, 0) {
 		t.Error("another token")

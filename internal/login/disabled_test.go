@@ -100,7 +100,7 @@ func TestDisabledMethod(t *testing.T) {
 // disable makes a method of a user look as after 100 wrong codes.
 func (d *desk) disable(user string, m mfa.Method) {
 	d.t.Helper()
-	id, err := lookup(d.t.Context(), user)
+	id, err := lookUpAccount(d.t.Context(), user)
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -316,7 +316,7 @@ func TestNoticesOfChanges(t *testing.T) { synctest.Test(t, noticesOfChanges) }
 
 func noticesOfChanges(t *testing.T) {
 	d := newDesk(t, enrolling)
-	alice, _ := lookup(t.Context(), "alice")
+	alice, _ := lookUpAccount(t.Context(), "alice")
 	confirmed := mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com", Confirmed: start}}
 	d.enroll("alice", confirmed)
 	c := d.engine.Converse(alice, mfa.Origin{Service: "mfactl", Address: "local"}, promptFunc(nil))

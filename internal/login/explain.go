@@ -276,18 +276,18 @@ func (l *inquiry) settings() *wire.Settings {
 // why says for people why r does not match.
 func (l *inquiry) why(ctx context.Context, r Rule, m matcher) string {
 	switch m {
-	case services:
+	case matchServices:
 		return fmt.Sprintf("the service is %s, not %s", l.user.Origin.Service, list(r.Services, "or"))
-	case firstFactor:
+	case matchFirstFactor:
 		return fmt.Sprintf("the first factor is %s, not %s", list(l.factors, "and"), r.FirstFactor)
-	case networks:
+	case matchNetworks:
 		if _, err := netip.ParseAddr(l.user.Origin.Address); err != nil {
 			return fmt.Sprintf("%q is no IP address, and only those are in networks", l.user.Origin.Address)
 		}
 		return fmt.Sprintf("%s is not in %s", l.user.Origin.Address, list(r.Networks, "or"))
-	case users:
+	case matchUsers:
 		return fmt.Sprintf("the user is %s, not %s", l.user.Account.ID.Name, list(r.Users, "or"))
-	case groups:
+	case matchGroups:
 		return fmt.Sprintf("%s is not in group %s", l.user.Account.ID.Name, list(l.known(ctx, r.Groups), "or"))
 	}
 	return string(m)

@@ -87,7 +87,7 @@ func TestAccountGoneWhileAsked(t *testing.T) {
 					if gone {
 						return now.id, now.err
 					}
-					return lookup(ctx, user)
+					return lookUpAccount(ctx, user)
 				}
 				a := &app{d: d}
 				theirs := mfa.Enrollment{UID: 6001, Email: &mfa.Address{Address: "new@example.com"}}

@@ -132,7 +132,7 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 		audittest.Check(t, d.audit)
 	})
 	believe := func(st *mfa.State) { st.Believe(d.clock(), cfg.keeping.Lengths()) }
-	records, log := account.Records{S: d.store, Believe: believe, Parsed: record.NewParsed()}, slog.New(slog.NewTextHandler(d.log, nil))
+	records, log := account.Records{S: d.store, Believe: believe, Cache: record.NewCache()}, slog.New(slog.NewTextHandler(d.log, nil))
 	d.accounts = account.New(cfg.keeping, account.Deps{
 		Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d, Trusted: d.trusted, Directory: cfg.directory,
 	})
@@ -143,14 +143,14 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 		TOTP: cfg.asking.TOTP, QR: cfg.asking.Prompt.QR, Host: cfg.asking.Host, BackupCodes: 3,
 	}
 	d.engine = New(cfg.policy, Deps{
-		Accounts: d.accounts, Asker: d.asker, Enroll: d.enrol, Key: key, Audit: au, Log: log, Lookup: lookup, Groups: d.groups, Now: d.clock,
+		Accounts: d.accounts, Asker: d.asker, Enroll: d.enrol, Key: key, Audit: au, Log: log, Lookup: lookUpAccount, Groups: d.groups, Now: d.clock,
 		Strangers: account.NewStrangers(),
 	})
 	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com"}})
 	return d
 }
 
-func lookup(_ context.Context, name string) (mfa.Identity, error) {
+func lookUpAccount(_ context.Context, name string) (mfa.Identity, error) {
 	switch name {
 	case "alice", "ALICE":
 		return mfa.Identity{Name: "alice", UID: 1000}, nil

@@ -220,11 +220,11 @@ func (l *inquiry) findPolicy(ctx context.Context) error {
 type matcher string
 
 const (
-	services    matcher = "services"
-	firstFactor matcher = "first_factor"
-	networks    matcher = "networks"
-	users       matcher = "users"
-	groups      matcher = "groups"
+	matchServices    matcher = "services"
+	matchFirstFactor matcher = "first_factor"
+	matchNetworks    matcher = "networks"
+	matchUsers       matcher = "users"
+	matchGroups      matcher = "groups"
 )
 
 // mismatch returns the first matcher of r that this login does not match, or ""
@@ -232,17 +232,17 @@ const (
 func (l *inquiry) mismatch(ctx context.Context, r Rule, label string) (matcher, error) {
 	switch {
 	case len(r.Services) > 0 && !slices.Contains(r.Services, l.user.Origin.Service):
-		return services, nil
+		return matchServices, nil
 	case !l.provedFirst(r.FirstFactor):
-		return firstFactor, nil
+		return matchFirstFactor, nil
 	case len(r.Networks) > 0 && !inNetwork(r.Networks, l.user.Origin.Address):
-		return networks, nil
+		return matchNetworks, nil
 	}
 	if is, err := l.isUser(ctx, r.Users); err != nil || !is {
-		return users, err
+		return matchUsers, err
 	}
 	if is, err := l.inGroup(ctx, r.Groups, label); err != nil || !is {
-		return groups, err
+		return matchGroups, err
 	}
 	return "", nil
 }

@@ -99,31 +99,31 @@ func TestMatchers(t *testing.T) {
 		"user":                       {Rule{Users: []string{"bob", "alice"}}, base, ""},
 		"user by another spelling":   {Rule{Users: []string{"alice"}}, with(func(r *mfa.Request) { r.User = "ALICE" }), ""},
 		"another spelling of a rule": {Rule{Users: []string{"gone", "ALICE"}}, base, ""},
-		"another user":               {Rule{Users: []string{"bob", "gone"}}, base, users},
+		"another user":               {Rule{Users: []string{"bob", "gone"}}, base, matchUsers},
 		"group within a group":       {Rule{Groups: []string{"empty", "contractors"}}, base, ""},
-		"another group":              {Rule{Groups: []string{"staff"}}, base, groups},
-		"group that does not exist":  {Rule{Groups: []string{"gone"}}, base, groups},
+		"another group":              {Rule{Groups: []string{"staff"}}, base, matchGroups},
+		"group that does not exist":  {Rule{Groups: []string{"gone"}}, base, matchGroups},
 		"service":                    {Rule{Services: []string{"su", "sshd"}}, base, ""},
-		"another service":            {Rule{Services: []string{"sudo"}}, base, services},
+		"another service":            {Rule{Services: []string{"sudo"}}, base, matchServices},
 		"network":                    {Rule{Networks: nets("10.0.0.0/8", "192.0.2.0/24")}, base, ""},
 		"address":                    {Rule{Networks: nets("192.0.2.1")}, base, ""},
-		"another network":            {Rule{Networks: nets("10.0.0.0/8", "::/0")}, base, networks},
+		"another network":            {Rule{Networks: nets("10.0.0.0/8", "::/0")}, base, matchNetworks},
 		"mapped network":             {Rule{Networks: nets("::ffff:192.0.2.0/120")}, base, ""},
 		"mapped address":             {Rule{Networks: nets("192.0.2.0/24")}, with(func(r *mfa.Request) { r.RHost = "::ffff:192.0.2.9" }), ""},
 		"IPv6":                       {Rule{Networks: nets("2001:db8::/32")}, with(func(r *mfa.Request) { r.RHost = "2001:db8::9" }), ""},
-		"another IPv6":               {Rule{Networks: nets("2001:db8::/32", "0.0.0.0/0")}, with(func(r *mfa.Request) { r.RHost = "2001:db9::9" }), networks},
+		"another IPv6":               {Rule{Networks: nets("2001:db8::/32", "0.0.0.0/0")}, with(func(r *mfa.Request) { r.RHost = "2001:db9::9" }), matchNetworks},
 		"IPv6 with a zone":           {Rule{Networks: nets("fe80::/10")}, with(func(r *mfa.Request) { r.RHost = "fe80::1%eth0" }), ""},
-		"host name":                  {Rule{Networks: nets("0.0.0.0/0", "::/0")}, with(func(r *mfa.Request) { r.RHost = "192.0.2.1.example.com" }), networks},
-		"no network":                 {Rule{Networks: nets("0.0.0.0/0", "::/0")}, with(func(r *mfa.Request) { r.RHost = "" }), networks},
+		"host name":                  {Rule{Networks: nets("0.0.0.0/0", "::/0")}, with(func(r *mfa.Request) { r.RHost = "192.0.2.1.example.com" }), matchNetworks},
+		"no network":                 {Rule{Networks: nets("0.0.0.0/0", "::/0")}, with(func(r *mfa.Request) { r.RHost = "" }), matchNetworks},
 		"what sshd says of the peer": {Rule{Networks: nets("198.51.100.7")}, with(func(r *mfa.Request) { r.SSHConnection = "198.51.100.7 1 192.0.2.2 22" }), ""},
 		"key":                        {Rule{FirstFactor: "publickey"}, with(func(r *mfa.Request) { r.SSHAuthInfo = keyInfo }), ""},
-		"key in place of password":   {Rule{FirstFactor: "password"}, with(func(r *mfa.Request) { r.SSHAuthInfo = keyInfo }), firstFactor},
+		"key in place of password":   {Rule{FirstFactor: "password"}, with(func(r *mfa.Request) { r.SSHAuthInfo = keyInfo }), matchFirstFactor},
 		"password":                   {Rule{FirstFactor: "password"}, base, ""},
-		"password in place of key":   {Rule{FirstFactor: "publickey"}, base, firstFactor},
+		"password in place of key":   {Rule{FirstFactor: "publickey"}, base, matchFirstFactor},
 		"the second of two":          {Rule{FirstFactor: "publickey"}, with(func(r *mfa.Request) { r.SSHAuthInfo = "password\n" + keyInfo }), ""},
 		"method with a device":       {Rule{FirstFactor: "keyboard-interactive"}, with(func(r *mfa.Request) { r.SSHAuthInfo = "keyboard-interactive/pam\n" }), ""},
 		"single sign-on":             {Rule{FirstFactor: "gssapi-with-mic"}, with(func(r *mfa.Request) { r.SSHAuthInfo = "gssapi-with-mic alice@EXAMPLE.COM\n" }), ""},
-		"key, as sudo tells it":      {Rule{FirstFactor: "publickey"}, with(func(r *mfa.Request) { r.Service, r.SSHAuthInfo = "sudo", keyInfo }), firstFactor},
+		"key, as sudo tells it":      {Rule{FirstFactor: "publickey"}, with(func(r *mfa.Request) { r.Service, r.SSHAuthInfo = "sudo", keyInfo }), matchFirstFactor},
 		"all of them": {
 			Rule{
 				Users: []string{"alice"}, Groups: []string{"contractors"}, Services: []string{"sshd"},
@@ -136,7 +136,7 @@ func TestMatchers(t *testing.T) {
 				Users: []string{"alice"}, Groups: []string{"contractors"}, Services: []string{"sshd"},
 				Networks: nets("192.0.2.0/24"), FirstFactor: "publickey",
 			},
-			base, firstFactor,
+			base, matchFirstFactor,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -385,7 +385,7 @@ func TestRuleUsersAreLookedUp(t *testing.T) {
 		if name == "ALICE" {
 			asked++
 		}
-		return lookup(ctx, name)
+		return lookUpAccount(ctx, name)
 	}
 	for range 3 {
 		d.login(request("bob"), mfa.MustEnroll, step{want: "No second factor"})
@@ -454,7 +454,7 @@ func TestOwnEnrollmentFallsUnderRules(t *testing.T) {
 		may     bool
 		methods int
 	}{"alice": {false, 1}, "bob": {true, 3}} {
-		id, err := lookup(t.Context(), name)
+		id, err := lookUpAccount(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -467,7 +467,7 @@ func TestOwnEnrollmentFallsUnderRules(t *testing.T) {
 	}
 
 	// A method that a rule does not count is a second factor, and so is one that nobody asks for.
-	alice, _ := lookup(t.Context(), "alice")
+	alice, _ := lookUpAccount(t.Context(), "alice")
 	s := &script{t: t, steps: []step{d.withCode()}}
 	if v, err := d.engine.Prove(t.Context(), d.engine.Converse(alice, origin, s)); v.Outcome != mfa.Accepted || len(s.steps) > 0 {
 		t.Errorf("%+v %v, left %v", v, err, s.steps)

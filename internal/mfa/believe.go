@@ -159,8 +159,8 @@ func (s State) Ahead(now time.Time, l Lengths) []string {
 			}
 		}
 	}
-	add("wrong codes", s.Failures, is.Failures, s.ShelfTries, is.ShelfTries, s.Apart.failures(), is.Apart.failures())
-	add("lock", s.LockedUntil, is.LockedUntil, s.Apart.until(), is.Apart.until())
+	add("wrong codes", s.Failures, is.Failures, s.ShelfTries, is.ShelfTries, s.Apart.failuresOrNone(), is.Apart.failuresOrNone())
+	add("lock", s.LockedUntil, is.LockedUntil, s.Apart.untilOrNone(), is.Apart.untilOrNone())
 	add("codes sent", s.Sends, is.Sends, s.PlaceSends, is.PlaceSends, s.Pending, is.Pending, s.Ended, is.Ended)
 	add("mails", s.LockMails, is.LockMails, s.Told, is.Told, s.Invited, is.Invited)
 	add("recovery code", s.Recovery, is.Recovery)
@@ -172,15 +172,15 @@ func (s State) Ahead(now time.Time, l Lengths) []string {
 	return found
 }
 
-// failures and until are those of t, which may be none.
-func (t *Tally) failures() []time.Time {
+// failuresOrNone and untilOrNone are of a t that may be nil.
+func (t *Tally) failuresOrNone() []time.Time {
 	if t == nil {
 		return nil
 	}
 	return t.Failures
 }
 
-func (t *Tally) until() *time.Time {
+func (t *Tally) untilOrNone() *time.Time {
 	if t == nil {
 		return nil
 	}

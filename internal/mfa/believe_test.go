@@ -9,15 +9,15 @@ import (
 )
 
 var (
-	noon    = time.Date(2030, 5, 17, 12, 0, 0, 0, time.UTC)
-	lengths = Lengths{Code: 10 * time.Minute, Lock: 15 * time.Minute}
+	noon        = time.Date(2030, 5, 17, 12, 0, 0, 0, time.UTC)
+	testLengths = Lengths{Code: 10 * time.Minute, Lock: 15 * time.Minute}
 )
 
 // storedAt is a State in which all happened at the time t.
 func storedAt(t time.Time) State {
-	code, lock, recovery, session := t.Add(lengths.Code), t.Add(lengths.Lock), t.Add(RecoveryLifetime), t.Add(90*24*time.Hour)
+	code, lock, recovery, session := t.Add(testLengths.Code), t.Add(testLengths.Lock), t.Add(RecoveryLifetime), t.Add(90*24*time.Hour)
 	return State{
-		UID: 1000, Failures: []time.Time{t, t}, LockedUntil: &lock, LockedFor: Duration(lengths.Lock),
+		UID: 1000, Failures: []time.Time{t, t}, LockedUntil: &lock, LockedFor: Duration(testLengths.Lock),
 		Sends: []time.Time{t}, Pending: []PendingCode{{Nonce: []byte("n"), Sent: t, Expires: code}},
 		PlaceSends: []PlaceSend{{Origin: "o", At: t}}, Drift: &Drift{Step: 1, At: t},
 		Ended:     []EndedCode{{PendingCode: PendingCode{Nonce: []byte("e"), Sent: t, Expires: code}, Why: CodeUsed, At: t}},
@@ -33,12 +33,12 @@ func storedAt(t time.Time) State {
 // limits say of each time in a State how far beyond now it may lie at most, or that
 // somebody else bounds it.
 var limits = map[string]time.Duration{
-	"Failures": 0, "Sends": 0, "LockMails": 0, "ShelfTries": 0, "Told.At": 0, "Pending.Sent": 0, "Pending.Expires": lengths.Code,
-	"LockedUntil": lengths.Lock, "Recovery.Expires": RecoveryLifetime, "Enrolling.Began": 0, "EnrollSince": 0,
+	"Failures": 0, "Sends": 0, "LockMails": 0, "ShelfTries": 0, "Told.At": 0, "Pending.Sent": 0, "Pending.Expires": testLengths.Code,
+	"LockedUntil": testLengths.Lock, "Recovery.Expires": RecoveryLifetime, "Enrolling.Began": 0, "EnrollSince": 0,
 	"Invited.Sent": 0, "Contacts.At": 0, "Since": 0, "BackupSince": 0, "TokensSince": 0,
-	"Ended.PendingCode.Sent": 0, "Ended.PendingCode.Expires": lengths.Code, "Ended.At": 0,
+	"Ended.PendingCode.Sent": 0, "Ended.PendingCode.Expires": testLengths.Code, "Ended.At": 0,
 	"PlaceSends.At": 0, "Drift.At": 0,
-	"Apart.Failures": 0, "Apart.LockedUntil": lengths.Lock,
+	"Apart.Failures": 0, "Apart.LockedUntil": testLengths.Lock,
 	"Sessions.Created": -1, "Sessions.Expires": -1, "Sessions.LastUsed": -1, // login.SessionConfig.ended
 }
 
@@ -105,10 +105,10 @@ func TestEveryTimeIsBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			now := noon.Add(-off)
 			st := storedAt(noon)
-			if len(st.Ahead(now, lengths)) == 0 {
+			if len(st.Ahead(now, testLengths)) == 0 {
 				t.Error("Ahead finds nothing")
 			}
-			if !st.Believe(now, lengths) {
+			if !st.Believe(now, testLengths) {
 				t.Error("Believe changes nothing")
 			}
 			times(reflect.ValueOf(st), "", func(name string, at time.Time) {
@@ -124,7 +124,7 @@ func TestEveryTimeIsBounded(t *testing.T) {
 				t.Error("what was sent would be sent again")
 			}
 			again := st
-			if again.Believe(now.Add(time.Minute), lengths) || !reflect.DeepEqual(st, again) {
+			if again.Believe(now.Add(time.Minute), testLengths) || !reflect.DeepEqual(st, again) {
 				t.Error("a second look believes less")
 			}
 		})
@@ -136,10 +136,10 @@ func TestEveryTimeIsBounded(t *testing.T) {
 func TestRightTimesAreBelieved(t *testing.T) {
 	for _, off := range []time.Duration{0, time.Second, ClockSlack, -time.Minute, -ClockSlack} {
 		st := storedAt(noon)
-		if st.Believe(noon.Add(off), lengths) || !reflect.DeepEqual(st, storedAt(noon)) {
+		if st.Believe(noon.Add(off), testLengths) || !reflect.DeepEqual(st, storedAt(noon)) {
 			t.Errorf("%v later: %+v", off, st)
 		}
-		if ahead := st.Ahead(noon.Add(off), lengths); ahead != nil {
+		if ahead := st.Ahead(noon.Add(off), testLengths); ahead != nil {
 			t.Errorf("%v later: Ahead = %q", off, ahead)
 		}
 	}
@@ -148,7 +148,7 @@ func TestRightTimesAreBelieved(t *testing.T) {
 func TestBelieveDoesNotTouchWhatItIsGiven(t *testing.T) {
 	st := storedAt(noon)
 	was := st
-	st.Believe(noon.Add(-24*time.Hour), lengths)
+	st.Believe(noon.Add(-24*time.Hour), testLengths)
 	if !reflect.DeepEqual(was, storedAt(noon)) {
 		t.Errorf("%+v", was)
 	}
@@ -161,8 +161,8 @@ func TestLocksKeepTheirLength(t *testing.T) {
 		off    time.Duration // how far ahead the clock was
 		want   time.Duration // the lock from now on
 	}{
-		"by wrong codes":             {func(*State) {}, time.Hour, lengths.Lock},
-		"from before":                {func(st *State) { st.LockedFor = 0 }, time.Hour, lengths.Lock},
+		"by wrong codes":             {func(*State) {}, time.Hour, testLengths.Lock},
+		"from before":                {func(st *State) { st.LockedFor = 0 }, time.Hour, testLengths.Lock},
 		"by an administrator":        {func(st *State) { st.LockedBy, st.LockedFor = "root", Duration(month) }, time.Hour, month},
 		"by one from before":         {func(st *State) { st.LockedBy, st.LockedFor = "root", 0 }, 10 * year, year},
 		"configured longer meantime": {func(st *State) { st.LockedFor = Duration(time.Hour) }, time.Hour, time.Hour},
@@ -170,8 +170,8 @@ func TestLocksKeepTheirLength(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			st := storedAt(noon)
 			tc.change(&st)
-			st.LockedUntil = new(noon.Add(max(lengths.Lock, time.Duration(st.LockedFor))).Add(tc.off))
-			st.Believe(noon, lengths)
+			st.LockedUntil = new(noon.Add(max(testLengths.Lock, time.Duration(st.LockedFor))).Add(tc.off))
+			st.Believe(noon, testLengths)
 			if got := st.LockedUntil.Sub(noon); got != tc.want {
 				t.Errorf("locked for %v, want %v", got, tc.want)
 			}
@@ -180,19 +180,19 @@ func TestLocksKeepTheirLength(t *testing.T) {
 	// Booted in 1970, a lock of a month is none of a month of 1970.
 	st := storedAt(noon)
 	st.LockedBy, st.LockedFor, st.LockedUntil = "root", Duration(month), new(noon.Add(month))
-	st.Believe(time.Unix(0, 0), lengths)
+	st.Believe(time.Unix(0, 0), testLengths)
 	if _, _, locked := st.Locked(noon.Add(month - 1)); !locked {
 		t.Error("the lock ended")
 	}
 	// And one that was set in 1970 is a month from the time on when the clock is right.
 	st.LockedUntil = new(time.Unix(1000, 0).Add(month))
-	st.Believe(noon, lengths)
+	st.Believe(noon, testLengths)
 	if left, _, locked := st.Locked(noon); !locked || left != month {
 		t.Errorf("locked %v, for %v", locked, left)
 	}
 	// Nor is the time to enroll over that began then.
 	st = State{EnrollSince: new(time.Unix(100, 0))}
-	if st.Believe(noon, lengths); st.EnrollSince != nil {
+	if st.Believe(noon, testLengths); st.EnrollSince != nil {
 		t.Error("the time to enroll is over")
 	}
 }
@@ -204,18 +204,18 @@ func TestEachTimeAlone(t *testing.T) {
 		for _, off := range []time.Duration{2 * time.Hour, 10 * 365 * 24 * time.Hour} {
 			st := storedAt(noon)
 			move(reflect.ValueOf(&st).Elem(), "", name, off)
-			ahead := st.Ahead(noon, lengths)
-			sent := strings.HasSuffix(name, ".Expires") && limit == lengths.Code // its Sent tells, whatever the lifetime was
+			ahead := st.Ahead(noon, testLengths)
+			sent := strings.HasSuffix(name, ".Expires") && limit == testLengths.Code // its Sent tells, whatever the lifetime was
 			if len(ahead) != 1 && !(sent && off < LongestLock) && name != "Sessions.Expires" {
 				t.Errorf("%s %v ahead: Ahead = %q", name, off, ahead)
 			}
-			st.Settle(noon, lengths)
+			st.Settle(noon, testLengths)
 			times(reflect.ValueOf(st), "", func(n string, at time.Time) {
 				if n == name && n != "Sessions.Expires" && at.After(noon.Add(max(0, limits[n]))) {
 					t.Errorf("%s %v ahead: settled %v beyond now", name, off, at.Sub(noon))
 				}
 			})
-			if ahead := st.Ahead(noon, lengths); ahead != nil {
+			if ahead := st.Ahead(noon, testLengths); ahead != nil {
 				t.Errorf("%s %v ahead: Ahead = %q after it was settled", name, off, ahead)
 			}
 		}

@@ -331,10 +331,10 @@ func TestListen(t *testing.T) {
 	}
 }
 
-// meter is a Meter in a test.
-type meter chan mfa.Outcome
+// outcomeMeter is a Meter in a test.
+type outcomeMeter chan mfa.Outcome
 
-func (m meter) LoginTook(o mfa.Outcome, took time.Duration) {
+func (m outcomeMeter) LoginTook(o mfa.Outcome, took time.Duration) {
 	if took <= 0 {
 		o = mfa.Broken
 	}
@@ -345,7 +345,7 @@ func (m meter) LoginTook(o mfa.Outcome, took time.Duration) {
 // Loginer is not.
 func TestLoginsAreMeasured(t *testing.T) {
 	outcomes := []mfa.Outcome{mfa.Accepted, mfa.Exhausted}
-	m := make(meter, 3)
+	m := make(outcomeMeter, 3)
 	path, _, _ := serve(t, func(context.Context, mfa.Request, login.Prompter) (mfa.Verdict, error) {
 		return mfa.Verdict{Outcome: outcomes[len(m)]}, nil
 	}, func(s *PAM) { s.Meter = m })

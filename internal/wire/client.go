@@ -43,7 +43,7 @@ type Client struct {
 	Timeout time.Duration
 }
 
-func (c *Client) timeout() time.Duration {
+func (c *Client) longestWait() time.Duration {
 	if c.Timeout > 0 {
 		return c.Timeout
 	}
@@ -86,7 +86,7 @@ type wait struct {
 // c.Timeout. The caller calls end.
 func (c *Client) wait(ctx context.Context) (context.Context, *wait) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	w := &wait{ctx: ctx, least: c.timeout()}
+	w := &wait{ctx: ctx, least: c.longestWait()}
 	w.stuck = time.AfterFunc(w.least, func() { cancel(errStuck) })
 	w.end = func() {
 		w.stuck.Stop()

@@ -44,16 +44,16 @@ func NewCA(t testing.TB) *CA {
 // Issue returns a certificate for names, which may be IP addresses.
 func (ca *CA) Issue(t testing.TB, names ...string) tls.Certificate {
 	t.Helper()
-	return ca.issue(t, time.Now().Add(time.Hour), names)
+	return ca.sign(t, time.Now().Add(time.Hour), names)
 }
 
 // IssueExpired returns a certificate for names whose time is up.
 func (ca *CA) IssueExpired(t testing.TB, names ...string) tls.Certificate {
 	t.Helper()
-	return ca.issue(t, time.Now().Add(-time.Hour), names)
+	return ca.sign(t, time.Now().Add(-time.Hour), names)
 }
 
-func (ca *CA) issue(t testing.TB, until time.Time, names []string) tls.Certificate {
+func (ca *CA) sign(t testing.TB, until time.Time, names []string) tls.Certificate {
 	t.Helper()
 	tmpl := unsigned(names[0], until)
 	tmpl.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}

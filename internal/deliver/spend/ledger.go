@@ -146,7 +146,7 @@ func NewCalls(cfg deliver.SMSConfig, s store.Store, key *seal.Key) *Ledger {
 // the last room in between, what was counted is taken back; if that fails it stays
 // counted.
 func (l *Ledger) Reserve(ctx context.Context, user, to string, stranger bool) error {
-	now := l.now()
+	now := l.clock()
 	claims, err := l.claims(user, to, stranger, now)
 	if err != nil {
 		return fmt.Errorf("reserve message to %q: %w", deliver.Mask(to), err)
@@ -169,7 +169,7 @@ func (l *Ledger) Reserve(ctx context.Context, user, to string, stranger bool) er
 	return nil
 }
 
-func (l *Ledger) now() time.Time {
+func (l *Ledger) clock() time.Time {
 	if l.Now == nil {
 		return time.Now()
 	}
@@ -307,7 +307,7 @@ func (l *Ledger) count(ctx context.Context, c claim) error {
 		return nil
 	})
 	if err == nil && level > 0 {
-		l.alert(ctx, level, used)
+		l.warn(ctx, level, used)
 	}
 	return err
 }
@@ -324,7 +324,7 @@ func (l *Ledger) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-func (l *Ledger) alert(ctx context.Context, level, used int) {
+func (l *Ledger) warn(ctx context.Context, level, used int) {
 	if l.Alert != nil {
 		l.Alert(l.limit(LimitTotal), used, l.Limits.TotalPerHour)
 	}
@@ -407,7 +407,7 @@ func (l *Ledger) Total(ctx context.Context) (LimitUse, error) {
 	if err != nil {
 		return LimitUse{}, fmt.Errorf("read usage: %w", err)
 	}
-	p.forgetOld(lastHour, lastHour.at(l.now()))
+	p.forgetOld(lastHour, lastHour.at(l.clock()))
 	use := LimitUse{Used: p.Counts[ofTotal].sum(), Max: l.Limits.TotalPerHour}
 	if l.Idle {
 		use.Max = 0
@@ -429,7 +429,7 @@ func (l *Ledger) Reading() (sent, limit int, err error) {
 // Usage returns all counters. It reads the records one after another, so messages
 // reserved meanwhile may be in one list and not in another.
 func (l *Ledger) Usage(ctx context.Context) (Usage, error) {
-	now := l.now()
+	now := l.clock()
 	hour, err := l.read(ctx, l.record())
 	if err != nil {
 		return Usage{}, fmt.Errorf("read usage: %w", err)

@@ -206,9 +206,9 @@ func TestLedgerFlood(t *testing.T) {
 // staff returns numbers as the people of one country have: many, of 20 prefixes.
 func staff(i int) string { return fmt.Sprintf("+447%02d%06d", i%20, i) }
 
-// benchmarkLedger reserves with parallel goroutines when users others have a
+// reserveInParallel reserves with parallel goroutines when users others have a
 // message within the day.
-func benchmarkLedger(b *testing.B, users, parallel int) {
+func reserveInParallel(b *testing.B, users, parallel int) {
 	s := openStore(b, b.TempDir())
 	l, _ := newLedger(s, spend.Limits{})
 	var next atomic.Int64
@@ -231,7 +231,7 @@ func benchmarkLedger(b *testing.B, users, parallel int) {
 	each(b.N, parallel)
 }
 
-func BenchmarkLedger(b *testing.B)      { benchmarkLedger(b, 0, 1) }
-func BenchmarkLedgerCrowd(b *testing.B) { benchmarkLedger(b, 5_000, 1) }
-func BenchmarkLedger64(b *testing.B)    { benchmarkLedger(b, 0, 64) }
-func BenchmarkLedger1000(b *testing.B)  { benchmarkLedger(b, 0, 1000) }
+func BenchmarkLedger(b *testing.B)      { reserveInParallel(b, 0, 1) }
+func BenchmarkLedgerCrowd(b *testing.B) { reserveInParallel(b, 5_000, 1) }
+func BenchmarkLedger64(b *testing.B)    { reserveInParallel(b, 0, 64) }
+func BenchmarkLedger1000(b *testing.B)  { reserveInParallel(b, 0, 1000) }

@@ -26,9 +26,9 @@ const (
 
 // Synchronised reports whether a time service keeps the clock, as the kernel says
 // (adjtimex(2)). It returns an error if the kernel cannot be asked.
-func Synchronised() (bool, error) { return synchronised(unix.Adjtimex) }
+func Synchronised() (bool, error) { return askKernel(unix.Adjtimex) }
 
-func synchronised(kernel func(*unix.Timex) (state int, err error)) (bool, error) {
+func askKernel(kernel func(*unix.Timex) (state int, err error)) (bool, error) {
 	var t unix.Timex
 	state, err := kernel(&t)
 	return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0, err
@@ -62,7 +62,7 @@ func NewWatch() *Watch {
 // Trusted reports whether the clock is known to be right. It may take two seconds, for
 // one caller in ten seconds; others wait for the same answer.
 func (w *Watch) Trusted() bool {
-	is, err := synchronised(w.kernel)
+	is, err := askKernel(w.kernel)
 	if !errors.Is(err, unix.EPERM) {
 		return is
 	}

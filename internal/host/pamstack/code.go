@@ -37,8 +37,8 @@ const (
 // mustFail is what libpam returns when it has nothing to go by.
 const mustFail = PermDenied
 
-// names are the codes as pam.conf(5) writes them, in order.
-var names = [codes]string{
+// codeNames are the codes as pam.conf(5) writes them, in order.
+var codeNames = [codes]string{
 	"success", "open_err", "symbol_err", "service_err", "system_err", "buf_err", "perm_denied",
 	"auth_err", "cred_insufficient", "authinfo_unavail", "user_unknown", "maxtries",
 	"new_authtok_reqd", "acct_expired", "session_err", "cred_unavail", "cred_expired", "cred_err",
@@ -50,7 +50,7 @@ var names = [codes]string{
 // String returns the code as pam.conf(5) writes it.
 func (c Code) String() string {
 	if c < codes {
-		return names[c]
+		return codeNames[c]
 	}
 	return "no code"
 }

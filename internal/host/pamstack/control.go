@@ -30,7 +30,7 @@ func (a *actions) parse(text string, ed edition) error {
 // so that no space is needed behind an action.
 func (a *actions) parsePair(text *string, ed edition) error {
 	code, rest, found := codes, *text, false
-	for i, name := range names {
+	for i, name := range codeNames {
 		if rest, found = strings.CutPrefix(*text, name); found {
 			code = i
 			break

@@ -185,7 +185,7 @@ func walked(t *testing.T) Code {
 		}
 		code := Success
 		if word, ok := l.Arg("auth"); ok {
-			for i, name := range names {
+			for i, name := range codeNames {
 				if name == word {
 					code = Code(i)
 				}
@@ -260,7 +260,7 @@ func randomLine(r *rand.Rand, in string) string {
 			"auth \\\n# within\n\n required \\\n pam_debug.so", "auth required pam_debug.so \\  ", randomContinued(r))
 	}
 	word := pick(r, "success", "success", "success", "success", "success", "success", "ignore", "ignore", "auth_err", "perm_denied", "ignore", "new_authtok_reqd",
-		"user_unknown", "authinfo_unavail", "maxtries", "abort", names[r.IntN(31)])
+		"user_unknown", "authinfo_unavail", "maxtries", "abort", codeNames[r.IntN(31)])
 	return fmt.Sprintf("%s %s pam_debug.so %s", kind, randomControl(r), pick(r, "auth="+word, "[auth="+word+"]", "x auth="+word))
 }
 
@@ -282,7 +282,7 @@ func randomControl(r *rand.Rand) string {
 	var pairs []string
 	for range 1 + r.IntN(4) {
 		act := pick(r, "ok", "done", "bad", "die", "ignore", "reset", "1", "2", "3", "11", pick(r, "1", "ok", "ok", pick(r, "0", "x", "-1", "ok=", "", "2147483647", "2147483648", "4294967295", "4294967294", "4294967297", "4294967290", "99999999999")))
-		code := pick(r, "success", "default", "default", "auth_err", "ignore", "new_authtok_reqd", names[r.IntN(len(names))], pick(r, "success", "success", "default", pick(r, "succes", "", "SUCCESS")))
+		code := pick(r, "success", "default", "default", "auth_err", "ignore", "new_authtok_reqd", codeNames[r.IntN(len(codeNames))], pick(r, "success", "success", "default", pick(r, "succes", "", "SUCCESS")))
 		pairs = append(pairs, code+pick(r, "=", "=", "=", " = ", "= ")+act)
 	}
 	return "[" + strings.Join(pairs, pick(r, " ", " ", "  ", "\t", "")) + "]"

@@ -19,8 +19,8 @@ import (
 // Folder is the folder of the backups, with a folder for each service, for root alone.
 const Folder = "/var/backups/mfa"
 
-// folder is Folder outside of tests.
-var folder = Folder
+// backupFolder is Folder outside of tests.
+var backupFolder = Folder
 
 // Names within the folder of a service.
 const (
@@ -35,11 +35,11 @@ type Backup struct {
 	dir     string
 	Service string
 	Made    time.Time
-	files   []kept
+	files   []backedUp
 }
 
-// A kept is one file of a backup.
-type kept struct {
+// A backedUp is one file of a backup.
+type backedUp struct {
 	Path   string `json:"path"`
 	Before []byte `json:"before"` // nil: there was none
 	After  []byte `json:"after"`
@@ -50,9 +50,9 @@ type kept struct {
 
 // A manifest is a backup on the disk.
 type manifest struct {
-	Service string    `json:"service"`
-	Made    time.Time `json:"made"`
-	Files   []kept    `json:"files"`
+	Service string     `json:"service"`
+	Made    time.Time  `json:"made"`
+	Files   []backedUp `json:"files"`
 }
 
 // ErrNone means that there is no backup: mfactl setup did not change the service.
@@ -64,9 +64,9 @@ var ErrTakenBack = errors.New("it was taken back meanwhile")
 // Keep makes the backup of a service for changes that are not written yet. It is on the
 // disk when Keep returns. It fails if there is a backup already.
 func Keep(service string, changes []Change, now time.Time) (*Backup, error) {
-	b := &Backup{dir: filepath.Join(folder, service), Service: service, Made: now}
+	b := &Backup{dir: filepath.Join(backupFolder, service), Service: service, Made: now}
 	for _, c := range changes {
-		k := kept{Path: c.Path, Before: c.Before, After: c.After, Mode: 0o644}
+		k := backedUp{Path: c.Path, Before: c.Before, After: c.After, Mode: 0o644}
 		info, err := os.Lstat(c.Path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && c.Before == nil:
@@ -87,7 +87,7 @@ func Keep(service string, changes []Change, now time.Time) (*Backup, error) {
 }
 
 func (b *Backup) write() error {
-	if err := ownFolder(folder); err != nil {
+	if err := ownFolder(backupFolder); err != nil {
 		return err
 	}
 	if err := os.Mkdir(b.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -127,7 +127,7 @@ func (b *Backup) path(name string) string { return filepath.Join(b.dir, name) }
 
 // Kept returns the services of which there is a backup.
 func Kept() ([]string, error) {
-	found, err := filepath.Glob(filepath.Join(folder, "*", manifestName))
+	found, err := filepath.Glob(filepath.Join(backupFolder, "*", manifestName))
 	for i, name := range found {
 		found[i] = filepath.Base(filepath.Dir(name))
 	}
@@ -136,13 +136,13 @@ func Kept() ([]string, error) {
 
 // Find returns the backup of a service, or an error wrapping ErrNone.
 func Find(service string) (*Backup, error) {
-	b := &Backup{dir: filepath.Join(folder, service)}
+	b := &Backup{dir: filepath.Join(backupFolder, service)}
 	data, err := os.ReadFile(b.path(manifestName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("find the change of %q: %w", service, ErrNone)
 	}
 	if err == nil {
-		err = ownFolder(folder)
+		err = ownFolder(backupFolder)
 	}
 	var m manifest
 	if err == nil {
@@ -254,7 +254,7 @@ func (b *Backup) setAside(paths []string) (kept []string) {
 }
 
 // putBack puts one file back.
-func (k kept) putBack() error {
+func (k backedUp) putBack() error {
 	if k.Before != nil {
 		return replace(k.Path, k.Before, fs.FileMode(k.Mode), k.UID, k.GID)
 	}

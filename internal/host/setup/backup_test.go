@@ -29,8 +29,8 @@ func twoFiles(t *testing.T) (dir string, changes []Change) {
 		t.Skip("needs root: files are root's")
 	}
 	dir = t.TempDir()
-	folder = filepath.Join(dir, "backups")
-	t.Cleanup(func() { folder = Folder })
+	backupFolder = filepath.Join(dir, "backups")
+	t.Cleanup(func() { backupFolder = Folder })
 	write(t, dir+"/old", "before\n")
 	if err := errors.Join(os.Chmod(dir+"/old", 0o640), os.Chown(dir+"/old", 1, 2)); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func expect(t *testing.T, path, want string) {
 	}
 }
 
-func keep(t *testing.T, changes []Change) *Backup {
+func mustKeep(t *testing.T, changes []Change) *Backup {
 	t.Helper()
 	b, err := Keep("sshd", changes, testTime)
 	if err != nil {
@@ -71,7 +71,7 @@ func keep(t *testing.T, changes []Change) *Backup {
 
 func apply(t *testing.T, changes []Change) *Backup {
 	t.Helper()
-	b := keep(t, changes)
+	b := mustKeep(t, changes)
 	if err := b.Apply(); err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestUndoPutsBackBitByBit(t *testing.T) {
 
 func TestKeepRefuses(t *testing.T) {
 	dir, changes := twoFiles(t)
-	keep(t, changes)
+	mustKeep(t, changes)
 	if _, err := Keep("sshd", changes, testTime); err == nil {
 		t.Error("an earlier backup was replaced")
 	}
@@ -122,7 +122,7 @@ func TestKeepRefuses(t *testing.T) {
 	if _, err := Keep("su", []Change{{dir + "/link", []byte("before\n"), nil}}, testTime); err == nil {
 		t.Error("a link was taken for a file")
 	}
-	if err := os.Chmod(folder, 0o777); err != nil {
+	if err := os.Chmod(backupFolder, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Find("sshd"); err == nil {
@@ -138,7 +138,7 @@ func TestApplyTakesBackWhatItWrote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.files = append(b.files, kept{Path: dir + "/file/below", After: []byte("x")})
+	b.files = append(b.files, backedUp{Path: dir + "/file/below", After: []byte("x")})
 	if err := b.Apply(); err == nil {
 		t.Fatal("a file below a file was written")
 	}
@@ -213,7 +213,7 @@ func TestGuard(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, changes := twoFiles(t)
-			b := keep(t, changes)
+			b := mustKeep(t, changes)
 			p := sleeper(t)
 			ctx, end := context.WithCancel(t.Context())
 			defer end()
@@ -249,7 +249,7 @@ func TestGuardThatDoesNotComeUp(t *testing.T) {
 	_, changes := twoFiles(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("too late"))
-	if err := keep(t, changes).Guarded(ctx); err == nil || !strings.Contains(err.Error(), "too late") {
+	if err := mustKeep(t, changes).Guarded(ctx); err == nil || !strings.Contains(err.Error(), "too late") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -141,7 +141,7 @@ func BenchmarkFold(b *testing.B) {
 			setup := asUsual
 			setup.shape.size, setup.shape.records = int64(records)*stateSize, records
 			dir := filepath.Join(b.TempDir(), "mfa")
-			s, err := open(dir, aKey, setup)
+			s, err := openWith(dir, aKey, setup)
 			if err != nil {
 				b.Fatal(err)
 			}

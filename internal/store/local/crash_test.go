@@ -86,7 +86,7 @@ func (m *machine) foldNow() {
 func (m *machine) start() {
 	m.t.Helper()
 	var err error
-	if m.store, err = open(m.dir, aKey, m.setup()); err != nil {
+	if m.store, err = openWith(m.dir, aKey, m.setup()); err != nil {
 		m.t.Fatal(err)
 	}
 }
@@ -188,7 +188,7 @@ func (m *machine) reopened(t *testing.T, image []byte, disk *waltest.Disk) {
 	now.shape = tiny
 	for round := range 2 {
 		now.folder = func(string) wal.Folder { return disk }
-		s, err := open(dir, aKey, now)
+		s, err := openWith(dir, aKey, now)
 		if err != nil {
 			t.Fatal(err)
 		}

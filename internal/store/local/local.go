@@ -69,11 +69,11 @@ type Store struct {
 // records are tagged with: the one with the ID known (seal.Key.ID), or, if known is empty,
 // any one, for a new store.
 func Open(dir string, key func(known string) (*seal.Key, error)) (*Store, error) {
-	return open(dir, key, asUsual)
+	return openWith(dir, key, asUsual)
 }
 
-// open is Open with a log elsewhere or of another shape.
-func open(dir string, key keyFunc, setup setup) (_ *Store, err error) {
+// openWith is Open with a log elsewhere or of another shape.
+func openWith(dir string, key keyFunc, setup setup) (_ *Store, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)

@@ -36,7 +36,7 @@ func TestConformanceOfShapes(t *testing.T) {
 			setup.shape = shape
 			at := func(t *testing.T, dir string) *Store {
 				t.Helper()
-				s, err := open(dir, aKey, setup)
+				s, err := openWith(dir, aKey, setup)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -64,7 +64,7 @@ func killed(t *testing.T) (dir string) {
 	t.Helper()
 	setup := asUsual
 	setup.shape = tiny
-	s, err := open(filepath.Join(inMemory(t), "mfa"), aKey, setup)
+	s, err := openWith(filepath.Join(inMemory(t), "mfa"), aKey, setup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestCopyOfARunningStore(t *testing.T) {
 	dir := filepath.Join(inMemory(t), "mfa")
 	setup := asUsual
 	setup.shape = tiny
-	s, err := open(dir, aKey, setup)
+	s, err := openWith(dir, aKey, setup)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -142,12 +142,12 @@ func (s *Store) checkUsers() error {
 // CheckState returns what keeps a daemon from opening the database of the store in dir,
 // or nil. It does not look while a daemon has the store open. Nothing is made or changed.
 func CheckState(dir string) error {
-	_, err := checkState(dir)
+	_, err := readContents(dir)
 	return err
 }
 
-// checkState is CheckState, and returns what is in the database if it was looked at.
-func checkState(dir string) (found contents, err error) {
+// readContents is CheckState, and returns what is in the database, if that was looked at.
+func readContents(dir string) (found contents, err error) {
 	path := filepath.Join(dir, stateFile)
 	s := &Store{dir: dir, files: &files{dir: filepath.Join(dir, "users")}}
 	if inUse(dir) {
@@ -190,7 +190,7 @@ func Enrolled(dir string) bool {
 // Verify is CheckState, and also verifies the records with the key. Key is as for Open.
 func Verify(dir string, key func(known string) (*seal.Key, error)) error {
 	path := filepath.Join(dir, stateFile)
-	found, err := checkState(dir)
+	found, err := readContents(dir)
 	if err != nil {
 		return err
 	}

@@ -113,11 +113,11 @@ func mounting(t *testing.T, test func(t *testing.T, dir string)) {
 // On a full file system writes fail and say which file system it is, what was
 // there stays, and with room again all goes on.
 func TestFullDisk(t *testing.T) {
-	mounting(t, testFullDisk)
+	mounting(t, fillDisk)
 }
 
-// testFullDisk runs in the namespace.
-func testFullDisk(t *testing.T, dir string) {
+// fillDisk runs in the namespace.
+func fillDisk(t *testing.T, dir string) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=2m,mode=0700"); err != nil {
 		t.Fatal(err)
 	}
@@ -245,11 +245,11 @@ func TestFullDiskAtFirstStart(t *testing.T) {
 // On a disk that gets full under a log, writes go on while the log has room, and then fail
 // and say why; what was acknowledged stays, and with room again all goes on.
 func TestFullDiskUnderALog(t *testing.T) {
-	mounting(t, testFullDiskUnderALog)
+	mounting(t, fillDiskUnderALog)
 }
 
-// testFullDiskUnderALog runs in the namespace.
-func testFullDiskUnderALog(t *testing.T, dir string) {
+// fillDiskUnderALog runs in the namespace.
+func fillDiskUnderALog(t *testing.T, dir string) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=40m,mode=0700"); err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +342,7 @@ func TestKilledWhileFolding(t *testing.T) {
 func countUntilKilled(t *testing.T, dir string, users int) {
 	setup := asUsual
 	setup.shape = shape{size: 64 << 10, records: 12}
-	s, err := open(dir, aKey, setup)
+	s, err := openWith(dir, aKey, setup)
 	if err != nil {
 		t.Fatal(err)
 	}

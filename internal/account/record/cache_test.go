@@ -28,7 +28,7 @@ func text(t testing.TB, address string) []byte {
 }
 
 // read has p read data, and checks that it reads what DecodeEnrollment does.
-func read(t *testing.T, p *Parsed, place string, data []byte) mfa.Enrollment {
+func read(t *testing.T, p *Cache, place string, data []byte) mfa.Enrollment {
 	t.Helper()
 	got, err := p.DecodeEnrollment(place, data)
 	want, wantErr := DecodeEnrollment(place, data)
@@ -39,7 +39,7 @@ func read(t *testing.T, p *Parsed, place string, data []byte) mfa.Enrollment {
 }
 
 func TestParsedGoesByTheText(t *testing.T) {
-	p := NewParsed()
+	p := NewCache()
 	one, two := text(t, "a@example.com"), text(t, "b@example.com")
 	for range 2 {
 		for _, data := range [][]byte{one, two, one, one[:len(one)/2], []byte("uid = "), nil, two} {
@@ -52,7 +52,7 @@ func TestParsedGoesByTheText(t *testing.T) {
 
 // A bad text is an error each time, and does not become good by what was there before.
 func TestParsedKeepsNoError(t *testing.T) {
-	p := NewParsed()
+	p := NewCache()
 	good := text(t, "a@example.com")
 	bad := append(good[:len(good):len(good)], "\nadmin = true\n"...)
 	read(t, p, "alice", good)
@@ -65,7 +65,7 @@ func TestParsedKeepsNoError(t *testing.T) {
 
 // Nobody gets what another made of an enrollment, or of the bytes it was read from.
 func TestParsedIsNobodysToChange(t *testing.T) {
-	p := NewParsed()
+	p := NewCache()
 	data := text(t, "a@example.com")
 	for range 3 {
 		mine := []byte(string(data))
@@ -78,15 +78,15 @@ func TestParsedIsNobodysToChange(t *testing.T) {
 }
 
 func TestParsedIsBounded(t *testing.T) {
-	p := NewParsed()
+	p := NewCache()
 	data := text(t, "a@example.com")
-	for i := range maxParsed + 10 {
+	for i := range maxCached + 10 {
 		if _, err := p.DecodeEnrollment(fmt.Sprint(i), data); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(p.of) != maxParsed {
-		t.Errorf("%d are kept, want %d", len(p.of), maxParsed)
+	if len(p.of) != maxCached {
+		t.Errorf("%d are kept, want %d", len(p.of), maxCached)
 	}
 	long := append(data[:len(data):len(data)], "# "+strings.Repeat("x", maxText)...)
 	read(t, p, "long", long)
@@ -96,7 +96,7 @@ func TestParsedIsBounded(t *testing.T) {
 }
 
 func TestParsedByMany(t *testing.T) {
-	p := NewParsed()
+	p := NewCache()
 	one, two := text(t, "a@example.com"), text(t, "b@example.com")
 	var wg sync.WaitGroup
 	for i := range 8 {
@@ -120,7 +120,7 @@ func TestParsedByMany(t *testing.T) {
 
 func BenchmarkDecodeEnrollment(b *testing.B) {
 	data := text(b, "a@example.com")
-	for name, p := range map[string]*Parsed{"anew": nil, "kept": NewParsed()} {
+	for name, p := range map[string]*Cache{"anew": nil, "kept": NewCache()} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
