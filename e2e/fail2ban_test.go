@@ -19,9 +19,9 @@ import (
 const otherAddress = "198.51.100.9"
 
 // loggingSSHD is sshd, but it logs to syslog, as it does in real life.
-func (s *site) loggingSSHD() {
+func (s *site) loggingSSHD(options ...string) {
 	s.t.Helper()
-	s.sshd()
+	s.sshd(options...)
 	from := syslog.len()
 	s.sshdPort = freePort(s.t)
 	service(s.t, exec.Command("/usr/sbin/sshd", "-D", "-f", s.path("sshd_config"), "-p", strconv.Itoa(s.sshdPort)))
@@ -79,7 +79,13 @@ func fail2ban(t *testing.T) {
 // in a log file.
 func counted(t *testing.T, log string) []string {
 	t.Helper()
-	out, err := exec.Command("timeout", "60", "fail2ban-regex", "-o", "ip", log, "/etc/fail2ban/filter.d/mfa.conf").CombinedOutput()
+	return countedBy(t, "mfa", log)
+}
+
+// countedBy is counted by another filter.
+func countedBy(t *testing.T, filter, log string) []string {
+	t.Helper()
+	out, err := exec.Command("timeout", "60", "fail2ban-regex", "-o", "ip", log, "/etc/fail2ban/filter.d/"+filter+".conf").CombinedOutput()
 	if err != nil {
 		t.Fatalf("fail2ban-regex: %v\n%s", err, out)
 	}
@@ -301,5 +307,37 @@ func TestSlipsOfASetupBanNobody(t *testing.T) {
 	}
 	if ips := counted(t, log); len(ips) > 0 {
 		t.Errorf("fail2ban counts %q", ips)
+	}
+}
+
+// A code that is asked for behind the password ends a login that sshd calls failed: its own
+// jail counts it, as the manual says, and ours does not.
+func TestFail2banOfACodeSentBehindThePassword(t *testing.T) {
+	fail2ban(t)
+	s := newSite(t)
+	s.startDaemon()
+	s.stack("sshd", s.oneLine()...)
+	s.loggingSSHD("PasswordAuthentication yes")
+	from := syslog.len()
+	alice := s.newUser("alice")
+	for n, line := range []string{password + ",email", ""} {
+		if line == "" {
+			line = password + s.code(alice, n)
+		}
+		c := s.ssh(alice, "PreferredAuthentications=password")
+		c.expect(t, `assword: $`)
+		c.send(line)
+		if n == 0 {
+			c.expectOut(t)
+			continue
+		}
+		c.expectIn(t)
+	}
+	log := s.authLog(from)
+	if ours := counted(t, log); len(ours) != 0 {
+		t.Errorf("our jail counts %q", ours)
+	}
+	if theirs := countedBy(t, "sshd", log); len(theirs) != 1 {
+		t.Errorf("the jail of sshd counts %q: say so in mfa-programs(7)", theirs)
 	}
 }

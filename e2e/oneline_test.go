@@ -234,6 +234,74 @@ func TestOneLinePasswords(t *testing.T) {
 	s.expectFailures(mailed, 0)
 }
 
+// An app of 8 digits beside codes of 6 that are sent, with passwords that end in anything: with
+// a comma before it each code lets in; without one a shorter code behind a password in digits
+// may look like a longer one. Nothing lets in without a real code, and nobody who typed what
+// is right is charged with anything.
+func TestOneLineTwoLengths(t *testing.T) {
+	s, clock := inProcess(t, `totp.digits = 8`)
+	alice := newAccount(t, "alice")
+	app, _ := s.enrollByApp(alice, clock)
+	s.mustControl("enroll", alice.name, "--email", alice.email, "--no-message")
+	s.stack("vsftpd", s.oneLine()...)
+	ftp := s.ftp()
+	login := func(line string) bool { return ftp(alice.name, line) }
+	sent := 0
+	for _, c := range []struct {
+		secret string
+		plain  bool // a code of 6 digits behind it needs no comma
+	}{
+		{"hunter", true},
+		{"hunter1", true},
+		{"hunter12", false},
+		{"summer2026", false},
+		{"12345678", false},
+		{"a,b", true},
+		{"ends,", false},
+		{"a,12", false},
+		{"a,123456", false},
+		{"1 2", true},
+		{"x-1-2", false},
+		{"p\u00e41", true},
+	} {
+		alice.withPassword(t, c.secret)
+		clock.pass(20 * time.Minute) // nothing stands any more
+		if !login(c.secret + app.code(t, clock.step(app.period))) {
+			t.Errorf("%q and the code of the app: not let in: %s", c.secret, s.log)
+		}
+		for _, plain := range []bool{false, true} {
+			clock.pass(time.Minute)
+			if login(c.secret + ",email") {
+				t.Errorf("%q: let in without a code", c.secret)
+			}
+			sent++
+			shown, code := app.code(t, clock.step(app.period)), s.code(alice, sent)
+			for _, line := range []string{c.secret, c.secret + ",", c.secret + shown[:6], c.secret + shown[2:], c.secret + "," + shown[2:], c.secret + code[:5]} {
+				if login(line) {
+					t.Errorf("%q lets in", line)
+				}
+			}
+			s.mustControl("unlock", alice.name) // what was guessed there is guessed
+			before := len(s.events(alice, eventFailed))
+			if plain && !login(c.secret+","+shown) {
+				t.Errorf("%q, a comma and the code of the app: not let in: %s", c.secret, s.log)
+			}
+			want := c.plain || !plain
+			if comma := map[bool]string{false: ","}[plain]; login(c.secret+comma+code) != want {
+				t.Errorf("%q, %q and the code that was sent: let in %v; %s", c.secret, comma, !want, s.log)
+			}
+			if !want && !login(c.secret+","+code) {
+				t.Errorf("%q: the code is good no more: %s", c.secret, s.log)
+			}
+			clock.pass(time.Minute)
+			if !login(c.secret + app.code(t, clock.step(app.period))) {
+				t.Errorf("%q and the code of the app: not let in: %s", c.secret, s.log)
+			}
+			s.expectFailures(alice, before)
+		}
+	}
+}
+
 // All of the line is the password of those who are not asked.
 func TestOneLineNotAsked(t *testing.T) {
 	s := newSite(t)

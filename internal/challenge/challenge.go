@@ -85,6 +85,10 @@ type Conversation struct {
 	// Presence says whether anybody may be there to answer.
 	Presence Presence
 
+	// OwnDigits are the lengths of the codes that the user's app and token show, in a login in
+	// one line: where one that is sent has another length, a comma is to stand before it.
+	OwnDigits []int
+
 	asker        *Asker
 	p            mfa.Prompter
 	names        []string // of the user, the service and the host; an answer that is one of them is no attempt

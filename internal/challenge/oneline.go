@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -162,7 +163,7 @@ func (c *Conversation) SendBehind(ctx context.Context, to Target, wanted bool) (
 		c.Say(ctx, mfa.Failure, is.refused)
 	case !is.isNew:
 		v.Reason = "a code was sent before; the next login carries it"
-		c.Say(ctx, mfa.Failure, textStandsBehind(masked(is.code), now.Sub(is.code.Sent), is.code.Expires.Sub(now)))
+		c.Say(ctx, mfa.Failure, c.textStandsBehind(masked(is.code), now.Sub(is.code.Sent), is.code.Expires.Sub(now)))
 	default:
 		pause(ctx, grace(to.Method))
 		if text, err := is.delivery.failure(); err != nil {
@@ -170,19 +171,23 @@ func (c *Conversation) SendBehind(ctx context.Context, to Target, wanted bool) (
 			return mfa.Verdict{Outcome: mfa.Unavailable, Method: to.Method, Reason: "code not delivered"}, err
 		}
 		told := cmp.Or(is.delivery.news(), fmt.Sprintf("A code was sent to %s.", deliver.Mask(to.To)))
-		c.Say(ctx, mfa.Failure, told+"\n"+textNextCarries(c.asker.cfg.Code.goodFor()))
+		c.Say(ctx, mfa.Failure, told+"\n"+c.textNextCarries(c.asker.cfg.Code.goodFor()))
 	}
 	return v, nil
 }
 
 const textNoneUnasked = "No code was sent: the last ones were not typed. Log in with ,email, ,text or ,call behind your password to have one sent."
 
-func textStandsBehind(masked string, ago, left time.Duration) string {
-	return fmt.Sprintf("A code was sent to %s %s ago.\n%s", masked, mfa.Span(ago), textNextCarries(left))
+func (c *Conversation) textStandsBehind(masked string, ago, left time.Duration) string {
+	return fmt.Sprintf("A code was sent to %s %s ago.\n%s", masked, mfa.Span(ago), c.textNextCarries(left))
 }
 
-func textNextCarries(left time.Duration) string {
-	return fmt.Sprintf("Log in again with it right behind your password. It is good for %s.", mfa.SpanLeft(left))
+func (c *Conversation) textNextCarries(left time.Duration) string {
+	how := "it right behind your password"
+	if slices.ContainsFunc(c.OwnDigits, func(n int) bool { return n != cmp.Or(c.asker.cfg.Code.Digits, minDigits) }) {
+		how = "a comma and it behind your password"
+	}
+	return fmt.Sprintf("Log in again with %s. It is good for %s.", how, mfa.SpanLeft(left))
 }
 
 // textBehind is what is said of an answer that is neither right nor counted.

@@ -98,12 +98,7 @@ func (e *Engine) endings(ctx context.Context, req mfa.Request) ([]mfa.Ending, er
 // by p: those of an app or a token, and of what was sent for this origin and is still good. While
 // none was sent, digits at the end are the password's.
 func (l *inquiry) digits(p plan) (all []int) {
-	if p.enrollment.TOTP != nil && slices.Contains(p.methods, mfa.TOTP) {
-		all = append(all, p.enrollment.TOTP.Digits)
-	}
-	if p.enrollment.HOTP != nil && slices.Contains(p.methods, mfa.HOTP) {
-		all = append(all, p.enrollment.HOTP.Digits)
-	}
+	all = ownDigits(p.enrollment, p.methods)
 	now := l.engine.deps.Now()
 	for _, c := range p.state.Pending {
 		may := l.unasked || slices.Contains(p.methods, c.Method) // a code can outlive what is remembered of the directory
@@ -114,8 +109,21 @@ func (l *inquiry) digits(p plan) (all []int) {
 	return all
 }
 
+// ownDigits returns the lengths of the codes that en has and shows by itself.
+func ownDigits(en mfa.Enrollment, methods []mfa.Method) (all []int) {
+	if en.TOTP != nil && slices.Contains(methods, mfa.TOTP) {
+		all = append(all, en.TOTP.Digits)
+	}
+	if en.HOTP != nil && slices.Contains(methods, mfa.HOTP) {
+		all = append(all, en.HOTP.Digits)
+	}
+	return all
+}
+
 // endingsOf puts endings in order. Of digits the longest come first; codes without
-// dashes, which digits may be the end of, come last.
+// dashes, which digits may be the end of, come last. Where there are several lengths of
+// digits, a password that ends in some makes a shorter code look like a longer one: then a
+// comma may stand before them, and the password ends there.
 func endingsOf(digits []int, codes []mfa.Ending) (all []mfa.Ending) {
 	for _, w := range sendWords {
 		all = append(all, mfa.Ending{Word: w.word})
@@ -127,8 +135,14 @@ func endingsOf(digits []int, codes []mfa.Ending) (all []mfa.Ending) {
 		}
 	}
 	slices.Sort(digits)
-	for _, n := range slices.Backward(slices.Compact(digits)) {
-		all = append(all, mfa.Digits(n))
+	digits = slices.Compact(digits)
+	for _, comma := range []bool{true, false} {
+		for _, n := range slices.Backward(digits) {
+			e := mfa.Digits(n)
+			if e.Comma = comma; !comma || len(digits) > 1 {
+				all = append(all, e)
+			}
+		}
 	}
 	for _, e := range codes {
 		if !first(e) {
@@ -171,6 +185,7 @@ func (l *attempt) oneLine() bool { return l.far != nil && l.far.line != nil }
 // proveBehind is prove for a login in one line.
 func (l *attempt) proveBehind(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Verdict, error) {
 	answer, err := l.far.behind(ctx)
+	l.talk.OwnDigits = ownDigits(en, methods)
 	switch {
 	case errors.Is(err, mfa.ErrPasswordTyped):
 		return l.noCode(ctx, "That is your password once more, not a code. Nothing was counted.", "the password stood behind the password")

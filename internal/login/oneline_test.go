@@ -138,7 +138,7 @@ func TestEndings(t *testing.T) {
 		"sent elsewhere":    {prepare: func(d *desk) { r := request("alice"); r.RHost = "192.0.2.9"; d.behindOf(r, "", mfa.CodeSent) }, want: words},
 		"app":               {prepare: func(d *desk) { d.withApp(6, mfa.Enrollment{}) }, want: words + " digits 6"},
 		"long app":          {prepare: func(d *desk) { d.withApp(8, mfa.Enrollment{}) }, want: words + " digits 8"},
-		"long app and mail": {prepare: func(d *desk) { d.withApp(8, mfa.Enrollment{Email: mailAddress}); d.behind("email", mfa.CodeSent) }, want: words + " digits 8 digits 6"},
+		"long app and mail": {prepare: func(d *desk) { d.withApp(8, mfa.Enrollment{Email: mailAddress}); d.behind("email", mfa.CodeSent) }, want: words + " comma 8 comma 6 digits 8 digits 6"},
 		"backup codes": {prepare: func(d *desk) {
 			d.withApp(6, mfa.Enrollment{Backup: &mfa.BackupSet{ID: "a", Symbols: 16}})
 		}, want: words + " grouped 16 digits 6 comma 16"},
