@@ -29,7 +29,8 @@
 // won the revision. And none becomes free: an attempt that was not counted got no answer,
 // the same whether it was right or wrong, so nothing was learned by it. The client never
 // sends a transaction again unless it is sure that no member has seen it
-// (clientv3, isSafeRetryMutableRPC).
+// (clientv3, isSafeRetryMutableRPC), or the member said that it has no leader, which it looks
+// at before anything else.
 package etcd
 
 import (
