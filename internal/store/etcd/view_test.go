@@ -103,7 +103,7 @@ func stop(t *testing.T, s *Store) {
 	s.cache.begin(s.past.newest()) // as if there were one
 }
 
-// What is old in memory decides nothing: neither a write, nor a refusal, nor leaving all as
+// Old memory decides nothing: neither a write, nor a refusal, nor leaving all as
 // it is; and not what was read beside it.
 func TestOldMemoryDecidesNothing(t *testing.T) {
 	a, b, _ := two(t)
