@@ -15,7 +15,8 @@ import (
 // Aliases knows the records that stand under another name of an account than its
 // canonical one: written before names were looked up by uid, or left by an account
 // that was renamed or whose uid was given to another. It reads each record once,
-// and after that only new ones. It may be used from many goroutines.
+// and after that only new ones; in a fleet it asks for those of one uid (NoteUID). It may be
+// used from many goroutines.
 type Aliases struct {
 	Records Records
 	Now     func() time.Time // the clock; nil: names are listed at each call, and a lock with an end never ends
@@ -69,6 +70,10 @@ func (x *Aliases) clock() time.Time {
 
 // candidates returns the other names that had the uid when they were read.
 func (x *Aliases) candidates(ctx context.Context, id mfa.Identity) ([]string, error) {
+	if x.Records.Host != "" {
+		names, err := x.Records.names(ctx, id.UID)
+		return slices.DeleteFunc(names, func(name string) bool { return name == id.Name }), err
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err := x.refresh(ctx); err != nil {

@@ -83,17 +83,16 @@ func (r Records) Known(ctx context.Context) ([]string, error) {
 // EachState calls fn for every user with a state, sorted by name; err is set for a record
 // that cannot be read. It ends at the first error of fn or the end of ctx, and returns it.
 func (r Records) EachState(ctx context.Context, fn func(user string, st mfa.State, err error) error) error {
-	users, err := r.StateUsers(ctx)
-	for _, user := range users {
-		if err := ctx.Err(); err != nil {
-			return err
+	return store.Each(ctx, r.S, store.States, func(it store.Item, err error) error {
+		var st mfa.State
+		if err == nil {
+			st, err = record.DecodeState(r.place(it.Key), it.Value)
 		}
-		st, err := r.State(ctx, user)
-		if err := fn(user, st, err); err != nil {
-			return err
+		if err == nil {
+			st = r.Believed(st)
 		}
-	}
-	return err
+		return fn(strings.TrimPrefix(it.Key, store.States), st, err)
+	})
 }
 
 // Enrollment returns the enrollment of user. The error wraps store.ErrNotFound if there is
@@ -136,7 +135,7 @@ func (r Records) UpdateEnrollment(ctx context.Context, user string, fn func(*mfa
 		if bytes.Equal(before, after) {
 			return old, nil
 		}
-		return after, nil
+		return after, r.NoteUID(ctx, mfa.Identity{Name: user, UID: e.UID})
 	})
 }
 
@@ -225,6 +224,11 @@ func (r Records) changeState(ctx context.Context, user string, known *decoded, f
 		}
 		if err := fn(&st); err != nil {
 			return nil, err
+		}
+		if st.LockedHard || st.LockedUntil != nil {
+			if err := r.NoteUID(ctx, mfa.Identity{Name: user, UID: st.UID}); err != nil {
+				return nil, err
+			}
 		}
 		return record.EncodeState(user, st, r.Since)
 	})

@@ -70,7 +70,7 @@ func (k *KeyLife) Rotate(ctx context.Context, begin func(total int), fn func(use
 		}
 		k.note()
 	case k.key.Former() == 0:
-		return fmt.Errorf("%w; see mfactl(8), key rotate", errShared)
+		return fmt.Errorf("%w (mfactl(1), key rotate)", errShared)
 	}
 	if err := k.store.Retag(ctx); err != nil {
 		return err

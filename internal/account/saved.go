@@ -2,6 +2,7 @@ package account
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,6 +89,6 @@ func (r Records) ReplaceEnrollment(ctx context.Context, user string, fn func(liv
 		if err == nil && !broken && bytes.Equal(before, after) {
 			return old, nil
 		}
-		return after, err
+		return after, cmp.Or(err, r.NoteUID(ctx, mfa.Identity{Name: user, UID: next.UID}))
 	})
 }

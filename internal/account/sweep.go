@@ -131,7 +131,18 @@ type Sweeper struct {
 	Accounts func() *Accounts // of the configuration that counts now
 	Aliases  *Aliases
 	First    time.Duration // after the start; 0: ten minutes
+
+	// Alone calls do, unless another host of the fleet does or did within rest; nil: there
+	// is no other.
+	Alone func(ctx context.Context, what string, rest time.Duration, do func(context.Context) error) (done bool, err error)
 }
+
+// In a fleet each host asks every hour whether it was swept, so that another does it
+// where one was switched off.
+const (
+	sweepAsk  = time.Hour
+	sweepRest = 20 * time.Hour
+)
 
 // Run sweeps until ctx ends.
 func (s Sweeper) Run(ctx context.Context) {
@@ -144,12 +155,27 @@ func (s Sweeper) Run(ctx context.Context) {
 		case <-timer.C:
 		}
 		accounts := s.Accounts()
-		swept, err := accounts.Sweep(ctx)
-		if err != nil && ctx.Err() == nil {
-			accounts.deps.Log.Error("store not swept; it is tried again tomorrow", "error", err)
+		if err := s.once(ctx, accounts); err != nil && ctx.Err() == nil {
+			accounts.deps.Log.Error("store not swept; it is tried again", "error", err)
 		}
-		s.Aliases.Forget()
-		accounts.deps.Log.Debug("swept", "records", swept)
+		if s.Aliases.Forget(); s.Alone != nil {
+			timer.Reset(sweepAsk)
+			continue
+		}
 		timer.Reset(sweepEvery)
 	}
+}
+
+// once sweeps, if it is for this host to do.
+func (s Sweeper) once(ctx context.Context, accounts *Accounts) error {
+	do := func(ctx context.Context) error {
+		swept, err := accounts.Sweep(ctx)
+		accounts.deps.Log.Debug("swept", "records", swept)
+		return err
+	}
+	if s.Alone == nil {
+		return do(ctx)
+	}
+	_, err := s.Alone(ctx, "sweep", sweepRest, do)
+	return err
 }

@@ -73,6 +73,7 @@ type App struct {
 	opts    Options
 	store   backend
 	host    string // this machine in a fleet; empty: there is no other
+	alone   func(ctx context.Context, what string, rest time.Duration, do func(context.Context) error) (bool, error)
 	records account.Records
 	aliases *account.Aliases
 	key     *seal.Key
@@ -165,7 +166,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	a.take(next)
 	a.keyLife = account.NewKeyLife(a.key, cfg.Secrets.KeyFile, a.store, a.accounts, opts.Log)
 	a.keyLife.Needed, a.keyLife.Shared = opts.keyNeeded, a.host != ""
-	a.sweeper = account.Sweeper{Accounts: a.accounts, Aliases: a.aliases, First: opts.sweepFirst}
+	a.sweeper = account.Sweeper{Accounts: a.accounts, Aliases: a.aliases, First: opts.sweepFirst, Alone: a.alone}
 	a.pam = &server.PAM{
 		Logins: func() server.Loginer { return a.engine() }, Meter: a.metrics,
 		MaxLogins: server.MostLogins(cfg.Server.MaxLogins, opts.Log), Timeout: time.Duration(cfg.Server.LoginTimeout),
@@ -199,9 +200,9 @@ func (a *App) build(cfg config.Config) (*instance, error) {
 		return nil, errors.Join(err, s.close())
 	}
 	s.ledger.Alert = func(_ string, used, max int) { a.metrics.TextAlert(used, max) }
-	s.ledger.Log, s.ledger.Now = a.opts.Log, a.opts.Now
+	s.ledger.Log, s.ledger.Now, s.ledger.Host = a.opts.Log, a.opts.Now, a.host
 	s.calls = spend.NewCalls(cfg.SMS, a.records.S, a.key)
-	s.calls.Log, s.calls.Now = a.opts.Log, a.opts.Now
+	s.calls.Log, s.calls.Now, s.calls.Host = a.opts.Log, a.opts.Now, a.host
 	keeping := account.Config{
 		Lockout: cfg.Lockout, Lifetime: cfg.Code.Lifetime, Period: cfg.TOTP.Period, Skew: cfg.TOTP.Skew, Host: host, Generation: generation, FleetHost: a.host,
 		Contacts: cfg.Contacts, TextMessages: cfg.SMS.Provider != "",

@@ -63,6 +63,7 @@ func (a *App) openFleet(cfg config.Config) error {
 		return err
 	}
 	a.use(s, host)
+	a.alone = s.Alone
 	return nil
 }
 

@@ -34,6 +34,14 @@ type countedCacher struct {
 	c store.Cacher
 }
 
+// Scan implements store.Cacher.
+func (c countedCacher) Scan(ctx context.Context, prefix string, fn func(store.Item, error) error) error {
+	began := time.Now()
+	err := c.c.Scan(ctx, prefix, fn)
+	c.done(opKeys, began, err)
+	return err
+}
+
 // Confirm implements store.Cacher.
 func (c countedCacher) Confirm(ctx context.Context) error {
 	began := time.Now()

@@ -21,6 +21,9 @@ type Cacher interface {
 	// ErrConflict if something is not, which Get returns as it is from then on; and
 	// ErrStale if that was not read again since.
 	Confirm(ctx context.Context) error
+	// Scan calls fn for each item whose key begins with prefix, in order, with what kept it
+	// from being read. It ends at the first error of fn, and returns it.
+	Scan(ctx context.Context, prefix string, fn func(it Item, err error) error) error
 }
 
 // A View is what a conversation has read, by key, and not yet found confirmed by the
@@ -96,6 +99,29 @@ func (v *View) Seen() map[string]Sighting {
 		all[key] = *s
 	}
 	return all
+}
+
+// Each is Cacher.Scan for any Store: one that is no Cacher is asked for one item after
+// another.
+func Each(ctx context.Context, s Store, prefix string, fn func(it Item, err error) error) error {
+	if c, is := s.(Cacher); is {
+		return c.Scan(ctx, prefix, fn)
+	}
+	keys, err := s.Keys(ctx, prefix)
+	for _, key := range keys {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		it, err := s.Get(ctx, key)
+		if errors.Is(err, ErrNotFound) {
+			continue // since the list was made
+		}
+		it.Key = key
+		if err := fn(it, err); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // Confirm is that of s if it is a Cacher. What any other Store returns needs none.

@@ -79,8 +79,8 @@ type Limits struct {
 // and never early.
 //
 // Users and numbers are divided over 256 records, so that a message rewrites a few
-// kilobytes for any number of users; the last hour has a record of its own. Each record
-// is swept when it is written.
+// kilobytes for any number of users; the last hour has a record of its own, or in a fleet
+// several (fleet.go). Each record is swept when it is written.
 type Ledger struct {
 	Limits Limits
 	// Calls says that it is calls that are counted, apart from text messages.
@@ -89,6 +89,11 @@ type Ledger struct {
 	// nil if there is none, may run several times, returns nil to delete, and
 	// old to write nothing.
 	Update func(ctx context.Context, key string, fn func(old []byte) ([]byte, error)) error
+	// Look returns the value at key, nil if there is none, as it was a moment ago; nil: by
+	// Update. What it says decides nothing.
+	Look func(ctx context.Context, key string) ([]byte, error)
+	// Host names this one in a fleet; empty: there is no other.
+	Host string
 	// Hash returns the hash of a number that is stored. It must be keyed: there are so few
 	// numbers that anybody could try them all against a plain hash.
 	Hash func(number string) string
@@ -114,8 +119,16 @@ func New(cfg deliver.SMSConfig, s store.Store, key *seal.Key) *Ledger {
 			UserPerDay: cfg.PerUserPerDay, NumberPerDay: cfg.PerNumberPerDay,
 			PrefixPerHour: cfg.PerPrefixPerHour, TotalPerHour: cfg.PerHour,
 		},
+		// Apart from what a login has read: its counters are nothing to these.
 		Update: func(ctx context.Context, key string, fn func(old []byte) ([]byte, error)) error {
-			return store.Update(ctx, s, key, fn)
+			return store.Update(store.WithoutView(ctx), s, key, fn)
+		},
+		Look: func(ctx context.Context, key string) ([]byte, error) {
+			it, err := s.Get(store.WithView(store.WithoutView(ctx)), key)
+			if errors.Is(err, store.ErrNotFound) {
+				return nil, nil
+			}
+			return it.Value, err
 		},
 		Hash: func(number string) string { return string(key.MAC("ledger number", []byte(number))) },
 		Idle: cfg.Provider == "",
@@ -152,21 +165,40 @@ func (l *Ledger) Reserve(ctx context.Context, user, to string, stranger bool) er
 		return fmt.Errorf("reserve message to %q: %w", deliver.Mask(to), err)
 	}
 	for _, c := range claims {
-		p, err := l.read(ctx, c.key)
-		if err == nil {
-			err = c.check(p)
-		}
-		if err != nil {
+		if err := l.mayCount(ctx, c); err != nil {
 			return fmt.Errorf("reserve message to %q: %w", deliver.Mask(to), err)
 		}
 	}
-	for i, c := range claims {
-		if err := l.count(ctx, c); err != nil {
+	for i := range claims {
+		if err := l.take(ctx, &claims[i]); err != nil {
 			l.giveBack(ctx, claims[:i])
 			return fmt.Errorf("reserve message to %q: %w", deliver.Mask(to), err)
 		}
 	}
 	return nil
+}
+
+// mayCount returns a LimitError if c has no room.
+func (l *Ledger) mayCount(ctx context.Context, c claim) error {
+	if c.spread {
+		return l.mayCountSpread(ctx, c)
+	}
+	p, err := l.glance(ctx, c.key)
+	if err == nil && c.check(p) == nil {
+		return nil
+	}
+	if p, err = l.read(ctx, c.key); err != nil {
+		return err
+	}
+	return c.check(p)
+}
+
+// take counts one message in c, which says then in what record.
+func (l *Ledger) take(ctx context.Context, c *claim) error {
+	if c.spread {
+		return l.takeSpread(ctx, c)
+	}
+	return l.count(ctx, *c)
 }
 
 func (l *Ledger) clock() time.Time {
@@ -218,6 +250,7 @@ type claim struct {
 	window window
 	slot   int64 // the present one
 	counts []counter
+	spread bool // the limit is divided over the records of total
 }
 
 // A counter is one limit of a claim.
@@ -240,18 +273,25 @@ func (l *Ledger) claims(user, to string, stranger bool, now time.Time) ([]claim,
 		if stranger && c.max > 1 {
 			c.max -= (c.max + 3) / 4
 		}
-		return claim{l.dayKey(c.name), lastDay, lastDay.at(now), []counter{c}}
+		return claim{key: l.dayKey(c.name), window: lastDay, slot: lastDay.at(now), counts: []counter{c}}
 	}
 	// JSON would replace what is not UTF-8, and the counter be lost.
 	name := ofUser + strings.ToValidUTF8(user, "\ufffd")
-	return []claim{
+	days := []claim{
 		day(counter{name, l.limit(LimitUser), l.Limits.UserPerDay}),
 		day(counter{ofNumber + l.shortHash(to), l.limit(LimitNumber), l.Limits.NumberPerDay}),
-		{l.record(), lastHour, lastHour.at(now), []counter{
-			{ofPrefix + prefix, l.limit(LimitPrefix), l.Limits.PrefixPerHour},
-			{ofTotal, l.limit(LimitTotal), l.Limits.TotalPerHour},
-		}},
-	}, nil
+	}
+	ofThePrefix := counter{ofPrefix + prefix, l.limit(LimitPrefix), l.Limits.PrefixPerHour}
+	ofAll := counter{ofTotal, l.limit(LimitTotal), l.Limits.TotalPerHour}
+	hour := func(key string, counts ...counter) claim {
+		return claim{key: key, window: lastHour, slot: lastHour.at(now), counts: counts}
+	}
+	if l.Host == "" {
+		return append(days, hour(l.record(), ofThePrefix, ofAll)), nil
+	}
+	all := hour("", ofAll)
+	all.spread = true
+	return append(days, hour(l.prefixKey(prefix), ofThePrefix), all), nil
 }
 
 // shortHash returns the hash of a number in 12 letters, 72 bits: two numbers in
@@ -302,8 +342,9 @@ func (l *Ledger) count(ctx context.Context, c claim) error {
 		for _, n := range c.counts {
 			p.add(n.name, c.slot)
 		}
-		used = p.Counts[ofTotal].sum()
-		level = p.raise(used, l.Limits.TotalPerHour, c.slot)
+		if used = p.Counts[ofTotal].sum(); !c.spread {
+			level = p.raise(used, l.Limits.TotalPerHour, c.slot)
+		}
 		return nil
 	})
 	if err == nil && level > 0 {
@@ -386,68 +427,14 @@ func (l *Ledger) read(ctx context.Context, key string) (p page, err error) {
 	return p, err
 }
 
-// Usage is the counters of a Ledger, for administrators. Only counters
-// that are not zero are listed, the most used first.
-type Usage struct {
-	Total    LimitUse   // of the last hour; Name is empty
-	Prefixes []LimitUse // of the last hour, like +12025
-	Users    []LimitUse // of the last day, by user name
-	Numbers  []LimitUse // of the last day; Name is a keyed hash of the number
-}
-
-// LimitUse is the state of one counter: Used messages of Max; 0 or less is no limit.
-type LimitUse struct {
-	Name      string
-	Used, Max int
-}
-
-// Total returns the messages of the last hour and their limit.
-func (l *Ledger) Total(ctx context.Context) (LimitUse, error) {
-	p, err := l.read(ctx, l.record())
+// glance is read of what decides nothing.
+func (l *Ledger) glance(ctx context.Context, key string) (page, error) {
+	if l.Look == nil {
+		return l.read(ctx, key)
+	}
+	data, err := l.Look(ctx, key)
 	if err != nil {
-		return LimitUse{}, fmt.Errorf("read usage: %w", err)
+		return page{}, err
 	}
-	p.forgetOld(lastHour, lastHour.at(l.clock()))
-	use := LimitUse{Used: p.Counts[ofTotal].sum(), Max: l.Limits.TotalPerHour}
-	if l.Idle {
-		use.Max = 0
-	}
-	return use, nil
-}
-
-// readTimeout bounds how long Reading waits for the store.
-const readTimeout = 2 * time.Second
-
-// Reading is Total for metrics: how many messages count, and how many may.
-func (l *Ledger) Reading() (sent, limit int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
-	defer cancel()
-	use, err := l.Total(ctx)
-	return use.Used, use.Max, err
-}
-
-// Usage returns all counters. It reads the records one after another, so messages
-// reserved meanwhile may be in one list and not in another.
-func (l *Ledger) Usage(ctx context.Context) (Usage, error) {
-	now := l.clock()
-	hour, err := l.read(ctx, l.record())
-	if err != nil {
-		return Usage{}, fmt.Errorf("read usage: %w", err)
-	}
-	hour.forgetOld(lastHour, lastHour.at(now))
-	day := page{}
-	for i := range days {
-		p, err := l.read(ctx, fmt.Sprintf("%s/%02x", l.record(), i))
-		if err != nil {
-			return Usage{}, fmt.Errorf("read usage: %w", err)
-		}
-		p.forgetOld(lastDay, lastDay.at(now))
-		day.merge(p)
-	}
-	return Usage{
-		Total:    LimitUse{Used: hour.Counts[ofTotal].sum(), Max: l.Limits.TotalPerHour},
-		Prefixes: hour.uses(ofPrefix, l.Limits.PrefixPerHour),
-		Users:    day.uses(ofUser, l.Limits.UserPerDay),
-		Numbers:  day.uses(ofNumber, l.Limits.NumberPerDay),
-	}, nil
+	return decodePage(key, data)
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 // A kind of question to etcd.
@@ -24,9 +24,14 @@ const (
 // againAfter is the wait before a question that changes nothing is asked again.
 const againAfter = 50 * time.Millisecond
 
+// attempts is how many members a question that changes nothing can be put to within the
+// timeout, where one says nothing.
+const attempts = 3
+
 // call asks etcd something, within the timeout. A question that changes nothing is asked
-// again while there is time; what writes is not, and goes on to its end even if ctx ends.
-// Revision returns that of the answer.
+// again while there is time, and goes to another member then. What writes goes on to its
+// end even if ctx ends, and is sent again only where a member said that it had no leader,
+// and so did nothing. Revision returns that of the answer.
 func (s *Store) call(ctx context.Context, how kind, ask func(context.Context) error, revision func() int64) error {
 	outer := ctx
 	if how == writing {
@@ -35,15 +40,15 @@ func (s *Store) call(ctx context.Context, how kind, ask func(context.Context) er
 		}
 		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), s.timeout)
 	defer cancel()
 	before := s.past.newest()
-	err := ask(ctx)
-	for how == reading && passes(err) && ctx.Err() == nil {
+	err := s.attempt(ctx, how, ask)
+	for how.again(err) && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-time.After(againAfter):
-			err = ask(ctx)
+			err = s.attempt(ctx, how, ask)
 		}
 	}
 	switch {
@@ -61,16 +66,31 @@ func (s *Store) call(ctx context.Context, how kind, ask func(context.Context) er
 	return err
 }
 
+// attempt asks once.
+func (s *Store) attempt(ctx context.Context, how kind, ask func(context.Context) error) error {
+	if how == reading {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.timeout/attempts)
+		defer cancel()
+	}
+	return ask(ctx)
+}
+
+// again says whether a question that ended with err may be asked again.
+func (k kind) again(err error) bool {
+	switch {
+	case err == nil:
+		return false
+	case errors.Is(rpctypes.Error(err), rpctypes.ErrNoLeader):
+		return true // the member looks for its leader before anything else
+	}
+	return k == reading && (passes(err) || isNoAnswer(err))
+}
+
 // passes says whether err may be over in a moment: a member is gone, or has no leader.
 func passes(err error) bool {
-	if err == nil {
-		return false
-	}
 	var e rpctypes.EtcdError
-	if errors.As(rpctypes.Error(err), &e) {
-		return e.Code() == codes.Unavailable
-	}
-	return status.Code(err) == codes.Unavailable
+	return errors.As(rpctypes.Error(err), &e) && e.Code() == codes.Unavailable
 }
 
 // past holds the newest revision that etcd has shown. It may be used from many goroutines.

@@ -161,7 +161,7 @@ func knock(ctx context.Context, endpoint string, conf *tls.Config, within time.D
 func refused(err error) error {
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
-	var alert tls.AlertError
+	var alert *net.OpError // with the text of the alert
 	var record tls.RecordHeaderError
 	switch {
 	case errors.As(err, &authority):
@@ -170,7 +170,7 @@ func refused(err error) error {
 		return fmt.Errorf("its certificate is for another name than store.etcd.endpoints has: %w", err)
 	case errors.As(err, &record):
 		return fmt.Errorf("it does not speak TLS; if this is right, write http:// in store.etcd.endpoints: %w", err)
-	case errors.As(err, &alert):
+	case errors.As(err, &alert) && alert.Op == "remote error":
 		return fmt.Errorf("it refuses this host's certificate (store.etcd.cert_file): %w", err)
 	}
 	return err

@@ -29,7 +29,8 @@
 // won the revision. And none becomes free: an attempt that was not counted got no answer,
 // the same whether it was right or wrong, so nothing was learned by it. The client never
 // sends a transaction again unless it is sure that no member has seen it
-// (clientv3, isSafeRetryMutableRPC).
+// (clientv3, isSafeRetryMutableRPC), or the member said that it has no leader, which it looks
+// at before anything else.
 package etcd
 
 import (
@@ -41,6 +42,7 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"mfa/internal/seal"
@@ -191,7 +193,8 @@ func (s *Store) Delete(ctx context.Context, it store.Item) error {
 // pageOfKeys is how many keys one answer of etcd has at most.
 const pageOfKeys = 2000
 
-// Keys implements store.Store. It asks page by page, all at the revision of the first.
+// Keys implements store.Store. It asks page by page, all at the revision of the first, if that is
+// not compacted meanwhile.
 func (s *Store) Keys(ctx context.Context, prefix string) (keys []string, err error) {
 	for _, head := range []string{store.Meta, store.States, store.Users} { // sorted
 		from := s.prefix + head
@@ -212,6 +215,19 @@ func (s *Store) Keys(ctx context.Context, prefix string) (keys []string, err err
 	return keys, nil
 }
 
+// pageOfItems is how many records one answer of etcd has at most.
+const pageOfItems = 500
+
+// Scan implements store.Cacher. Prefix begins with a key space.
+func (s *Store) Scan(ctx context.Context, prefix string, fn func(store.Item, error) error) error {
+	if err := s.check(ctx, prefix+"x"); err != nil {
+		return fmt.Errorf("read all of %q: %w", prefix, err)
+	}
+	return s.pages(ctx, s.prefix+prefix, clientv3.WithLimit(pageOfItems), func(whole string, value []byte, rev int64) error {
+		return fn(s.open(sighting{key: strings.TrimPrefix(whole, s.prefix), rev: uint64(rev), sealed: value}))
+	})
+}
+
 // pages calls fn for everything whose whole key begins with head, in order.
 func (s *Store) pages(ctx context.Context, head string, how clientv3.OpOption, fn func(key string, value []byte, rev int64) error) error {
 	at, end, rev := head, clientv3.GetPrefixRangeEnd(head), int64(0)
@@ -219,15 +235,16 @@ func (s *Store) pages(ctx context.Context, head string, how clientv3.OpOption, f
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		opts := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(pageOfKeys), clientv3.WithRev(rev)}
-		if how != nil {
-			opts = append(opts, how)
-		}
+		opts := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(pageOfKeys), clientv3.WithRev(rev), how}
 		var resp *clientv3.GetResponse
 		err := s.call(ctx, reading, func(ctx context.Context) (err error) {
 			resp, err = s.client.Get(ctx, at, opts...)
 			return err
 		}, func() int64 { return resp.Header.Revision })
+		if errors.Is(err, rpctypes.ErrCompacted) && rev != 0 {
+			rev = 0 // the rest is of now
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -69,3 +69,13 @@ func conform(t *testing.T, c *etcdtest.Cluster) {
 func TestConformance(t *testing.T) { conform(t, etcdtest.Start(t, 1)) }
 
 func TestConformanceOfThree(t *testing.T) { conform(t, etcdtest.Start(t, 3)) }
+
+// eventually waits until is is true.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("no %s within a minute", what)
+		}
+	}
+}

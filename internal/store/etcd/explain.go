@@ -48,17 +48,18 @@ func (s *Store) explain(how kind, err error) error {
 
 func isNoAnswer(err error) bool {
 	code := status.Code(err)
-	return errors.Is(err, context.DeadlineExceeded) || code == codes.Unavailable || code == codes.DeadlineExceeded
+	late := code == codes.Unknown && strings.Contains(err.Error(), context.DeadlineExceeded.Error()) // a member's own
+	return late || errors.Is(err, context.DeadlineExceeded) || code == codes.Unavailable || code == codes.DeadlineExceeded
 }
 
 // mayHaveHappened says whether a write that ended with err may have been done, or may be
-// done later.
+// done later. Only a refusal by etcd is sure.
 func mayHaveHappened(err error) bool {
 	var e rpctypes.EtcdError
-	if errors.As(rpctypes.Error(err), &e) {
-		return e.Code() == codes.Unavailable || e.Code() == codes.DeadlineExceeded
+	if !errors.As(rpctypes.Error(err), &e) {
+		return true
 	}
-	return isNoAnswer(err) || status.Code(err) == codes.Canceled || status.Code(err) == codes.Internal
+	return e.Code() == codes.Unavailable || e.Code() == codes.DeadlineExceeded || e.Code() == codes.Unknown
 }
 
 // sayAgain is how often the log says that etcd still cannot be reached.

@@ -214,7 +214,7 @@ func (s *Store) Check(ctx context.Context) error {
 // Retag seals every record anew that needs a former key, and then says that the fleet has
 // the newest one. A record that no key opens stays as it is.
 func (s *Store) Retag(ctx context.Context) error {
-	err := s.pages(ctx, s.prefix, nil, func(whole string, value []byte, rev int64) error {
+	err := s.pages(ctx, s.prefix, clientv3.WithLimit(pageOfItems), func(whole string, value []byte, rev int64) error {
 		key := whole[len(s.prefix):]
 		if s.check(ctx, key) != nil {
 			return ctx.Err() // not a record
