@@ -20,7 +20,7 @@ func textOf(t *testing.T, s *Service) string {
 }
 
 func TestEdit(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	if _, err := s.Text(t.Context(), alice); !errors.Is(err, ErrNotEnrolled) {
 		t.Fatalf("text of nobody: %v", err)
 	}
@@ -74,7 +74,7 @@ func TestEditedParts(t *testing.T) {
 }
 
 func TestEditRefuses(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	put(t, s, func(en *mfa.Enrollment) { en.Email = &mfa.Address{Address: "alice@example.com", Confirmed: now} })
 	before := textOf(t, s)
 	for name, after := range map[string]string{
@@ -97,7 +97,7 @@ func TestEditRefuses(t *testing.T) {
 
 // A record that does not parse is replaced by one that does.
 func TestEditMends(t *testing.T) {
-	s := service(t)
+	s := newService(t)
 	put(t, s, func(en *mfa.Enrollment) { en.Email = &mfa.Address{Address: "alice@example.com", Confirmed: now} })
 	good := textOf(t, s)
 	broken := strings.ReplaceAll(good, "alice@example.com", "nonsense")
