@@ -92,6 +92,7 @@ func newRoot() *cobra.Command {
 		showCommand(c),
 		lockCommand(c),
 		unlockCommand(c),
+		editCommand(c),
 		resetCommand(c),
 		preferCommand(c),
 		optOutCommand(c),

@@ -105,6 +105,13 @@ func (r Records) Enrollment(ctx context.Context, user string) (mfa.Enrollment, e
 	return r.Cache.DecodeEnrollment(r.place(it.Key), it.Value)
 }
 
+// EnrollmentText returns the enrollment of user as it is stored, even if it does not parse.
+// The error wraps store.ErrNotFound if there is none.
+func (r Records) EnrollmentText(ctx context.Context, user string) ([]byte, error) {
+	it, err := r.S.Get(ctx, store.Users+user)
+	return it.Value, err
+}
+
 // UpdateEnrollment lets fn edit the enrollment of user in one compare-and-swap, durable
 // when it returns; like the fn of store.Update it may run several times. fn gets the
 // zero Enrollment when there is none, and leaves the zero Enrollment to have

@@ -96,6 +96,8 @@ func (s *Control) routes(mux router) {
 		wire.PostReset:          s.admin(exchange.reset),
 		wire.PostResend:         s.admin(exchange.resend),
 		wire.PostImport:         s.admin(exchange.takeOver),
+		wire.GetRecord:          s.admin(exchange.record),
+		wire.PutRecord:          s.admin(exchange.edit),
 		wire.PostContacts:       s.admin(exchange.setContacts),
 		wire.ListSessions:       s.allSessions,
 		wire.DeleteSessions:     s.admin(exchange.revokeAll),

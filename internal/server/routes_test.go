@@ -49,6 +49,8 @@ var adminWays = []way{
 	{"POST /v1/users/{name}/confirm-resend", "/v1/users/nobody/confirm-resend", "", 409, false}, // no address waits
 	{"POST /v1/users/{name}/import", "/v1/users/nobody/import", `{"uid": 65534}`, 400, false},   // of nothing
 	{"POST /v1/contacts", "/v1/contacts", `{"lines": [{"user": "nobody", "email": "eve@example.com"}]}`, 200, false},
+	{"GET /v1/users/{name}/record", "/v1/users/nobody/record", "", 200, true},
+	{"PUT /v1/users/{name}/record", "/v1/users/nobody/record", "{}", 400, true},
 	{"GET /v1/backup", "/v1/backup", "", 200, true},
 	{"POST /v1/restore", "/v1/restore", "{}", 400, true},
 	{"POST /v1/key/rotate", "/v1/key/rotate", "", 200, false},

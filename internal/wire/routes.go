@@ -26,6 +26,8 @@ const (
 	PostReset  Route = "POST /v1/users/{name}/reset"          // answers a Cleared
 	PostResend Route = "POST /v1/users/{name}/confirm-resend" // answers a Resent
 	PostImport Route = "POST /v1/users/{name}/import"         // takes an Import; answers an Imported
+	GetRecord  Route = "GET /v1/users/{name}/record"          // a Record; root only
+	PutRecord  Route = "PUT /v1/users/{name}/record"          // takes an Edit; answers an Edited; root only
 
 	ListSessions       Route = "GET /v1/sessions"                           // of everybody: Sessions
 	DeleteSessions     Route = "DELETE /v1/sessions"                        // of everybody: a Revocation
@@ -47,7 +49,7 @@ const (
 // Routes lists every route.
 var Routes = []Route{
 	GetStatus, PostReload, ListUsers, GetUser, PutEmail, PutPhone, PostApp, PutToken, PostToken, PostLock, PostUnlock, PostReset,
-	PostResend, PostImport, PostContacts, ListSessions, DeleteSessions, ListUserSessions, DeleteUserSessions, DeleteUserSession,
+	PostResend, PostImport, GetRecord, PutRecord, PostContacts, ListSessions, DeleteSessions, ListUserSessions, DeleteUserSessions, DeleteUserSession,
 	GetDirectory, PostExplain, PostSendTest, GetBackup, PostRestore, PostRotate, PostSelf,
 }
 
