@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -392,6 +394,47 @@ func TestDirectoryOfOtherKinds(t *testing.T) {
 			c.close()
 		})
 	}
+}
+
+// The user records of systemd, as systemd-userdbd hands them out: it merges those of folders
+// with the accounts of NSS. A record of another uid is of another account, and a userdbd
+// that is gone is no "has none".
+func TestDirectoryOfUserdbd(t *testing.T) {
+	alice, bob, carol := newAccount(t, "alice"), newAccount(t, "bob"), newAccount(t, "carol")
+	ok(t, os.MkdirAll("/run/userdb", 0o755))
+	record := func(a account, uid int, email string) {
+		t.Helper()
+		text := fmt.Sprintf(`{"userName":%q,"uid":%d,"gid":%[2]d,"disposition":"regular","emailAddress":%q}`, a.name, uid, email)
+		ok(t, os.WriteFile("/run/userdb/"+a.name+".user", []byte(text), 0o644))
+		ok(t, os.Symlink(a.name+".user", fmt.Sprintf("/run/userdb/%d.user", uid)))
+	}
+	record(alice, alice.uid, alice.email)
+	record(carol, carol.uid+5000, "eve@example.com")
+	ok(t, os.MkdirAll("/run/systemd/userdb", 0o755))
+	_, stop := service(t, exec.Command("/usr/lib/systemd/systemd-userdbd"))
+	eventually(t, "systemd-userdbd listens", func() bool {
+		c, err := net.Dial("unix", "/run/systemd/userdb/io.systemd.Multiplexer")
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
+	s := newSite(t)
+	s.set(`contacts.source = "userdb"`, "contacts.confirmed = true", `policy.methods = ["email"]`)
+	s.run()
+	s.login(alice, 1)
+	expectSaid(t, s.mustControl("show", alice.name), "by the directory (userdb)")
+	c := s.begin(bob) // who has a record without an address
+	c.expect(t, emailPrompt)
+	c.close()
+	expectSaid(t, unwrapped(s.expectDenied(carol)), directoryDown)
+	expectSaid(t, s.lastReason(carol.name), "of another account")
+	s.expectLetters(carol, 0)
+
+	_ = stop(syscall.SIGTERM)
+	dave := newAccount(t, "dave")
+	expectSaid(t, unwrapped(s.expectDenied(dave)), directoryDown)
+	s.login(alice, 2) // who is remembered
 }
 
 // Nobody is asked for whom nothing depends on it.

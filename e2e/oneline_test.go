@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"mfa/internal/deliver/delivertest"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
 	"mfa/internal/wire/wiretest"
@@ -472,4 +473,65 @@ func TestSetupOneLine(t *testing.T) {
 		t.Error("/etc/pam.d/vsftpd is still there")
 	}
 	expectAsBefore(t, s, alice)
+}
+
+// A text message and a call that are asked for behind the password, by sshd's method password,
+// over the carrier: the next login carries what was read or heard. A wrong password costs
+// nothing, and what may be spent on calls is counted apart.
+func TestOneLineTextAndCall(t *testing.T) {
+	s, tw := calling(t, delivertest.TwilioOptions{})
+	s.set(`policy.methods = ["sms", "call"]`, "sms.call.per_user_per_day = 1")
+	s.run()
+	alice := s.withPhone("alice")
+	s.stack("sshd", s.oneLine()...)
+	login := s.sshdByPassword(alice)
+	for range 3 {
+		for _, behind := range []string{",text", ",call", "123456", ""} {
+			if login("wrong-" + password + behind) {
+				t.Fatal("let in by a wrong password")
+			}
+		}
+	}
+	if n := tw.Requests(); n != 0 {
+		t.Fatalf("%d requests after wrong passwords", n)
+	}
+	for _, c := range []struct {
+		word string
+		code func() string
+	}{
+		{",text", func() string { return texted(t, tw, 1) }},
+		{",call", func() string { return heard(t, tw, 1) }},
+	} {
+		if login(password + c.word) {
+			t.Errorf("%s lets in", c.word)
+		}
+		code := c.code()
+		if login(password + wrong(code)) {
+			t.Errorf("%s: a wrong code lets in", c.word)
+		}
+		if !login(password + code) {
+			t.Errorf("%s: the code does not let in: %s", c.word, s.log)
+		}
+		if login(password + code) {
+			t.Errorf("%s: the code lets in twice", c.word)
+		}
+	}
+	s.expectFailures(alice, 2)
+	if login(password + ",call") { // no more today
+		t.Error(",call lets in")
+	}
+	if login(password + ",text") {
+		t.Error(",text lets in")
+	}
+	if !login(password + texted(t, tw, 2)) {
+		t.Errorf("at the limit of calls a text is of no use: %s", s.log)
+	}
+	if texts, calls := len(tw.Texts()), len(tw.Calls()); texts != 2 || calls != 1 {
+		t.Errorf("%d texts and %d calls", texts, calls)
+	}
+	for _, said := range []string{s.log.String(), s.auditText(), syslog.String()} {
+		if strings.Contains(said, password) || strings.Contains(said, number) {
+			t.Errorf("a log has the password or the number:\n%s", said)
+		}
+	}
 }

@@ -174,6 +174,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	}
 	a.metrics.Running(func() (now, most, refused int) { return a.pam.Running(), a.pam.MaxLogins, a.pam.Refused() })
 	a.metrics.Spending(func() (sent, limit int, err error) { return a.cur.Load().ledger.Reading() })
+	a.metrics.SpendingOnCalls(func() (sent, limit int, err error) { return a.cur.Load().calls.Reading() })
 	a.metrics.StoreHealth(func() error { return a.store.Check(context.Background()) })
 	a.setLevel(cfg)
 	a.audit.Record(mfa.Event{Time: opts.Now(), Event: audit.ConfigLoad, Reason: "start"})
@@ -203,6 +204,7 @@ func (a *App) build(cfg config.Config) (*instance, error) {
 	s.ledger.Log, s.ledger.Now, s.ledger.Host = a.opts.Log, a.opts.Now, a.host
 	s.calls = spend.NewCalls(cfg.SMS, a.records.S, a.key)
 	s.calls.Log, s.calls.Now, s.calls.Host = a.opts.Log, a.opts.Now, a.host
+	s.calls.Alert = func(_ string, used, max int) { a.metrics.CallAlert(used, max) }
 	keeping := account.Config{
 		Lockout: cfg.Lockout, Lifetime: cfg.Code.Lifetime, Period: cfg.TOTP.Period, Skew: cfg.TOTP.Skew, Host: host, Generation: generation, FleetHost: a.host,
 		Contacts: cfg.Contacts, TextMessages: cfg.SMS.Provider != "",

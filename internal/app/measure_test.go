@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -178,7 +179,31 @@ func TestNoSpendingWithoutCarrier(t *testing.T) {
 	cfg := goodConfig(shortDir(t))
 	cfg.Metrics.Listen = freeAddress(t)
 	text := run(t, cfg).scrape(cfg.Metrics.Listen)
-	if !strings.Contains(text, "\nmfa_text_messages_hourly_limit 0\n") {
-		t.Error("a limit of messages that nobody carries")
+	if !strings.Contains(text, "\nmfa_text_messages_hourly_limit 0\n") || !strings.Contains(text, "\nmfa_calls_hourly_limit 0\n") {
+		t.Error("a limit of messages or calls that nobody carries")
+	}
+}
+
+// A call that is counted moves a gauge and alerts of its own.
+func TestSpendingOnCallsIsMeasured(t *testing.T) {
+	cfg := goodConfig(shortDir(t))
+	cfg.Metrics.Listen = freeAddress(t)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg.SMS.Provider, cfg.SMS.Call.PerHour = deliver.ProviderTwilio, 5
+	cfg.SMS.Twilio.AccountSID, cfg.SMS.Twilio.AuthTokenFile, cfg.SMS.Twilio.From = "AC00000000000000000000000000000000", token, "+12025550100"
+	r := run(t, cfg)
+	for i, want := range []string{`{level="near"} 0`, `{level="near"} 0`, `{level="near"} 0`, `{level="near"} 1`, `{level="reached"} 1`} {
+		if err := r.cur.Load().calls.Reserve(t.Context(), fmt.Sprint("user", i), fmt.Sprintf("+1202555013%d", i), false); err != nil {
+			t.Fatal(err)
+		}
+		text := r.scrape(cfg.Metrics.Listen)
+		for _, line := range []string{"mfa_call_alerts_total" + want, fmt.Sprint("mfa_calls_last_hour ", i+1), "mfa_calls_hourly_limit 5", "mfa_text_messages_last_hour 0"} {
+			if !strings.Contains(text, "\n"+line+"\n") {
+				t.Errorf("after %d calls: no %s", i+1, line)
+			}
+		}
 	}
 }

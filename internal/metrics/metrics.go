@@ -48,13 +48,18 @@ type Metrics struct {
 	storeTime    *prometheus.HistogramVec
 	storeErrors  *prometheus.CounterVec
 	textAlerts   *prometheus.CounterVec
+	callAlerts   *prometheus.CounterVec
 	reloaded     prometheus.Gauge
 	reloadOK     prometheus.Gauge
 
 	running  atomic.Pointer[func() (now, most, refused int)]
-	spending atomic.Pointer[func() (sent, limit int, err error)]
+	spending reading // on text messages
+	calling  reading // on calls
 	store    atomic.Pointer[func() error]
 }
+
+// A reading is a function that each scrape calls for what counts against a limit.
+type reading = atomic.Pointer[func() (sent, limit int, err error)]
 
 // New returns the metrics of a daemon, all at zero. Version is a label of mfa_build_info.
 func New(version string) *Metrics {
@@ -74,6 +79,7 @@ func New(version string) *Metrics {
 		storeTime:    times("mfa_store_duration_seconds", "Time that the store took, by operation.", []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1, 5}, "op"),
 		storeErrors:  counters("mfa_store_errors_total", "Operations in which the store could not say.", "op"),
 		textAlerts:   counters("mfa_text_message_alerts_total", "How often the text messages of an hour came to 80 % of their limit (near), or to the limit (reached).", "level"),
+		callAlerts:   counters("mfa_call_alerts_total", "How often the calls of an hour came to 80 % of their limit (near), or to the limit (reached).", "level"),
 		reloaded:     gauge("mfa_config_last_reload_success_timestamp_seconds", "When a configuration was last taken, at the start or later."),
 		reloadOK:     gauge("mfa_config_last_reload_successful", "1 if the last configuration was taken, 0 if it was refused and the one before counts."),
 	}
@@ -81,7 +87,7 @@ func New(version string) *Metrics {
 	info.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(
 		m.logins, m.loginTime, m.wrongCodes, m.lockouts, m.unlocks, m.events, m.sends, m.sendTime, m.sendAttempts,
-		m.sendRetries, m.sendsPending, m.storeTime, m.storeErrors, m.textAlerts, m.reloaded, m.reloadOK, info,
+		m.sendRetries, m.sendsPending, m.storeTime, m.storeErrors, m.textAlerts, m.callAlerts, m.reloaded, m.reloadOK, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	m.registerReadings()
@@ -99,9 +105,9 @@ func (m *Metrics) registerReadings() {
 			return 0
 		}
 	}
-	messages := func(pick func(sent, limit int) int) func() float64 {
+	messages := func(of *reading, pick func(sent, limit int) int) func() float64 {
 		return func() float64 {
-			f := m.spending.Load()
+			f := of.Load()
 			if f == nil {
 				return 0
 			}
@@ -126,9 +132,13 @@ func (m *Metrics) registerReadings() {
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "mfa_logins_refused_for_room_total", Help: "Logins refused because too many were under way."},
 			conversations(func(_, _, refused int) int { return refused })),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mfa_text_messages_last_hour", Help: "Text messages within the last hour that count against the limit."},
-			messages(func(sent, _ int) int { return sent })),
+			messages(&m.spending, func(sent, _ int) int { return sent })),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mfa_text_messages_hourly_limit", Help: "sms.per_hour; 0 while no text messages are sent, or without limit."},
-			messages(func(_, limit int) int { return limit })),
+			messages(&m.spending, func(_, limit int) int { return limit })),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mfa_calls_last_hour", Help: "Phone calls within the last hour that count against the limit."},
+			messages(&m.calling, func(sent, _ int) int { return sent })),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mfa_calls_hourly_limit", Help: "sms.call.per_hour; 0 while nobody can be called, or without limit."},
+			messages(&m.calling, func(_, limit int) int { return limit })),
 	)
 }
 
@@ -144,8 +154,9 @@ func (m *Metrics) fill() {
 		m.sendRetries.WithLabelValues(string(carrier))
 		m.sendsPending.WithLabelValues(string(carrier))
 	}
-	for _, level := range []string{near, reached} {
-		m.textAlerts.WithLabelValues(level)
+	for _, how := range []string{near, reached} {
+		m.textAlerts.WithLabelValues(how)
+		m.callAlerts.WithLabelValues(how)
 	}
 	for _, op := range []string{opGet, opPut, opDelete, opKeys} {
 		m.storeErrors.WithLabelValues(op)
@@ -195,21 +206,28 @@ func (m *Metrics) Running(read func() (now, most, refused int)) { m.running.Stor
 // against the limit of an hour, and that limit. With an error both read NaN.
 func (m *Metrics) Spending(read func() (sent, limit int, err error)) { m.spending.Store(&read) }
 
+// SpendingOnCalls is Spending for phone calls.
+func (m *Metrics) SpendingOnCalls(read func() (sent, limit int, err error)) { m.calling.Store(&read) }
+
 // StoreHealth sets the function that each scrape calls. It returns why the store cannot
 // be used, or nil.
 func (m *Metrics) StoreHealth(check func() error) { m.store.Store(&check) }
 
-// Levels of an alert about text messages.
+// Levels of an alert about text messages or calls.
 const near, reached = "near", "reached"
 
 // TextAlert counts an alert of spend.Ledger: used messages of max went out
 // within an hour.
-func (m *Metrics) TextAlert(used, max int) {
-	level := near
+func (m *Metrics) TextAlert(used, max int) { m.textAlerts.WithLabelValues(level(used, max)).Inc() }
+
+// CallAlert is TextAlert for phone calls.
+func (m *Metrics) CallAlert(used, max int) { m.callAlerts.WithLabelValues(level(used, max)).Inc() }
+
+func level(used, max int) string {
 	if used >= max {
-		level = reached
+		return reached
 	}
-	m.textAlerts.WithLabelValues(level).Inc()
+	return near
 }
 
 // Handler serves the metrics in the formats that Prometheus reads.

@@ -90,7 +90,10 @@ func TestReadings(t *testing.T) {
 		`mfa_login_duration_seconds_bucket{outcome="accepted",le="1"} 1`,
 	)
 	m.Spending(func() (int, int, error) { return 0, 500, errors.New("disk on fire") })
-	expect(t, m, "mfa_text_messages_last_hour NaN", "mfa_text_messages_hourly_limit NaN")
+	m.SpendingOnCalls(func() (int, int, error) { return 4, 50, nil })
+	expect(t, m, "mfa_text_messages_last_hour NaN", "mfa_text_messages_hourly_limit NaN", "mfa_calls_last_hour 4", "mfa_calls_hourly_limit 50")
+	m.SpendingOnCalls(func() (int, int, error) { return 0, 50, errors.New("disk on fire") })
+	expect(t, m, "mfa_calls_last_hour NaN", "mfa_calls_hourly_limit NaN")
 }
 
 func TestTextAlert(t *testing.T) {
@@ -100,6 +103,14 @@ func TestTextAlert(t *testing.T) {
 	expect(t, m, `mfa_text_message_alerts_total{level="near"} 1`, `mfa_text_message_alerts_total{level="reached"} 0`)
 	m.TextAlert(500, 500)
 	expect(t, m, `mfa_text_message_alerts_total{level="near"} 1`, `mfa_text_message_alerts_total{level="reached"} 1`)
+}
+
+func TestCallAlert(t *testing.T) {
+	m := New("")
+	expect(t, m, `mfa_call_alerts_total{level="near"} 0`, `mfa_call_alerts_total{level="reached"} 0`)
+	m.CallAlert(40, 50)
+	m.CallAlert(50, 50)
+	expect(t, m, `mfa_call_alerts_total{level="near"} 1`, `mfa_call_alerts_total{level="reached"} 1`, `mfa_text_message_alerts_total{level="near"} 0`)
 }
 
 // senderFunc is a Sender in a test.

@@ -138,7 +138,7 @@ func New(cfg deliver.SMSConfig, s store.Store, key *seal.Key) *Ledger {
 // NewCalls is New for calls, by the limits of [sms.call].
 func NewCalls(cfg deliver.SMSConfig, s store.Store, key *seal.Key) *Ledger {
 	l := New(cfg, s, key)
-	l.Calls = true
+	l.Calls, l.Idle = true, cfg.Provider != deliver.ProviderTwilio
 	l.Limits = Limits{
 		UserPerDay: cfg.Call.PerUserPerDay, NumberPerDay: cfg.Call.PerNumberPerDay,
 		PrefixPerHour: cfg.Call.PerPrefixPerHour, TotalPerHour: cfg.Call.PerHour,
