@@ -123,6 +123,20 @@ func (a *Accounts) holds(ctx context.Context, o owner, secret []byte) (bool, err
 	return err == nil && subtle.ConstantTimeCompare(had, secret) == 1, nil // one that cannot be opened lets nobody in
 }
 
+// Free returns an error that wraps ErrTaken if somebody else than id has the token of that
+// secret. It changes nothing, and the token may be taken right afterwards.
+func (a *Accounts) Free(ctx context.Context, id mfa.Identity, secret []byte) error {
+	o, err := a.ownerOf(ctx, secret)
+	if err != nil || o.is(id) {
+		return err
+	}
+	held, err := a.holds(ctx, o, secret)
+	if err == nil && held {
+		err = fmt.Errorf("the token is set up for %q: %w", o.User, ErrTaken)
+	}
+	return err
+}
+
 // left returns how the token of that secret stands for who has it after o.
 func (a *Accounts) left(ctx context.Context, o owner, secret []byte) (claimed, error) {
 	switch {

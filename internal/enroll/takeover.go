@@ -56,7 +56,7 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 	en = s.Accounts.Standing(en, id)
 	out := s.taken(en, id, in)
 	if in.DryRun || out.App == wire.ImportedKept {
-		return out, nil
+		return out, s.tryTake(ctx, id, in, out)
 	}
 	set, err := s.takenCodes(out, in)
 	if err != nil {
@@ -103,6 +103,15 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 		Notice: account.Notice{Subject: subjectChanged, What: in.what() + " was taken over from " + in.Source + ", by an administrator.", Advice: adviceAsk},
 	})
 	return out, asInvalid(err)
+}
+
+// tryTake returns the error that taking over the token of in would end with, for somebody
+// else has it. Out is what would become of it.
+func (s *Service) tryTake(ctx context.Context, id mfa.Identity, in Takeover, out wire.Imported) error {
+	if in.Token == nil || out.App == wire.ImportedKept || out.App == wire.ImportedUnchanged {
+		return nil
+	}
+	return asInvalid(s.Accounts.Free(ctx, id, in.Token.Secret))
 }
 
 // owned is the token of in, or nil.
