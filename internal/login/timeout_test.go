@@ -25,7 +25,7 @@ func (p *idle) Prompt(ctx context.Context, q mfa.Prompt) (string, error) {
 
 func TestEntryTimeoutIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t)
+		d := newHarness(t)
 		began := time.Now()
 		var p idle
 		v, err := d.engine.Login(t.Context(), request("alice"), &p)
@@ -43,7 +43,7 @@ func TestEntryTimeoutIsTold(t *testing.T) {
 
 func TestDisconnectEndsTheLoginAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t)
+		d := newHarness(t)
 		gone := errors.New("the client is gone")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(gone) })
