@@ -32,7 +32,7 @@ func TestEntryTimeoutIsTold(t *testing.T) {
 		if v.Outcome != mfa.NoConversation || err == nil {
 			t.Fatalf("%+v %v", v, err)
 		}
-		if waited := time.Since(began); waited != 90*time.Second+25*time.Millisecond {
+		if waited := time.Since(began); waited != 90*time.Second+15*time.Millisecond {
 			t.Errorf("waited %v, want code.entry_timeout", waited)
 		}
 		if !strings.Contains(p.said[len(p.said)-1], "No code was entered in time") {
