@@ -122,7 +122,7 @@ func TestLaws(t *testing.T) {
 
 // untidy are the imports of tests that break the law, with the reason why they stay.
 var untidy = map[string]string{
-	"internal/login internal/enroll": "a user enrolls within a login; the test's hall wires the real service, as app does",
+	"internal/login internal/enroll": "a user enrolls within a login; the test's harness wires the real service, as app does",
 }
 
 // TestArrowsRunOneWay holds every import to the floors. A test may import what its room

@@ -21,42 +21,44 @@ import (
 type Account struct {
 	ID      mfa.Identity
 	records Records
-	nobody  *Strangers // remembers the name if it has no account; else nil
-	known   decoded    // the State as it was read last
+	unknown *UnknownUsers // holds the State of a name without an account; else nil
+	known   decoded       // the State as it was read last
 }
 
 // Account returns the account of id. It reads nothing yet.
 func (r Records) Account(id mfa.Identity) *Account { return &Account{ID: id, records: r} }
 
-// Nobody is Stranger for a name that is remembered only as long as the Account.
-func (r Records) Nobody(name string) *Account { return r.Stranger(NewStrangers(), name) }
-
-// Stranger returns the Account of a name that has no account. In remembers it; nothing
-// of it is stored, but as much is read and written as for others, so that the time does
-// not tell which names exist.
-func (r Records) Stranger(in *Strangers, name string) *Account {
-	return &Account{ID: mfa.Identity{Name: name}, records: r, nobody: in}
+// NewUnknownAccount is UnknownAccount for a name that is remembered only as long as the Account.
+func (r Records) NewUnknownAccount(name string) *Account {
+	return r.UnknownAccount(NewUnknownUsers(), name)
 }
 
-// IsNobody reports whether the name has no account.
-func (a *Account) IsNobody() bool { return a.nobody != nil }
+// UnknownAccount returns the Account of a name that has no account. Its State is kept in in,
+// never in the store; but as much is read and written there as for others, so that the time
+// does not tell which names exist.
+func (r Records) UnknownAccount(in *UnknownUsers, name string) *Account {
+	return &Account{ID: mfa.Identity{Name: name}, records: r, unknown: in}
+}
+
+// IsUnknown reports whether the name has no account.
+func (a *Account) IsUnknown() bool { return a.unknown != nil }
 
 // State returns what is remembered of the account, as Records.State does. A record of
 // another uid is not returned: the account begins anew.
 func (a *Account) State(ctx context.Context) (mfa.State, error) {
-	if a.nobody != nil {
-		if _, err := a.records.S.Get(ctx, a.records.decoyOf(a.ID.Name)); err != nil && !errors.Is(err, store.ErrNotFound) {
+	if a.unknown != nil {
+		if _, err := a.records.S.Get(ctx, a.records.dummyRead(a.ID.Name)); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return mfa.State{}, err
 		}
-		st, err := a.nobody.state(a.ID.Name)
-		a.believe(&st)
+		st, err := a.unknown.state(a.ID.Name)
+		a.bound(&st)
 		return st, err
 	}
 	st, err := a.records.readState(ctx, a.ID.Name, &a.known)
 	if err != nil {
 		return st, err
 	}
-	if a.believe(&st); st.UID != a.ID.UID {
+	if a.bound(&st); st.UID != a.ID.UID {
 		st = a.begun(st)
 	}
 	return st, nil
@@ -66,7 +68,7 @@ func (a *Account) State(ctx context.Context) (mfa.State, error) {
 // another uid of that name. It keeps the epoch. A record with uid 0 may be that of a
 // reset, so its Since counts too.
 func (a *Account) begun(st mfa.State) mfa.State {
-	now := a.records.unknown(a.ID.UID)
+	now := a.records.noRecord(a.ID.UID)
 	now.Epoch = st.Epoch
 	now.Tokens, now.TokensSince = st.Tokens, st.TokensSince // who has the token of another begins where it is
 	if st.UID == 0 {
@@ -75,10 +77,10 @@ func (a *Account) begun(st mfa.State) mfa.State {
 	return now
 }
 
-// Settle stores the State as Records.Believe bounds it, if that changes it. A bound that
-// counts from now would otherwise move on with each read.
-func (a *Account) Settle(ctx context.Context) error {
-	if a.nobody != nil || a.records.Believe == nil {
+// StoreBoundTimes stores the State with its times bounded (Records.BoundTimes), if that
+// changes it. A bound that counts from now would otherwise move on with each read.
+func (a *Account) StoreBoundTimes(ctx context.Context) error {
+	if a.unknown != nil || a.records.BoundTimes == nil {
 		return nil
 	}
 	st, err := a.records.readState(ctx, a.ID.Name, &a.known)
@@ -86,7 +88,7 @@ func (a *Account) Settle(ctx context.Context) error {
 		return err
 	}
 	stored := st.Clone()
-	if a.records.Believe(&st); reflect.DeepEqual(st, stored) {
+	if a.records.BoundTimes(&st); reflect.DeepEqual(st, stored) {
 		return nil
 	}
 	before, err := record.EncodeState(a.ID.Name, stored, nil)
@@ -103,7 +105,7 @@ func (a *Account) Settle(ctx context.Context) error {
 // Enrollment returns the record under the account's name, whosever it is: nothing if there
 // is none, or no such account.
 func (a *Account) Enrollment(ctx context.Context) (mfa.Enrollment, error) {
-	if a.nobody != nil {
+	if a.unknown != nil {
 		return mfa.Enrollment{}, nil
 	}
 	en, err := a.records.Enrollment(ctx, a.ID.Name)
@@ -113,39 +115,39 @@ func (a *Account) Enrollment(ctx context.Context) (mfa.Enrollment, error) {
 	return en, err
 }
 
-// Is says whether both are the same account, or nobody by the same name.
+// Is says whether both are the same account, or the same name without one.
 func (a *Account) Is(other *Account) bool {
-	return a.ID == other.ID && a.IsNobody() == other.IsNobody()
+	return a.ID == other.ID && a.IsUnknown() == other.IsUnknown()
 }
 
-// believe is Records.Believe for what is not read from the store.
-func (a *Account) believe(st *mfa.State) {
-	if a.records.Believe != nil {
-		a.records.Believe(st)
+// bound bounds the times of a State that does not come from the store.
+func (a *Account) bound(st *mfa.State) {
+	if a.records.BoundTimes != nil {
+		a.records.BoundTimes(st)
 	}
 }
 
-// decoyKey is written where the state of a name without an account would be; in a fleet
-// followed by the host and a hash of the name, so that what is written for strangers is
-// nobody's queue.
-const decoyKey = store.Meta + "decoy"
+// dummyKeys is the key that is written in place of the state of a name without an account.
+// In a fleet the host and a hash of the name follow, so that hosts do not wait for each
+// other there.
+const dummyKeys = store.Meta + "decoy"
 
-// decoys is how many such items a host of a fleet has.
-const decoys = 64
+// dummyItems is how many such items a host of a fleet has.
+const dummyItems = 64
 
-func (r Records) decoyKey(name string) string {
+func (r Records) dummyKey(name string) string {
 	if r.Host == "" {
-		return decoyKey
+		return dummyKeys
 	}
-	return fmt.Sprintf("%s/%s/%02x", decoyKey, r.Host, sha256.Sum256([]byte(name))[0]%decoys)
+	return fmt.Sprintf("%s/%s/%02x", dummyKeys, r.Host, sha256.Sum256([]byte(name))[0]%dummyItems)
 }
 
-// decoyOf is what is read of a name without an account: in a fleet the item that others of
+// dummyRead is the key that is read for a name without an account: in a fleet the item that others of
 // that name would have, so that the first look at it takes as long as that of an account
 // which this host has not seen.
-func (r Records) decoyOf(name string) string {
+func (r Records) dummyRead(name string) string {
 	if r.Host == "" || name == "" {
-		return r.decoyKey(name)
+		return r.dummyKey(name)
 	}
 	return store.States + name
 }
@@ -154,9 +156,9 @@ func (r Records) decoyOf(name string) string {
 // several times, so it must have no effect but on st and on variables that each run sets.
 // If fn returns an error, nothing is written and Update returns that error.
 func (a *Account) Update(ctx context.Context, fn func(st *mfa.State) error) error {
-	if a.nobody != nil {
-		changed, err := a.nobody.update(a.ID.Name, func(st *mfa.State) error {
-			a.believe(st)
+	if a.unknown != nil {
+		changed, err := a.unknown.update(a.ID.Name, func(st *mfa.State) error {
+			a.bound(st)
 			return fn(st)
 		})
 		if err != nil {
@@ -165,7 +167,7 @@ func (a *Account) Update(ctx context.Context, fn func(st *mfa.State) error) erro
 		if a.records.Host == "" && !changed {
 			return nil
 		}
-		return store.Update(ctx, a.records.S, a.records.decoyKey(a.ID.Name), func(old []byte) ([]byte, error) {
+		return store.Update(ctx, a.records.S, a.records.dummyKey(a.ID.Name), func(old []byte) ([]byte, error) {
 			if !changed {
 				return old, nil // which asks the store all the same, as for others
 			}

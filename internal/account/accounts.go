@@ -42,33 +42,33 @@ type Deps struct {
 
 	Directory Directory // says where codes go of who has set up nothing; nil: none does
 
-	Spending Spending // asked before each text message
-	Live     *Live    // shared by all Accounts of a daemon; nil: one of its own
+	Spending      Spending       // asked before each text message
+	Conversations *Conversations // shared by all Accounts of a daemon; nil: one of its own
 }
 
-// Spending counts text messages before they are sent; spend.Ledger implements it. With
-// stranger, asked for from where the user was never seen, some of the limit is left for
-// the user. The error wraps a spend.LimitError if there may not be one more. It may be
-// called from many goroutines.
+// Spending counts text messages or calls before they are made; spend.Ledger implements it.
+// NewPlace says that the message is asked for from where the user was never seen: then some
+// of the limit is left for the user. The error wraps a spend.LimitError if there may not be
+// one more. It may be called from many goroutines.
 type Spending interface {
-	Reserve(ctx context.Context, user, to string, stranger bool) error
+	Reserve(ctx context.Context, user, to string, newPlace bool) error
 }
 
 // Accounts are the users under one configuration. They keep nothing but what is in the
-// store, and in Live the conversations under way. They may be used from many goroutines.
+// store, and the Conversations under way. They may be used from many goroutines.
 type Accounts struct {
-	cfg  Config
-	deps Deps
-	live *Live
+	cfg           Config
+	deps          Deps
+	conversations *Conversations
 }
 
 // New returns the Accounts of a configuration.
 func New(cfg Config, deps Deps) *Accounts {
-	live := deps.Live
+	live := deps.Conversations
 	if live == nil {
-		live = NewLive()
+		live = NewConversations()
 	}
-	return &Accounts{cfg: cfg, deps: deps, live: live}
+	return &Accounts{cfg: cfg, deps: deps, conversations: live}
 }
 
 // Records returns the Records that the Accounts were made with.

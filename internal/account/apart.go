@@ -24,7 +24,7 @@ func (u *User) counting(st *mfa.State, do func(counted *mfa.State)) {
 		do(st)
 		return
 	}
-	var t mfa.Tally
+	var t mfa.FailureCounts
 	if st.Apart != nil {
 		t = *st.Apart
 	}
@@ -32,7 +32,7 @@ func (u *User) counting(st *mfa.State, do func(counted *mfa.State)) {
 	do(&counted)
 	st.Apart = nil
 	if len(counted.Failures) > 0 || counted.LockedUntil != nil || counted.LockedHard || len(counted.MethodFailures) > 0 {
-		st.Apart = &mfa.Tally{
+		st.Apart = &mfa.FailureCounts{
 			Failures: counted.Failures, LockedUntil: counted.LockedUntil, LockedHard: counted.LockedHard, MethodFailures: counted.MethodFailures,
 		}
 	}

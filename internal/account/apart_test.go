@@ -12,7 +12,7 @@ import (
 )
 
 // apart is alice as a program of hers asks for her.
-func (w *town) apart() *account.User {
+func (w *harness) apart() *account.User {
 	w.t.Helper()
 	u := w.from(mfa.Origin{Service: "xscreensaver", Address: "local", UID: alice.UID})
 	u.CountApart()
@@ -22,7 +22,7 @@ func (w *town) apart() *account.User {
 // Code that runs under a user's uid guesses as often as it likes: it locks itself out, by
 // the limits of all, and never the logins that root asks for.
 func TestCountedApart(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(reachable(), mfa.State{})
 	root, own := w.user(), w.apart()
 	ctx, done := root.Begin(t.Context())
@@ -62,7 +62,7 @@ func TestLockedApartIsTold(t *testing.T) {
 	for _, notify := range []bool{true, false} {
 		cfg := strict()
 		cfg.Lockout.Notify = notify
-		w := newTown(t, cfg)
+		w := newHarness(t, cfg)
 		w.has(reachable(), mfa.State{})
 		own := w.apart()
 		want := 0
@@ -95,7 +95,7 @@ func TestLockedApartIsTold(t *testing.T) {
 func TestLockedApartUntilUnlocked(t *testing.T) {
 	cfg := strict()
 	cfg.Lockout.Duration = 0
-	w := newTown(t, cfg)
+	w := newHarness(t, cfg)
 	w.has(mfa.Enrollment{}, mfa.State{})
 	own := w.apart()
 	w.wrong(own, 3)
@@ -114,10 +114,10 @@ func TestLockedApartUntilUnlocked(t *testing.T) {
 // A lock of logins that root asks for locks the way apart too, and a right code there
 // makes nothing of it good: who guesses would prove that it was the user.
 func TestRightCodeApartForgivesOnlyItself(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(mfa.Enrollment{}, mfa.State{
 		Failures: []time.Time{confirmed}, MethodFailures: map[mfa.Method]int{mfa.TOTP: 9},
-		Apart: &mfa.Tally{Failures: []time.Time{confirmed}, MethodFailures: map[mfa.Method]int{mfa.TOTP: 7, mfa.Email: 3}},
+		Apart: &mfa.FailureCounts{Failures: []time.Time{confirmed}, MethodFailures: map[mfa.Method]int{mfa.TOTP: 7, mfa.Email: 3}},
 	})
 	own := w.apart()
 	w.update(own, func(st *mfa.State) { own.CountRight(st, mfa.TOTP, false, w.now) })
@@ -144,7 +144,7 @@ func TestRightCodeApartForgivesOnlyItself(t *testing.T) {
 func TestDisabledApart(t *testing.T) {
 	cfg := strict()
 	cfg.Lockout.Failures = 2 * mfa.MaxMethodFailures
-	w := newTown(t, cfg)
+	w := newHarness(t, cfg)
 	w.has(mfa.Enrollment{}, mfa.State{MethodFailures: map[mfa.Method]int{mfa.Email: mfa.MaxMethodFailures}})
 	root, own := w.user(), w.apart()
 	if last := w.wrong(own, mfa.MaxMethodFailures); !last.Disabled {

@@ -31,7 +31,7 @@ func TestLastStep(t *testing.T) {
 		"it began before":              {now + 1, new(confirmed.Add(-time.Hour)), false, now + 1, true},
 		"it began anew, ahead":         {year, &confirmed, false, now + 1, true},
 	} {
-		w := newTown(t, strict())
+		w := newHarness(t, strict())
 		w.has(mfa.Enrollment{}, mfa.State{TOTPStep: tc.step, Since: tc.since})
 		w.doubt = tc.doubt
 		if last, ok := w.user().LastStep(new(w.state()), period, w.now); last != tc.last || ok != tc.ok {
@@ -44,7 +44,7 @@ func TestLastStep(t *testing.T) {
 func TestNewApp(t *testing.T) {
 	now := otp.Step(confirmed, time.Minute)
 	for step, want := range map[int64]int64{0: 0, now: now, now + 1: now + 1, now + 2: 0, otp.Step(confirmed, period): 0} {
-		w := newTown(t, strict())
+		w := newHarness(t, strict())
 		st := mfa.State{TOTPStep: step}
 		if w.NewApp(&st, w.now, time.Minute); st.TOTPStep != want {
 			t.Errorf("%d became %d, not %d", step-now, st.TOTPStep-now, want-now)

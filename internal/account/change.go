@@ -75,7 +75,7 @@ func (u *User) Change(ctx context.Context, ch Change) (before, after mfa.Enrollm
 func (u *User) write(ctx context.Context, ch Change) (before, after mfa.Enrollment, written bool, err error) {
 	id := u.Account.ID
 	defer u.in.Hold(id.Name)()
-	if err := u.Stands(ctx); err != nil {
+	if err := u.CheckPreconditions(ctx); err != nil {
 		return before, after, false, err
 	}
 	if ch, err = u.claim(ctx, ch); err != nil {
@@ -150,7 +150,7 @@ func (u *User) rewrite(ctx context.Context, ch Change) (before, after mfa.Enroll
 		if err := u.CheckEnrollment(*en); err != nil {
 			return err
 		}
-		*en = u.in.Standing(*en, id)
+		*en = u.in.CurrentEnrollment(*en, id)
 		return edit(en)
 	})
 	return before, after, err
@@ -222,9 +222,9 @@ func Of(en mfa.Enrollment, id mfa.Identity) mfa.Enrollment {
 	return en
 }
 
-// Standing is Of for an enrollment that counts: it returns the zero Enrollment, too, if en
-// is from before everybody had to enroll anew.
-func (a *Accounts) Standing(en mfa.Enrollment, id mfa.Identity) mfa.Enrollment {
+// CurrentEnrollment is Of for an enrollment that counts: it also returns the zero Enrollment
+// if en is from before everybody had to enroll anew.
+func (a *Accounts) CurrentEnrollment(en mfa.Enrollment, id mfa.Identity) mfa.Enrollment {
 	if en.Generation < a.cfg.Generation {
 		return mfa.Enrollment{}
 	}

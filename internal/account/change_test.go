@@ -23,8 +23,8 @@ import (
 
 var alice = mfa.Identity{Name: "alice", UID: 1000}
 
-// A town is Accounts with everything around them in reach of a test.
-type town struct {
+// A harness is Accounts with everything around them in reach of a test.
+type harness struct {
 	*account.Accounts
 	t     *testing.T
 	now   time.Time
@@ -43,7 +43,7 @@ type town struct {
 	spent error // what the ledger of text messages says
 }
 
-func (w *town) Send(_ context.Context, m mfa.Message) error {
+func (w *harness) Send(_ context.Context, m mfa.Message) error {
 	if w.lost != nil {
 		return w.lost
 	}
@@ -51,12 +51,12 @@ func (w *town) Send(_ context.Context, m mfa.Message) error {
 	return nil
 }
 
-func (w *town) Reserve(context.Context, string, string, bool) error { return w.spent }
+func (w *harness) Reserve(context.Context, string, string, bool) error { return w.spent }
 
-// newTown returns Accounts under cfg with nobody in them.
-func newTown(t *testing.T, cfg account.Config) *town {
+// newHarness returns Accounts under cfg with nobody in them.
+func newHarness(t *testing.T, cfg account.Config) *harness {
 	t.Helper()
-	w := &town{t: t, now: confirmed, audit: filepath.Join(t.TempDir(), "audit"), mails: make(chan mfa.Message, 100), store: &storetest.Memory{}}
+	w := &harness{t: t, now: confirmed, audit: filepath.Join(t.TempDir(), "audit"), mails: make(chan mfa.Message, 100), store: &storetest.Memory{}}
 	log := slog.New(slog.DiscardHandler)
 	au, err := audit.Open(audit.Config{File: w.audit}, log)
 	if err != nil {
@@ -77,13 +77,13 @@ func newTown(t *testing.T, cfg account.Config) *town {
 }
 
 // configure makes cfg count from now on.
-func (w *town) configure(cfg account.Config) {
+func (w *harness) configure(cfg account.Config) {
 	cfg.Host = "host"
 	w.Accounts = account.New(cfg, w.deps)
 }
 
 // mail returns the mails that went out.
-func (w *town) mail() (all []mfa.Message) {
+func (w *harness) mail() (all []mfa.Message) {
 	w.queue.Close(context.Background()) // waits for those under way
 	for {
 		select {
@@ -96,7 +96,7 @@ func (w *town) mail() (all []mfa.Message) {
 }
 
 // audited returns the lines of the audit file that have the word.
-func (w *town) audited(word string) (lines []string) {
+func (w *harness) audited(word string) (lines []string) {
 	w.t.Helper()
 	text, err := os.ReadFile(w.audit)
 	if err != nil {
@@ -111,7 +111,7 @@ func (w *town) audited(word string) (lines []string) {
 }
 
 // has gives alice an enrollment and a state.
-func (w *town) has(en mfa.Enrollment, st mfa.State) {
+func (w *harness) has(en mfa.Enrollment, st mfa.State) {
 	w.t.Helper()
 	en.UID, st.UID = alice.UID, alice.UID
 	err := w.Records().UpdateEnrollment(w.t.Context(), alice.Name, become(en))
@@ -124,7 +124,7 @@ func (w *town) has(en mfa.Enrollment, st mfa.State) {
 }
 
 // state is what is remembered of alice.
-func (w *town) state() mfa.State {
+func (w *harness) state() mfa.State {
 	w.t.Helper()
 	st, err := w.Records().Account(alice).State(w.t.Context())
 	if err != nil {
@@ -134,7 +134,7 @@ func (w *town) state() mfa.State {
 }
 
 // update changes what is remembered of who is in the conversation.
-func (w *town) update(u *account.User, fn func(*mfa.State)) {
+func (w *harness) update(u *account.User, fn func(*mfa.State)) {
 	w.t.Helper()
 	if err := u.Account.Update(w.t.Context(), func(st *mfa.State) error { fn(st); return nil }); err != nil {
 		w.t.Fatal(err)
@@ -142,7 +142,7 @@ func (w *town) update(u *account.User, fn func(*mfa.State)) {
 }
 
 // wrong has so many wrong codes of the app typed in a conversation.
-func (w *town) wrong(u *account.User, times int) (last account.Wrong) {
+func (w *harness) wrong(u *account.User, times int) (last account.Wrong) {
 	w.t.Helper()
 	for range times {
 		w.update(u, func(st *mfa.State) { last = u.CountWrong(st, mfa.TOTP, w.now) })
@@ -152,7 +152,7 @@ func (w *town) wrong(u *account.User, times int) (last account.Wrong) {
 }
 
 // event is the newest line of the audit file about such an event.
-func (w *town) event(name string) (ev mfa.Event) {
+func (w *harness) event(name string) (ev mfa.Event) {
 	w.t.Helper()
 	lines := w.audited(`"` + name + `"`)
 	if len(lines) == 0 {
@@ -168,10 +168,10 @@ func (w *town) event(name string) (ev mfa.Event) {
 var home = mfa.Origin{Service: "sshd", Address: "203.0.113.7"}
 
 // user is alice as a conversation sees her that begins now.
-func (w *town) user() *account.User { w.t.Helper(); return w.from(home) }
+func (w *harness) user() *account.User { w.t.Helper(); return w.from(home) }
 
 // from is user, from there.
-func (w *town) from(origin mfa.Origin) *account.User {
+func (w *harness) from(origin mfa.Origin) *account.User {
 	w.t.Helper()
 	acct := w.Records().Account(alice)
 	u := w.User(acct, origin)
@@ -201,12 +201,12 @@ func newApp() account.Change {
 // disabled, because one of ten copies of what follows a change forgot a step. Nothing
 // that follows is forgotten, whoever changes.
 func TestChangeForgetsNothing(t *testing.T) {
-	for name, by := range map[string]func(w *town) *account.User{
-		"the user":         func(w *town) *account.User { return w.user() },
-		"an administrator": func(w *town) *account.User { return w.ByAdministrator(alice) },
+	for name, by := range map[string]func(w *harness) *account.User{
+		"the user":         func(w *harness) *account.User { return w.user() },
+		"an administrator": func(w *harness) *account.User { return w.ByAdministrator(alice) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newTown(t, account.Config{Generation: 3})
+			w := newHarness(t, account.Config{Generation: 3})
 			w.has(mfa.Enrollment{
 				Generation: 3, TOTP: &mfa.TOTPSecret{Secret: "old"},
 				Email: &mfa.Address{Address: "alice@example.com", Confirmed: confirmed},
@@ -246,27 +246,29 @@ func TestChangeForgetsNothing(t *testing.T) {
 func TestChangeThatFails(t *testing.T) {
 	refused := errors.New("refused")
 	for name, tc := range map[string]struct {
-		spoil func(w *town, u *account.User, ch *account.Change)
+		spoil func(w *harness, u *account.User, ch *account.Change)
 		want  error
 	}{
-		"the edit": {func(_ *town, _ *account.User, ch *account.Change) {
+		"the edit": {func(_ *harness, _ *account.User, ch *account.Change) {
 			ch.Edit = func(*mfa.Enrollment) error { return refused }
 		}, refused},
-		"the rules": {func(_ *town, u *account.User, _ *account.Change) {
-			u.Stand(account.Ground{Rules: fails(account.ErrRules)})
+		"the rules": {func(_ *harness, u *account.User, _ *account.Change) {
+			u.Require(account.Preconditions{Rules: fails(account.ErrRules)})
 		}, account.ErrChanged},
-		"the account": {func(_ *town, u *account.User, _ *account.Change) {
-			u.Stand(account.Ground{Account: fails(account.ErrAccount)})
+		"the account": {func(_ *harness, u *account.User, _ *account.Change) {
+			u.Require(account.Preconditions{Account: fails(account.ErrAccount)})
 		}, account.ErrAccount},
-		"the store":    {func(w *town, _ *account.User, _ *account.Change) { w.store.Fail(refused) }, refused},
-		"another came": {func(w *town, _ *account.User, _ *account.Change) { _, _, _ = w.user().Change(w.t.Context(), newApp()) }, account.ErrChanged},
-		"a lock":       {func(w *town, _ *account.User, _ *account.Change) { _, _ = w.Lock(w.t.Context(), alice, 0, "root") }, account.ErrChanged},
-		"by hand": {func(w *town, _ *account.User, _ *account.Change) {
+		"the store": {func(w *harness, _ *account.User, _ *account.Change) { w.store.Fail(refused) }, refused},
+		"another came": {func(w *harness, _ *account.User, _ *account.Change) {
+			_, _, _ = w.user().Change(w.t.Context(), newApp())
+		}, account.ErrChanged},
+		"a lock": {func(w *harness, _ *account.User, _ *account.Change) { _, _ = w.Lock(w.t.Context(), alice, 0, "root") }, account.ErrChanged},
+		"by hand": {func(w *harness, _ *account.User, _ *account.Change) {
 			w.has(mfa.Enrollment{TOTP: &mfa.TOTPSecret{Secret: "by hand"}}, mfa.State{})
 		}, account.ErrChanged},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newTown(t, account.Config{})
+			w := newHarness(t, account.Config{})
 			w.has(mfa.Enrollment{TOTP: &mfa.TOTPSecret{Secret: "old"}}, mfa.State{})
 			u, ch := w.user(), newApp()
 			ch.Event.Reason = "the second change"
@@ -292,7 +294,7 @@ func fails(err error) func(context.Context) error {
 
 // A conversation's own change is what its next one builds upon.
 func TestOwnChangeIsSeen(t *testing.T) {
-	w := newTown(t, account.Config{})
+	w := newHarness(t, account.Config{})
 	w.has(mfa.Enrollment{TOTP: &mfa.TOTPSecret{Secret: "old"}}, mfa.State{})
 	u := w.user()
 	for range 2 {
@@ -322,7 +324,7 @@ var errStuckState = errors.New("no space left on device")
 // An enrollment that counts is audited and told of, though what ends with it was not
 // written; the error says so.
 func TestChangeIsToldThoughWhatFollowsFails(t *testing.T) {
-	w := newTown(t, account.Config{})
+	w := newHarness(t, account.Config{})
 	w.has(mfa.Enrollment{Email: &mfa.Address{Address: "alice@example.com", Confirmed: confirmed}},
 		mfa.State{MethodFailures: map[mfa.Method]int{mfa.TOTP: 1}})
 	w.deps.Records = account.Records{S: &stuckState{Memory: w.store}}

@@ -52,7 +52,7 @@ func (u *User) CountRight(st *mfa.State, m mfa.Method, setup bool, now time.Time
 		return
 	}
 	dropRecovery(st, now)
-	st.Seen = see(st.Seen, u.Origin)
+	st.Seen = addSeen(st.Seen, u.Origin)
 }
 
 // AfterWrong audits a wrong code that CountWrong counted, and mails the user at a lock.
@@ -89,6 +89,6 @@ func (u *User) afterLock(ctx context.Context, ev mfa.Event, w *Wrong) {
 		u.tellLockedApart(ctx)
 		return
 	}
-	u.in.live.end(u.Account.ID.Name, u, ended(w.LockText, "locked by wrong codes elsewhere"))
+	u.in.conversations.end(u.Account.ID.Name, u, ended(w.LockText, "locked by wrong codes elsewhere"))
 	w.LockText = strings.TrimSuffix(w.LockText+"\n"+u.tellLocked(ctx), "\n")
 }

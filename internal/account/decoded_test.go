@@ -11,7 +11,7 @@ import (
 // A login that goes on sees what others wrote of its user meanwhile, and nothing that a
 // caller made of what it was given.
 func TestStateIsReadAnewWhereItChanged(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(mfa.Enrollment{}, mfa.State{TOTPStep: 1, Seen: []string{"a"}, Failures: []time.Time{confirmed}})
 	one, other := w.Records().Account(alice), w.Records().Account(alice)
 	look := func(step int64, seen string) {
@@ -22,7 +22,7 @@ func TestStateIsReadAnewWhereItChanged(t *testing.T) {
 				t.Fatalf("state %+v, %v; want step %d, seen from %s", st, err, step, seen)
 			}
 			st.Seen[0], st.Failures[0] = "nowhere", time.Time{}
-			if err := one.Settle(t.Context()); err != nil {
+			if err := one.StoreBoundTimes(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -51,7 +51,7 @@ func TestStateIsReadAnewWhereItChanged(t *testing.T) {
 // An update that is tried again, because another came in between, begins with what that
 // one left.
 func TestUpdateThatIsTriedAgainReadsAnew(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(mfa.Enrollment{}, mfa.State{TOTPStep: 1})
 	one := w.Records().Account(alice)
 	var steps []int64
@@ -77,7 +77,7 @@ func TestUpdateThatIsTriedAgainReadsAnew(t *testing.T) {
 // whatever the order, nothing that either counted is lost.
 func TestOneAccountInManyGoroutines(t *testing.T) {
 	const goroutines, times = 4, 50
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(mfa.Enrollment{}, mfa.State{TOTPStep: 1})
 	one := w.Records().Account(alice)
 	var all sync.WaitGroup

@@ -61,9 +61,9 @@ func (e *DirectoryError) Unwrap() error { return e.Err }
 // sending are the methods whose codes go somewhere.
 var sending = []mfa.Method{mfa.Email, mfa.SMS}
 
-// Wanted returns those of methods for which the directory is to be asked of who has
-// en: codes of theirs are sent, and no address of the user's own counts for them. Where
-// calls are made, that is SMS.
+// Wanted returns Email, SMS, both or neither: those by which one of methods sends its codes
+// (calls go to the number of SMS), for which en has no address or number of its own that
+// counts. For these the directory is to be asked.
 func (a *Accounts) Wanted(en mfa.Enrollment, methods []mfa.Method) (wanted []mfa.Method) {
 	if a.deps.Directory == nil {
 		return nil
@@ -107,9 +107,9 @@ func (a *Accounts) Remembered(st mfa.State) *mfa.Contacts {
 	return c
 }
 
-// Known returns en, the record of id or nothing, with the addresses of the directory
-// that st remembers, where those count. What somebody has who chose to have nothing is
-// nothing. It is never written down.
+// Known returns en, the record of id or the zero Enrollment, with the addresses that st
+// remembers of the directory, where those count. It adds none for a user who chose to have
+// no second factor. The result is never stored.
 func (a *Accounts) Known(id mfa.Identity, en mfa.Enrollment, st mfa.State) mfa.Enrollment {
 	c := a.Remembered(st)
 	if c == nil || !a.cfg.Contacts.Confirmed || en.Skipped != nil {
@@ -128,8 +128,8 @@ func (a *Accounts) Known(id mfa.Identity, en mfa.Enrollment, st mfa.State) mfa.E
 	return en
 }
 
-// DirectoryView returns what is shown of what st remembers of the directory, for who has
-// en by it.
+// DirectoryView describes what st remembers of the directory, masked. En is what Known
+// returned: an address counts if en has it from there.
 func (a *Accounts) DirectoryView(en mfa.Enrollment, st mfa.State) (all []wire.DirectoryContact) {
 	c := a.Remembered(st)
 	if c == nil {
@@ -148,7 +148,7 @@ func (a *Accounts) DirectoryView(en mfa.Enrollment, st mfa.State) (all []wire.Di
 
 // known is Known for what is remembered now.
 func (u *User) known(ctx context.Context, en mfa.Enrollment) mfa.Enrollment {
-	if u.in.deps.Directory == nil || u.Account.IsNobody() {
+	if u.in.deps.Directory == nil || u.Account.IsUnknown() {
 		return en
 	}
 	st, err := u.Account.State(ctx)
@@ -161,23 +161,24 @@ func (u *User) known(ctx context.Context, en mfa.Enrollment) mfa.Enrollment {
 // AskDirectory asks the directory where codes of the wanted methods can go, for so long
 // at most, and remembers the answer. It returns st as it is then. With a DirectoryError,
 // which is for the wanted methods, st has what was remembered before, or what the
-// directory has of other methods. Dry: nothing is written.
+// directory has of other methods. With dry nothing is written. For a name without an account
+// a made-up name is asked about, and a failure is no error.
 func (u *User) AskDirectory(ctx context.Context, st mfa.State, wanted []mfa.Method, wait time.Duration, dry bool) (mfa.State, error) {
 	id, source := u.Account.ID, u.in.cfg.Contacts.Source
-	if u.Account.IsNobody() { // asked by a name that gives nothing away, and is the same each time
+	if u.Account.IsUnknown() { // asked by a name that gives nothing away, and is the same each time
 		id.Name = "nobody-" + hex.EncodeToString(u.in.deps.Key.MAC("decoy name", []byte(id.Name))[:6])
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, wait, fmt.Errorf("no answer within %v", wait))
 	found, err := u.in.deps.Directory.Look(ctx, id)
 	cancel()
 	switch {
-	case u.Account.IsNobody() && err != nil:
+	case u.Account.IsUnknown() && err != nil:
 		return st, nil
 	case err != nil:
 		return st, &DirectoryError{source, err}
 	}
 	st, err = u.noteFound(context.WithoutCancel(ctx), st, found, dry)
-	if err != nil || u.Account.IsNobody() {
+	if err != nil || u.Account.IsUnknown() {
 		return st, err
 	}
 	for _, m := range wanted {
@@ -215,7 +216,7 @@ func (u *User) noteFound(ctx context.Context, st mfa.State, found Found, dry boo
 		st = now.Clone()
 		return err
 	})
-	if err == nil && !u.Account.IsNobody() {
+	if err == nil && !u.Account.IsUnknown() {
 		u.tellMoved(before, st.Contacts)
 	}
 	return st, err
@@ -225,7 +226,7 @@ func (u *User) noteFound(ctx context.Context, st mfa.State, found Found, dry boo
 // taken before, for any of them is the user's and the directory keeps no order.
 func (u *User) pick(found Found, before mfa.Contacts) *mfa.Contacts {
 	now := mfa.Contacts{Source: u.in.cfg.Contacts.Source, At: found.At.UTC()}
-	if u.Account.IsNobody() {
+	if u.Account.IsUnknown() {
 		now.Email = "somebody@example.com"
 		return &now
 	}

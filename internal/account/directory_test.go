@@ -11,25 +11,27 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A register is a directory that says what a test wants.
-type register struct {
+// A fakeDirectory is a directory that says what a test wants.
+type fakeDirectory struct {
 	found account.Found
 	err   error
 }
 
-func (r *register) Look(context.Context, mfa.Identity) (account.Found, error) { return r.found, r.err }
+func (r *fakeDirectory) Look(context.Context, mfa.Identity) (account.Found, error) {
+	return r.found, r.err
+}
 
-// withRegister returns a town whose directory counts.
-func withRegister(t *testing.T, change func(c *account.Config)) (*town, *register) {
+// withFakeDirectory returns a harness whose directory counts.
+func withFakeDirectory(t *testing.T, change func(c *account.Config)) (*harness, *fakeDirectory) {
 	t.Helper()
-	r := &register{}
+	r := &fakeDirectory{}
 	cfg := account.Config{TextMessages: true, Contacts: account.ContactsConfig{
 		Source: "ldap", Confirmed: true, Prefer: account.PreferUser, Keep: mfa.Duration(24 * time.Hour),
 	}}
 	if change != nil {
 		change(&cfg)
 	}
-	w := newTown(t, account.Config{})
+	w := newHarness(t, account.Config{})
 	w.deps.Directory = r
 	w.configure(cfg)
 	return w, r
@@ -61,7 +63,7 @@ func TestKnownByTheDirectory(t *testing.T) {
 		"nothing remembered":   {nil, mfa.Enrollment{}, mfa.State{}, "", ""},
 		"own of before":        {func(c *account.Config) { c.Generation = 1 }, own, said(confirmed), "d@example.com", "+14155552671"},
 	} {
-		w, _ := withRegister(t, tc.change)
+		w, _ := withFakeDirectory(t, tc.change)
 		was := tc.en.Clone()
 		known := w.Known(alice, tc.en, tc.st)
 		for m, want := range map[mfa.Method]string{mfa.Email: tc.email, mfa.SMS: tc.phone} {
@@ -78,7 +80,7 @@ func TestKnownByTheDirectory(t *testing.T) {
 // Dry writes nothing; else the answer is remembered, and another one in its place. None is
 // not.
 func TestDirectoryIsRemembered(t *testing.T) {
-	w, r := withRegister(t, nil)
+	w, r := withFakeDirectory(t, nil)
 	u := w.ByAdministrator(alice)
 	r.found = account.Found{Emails: []string{"a@example.com"}, At: w.now}
 	st, err := u.AskDirectory(t.Context(), mfa.State{UID: 1000}, []mfa.Method{mfa.Email}, time.Second, true)
@@ -115,7 +117,7 @@ func TestDirectoryIsRemembered(t *testing.T) {
 
 // A number that is none is said to be so where it is wanted, and hides no good address.
 func TestDirectoryWithSomethingUnusable(t *testing.T) {
-	w, r := withRegister(t, nil)
+	w, r := withFakeDirectory(t, nil)
 	u := w.ByAdministrator(alice)
 	r.found = account.Found{Emails: []string{"a@example.com"}, Unusable: map[mfa.Method]error{mfa.SMS: errors.New("no plus")}, At: w.now}
 	if _, err := u.AskDirectory(t.Context(), mfa.State{UID: 1000}, []mfa.Method{mfa.Email}, time.Second, false); err != nil {

@@ -30,7 +30,7 @@ func TestInvite(t *testing.T) {
 		"undeliverable": {mfa.Email, "alice@example.com", "a***e@example.com", refused, audit.SendFailed, "confirmation: no such mailbox", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newTown(t, strict())
+			w := newHarness(t, strict())
 			w.lost = tc.lost
 			var ended error
 			sending, err := w.Invite(t.Context(), alice, tc.method, tc.to, "root", func(err error) { ended = err })
@@ -58,7 +58,7 @@ func TestInvite(t *testing.T) {
 // A text that may not be paid for is not sent, and not written down as if it were; email
 // costs nothing.
 func TestInviteAtALimit(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.spent = errors.New("too many")
 	after := func(error) {}
 	if _, err := w.Invite(t.Context(), alice, mfa.SMS, "+17891234567", "root", after); !errors.Is(err, w.spent) {
@@ -80,9 +80,9 @@ func TestInviteAtALimit(t *testing.T) {
 func TestNotify(t *testing.T) {
 	unconfirmed := mfa.Enrollment{Email: &mfa.Address{Address: "alice@example.com"}}
 	notice := account.Notice{Subject: "Second factor changed", What: "An app.", Advice: "Tell."}
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(reachable(), mfa.State{})
-	u, nobody := w.user(), w.User(w.Records().Nobody("ghost"), home)
+	u, nobody := w.user(), w.User(w.Records().NewUnknownAccount("ghost"), home)
 	u.Notify(unconfirmed, notice)
 	u.Notify(mfa.Enrollment{}, notice)
 	nobody.Pretend(reachable())
@@ -101,7 +101,7 @@ func TestNotify(t *testing.T) {
 
 // A notice that nobody takes, and one whose address cannot be read, stop nothing; the log has it.
 func TestNoticeThatDoesNotGoOut(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	var log bytes.Buffer
 	w.deps.Log = slog.New(slog.NewTextHandler(&log, nil))
 	w.configure(strict())

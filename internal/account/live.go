@@ -9,44 +9,44 @@ import (
 	"mfa/internal/mfa"
 )
 
-// Live are the conversations under way in this process, of all Accounts that share it.
+// Conversations are the conversations under way in this process, of all Accounts that share it.
 // It may be used from many goroutines.
-type Live struct {
-	mu    sync.Mutex // guards talks
-	talks map[string]map[*User]context.CancelCauseFunc
+type Conversations struct {
+	mu     sync.Mutex // guards byUser
+	byUser map[string]map[*User]context.CancelCauseFunc
 
 	seed     maphash.Seed
 	changing [64]sync.Mutex // held while several records of a user change as one; by a hash of the name
 }
 
-// NewLive returns a Live without conversations.
-func NewLive() *Live {
-	return &Live{talks: map[string]map[*User]context.CancelCauseFunc{}, seed: maphash.MakeSeed()}
+// NewConversations returns a Live without conversations.
+func NewConversations() *Conversations {
+	return &Conversations{byUser: map[string]map[*User]context.CancelCauseFunc{}, seed: maphash.MakeSeed()}
 }
 
 // enter counts u in until leave is called.
-func (l *Live) enter(u *User, cancel context.CancelCauseFunc) (leave func()) {
+func (l *Conversations) enter(u *User, cancel context.CancelCauseFunc) (leave func()) {
 	user := u.Account.ID.Name
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.talks[user] == nil {
-		l.talks[user] = map[*User]context.CancelCauseFunc{}
+	if l.byUser[user] == nil {
+		l.byUser[user] = map[*User]context.CancelCauseFunc{}
 	}
-	l.talks[user][u] = cancel
+	l.byUser[user][u] = cancel
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if delete(l.talks[user], u); len(l.talks[user]) == 0 {
-			delete(l.talks, user)
+		if delete(l.byUser[user], u); len(l.byUser[user]) == 0 {
+			delete(l.byUser, user)
 		}
 	}
 }
 
 // end ends the conversations of user, except that of but, which may be nil.
-func (l *Live) end(user string, but *User, why mfa.Ended) {
+func (l *Conversations) end(user string, but *User, why mfa.Ended) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for u, cancel := range l.talks[user] {
+	for u, cancel := range l.byUser[user] {
 		if u != but {
 			cancel(why)
 		}
@@ -54,12 +54,12 @@ func (l *Live) end(user string, but *User, why mfa.Ended) {
 }
 
 // users returns the accounts with conversations under way.
-func (l *Live) users() (ids []mfa.Identity) {
+func (l *Conversations) users() (ids []mfa.Identity) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, talks := range l.talks {
+	for _, talks := range l.byUser {
 		for u := range talks {
-			if !u.Account.IsNobody() {
+			if !u.Account.IsUnknown() {
 				ids = append(ids, u.Account.ID)
 			}
 			break
@@ -73,7 +73,7 @@ func (l *Live) users() (ids []mfa.Identity) {
 // over.
 func (u *User) Begin(ctx context.Context) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	leave := u.in.live.enter(u, cancel)
+	leave := u.in.conversations.enter(u, cancel)
 	return ctx, func() {
 		leave()
 		cancel(nil)
@@ -84,7 +84,7 @@ func (u *User) Begin(ctx context.Context) (_ context.Context, done func()) {
 // works within one daemon: across hosts the epoch of the state decides. It may also wait
 // for a change of another user.
 func (a *Accounts) Hold(user string) (release func()) {
-	m := &a.live.changing[maphash.String(a.live.seed, user)%uint64(len(a.live.changing))]
+	m := &a.conversations.changing[maphash.String(a.conversations.seed, user)%uint64(len(a.conversations.changing))]
 	m.Lock()
 	return m.Unlock
 }
@@ -98,16 +98,18 @@ func (a *Accounts) Interrupt(ctx context.Context, acct *Account, text, why strin
 		return nil
 	})
 	if err == nil {
-		a.Drop(acct.ID.Name, text, why)
+		a.EndConversations(acct.ID.Name, text, why)
 	}
 	return err
 }
 
-// Drop is Interrupt for a user whose state has a new epoch already: it writes nothing.
-func (a *Accounts) Drop(user, text, why string) { a.live.end(user, nil, ended(text, why)) }
+// EndConversations is Interrupt for a user whose state has a new epoch already: it writes nothing.
+func (a *Accounts) EndConversations(user, text, why string) {
+	a.conversations.end(user, nil, ended(text, why))
+}
 
-// Talking returns the accounts with conversations under way in this daemon.
-func (a *Accounts) Talking() []mfa.Identity { return a.live.users() }
+// InConversation returns the accounts with conversations under way in this daemon.
+func (a *Accounts) InConversation() []mfa.Identity { return a.conversations.users() }
 
 func ended(text, why string) mfa.Ended {
 	return mfa.Ended{Outcome: mfa.Exhausted, Text: text, Err: errors.New(why)}

@@ -93,13 +93,13 @@ func (a *Accounts) endAhead(st *mfa.State, period time.Duration, now time.Time) 
 	if a.stepAhead(*st, period, now) {
 		st.TOTPStep = noStep
 	}
-	st.Settle(now, a.cfg.Lengths())
+	st.EndFutureTimes(now, a.cfg.Lengths())
 }
 
-// Settle ends what is stored of a user with times in the future, as Unlock does, but no
+// EndFutureTimes ends what is stored of a user with times in the future, as Unlock does, but no
 // other lock or wrong code. It returns the names of what it ended, as Ahead does. Actor is
 // the administrator, for the audit file.
-func (a *Accounts) Settle(ctx context.Context, user, actor string) (ended []string, err error) {
+func (a *Accounts) EndFutureTimes(ctx context.Context, user, actor string) (ended []string, err error) {
 	id, period, err := a.whoseLock(ctx, user)
 	if err != nil {
 		return nil, err
@@ -161,7 +161,7 @@ func (a *Accounts) Lock(ctx context.Context, id mfa.Identity, length time.Durati
 	if err != nil {
 		return nil, err
 	}
-	a.Drop(id.Name, text, "locked by "+actor)
+	a.EndConversations(id.Name, text, "locked by "+actor)
 	ev := mfa.Event{Time: a.deps.Now(), Event: audit.Locked, User: id.Name, UID: &id.UID, Actor: actor, Reason: "until unlocked"}
 	if until != nil {
 		ev.Reason = "for " + mfa.Duration(length).String()

@@ -51,7 +51,7 @@ func TestCountWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := strict()
 			cfg.Lockout.Duration = mfa.Duration(tc.duration)
-			w := newTown(t, cfg)
+			w := newHarness(t, cfg)
 			w.has(mfa.Enrollment{}, mfa.State{Seen: []string{"203.0.113.7"}})
 			u := w.user()
 			var last account.Wrong
@@ -75,7 +75,7 @@ func TestCountWrong(t *testing.T) {
 // A lock ends what others are about to prove, in this very moment, and no conversation of
 // somebody else.
 func TestLockEndsConversationsElsewhere(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(mfa.Enrollment{}, mfa.State{UID: alice.UID, Seen: []string{"203.0.113.7"}})
 	own, other := w.user(), w.user()
 	bob := w.User(w.Records().Account(mfa.Identity{Name: "bob", UID: 1001}), home)
@@ -102,7 +102,7 @@ func TestLockEndsConversationsElsewhere(t *testing.T) {
 func TestMethodIsDisabled(t *testing.T) {
 	cfg := strict()
 	cfg.Lockout.Failures = 2 * mfa.MaxMethodFailures
-	w := newTown(t, cfg)
+	w := newHarness(t, cfg)
 	w.has(mfa.Enrollment{}, mfa.State{MethodFailures: map[mfa.Method]int{mfa.Email: 7}})
 	u := w.user()
 	if last := w.wrong(u, mfa.MaxMethodFailures-1); last.Disabled || len(w.audited(audit.Disabled)) != 0 {
@@ -131,7 +131,7 @@ func TestCountRight(t *testing.T) {
 		"of email":     {mfa.Email, false, map[mfa.Method]int{mfa.TOTP: 9}},
 		"of a new app": {mfa.TOTP, true, map[mfa.Method]int{mfa.TOTP: 9, mfa.Email: 5}},
 	} {
-		w := newTown(t, strict())
+		w := newHarness(t, strict())
 		w.has(mfa.Enrollment{}, mfa.State{
 			Failures:       []time.Time{confirmed},
 			MethodFailures: map[mfa.Method]int{mfa.TOTP: 9, mfa.Email: 5},
@@ -161,7 +161,7 @@ func TestLock(t *testing.T) {
 		{0, "by an administrator, until one unlocks it", "until unlocked"},
 		{time.Hour, "by an administrator, for 60 minutes", "for 1h"},
 	} {
-		w := newTown(t, strict())
+		w := newHarness(t, strict())
 		until := confirmed.Add(time.Minute)
 		w.has(reachable(), mfa.State{LockedUntil: &until, LockedFor: mfa.Duration(time.Minute), Recovery: &mfa.Recovery{Expires: confirmed.Add(time.Hour)}})
 		u := w.user()
@@ -196,17 +196,17 @@ func TestUnlock(t *testing.T) {
 		"nothing":            {mfa.State{Sends: []time.Time{confirmed}}, false, false},
 		"locked":             {mfa.State{LockedUntil: &until, LockMails: []time.Time{confirmed}}, true, true},
 		"locked hard":        {mfa.State{LockedHard: true, LockedBy: "root"}, true, true},
-		"locked apart":       {mfa.State{Apart: &mfa.Tally{LockedUntil: &until}}, true, true},
+		"locked apart":       {mfa.State{Apart: &mfa.FailureCounts{LockedUntil: &until}}, true, true},
 		"the lock is over":   {mfa.State{LockedUntil: &over}, false, true},
 		"wrong codes":        {mfa.State{Failures: []time.Time{confirmed}}, false, true},
-		"wrong codes, apart": {mfa.State{Apart: &mfa.Tally{Failures: []time.Time{confirmed}}}, false, true},
+		"wrong codes, apart": {mfa.State{Apart: &mfa.FailureCounts{Failures: []time.Time{confirmed}}}, false, true},
 		"a code of next year": {
 			mfa.State{TOTPStep: otp.Step(year, period)}, false, true,
 		},
 		"sendings of next year": {mfa.State{Sends: []time.Time{year}}, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newTown(t, strict())
+			w := newHarness(t, strict())
 			w.has(mfa.Enrollment{TOTP: &mfa.TOTPSecret{Period: mfa.Duration(period)}}, tc.is)
 			was, err := w.Unlock(t.Context(), "alice", "root")
 			if err != nil || was != tc.locked {
@@ -231,7 +231,7 @@ func TestUnlock(t *testing.T) {
 // as used; an enrollment that cannot be read stands in no way of that.
 func TestUnlockOfARecordThatCannotBeRead(t *testing.T) {
 	for _, broken := range []bool{false, true} {
-		w := newTown(t, strict())
+		w := newHarness(t, strict())
 		w.has(reachable(), mfa.State{TOTPStep: 1})
 		put(t, w.Records(), store.States+"alice", "{")
 		if broken {
@@ -249,7 +249,7 @@ func TestUnlockOfARecordThatCannotBeRead(t *testing.T) {
 			t.Errorf("audited: %+v", ev)
 		}
 	}
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(reachable(), mfa.State{LockedHard: true})
 	w.store.Fail(errors.New("the disk is on fire"))
 	if was, err := w.Unlock(t.Context(), "alice", "root"); err == nil || was {
@@ -273,10 +273,10 @@ func TestSettle(t *testing.T) {
 		"remembered logins": {mfa.State{Sessions: []mfa.Session{{ID: "one", Created: year}, {ID: "two", Created: confirmed}}}, []string{"remembered logins"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newTown(t, strict())
+			w := newHarness(t, strict())
 			w.has(app, tc.is)
 			before := w.state()
-			ended, err := w.Settle(t.Context(), "alice", "root")
+			ended, err := w.EndFutureTimes(t.Context(), "alice", "root")
 			if err != nil || !slices.Equal(ended, tc.want) {
 				t.Errorf("ended %q, %v", ended, err)
 			}
@@ -297,12 +297,12 @@ func TestSettle(t *testing.T) {
 // All that is believed of a lock of next year is stored at the first look, or its end would
 // move on with every one.
 func TestAccountSettle(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(mfa.Enrollment{}, mfa.State{LockedUntil: new(confirmed.AddDate(1, 0, 0)), LockedFor: mfa.Duration(10 * time.Minute)})
 	records := w.Records()
-	records.Believe = func(st *mfa.State) { st.Believe(w.now, w.Config().Lengths()) }
+	records.BoundTimes = func(st *mfa.State) { st.BoundTimes(w.now, w.Config().Lengths()) }
 	for range 2 {
-		if err := records.Account(alice).Settle(t.Context()); err != nil {
+		if err := records.Account(alice).StoreBoundTimes(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		w.now = w.now.Add(time.Minute)
@@ -313,7 +313,7 @@ func TestAccountSettle(t *testing.T) {
 	// The state of another account of the name is left alone.
 	former := stored(t, records, store.States+"alice")
 	w.now = confirmed.AddDate(-1, 0, 0)
-	if err := records.Account(mfa.Identity{Name: "alice", UID: 7}).Settle(t.Context()); err != nil || stored(t, records, store.States+"alice") != former {
+	if err := records.Account(mfa.Identity{Name: "alice", UID: 7}).StoreBoundTimes(t.Context()); err != nil || stored(t, records, store.States+"alice") != former {
 		t.Errorf("another's became %s, %v", stored(t, records, store.States+"alice"), err)
 	}
 	var st mfa.State

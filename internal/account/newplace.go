@@ -9,9 +9,8 @@ import (
 )
 
 const (
-	maxSeen  = 32      // addresses that right codes came from; the oldest go first
-	maxTold  = 10      // new addresses told of in a day
-	noWhence = "local" // the address of logins over no network
+	maxSeen = 32 // addresses that right codes came from; the oldest go first
+	maxTold = 10 // new addresses told of in a day
 )
 
 // Nowhere is the place of all origins for which mfa.Origin.Place is false.
@@ -38,8 +37,8 @@ func placeOf(o mfa.Origin) string {
 	return p.String()
 }
 
-// see puts an origin's address at the end of those that right codes came from.
-func see(seen []string, o mfa.Origin) []string {
+// addSeen puts an origin's address at the end of those that right codes came from.
+func addSeen(seen []string, o mfa.Origin) []string {
 	address := placeOf(o)
 	if address == Nowhere {
 		return seen

@@ -39,7 +39,7 @@ func TestTellOfFailures(t *testing.T) {
 		"an address not confirmed": {strict(), mfa.Enrollment{Email: &mfa.Address{Address: "a@example.com"}}, []mfa.Origin{at("198.51.100.9")}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newTown(t, tc.cfg)
+			w := newHarness(t, tc.cfg)
 			w.has(tc.en, mfa.State{Seen: []string{"203.0.113.7", "2001:db8:1:2::/64"}})
 			for _, from := range tc.from {
 				w.from(from).TellOfFailures(t.Context())
@@ -59,7 +59,7 @@ func TestTellOfFailures(t *testing.T) {
 
 // A day later it is news again; and a guesser from many addresses has ten mails sent a day.
 func TestTellOfFailuresIsBounded(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(reachable(), mfa.State{})
 	told := func(n int) {
 		for range 2 {
@@ -84,7 +84,7 @@ func TestTellOfFailuresIsBounded(t *testing.T) {
 // A user who was told of a lock is not told of the conversation's wrong codes too; where it
 // cannot be noted, nobody is told, or it would be at every login.
 func TestTellOfFailuresNotTwice(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(reachable(), mfa.State{})
 	u := w.from(at("198.51.100.9"))
 	w.wrong(u, 3)
@@ -101,7 +101,7 @@ func TestTellOfFailuresNotTwice(t *testing.T) {
 // Right codes are remembered by where they came from: the newest thirty-two, and nothing that
 // is no place.
 func TestSeen(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(mfa.Enrollment{}, mfa.State{})
 	right := func(o mfa.Origin) {
 		u := w.from(o)

@@ -20,7 +20,7 @@ type Notice struct {
 // Notify queues n for the confirmed address of en, and returns at once. Without one it
 // does nothing. A failure is logged.
 func (u *User) Notify(en mfa.Enrollment, n Notice) {
-	if en.Email == nil || en.Email.Confirmed.IsZero() || u.Account.IsNobody() {
+	if en.Email == nil || en.Email.Confirmed.IsZero() || u.Account.IsUnknown() {
 		return
 	}
 	m := deliver.Notice{
@@ -36,7 +36,7 @@ func (u *User) Notify(en mfa.Enrollment, n Notice) {
 
 // confirmedMail returns the stored enrollment, and whether it has a confirmed address.
 func (u *User) confirmedMail(ctx context.Context) (mfa.Enrollment, bool) {
-	if u.Account.IsNobody() {
+	if u.Account.IsUnknown() {
 		return u.decoy, u.decoy.Email != nil
 	}
 	en, err := u.in.deps.Records.Enrollment(ctx, u.Account.ID.Name)

@@ -23,9 +23,9 @@ type Records struct {
 	S store.Store
 	// Host names this machine among those with the same store; empty: there is no other.
 	Host string
-	// Believe bounds the times of a State that was read, as mfa.State.Believe does; nil:
-	// they stay.
-	Believe func(*mfa.State)
+	// BoundTimes bounds the times of a State that was read, as mfa.State.BoundTimes does;
+	// nil: they stay.
+	BoundTimes func(*mfa.State)
 	// Since is when the store was begun anew (Floor); nil: it never was.
 	Since *time.Time
 	// Cache remembers enrollments; nil: each is parsed anew.
@@ -35,11 +35,11 @@ type Records struct {
 	Locked func(mfa.Identity)
 }
 
-// unknown returns the State of a user who has no record.
-func (r Records) unknown(uid uint32) mfa.State {
+// noRecord returns the State of a user who has no record.
+func (r Records) noRecord(uid uint32) mfa.State {
 	st := mfa.State{UID: uid, Since: r.Since}
-	if r.Believe != nil {
-		r.Believe(&st)
+	if r.BoundTimes != nil {
+		r.BoundTimes(&st)
 	}
 	return st
 }
@@ -86,10 +86,10 @@ func (r Records) EachState(ctx context.Context, fn func(user string, st mfa.Stat
 	return store.Each(ctx, r.S, store.States, func(it store.Item, err error) error {
 		var st mfa.State
 		if err == nil {
-			st, err = record.DecodeState(r.place(it.Key), it.Value)
+			st, err = record.DecodeState(r.location(it.Key), it.Value)
 		}
 		if err == nil {
-			st = r.Believed(st)
+			st = r.Bounded(st)
 		}
 		return fn(strings.TrimPrefix(it.Key, store.States), st, err)
 	})
@@ -102,7 +102,7 @@ func (r Records) Enrollment(ctx context.Context, user string) (mfa.Enrollment, e
 	if err != nil {
 		return mfa.Enrollment{}, err
 	}
-	return r.Cache.DecodeEnrollment(r.place(it.Key), it.Value)
+	return r.Cache.DecodeEnrollment(r.location(it.Key), it.Value)
 }
 
 // EnrollmentText returns the enrollment of user as it is stored, even if it does not parse.
@@ -124,7 +124,7 @@ func (r Records) UpdateEnrollment(ctx context.Context, user string, fn func(*mfa
 		var e mfa.Enrollment
 		if old != nil {
 			var err error
-			if e, err = record.DecodeEnrollment(r.place(key), old); err != nil {
+			if e, err = record.DecodeEnrollment(r.location(key), old); err != nil {
 				return nil, err
 			}
 		}
@@ -146,25 +146,25 @@ func (r Records) UpdateEnrollment(ctx context.Context, user string, fn func(*mfa
 	})
 }
 
-// State returns the state of user with its times bounded by Believe. Without a record it
+// State returns the state of user with its times bounded by BoundTimes. Without a record it
 // holds only Since. The error wraps store.ErrUnreadable if the record does not parse.
 func (r Records) State(ctx context.Context, user string) (mfa.State, error) {
 	st, err := r.StoredState(ctx, user)
 	if err != nil {
 		return st, err
 	}
-	return r.Believed(st), nil
+	return r.Bounded(st), nil
 }
 
-// Believed returns st with its times bounded by Believe. It does not change st.
-func (r Records) Believed(st mfa.State) mfa.State {
-	if r.Believe != nil {
-		r.Believe(&st)
+// Bounded returns st with its times bounded by BoundTimes. It does not change st.
+func (r Records) Bounded(st mfa.State) mfa.State {
+	if r.BoundTimes != nil {
+		r.BoundTimes(&st)
 	}
 	return st
 }
 
-// StoredState is State without Believe: the times are as they were stored.
+// StoredState is State without BoundTimes: the times are as they were stored.
 func (r Records) StoredState(ctx context.Context, user string) (mfa.State, error) {
 	return r.readState(ctx, user, nil)
 }
@@ -178,7 +178,7 @@ func (r Records) readState(ctx context.Context, user string, known *decoded) (mf
 	if err != nil {
 		return mfa.State{}, err
 	}
-	return known.decode(r.place(it.Key), it.Value)
+	return known.decode(r.location(it.Key), it.Value)
 }
 
 // A decoded keeps the State that was read last, with the very bytes that it was read
@@ -219,14 +219,14 @@ func (r Records) changeState(ctx context.Context, user string, known *decoded, f
 	key := store.States + user
 	var st mfa.State
 	err := store.Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
-		st = r.unknown(0)
+		st = r.noRecord(0)
 		if old != nil {
 			var err error
-			if st, err = known.decode(r.place(key), old); err != nil {
+			if st, err = known.decode(r.location(key), old); err != nil {
 				return nil, err
 			}
-			if r.Believe != nil {
-				r.Believe(&st)
+			if r.BoundTimes != nil {
+				r.BoundTimes(&st)
 			}
 		}
 		if err := fn(&st); err != nil {
@@ -285,8 +285,8 @@ func (r Records) ResetUser(ctx context.Context, user string, now time.Time) erro
 	})
 }
 
-// place names key in a message about its content.
-func (r Records) place(key string) string {
+// location names key in a message about its content.
+func (r Records) location(key string) string {
 	if l, ok := r.S.(store.Locator); ok {
 		return l.Location(key)
 	}

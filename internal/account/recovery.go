@@ -82,12 +82,12 @@ func dropRecovery(st *mfa.State, now time.Time) {
 
 // lockAdvice returns the advice in the mail about a lock.
 func (u *User) lockAdvice(code string) string {
-	const stranger = "If this was not you, somebody knows your password (or key): change it,\nand tell your administrator."
+	const adviceNotYou = "If this was not you, somebody knows your password (or key): change it,\nand tell your administrator."
 	if !u.in.cfg.Lockout.Recovery {
-		return stranger
+		return adviceNotYou
 	}
 	return fmt.Sprintf("Recovery code: %s\n\nIt ends the lock: log in again and type it where it is asked for. Your\n"+
-		"second factor is asked for after it. It works once, for %s.\nGive it to nobody.\n\n%s", code, mfa.Span(recoveryLifetime), stranger)
+		"second factor is asked for after it. It works once, for %s.\nGive it to nobody.\n\n%s", code, mfa.Span(recoveryLifetime), adviceNotYou)
 }
 
 // Recoverable reports whether st has a recovery code that ends its lock now.
@@ -146,7 +146,7 @@ func (u *User) TryRecovery(ctx context.Context, answer string) (right, void bool
 	case err != nil:
 		return false, false, err
 	case used:
-		u.in.live.end(u.Account.ID.Name, u, ended(textRecovered, "unlocked by a recovery code elsewhere"))
+		u.in.conversations.end(u.Account.ID.Name, u, ended(textRecovered, "unlocked by a recovery code elsewhere"))
 		ev := u.Event(audit.Unlocked)
 		ev.Actor, ev.Reason = u.Account.ID.Name, "recovery code"
 		u.in.deps.Audit.Record(ev)

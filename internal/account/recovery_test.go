@@ -18,19 +18,19 @@ const noCode = "3333-3333-3333-3333" // has the shape of one
 
 var recoveryCode = regexp.MustCompile(`Recovery code: (\S+)`)
 
-// lockedOut is a town in which wrong codes lock alice until somebody unlocks, and the code
+// lockedOut is a harness in which wrong codes lock alice until somebody unlocks, and the code
 // that was mailed.
-func lockedOut(t *testing.T, cfg account.Config, st mfa.State) (w *town, code string) {
+func lockedOut(t *testing.T, cfg account.Config, st mfa.State) (w *harness, code string) {
 	t.Helper()
 	cfg.Lockout.Duration = 0
-	w = newTown(t, cfg)
+	w = newHarness(t, cfg)
 	w.has(reachable(), st)
 	w.wrong(w.user(), 3)
 	return w, w.mailedCode()
 }
 
 // mailedCode is the one in the next mail.
-func (w *town) mailedCode() string {
+func (w *harness) mailedCode() string {
 	w.t.Helper()
 	m := <-w.mails
 	found := recoveryCode.FindStringSubmatch(m.Text)
@@ -41,7 +41,7 @@ func (w *town) mailedCode() string {
 }
 
 // try types a recovery code.
-func (w *town) try(u *account.User, code string) (right, void bool) {
+func (w *harness) try(u *account.User, code string) (right, void bool) {
 	w.t.Helper()
 	right, void, err := u.TryRecovery(w.t.Context(), code)
 	if err != nil {
@@ -92,24 +92,24 @@ func TestRecoveryCode(t *testing.T) {
 
 // A code is good for a user's lock by wrong codes, for a day, while the configuration has it.
 func TestRecoveryCodeThatEndsNothing(t *testing.T) {
-	state := func(fn func(*mfa.State)) func(*town) { return func(w *town) { w.update(w.user(), fn) } }
-	tried := func(n int) func(*town) { return state(func(st *mfa.State) { st.Recovery.Tries = n }) }
+	state := func(fn func(*mfa.State)) func(*harness) { return func(w *harness) { w.update(w.user(), fn) } }
+	tried := func(n int) func(*harness) { return state(func(st *mfa.State) { st.Recovery.Tries = n }) }
 	for name, tc := range map[string]struct {
-		spoil   func(w *town)
+		spoil   func(w *harness)
 		code    string // empty: the right one
 		void    bool
 		counted int
 	}{
-		"wrong":             {func(*town) {}, noCode, false, 1},
-		"of no such shape":  {func(*town) {}, "123456", false, 0},
-		"expired":           {func(w *town) { w.now = w.now.Add(24 * time.Hour) }, "", true, 0},
+		"wrong":             {func(*harness) {}, noCode, false, 1},
+		"of no such shape":  {func(*harness) {}, "123456", false, 0},
+		"expired":           {func(w *harness) { w.now = w.now.Add(24 * time.Hour) }, "", true, 0},
 		"by an admin":       {state(func(st *mfa.State) { st.LockedBy = "root" }), "", true, 0},
 		"another's":         {state(func(st *mfa.State) { st.Recovery.Nonce = []byte("x") }), "", false, 1},
 		"tried too often":   {tried(20), "", true, 0},
 		"the last that may": {tried(19), noCode, true, 1},
 		"the one before":    {tried(18), noCode, false, 1},
 		"none was sent":     {state(func(st *mfa.State) { st.Recovery = nil }), noCode, true, 0},
-		"switched off since": {func(w *town) {
+		"switched off since": {func(w *harness) {
 			cfg := w.Config()
 			cfg.Lockout.Recovery = false
 			w.configure(cfg)
@@ -178,7 +178,7 @@ func TestMailOfALock(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := strict()
 			cfg.Lockout.Notify, cfg.Lockout.Recovery = tc.notify, tc.recovery
-			w := newTown(t, cfg)
+			w := newHarness(t, cfg)
 			w.has(tc.en, mfa.State{})
 			last := w.wrong(w.user(), 3)
 			mails := w.mail()
@@ -196,7 +196,7 @@ func TestMailOfALock(t *testing.T) {
 // Locking a user again and again has five mails sent a day, and does not take the way out
 // from them: the code of the fifth stays good, over the end of the lock and a right code.
 func TestLockMailsAreBounded(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(reachable(), mfa.State{})
 	code := ""
 	for i := range 7 {
@@ -247,9 +247,9 @@ func TestRecoveryWithTheStoreAway(t *testing.T) {
 
 // Where mail goes is said only where it goes.
 func TestMailbox(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(reachable(), mfa.State{})
-	nobody := w.User(w.Records().Nobody("ghost"), home)
+	nobody := w.User(w.Records().NewUnknownAccount("ghost"), home)
 	if to, ok := nobody.Mailbox(t.Context()); ok || to != "" {
 		t.Errorf("a name without an account: %q", to)
 	}

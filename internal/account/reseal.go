@@ -7,9 +7,9 @@ import (
 	"mfa/internal/mfa"
 )
 
-// Reseal seals all secrets anew that need a former key. It calls begin with the
-// number of users and of tokens on the shelf, and fn after each, with what stood in the way; it goes on after
-// that. The error says that not all was done, and is that of ctx if it ended.
+// Reseal seals all secrets anew that need a former key. It calls begin with the number of
+// users and of tokens on the shelf, and fn after each of them with its error, and goes on
+// after an error. It returns the errors joined, or that of ctx if it ended.
 func (a *Accounts) Reseal(ctx context.Context, begin func(total int), fn func(user string, err error)) error {
 	names, err := a.deps.Records.Known(ctx)
 	if err != nil {

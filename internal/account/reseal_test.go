@@ -20,7 +20,7 @@ import (
 
 // withApps gives so many users an app each, with a session that it was proven for and a
 // second app that is being set up. It returns their names.
-func (w *town) withApps(n int) (names []string) {
+func (w *harness) withApps(n int) (names []string) {
 	w.t.Helper()
 	for i := range n {
 		id := mfa.Identity{Name: fmt.Sprint("user", i), UID: uint32(2000 + i)}
@@ -42,7 +42,7 @@ func (w *town) withApps(n int) (names []string) {
 }
 
 // open says whether the secrets of a user open, and their session counts still.
-func (w *town) open(name string) error {
+func (w *harness) open(name string) error {
 	w.t.Helper()
 	id := mfa.Identity{Name: name}
 	en, err := w.Records().Enrollment(w.t.Context(), name)
@@ -64,14 +64,14 @@ func (w *town) open(name string) error {
 	return nil
 }
 
-func (w *town) rotate() {
+func (w *harness) rotate() {
 	w.t.Helper()
 	if err := w.key.Rotate(w.file); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *town) forget() {
+func (w *harness) forget() {
 	w.t.Helper()
 	if err := w.key.Forget(w.file); err != nil {
 		w.t.Fatal(err)
@@ -80,7 +80,7 @@ func (w *town) forget() {
 
 // Where nothing was sealed anew, a key that is forgotten takes the apps with it.
 func TestForgottenKeyOpensNothing(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.withApps(1)
 	w.rotate()
 	w.forget()
@@ -92,7 +92,7 @@ func TestForgottenKeyOpensNothing(t *testing.T) {
 // After it all opens with the new key alone; sessions go on, and so does a conversation that
 // saw the user before.
 func TestReseal(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	names := w.withApps(3)
 	acct := w.Records().Account(mfa.Identity{Name: "user0", UID: 2000})
 	u := w.User(acct, home)
@@ -126,7 +126,7 @@ func TestReseal(t *testing.T) {
 
 // One that was interrupted leaves all readable, and goes on.
 func TestResealInterrupted(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	names := w.withApps(3)
 	w.rotate()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -158,7 +158,7 @@ func TestResealInterrupted(t *testing.T) {
 // An error with one user is told, and stands in the way of nobody else. A secret
 // that no key opens is left as it is: an older key may come back.
 func TestResealPastWhatIsBroken(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.withApps(4)
 	put(t, w.Records(), store.Users+"user0", "[")
 	put(t, w.Records(), store.States+"user1", "{")
@@ -195,13 +195,13 @@ type tagged struct {
 
 func (s *tagged) Retag(context.Context) error { s.times++; return s.err }
 
-// life is that of the town's key.
-func (w *town) life(s *tagged) *account.KeyLife {
+// life is that of the harness's key.
+func (w *harness) life(s *tagged) *account.KeyLife {
 	return account.NewKeyLife(w.key, w.file, s, func() *account.Accounts { return w.Accounts }, slog.New(slog.DiscardHandler))
 }
 
 // former is how many former keys the file keeps, for the next start.
-func (w *town) former() int {
+func (w *harness) former() int {
 	w.t.Helper()
 	key, err := seal.LoadFor(w.file, os.Geteuid(), w.key.ID())
 	if err != nil {
@@ -217,7 +217,7 @@ func (w *town) former() int {
 // as a code is good that was made with it; then it goes, by itself.
 func TestKeyLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newTown(t, strict())
+		w := newHarness(t, strict())
 		names := w.withApps(2)
 		s := &tagged{Memory: w.store}
 		life := w.life(s)
@@ -257,12 +257,12 @@ func TestKeyLife(t *testing.T) {
 // one forgets it later.
 func TestFormerKeyIsKept(t *testing.T) {
 	away := errors.New("the disk is on fire")
-	for name, spoil := range map[string]func(w *town, s *tagged){
-		"a record cannot be read":  func(w *town, _ *tagged) { put(t, w.Records(), store.Users+"user0", "[") },
-		"the tags are not written": func(_ *town, s *tagged) { s.err = away },
-		"the store is away":        func(w *town, _ *tagged) { w.store.Fail(away) },
+	for name, spoil := range map[string]func(w *harness, s *tagged){
+		"a record cannot be read":  func(w *harness, _ *tagged) { put(t, w.Records(), store.Users+"user0", "[") },
+		"the tags are not written": func(_ *harness, s *tagged) { s.err = away },
+		"the store is away":        func(w *harness, _ *tagged) { w.store.Fail(away) },
 	} {
-		w := newTown(t, strict())
+		w := newHarness(t, strict())
 		w.withApps(1)
 		whole := stored(t, w.Records(), store.Users+"user0")
 		w.rotate()
@@ -293,7 +293,7 @@ func TestFormerKeyIsKept(t *testing.T) {
 // A change that another follows waits for that one's time, and one that fails has changed
 // nothing that its next try does not.
 func TestKeyChangesAgain(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.withApps(1)
 	s := &tagged{Memory: w.store}
 	life := w.life(s)
@@ -317,7 +317,7 @@ func TestKeyChangesAgain(t *testing.T) {
 // How long a former key is needed counts from the change of the file, over restarts.
 func TestKeyLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newTown(t, strict())
+		w := newHarness(t, strict())
 		life := w.life(&tagged{Memory: w.store})
 		changed := time.Now().Add(-time.Hour)
 		if err := os.Chtimes(w.file, changed, changed); err != nil {

@@ -73,7 +73,7 @@ func (r Records) ReplaceEnrollment(ctx context.Context, user string, fn func(liv
 		broken := false
 		if old != nil {
 			var err error
-			if live, err = record.DecodeEnrollment(r.place(key), old); err != nil {
+			if live, err = record.DecodeEnrollment(r.location(key), old); err != nil {
 				live, broken = mfa.Enrollment{}, true
 			}
 		}

@@ -20,7 +20,7 @@ func remembering(ids ...string) (st mfa.State) {
 }
 
 // left are the IDs of alice's sessions.
-func (w *town) left() (ids []string) {
+func (w *harness) left() (ids []string) {
 	for _, s := range w.state().Sessions {
 		ids = append(ids, s.ID)
 	}
@@ -44,7 +44,7 @@ func TestRevokeSessions(t *testing.T) {
 		"all of none": {nil, "", 0, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newTown(t, strict())
+			w := newHarness(t, strict())
 			w.has(mfa.Enrollment{}, remembering(tc.has...))
 			n, err := w.RevokeSessions(t.Context(), w.Records().Account(alice), tc.id, "root", "stolen")
 			if err != nil || n != tc.n || !slices.Equal(w.left(), tc.left) {
@@ -66,7 +66,7 @@ func TestRevokeSessions(t *testing.T) {
 // Sessions of a former account of the name are no sessions of this one, and a store that
 // fails ends none.
 func TestRevokeSessionsOfOthers(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(mfa.Enrollment{}, remembering("a"))
 	if n, err := w.RevokeSessions(t.Context(), w.Records().Account(mfa.Identity{Name: "alice", UID: 7}), "", "root", ""); n != 0 || err != nil {
 		t.Errorf("another account's: %d, %v", n, err)
@@ -84,7 +84,7 @@ func TestRevokeSessionsOfOthers(t *testing.T) {
 
 // All that earlier logins left for later ones goes, and nothing of what is counted.
 func TestForgetEarlier(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	st := remembering("a", "b")
 	st.Enrolling, st.Failures, st.TOTPStep = &mfa.Enrolling{ID: "one"}, []time.Time{confirmed}, 7
 	w.has(mfa.Enrollment{}, st)
@@ -99,13 +99,13 @@ func TestForgetEarlier(t *testing.T) {
 // Interrupt ends what is under way: here at once, with a word for the person, and anywhere
 // at the next look. Nobody is under way afterwards who has left.
 func TestInterrupt(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(mfa.Enrollment{}, mfa.State{})
-	u, nobody := w.user(), w.User(w.Records().Nobody("ghost"), home)
+	u, nobody := w.user(), w.User(w.Records().NewUnknownAccount("ghost"), home)
 	_, leave := nobody.Begin(t.Context())
 	defer leave()
 	ctx, done := u.Begin(t.Context())
-	if ids := w.Talking(); !slices.Equal(ids, []mfa.Identity{alice}) {
+	if ids := w.InConversation(); !slices.Equal(ids, []mfa.Identity{alice}) {
 		t.Errorf("under way: %+v", ids)
 	}
 	if err := w.Interrupt(t.Context(), w.Records().Account(alice), "You were reset.", "reset by root"); err != nil {
@@ -116,7 +116,7 @@ func TestInterrupt(t *testing.T) {
 		t.Errorf("goes on: %v", err)
 	}
 	done()
-	if ids := w.Talking(); len(ids) > 0 {
+	if ids := w.InConversation(); len(ids) > 0 {
 		t.Errorf("still under way: %+v", ids)
 	}
 	if w.user().Unchanged(t.Context()) != nil {

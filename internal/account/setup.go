@@ -25,8 +25,7 @@ func resumes(o mfa.Origin) bool {
 // SetupBegun returns what an earlier connection from here began to set up and did not
 // confirm, and the key of an app or a token; the zero Enrolling if there is nothing, or if
 // its time is up. Key is nil if neither was begun, or if it cannot be opened: another is
-// made.
-// Setups that were begun anywhere else are shown to nobody.
+// made. A setup that was begun anywhere else is shown to nobody.
 func (u *User) SetupBegun(ctx context.Context) (e mfa.Enrolling, key []byte, err error) {
 	here := u.Origin.String()
 	st, err := u.Account.State(ctx)

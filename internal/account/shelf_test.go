@@ -21,7 +21,7 @@ var (
 )
 
 // shelve ends the test unless there was, and was the same, what is wanted.
-func (w *town) shelve(t account.Shelved, secret []byte, replace, dry, there, same bool) *account.Shelved {
+func (w *harness) shelve(t account.Shelved, secret []byte, replace, dry, there, same bool) *account.Shelved {
 	w.t.Helper()
 	was, is, err := w.Shelve(w.t.Context(), t, secret, replace, dry)
 	if err != nil || (was != nil) != there || is != same {
@@ -33,7 +33,7 @@ func (w *town) shelve(t account.Shelved, secret []byte, replace, dry, there, sam
 // A token waits for one user, whoever comes first, and what is brought in again takes it
 // from nobody.
 func TestShelf(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	ann, ben := mfa.Identity{Name: "ann", UID: 7}, mfa.Identity{Name: "ben", UID: 8}
 	has := func(id mfa.Identity, want bool, count int64) {
 		t.Helper()
@@ -92,7 +92,7 @@ func TestShelf(t *testing.T) {
 
 // Of many who prove the same token at the same time, one has it.
 func TestOneTakesAToken(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.shelve(tokenOf7, shelvedSecret, false, false, false, false)
 	var taken atomic.Int32
 	var all sync.WaitGroup
@@ -111,7 +111,7 @@ func TestOneTakesAToken(t *testing.T) {
 
 // A new key is the shelf's too.
 func TestResealOfTheShelf(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	path := filepath.Join(t.TempDir(), "key")
 	key, err := seal.Create(path)
 	if err != nil {

@@ -26,7 +26,7 @@ const (
 
 // Sweep drops from every State what is over: sessions and codes that expired,
 // failures and locks long past. A State with nothing left is deleted. It returns how many
-// states it wrote. It begins at most a hundred transactions a second, and ends with ctx.
+// states it wrote. It writes at most sweepAtOnce of them each sweepPause, and ends with ctx.
 func (a *Accounts) Sweep(ctx context.Context) (swept int, err error) {
 	var due []string
 	err = a.deps.Records.EachState(ctx, func(user string, st mfa.State, err error) error {

@@ -62,7 +62,7 @@ func TestSweep(t *testing.T) {
 		"a demand of a password": {mfa.State{MustChangePassword: true}, mfa.State{MustChangePassword: true}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newTown(t, strict())
+			w := newHarness(t, strict())
 			w.has(mfa.Enrollment{}, tc.has)
 			swept, err := w.Sweep(t.Context())
 			if changed := !reflect.DeepEqual(tc.has, tc.want); err != nil || (swept == 1) != changed {
@@ -81,7 +81,7 @@ func TestSweep(t *testing.T) {
 
 // One record that cannot be read keeps no other from being swept, and stays as it is.
 func TestSweepGoesOn(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.hasOver(t, "a", "c", "d")
 	put(t, w.Records(), store.States+"b", "{")
 	if swept, err := w.Sweep(t.Context()); swept != 3 || err != nil {
@@ -98,7 +98,7 @@ func TestSweepGoesOn(t *testing.T) {
 // Many are written at once, then there is a pause, and the end of ctx ends the sweep in it.
 func TestSweepIsPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newTown(t, strict())
+		w := newHarness(t, strict())
 		var names []string
 		for i := range 200 {
 			names = append(names, fmt.Sprintf("u%03d", i))
@@ -120,7 +120,7 @@ func TestSweepIsPaced(t *testing.T) {
 }
 
 // hasOver stores, for each of names, a state in which all is over.
-func (w *town) hasOver(t *testing.T, names ...string) {
+func (w *harness) hasOver(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		err := w.Records().UpdateState(t.Context(), name, func(st *mfa.State) error {
@@ -136,7 +136,7 @@ func (w *town) hasOver(t *testing.T, names ...string) {
 // It is done not at the start, then each day, until it is told to end, and then ends at once.
 func TestSweeperRunsDaily(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newTown(t, strict())
+		w := newHarness(t, strict())
 		ctx, end := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		s := account.Sweeper{Accounts: func() *account.Accounts { return w.Accounts }, Aliases: &account.Aliases{Records: w.Records()}}

@@ -18,7 +18,7 @@ var ErrChanged = errors.New("the user changed since the conversation began")
 
 // A User is one account in one conversation. It holds what the conversation saw of the
 // account at its beginning; each update that decides or changes something compares that
-// first. One goroutine at a time may use it.
+// first. One goroutine at a time may use it; others may use Account, Origin and Event.
 type User struct {
 	Account *Account
 	Origin  mfa.Origin
@@ -28,8 +28,8 @@ type User struct {
 	silent   bool           // an administrator's: nobody is asked
 	decoy    mfa.Enrollment // of a name without an account; see Pretend
 	lockTold bool           // a mail about a lock went out
-	seen     *seen          // what See took down; nil: nothing is compared
-	ground   Ground         // see Stand
+	seen     *seen          // what See noted; nil: nothing is compared
+	required Preconditions  // see Require
 }
 
 // seen is the user as a conversation saw them.
@@ -56,9 +56,10 @@ func (a *Accounts) ByAdministrator(id mfa.Identity) *User {
 // prompts about a lock are those of others. Nothing is sent.
 func (u *User) Pretend(decoy mfa.Enrollment) { u.decoy = decoy }
 
-// Look returns what is known of the user, and has the conversation stand on it, and on the
-// ground: what follows is for them as they are now. Of who is locked it looks no further.
-func (u *User) Look(ctx context.Context, on Ground) (st mfa.State, en mfa.Enrollment, locked bool, err error) {
+// Load reads the user's records, and notes them (See) and the preconditions (Require): what
+// follows in this conversation holds for the user as they are now. If the user is locked it
+// returns before it reads the enrollment, and notes nothing.
+func (u *User) Load(ctx context.Context, on Preconditions) (st mfa.State, en mfa.Enrollment, locked bool, err error) {
 	if st, err = u.Account.State(ctx); err != nil {
 		return st, en, false, err
 	}
@@ -67,12 +68,12 @@ func (u *User) Look(ctx context.Context, on Ground) (st mfa.State, en mfa.Enroll
 	}
 	if en, err = u.Account.Enrollment(ctx); err == nil {
 		u.See(st, en)
-		u.Stand(on)
+		u.Require(on)
 	}
 	return st, en, false, err
 }
 
-// See takes down the epoch of st and the fingerprint of en. CheckState and CheckEnrollment
+// See notes the epoch of st and the fingerprint of en. CheckState and CheckEnrollment
 // compare with them from now on.
 func (u *User) See(st mfa.State, en mfa.Enrollment) {
 	u.seen = &seen{st.Epoch, u.print(en)}
@@ -85,7 +86,7 @@ func (u *User) wrote(epoch int64, en mfa.Enrollment) {
 	}
 }
 
-// CheckState returns ErrChanged if st has another epoch than See took down, or the user is
+// CheckState returns ErrChanged if st has another epoch than See noted, or the user is
 // locked now. Call it within the update that commits.
 func (u *User) CheckState(st mfa.State) error {
 	if u.seen == nil {
@@ -97,7 +98,7 @@ func (u *User) CheckState(st mfa.State) error {
 	return nil
 }
 
-// CheckEnrollment returns ErrChanged if en has another fingerprint than See took down.
+// CheckEnrollment returns ErrChanged if en has another fingerprint than See noted.
 func (u *User) CheckEnrollment(en mfa.Enrollment) error {
 	if u.seen != nil && u.print(en) != u.seen.enrollment {
 		return ErrChanged
@@ -127,7 +128,7 @@ func (u *User) print(en mfa.Enrollment) string {
 // Unchanged is for a decision that writes nothing: it reads the records and returns an
 // error that wraps ErrChanged if the user or the rules changed.
 func (u *User) Unchanged(ctx context.Context) error {
-	if u.Account.IsNobody() {
+	if u.Account.IsUnknown() {
 		return nil
 	}
 	st, err := u.Account.State(ctx)
@@ -159,12 +160,12 @@ func (u *User) CheckRecord(ctx context.Context) error {
 	if u.seen == nil {
 		return nil
 	}
-	if u.ground.Rules != nil {
-		if err := u.ground.Rules(ctx); err != nil {
+	if u.required.Rules != nil {
+		if err := u.required.Rules(ctx); err != nil {
 			return err
 		}
 	}
-	if u.Account.IsNobody() {
+	if u.Account.IsUnknown() {
 		return nil
 	}
 	en, err := u.Account.Enrollment(ctx)
@@ -180,7 +181,7 @@ func (u *User) Event(name string) mfa.Event {
 		Time: u.in.deps.Now(), Event: name, User: u.Account.ID.Name,
 		Service: u.Origin.Service, Address: u.Origin.Address, Key: u.Origin.Key,
 	}
-	if !u.Account.IsNobody() {
+	if !u.Account.IsUnknown() {
 		ev.UID = &u.Account.ID.UID
 	}
 	return ev

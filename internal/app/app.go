@@ -81,14 +81,14 @@ type App struct {
 	metrics *metrics.Metrics
 	started time.Time
 
-	strangers *account.Strangers
+	strangers *account.UnknownUsers
 
 	pam *server.PAM
 
 	keyLife *account.KeyLife
 	sweeper account.Sweeper
 
-	live *account.Live
+	live *account.Conversations
 
 	current *deliver.Current // of carriers
 	queue   *deliver.Queue
@@ -140,7 +140,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	}
 	a := &App{
 		opts: opts, started: opts.Now(), metrics: metrics.New(mfa.Version), current: &deliver.Current{Log: opts.Log},
-		strangers: account.NewStrangers(), live: account.NewLive(),
+		strangers: account.NewUnknownUsers(), live: account.NewConversations(),
 	}
 	// A message is given up while there is time left to tell so in its login.
 	sender := a.metrics.Sends(deliver.Retry(a.metrics.Attempts(a.current), retryBase, retryLimit))
@@ -212,7 +212,7 @@ func (a *App) build(cfg config.Config) (*instance, error) {
 	s.lengths = keeping.Lengths()
 	s.accounts = account.New(keeping, account.Deps{
 		Records: a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now, Trusted: a.opts.Trusted,
-		Spending: s.ledger, Live: a.live, Directory: s.directory(),
+		Spending: s.ledger, Conversations: a.live, Directory: s.directory(),
 	})
 	asking.Accounts, asking.Spending, asking.Calls = s.accounts, s.ledger, s.calls
 	asker := challenge.New(challenge.Config{
@@ -231,7 +231,7 @@ func (a *App) build(cfg config.Config) (*instance, error) {
 		Accounts: s.accounts, Asker: asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,
 		Lookup: nss.Lookup, Groups: nss.Groups{}, Now: a.opts.Now, Aliases: a.aliases,
 		ChangesPassword: a.opts.ChangesPassword,
-		Strangers:       a.strangers,
+		UnknownUsers:    a.strangers,
 		Current:         a.engine,
 	})
 	return s, nil

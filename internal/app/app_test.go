@@ -162,7 +162,7 @@ func (r *running) await(state string) {
 	}
 }
 
-// A module is the far end of the PAM socket.
+// A module is the client of the PAM socket.
 type module struct {
 	t *testing.T
 	c net.Conn

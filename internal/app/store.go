@@ -42,7 +42,7 @@ func (a *App) openStore(cfg config.Config) (err error) {
 // use makes the Records of a store. Host names this machine in a fleet.
 func (a *App) use(s backend, host string) {
 	a.store, a.host = s, host
-	a.records = account.Records{S: a.metrics.Store(s), Host: host, Believe: a.believe, Cache: record.NewCache()}
+	a.records = account.Records{S: a.metrics.Store(s), Host: host, BoundTimes: a.believe, Cache: record.NewCache()}
 }
 
 // openFleet opens the store that all hosts of a fleet share.
@@ -130,5 +130,5 @@ func (a *App) believe(st *mfa.State) {
 	if cur := a.cur.Load(); cur != nil {
 		lengths = cur.lengths
 	}
-	st.Believe(a.opts.Now(), lengths)
+	st.BoundTimes(a.opts.Now(), lengths)
 }

@@ -33,8 +33,8 @@ func (a *appCode) Kind() Kind {
 	}
 }
 
-// Look implements Code.
-func (a *appCode) Look(ctx context.Context, answer string) (Look, error) {
+// Prepare implements Code.
+func (a *appCode) Prepare(ctx context.Context, answer string) (CheckFunc, error) {
 	t, err := a.current(ctx)
 	if err != nil {
 		return nil, err
@@ -52,14 +52,14 @@ func (a *appCode) Look(ctx context.Context, answer string) (Look, error) {
 	if !ok {
 		return nil, nil
 	}
-	return func(st *mfa.State, now time.Time) Found {
+	return func(st *mfa.State, now time.Time) Judgement {
 		last := int64(0) // no code of an app that is being set up was used before
 		if a.setup == "" {
 			if last, ok = a.c.User.LastStep(st, p.Period, now); !ok {
-				return Found{Result: Doubted}
+				return Judgement{Result: Doubted}
 			}
 		}
-		found := a.c.lookAtTOTP(now, secret, last, code, p)
+		found := a.c.checkTOTP(now, secret, last, code, p)
 		switch {
 		case found.Result == Right && a.setup == "":
 			st.TOTPStep = found.Step // even if a greater one was stored that cannot be believed
@@ -71,18 +71,18 @@ func (a *appCode) Look(ctx context.Context, answer string) (Look, error) {
 	}, nil
 }
 
-// lookAtTOTP checks code and accepts one whose step is newer than last.
-func (c *Conversation) lookAtTOTP(now time.Time, secret []byte, last int64, code string, p otp.Params) Found {
+// checkTOTP checks code and accepts one whose step is newer than last.
+func (c *Conversation) checkTOTP(now time.Time, secret []byte, last int64, code string, p otp.Params) Judgement {
 	step, res, err := factor.CheckTOTP(secret, code, now, last, c.asker.cfg.TOTP.Skew, p)
 	switch {
 	case err != nil:
-		return Found{Result: Wrong} // the parameters were checked before
+		return Judgement{Result: Wrong} // the parameters were checked before
 	case res == otp.Spent:
-		return Found{Result: Spent}
+		return Judgement{Result: Spent}
 	case res == otp.Right:
-		return Found{Result: Right, Step: step}
+		return Judgement{Result: Right, Step: step}
 	}
-	return Found{Result: Wrong}
+	return Judgement{Result: Wrong}
 }
 
 // SetupStep returns the step of the code by which an app was proven that is being set up,

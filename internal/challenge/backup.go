@@ -28,8 +28,8 @@ func (*backupCode) Kind() Kind {
 	return Kind{Method: mfa.Backup, End: EndBackup, Hint: textBackup, Spent: textBackupSpent, Costly: true}
 }
 
-// Look implements Code.
-func (b *backupCode) Look(ctx context.Context, answer string) (Look, error) {
+// Prepare implements Code.
+func (b *backupCode) Prepare(ctx context.Context, answer string) (CheckFunc, error) {
 	set, err := b.current(ctx)
 	if err != nil {
 		return nil, err
@@ -41,14 +41,14 @@ func (b *backupCode) Look(ctx context.Context, answer string) (Look, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(st *mfa.State, now time.Time) Found {
+	return func(st *mfa.State, now time.Time) Judgement {
 		switch {
 		case !ok:
-			return Found{Result: Wrong}
+			return Judgement{Result: Wrong}
 		case factor.SpendBackup(st, set, index, now) == otp.Spent:
-			return Found{Result: Spent}
+			return Judgement{Result: Spent}
 		}
-		return Found{Result: Right}
+		return Judgement{Result: Right}
 	}, nil
 }
 

@@ -12,7 +12,7 @@ import (
 
 // A backup code of another set is a guess.
 func TestWrongBackupCode(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	codes, set, err := factor.NewBackupSet(rand.Reader, 1)
 	others, _, err2 := factor.NewBackupSet(rand.Reader, 1)
 	if err := errors.Join(err, err2); err != nil {

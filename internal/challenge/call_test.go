@@ -29,7 +29,7 @@ func TestCall(t *testing.T) {
 		"ledger broke": {Target{Method: mfa.Call, To: number, Fallback: mailed}, errAway, nil, nil, mfa.Unavailable, "the log of mfad says why."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHall(t)
+			h := newHarness(t)
 			h.spentOnCalls, h.fail[mfa.Call] = tc.spent, tc.call
 			for i := range tc.steps {
 				tc.steps[i].answer = func() (string, error) { return h.code(1), nil }

@@ -37,7 +37,7 @@ type Deps struct {
 }
 
 // Undelivered tells the administrator of a text message or a call that was taken and did not
-// arrive, and has its code go another way. Accounts need not be there.
+// arrive, and has its code go another way. It does not use Accounts, which may be nil.
 func (d Deps) Undelivered(m mfa.Message, receipt string, err error) {
 	to := deliver.Mask(m.To)
 	d.Log.Error(wordOf(m.Carrier).thing+" did not arrive", "user", m.User, "to", to, "receipt", receipt, "error", err)
@@ -56,7 +56,7 @@ type Asker struct {
 	goodFor string        // what is said of how long a code is good that was just sent
 	voice   deliver.Voice // of calls
 	argons  chan struct{} // room for as many Argon2id at once
-	turns   turns         // one costly answer of a user at a time
+	costly  nameLocks     // one costly answer of a user at a time
 }
 
 // maxArgons bounds the memory that answers to backup codes take: 19 MiB each for a set

@@ -15,7 +15,7 @@ const commitTimeout = 10 * time.Second
 
 // checked is the result of check.
 type checked struct {
-	Found
+	Judgement
 	wasLocked   bool          // the answer was not looked at
 	wasDisabled bool          // the answer was not looked at
 	lockText    string        // for the person, with wasLocked
@@ -31,7 +31,7 @@ func (c *Conversation) check(ctx context.Context, code Code, k Kind, answer stri
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	if k.Costly {
-		leave, err := c.asker.turns.take(ctx, c.User.Account.ID.Name)
+		leave, err := c.asker.costly.lock(ctx, c.User.Account.ID.Name)
 		if err != nil {
 			return checked{}, err
 		}
@@ -40,16 +40,16 @@ func (c *Conversation) check(ctx context.Context, code Code, k Kind, answer stri
 		if err != nil {
 			return checked{}, err
 		}
-		if res, shut := c.shut(st, k); shut {
+		if res, shut := c.blocked(st, k); shut {
 			return res, nil
 		}
 	}
-	look, err := code.Look(ctx, answer)
+	look, err := code.Prepare(ctx, answer)
 	switch {
 	case c.withheld:
 		return c.checkWithheld(look), err
 	case err != nil || look == nil:
-		return checked{Found: Found{Result: None}}, cmp.Or(err, c.User.CheckRecord(ctx)) // it may be a code of what is there now
+		return checked{Judgement: Judgement{Result: None}}, cmp.Or(err, c.User.CheckRecord(ctx)) // it may be a code of what is there now
 	}
 	res, err := c.commit(ctx, k, look)
 	if err != nil {
@@ -64,14 +64,14 @@ func (c *Conversation) check(ctx context.Context, code Code, k Kind, answer stri
 		c.wasWrong(ctx, cmp.Or(res.Method, k.Method), &res)
 	}
 	if res.Result == Right {
-		c.wasRight(k, res.Found)
+		c.wasRight(k, res.Judgement)
 	}
 	c.mustChange = res.mustChange
 	return res, nil
 }
 
 // wasRight notes what the right code f of k told.
-func (c *Conversation) wasRight(k Kind, f Found) {
+func (c *Conversation) wasRight(k Kind, f Judgement) {
 	c.arrived = f.Arrived
 	if f.Ahead > 0 {
 		c.wasAhead(cmp.Or(f.Method, k.Method), f.Ahead)
@@ -82,7 +82,7 @@ func (c *Conversation) wasRight(k Kind, f Found) {
 }
 
 // commit is the part of check that is one update.
-func (c *Conversation) commit(ctx context.Context, k Kind, look Look) (res checked, err error) {
+func (c *Conversation) commit(ctx context.Context, k Kind, look CheckFunc) (res checked, err error) {
 	err = c.User.Account.Update(ctx, func(st *mfa.State) error {
 		if _, _, locked := st.Locked(c.asker.deps.Now()); !locked { // else that is told
 			if err := cmp.Or(c.User.CheckState(*st), checkSetup(*st, k), c.User.CheckRecord(ctx)); err != nil {
@@ -107,9 +107,9 @@ func checkSetup(st mfa.State, k Kind) error {
 // ErrVoid means that what is being set up here was begun anew from elsewhere.
 var ErrVoid = errors.New("the setup was begun anew from elsewhere")
 
-// shut reports whether answers are not looked at, and why: the user is locked, or the
+// blocked reports whether answers are not looked at, and why: the user is locked, or the
 // method is disabled. A disabled method can be set up anew.
-func (c *Conversation) shut(st mfa.State, k Kind) (res checked, shut bool) {
+func (c *Conversation) blocked(st mfa.State, k Kind) (res checked, shut bool) {
 	if told, locked := c.User.Locked(st); locked {
 		return checked{wasLocked: true, lockText: told}, true
 	}
@@ -121,13 +121,13 @@ func (c *Conversation) shut(st mfa.State, k Kind) (res checked, shut bool) {
 
 // decide is the part of check that changes the state. A wrong code of a setup is not
 // counted: a guess could open nothing yet, and a slip must not lock a user who enrolls.
-func (c *Conversation) decide(st *mfa.State, k Kind, look Look) (res checked) {
+func (c *Conversation) decide(st *mfa.State, k Kind, look CheckFunc) (res checked) {
 	now := c.asker.deps.Now()
-	if res, shut := c.shut(*st, k); shut {
+	if res, shut := c.blocked(*st, k); shut {
 		return res
 	}
 	st.LockedUntil, st.LockedBy, st.LockedFor = nil, "", 0
-	res.Found = look(st, now)
+	res.Judgement = look(st, now)
 	method := cmp.Or(res.Method, k.Method)
 	switch res.Result {
 	case Right:

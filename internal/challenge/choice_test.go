@@ -21,7 +21,7 @@ func TestPasswordWhereItIsNotAskedFor(t *testing.T) {
 		"always":       {[]step{{"Which", given}, {textNoPassword, given}, {textNoPassword, given}}, 0, mfa.ErrPasswordTyped},
 		"then nothing": {[]step{{"Which", given}, {textNoPassword, fails(mfa.ErrNoConversation)}}, 0, mfa.ErrNoConversation},
 	} {
-		h := newHall(t)
+		h := newHarness(t)
 		s := &script{t: t, steps: tc.steps}
 		c := h.talk(s)
 		i, _, err := c.Choose(t.Context(), "Which?", []string{"one", "two"}, "")

@@ -16,9 +16,9 @@ type Code interface {
 	// News returns a text for the next prompt, once; "" if there is none. With an error the
 	// code could not be sent, and the text says why.
 	News() (text string, err error)
-	// Look does the part of a check that is slow or may fail, and returns the rest. It
+	// Prepare does the part of a check that is slow or may fail, and returns the rest. It
 	// returns nil for an answer that does not have the shape of such a code.
-	Look(ctx context.Context, answer string) (Look, error)
+	Prepare(ctx context.Context, answer string) (CheckFunc, error)
 	// Send sends the code, or another in its place, and returns the text for the next
 	// prompt. With unasked it is the first code, sent because Kind.Due said so; News
 	// returns its text and error later.
@@ -40,12 +40,12 @@ type Kind struct {
 	Doubted, DoubtedReason string // what is said, and written down, of a code that is Doubted
 }
 
-// A Look checks an answer within the update that counts it. It changes st only to spend
+// A CheckFunc checks an answer within the update that counts it. It changes st only to spend
 // what it accepts and to note what it found of the codes. It may run several times.
-type Look func(st *mfa.State, now time.Time) Found
+type CheckFunc func(st *mfa.State, now time.Time) Judgement
 
-// A Found is the result of a Look.
-type Found struct {
+// A Judgement is the result of a CheckFunc.
+type Judgement struct {
 	Result
 	Method  mfa.Method // whose code it was looked at as; empty: that of the Kind
 	Arrived Target     // right, and sent: the way it took
@@ -55,13 +55,13 @@ type Found struct {
 	Drift   *mfa.Drift // wrong: the app's clock seems to be off
 }
 
-// A Result says how an answer was judged. The zero value is a wrong code, the only one
-// that is counted as a failure.
+// A Result says how an answer was judged. The zero value is a wrong code, the only result
+// that is ever counted as a failure.
 type Result uint8
 
 // The results.
 const (
-	Wrong     Result = iota // counted
+	Wrong     Result = iota // counted, except in a setup
 	Right                   // and spent
 	None                    // cannot be a code
 	Unsent                  // nothing was sent that it could be

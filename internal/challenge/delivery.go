@@ -69,7 +69,7 @@ func (c *Conversation) deliver(p mfa.PendingCode, code string, to Target, limit 
 		Code: code, Host: cfg.Host, User: c.User.Account.ID.Name, Service: c.User.Origin.Service, Address: c.User.Origin.Address,
 		Sent: p.Sent, Lifetime: cfg.Code.goodFor(), Subject: cfg.MailSubject,
 	}
-	if c.User.Account.IsNobody() {
+	if c.User.Account.IsUnknown() {
 		d.done = true
 		return d
 	}
@@ -99,7 +99,7 @@ func (d *delivery) next(cause error) {
 			return
 		}
 		if w.carrier != d.code.Method {
-			stands, err := d.turn(w, cause)
+			stands, err := d.redirect(w, cause)
 			if err != nil {
 				d.giveUp(errors.Join(cause, err))
 				return
@@ -135,8 +135,8 @@ func (d *delivery) left() bool {
 	return len(d.ways) > 0
 }
 
-// turn stores that the code goes to the address of w instead, if the code still stands.
-func (d *delivery) turn(w way, cause error) (stands bool, err error) {
+// redirect stores that the code goes to the address of w instead, if the code still stands.
+func (d *delivery) redirect(w way, cause error) (stands bool, err error) {
 	masked := deliver.Mask(w.address)
 	d.asker.deps.Log.Warn(wordOf(d.code.Method).thing+" not sent; the code goes by email", "user", d.user.Account.ID.Name,
 		"to", d.to, "address", masked, "error", cause)
@@ -179,7 +179,7 @@ func (d *delivery) hand(m mfa.Message, w way, cause error) {
 	m.User = d.user.Account.ID.Name
 	d.asker.deps.Mail.Send(m, func(receipt string, err error) {
 		final := err == nil || !d.left()
-		d.settle(m, w, cause, err)
+		d.noteAnswer(m, w, cause, err)
 		ev.Time, ev.Event, ev.Receipt = d.asker.deps.Now(), audit.Sent, receipt
 		if err != nil {
 			ev.Event, ev.Reason = audit.SendFailed, err.Error()
@@ -192,21 +192,21 @@ func (d *delivery) hand(m mfa.Message, w way, cause error) {
 	})
 }
 
-// settle notes the carrier's answer, unless it failed and another way is left.
-func (d *delivery) settle(m mfa.Message, w way, cause, err error) {
+// noteAnswer notes the carrier's answer, unless it failed and another way is left.
+func (d *delivery) noteAnswer(m mfa.Message, w way, cause, err error) {
 	switch {
 	case err == nil:
 		d.end(nil)
 		if w.carrier.Rings() {
-			d.asker.deps.Mail.Follow(m.ID, d.miss)
+			d.asker.deps.Mail.Follow(m.ID, d.notArrived)
 		}
 	case !d.left():
 		d.giveUp(errors.Join(cause, err))
 	}
 }
 
-// miss is called when a message that a carrier took did not arrive.
-func (d *delivery) miss(err error) {
+// notArrived is called when a message that a carrier took did not arrive.
+func (d *delivery) notArrived(err error) {
 	d.mu.Lock()
 	d.lost = true
 	d.mu.Unlock()

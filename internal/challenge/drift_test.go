@@ -12,7 +12,7 @@ import (
 // are told at once.
 func TestDrift(t *testing.T) {
 	const told = "Your app's clock seems to be 10 minutes ahead."
-	h := newHall(t)
+	h := newHarness(t)
 	app, _ := h.app()
 	ahead := func() (string, error) {
 		h.later(30 * time.Second)

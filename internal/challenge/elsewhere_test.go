@@ -9,7 +9,7 @@ import (
 // The code of another login is a slip once, and a guess after any wrong code: else a guess
 // at several codes would be free.
 func TestCodeOfAnotherLogin(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	to, away := Target{Method: mfa.Email, To: mailed}, mfa.Origin{Service: "sshd", Address: "198.51.100.9"}
 	other := h.asker.Converse(h.accounts.User(h.accounts.Records().Account(alice), away), &script{t: t, steps: []step{{"A code was sent", fails(mfa.ErrNoConversation)}}})
 	_, _, _ = h.pose(other, to)
@@ -35,7 +35,7 @@ func TestCodeOfAnotherLogin(t *testing.T) {
 // Five wrong answers to the code of a setup end that code, over all conversations, and lock
 // nobody.
 func TestTriesOfASetup(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	h.set(func(st *mfa.State) { st.Enrolling = &mfa.Enrolling{ID: "mine"} })
 	ask := func(want mfa.Outcome, steps ...step) {
 		t.Helper()

@@ -54,7 +54,7 @@ func (c *Conversation) Repeat(ctx context.Context, once func(context.Context) (m
 	for range maxAgain {
 		v, err := once(ctx)
 		if errors.Is(err, account.ErrChanged) && ctx.Err() == nil {
-			if gone := c.User.Gone(ctx); gone != nil {
+			if gone := c.User.CheckAccount(ctx); gone != nil {
 				v, err = c.Failed(ctx, gone)
 			}
 		}

@@ -30,10 +30,10 @@ func TestRepeat(t *testing.T) {
 		"a look-up failed": {[]error{account.ErrChanged}, errAway, mfa.Unavailable, 1, TextUnavailable, errAway},
 		"another error":    {[]error{errAway}, nil, mfa.Unavailable, 1, "", errAway},
 	} {
-		h := newHall(t)
+		h := newHarness(t)
 		s := &script{t: t}
 		c := h.talk(s)
-		c.User.Stand(account.Ground{Account: func(context.Context) error { return tc.gone }})
+		c.User.Require(account.Preconditions{Account: func(context.Context) error { return tc.gone }})
 		tries := 0
 		v, err := c.Repeat(t.Context(), func(context.Context) (mfa.Verdict, error) {
 			tries++
@@ -55,7 +55,7 @@ func TestRepeat(t *testing.T) {
 // ended from outside.
 func TestClose(t *testing.T) {
 	accepted := mfa.Verdict{Outcome: mfa.Accepted, Reason: "right code"}
-	c := newHall(t).talk(&script{t: t})
+	c := newHarness(t).talk(&script{t: t})
 	if v, err := c.Close(t.Context(), accepted, nil); v != accepted || err != nil {
 		t.Errorf("%+v, %v", v, err)
 	}
@@ -65,14 +65,14 @@ func TestClose(t *testing.T) {
 		t.Errorf("gone: %+v, %v", v, err)
 	}
 	s := &script{t: t}
-	c = newHall(t).talk(s)
+	c = newHarness(t).talk(s)
 	ended, end := context.WithCancelCause(t.Context())
 	end(mfa.Ended{Outcome: mfa.Exhausted, Text: "You were reset.", Err: errAway})
 	if v, err := c.Close(ended, accepted, nil); v.Outcome != mfa.Exhausted || err != nil {
 		t.Errorf("ended: %+v, %v", v, err)
 	}
 	s.end("You were reset.")
-	c = newHall(t).talk(&script{t: t, steps: []step{{"x", fails(mfa.ErrNoConversation)}}})
+	c = newHarness(t).talk(&script{t: t, steps: []step{{"x", fails(mfa.ErrNoConversation)}}})
 	_, _ = c.Line(t.Context(), mfa.Ask, "x")
 	if v, err := c.Close(t.Context(), accepted, nil); v.Outcome != mfa.NoConversation || !errors.Is(err, mfa.ErrNoConversation) {
 		t.Errorf("unanswered: %+v, %v", v, err)
@@ -85,7 +85,7 @@ func TestPromptsAreBounded(t *testing.T) {
 	for range maxPrompts {
 		s.steps = append(s.steps, step{"Choice", types("7")})
 	}
-	if _, _, err := newHall(t).talk(s).Choose(t.Context(), "Which?", []string{"one", "two"}, ""); !errors.Is(err, mfa.ErrNoConversation) {
+	if _, _, err := newHarness(t).talk(s).Choose(t.Context(), "Which?", []string{"one", "two"}, ""); !errors.Is(err, mfa.ErrNoConversation) {
 		t.Errorf("%v", err)
 	}
 	s.end("Choice [1]:")
@@ -98,7 +98,7 @@ func TestChoose(t *testing.T) {
 		keyed   bool
 	}{"": {0, false, false}, "1": {0, false, false}, " 2": {1, false, false}, "2*": {1, true, false}, "2 *": {1, true, false}, "*": {0, true, false}, "P": {0, false, true}} {
 		s := &script{t: t, steps: []step{{"Which? 1 one 2 two Star. P is it. Choice [1]:", types(answer)}}}
-		i, starred, keyed, err := newHall(t).talk(s).ChooseOrKey(t.Context(), "Which?", []string{"one", "two"}, "Star.", "p", "P is it.")
+		i, starred, keyed, err := newHarness(t).talk(s).ChooseOrKey(t.Context(), "Which?", []string{"one", "two"}, "Star.", "p", "P is it.")
 		if err != nil || i != want.chosen || starred != want.starred || keyed != want.keyed {
 			t.Errorf("%q: %d %v %v, %v", answer, i, starred, keyed, err)
 		}
@@ -144,7 +144,7 @@ func TestRecover(t *testing.T) {
 			s.end(tc.last)
 		})
 	}
-	h := newHall(t) // no code was mailed
+	h := newHarness(t) // no code was mailed
 	h.set(func(st *mfa.State) { st.LockedHard = true })
 	s := &script{t: t}
 	if v, err := h.talk(s).Recover(t.Context(), h.state()); v.Outcome != mfa.Exhausted || err != nil {
@@ -157,10 +157,10 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// recoverable is a hall in which a lock mails alice a code.
-func recoverable(t *testing.T) *hall {
+// recoverable is a harness in which a lock mails alice a code.
+func recoverable(t *testing.T) *harness {
 	t.Helper()
-	h := newHall(t)
+	h := newHarness(t)
 	cfg := h.accounts.Config()
 	cfg.Lockout.Recovery = true
 	h.accounts = account.New(cfg, account.Deps{
@@ -180,7 +180,7 @@ func recoverable(t *testing.T) *hall {
 // An answer that sshd keeps back is taken like what others type, counts for nothing and lets
 // nobody in.
 func TestWithheld(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	withheld := func(n int) func() (string, error) { return fails(mfa.Withheld(n)) }
 	s := &script{t: t, steps: []step{
 		{"A code was sent", withheld(6)}, {"2 tries left", withheld(1)}, {"A new code can be sent", withheld(6)}, {"One try left", withheld(6)},
@@ -201,7 +201,7 @@ func TestWithheld(t *testing.T) {
 func TestSetupLeavesTheUsedStep(t *testing.T) {
 	now := start.Unix() / 30
 	for name, used := range map[string]int64{"of now": now, "of the one to come": now + 1, "of an app with shorter periods": 2 * now, "of a clock that ran ahead": now + 1e6} {
-		h := newHall(t)
+		h := newHarness(t)
 		app, _ := h.app()
 		h.doubt = true
 		h.set(func(st *mfa.State) { st.TOTPStep, st.Enrolling = used, &mfa.Enrolling{ID: "one", Method: mfa.TOTP} })

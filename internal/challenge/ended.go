@@ -65,8 +65,8 @@ func (c *Conversation) ended(st mfa.State, code string) Result {
 	return None
 }
 
-// miss judges a code that is not that of the pending code i; i is -1 if there is none.
-func (c *Conversation) miss(st *mfa.State, now time.Time, i int, code string, setup bool) Result {
+// judgeMismatch judges a code that is not that of the pending code i; i is -1 if there is none.
+func (c *Conversation) judgeMismatch(st *mfa.State, now time.Time, i int, code string, setup bool) Result {
 	if r := c.ended(*st, code); r != None {
 		return r
 	}

@@ -16,7 +16,7 @@ import (
 	"mfa/internal/mfa"
 )
 
-// maxPending bounds the codes kept of one tally.
+// maxPending bounds the codes that are pending of one send group.
 const maxPending = 8
 
 // issued is the result of issue.
@@ -45,7 +45,7 @@ func refuse(text string, wait time.Duration, key string) refusal {
 // committed first and sent second.
 //
 // A code of a setup, whose ID is not empty, goes to an address that is not confirmed. It
-// may be somebody else's, so a text message counts as asked for by a stranger.
+// may be somebody else's, so a text message counts as asked for from a new place.
 func (c *Conversation) issue(ctx context.Context, to Target, setup string, again bool) (issued, error) {
 	code, err := factor.NewCode(rand.Reader, c.asker.cfg.Code.Digits)
 	if err != nil {
@@ -73,7 +73,7 @@ func (c *Conversation) issue(ctx context.Context, to Target, setup string, again
 // spent, before the code of the former one is void. The limit is the one that is
 // reached, if one is.
 func (c *Conversation) reserve(ctx context.Context, to Target, setup, again bool) (limit *spend.LimitError, err error) {
-	if !to.Method.Rings() || c.User.Account.IsNobody() {
+	if !to.Method.Rings() || c.User.Account.IsUnknown() {
 		return nil, nil
 	}
 	st, err := c.User.Account.State(ctx)
@@ -111,49 +111,49 @@ func (c *Conversation) arrange(st *mfa.State, to Target, code string, again bool
 			return issued{code: old, refusal: refuse(textResendTooSoon, wait, "code.resend_after")}
 		}
 	}
-	tally := c.tally(st)
-	if wait := c.noneFor(st, tally, now); wait > 0 {
+	group := c.sendGroup(st)
+	if wait := c.sendWait(st, group, now); wait > 0 {
 		return issued{refusal: refuse(textNoMoreSends, wait, "code.max_sends")}
 	}
 	p := factor.NewPending(c.asker.deps.Key, c.User.Account.ID, c.User.Origin, to.Method, to.To, code, now, cfg.goodFor())
 	if i >= 0 {
 		end(st, i, mfa.CodeReplaced, now)
 	}
-	p.Tally = tally
-	makeRoom(st, p.Tally, now)
+	p.SendGroup = group
+	makeRoom(st, p.SendGroup, now)
 	st.Pending = append(st.Pending, p)
-	if p.Tally == strange {
+	if p.SendGroup == newPlaces {
 		st.Sends = append(st.Sends, now)
 	} else {
-		st.PlaceSends = append(st.PlaceSends, mfa.PlaceSend{Origin: p.Tally, At: now})
+		st.PlaceSends = append(st.PlaceSends, mfa.PlaceSend{Origin: p.SendGroup, At: now})
 	}
 	return issued{code: p, isNew: true}
 }
 
-// strange is the tally of all places that the user was never seen at.
-const strange = ""
+// newPlaces is the send group of all places that the user was never seen at.
+const newPlaces = ""
 
-// tally names the group in which this origin's codes are counted, so that no other group
+// sendGroup names the group in which this origin's codes are counted, so that no other group
 // uses up its limit: one uid that is not root, all that is no place (mfa.Origin.Place),
 // one place where the user was seen, or all other places.
-func (c *Conversation) tally(st *mfa.State) string {
+func (c *Conversation) sendGroup(st *mfa.State) string {
 	switch place := c.User.Place(); {
 	case c.User.Origin.UID != 0:
 		return "uid " + strconv.FormatUint(uint64(c.User.Origin.UID), 10)
 	case place == account.Nowhere || slices.Contains(st.Seen, place):
 		return place
 	}
-	return strange
+	return newPlaces
 }
 
-// noneFor returns how long no code may be sent of a tally, 0 if one may. Elsewhere than
+// sendWait returns how long no code may be sent of a group, 0 if one may. Elsewhere than
 // where the user was seen there is one fewer in all.
-func (c *Conversation) noneFor(st *mfa.State, tally string, now time.Time) time.Duration {
+func (c *Conversation) sendWait(st *mfa.State, group string, now time.Time) time.Duration {
 	times, most := st.Sends, c.asker.cfg.Code.MaxSends
-	if tally != strange {
+	if group != newPlaces {
 		times = nil
 		for _, s := range st.PlaceSends {
-			if s.Origin == tally {
+			if s.Origin == group {
 				times = append(times, s.At)
 			}
 		}
@@ -166,11 +166,11 @@ func (c *Conversation) noneFor(st *mfa.State, tally string, now time.Time) time.
 	return 0
 }
 
-// makeRoom ends codes of the tally, the oldest first, until there is room for one more.
-func makeRoom(st *mfa.State, tally string, now time.Time) {
+// makeRoom ends codes of the group, the oldest first, until there is room for one more.
+func makeRoom(st *mfa.State, group string, now time.Time) {
 	var of []int
 	for i, p := range st.Pending {
-		if p.Tally == tally {
+		if p.SendGroup == group {
 			of = append(of, i)
 		}
 	}

@@ -15,9 +15,8 @@ import (
 // In a login in one line the answer came with the password, and nothing can be asked: it
 // is looked at once, by all that it could be, and what else there is to say is said.
 
-// anyOf is a code that may be any of several. What is looked at by more than one of them
-// is one attempt: a wrong one is counted for the last that it was a guess at. The last is
-// the one that lives longest.
+// anyOf is a code that may be any of several. An answer is one attempt, however many of them
+// it could be a code of; a wrong one is counted for the last of those.
 type anyOf []Code
 
 // Kind implements Code.
@@ -35,12 +34,12 @@ func (anyOf) News() (string, error) { return "", nil }
 // Send implements Code.
 func (anyOf) Send(context.Context, bool) (string, error) { return textNotSent, nil }
 
-// Look implements Code.
-func (a anyOf) Look(ctx context.Context, answer string) (Look, error) {
-	var looks []Look
+// Prepare implements Code.
+func (a anyOf) Prepare(ctx context.Context, answer string) (CheckFunc, error) {
+	var looks []CheckFunc
 	var of []mfa.Method
 	for _, code := range a {
-		look, err := code.Look(ctx, answer)
+		look, err := code.Prepare(ctx, answer)
 		if err != nil {
 			return nil, err
 		}
@@ -51,7 +50,7 @@ func (a anyOf) Look(ctx context.Context, answer string) (Look, error) {
 	if looks == nil {
 		return nil, nil
 	}
-	return func(st *mfa.State, now time.Time) (best Found) {
+	return func(st *mfa.State, now time.Time) (best Judgement) {
 		for i, look := range looks {
 			found := look(st, now)
 			found.Method = of[i]

@@ -19,11 +19,11 @@ type fixedCode struct {
 
 func (f fixedCode) Kind() Kind { return f.kind }
 
-func (f fixedCode) Look(context.Context, string) (Look, error) {
+func (f fixedCode) Prepare(context.Context, string) (CheckFunc, error) {
 	if !f.shaped {
 		return nil, nil
 	}
-	return func(*mfa.State, time.Time) Found { *f.looked++; return Found{Result: f.found} }, nil
+	return func(*mfa.State, time.Time) Judgement { *f.looked++; return Judgement{Result: f.found} }, nil
 }
 
 // Of several codes that an answer could be, one that is right wins; else what says most of it
@@ -51,7 +51,7 @@ func TestAnyOf(t *testing.T) {
 			fixedCode{kind: Kind{Method: mfa.Backup, Costly: true}, looked: &looked},
 			fixedCode{kind: Kind{Method: mfa.TOTP}, found: c.app, shaped: true, looked: &looked},
 		}
-		look, err := code.Look(t.Context(), "123456")
+		look, err := code.Prepare(t.Context(), "123456")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func TestAnyOf(t *testing.T) {
 		}
 	}
 	none := 0
-	if look, err := (anyOf{fixedCode{looked: &none}}).Look(t.Context(), "x"); look != nil || err != nil {
+	if look, err := (anyOf{fixedCode{looked: &none}}).Prepare(t.Context(), "x"); look != nil || err != nil {
 		t.Errorf("looks at what none of them can be: %v", err)
 	}
 }

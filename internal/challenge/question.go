@@ -39,8 +39,8 @@ func (q Question) leaves(answer string) (key string, does bool) {
 	return key, slices.Contains(q.Keys, key)
 }
 
-// A turnout is how a Question ends: by a key, or with a verdict.
-type turnout struct {
+// A questionEnd is how a Question ends: by a key, or with a verdict.
+type questionEnd struct {
 	key     string
 	verdict mfa.Verdict
 	err     error
@@ -71,24 +71,24 @@ func (c *Conversation) Pose(ctx context.Context, q Question) (key string, v mfa.
 }
 
 // end returns the turnout with a verdict.
-func (p *posing) end(o mfa.Outcome, reason string) *turnout {
-	return &turnout{verdict: mfa.Verdict{Outcome: o, Method: p.kind.Method, Reason: reason}}
+func (p *posing) end(o mfa.Outcome, reason string) *questionEnd {
+	return &questionEnd{verdict: mfa.Verdict{Outcome: o, Method: p.kind.Method, Reason: reason}}
 }
 
 // failed returns the turnout after an error; see Failed.
-func (p *posing) failed(ctx context.Context, err error) *turnout {
+func (p *posing) failed(ctx context.Context, err error) *questionEnd {
 	v, err := p.Failed(ctx, err)
-	return &turnout{verdict: v, err: err}
+	return &questionEnd{verdict: v, err: err}
 }
 
 // tell has the next prompt show text, after an answer that was no attempt.
-func (p *posing) tell(text string) *turnout {
+func (p *posing) tell(text string) *questionEnd {
 	p.idle, p.text = p.idle+1, text
 	return nil
 }
 
 // once asks once. It returns nil to ask again.
-func (p *posing) once(ctx context.Context) *turnout {
+func (p *posing) once(ctx context.Context) *questionEnd {
 	p.kind = p.q.Code.Kind()
 	if p.idle == maxIdle {
 		p.Say(ctx, mfa.Failure, TextStopped)
@@ -106,7 +106,7 @@ func (p *posing) once(ctx context.Context) *turnout {
 	}
 	if err != nil {
 		v, err := p.NoAnswer(ctx, p.kind.Method, err)
-		return &turnout{verdict: v, err: err}
+		return &questionEnd{verdict: v, err: err}
 	}
 	if end := p.hear(ctx); end != nil {
 		return end // whatever was typed, it is not that code
@@ -117,7 +117,7 @@ func (p *posing) once(ctx context.Context) *turnout {
 
 // hear takes the news of the code. If it could not be sent the question ends: with
 // KeyMenu, if that is one of its keys.
-func (p *posing) hear(ctx context.Context) *turnout {
+func (p *posing) hear(ctx context.Context) *questionEnd {
 	news, err := p.q.Code.News()
 	if err == nil {
 		p.news = strings.Trim(p.news+"\n"+news, "\n")
@@ -125,9 +125,9 @@ func (p *posing) hear(ctx context.Context) *turnout {
 	}
 	p.Say(ctx, mfa.Failure, news)
 	if slices.Contains(p.q.Keys, KeyMenu) {
-		return &turnout{key: KeyMenu}
+		return &questionEnd{key: KeyMenu}
 	}
-	return &turnout{verdict: mfa.Verdict{Outcome: p.refusal(mfa.Unavailable), Method: p.kind.Method, Reason: "code not delivered"}, err: err}
+	return &questionEnd{verdict: mfa.Verdict{Outcome: p.refusal(mfa.Unavailable), Method: p.kind.Method, Reason: "code not delivered"}, err: err}
 }
 
 // ask shows the prompt and reads the answer. A code that is due is sent while the first
@@ -144,14 +144,14 @@ func (p *posing) ask(ctx context.Context, text string) (string, error) {
 }
 
 // take acts on what the person typed: a key, or a code.
-func (p *posing) take(ctx context.Context, answer string) *turnout {
+func (p *posing) take(ctx context.Context, answer string) *questionEnd {
 	key, leaves := p.q.leaves(answer)
 	switch {
 	case answer == "":
 		return p.tell(p.kind.Hint)
 	case leaves:
 		p.adviseClock(p.kind)
-		return &turnout{key: key}
+		return &questionEnd{key: key}
 	case p.isName(answer):
 		p.advise(adviceName)
 		return p.tell(textWasName + " " + p.kind.Hint)
@@ -174,7 +174,7 @@ func (p *posing) take(ctx context.Context, answer string) *turnout {
 }
 
 // follow acts on the result of check.
-func (p *posing) follow(ctx context.Context, res checked) *turnout {
+func (p *posing) follow(ctx context.Context, res checked) *questionEnd {
 	switch {
 	case res.wasLocked:
 		p.Say(ctx, mfa.Failure, res.lockText)
@@ -190,7 +190,7 @@ func (p *posing) follow(ctx context.Context, res checked) *turnout {
 	case res.Result == Doubted:
 		p.Say(ctx, mfa.Failure, p.kind.Doubted)
 		if slices.Contains(p.q.Keys, KeyMenu) {
-			return &turnout{key: KeyMenu}
+			return &questionEnd{key: KeyMenu}
 		}
 		return p.end(p.refusal(mfa.Unavailable), p.kind.DoubtedReason)
 	case res.Result == Wrong:
@@ -200,7 +200,7 @@ func (p *posing) follow(ctx context.Context, res checked) *turnout {
 }
 
 // wrongCode tells the person of a wrong code, and ends the question if it was the last.
-func (p *posing) wrongCode(ctx context.Context, res checked) *turnout {
+func (p *posing) wrongCode(ctx context.Context, res checked) *questionEnd {
 	text := textWrongCode + p.kind.clockHint(res)
 	switch {
 	case res.counted.Disabled:

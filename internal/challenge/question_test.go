@@ -22,108 +22,108 @@ type asked struct {
 
 // Every kind of answer to a code, told in its own words; only a guess is counted.
 func TestAnswersToAnApp(t *testing.T) {
-	right := func(h *hall) func() (string, error) {
+	right := func(h *harness) func() (string, error) {
 		return func() (string, error) { return h.appCodeAt(h.clock()), nil }
 	}
 	for name, tc := range map[string]struct {
 		keys  []string
-		steps func(h *hall) []step
+		steps func(h *harness) []step
 		want  asked
 		last  string
 	}{
-		"right": {nil, func(h *hall) []step { return []step{{"Your app", right(h)}} }, asked{mfa.Accepted, "", 0}, "Code:"},
-		"right as people paste it": {nil, func(h *hall) []step {
+		"right": {nil, func(h *harness) []step { return []step{{"Your app", right(h)}} }, asked{mfa.Accepted, "", 0}, "Code:"},
+		"right as people paste it": {nil, func(h *harness) []step {
 			return []step{{"Your app", func() (string, error) {
 				c := h.appCodeAt(h.clock())
 				return "Code: " + c[:3] + "\u00a0" + c[3:] + ".", nil
 			}}}
 		}, asked{mfa.Accepted, "", 0}, "Code:"},
-		"wrong, then right": {nil, func(h *hall) []step {
+		"wrong, then right": {nil, func(h *harness) []step {
 			return []step{{"Your app", types("000000")}, {"That code is not right. 2 tries left.", right(h)}}
 		}, asked{mfa.Accepted, "", 0}, "Code:"},
-		"wrong three times": {nil, func(*hall) []step {
+		"wrong three times": {nil, func(*harness) []step {
 			return []step{{"Your app", types("000000")}, {"2 tries left", types("000001")}, {"One try left", types("000002")}}
 		}, asked{mfa.Exhausted, "", 3}, "That code is not right. This login ends here."},
-		"empty": {nil, func(h *hall) []step {
+		"empty": {nil, func(h *harness) []step {
 			return []step{{"Your app", types("")}, {textTOTP, right(h)}}
 		}, asked{mfa.Accepted, "", 0}, "Code:"},
-		"nothing but what is no attempt": {nil, func(*hall) []step {
+		"nothing but what is no attempt": {nil, func(*harness) []step {
 			return []step{{"Your app", types("")}, {textTOTP, types("alice")}, {"That is a name", types("123")}}
 		}, asked{mfa.NoConversation, "", 0}, "This login ends here."},
-		"no code, after a guess": {nil, func(*hall) []step {
+		"no code, after a guess": {nil, func(*harness) []step {
 			return []step{{"Your app", types("000000")}, {"2 tries left", types("")}, {textTOTP, types("")}, {textTOTP, types("")}}
 		}, asked{mfa.WrongCode, "", 1}, "This login ends here."},
-		"the password": {nil, func(h *hall) []step {
+		"the password": {nil, func(h *harness) []step {
 			return []step{{"Your app", fails(mfa.ErrPasswordTyped)}, {textWasPassword, right(h)}}
 		}, asked{mfa.Accepted, "", 0}, "Code:"},
-		"names": {nil, func(h *hall) []step {
+		"names": {nil, func(h *harness) []step {
 			return []step{{"Your app", types("ALICE")}, {"That is a name", types("sshd")}, {"That is a name", right(h)}}
 		}, asked{mfa.Accepted, "", 0}, "Code:"},
-		"of another length": {nil, func(h *hall) []step {
+		"of another length": {nil, func(h *harness) []step {
 			return []step{{"Your app", types("12345678")}, {"That cannot be the code. Nothing was counted.", right(h)}}
 		}, asked{mfa.Accepted, "", 0}, "Code:"},
-		"r": {nil, func(h *hall) []step {
+		"r": {nil, func(h *harness) []step {
 			return []step{{"Your app", types("r")}, {textNotSent, right(h)}}
 		}, asked{mfa.Accepted, "", 0}, "Code:"},
-		"m, and there is no other": {nil, func(h *hall) []step {
+		"m, and there is no other": {nil, func(h *harness) []step {
 			return []step{{"Your app", types("m")}, {textNoOther, right(h)}}
 		}, asked{mfa.Accepted, "", 0}, "Code:"},
-		"m, and p is offered": {[]string{KeyPassword}, func(h *hall) []step {
+		"m, and p is offered": {[]string{KeyPassword}, func(h *harness) []step {
 			return []step{{"Your app", types("m")}, {TextPasswordKey, right(h)}}
 		}, asked{mfa.Accepted, "", 0}, "Code:"},
-		"m": {[]string{KeyMenu}, func(*hall) []step { return []step{{"Your app", types("M")}} }, asked{0, KeyMenu, 0}, "Code:"},
-		"the client is gone": {nil, func(*hall) []step {
+		"m": {[]string{KeyMenu}, func(*harness) []step { return []step{{"Your app", types("M")}} }, asked{0, KeyMenu, 0}, "Code:"},
+		"the client is gone": {nil, func(*harness) []step {
 			return []step{{"Your app", fails(mfa.ErrNoConversation)}}
 		}, asked{mfa.NoConversation, "", 0}, "Code:"},
-		"gone after a guess": {nil, func(*hall) []step {
+		"gone after a guess": {nil, func(*harness) []step {
 			return []step{{"Your app", types("000000")}, {"2 tries", fails(mfa.ErrNoConversation)}}
 		}, asked{mfa.WrongCode, "", 1}, "Code:"},
-		"the one before": {nil, func(h *hall) []step {
+		"the one before": {nil, func(h *harness) []step {
 			return []step{{"Your app", func() (string, error) {
 				h.set(func(st *mfa.State) { st.TOTPStep = h.clock().Unix() / 30 })
 				return h.appCodeAt(h.clock()), nil
 			}}, {textTOTPSpent, types("")}, {textTOTP, types("")}}
 		}, asked{mfa.NoConversation, "", 0}, "This login ends here."},
-		"locked meanwhile": {nil, func(h *hall) []step {
+		"locked meanwhile": {nil, func(h *harness) []step {
 			return []step{{"Your app", func() (string, error) {
 				h.set(func(st *mfa.State) { st.LockedHard = true })
 				return h.appCodeAt(h.clock()), nil
 			}}}
 		}, asked{mfa.Exhausted, "", 0}, "until an administrator unlocks it, after too many wrong codes."},
-		"disabled meanwhile": {nil, func(h *hall) []step {
+		"disabled meanwhile": {nil, func(h *harness) []step {
 			return []step{{"Your app", func() (string, error) {
 				h.set(func(st *mfa.State) { st.MethodFailures = map[mfa.Method]int{mfa.TOTP: mfa.MaxMethodFailures} })
 				return h.appCodeAt(h.clock()), nil
 			}}}
 		}, asked{mfa.Exhausted, "", 0}, "or ask your administrator."},
-		"the fifth of all": {nil, func(h *hall) []step {
+		"the fifth of all": {nil, func(h *harness) []step {
 			h.set(func(st *mfa.State) { st.Failures = []time.Time{start, start, start, start} })
 			return []step{{"Your app", types("000000")}}
 		}, asked{mfa.Exhausted, "", 0}, "Your second factor is locked for 15 minutes, after too many wrong codes."},
-		"the hundredth of the app": {nil, func(h *hall) []step {
+		"the hundredth of the app": {nil, func(h *harness) []step {
 			h.set(func(st *mfa.State) { st.MethodFailures = map[mfa.Method]int{mfa.TOTP: mfa.MaxMethodFailures - 1} })
 			return []step{{"Your app", types("000000")}}
 		}, asked{mfa.Exhausted, "", 1}, "or ask your administrator."},
-		"while the clock is doubted": {nil, func(h *hall) []step {
+		"while the clock is doubted": {nil, func(h *harness) []step {
 			h.doubt = true
 			h.set(func(st *mfa.State) { st.TOTPStep = start.AddDate(10, 0, 0).Unix() / 30 })
 			return []step{{"Your app", right(h)}}
 		}, asked{mfa.Unavailable, "", 0}, textClock},
-		"while it is doubted, and there are others": {[]string{KeyMenu}, func(h *hall) []step {
+		"while it is doubted, and there are others": {[]string{KeyMenu}, func(h *harness) []step {
 			h.doubt = true
 			h.set(func(st *mfa.State) { st.TOTPStep = start.AddDate(10, 0, 0).Unix() / 30 })
 			return []step{{"Your app", right(h)}}
 		}, asked{0, KeyMenu, 0}, textClock},
-		"after the clock ran ahead": {nil, func(h *hall) []step {
+		"after the clock ran ahead": {nil, func(h *harness) []step {
 			h.set(func(st *mfa.State) { st.TOTPStep = start.AddDate(10, 0, 0).Unix() / 30 })
 			return []step{{"Your app", right(h)}}
 		}, asked{mfa.Accepted, "", 0}, "Code:"},
-		"while the store is away": {nil, func(h *hall) []step {
+		"while the store is away": {nil, func(h *harness) []step {
 			return []step{{"Your app", func() (string, error) { h.store.Fail(errAway); return "000000", nil }}}
 		}, asked{mfa.Unavailable, "", 0}, "the log of mfad says why."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHall(t)
+			h := newHarness(t)
 			s := &script{t: t, steps: tc.steps(h)}
 			app, _ := h.app()
 			c := h.talk(s)
@@ -152,10 +152,10 @@ func TestAnswersToAnApp(t *testing.T) {
 // A conversation that saw the user as they were builds on nothing that came since, and
 // hands that on to whoever began it.
 func TestAnswerAfterAChange(t *testing.T) {
-	for name, change := range map[string]func(h *hall){
-		"a lock":      func(h *hall) { _, _ = h.accounts.Lock(t.Context(), alice, 0, "root"); h.set((*mfa.State).Unlock) },
-		"a new epoch": func(h *hall) { h.set(func(st *mfa.State) { st.NewEpoch(start) }) },
-		"by hand": func(h *hall) {
+	for name, change := range map[string]func(h *harness){
+		"a lock":      func(h *harness) { _, _ = h.accounts.Lock(t.Context(), alice, 0, "root"); h.set((*mfa.State).Unlock) },
+		"a new epoch": func(h *harness) { h.set(func(st *mfa.State) { st.NewEpoch(start) }) },
+		"by hand": func(h *harness) {
 			err := h.accounts.Records().UpdateEnrollment(t.Context(), "alice", func(en *mfa.Enrollment) error {
 				*en = mfa.Enrollment{UID: alice.UID, Email: &mfa.Address{Address: "eve@example.com"}}
 				return nil
@@ -165,7 +165,7 @@ func TestAnswerAfterAChange(t *testing.T) {
 			}
 		},
 	} {
-		h := newHall(t)
+		h := newHarness(t)
 		s := &script{t: t, steps: []step{{"Your app", func() (string, error) { change(h); return h.appCodeAt(h.clock()), nil }}}}
 		c := h.talk(s)
 		c.User.See(h.state(), mfa.Enrollment{})
@@ -180,7 +180,7 @@ func TestAnswerAfterAChange(t *testing.T) {
 // A wrong code of what is being set up is counted nowhere but in the conversation, and one
 // that was begun anew from elsewhere is void.
 func TestAnswersInASetup(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	app, _ := h.app()
 	current := func(context.Context) (mfa.TOTPSecret, error) { return app, nil }
 	h.set(func(st *mfa.State) {
@@ -206,7 +206,7 @@ func TestAnswersInASetup(t *testing.T) {
 
 // A backup code is good once; one that has not its shape is no attempt.
 func TestAnswersToBackupCodes(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	codes, set, err := factor.NewBackupSet(rand.Reader, 2)
 	if err != nil {
 		t.Fatal(err)

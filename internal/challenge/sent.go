@@ -122,61 +122,61 @@ func (s *sentCode) Send(ctx context.Context, unasked bool) (string, error) {
 	return s.cur.delivery.toldAgain(), nil
 }
 
-// Look implements Code.
-func (s *sentCode) Look(_ context.Context, answer string) (Look, error) {
+// Prepare implements Code.
+func (s *sentCode) Prepare(_ context.Context, answer string) (CheckFunc, error) {
 	code, shaped := factor.Digits(answer, minDigits, maxDigits)
 	if !s.sent {
-		return func(st *mfa.State, now time.Time) Found { return s.beforeSent(st, now, code, shaped) }, nil
+		return func(st *mfa.State, now time.Time) Judgement { return s.beforeSent(st, now, code, shaped) }, nil
 	}
 	if !shaped {
 		return nil, nil
 	}
-	return func(st *mfa.State, now time.Time) Found { return s.c.spend(st, now, s, code) }, nil
+	return func(st *mfa.State, now time.Time) Judgement { return s.c.spend(st, now, s, code) }, nil
 }
 
 // beforeSent is the look while we have sent none. It is no attempt, as there is nothing
 // to guess, unless one was sent from another window; and a code that is good no more is
 // told in its own words.
-func (s *sentCode) beforeSent(st *mfa.State, now time.Time, code string, shaped bool) Found {
+func (s *sentCode) beforeSent(st *mfa.State, now time.Time, code string, shaped bool) Judgement {
 	i := s.c.pending(st, s.to)
 	none := i < 0 || !now.Before(st.Pending[i].Expires)
 	switch {
 	case !shaped && none:
-		return Found{Result: Unsent}
+		return Judgement{Result: Unsent}
 	case !shaped:
-		return Found{Result: None}
+		return Judgement{Result: None}
 	case !none:
 		return s.c.spend(st, now, s, code)
 	}
 	if i >= 0 && s.c.matches(st.Pending[i], code) {
-		return Found{Result: Expired}
+		return Judgement{Result: Expired}
 	}
 	switch r := s.c.ended(*st, code); r {
 	case Spent, Expired, Replaced, Void:
-		return Found{Result: r}
+		return Judgement{Result: r}
 	}
-	return Found{Result: Unsent}
+	return Judgement{Result: Unsent}
 }
 
 // spend compares code with the one that was sent, and uses that up if it is right.
-func (c *Conversation) spend(st *mfa.State, now time.Time, s *sentCode, code string) Found {
+func (c *Conversation) spend(st *mfa.State, now time.Time, s *sentCode, code string) Judgement {
 	i := c.pending(st, s.to)
 	if i >= 0 {
 		st.Pending[i].Answered = true
 	}
 	if i < 0 || !c.matches(st.Pending[i], code) {
-		return Found{Result: c.miss(st, now, i, code, s.setup != "")}
+		return Judgement{Result: c.judgeMismatch(st, now, i, code, s.setup != "")}
 	}
 	p := st.Pending[i]
 	if !now.Before(p.Expires) {
 		end(st, i, mfa.CodeExpired, now)
-		return Found{Result: Expired}
+		return Judgement{Result: Expired}
 	}
 	end(st, i, mfa.CodeUsed, now)
 	if p.Via != "" {
-		return Found{Result: Right, Arrived: Target{Method: mfa.Email, To: p.Via}}
+		return Judgement{Result: Right, Arrived: Target{Method: mfa.Email, To: p.Via}}
 	}
-	return Found{Result: Right, Arrived: Target{Method: p.Method, To: p.To}}
+	return Judgement{Result: Right, Arrived: Target{Method: p.Method, To: p.To}}
 }
 
 // Arrived returns where the last sent code went that was typed back right: the email

@@ -14,7 +14,7 @@ import (
 const mailed = "alice@example.com"
 
 // pose asks alice for a code that is sent to her, and returns what it came to.
-func (h *hall) pose(c *Conversation, to Target, keys ...string) (key string, v mfa.Verdict, err error) {
+func (h *harness) pose(c *Conversation, to Target, keys ...string) (key string, v mfa.Verdict, err error) {
 	h.t.Helper()
 	q, end, err := c.SentCode(h.t.Context(), to, "")
 	if end != nil {
@@ -26,7 +26,7 @@ func (h *hall) pose(c *Conversation, to Target, keys ...string) (key string, v m
 
 // A code that was sent is good once, and what is not right of it is told in its own words.
 func TestAnswersToASentCode(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	to := Target{Method: mfa.Email, To: mailed}
 	newest := func() (string, error) { return h.code(1), nil }
 
@@ -75,7 +75,7 @@ func TestAnswersToASentCode(t *testing.T) {
 
 // No more codes are sent than code.max_sends says; what needs no sending stays open.
 func TestNoMoreCodesAreSent(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	to := Target{Method: mfa.Email, To: mailed}
 	h.set(func(st *mfa.State) { st.Sends = []time.Time{start, start, start} })
 	s := &script{t: t}
@@ -88,7 +88,7 @@ func TestNoMoreCodesAreSent(t *testing.T) {
 // A code that no carrier takes is void at once, so that the next login sends another.
 func TestCodeThatIsNotDelivered(t *testing.T) {
 	for _, keys := range [][]string{nil, {KeyMenu}} {
-		h := newHall(t)
+		h := newHarness(t)
 		h.fail[mfa.Email] = deliver.Permanent(errAway)
 		s := &script{t: t}
 		key, v, err := h.pose(h.talk(s), Target{Method: mfa.Email, To: mailed}, keys...)
@@ -125,7 +125,7 @@ func TestTextFallsBackToEmail(t *testing.T) {
 		"the ledger is away":                     {Target{Method: mfa.SMS, To: number, Fallback: mailed, AtLimit: mailed}, errAway, nil, nil, nil, mfa.Unavailable, "the log of mfad says why."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHall(t)
+			h := newHarness(t)
 			h.spent = tc.spent
 			h.fail[mfa.SMS], h.fail[mfa.Email] = tc.sms, tc.mail
 			for i := range tc.steps {
@@ -148,7 +148,7 @@ func TestTextFallsBackToEmail(t *testing.T) {
 // A text that a gateway took and reports lost later goes by email: that is told at the
 // next prompt.
 func TestTextThatIsLost(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	s := &script{t: t, steps: []step{
 		{"A code was sent to +1*******67.", func() (string, error) {
 			h.code(1)
@@ -172,7 +172,7 @@ func TestTextThatIsLost(t *testing.T) {
 
 // A text that is lost after its code was typed is no reason to send the code again.
 func TestTextThatIsLostAfterItsCode(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	s := &script{t: t, steps: []step{{"A code was sent", func() (string, error) { return h.code(1), nil }}}}
 	c := h.talk(s)
 	q, _, err := c.SentCode(t.Context(), Target{Method: mfa.SMS, To: "+17891234567", Fallback: mailed}, "")
@@ -203,7 +203,7 @@ func TestTextThatIsLostAfterItsCode(t *testing.T) {
 
 // While no carrier has taken a code the prompt says so, and Enter says it again.
 func TestCodeThatIsUnderWay(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	h.held = make(chan struct{})
 	s := &script{t: t, steps: []step{
 		{"A code is being sent to a***e@example.com, but has not left yet.", types("")},
@@ -220,14 +220,14 @@ func TestCodeThatIsUnderWay(t *testing.T) {
 func TestCodeNobodyAskedForThatIsNotSent(t *testing.T) {
 	for name, tc := range map[string]struct {
 		spent, fail error
-		tried       func(h *hall) bool
+		tried       func(h *harness) bool
 		last        string
 	}{
-		"the ledger is away": {errAway, nil, func(h *hall) bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.strangers) > 0 }, TextUnavailable},
-		"no carrier":         {nil, deliver.Permanent(errAway), func(h *hall) bool { return len(h.state().Ended) > 0 }, "ask your administrator."},
+		"the ledger is away": {errAway, nil, func(h *harness) bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.strangers) > 0 }, TextUnavailable},
+		"no carrier":         {nil, deliver.Permanent(errAway), func(h *harness) bool { return len(h.state().Ended) > 0 }, "ask your administrator."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHall(t)
+			h := newHarness(t)
 			h.spent, h.fail[mfa.SMS] = tc.spent, tc.fail
 			s := &script{t: t, steps: []step{{"A code is being sent to +1*******67.", func() (string, error) {
 				h.await(func() bool { return tc.tried(h) })
@@ -253,26 +253,26 @@ func TestCodesNobodyAskedFor(t *testing.T) {
 	to := Target{Method: mfa.Email, To: mailed}
 	for name, tc := range map[string]struct {
 		presence Presence
-		steps    func(h *hall) []step
+		steps    func(h *harness) []step
 		sent     int
 		want     mfa.Outcome
 	}{
-		"a robot": {Doubtful, func(*hall) []step {
+		"a robot": {Doubtful, func(*harness) []step {
 			return []step{{"A code is being sent to a***e@example.com.", fails(mfa.ErrNoConversation)}}
 		}, 0, mfa.NoConversation},
-		"a person behind a key": {Doubtful, func(h *hall) []step {
+		"a person behind a key": {Doubtful, func(h *harness) []step {
 			return []step{{"A code is being sent", func() (string, error) { return h.code(1), nil }}}
 		}, 1, mfa.Accepted},
-		"guesses before anything was sent": {Doubtful, func(*hall) []step {
+		"guesses before anything was sent": {Doubtful, func(*harness) []step {
 			return []step{{"A code is being sent", types("123456")}, {"No code was sent yet.", types("abc")}, {"No code was sent yet.", types("123456")}}
 		}, 0, mfa.NoConversation},
-		"nobody": {Absent, func(*hall) []step { return []step{{"No code was sent yet. Type r", fails(mfa.ErrNoConversation)}} }, 0, mfa.NoConversation},
-		"nobody, but": {Absent, func(h *hall) []step {
+		"nobody": {Absent, func(*harness) []step { return []step{{"No code was sent yet. Type r", fails(mfa.ErrNoConversation)}} }, 0, mfa.NoConversation},
+		"nobody, but": {Absent, func(h *harness) []step {
 			return []step{{"Type r", types("r")}, {"A code was sent to", func() (string, error) { return h.code(1), nil }}}
 		}, 1, mfa.Accepted},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHall(t)
+			h := newHarness(t)
 			s := &script{t: t, steps: tc.steps(h)}
 			c := h.talk(s)
 			c.Presence = tc.presence
@@ -287,9 +287,9 @@ func TestCodesNobodyAskedFor(t *testing.T) {
 
 // To somebody who is no account nothing is sent, and they read the same.
 func TestNobodyIsSentNothing(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	s := &script{t: t, steps: []step{{"A code was sent to a***e@example.com.", types("123456")}, {"2 tries left", types("123457")}, {"One try left", types("123458")}}}
-	c := h.asker.Converse(h.accounts.User(h.accounts.Records().Nobody("ghost"), home), s)
+	c := h.asker.Converse(h.accounts.User(h.accounts.Records().NewUnknownAccount("ghost"), home), s)
 	if _, v, err := h.pose(c, Target{Method: mfa.Email, To: mailed}); v.Outcome != mfa.Exhausted || err != nil || h.sent() != 0 {
 		t.Errorf("%+v, %v, %d sent", v, err, h.sent())
 	}
@@ -300,7 +300,7 @@ func TestNobodyIsSentNothing(t *testing.T) {
 // more than a stranger's, the first and each that is asked for.
 func TestTextsOfASetupAreAStrangers(t *testing.T) {
 	for setup, want := range map[string][]bool{"": {false, false}, "mine": {true, true}} {
-		h := newHall(t)
+		h := newHarness(t)
 		h.set(func(st *mfa.State) { st.Enrolling = &mfa.Enrolling{ID: "mine"} })
 		s := &script{t: t, steps: []step{{"A code", types("r")}, {"new code can be sent", func() (string, error) {
 			h.later(time.Minute)

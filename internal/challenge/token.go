@@ -60,8 +60,8 @@ func (t *tokenCode) Kind() Kind {
 	return k
 }
 
-// Look implements Code.
-func (t *tokenCode) Look(ctx context.Context, answer string) (Look, error) {
+// Prepare implements Code.
+func (t *tokenCode) Prepare(ctx context.Context, answer string) (CheckFunc, error) {
 	kept, err := t.current(ctx)
 	if err != nil {
 		return nil, err
@@ -92,48 +92,48 @@ func (t *tokenCode) Look(ctx context.Context, answer string) (Look, error) {
 		return nil, nil
 	}
 	if t.number != "" {
-		return t.lookAtNumber(ctx, tok, code)
+		return t.prepareNumber(ctx, tok, code)
 	}
 	if t.setup != "" {
-		return func(st *mfa.State, _ time.Time) Found { return lookAtSetup(*st, tok, code) }, nil
+		return func(st *mfa.State, _ time.Time) Judgement { return checkSetupToken(*st, tok, code) }, nil
 	}
-	return func(st *mfa.State, _ time.Time) Found { return lookAtToken(st, tok, code) }, nil
+	return func(st *mfa.State, _ time.Time) Judgement { return checkToken(st, tok, code) }, nil
 }
 
-// lookAtToken takes a code of a token that is set up.
-func lookAtToken(st *mfa.State, tok factor.Token, code string) Found {
+// checkToken takes a code of a token that is set up.
+func checkToken(st *mfa.State, tok factor.Token, code string) Judgement {
 	if _, known := factor.Counted(*st, tok); !known {
-		return Found{Result: Doubted}
+		return Judgement{Result: Doubted}
 	}
 	res, ahead, err := factor.CheckHOTP(st, tok, code)
 	switch {
 	case err != nil: // the token was checked before
-		return Found{Result: Wrong}
+		return Judgement{Result: Wrong}
 	case res == otp.Spent:
-		return Found{Result: Spent}
+		return Judgement{Result: Spent}
 	case res == otp.Right && ahead > int64(tok.Window):
-		return Found{Result: Right, Ahead: ahead}
+		return Judgement{Result: Right, Ahead: ahead}
 	case res == otp.Right:
-		return Found{Result: Right}
+		return Judgement{Result: Right}
 	}
-	return Found{Result: Wrong}
+	return Judgement{Result: Wrong}
 }
 
-// lookAtSetup is lookAtToken for one that is being set up.
-func lookAtSetup(st mfa.State, tok factor.Token, code string) Found {
+// checkSetupToken is checkToken for one that is being set up.
+func checkSetupToken(st mfa.State, tok factor.Token, code string) Judgement {
 	switch next, res, err := factor.BeginHOTP(st, tok, code); {
 	case err != nil || res == otp.Wrong:
-		return Found{Result: Wrong}
+		return Judgement{Result: Wrong}
 	case res == otp.Spent:
-		return Found{Result: Spent}
+		return Judgement{Result: Spent}
 	default:
-		return Found{Result: Right, Step: next, Digits: tok.Params.Digits}
+		return Judgement{Result: Right, Step: next, Digits: tok.Params.Digits}
 	}
 }
 
-// lookAtNumber is lookAtSetup for a token from the shelf: who says its number need not have
+// prepareNumber is Prepare for a token from the shelf. Whoever says its number need not have
 // it, so what they try is counted.
-func (t *tokenCode) lookAtNumber(ctx context.Context, tok factor.Token, code string) (Look, error) {
+func (t *tokenCode) prepareNumber(ctx context.Context, tok factor.Token, code string) (CheckFunc, error) {
 	deps := t.c.asker.deps
 	st, err := t.c.User.Account.State(ctx)
 	if err != nil {
@@ -145,11 +145,11 @@ func (t *tokenCode) lookAtNumber(ctx context.Context, tok factor.Token, code str
 			return nil, err
 		}
 	}
-	return func(st *mfa.State, now time.Time) Found {
+	return func(st *mfa.State, now time.Time) Judgement {
 		if !may || !account.MayTryShelf(*st, now) {
-			return Found{Result: Doubted}
+			return Judgement{Result: Doubted}
 		}
-		found := lookAtSetup(*st, tok, code)
+		found := checkSetupToken(*st, tok, code)
 		if found.Result == Wrong {
 			account.NoteShelfTry(st, now)
 		}

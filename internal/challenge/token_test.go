@@ -16,12 +16,12 @@ import (
 var tokenSecret = []byte("12345678901234567890")
 
 // token is alice's.
-func (h *hall) token() mfa.HOTPSecret {
+func (h *harness) token() mfa.HOTPSecret {
 	return mfa.HOTPSecret{Secret: h.accounts.SealHOTP(alice, tokenSecret), Algorithm: "SHA1", Digits: 6}
 }
 
 // press is what alice's token shows at a count.
-func (h *hall) press(count int64) string {
+func (h *harness) press(count int64) string {
 	h.t.Helper()
 	code, err := otp.Code(tokenSecret, count, otp.Params{Digits: 6, Algorithm: "SHA1", Period: time.Second})
 	if err != nil {
@@ -31,14 +31,14 @@ func (h *hall) press(count int64) string {
 }
 
 // next is the count of alice's next code.
-func (h *hall) next() int64 {
+func (h *harness) next() int64 {
 	h.t.Helper()
 	c, _ := factor.Counted(h.state(), factor.Token{Secret: tokenSecret})
 	return c.Next
 }
 
 // asksToken asks alice for a code of her token, and returns what came of it.
-func (h *hall) asksToken(keys []string, steps ...step) (*script, string, mfa.Verdict) {
+func (h *harness) asksToken(keys []string, steps ...step) (*script, string, mfa.Verdict) {
 	h.t.Helper()
 	s := &script{t: h.t, steps: steps}
 	c, tok := h.talk(s), h.token()
@@ -55,7 +55,7 @@ func (h *hall) asksToken(keys []string, steps ...step) (*script, string, mfa.Ver
 // nothing. The one after it is right.
 func TestTokenThatIsAhead(t *testing.T) {
 	const told = "That code is not right. 2 tries left. If the token was pressed many times without a login, type its very next code now. Code:"
-	h := newHall(t)
+	h := newHarness(t)
 	_, _, v := h.asksToken(nil, step{"Your token Code:", types("000000")}, step{told, fails(mfa.ErrNoConversation)})
 	if v.Outcome == mfa.Accepted || h.next() != 0 || len(h.state().Failures) != 1 {
 		t.Errorf("a guess: %+v, next %d", v, h.next())
@@ -72,7 +72,7 @@ func TestTokenThatIsAhead(t *testing.T) {
 
 // The first of two codes in a row may be of an earlier login, which was counted.
 func TestTokenIsFoundAgainInTheNextLogin(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	_, _, v := h.asksToken(nil, step{"", types(h.press(70))}, step{"not right", fails(mfa.ErrNoConversation)})
 	if v.Outcome == mfa.Accepted || len(h.state().Failures) != 1 {
 		t.Errorf("%+v, failures %v", v, h.state().Failures)
@@ -97,7 +97,7 @@ func (r *repeats) Prompt(_ context.Context, p mfa.Prompt) (string, error) {
 
 // secondHost returns an Asker with the same key and configuration over the same store, which
 // shares nothing else with h.
-func (h *hall) secondHost() (*Asker, *account.Accounts) {
+func (h *harness) secondHost() (*Asker, *account.Accounts) {
 	deps := h.asker.deps
 	deps.Accounts = account.New(h.accounts.Config(), account.Deps{
 		Records: account.Records{S: h.store}, Key: deps.Key, Mail: deps.Mail, Audit: deps.Audit, Log: deps.Log, Now: deps.Now,
@@ -108,7 +108,7 @@ func (h *hall) secondHost() (*Asker, *account.Accounts) {
 // Of many logins at the same time on two hosts that type one code one is let in, in whatever
 // order the store takes them; and nobody is charged for it.
 func TestOneCodeOfATokenOpensOnce(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	tok := h.token()
 	asker, accounts := h.secondHost()
 	var in atomic.Int32
@@ -134,7 +134,7 @@ func TestOneCodeOfATokenOpensOnce(t *testing.T) {
 
 // Where the count was lost no code is looked at or counted: used ones would be good again.
 func TestTokenWhoseCountIsLost(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	h.set(func(st *mfa.State) { st.Since = &start })
 	for _, keys := range [][]string{nil, {KeyMenu}} {
 		s, key, v := h.asksToken(keys, step{"Your token", types(h.press(0))})

@@ -11,7 +11,7 @@ import (
 // prompt has stood; one to which something was typed says that somebody is there.
 func TestCodesThatAreIgnored(t *testing.T) {
 	for typed, want := range map[string]string{"": "A code is being sent", "000000": "A code was sent to"} {
-		h := newHall(t)
+		h := newHarness(t)
 		to := Target{Method: mfa.Email, To: mailed}
 		gone := step{"", fails(mfa.ErrNoConversation)}
 		for range maxIgnored {

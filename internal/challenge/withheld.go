@@ -11,7 +11,7 @@ import (
 // take returns the answer to a prompt. In place of one that sshd withheld it returns one
 // of the same length that lets nobody in, so that names which do not exist, or which sshd
 // refuses, get the same prompts as others. For a name without an account it is counted
-// in account.Strangers. For an account it is not counted, as nobody knows what was typed,
+// in account.UnknownUsers. For an account it is not counted, as nobody knows what was typed,
 // and the conversation lets nobody in any more. A person who has proven a key is told:
 // then take returns the error.
 func (c *Conversation) take(answer string, err error) (string, error) {
@@ -19,7 +19,7 @@ func (c *Conversation) take(answer string, err error) (string, error) {
 	if !is || c.User.Origin.Key != "" {
 		return answer, err
 	}
-	if !c.User.Account.IsNobody() {
+	if !c.User.Account.IsUnknown() {
 		if !c.withheld {
 			c.adviseWithheld()
 		}
@@ -53,11 +53,11 @@ const groups = "2222-2222-2222-2222"
 
 // checkWithheld is check for an answer that sshd withheld: it is wrong if it has the
 // shape of a code, and it is counted in this conversation only.
-func (c *Conversation) checkWithheld(look Look) checked {
+func (c *Conversation) checkWithheld(look CheckFunc) checked {
 	if look == nil {
-		return checked{Found: Found{Result: None}}
+		return checked{Judgement: Judgement{Result: None}}
 	}
 	c.wrong++
 	c.guessed = true
-	return checked{Found: Found{Result: Wrong}, counted: account.Wrong{Left: maxTries}}
+	return checked{Judgement: Judgement{Result: Wrong}, counted: account.Wrong{Left: maxTries}}
 }

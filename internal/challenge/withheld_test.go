@@ -8,7 +8,7 @@ import (
 
 // Somebody who has proven a key is told at once that sshd keeps back what they type.
 func TestWithheldBehindAKey(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	s := &script{t: t, steps: []step{{"A code was sent", fails(mfa.Withheld(6))}}}
 	keyed := home
 	keyed.Key = "SHA256:x"

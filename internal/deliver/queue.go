@@ -46,12 +46,12 @@ func (q *Queue) Lost(id string, err error) {
 	}
 }
 
-// textPatience is how long a text message is tried before its code goes by email:
+// textPatience is how long a text message or a call is tried before its code goes by email,
 // while the person still waits.
 const textPatience = 15 * time.Second
 
 // NewQueue returns a queue that gives each message the timeout, retries included, and a
-// text message no more than textPatience of it.
+// text message or a call no more than textPatience of it.
 func NewQueue(s Sender, timeout time.Duration) *Queue {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &Queue{sender: s, timeout: timeout, ctx: ctx, cancel: cancel}

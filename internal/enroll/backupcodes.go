@@ -34,7 +34,7 @@ func (p *setup) finish(ctx context.Context, v mfa.Verdict, codes []string) (mfa.
 }
 
 // textLast is what a setup says above the prompt for its code, if that is its last one:
-// behind it nothing can be said once where sshd shows it (see login's farEnd).
+// behind it nothing can be said once where sshd shows it (see login's bufferedPrompter).
 const textLast = "\nWith the right code you are done."
 
 // BackupText returns the text that shows backup codes, two in a row.

@@ -43,7 +43,7 @@ func (s *Service) SetContacts(ctx context.Context, id mfa.Identity, in Contacts,
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return out, err
 	}
-	out = setting(s.Accounts.Standing(en, id), id, entries, in.Replace)
+	out = setting(s.Accounts.CurrentEnrollment(en, id), id, entries, in.Replace)
 	if in.DryRun || !out.Changes() {
 		return out, nil
 	}

@@ -41,7 +41,7 @@ func (s *Service) lookUp(ctx context.Context, id mfa.Identity, reveal bool) (wir
 		return wire.User{}, err
 	}
 	if v.DirectoryProblem = problem; reveal {
-		unmask(&v, s.Accounts.Known(id, en, s.Accounts.Records().Believed(st)))
+		unmask(&v, s.Accounts.Known(id, en, s.Accounts.Records().Bounded(st)))
 	}
 	return v, nil
 }

@@ -121,7 +121,7 @@ func (s *Service) Reset(ctx context.Context, user, actor string) (wasEnrolled bo
 	if err := s.Accounts.Records().ResetUser(ctx, user, s.Now()); err != nil {
 		return false, err
 	}
-	s.Accounts.Drop(user, "Your second factor was reset by an administrator. Please log in again.", "reset by "+actor)
+	s.Accounts.EndConversations(user, "Your second factor was reset by an administrator. Please log in again.", "reset by "+actor)
 	s.Audit.Record(mfa.Event{Time: s.Now(), Event: audit.ResetUser, User: user, Actor: actor})
 	s.Accounts.ByAdministrator(mfa.Identity{Name: user, UID: before.UID}).Notify(before, account.Notice{
 		Subject: subjectRemoved, What: "Your second factor was reset by an administrator.", Advice: adviceAsk,
@@ -129,7 +129,7 @@ func (s *Service) Reset(ctx context.Context, user, actor string) (wasEnrolled bo
 	return wasEnrolled, nil
 }
 
-func viewApart(t *mfa.Tally, now time.Time) *wire.Apart {
+func viewApart(t *mfa.FailureCounts, now time.Time) *wire.Apart {
 	if t == nil {
 		return nil
 	}
@@ -233,16 +233,16 @@ func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) wire.Us
 	if st.UID != id.UID {
 		st = mfa.State{}
 	}
-	en = s.Accounts.Known(id, en, s.Accounts.Records().Believed(st))
+	en = s.Accounts.Known(id, en, s.Accounts.Records().Bounded(st))
 	v := wire.User{
 		User: id.Name, UID: id.UID, Methods: methods(en), Preferred: en.Preferred, Skipped: en.Skipped,
-		Outdated: en.Generation < s.generation(), Directory: s.Accounts.DirectoryView(en, s.Accounts.Records().Believed(st)),
+		Outdated: en.Generation < s.generation(), Directory: s.Accounts.DirectoryView(en, s.Accounts.Records().Bounded(st)),
 	}
 	if en.TOTP != nil {
 		v.TOTP, v.TOTPUnconfirmed = &en.TOTP.Confirmed, en.TOTP.Confirmed.IsZero()
 	}
 	v.Ahead = s.Accounts.Ahead(st, en, s.Now())
-	st = s.Accounts.Records().Believed(st)
+	st = s.Accounts.Records().Bounded(st)
 	if en.Backup != nil {
 		left := factor.BackupLeft(st, *en.Backup, s.Now())
 		v.BackupLeft, v.BackupVoid = &left, factor.Forgotten(st, *en.Backup, s.Now())

@@ -59,7 +59,7 @@ func (s *Service) row(ctx context.Context, name string, reveal bool) (v wire.Use
 	}
 	v = s.view(id, en, st)
 	if reveal {
-		unmask(&v, s.Accounts.Known(id, en, s.Accounts.Records().Believed(st)))
+		unmask(&v, s.Accounts.Known(id, en, s.Accounts.Records().Bounded(st)))
 	}
 	return v, !none || v.Locked || len(v.Ahead) > 0 || slices.ContainsFunc(v.Directory, countsThere), nil
 }

@@ -55,7 +55,7 @@ func (s *Service) setUp(ctx context.Context, c *challenge.Conversation, may mfa.
 	if err != nil {
 		return c.Failed(ctx, err)
 	}
-	p.backup = slices.Contains(may.Methods, mfa.Backup) && s.Accounts.Standing(en, c.User.Account.ID).Backup == nil
+	p.backup = slices.Contains(may.Methods, mfa.Backup) && s.Accounts.CurrentEnrollment(en, c.User.Account.ID).Backup == nil
 	if !p.backup {
 		p.last = textLast
 	}

@@ -53,7 +53,7 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return wire.Imported{}, err
 	}
-	en = s.Accounts.Standing(en, id)
+	en = s.Accounts.CurrentEnrollment(en, id)
 	out := s.taken(en, id, in)
 	if in.DryRun || out.App == wire.ImportedKept {
 		return out, s.tryTake(ctx, id, in, out)

@@ -22,7 +22,7 @@ type Groups interface {
 	// Of returns the numbers of the groups that the account is in, the primary
 	// one included. The caller changes nothing in them.
 	Of(ctx context.Context, account string) ([]uint32, error)
-	// Whole returns nil if Of cannot have left out a membership of the account in
-	// the group, else why it may have.
+	// Whole returns nil if the answer of Of is sure to be complete as to that group, else
+	// an error that says why it may not be.
 	Whole(ctx context.Context, account, group string) error
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // expectUncounted ends the test if anything was counted against a user.
-func (d *desk) expectUncounted(user string) {
+func (d *harness) expectUncounted(user string) {
 	d.t.Helper()
 	st := d.state(user)
 	if len(st.Failures) != 0 || len(st.MethodFailures) != 0 || d.audited(audit.Failed) != 0 {
@@ -25,7 +25,7 @@ func (d *desk) expectUncounted(user string) {
 
 func TestRightCodeAsItIsPasted(t *testing.T) {
 	for _, frame := range []string{"Your code: %.", "\u00a0%\u200b", "[200~%[201~", "(%)", "% is your code"} {
-		d := newDesk(t)
+		d := newHarness(t)
 		d.login(request("alice"), mfa.Accepted, step{"sent", func() string {
 			return strings.ReplaceAll(frame, "%", d.code())
 		}, nil})
@@ -39,7 +39,7 @@ func TestWhatIsNoCodeIsNotCounted(t *testing.T) {
 		"alice", "ALICE", "alice@example.com", `EXAMPLE\alice`, "host", "host.example.com", "sshd", "SSHD",
 		"correct horse", "12345", "1234567", "yes", "?", "\u00a0", "[200~[201~", "123456x",
 	} {
-		d := newDesk(t)
+		d := newHarness(t)
 		for range 10 {
 			d.login(request("alice"), mfa.NoConversation,
 				step{"sent", say(answer), nil}, step{"", say(answer), nil}, step{"", say(answer), nil}, step{want: "ends here"})
@@ -54,7 +54,7 @@ func TestWhatIsNoCodeIsNotCounted(t *testing.T) {
 
 // A name in digits is no guess at a code of so many digits.
 func TestNameThatLooksLikeACode(t *testing.T) {
-	d := newDesk(t, func(s *settings) { s.asking.Host = "990011.example.com" })
+	d := newHarness(t, func(s *settings) { s.asking.Host = "990011.example.com" })
 	req := request("alice")
 	req.Service = "204711"
 	d.login(req, mfa.Accepted,
@@ -66,7 +66,7 @@ func TestNameThatLooksLikeACode(t *testing.T) {
 }
 
 func TestBackupAndAppTakeNoOtherTextForACode(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	_, codes := withApp(d)
 	d.login(request("bob"), mfa.Accepted,
 		step{"app shows", say("12345678"), nil},
@@ -77,7 +77,7 @@ func TestBackupAndAppTakeNoOtherTextForACode(t *testing.T) {
 }
 
 func TestWhatIsNoCodeInASetup(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	for range 6 {
 		d.login(request("bob"), mfa.NoConversation, step{"Authenticator app", say("1"), nil},
 			step{"type the code", say("bob"), nil}, step{"a name", say("hunter2"), nil}, step{"cannot be", say("bob"), nil}, step{want: "ends here"})
@@ -90,7 +90,7 @@ func TestWhatIsNoCodeInASetup(t *testing.T) {
 
 // One mail, six windows: one is in, and five are told that it was used.
 func TestOneCodeInSixWindows(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	var asked, done sync.WaitGroup
 	const windows = 6
 	asked.Add(windows)
@@ -131,7 +131,7 @@ func TestOneCodeInSixWindows(t *testing.T) {
 // Replaced by r in another window; and expired, after reconnecting, in this window
 // and another, and the day after.
 func TestCodesThatAreGoodNoMore(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	elsewhere := request("alice")
 	elsewhere.RHost = "192.0.2.9"
 	var old string
@@ -154,7 +154,7 @@ func TestCodesThatAreGoodNoMore(t *testing.T) {
 
 // The memory of ended codes is bounded, and no good code is lost to it.
 func TestEndedCodesAreBounded(t *testing.T) {
-	d := newDesk(t, func(s *settings) { s.asking.Code.MaxSends = 1000; s.asking.Code.ResendAfter = 0 })
+	d := newHarness(t, func(s *settings) { s.asking.Code.MaxSends = 1000; s.asking.Code.ResendAfter = 0 })
 	d.login(request("alice"), mfa.NoConversation, step{want: "sent", err: mfa.ErrNoConversation})
 	mine := d.code()
 	other := request("alice")
@@ -174,7 +174,7 @@ func TestEndedCodesAreBounded(t *testing.T) {
 
 // The codes of other logins are no guesses, but after one they help no guesser.
 func TestCodesElsewhereHelpNoGuesser(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	var codes []string
 	for _, from := range []string{"192.0.2.2", "192.0.2.3"} {
 		req := request("alice")
@@ -191,7 +191,7 @@ func TestCodesElsewhereHelpNoGuesser(t *testing.T) {
 
 // A slip is told from a guess by four codes of other logins, the newest.
 func TestNewestCodesElsewhere(t *testing.T) {
-	d := newDesk(t, func(s *settings) { s.asking.Code.MaxSends = 1000 })
+	d := newHarness(t, func(s *settings) { s.asking.Code.MaxSends = 1000 })
 	var codes []string
 	for i := range 5 {
 		req := request("alice")
@@ -205,7 +205,7 @@ func TestNewestCodesElsewhere(t *testing.T) {
 
 // After a change of code.digits the codes of before are guesses like others.
 func TestLengthOfACodeThatWasSent(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("alice"), mfa.NoConversation, step{want: "sent", err: mfa.ErrNoConversation})
 	code := d.code()
 	longer := defaults().asking

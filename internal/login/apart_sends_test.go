@@ -10,7 +10,7 @@ import (
 // A process says itself which service it is. By another name for each try
 // it gets no more codes sent than by one, and ends none that a login waits for.
 func TestSendsOfAPeerThatIsNotRoot(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("alice"), mfa.WrongCode, wrong("was sent"), step{want: "2 tries", err: mfa.ErrNoConversation})
 	code, sent := d.code(), 0
 	for i := range 40 {

@@ -41,7 +41,7 @@ func TestWrongCodesOfAPeerThatIsNotRoot(t *testing.T) {
 
 // A right code given to such a peer forgives only what it guessed.
 func TestARightCodeApartForgivesNoLogin(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("alice"), mfa.Exhausted, wrong("sent"), wrong("2 tries"), wrong("One try"), step{want: "ends here"})
 	d.login(ownProcess(), mfa.Accepted, wrong("sent"), d.rightCodeAfter("2 tries"))
 	if st := d.state("alice"); len(st.Failures) != 3 || st.MethodFailures[mfa.Email] != 3 || st.Apart != nil {
@@ -54,11 +54,11 @@ func TestARightCodeApartForgivesNoLogin(t *testing.T) {
 
 // A hundred guesses apart disable the method for such peers and for nobody else.
 func TestAHundredGuessesApart(t *testing.T) {
-	d := newDesk(t, func(s *settings) {
+	d := newHarness(t, func(s *settings) {
 		s.keeping.Lockout = account.LockoutConfig{Failures: 1000, Window: minutes(1), Duration: minutes(1)}
 	})
 	err := d.engine.deps.Accounts.Records().UpdateState(t.Context(), "alice", func(st *mfa.State) error {
-		st.UID, st.Apart = 1000, &mfa.Tally{MethodFailures: map[mfa.Method]int{mfa.Email: mfa.MaxMethodFailures - 1}}
+		st.UID, st.Apart = 1000, &mfa.FailureCounts{MethodFailures: map[mfa.Method]int{mfa.Email: mfa.MaxMethodFailures - 1}}
 		return nil
 	})
 	if err != nil {

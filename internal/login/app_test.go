@@ -12,7 +12,7 @@ import (
 // An app that an administrator set up is confirmed by its first code, even after
 // a former app of a shorter period.
 func TestAppOfAnAdministrator(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	err := d.engine.deps.Accounts.Records().Account(mfa.Identity{Name: "alice", UID: 1000}).Update(t.Context(), func(st *mfa.State) error {
 		st.TOTPStep = otp.Step(start, 15*time.Second)
 		return nil

@@ -9,7 +9,7 @@ import (
 )
 
 // begun has bob begin an app in a login of req, and hang up. It returns the key.
-func (d *desk) begun(req mfa.Request, first ...step) (key string, resumed bool) {
+func (d *harness) begun(req mfa.Request, first ...step) (key string, resumed bool) {
 	d.t.Helper()
 	s := &script{t: d.t, steps: append(first, step{want: "Key: ", err: errors.New("gone")})}
 	s.read = func(text string) {
@@ -55,7 +55,7 @@ func TestBeginningBelongsToItsOrigin(t *testing.T) {
 		"unspecified":      {func(r *mfa.Request) { r.RHost = "0.0.0.0" }, func(r *mfa.Request) { r.RHost = "0.0.0.0" }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, enrolling)
+			d := newHarness(t, enrolling)
 			choose := step{"Choose one", say("1"), nil}
 			first, _ := d.begun(from(tc.first), choose)
 			var steps []step
@@ -72,7 +72,7 @@ func TestBeginningBelongsToItsOrigin(t *testing.T) {
 
 // A setup that an older version began has no origin, and is void.
 func TestBeginningOfAnOlderVersionIsVoid(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	choose := step{"Choose one", say("1"), nil}
 	first, _ := d.begun(request("bob"), choose)
 	d.update("bob", func(st *mfa.State) { st.Enrolling.ID, st.Enrolling.Origin = "", "" })

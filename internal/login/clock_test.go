@@ -16,14 +16,14 @@ func TestClockThatRanAhead(t *testing.T) {
 	for name, off := range ahead {
 		t.Run(name, func(t *testing.T) {
 			t.Run("sends", func(t *testing.T) {
-				d := newDesk(t, func(s *settings) { s.asking.Code.MaxSends = 1 })
+				d := newHarness(t, func(s *settings) { s.asking.Code.MaxSends = 1 })
 				d.advance(off)
 				d.login(request("alice"), mfa.Accepted, d.withCode())
 				d.advance(-off)
 				d.login(request("alice"), mfa.Accepted, d.withCode())
 			})
 			t.Run("code", func(t *testing.T) {
-				d := newDesk(t)
+				d := newHarness(t)
 				d.advance(off)
 				d.login(request("alice"), mfa.NoConversation, step{want: "sent to", err: mfa.ErrNoConversation})
 				d.advance(-off)
@@ -35,7 +35,7 @@ func TestClockThatRanAhead(t *testing.T) {
 				}
 			})
 			t.Run("failures", func(t *testing.T) {
-				d := newDesk(t, func(s *settings) { s.keeping.Lockout.Failures = 3 })
+				d := newHarness(t, func(s *settings) { s.keeping.Lockout.Failures = 3 })
 				d.advance(off)
 				d.login(request("alice"), mfa.WrongCode, wrong("sent"), wrong("not right"), step{want: "not right", err: mfa.ErrNoConversation})
 				d.advance(-off)
@@ -54,7 +54,7 @@ func TestClockThatRanAhead(t *testing.T) {
 				d.login(request("alice"), mfa.Accepted, d.withCode())
 			})
 			t.Run("administrator's lock", func(t *testing.T) {
-				d := newDesk(t)
+				d := newHarness(t)
 				id, month := mfa.Identity{Name: "alice", UID: 1000}, 30*24*time.Hour
 				d.advance(off)
 				if _, err := d.accounts.Lock(t.Context(), id, month, "root"); err != nil {
@@ -78,7 +78,7 @@ func TestClockThatRanAhead(t *testing.T) {
 func TestAppAfterAClockThatRanAhead(t *testing.T) {
 	for name, off := range ahead {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, enrolling)
+			d := newHarness(t, enrolling)
 			a, _ := withApp(d)
 			in := func(want string) {
 				t.Helper()

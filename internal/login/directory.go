@@ -28,7 +28,7 @@ func (l *inquiry) withDirectory(ctx context.Context, en mfa.Enrollment, st mfa.S
 	switch {
 	case cfg.Source == "":
 		return en, st, nil
-	case l.user.Account.IsNobody():
+	case l.user.Account.IsUnknown():
 		own = mfa.Enrollment{}
 	case l.policy.Mode == ModeOptional && en.Skipped != nil:
 		return en, st, nil // their choice stands
@@ -38,7 +38,7 @@ func (l *inquiry) withDirectory(ctx context.Context, en mfa.Enrollment, st mfa.S
 	l.missing = nil
 	methods := l.policy.Methods
 	if len(l.counting(own)) == 0 { // they may have one that counts elsewhere, to be proven before they are led to another
-		methods = l.engine.cfg.Policy.everywhere()
+		methods = l.engine.cfg.Policy.Counting()
 	}
 	wanted := accounts.Wanted(own, methods)
 	if !cfg.Confirmed || len(wanted) == 0 { // with mode "off" too: who changes what they have proves it
@@ -50,7 +50,7 @@ func (l *inquiry) withDirectory(ctx context.Context, en mfa.Enrollment, st mfa.S
 	}
 	wait := directoryWait
 	without := func(m mfa.Method) bool { return m != mfa.Backup && !slices.Contains(wanted, account.Carried(m)) }
-	if !l.user.Account.IsNobody() && slices.ContainsFunc(l.user.Enabled(st, l.counting(en)), without) {
+	if !l.user.Account.IsUnknown() && slices.ContainsFunc(l.user.Enabled(st, l.counting(en)), without) {
 		wait = directoryMoment
 	}
 	st, err := l.user.AskDirectory(ctx, st, wanted, wait, l.dry)
@@ -75,7 +75,7 @@ func withoutOwn(en mfa.Enrollment, wanted []mfa.Method) mfa.Enrollment {
 // addKnown is account.Known for own, the part of en that counts; en itself, for nobody and
 // where the directory adds nothing.
 func (l *inquiry) addKnown(en, own mfa.Enrollment, st mfa.State) mfa.Enrollment {
-	if l.user.Account.IsNobody() {
+	if l.user.Account.IsUnknown() {
 		return en
 	}
 	known := l.engine.deps.Accounts.Known(l.user.Account.ID, own, st)
@@ -85,22 +85,14 @@ func (l *inquiry) addKnown(en, own mfa.Enrollment, st mfa.State) mfa.Enrollment 
 	return known
 }
 
-// provable returns the methods of which the user can prove that they have them. An address
-// of the directory is one where codes by it count for somebody: else nobody decided so.
+// provable returns the methods that the user can prove to have, whether they count here or
+// not. An address of the directory is one only if the policy or a rule lets codes sent there
+// count for somebody.
 func (l *inquiry) provable(en mfa.Enrollment) []mfa.Method {
-	theirs, counting := fromDirectory(en), l.engine.cfg.Policy.everywhere()
-	return slices.DeleteFunc(usable(en, anybodys(en)), func(m mfa.Method) bool {
+	theirs, counting := fromDirectory(en), l.engine.cfg.Policy.Counting()
+	return slices.DeleteFunc(usable(en, possibleMethods(en)), func(m mfa.Method) bool {
 		return slices.Contains(theirs, m) && !slices.Contains(counting, m)
 	})
-}
-
-// everywhere returns the methods that count in any login.
-func (p PolicyConfig) everywhere() []mfa.Method {
-	all := slices.Clone(p.Methods)
-	for _, r := range p.Rules {
-		all = append(all, r.Methods...)
-	}
-	return all
 }
 
 // fromDirectory returns the methods whose address or number in en is a directory's.
@@ -119,7 +111,7 @@ func fromDirectory(en mfa.Enrollment) (ms []mfa.Method) {
 func (l *inquiry) suggest(ctx context.Context, offer *mfa.EnrollOffer) error {
 	accounts := l.engine.deps.Accounts
 	cfg := accounts.Config().Contacts
-	if cfg.Source == "" || l.user.Account.IsNobody() {
+	if cfg.Source == "" || l.user.Account.IsUnknown() {
 		return nil
 	}
 	st, err := l.user.Account.State(ctx)
@@ -127,7 +119,7 @@ func (l *inquiry) suggest(ctx context.Context, offer *mfa.EnrollOffer) error {
 		return err
 	}
 	if cfg.Confirmed {
-		l.withoutTheirs(offer, st)
+		l.withoutDirectoryMethods(offer, st)
 		return nil
 	}
 	wanted := accounts.Wanted(mfa.Enrollment{}, offer.Methods)
@@ -167,8 +159,8 @@ func knownOf(c *mfa.Contacts, methods, wanted []mfa.Method) map[mfa.Method]strin
 	return known
 }
 
-// withoutTheirs takes from an offer the methods whose address is the directory's to say.
-func (l *inquiry) withoutTheirs(offer *mfa.EnrollOffer, st mfa.State) {
+// withoutDirectoryMethods takes from an offer the methods whose address is the directory's to say.
+func (l *inquiry) withoutDirectoryMethods(offer *mfa.EnrollOffer, st mfa.State) {
 	accounts := l.engine.deps.Accounts
 	if accounts.Config().Contacts.Prefer != account.PreferDirectory {
 		return
@@ -177,7 +169,7 @@ func (l *inquiry) withoutTheirs(offer *mfa.EnrollOffer, st mfa.State) {
 	offer.Methods = slices.DeleteFunc(slices.Clone(offer.Methods), func(m mfa.Method) bool { return slices.Contains(theirs, m) })
 }
 
-// failed is Failed for a login, which tells who waits for a directory so.
+// failed is Failed for a login. If a directory could not be asked it tells the person so.
 func (l *attempt) failed(ctx context.Context, err error) (mfa.Verdict, error) {
 	if _, unsaid := errors.AsType[*account.DirectoryError](err); !unsaid {
 		return l.talk.Failed(ctx, err)
@@ -201,11 +193,11 @@ const (
 	textDirectoryTwice = "The directory has more than one entry for you, so it is not known where your codes go. Please tell your administrator."
 )
 
-// oldWord is what is said of an address of the directory which could not be asked again;
-// empty if it was.
-func (l *attempt) oldWord(en mfa.Enrollment, m mfa.Method) string {
+// staleNote is what is said of an address that the directory gave earlier, if it could not
+// be asked now; else empty. It logs that, too.
+func (l *attempt) staleNote(en mfa.Enrollment, m mfa.Method) string {
 	a := en.Contact(m)
-	if l.missing == nil || a == nil || a.Looked.IsZero() || l.user.Account.IsNobody() {
+	if l.missing == nil || a == nil || a.Looked.IsZero() || l.user.Account.IsUnknown() {
 		return ""
 	}
 	age := mfa.Span(max(0, l.engine.deps.Now().Sub(a.Looked)))

@@ -8,9 +8,9 @@ import (
 )
 
 // called has a phone called, and the directory have bob's number alone.
-func called(t *testing.T, change ...func(*settings)) (*desk, *register) {
+func called(t *testing.T, change ...func(*settings)) (*harness, *fakeDirectory) {
 	t.Helper()
-	d, r := withRegister(t, append([]func(*settings){func(s *settings) {
+	d, r := withFakeDirectory(t, append([]func(*settings){func(s *settings) {
 		s.policy.Policy.Methods, s.policy.TextMessages, s.keeping.TextMessages = []mfa.Method{mfa.Call}, true, true
 	}}, change...)...)
 	r.says("bob", account.Found{Phones: []string{"+17891234571"}})
@@ -58,7 +58,7 @@ func TestDirectoryPreferredIsWhereCallsGo(t *testing.T) {
 
 // While the directory does not say, nobody enters an address in the place of what it may have.
 func TestDirectoryPreferredAndDownWhenItIsOffered(t *testing.T) {
-	d, r := withRegister(t, func(s *settings) {
+	d, r := withFakeDirectory(t, func(s *settings) {
 		s.keeping.Contacts.Confirmed, s.keeping.Contacts.Prefer = false, account.PreferDirectory
 		s.policy.Policy.Methods = []mfa.Method{mfa.Email}
 	})
@@ -74,7 +74,7 @@ func TestDirectoryPreferredAndDownWhenItIsOffered(t *testing.T) {
 
 // A change of what somebody has is proven by what the directory has, though no login there is asked.
 func TestDirectoryIsProvenWhereModeIsOff(t *testing.T) {
-	d, r := withRegister(t, func(s *settings) {
+	d, r := withFakeDirectory(t, func(s *settings) {
 		s.policy.Policy.Mode = ModeOff
 		s.policy.Policy.Rules = []Rule{{Services: []string{"sshd"}, Mode: new(ModeRequired)}}
 	})

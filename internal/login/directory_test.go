@@ -14,8 +14,8 @@ import (
 	"mfa/internal/wire"
 )
 
-// A register is a directory that says what a test wants.
-type register struct {
+// A fakeDirectory is a directory that says what a test wants.
+type fakeDirectory struct {
 	now func() time.Time
 
 	mu    sync.Mutex // guards what follows
@@ -24,7 +24,7 @@ type register struct {
 	asked []string
 }
 
-func (r *register) Look(_ context.Context, id mfa.Identity) (account.Found, error) {
+func (r *fakeDirectory) Look(_ context.Context, id mfa.Identity) (account.Found, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked = append(r.asked, id.Name)
@@ -33,20 +33,20 @@ func (r *register) Look(_ context.Context, id mfa.Identity) (account.Found, erro
 	return f, r.err
 }
 
-func (r *register) is(err error) {
+func (r *fakeDirectory) is(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.err = err
 }
 
-func (r *register) says(user string, f account.Found) {
+func (r *fakeDirectory) says(user string, f account.Found) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.of[user] = f
 }
 
 // looked returns who was looked up since the last call.
-func (r *register) looked() []string {
+func (r *fakeDirectory) looked() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	asked := r.asked
@@ -56,12 +56,12 @@ func (r *register) looked() []string {
 
 var errRegister = errors.New("connection refused")
 
-// withRegister returns a desk with a directory that has bob's address. What it has counts
+// withFakeDirectory returns a harness with a directory that has bob's address. What it has counts
 // as confirmed.
-func withRegister(t *testing.T, change ...func(*settings)) (*desk, *register) {
+func withFakeDirectory(t *testing.T, change ...func(*settings)) (*harness, *fakeDirectory) {
 	t.Helper()
-	r := &register{of: map[string]account.Found{"bob": {Emails: []string{"bob@example.com"}}}}
-	d := newDesk(t, append([]func(*settings){func(s *settings) {
+	r := &fakeDirectory{of: map[string]account.Found{"bob": {Emails: []string{"bob@example.com"}}}}
+	d := newHarness(t, append([]func(*settings){func(s *settings) {
 		s.directory = r
 		s.keeping.Contacts = account.ContactsConfig{Source: "ldap", Confirmed: true, Prefer: account.PreferUser, Keep: mfa.Duration(7 * 24 * time.Hour)}
 		s.policy.Policy.EnrollAtLogin, s.policy.Policy.SelfContacts = true, true
@@ -71,7 +71,7 @@ func withRegister(t *testing.T, change ...func(*settings)) (*desk, *register) {
 }
 
 // noRecord ends the test if there is an enrollment of bob.
-func (d *desk) noRecord() {
+func (d *harness) noRecord() {
 	d.t.Helper()
 	if en, err := d.accounts.Records().Enrollment(d.t.Context(), "bob"); err == nil {
 		d.t.Errorf("a record was written: %+v", en)
@@ -79,7 +79,7 @@ func (d *desk) noRecord() {
 }
 
 func TestDirectorySaysWhereCodesGo(t *testing.T) {
-	d, r := withRegister(t)
+	d, r := withFakeDirectory(t)
 	d.login(request("bob"), mfa.Accepted, step{"sent to b***b@example.com", d.code, nil})
 	d.noRecord()
 	if to := d.mails[0].To; to != "bob@example.com" {
@@ -101,7 +101,7 @@ func TestDirectorySaysWhereCodesGo(t *testing.T) {
 // long; never is it taken for one that has nothing.
 func TestDirectoryDown(t *testing.T) {
 	for _, failure := range []error{errRegister, account.ErrTwoEntries} {
-		d, r := withRegister(t)
+		d, r := withFakeDirectory(t)
 		d.login(request("bob"), mfa.Accepted, d.withCode())
 		r.is(failure)
 		d.advance(3 * 24 * time.Hour)
@@ -127,7 +127,7 @@ func TestDirectoryDownForWhoWasNeverSeen(t *testing.T) {
 		"nothing remembered": func(s *settings) { s.keeping.Contacts.Keep = 0 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, r := withRegister(t, mode)
+			d, r := withFakeDirectory(t, mode)
 			r.is(errRegister)
 			d.login(request("bob"), mfa.Unavailable, step{want: "cannot be asked now"})
 			c := d.engine.Converse(mfa.Identity{Name: "bob", UID: 1001}, mfa.Origin{Service: "mfactl", Address: "local", UID: 1001}, &script{t: t, steps: []step{{want: "cannot be asked now"}}})
@@ -147,7 +147,7 @@ func TestDirectoryDownForWhoWasNeverSeen(t *testing.T) {
 
 // Other methods go on while the directory is down.
 func TestDirectoryDownAndAnApp(t *testing.T) {
-	d, r := withRegister(t)
+	d, r := withFakeDirectory(t)
 	d.enroll("bob", mfa.Enrollment{UID: 1001, TOTP: &mfa.TOTPSecret{
 		Secret: d.accounts.SealTOTP(mfa.Identity{Name: "bob", UID: 1001}, []byte("12345678901234567890")), Algorithm: "SHA1", Digits: 6, Period: mfa.Duration(30 * time.Second),
 	}})
@@ -159,7 +159,7 @@ func TestDirectoryDownAndAnApp(t *testing.T) {
 }
 
 func TestDirectoryThatHasNothing(t *testing.T) {
-	d, r := withRegister(t, func(s *settings) { s.policy.Policy.Methods = []mfa.Method{mfa.Email} })
+	d, r := withFakeDirectory(t, func(s *settings) { s.policy.Policy.Methods = []mfa.Method{mfa.Email} })
 	r.says("bob", account.Found{})
 	d.login(request("bob"), mfa.NoConversation, step{want: "A second factor is needed"}, step{"Where shall codes go?", nil, mfa.ErrNoConversation})
 	if d.state("bob").Contacts != nil {
@@ -172,7 +172,7 @@ func TestDirectoryThatHasNothing(t *testing.T) {
 // An address of the directory that counts elsewhere is proven before another method is set
 // up: else the service where it does not count would hand out the factor of the others.
 func TestDirectoryCountsElsewhere(t *testing.T) {
-	d, r := withRegister(t, func(s *settings) {
+	d, r := withFakeDirectory(t, func(s *settings) {
 		s.policy.Policy.Methods = []mfa.Method{mfa.Email}
 		s.policy.Policy.Rules = []Rule{{Services: []string{"apps"}, Methods: []mfa.Method{mfa.TOTP}}}
 	})
@@ -188,7 +188,7 @@ func TestDirectoryCountsElsewhere(t *testing.T) {
 
 // One that counts nowhere keeps nobody from setting up what does.
 func TestDirectoryCountsNowhere(t *testing.T) {
-	d, _ := withRegister(t, func(s *settings) {
+	d, _ := withFakeDirectory(t, func(s *settings) {
 		s.policy.Policy.Methods, s.policy.TextMessages, s.keeping.TextMessages = []mfa.Method{mfa.SMS}, true, true
 	})
 	d.login(request("bob"), mfa.NoConversation, step{want: "A second factor is needed"}, step{"Where shall codes go?", nil, mfa.ErrNoConversation})
@@ -198,7 +198,7 @@ func TestDirectoryCountsNowhere(t *testing.T) {
 func TestDirectoryAndTheUsersOwn(t *testing.T) {
 	own := mfa.Enrollment{UID: 1001, Email: &mfa.Address{Address: "own@example.org", Confirmed: start, AddedBy: "bob"}}
 	for prefer, want := range map[string]string{account.PreferUser: "o***n@example.org", account.PreferDirectory: "b***b@example.com"} {
-		d, r := withRegister(t, func(s *settings) { s.keeping.Contacts.Prefer = prefer })
+		d, r := withFakeDirectory(t, func(s *settings) { s.keeping.Contacts.Prefer = prefer })
 		d.enroll("bob", own)
 		d.login(request("bob"), mfa.Accepted, step{"sent to " + want, d.code, nil})
 		if asked := len(r.looked()) > 0; asked != (prefer == account.PreferDirectory) {
@@ -215,7 +215,7 @@ func TestDirectoryAndTheUsersOwn(t *testing.T) {
 
 // While the directory does not say, no address counts in the place of what it may have.
 func TestDirectoryDownAndPreferred(t *testing.T) {
-	d, r := withRegister(t, func(s *settings) { s.keeping.Contacts.Prefer = account.PreferDirectory })
+	d, r := withFakeDirectory(t, func(s *settings) { s.keeping.Contacts.Prefer = account.PreferDirectory })
 	d.enroll("bob", mfa.Enrollment{UID: 1001, Email: &mfa.Address{Address: "own@example.org", Confirmed: start, AddedBy: "bob"}})
 	r.is(errRegister)
 	d.login(request("bob"), mfa.Unavailable, step{want: "cannot be asked now"})
@@ -228,7 +228,7 @@ func TestDirectoryDownAndPreferred(t *testing.T) {
 // lets them choose.
 func TestDirectoryAndOptOut(t *testing.T) {
 	for mode, want := range map[string]mfa.Outcome{ModeOptional: mfa.Exempt, ModeRequired: mfa.Accepted} {
-		d, r := withRegister(t, func(s *settings) { s.policy.Policy.Mode, s.policy.Policy.OptOut = mode, true })
+		d, r := withFakeDirectory(t, func(s *settings) { s.policy.Policy.Mode, s.policy.Policy.OptOut = mode, true })
 		d.enroll("bob", mfa.Enrollment{UID: 1001, Skipped: &start})
 		if want == mfa.Exempt {
 			r.is(errRegister)
@@ -240,14 +240,14 @@ func TestDirectoryAndOptOut(t *testing.T) {
 		}
 		d.login(request("bob"), want, d.withCode())
 	}
-	d, _ := withRegister(t, func(s *settings) { s.policy.Policy.Mode = ModeOptional })
+	d, _ := withFakeDirectory(t, func(s *settings) { s.policy.Policy.Mode = ModeOptional })
 	d.login(request("bob"), mfa.Accepted, d.withCode()) // has one, so is asked
 }
 
 // An address that changed there counts at once, ends what was proven by the old one, and
 // is told there.
 func TestDirectoryChangesItsWord(t *testing.T) {
-	d, r := withRegister(t, func(s *settings) {
+	d, r := withFakeDirectory(t, func(s *settings) {
 		s.policy.Session = SessionConfig{Remember: RememberAlways, Lifetime: mfa.Duration(90 * 24 * time.Hour), Bind: []string{BindAddress}, IPv4Prefix: 32}
 	})
 	d.login(request("bob"), mfa.Accepted, d.withCode())
@@ -275,7 +275,7 @@ func TestDirectoryChangesItsWord(t *testing.T) {
 
 // Of several values one stays taken, in whichever order they come.
 func TestDirectoryWithSeveralValues(t *testing.T) {
-	d, r := withRegister(t)
+	d, r := withFakeDirectory(t)
 	d.login(request("bob"), mfa.Accepted, d.withCode())
 	for _, values := range [][]string{{"a@example.com", "bob@example.com"}, {"bob@example.com", "a@example.com"}} {
 		r.says("bob", account.Found{Emails: values})
@@ -287,7 +287,7 @@ func TestDirectoryWithSeveralValues(t *testing.T) {
 // An address that is not confirmed is offered in enrolling, masked, and counts once it is.
 func TestDirectoryIsOffered(t *testing.T) {
 	for _, selfContacts := range []bool{true, false} {
-		d, _ := withRegister(t, func(s *settings) {
+		d, _ := withFakeDirectory(t, func(s *settings) {
 			s.keeping.Contacts.Confirmed = false
 			s.policy.Policy.SelfContacts, s.policy.Policy.Methods = selfContacts, []mfa.Method{mfa.Email}
 		})
@@ -307,7 +307,7 @@ func TestDirectoryIsOffered(t *testing.T) {
 
 func TestDirectoryDownWhenItIsOffered(t *testing.T) {
 	for _, selfContacts := range []bool{true, false} {
-		d, r := withRegister(t, func(s *settings) {
+		d, r := withFakeDirectory(t, func(s *settings) {
 			s.keeping.Contacts.Confirmed = false
 			s.policy.Policy.SelfContacts, s.policy.Policy.Methods = selfContacts, []mfa.Method{mfa.Email}
 		})
@@ -323,7 +323,7 @@ func TestDirectoryDownWhenItIsOffered(t *testing.T) {
 // After everybody had to enroll anew, what the directory has still counts: nobody enrolls
 // it. What the user had set up does not.
 func TestDirectoryAfterPolicyWasOff(t *testing.T) {
-	d, _ := withRegister(t, func(s *settings) { s.policy.Generation, s.keeping.Generation = 2, 2 })
+	d, _ := withFakeDirectory(t, func(s *settings) { s.policy.Generation, s.keeping.Generation = 2, 2 })
 	d.login(request("bob"), mfa.Accepted, d.withCode())
 	d.enroll("bob", mfa.Enrollment{UID: 1001, Generation: 1, Email: &mfa.Address{Address: "old@example.org", Confirmed: start}})
 	d.login(request("bob"), mfa.Accepted, step{"sent to b***b@example.com", d.code, nil})
@@ -332,7 +332,7 @@ func TestDirectoryAfterPolicyWasOff(t *testing.T) {
 // A lock is told where codes go, with its way out; backup codes and the preferred method
 // are there for who has no record.
 func TestDirectoryIsASecondFactorLikeOthers(t *testing.T) {
-	d, _ := withRegister(t, func(s *settings) { s.keeping.Lockout.Recovery, s.keeping.Lockout.Notify = true, true })
+	d, _ := withFakeDirectory(t, func(s *settings) { s.keeping.Lockout.Recovery, s.keeping.Lockout.Notify = true, true })
 	id := mfa.Identity{Name: "bob", UID: 1001}
 	c := d.engine.Converse(id, mfa.Origin{Service: "mfactl", Address: "local", UID: 1001}, &script{t: t, steps: []step{d.withCode()}})
 	if v, err := d.engine.Prove(t.Context(), c); v.Outcome != mfa.Accepted {
@@ -355,7 +355,7 @@ func TestDirectoryIsASecondFactorLikeOthers(t *testing.T) {
 
 // Explain writes nothing, and tells where the address is from.
 func TestExplainTellsOfTheDirectory(t *testing.T) {
-	d, _ := withRegister(t)
+	d, _ := withFakeDirectory(t)
 	x := d.engine.Explain(t.Context(), wire.Visit{User: "bob", Service: "sshd"})
 	if x.Result != wire.ResultAsk || len(x.Directory) != 1 || !x.Directory[0].Counts || x.Directory[0].Address != "b***b@example.com" || len(x.Enrolled) != 1 {
 		t.Errorf("explained as %+v", x)
@@ -375,7 +375,7 @@ func TestExplainTellsOfTheDirectory(t *testing.T) {
 // Of a name that is no account nothing goes to the directory that gives the name away,
 // and its prompts are the same whether the directory answers.
 func TestDirectoryAndStrangers(t *testing.T) {
-	d, r := withRegister(t)
+	d, r := withFakeDirectory(t)
 	d.login(request("hunter2"), mfa.NoConversation, step{"sent to", nil, mfa.ErrNoConversation})
 	r.is(errRegister)
 	d.login(request("hunter2"), mfa.NoConversation, step{"was sent to", nil, mfa.ErrNoConversation})

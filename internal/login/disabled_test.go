@@ -10,7 +10,7 @@ import (
 )
 
 func TestMethodFailuresAreCountedByMethod(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	_, codes := withApp(d)
 	d.failTOTP(2)
 	d.login(request("bob"), mfa.Accepted,
@@ -29,7 +29,7 @@ func TestMethodFailuresAreCountedByMethod(t *testing.T) {
 
 // A right code clears what its method has against it, be it asked for or set up.
 func TestARightCodeClearsItsMethod(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	a, _ := withApp(d)
 	d.failTOTP(2)
 	d.advance(30 * time.Second)
@@ -40,7 +40,7 @@ func TestARightCodeClearsItsMethod(t *testing.T) {
 }
 
 // failTOTP types n wrong codes of bob's app in one login.
-func (d *desk) failTOTP(n int) {
+func (d *harness) failTOTP(n int) {
 	d.t.Helper()
 	var steps []step
 	for range n {
@@ -52,7 +52,7 @@ func (d *desk) failTOTP(n int) {
 // Only a setup that was completed brings a method back: who begins one and goes
 // away has as little as before.
 func TestDisabledMethodIsSetUpAnew(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	a, codes := withApp(d)
 	d.disable("bob", mfa.TOTP)
 	add := func(want mfa.Outcome, steps ...step) {
@@ -84,7 +84,7 @@ func TestDisabledMethodIsSetUpAnew(t *testing.T) {
 }
 
 func TestDisabledMethod(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.disable("alice", mfa.Email)
 	d.login(request("alice"), mfa.Exhausted, step{want: "disabled after 100 wrong codes in a row. Ask your administrator"})
 	if n := d.mailCount(); n != 0 {
@@ -98,7 +98,7 @@ func TestDisabledMethod(t *testing.T) {
 }
 
 // disable makes a method of a user look as after 100 wrong codes.
-func (d *desk) disable(user string, m mfa.Method) {
+func (d *harness) disable(user string, m mfa.Method) {
 	d.t.Helper()
 	id, err := lookUpAccount(d.t.Context(), user)
 	if err != nil {
@@ -114,7 +114,7 @@ func (d *desk) disable(user string, m mfa.Method) {
 }
 
 func TestTheHundredthWrongCodeDisables(t *testing.T) {
-	d := newDesk(t, func(s *settings) { s.keeping.Lockout.Failures = 100 })
+	d := newHarness(t, func(s *settings) { s.keeping.Lockout.Failures = 100 })
 	d.disable("alice", mfa.Email)
 	err := d.engine.deps.Accounts.Records().UpdateState(t.Context(), "alice", func(st *mfa.State) error {
 		st.MethodFailures[mfa.Email]--

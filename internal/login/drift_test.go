@@ -10,7 +10,7 @@ import (
 )
 
 // audit returns what was written down so far.
-func (d *desk) audits() string {
+func (d *harness) audits() string {
 	d.t.Helper()
 	text, err := os.ReadFile(d.audit)
 	if err != nil {
@@ -23,7 +23,7 @@ func (d *desk) audits() string {
 // accepted and always counted.
 func TestPhoneWithAWrongClock(t *testing.T) {
 	for off, words := range map[int64]string{-14: "7 minutes behind", 14: "7 minutes ahead"} {
-		d := newDesk(t, enrolling)
+		d := newHarness(t, enrolling)
 		a, _ := withApp(d)
 		d.advance(time.Hour)
 		shows := func() string { return a.code(off) }
@@ -42,7 +42,7 @@ func TestPhoneWithAWrongClock(t *testing.T) {
 
 // One such code, or the same one twice, is told to nobody who has proven nothing.
 func TestAWrongClockIsNoOracle(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	a, codes := withApp(d)
 	d.advance(time.Hour)
 	ahead := a.code(20)
@@ -67,7 +67,7 @@ func TestAWrongClockIsNoOracle(t *testing.T) {
 
 // A user who sets an app up has its secret, and is told at once.
 func TestWrongClockInASetup(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	a := &app{d: d}
 	s := &script{t: t, steps: []step{
 		{"Authenticator app", say("1"), nil},

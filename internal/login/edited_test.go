@@ -11,7 +11,7 @@ import (
 
 // putRecord puts text in the place of user's record, as an edit by hand does: nothing
 // but the file tells of it.
-func (d *desk) putRecord(user, text string) {
+func (d *harness) putRecord(user, text string) {
 	d.t.Helper()
 	err := store.Update(d.t.Context(), d.store, store.Users+user, func([]byte) ([]byte, error) {
 		if text == "" {
@@ -28,31 +28,31 @@ func (d *desk) putRecord(user, text string) {
 // once, also for who waits at a prompt. They are asked for what is there now.
 func TestRecordEditedWhileAsked(t *testing.T) {
 	edits := map[string]struct {
-		edit func(d *desk)
+		edit func(d *harness)
 		want mfa.Outcome
 		then step
 	}{
 		"address": {
-			func(d *desk) {
+			func(d *harness) {
 				d.enroll("bob", mfa.Enrollment{UID: 1001, Email: &mfa.Address{Address: "other@example.com"}})
 			},
 			mfa.NoConversation,
 			step{want: "changed meanwhile, so this begins again. A code was sent to o***r@example.com", err: mfa.ErrNoConversation},
 		},
-		"removed": {func(d *desk) { d.putRecord("bob", "") }, mfa.NoConversation, step{want: "changed meanwhile, so this begins again. A second factor is needed", err: mfa.ErrNoConversation}},
+		"removed": {func(d *harness) { d.putRecord("bob", "") }, mfa.NoConversation, step{want: "changed meanwhile, so this begins again. A second factor is needed", err: mfa.ErrNoConversation}},
 		"uid": {
-			func(d *desk) { en := d.enrollment("bob"); en.UID = 4711; d.enroll("bob", en) },
+			func(d *harness) { en := d.enrollment("bob"); en.UID = 4711; d.enroll("bob", en) },
 			mfa.NoConversation,
 			step{want: "A second factor is needed", err: mfa.ErrNoConversation},
 		},
-		"emptied":    {func(d *desk) { d.enroll("bob", mfa.Enrollment{UID: 1001}) }, mfa.NoConversation, step{want: "A second factor is needed", err: mfa.ErrNoConversation}},
-		"unreadable": {func(d *desk) { d.putRecord("bob", "version = 1\nuid = ") }, mfa.Unavailable, step{want: challenge.TextUnavailable}},
-		"newer":      {func(d *desk) { d.putRecord("bob", "version = 99\nuid = 1001\n") }, mfa.Unavailable, step{want: challenge.TextUnavailable}},
+		"emptied":    {func(d *harness) { d.enroll("bob", mfa.Enrollment{UID: 1001}) }, mfa.NoConversation, step{want: "A second factor is needed", err: mfa.ErrNoConversation}},
+		"unreadable": {func(d *harness) { d.putRecord("bob", "version = 1\nuid = ") }, mfa.Unavailable, step{want: challenge.TextUnavailable}},
+		"newer":      {func(d *harness) { d.putRecord("bob", "version = 99\nuid = 1001\n") }, mfa.Unavailable, step{want: challenge.TextUnavailable}},
 	}
 	for _, m := range []mfa.Method{mfa.Email, mfa.TOTP, mfa.Backup} {
 		for name, tc := range edits {
 			t.Run(string(m)+" "+name, func(t *testing.T) {
-				d := newDesk(t, enrolling)
+				d := newHarness(t, enrolling)
 				a, backup := withApp(d)
 				d.advance(time.Minute)
 				en := d.enrollment("bob")
@@ -75,7 +75,7 @@ func TestRecordEditedWhileAsked(t *testing.T) {
 // one whose codes are longer none to call it no code.
 func TestAppReplacedByHandWhileAsked(t *testing.T) {
 	for _, digits := range []int{6, 8} {
-		d := newDesk(t, enrolling)
+		d := newHarness(t, enrolling)
 		a, _ := withApp(d)
 		d.advance(time.Minute)
 		next := d.enrollment("bob")
@@ -92,7 +92,7 @@ func TestAppReplacedByHandWhileAsked(t *testing.T) {
 // An edit that says nothing of how to prove it is no change: which method comes first, whether a
 // code arrived, and under which key a secret lies.
 func TestEditThatChangesNoFactor(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	a, _ := withApp(d)
 	d.advance(time.Minute)
 	d.login(request("bob"), mfa.Accepted, step{"authenticator app", func() string {

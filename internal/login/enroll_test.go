@@ -17,7 +17,7 @@ func enrolling(s *settings) { s.policy.Policy.EnrollAtLogin, s.policy.Policy.Sel
 
 // app plays an authenticator app: it reads the key at setup and shows codes.
 type app struct {
-	d      *desk
+	d      *harness
 	secret []byte
 }
 
@@ -47,7 +47,7 @@ func (a *app) code(steps int64) string {
 func (a *app) shows() func() string { return func() string { return a.code(0) } }
 
 // withApp has bob enroll an app at a login, and returns it and his backup codes.
-func withApp(d *desk) (*app, []string) {
+func withApp(d *harness) (*app, []string) {
 	d.t.Helper()
 	a := &app{d: d}
 	var backup []string
@@ -74,7 +74,7 @@ func withApp(d *desk) (*app, []string) {
 }
 
 func TestEnrollAppAtLogin(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	a, _ := withApp(d)
 	spent := a.code(0)
 	d.login(request("bob"), mfa.NoConversation,
@@ -92,7 +92,7 @@ func TestEnrollAppAtLogin(t *testing.T) {
 }
 
 func TestEnrollEmailAtLogin(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	d.login(request("bob"), mfa.Accepted,
 		step{"Codes by email", say("2"), nil},
 		step{"Where shall codes go", say("not an address"), nil},
@@ -108,7 +108,7 @@ func TestEnrollEmailAtLogin(t *testing.T) {
 }
 
 func TestEnrollmentResumes(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	d.login(request("bob"), mfa.NoConversation,
 		step{"Codes by email", say("2"), nil},
 		step{"Where shall", say("bob@example.com"), nil},
@@ -126,7 +126,7 @@ func TestEnrollmentResumes(t *testing.T) {
 
 // A setup that was begun long ago is not picked up.
 func TestEnrollmentDoesNotResumeForEver(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	d.login(request("bob"), mfa.NoConversation,
 		step{"Choose one", say("1"), nil}, step{want: "Key: ", err: errors.New("gone")})
 	d.advance(2 * time.Hour)
@@ -134,7 +134,7 @@ func TestEnrollmentDoesNotResumeForEver(t *testing.T) {
 }
 
 func TestBackupCodeIsGoodOnce(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	_, codes := withApp(d)
 	use := func(code, want string) {
 		t.Helper()
@@ -152,7 +152,7 @@ func TestBackupCodeIsGoodOnce(t *testing.T) {
 
 func TestSkip(t *testing.T) {
 	optional := func(s *settings) { s.policy.Policy.Mode, s.policy.Policy.OptOut = ModeOptional, true }
-	d := newDesk(t, enrolling, optional)
+	d := newHarness(t, enrolling, optional)
 	d.login(request("bob"), mfa.Exempt, step{"mfactl enroll", say("3"), nil})
 	d.login(request("bob"), mfa.Exempt)
 	if _, err := d.enrol.Reset(t.Context(), "bob", "root"); err != nil {
@@ -163,13 +163,13 @@ func TestSkip(t *testing.T) {
 
 // A choice to skip counts only while policy leaves it to the user.
 func TestSkipDoesNotOutlastPolicy(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	d.enroll("bob", mfa.Enrollment{UID: 1001, Skipped: &start})
 	d.login(request("bob"), mfa.NoConversation, step{want: "is needed", err: mfa.ErrNoConversation})
 }
 
 func TestGrace(t *testing.T) {
-	d := newDesk(t, enrolling, func(s *settings) { s.policy.Policy.EnrollGrace = mfa.Duration(48 * time.Hour) })
+	d := newHarness(t, enrolling, func(s *settings) { s.policy.Policy.EnrollGrace = mfa.Duration(48 * time.Hour) })
 	d.login(request("bob"), mfa.Exempt, step{"Later (within 48 hours)", say("3"), nil})
 	d.advance(47 * time.Hour)
 	d.login(request("bob"), mfa.NoConversation, step{want: "Later (within 60 minutes)", err: mfa.ErrNoConversation})
@@ -178,7 +178,7 @@ func TestGrace(t *testing.T) {
 }
 
 func TestOnlyAdministratorsSetAddresses(t *testing.T) {
-	d := newDesk(t, enrolling, func(s *settings) { s.policy.Policy.SelfContacts = false })
+	d := newHarness(t, enrolling, func(s *settings) { s.policy.Policy.SelfContacts = false })
 	d.login(request("bob"), mfa.NoConversation,
 		step{want: "A second factor is needed"}, step{"Key: ", say("m"), nil},
 		step{want: "No other method", err: mfa.ErrNoConversation})
@@ -188,7 +188,7 @@ func TestOnlyAdministratorsSetAddresses(t *testing.T) {
 // A user who set something up before everybody had to enroll anew proves that, and then sets
 // up everything anew.
 func TestOlderGenerationEnrollsAnew(t *testing.T) {
-	d := newDesk(t, enrolling, func(s *settings) { s.policy.Generation, s.keeping.Generation = 1, 1 })
+	d := newHarness(t, enrolling, func(s *settings) { s.policy.Generation, s.keeping.Generation = 1, 1 })
 	d.login(request("alice"), mfa.Exhausted, wrong("sent to a***e"), wrong(""), wrong(""), step{want: "ends here"})
 	d.login(request("alice"), mfa.NoConversation, d.withCode(), step{want: "is needed", err: mfa.ErrNoConversation})
 	if en := d.enrollment("alice"); en.Generation != 0 || en.Email == nil {
@@ -213,7 +213,7 @@ func TestOlderGenerationEnrollsAnew(t *testing.T) {
 
 // Where an older factor is disabled, nobody enrolls anew in its place.
 func TestOlderGenerationThatIsDisabledIsRefused(t *testing.T) {
-	d := newDesk(t, enrolling, func(s *settings) { s.policy.Generation, s.keeping.Generation = 1, 1 })
+	d := newHarness(t, enrolling, func(s *settings) { s.policy.Generation, s.keeping.Generation = 1, 1 })
 	d.update("alice", func(st *mfa.State) {
 		st.UID, st.MethodFailures = 1000, map[mfa.Method]int{mfa.Email: mfa.MaxMethodFailures}
 	})
@@ -224,7 +224,7 @@ func TestOlderGenerationThatIsDisabledIsRefused(t *testing.T) {
 // A user without a second factor is not locked by wrong codes; but a conversation
 // takes three, and a code that was sent takes five.
 func TestWrongConfirmationCodesDoNotLock(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	d.login(request("bob"), mfa.Exhausted,
 		step{"Choose", say("2"), nil}, step{"Where", say("eve@example.com"), nil},
 		wrong("sent"), wrong("2 tries"), wrong("One try"), step{want: "ends here"})
@@ -239,7 +239,7 @@ func TestWrongConfirmationCodesDoNotLock(t *testing.T) {
 }
 
 func TestChoosing(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	a, _ := withApp(d)
 	en, err := d.engine.deps.Accounts.Records().Enrollment(t.Context(), "bob")
 	if err != nil {
@@ -287,7 +287,7 @@ func TestChoosing(t *testing.T) {
 }
 
 func TestUndeliveredOffersTheOtherMethods(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	a, _ := withApp(d)
 	en, err := d.engine.deps.Accounts.Records().Enrollment(t.Context(), "bob")
 	if err != nil {
@@ -315,7 +315,7 @@ func TestUndeliveredOffersTheOtherMethods(t *testing.T) {
 func TestNoticesOfChanges(t *testing.T) { synctest.Test(t, noticesOfChanges) }
 
 func noticesOfChanges(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	alice, _ := lookUpAccount(t.Context(), "alice")
 	confirmed := mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com", Confirmed: start}}
 	d.enroll("alice", confirmed)
@@ -369,7 +369,7 @@ func noticesOfChanges(t *testing.T) {
 
 // A user whose mails are used up can still use the methods that need none.
 func TestMaxSendsLeavesTheOtherMethods(t *testing.T) {
-	d := newDesk(t, enrolling, func(s *settings) { s.asking.Code.MaxSends = 1 })
+	d := newHarness(t, enrolling, func(s *settings) { s.asking.Code.MaxSends = 1 })
 	a, _ := withApp(d)
 	en, err := d.engine.deps.Accounts.Records().Enrollment(t.Context(), "bob")
 	if err != nil {
@@ -382,7 +382,7 @@ func TestMaxSendsLeavesTheOtherMethods(t *testing.T) {
 	d.login(request("bob"), mfa.Accepted,
 		step{want: "Too many codes"}, step{"How do you want", say("2"), nil}, step{"authenticator", a.shows(), nil})
 
-	onlyEmail := newDesk(t, enrolling, func(s *settings) {
+	onlyEmail := newHarness(t, enrolling, func(s *settings) {
 		s.asking.Code.MaxSends, s.policy.Policy.Methods = 1, []mfa.Method{mfa.Email}
 	})
 	onlyEmail.login(request("bob"), mfa.Exhausted,
@@ -396,7 +396,7 @@ func TestMaxSendsLeavesTheOtherMethods(t *testing.T) {
 // Where policy offers email before the app, who has both is asked first: a mail
 // costs, and nobody wanted one yet.
 func TestNothingIsSentBeforeAChoice(t *testing.T) {
-	d := newDesk(t, enrolling, func(s *settings) {
+	d := newHarness(t, enrolling, func(s *settings) {
 		s.policy.Policy.Methods = []mfa.Method{mfa.Email, mfa.TOTP, mfa.Backup}
 	})
 	d.enroll("bob", mfa.Enrollment{
@@ -409,7 +409,7 @@ func TestNothingIsSentBeforeAChoice(t *testing.T) {
 }
 
 // enrollment returns the record of user.
-func (d *desk) enrollment(user string) mfa.Enrollment {
+func (d *harness) enrollment(user string) mfa.Enrollment {
 	d.t.Helper()
 	en, err := d.engine.deps.Accounts.Records().Enrollment(d.t.Context(), user)
 	if err != nil {

@@ -21,18 +21,18 @@ func fromAfar(n int) mfa.Request {
 // left to the user. Home is where the user was seen.
 func TestWhatThePasswordAloneCanExhaust(t *testing.T) {
 	const strangers = 40
-	knock := func(d *desk, n int) {
+	knock := func(d *harness, n int) {
 		_, _ = d.engine.Login(d.t.Context(), fromAfar(n), promptFunc(func(context.Context, mfa.Prompt) (string, error) {
 			return "", mfa.ErrNoConversation
 		}))
 	}
 	for name, c := range map[string]struct {
 		change func(*settings)
-		attack func(d *desk)
-		then   func(d *desk)
+		attack func(d *harness)
+		then   func(d *harness)
 	}{
 		"code.max_sends": {
-			attack: func(d *desk) {
+			attack: func(d *harness) {
 				for n := range 6 {
 					knock(d, n)
 				}
@@ -40,47 +40,47 @@ func TestWhatThePasswordAloneCanExhaust(t *testing.T) {
 					t.Errorf("%d mails", n)
 				}
 			},
-			then: func(d *desk) {
+			then: func(d *harness) {
 				for range 3 {
 					d.login(request("alice"), mfa.Accepted, d.withCode())
 				}
 			},
 		},
 		"code.max_sends, of sudo on this machine": {
-			attack: func(d *desk) {
+			attack: func(d *harness) {
 				for n := range 6 {
 					knock(d, n)
 				}
 			},
-			then: func(d *desk) {
+			then: func(d *harness) {
 				d.login(mfa.Request{Service: "sudo", User: "alice", TTY: "/dev/pts/1"}, mfa.Accepted, d.withCode())
 			},
 		},
 		"code.max_sends of one": {
 			change: func(s *settings) { s.asking.Code.MaxSends = 1 },
-			attack: func(d *desk) { knock(d, 1); knock(d, 2); d.advance(15 * time.Minute) },
-			then:   func(d *desk) { d.login(request("alice"), mfa.Accepted, d.withCode()) },
+			attack: func(d *harness) { knock(d, 1); knock(d, 2); d.advance(15 * time.Minute) },
+			then:   func(d *harness) { d.login(request("alice"), mfa.Accepted, d.withCode()) },
 		},
 		"the wait of code.resend_after": {
-			attack: func(d *desk) { knock(d, 1) },
-			then:   func(d *desk) { d.login(request("alice"), mfa.Accepted, d.withCode()) },
+			attack: func(d *harness) { knock(d, 1) },
+			then:   func(d *harness) { d.login(request("alice"), mfa.Accepted, d.withCode()) },
 		},
 		"the codes that are kept": {
 			change: func(s *settings) { s.asking.Code.MaxSends = 100 },
-			attack: func(d *desk) {
+			attack: func(d *harness) {
 				d.login(request("alice"), mfa.NoConversation, step{"sent to", nil, mfa.ErrNoConversation})
 				d.remembered = d.code()
 				for n := range strangers {
 					knock(d, n)
 				}
 			},
-			then: func(d *desk) {
+			then: func(d *harness) {
 				d.login(request("alice"), mfa.Accepted, step{"sent to", say(d.remembered), nil})
 			},
 		},
 		"the mails about locks": {
 			change: recovering,
-			attack: func(d *desk) {
+			attack: func(d *harness) {
 				for range 7 {
 					d.lockFrom(fromAfar(1))
 					d.advance(16 * time.Minute)
@@ -94,7 +94,7 @@ func TestWhatThePasswordAloneCanExhaust(t *testing.T) {
 				}
 				d.lockFrom(fromAfar(1))
 			},
-			then: func(d *desk) {
+			then: func(d *harness) {
 				d.login(request("alice"), mfa.Accepted,
 					step{"locked for 15 minutes", say(d.recovery(5)), nil}, step{want: "sent", answer: d.code})
 				d.lockFrom(fromAfar(1)) // and there is a next one
@@ -104,8 +104,8 @@ func TestWhatThePasswordAloneCanExhaust(t *testing.T) {
 		},
 		"a recovery code, once": {
 			change: recovering,
-			attack: func(d *desk) { d.lockFrom(fromAfar(1)) },
-			then: func(d *desk) {
+			attack: func(d *harness) { d.lockFrom(fromAfar(1)) },
+			then: func(d *harness) {
 				used := d.recovery(1)
 				d.login(request("alice"), mfa.Accepted, step{"locked", say(used), nil}, step{want: "sent", answer: d.code})
 				d.lockFrom(fromAfar(1))
@@ -114,7 +114,7 @@ func TestWhatThePasswordAloneCanExhaust(t *testing.T) {
 		},
 		"the tries of a recovery code": {
 			change: recovering,
-			attack: func(d *desk) {
+			attack: func(d *harness) {
 				d.lockFrom(fromAfar(1))
 				for n := range strangers {
 					_, _ = d.engine.Login(d.t.Context(), fromAfar(n), promptFunc(guessWrongly))
@@ -123,13 +123,13 @@ func TestWhatThePasswordAloneCanExhaust(t *testing.T) {
 					t.Errorf("%d tries", tries)
 				}
 			},
-			then: func(d *desk) {
+			then: func(d *harness) {
 				d.login(request("alice"), mfa.Accepted, step{"locked", say(d.recovery(1)), nil}, step{want: "sent", answer: d.code})
 			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, func(s *settings) {
+			d := newHarness(t, func(s *settings) {
 				if c.change != nil {
 					c.change(s)
 				}

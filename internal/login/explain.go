@@ -15,9 +15,9 @@ import (
 	"mfa/internal/wire"
 )
 
-// Explain returns what a login would come to. It decides by the same code as Login, but
-// asks nobody, sends nothing and writes nothing. What could not be found out is in
-// Problems.
+// Explain returns what a login would come to. It decides by the same code as Login, and
+// asks the directory as that does, but shows no prompt, sends nothing and writes nothing.
+// What could not be found out is in Problems.
 func (e *Engine) Explain(ctx context.Context, v wire.Visit) wire.Explanation {
 	x := e.explainLogin(ctx, v)
 	if c, err := e.census(ctx); err == nil && c.Users > 0 { // what keeps it from counting, the rest says
@@ -53,7 +53,7 @@ func (e *Engine) explainLogin(ctx context.Context, v wire.Visit) wire.Explanatio
 	l := e.inquire(e.deps.Accounts.User(acct, origin), provenFactors(req))
 	l.dry = true
 	x := wire.Explanation{
-		User: acct.ID.Name, Account: !acct.IsNobody(), Service: origin.Service, Address: origin.Address, Key: origin.Key,
+		User: acct.ID.Name, Account: !acct.IsUnknown(), Service: origin.Service, Address: origin.Address, Key: origin.Key,
 		FirstFactors: l.factors, Asks: []mfa.Method{}, Offers: []mfa.Method{}, Passed: []wire.Passed{},
 		Enrolled: []mfa.Method{}, Sessions: []string{}, Problems: []string{},
 	}
@@ -131,7 +131,7 @@ func (l *inquiry) facts(ctx context.Context, x *wire.Explanation) mfa.State {
 		x.Problems = append(x.Problems, err.Error())
 	}
 	en, known := l.directoryFacts(ctx, x, en, st)
-	x.Enrolled = append(x.Enrolled, usable(en, anybodys(en))...)
+	x.Enrolled = append(x.Enrolled, usable(en, possibleMethods(en))...)
 	x.Directory = l.engine.deps.Accounts.DirectoryView(en, known)
 	x.Preferred, x.Skipped = en.Preferred, en.Skipped
 	return st
@@ -228,7 +228,7 @@ func (l *inquiry) notRemembered() string {
 	if l.rememberMode() == RememberNever {
 		return ""
 	}
-	if _, ok := l.engine.cfg.Session.place(l.user.Origin); ok {
+	if _, ok := l.engine.cfg.Session.binding(l.user.Origin); ok {
 		return ""
 	}
 	if _, ok := l.user.Origin.Place(); !ok {

@@ -16,7 +16,7 @@ import (
 )
 
 // snapshot is all that a login could change.
-func snapshot(t *testing.T, d *desk) (items []store.Item) {
+func snapshot(t *testing.T, d *harness) (items []store.Item) {
 	t.Helper()
 	keys, err := d.store.Keys(t.Context(), "")
 	if err != nil {
@@ -38,7 +38,7 @@ func TestExplainSaysWhatLoginDoes(t *testing.T) {
 		wire.ResultLetIn: mfa.Exempt, wire.ResultAsk: mfa.NoConversation, wire.ResultEnroll: mfa.NoConversation,
 		wire.ResultLocked: mfa.Exhausted, wire.ResultKeepOut: mfa.MustEnroll, wire.ResultUnavailable: mfa.Unavailable,
 	}
-	lockAlice := func(d *desk) {
+	lockAlice := func(d *harness) {
 		err := d.engine.deps.Accounts.Records().UpdateState(t.Context(), "alice", func(st *mfa.State) error {
 			*st = mfa.State{UID: 1000, LockedUntil: new(start.Add(time.Hour)), LockedFor: mfa.Duration(time.Hour)}
 			return nil
@@ -52,7 +52,7 @@ func TestExplainSaysWhatLoginDoes(t *testing.T) {
 	for name, tc := range map[string]struct {
 		user   string
 		change []func(*settings)
-		before func(d *desk)
+		before func(d *harness)
 		want   string
 		pam    string
 		text   string
@@ -65,19 +65,19 @@ func TestExplainSaysWhatLoginDoes(t *testing.T) {
 		"not enrolled":       {"bob", nil, nil, wire.ResultKeepOut, "PAM_PERM_DENIED", "refused: not enrolled"},
 		"to enroll":          {"bob", []func(*settings){enrolling}, nil, wire.ResultEnroll, "PAM_SUCCESS", "led to a second factor"},
 		"optional":           {"bob", []func(*settings){mode(ModeOptional)}, nil, wire.ResultLetIn, "PAM_IGNORE", "mode is optional"},
-		"two that are sent":  {"bob", []func(*settings){rules(Rule{Methods: []mfa.Method{mfa.Email, mfa.TOTP}})}, func(d *desk) { d.enroll("bob", both) }, wire.ResultAsk, "PAM_SUCCESS", "a menu of email and totp"},
-		"two":                {"bob", nil, func(d *desk) { d.enroll("bob", both) }, wire.ResultAsk, "PAM_SUCCESS", "a code is asked for: totp, or with m email"},
+		"two that are sent":  {"bob", []func(*settings){rules(Rule{Methods: []mfa.Method{mfa.Email, mfa.TOTP}})}, func(d *harness) { d.enroll("bob", both) }, wire.ResultAsk, "PAM_SUCCESS", "a menu of email and totp"},
+		"two":                {"bob", nil, func(d *harness) { d.enroll("bob", both) }, wire.ResultAsk, "PAM_SUCCESS", "a code is asked for: totp, or with m email"},
 		"not counted":        {"alice", []func(*settings){enrolling, rules(Rule{Methods: []mfa.Method{mfa.TOTP}})}, nil, wire.ResultEnroll, "PAM_SUCCESS", "does not count here: email; then led"},
 		"nobody":             {"nobody-here", nil, nil, wire.ResultAsk, "PAM_SUCCESS", "a code is asked for: email"},
 		"account unknown":    {"broken", nil, nil, wire.ResultUnavailable, "PAM_AUTHINFO_UNAVAIL", "account look-up failed"},
-		"groups unknown":     {"alice", []func(*settings){rules(off(Rule{Groups: []string{"staff"}}))}, func(d *desk) { d.groups.down = errors.New("ldap is down") }, wire.ResultUnavailable, "PAM_AUTHINFO_UNAVAIL", "policy look-up failed"},
-		"store unusable":     {"alice", nil, func(d *desk) { d.store.Fail(errors.New("disk on fire")) }, wire.ResultUnavailable, "PAM_AUTHINFO_UNAVAIL", "record or store unusable"},
-		"off, store is not":  {"alice", []func(*settings){mode(ModeOff)}, func(d *desk) { d.store.Fail(errors.New("disk on fire")) }, wire.ResultLetIn, "PAM_IGNORE", "mode is off"},
+		"groups unknown":     {"alice", []func(*settings){rules(off(Rule{Groups: []string{"staff"}}))}, func(d *harness) { d.groups.down = errors.New("ldap is down") }, wire.ResultUnavailable, "PAM_AUTHINFO_UNAVAIL", "policy look-up failed"},
+		"store unusable":     {"alice", nil, func(d *harness) { d.store.Fail(errors.New("disk on fire")) }, wire.ResultUnavailable, "PAM_AUTHINFO_UNAVAIL", "record or store unusable"},
+		"off, store is not":  {"alice", []func(*settings){mode(ModeOff)}, func(d *harness) { d.store.Fail(errors.New("disk on fire")) }, wire.ResultLetIn, "PAM_IGNORE", "mode is off"},
 		"another spelling":   {"ALICE", []func(*settings){rules(off(Rule{Users: []string{"alice"}}))}, nil, wire.ResultLetIn, "PAM_IGNORE", "mode is off"},
-		"of another account": {"alice", nil, func(d *desk) { d.enroll("alice", mfa.Enrollment{UID: 999}) }, wire.ResultKeepOut, "PAM_PERM_DENIED", "not enrolled"},
+		"of another account": {"alice", nil, func(d *harness) { d.enroll("alice", mfa.Enrollment{UID: 999}) }, wire.ResultKeepOut, "PAM_PERM_DENIED", "not enrolled"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, tc.change...)
+			d := newHarness(t, tc.change...)
 			if tc.before != nil {
 				tc.before(d)
 			}
@@ -107,7 +107,7 @@ func TestExplainSaysWhatLoginDoes(t *testing.T) {
 }
 
 func TestExplainTellsWhyRulesDoNotMatch(t *testing.T) {
-	d := newDesk(t, rules(
+	d := newHarness(t, rules(
 		off(Rule{Name: "glass", Users: []string{"u1", "u2", "u3", "u4", "u5", "u6"}}),
 		off(Rule{Services: []string{"sudo", "su"}}),
 		off(Rule{Networks: nets("10.0.0.0/8")}),

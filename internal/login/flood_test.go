@@ -24,7 +24,7 @@ func cpu(t *testing.T) time.Duration {
 // Many prompts for a backup code that are answered at once cost as many hashes as
 // there are tries before the lock, and no more.
 func TestFloodOfBackupCodes(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	withApp(d)
 	const prompts = 200
 	var asked, ended sync.WaitGroup
@@ -70,7 +70,7 @@ func TestFloodOfBackupCodes(t *testing.T) {
 // hashCost is the CPU of one try of a backup code.
 func hashCost(t *testing.T) time.Duration {
 	t.Helper()
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	withApp(d)
 	before := cpu(t)
 	d.login(request("bob"), mfa.WrongCode, step{"app shows", say("m"), nil}, step{"Backup code", say("2"), nil},

@@ -17,7 +17,7 @@ import (
 // heard is all that a name is told which is asked by this script: two connections,
 // a resend too soon and in time, wrong codes to the lock, and the lock. Withheld says
 // whether it asks by sshd, which keeps back what a stranger types.
-func (d *desk) heard(name string, withheld bool) (all []string) {
+func (d *harness) heard(name string, withheld bool) (all []string) {
 	d.t.Helper()
 	masked := regexp.MustCompile(`\S\*\*\*\S@example\.com`)
 	visit := func(answers ...string) {
@@ -60,7 +60,7 @@ func (d *desk) heard(name string, withheld bool) (all []string) {
 // connection, through the lock and after it.
 func TestStrangersAreAnsweredAlike(t *testing.T) {
 	with := func(s *settings) { s.keeping.Lockout.Notify, s.keeping.Lockout.Recovery = true, true }
-	d := newDesk(t, with)
+	d := newHarness(t, with)
 	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com", Confirmed: start}})
 	ghost := d.heard("ghost", false)
 	d.now = start
@@ -77,7 +77,7 @@ func TestStrangersAreAnsweredAlike(t *testing.T) {
 // The same where sshd keeps back all that a stranger types but its length.
 func TestStrangersAreAnsweredAlikeByLength(t *testing.T) {
 	with := func(s *settings) { s.keeping.Lockout.Notify, s.keeping.Lockout.Recovery = true, true }
-	d := newDesk(t, with)
+	d := newHarness(t, with)
 	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com", Confirmed: start}})
 	ghost := d.heard("ghost", true)
 	d.now = start
@@ -106,7 +106,7 @@ func expectAlike(t *testing.T, alice, ghost []string) {
 // Of an account that sshd refuses nothing is counted, and nobody is let in; the words
 // are those for others. Somebody with a key is told.
 func TestWithheldAnswersOfAnAccount(t *testing.T) {
-	d := newDesk(t, func(s *settings) { s.policy.Policy.Methods = []mfa.Method{mfa.TOTP, mfa.Email} })
+	d := newHarness(t, func(s *settings) { s.policy.Policy.Methods = []mfa.Method{mfa.TOTP, mfa.Email} })
 	const six, one = mfa.Withheld(6), mfa.Withheld(1)
 	for range 3 { // more than lock
 		d.login(request("alice"), mfa.Exhausted, step{want: "A code was sent", err: six}, step{want: "2 tries left", err: mfa.Withheld(4)},
@@ -128,10 +128,10 @@ func TestWithheldAnswersOfAnAccount(t *testing.T) {
 
 // The memory is bounded, and a name is remembered while others come.
 func TestStrangersAreBounded(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("ghost"), mfa.WrongCode, wrong("sent"), step{want: "2 tries", err: mfa.ErrNoConversation})
 	for i := range 3000 {
-		acct := d.engine.deps.Accounts.Records().Stranger(d.engine.deps.Strangers, fmt.Sprint("x", i))
+		acct := d.engine.deps.Accounts.Records().UnknownAccount(d.engine.deps.UnknownUsers, fmt.Sprint("x", i))
 		if err := acct.Update(t.Context(), func(st *mfa.State) error { st.LockedHard = true; return nil }); err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +142,7 @@ func TestStrangersAreBounded(t *testing.T) {
 
 // A store that is out of reach is told to everybody alike.
 func TestStrangersWhileTheStoreIsDown(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.store.Fail(errors.New("disk on fire"))
 	d.login(request("ghost"), mfa.Unavailable, step{want: "cannot be checked"})
 }

@@ -26,7 +26,7 @@ import (
 	"mfa/internal/store"
 )
 
-// A Prompter is the far end of the conversation.
+// A Prompter shows prompts and reads the answers.
 type Prompter = mfa.Prompter
 
 // An Enroller changes enrollments within a login; enroll.Service is one.
@@ -57,7 +57,7 @@ type Deps struct {
 	// part, so that it can demand a new password; nil: every one does.
 	ChangesPassword func(service string) bool
 
-	Strangers *account.Strangers // outlives the Engine; nil: names without an account are remembered for one login
+	UnknownUsers *account.UnknownUsers // outlives the Engine; nil: names without an account are remembered for one login
 
 	// Current returns the Engine of the configuration that counts now; nil: this one.
 	Current func() *Engine
@@ -87,9 +87,9 @@ func New(cfg Config, deps Deps) *Engine {
 func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Verdict, error) {
 	ctx = store.WithView(ctx)
 	acct, err := e.account(ctx, req.User)
-	far := farEndOf(req, p)
+	far := newBufferedPrompter(req, p)
 	l := e.attempt(e.conversation(acct, OriginOf(req), far), provenFactors(req))
-	l.far = far
+	l.prompter = far
 	l.talk.Presence = presence(req)
 	l.talk.Called(req.User)
 	if req.UID != 0 {
@@ -103,8 +103,8 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	} else {
 		v, err = l.decide(ctx)
 	}
-	if l.user.Account.IsNobody() && (v.Outcome == mfa.Accepted || v.Outcome == mfa.Exempt) {
-		v, err = l.unavailable(ctx, stranger, nil)
+	if l.user.Account.IsUnknown() && (v.Outcome == mfa.Accepted || v.Outcome == mfa.Exempt) {
+		v, err = l.unavailable(ctx, reasonNoAccount, nil)
 	}
 	v, err = l.talk.Close(ctx, v, err)
 	v.Untried = v.Outcome == mfa.Exhausted && !l.talk.Guessed()
@@ -125,12 +125,12 @@ func (e *Engine) account(ctx context.Context, name string) (*account.Account, er
 	switch {
 	case err == nil:
 		return e.deps.Accounts.Records().Account(id), nil
-	case errors.Is(err, nss.ErrNoAccount) && e.deps.Strangers != nil:
-		return e.deps.Accounts.Records().Stranger(e.deps.Strangers, name), nil
+	case errors.Is(err, nss.ErrNoAccount) && e.deps.UnknownUsers != nil:
+		return e.deps.Accounts.Records().UnknownAccount(e.deps.UnknownUsers, name), nil
 	case errors.Is(err, nss.ErrNoAccount):
 		err = nil
 	}
-	return e.deps.Accounts.Records().Nobody(name), err
+	return e.deps.Accounts.Records().NewUnknownAccount(name), err
 }
 
 // An inquiry is what an Engine finds out about a login before anybody is asked.
@@ -155,11 +155,11 @@ func (e *Engine) inquire(u *account.User, factors []string) *inquiry {
 // An attempt is one login under way.
 type attempt struct {
 	*inquiry
-	talk      *challenge.Conversation // with the user
-	far       *farEnd                 // of a login; nil: of another conversation
-	recovered bool                    // a recovery code ended the lock
-	ownWish   bool                    // the user wants to change the password after the login
-	wanted    mfa.Method              // asked for first from now on, if the user proves it
+	talk             *challenge.Conversation // with the user
+	prompter         *bufferedPrompter       // of a login; nil: of another conversation
+	recovered        bool                    // a recovery code ended the lock
+	wantsNewPassword bool                    // the user wants to change the password after the login
+	newPreferred     mfa.Method              // asked for first from now on, if the user proves it
 }
 
 // attempt begins a login.
@@ -179,11 +179,11 @@ func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
 		return l.unavailable(ctx, "policy look-up failed", err)
 	}
 	if l.policy.Mode != ModeOff { // a way in that needs no store stays one
-		if err := l.user.Account.Settle(ctx); err != nil {
+		if err := l.user.Account.StoreBoundTimes(ctx); err != nil {
 			return l.talk.Failed(ctx, err)
 		}
 	}
-	if l.user.Account.IsNobody() {
+	if l.user.Account.IsUnknown() {
 		l.user.Pretend(l.decoy())
 	}
 	p, err := l.lookSurely(ctx)
@@ -203,13 +203,13 @@ func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
 		l.recovered = true
 		return l.decideOnce(ctx) // not locked any more
 	case denyDisabled:
-		return l.shutOut(ctx)
+		return l.refuseDisabled(ctx)
 	case denyUnknown:
 		return l.unavailable(ctx, p.reason, nil)
 	case askForCode:
 		return l.ask(ctx, p)
 	case acceptRemembered:
-		return l.recall(ctx, p)
+		return l.acceptSession(ctx, p)
 	case leadToEnroll:
 		return l.setUp(ctx, p)
 	}
@@ -220,10 +220,10 @@ func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
 // maxLooks bounds how often lookSurely looks.
 const maxLooks = 5
 
-// lookSurely is look for a plan that may let somebody in, or refuse them, with no write
-// that would fail if what was read were not so any more: then the store has to say that it
-// is so. Here is the one place for all of them. A code that is asked for, and a login that
-// is remembered, are decided by such a write.
+// lookSurely is look, confirmed by the store. What was read may come from memory and be
+// old (store.View). A login that asks for a code, or is remembered, ends with a write, which
+// fails then. Any other plan lets in or refuses without a write, so the store is asked here
+// whether all that was read is still stored so; if not, it looks again.
 func (l *attempt) lookSurely(ctx context.Context) (plan, error) {
 	for range maxLooks {
 		p, err := l.look(ctx)
@@ -242,8 +242,8 @@ func (l *attempt) lookSurely(ctx context.Context) (plan, error) {
 // else may know the password.
 func (l *attempt) ask(ctx context.Context, p plan) (mfa.Verdict, error) {
 	v, err := l.prove(ctx, p.enrollment, p.methods)
-	if v.Outcome == mfa.Accepted && !l.recovered && !l.ownWish && !l.talk.MustChangePassword() {
-		l.keep(ctx, p.enrollment, v.Method)
+	if v.Outcome == mfa.Accepted && !l.recovered && !l.wantsNewPassword && !l.talk.MustChangePassword() {
+		l.rememberLogin(ctx, p.enrollment, v.Method)
 	}
 	return v, err
 }
@@ -254,27 +254,27 @@ func (l *attempt) unavailable(ctx context.Context, reason string, err error) (mf
 	return mfa.Verdict{Outcome: mfa.Unavailable, Reason: reason}, err
 }
 
-// shutOut refuses somebody all of whose methods took too many wrong codes.
-func (l *attempt) shutOut(ctx context.Context) (mfa.Verdict, error) {
+// refuseDisabled refuses somebody all of whose methods took too many wrong codes.
+func (l *attempt) refuseDisabled(ctx context.Context) (mfa.Verdict, error) {
 	l.talk.Say(ctx, mfa.Failure, textAllDisabled)
 	return mfa.Verdict{Outcome: mfa.Exhausted, Reason: disabled}, nil
 }
 
-// enrollment returns what the user has set up; nothing, if it was for another
-// account of this name. Who is no account has an address too, so that they are asked
-// like others.
+// enrollment returns what the user has set up; nothing, if it was for another account of
+// this name. A name without an account seems to have an address (decoy), so that it is
+// asked like others.
 func (l *inquiry) enrollment(ctx context.Context) (mfa.Enrollment, error) {
 	en, err := l.user.Account.Enrollment(ctx)
 	if err != nil {
 		return mfa.Enrollment{}, err
 	}
-	return l.theirs(ctx, en)
+	return l.ofThisAccount(ctx, en)
 }
 
-// theirs returns en if it is of this account; see enrollment.
-func (l *inquiry) theirs(ctx context.Context, en mfa.Enrollment) (mfa.Enrollment, error) {
+// ofThisAccount returns en if it is of this account; see enrollment.
+func (l *inquiry) ofThisAccount(ctx context.Context, en mfa.Enrollment) (mfa.Enrollment, error) {
 	switch {
-	case l.user.Account.IsNobody():
+	case l.user.Account.IsUnknown():
 		return l.decoy(), nil
 	case en.Version == 0: // there is none
 		return mfa.Enrollment{}, l.newcomer(ctx)
@@ -290,7 +290,7 @@ func (l *inquiry) theirs(ctx context.Context, en mfa.Enrollment) (mfa.Enrollment
 // everybody had to enroll anew.
 func (l *inquiry) counting(en mfa.Enrollment) []mfa.Method {
 	counting := usable(en, l.policy.Methods)
-	if en.Generation < l.engine.cfg.Generation && !l.user.Account.IsNobody() {
+	if en.Generation < l.engine.cfg.Generation && !l.user.Account.IsUnknown() {
 		theirs := fromDirectory(en) // which nobody enrolls
 		return slices.DeleteFunc(counting, func(m mfa.Method) bool { return !slices.Contains(theirs, m) })
 	}
@@ -337,7 +337,7 @@ func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
 		return l.talk.Failed(ctx, err)
 	}
 	optional := l.policy.Mode == ModeOptional
-	if l.foreign() || l.oneLine() {
+	if l.byTrustedProgram() || l.oneLine() {
 		return l.notHere(ctx, proven, optional || grace > 0)
 	}
 	offer := l.offer()
@@ -356,15 +356,16 @@ func (l *attempt) setUp(ctx context.Context, p plan) (mfa.Verdict, error) {
 	return v, err
 }
 
-// foreign reports whether the peer is neither root nor the user: a program of
+// byTrustedProgram reports whether the peer is neither root nor the user: a program of
 // server.trusted_users, which alone says that the user passed a first factor.
-func (l *inquiry) foreign() bool {
-	return l.user.Origin.UID != 0 && (l.user.Account.IsNobody() || l.user.Origin.UID != l.user.Account.ID.UID)
+func (l *inquiry) byTrustedProgram() bool {
+	return l.user.Origin.UID != 0 && (l.user.Account.IsUnknown() || l.user.Origin.UID != l.user.Account.ID.UID)
 }
 
-// notHere is setUp for a foreign program: it sets nothing up and records no choice, or
-// one that is taken over would give itself the second factor of whoever has none. It
-// may let in where enrolling can be put off. So it is where nothing can be asked.
+// notHere is setUp for a program of server.trusted_users, and for a login in one line, in
+// which nothing can be asked. Nothing is set up and no choice is recorded: a trusted program
+// that was taken over could otherwise set up the second factor of every user who has none.
+// The user is let in where enrolling can be put off.
 func (l *attempt) notHere(ctx context.Context, proven mfa.Verdict, putOff bool) (mfa.Verdict, error) {
 	reason := "a program of server.trusted_users enrolls nobody"
 	if l.oneLine() {

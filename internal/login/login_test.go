@@ -29,8 +29,8 @@ import (
 	"mfa/internal/store/storetest"
 )
 
-// A desk is an Engine with everything around it in reach of a test.
-type desk struct {
+// A harness is an Engine with everything around it in reach of a test.
+type harness struct {
 	t        *testing.T
 	engine   *Engine
 	asker    *challenge.Asker
@@ -104,10 +104,10 @@ func defaults() (s settings) {
 
 func minutes(n int) mfa.Duration { return mfa.Duration(n) * mfa.Duration(time.Minute) }
 
-// newDesk returns a desk with alice (uid 1000) enrolled and bob (1001) not.
-func newDesk(t *testing.T, change ...func(*settings)) *desk {
+// newHarness returns a harness with alice (uid 1000) enrolled and bob (1001) not.
+func newHarness(t *testing.T, change ...func(*settings)) *harness {
 	t.Helper()
-	d := &desk{t: t, store: &storetest.Memory{}, log: &lockedBuffer{}, groups: newDirectory(), now: start}
+	d := &harness{t: t, store: &storetest.Memory{}, log: &lockedBuffer{}, groups: newDirectory(), now: start}
 	d.came = sync.NewCond(&d.mu)
 	cfg := defaults()
 	for _, f := range change {
@@ -131,8 +131,8 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 		}
 		audittest.Check(t, d.audit)
 	})
-	believe := func(st *mfa.State) { st.Believe(d.clock(), cfg.keeping.Lengths()) }
-	records, log := account.Records{S: d.store, Believe: believe, Cache: record.NewCache()}, slog.New(slog.NewTextHandler(d.log, nil))
+	believe := func(st *mfa.State) { st.BoundTimes(d.clock(), cfg.keeping.Lengths()) }
+	records, log := account.Records{S: d.store, BoundTimes: believe, Cache: record.NewCache()}, slog.New(slog.NewTextHandler(d.log, nil))
 	d.accounts = account.New(cfg.keeping, account.Deps{
 		Records: records, Key: key, Mail: queue, Audit: au, Log: log, Now: d.clock, Spending: d, Trusted: d.trusted, Directory: cfg.directory,
 	})
@@ -144,7 +144,7 @@ func newDesk(t *testing.T, change ...func(*settings)) *desk {
 	}
 	d.engine = New(cfg.policy, Deps{
 		Accounts: d.accounts, Asker: d.asker, Enroll: d.enrol, Key: key, Audit: au, Log: log, Lookup: lookUpAccount, Groups: d.groups, Now: d.clock,
-		Strangers: account.NewStrangers(),
+		UnknownUsers: account.NewUnknownUsers(),
 	})
 	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com"}})
 	return d
@@ -162,7 +162,7 @@ func lookUpAccount(_ context.Context, name string) (mfa.Identity, error) {
 	return mfa.Identity{}, nss.ErrNoAccount
 }
 
-func (d *desk) enroll(user string, en mfa.Enrollment) {
+func (d *harness) enroll(user string, en mfa.Enrollment) {
 	d.t.Helper()
 	err := d.engine.deps.Accounts.Records().UpdateEnrollment(d.t.Context(), user, func(old *mfa.Enrollment) error { *old = en; return nil })
 	if err != nil {
@@ -170,26 +170,26 @@ func (d *desk) enroll(user string, en mfa.Enrollment) {
 	}
 }
 
-func (d *desk) clock() time.Time {
+func (d *harness) clock() time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.now
 }
 
-func (d *desk) trusted() bool {
+func (d *harness) trusted() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return !d.doubt
 }
 
-func (d *desk) advance(by time.Duration) {
+func (d *harness) advance(by time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.now = d.now.Add(by)
 }
 
-// Send makes the desk a carrier.
-func (d *desk) Send(_ context.Context, m mfa.Message) error {
+// Send makes the harness a carrier.
+func (d *harness) Send(_ context.Context, m mfa.Message) error {
 	if d.hold != nil {
 		<-d.hold
 	}
@@ -206,22 +206,22 @@ func (d *desk) Send(_ context.Context, m mfa.Message) error {
 	return nil
 }
 
-// Reserve makes the desk a ledger.
-func (d *desk) Reserve(_ context.Context, _, _ string, stranger bool) error {
+// Reserve makes the harness a ledger.
+func (d *harness) Reserve(_ context.Context, _, _ string, stranger bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.strange = append(d.strange, stranger)
 	return d.spent
 }
 
-func (d *desk) mailCount() int {
+func (d *harness) mailCount() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.mails)
 }
 
 // code returns the code that was sent last, as soon as the carrier has it.
-func (d *desk) code() string {
+func (d *harness) code() string {
 	d.t.Helper()
 	sent := d.audited(audit.Challenge) + d.audited(audit.FellBack) - d.audited(audit.SendFailed)
 	var codes []string
@@ -236,7 +236,7 @@ func (d *desk) code() string {
 }
 
 // mailed returns what pattern finds in the mails, oldest first. The caller holds mu.
-func (d *desk) mailed(pattern string) (found []string) {
+func (d *harness) mailed(pattern string) (found []string) {
 	for _, m := range d.mails {
 		if m := regexp.MustCompile(pattern).FindStringSubmatch(m.Text); m != nil {
 			found = append(found, m[1])
@@ -246,7 +246,7 @@ func (d *desk) mailed(pattern string) (found []string) {
 }
 
 // await waits until the carrier took what cond, called with mu held, wants.
-func (d *desk) await(cond func() bool) {
+func (d *harness) await(cond func() bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for !cond() {
@@ -255,7 +255,7 @@ func (d *desk) await(cond func() bool) {
 }
 
 // audited returns how many lines of the audit file have that event.
-func (d *desk) audited(event string) int {
+func (d *harness) audited(event string) int {
 	d.t.Helper()
 	text, err := os.ReadFile(d.audit)
 	if err != nil {
@@ -264,7 +264,7 @@ func (d *desk) audited(event string) int {
 	return strings.Count(string(text), fmt.Sprintf("%q:%q", "event", event))
 }
 
-func (d *desk) state(user string) mfa.State {
+func (d *harness) state(user string) mfa.State {
 	d.t.Helper()
 	st, err := d.engine.deps.Accounts.Records().State(d.t.Context(), user)
 	if err != nil {
@@ -343,7 +343,7 @@ func request(user string) mfa.Request {
 }
 
 // login runs a login of req by script and holds it to its outcome.
-func (d *desk) login(req mfa.Request, want mfa.Outcome, steps ...step) {
+func (d *harness) login(req mfa.Request, want mfa.Outcome, steps ...step) {
 	d.t.Helper()
 	s := &script{t: d.t, steps: steps}
 	v, err := d.engine.Login(d.t.Context(), req, s)
@@ -358,7 +358,7 @@ func (d *desk) login(req mfa.Request, want mfa.Outcome, steps ...step) {
 func wrong(want string) step { return step{want, say("990099"), nil} }
 
 func TestRightCode(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("alice"), mfa.Accepted, step{"sent to a***e@example.com", d.code, nil})
 	if n := d.mailCount(); n != 1 {
 		t.Errorf("%d mails", n)
@@ -374,19 +374,19 @@ func TestRightCode(t *testing.T) {
 }
 
 func TestCodeIsGoodOnce(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	old := d.code()
 	d.login(request("alice"), mfa.Accepted,
 		step{"sent to", say(old), nil}, d.rightCodeAfter("used already"))
 }
 
-func (d *desk) withCode() step { return step{"sent to", d.code, nil} }
+func (d *harness) withCode() step { return step{"sent to", d.code, nil} }
 
-func (d *desk) rightCodeAfter(want string) step { return step{want, d.code, nil} }
+func (d *harness) rightCodeAfter(want string) step { return step{want, d.code, nil} }
 
 func TestThirdWrongCodeEndsTheConversation(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("alice"), mfa.Exhausted,
 		wrong("sent to"), wrong("2 tries left"), wrong("One try left"), step{want: "This login ends here"})
 	if n := len(d.state("alice").Failures); n != 3 {
@@ -395,7 +395,7 @@ func TestThirdWrongCodeEndsTheConversation(t *testing.T) {
 }
 
 func TestFifthWrongCodeLocks(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("alice"), mfa.Exhausted, wrong("sent"), wrong(""), wrong(""), step{want: "ends here"})
 	d.login(request("alice"), mfa.Exhausted, wrong("was sent"), wrong("One try left"), step{want: "locked for 15 minutes"})
 	d.advance(14 * time.Minute)
@@ -411,7 +411,7 @@ func TestFifthWrongCodeLocks(t *testing.T) {
 }
 
 func TestFailuresOutsideTheWindowDoNotCount(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	for range 4 {
 		d.login(request("alice"), mfa.WrongCode, wrong("sent"), step{want: "2 tries", err: mfa.ErrNoConversation})
 		d.advance(8 * time.Minute)
@@ -422,7 +422,7 @@ func TestFailuresOutsideTheWindowDoNotCount(t *testing.T) {
 }
 
 func TestLockUntilUnlocked(t *testing.T) {
-	d := newDesk(t, func(c *settings) { c.keeping.Lockout = account.LockoutConfig{Failures: 1, Window: minutes(1)} })
+	d := newHarness(t, func(c *settings) { c.keeping.Lockout = account.LockoutConfig{Failures: 1, Window: minutes(1)} })
 	d.login(request("alice"), mfa.Exhausted, wrong("sent"), step{want: "until an administrator unlocks it"})
 	d.advance(1000 * time.Hour)
 	d.login(request("alice"), mfa.Exhausted, step{want: "until an administrator unlocks it"})
@@ -436,7 +436,7 @@ func TestLockUntilUnlocked(t *testing.T) {
 }
 
 func TestNotAnAttempt(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("alice"), mfa.NoConversation,
 		step{"sent to", say(""), nil},
 		step{want: "Type the code", err: mfa.ErrPasswordTyped},
@@ -451,7 +451,7 @@ func TestNotAnAttempt(t *testing.T) {
 }
 
 func TestOrigins(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	here, there := request("alice"), request("alice")
 	there.RHost = "192.0.2.2"
 	d.login(here, mfa.NoConversation, step{want: "sent", err: mfa.ErrNoConversation})
@@ -469,7 +469,7 @@ func TestOrigins(t *testing.T) {
 }
 
 func TestReconnectFindsTheCode(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("alice"), mfa.NoConversation, step{want: "sent", err: errors.New("gone")})
 	d.advance(130 * time.Second)
 	d.login(request("alice"), mfa.Accepted, step{"was sent to a***e@example.com 3 minutes ago", d.code, nil})
@@ -479,7 +479,7 @@ func TestReconnectFindsTheCode(t *testing.T) {
 }
 
 func TestExpiry(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("alice"), mfa.Accepted,
 		step{"sent", func() string { d.advance(10 * time.Minute); return d.code() }, nil},
 		step{"expired", say("r"), nil},
@@ -493,7 +493,7 @@ func TestExpiry(t *testing.T) {
 }
 
 func TestResend(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	var first string
 	d.login(request("alice"), mfa.Accepted,
 		wrong("sent"),
@@ -508,7 +508,7 @@ func TestResend(t *testing.T) {
 }
 
 func TestMaxSends(t *testing.T) {
-	d := newDesk(t, func(c *settings) { c.asking.Code.MaxSends = 2 })
+	d := newHarness(t, func(c *settings) { c.asking.Code.MaxSends = 2 })
 	later := func() string { d.advance(time.Minute); return "r" }
 	d.login(request("alice"), mfa.NoConversation,
 		step{"sent", later, nil}, step{"new code", later, nil},
@@ -524,7 +524,7 @@ func TestMaxSends(t *testing.T) {
 }
 
 func TestCarrierFails(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.fail = deliver.ErrPermanent
 	s := &script{t: t, steps: []step{{want: "could not be sent to a***e@example.com"}}}
 	// The carrier may say so before the first prompt or behind it.
@@ -547,7 +547,7 @@ func TestCarrierFails(t *testing.T) {
 }
 
 func TestSlowCarrierIsTold(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.hold = make(chan struct{})
 	d.login(request("alice"), mfa.NoConversation,
 		step{"sent to", say(""), nil}, step{want: "has not left yet", err: mfa.ErrNoConversation})
@@ -562,7 +562,7 @@ func TestPolicyModes(t *testing.T) {
 	for mode, outcome := range map[string]mfa.Outcome{
 		ModeOff: mfa.Exempt, ModeOptional: mfa.Exempt, ModeRequired: mfa.MustEnroll,
 	} {
-		d := newDesk(t, func(c *settings) { c.policy.Policy.Mode = mode })
+		d := newHarness(t, func(c *settings) { c.policy.Policy.Mode = mode })
 		var steps []step
 		if mode == ModeRequired {
 			steps = []step{{want: "Ask your administrator to enroll you"}}
@@ -577,7 +577,7 @@ func TestPolicyModes(t *testing.T) {
 }
 
 func TestAnotherAccountOfTheNameIsNotEnrolled(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.enroll("alice", mfa.Enrollment{UID: 999, Email: &mfa.Address{Address: "former@example.com"}})
 	d.login(request("alice"), mfa.MustEnroll, step{want: "No second factor"})
 	if !strings.Contains(d.log.String(), "another account of this name") {
@@ -586,7 +586,7 @@ func TestAnotherAccountOfTheNameIsNotEnrolled(t *testing.T) {
 }
 
 func TestStateOfAnotherAccountDoesNotCount(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	err := d.engine.deps.Accounts.Records().UpdateState(t.Context(), "alice", func(st *mfa.State) error {
 		*st = mfa.State{UID: 999, LockedHard: true}
 		return nil
@@ -598,12 +598,12 @@ func TestStateOfAnotherAccountDoesNotCount(t *testing.T) {
 }
 
 func TestNameIsCanonical(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("ALICE"), mfa.Accepted, d.withCode())
 }
 
 func TestNobodyIsAskedLikeSomebody(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	for _, name := range []string{"nobody-here", " alice", "../alice", ""} {
 		d.login(request(name), mfa.Exhausted,
 			wrong("It is good for 10 minutes"), wrong("2 tries left"), wrong("One try left"), step{want: "ends here"})
@@ -632,7 +632,7 @@ func TestNobodyNeverEnrolls(t *testing.T) {
 		"backup only": {[]mfa.Method{mfa.Backup}, []step{{want: "Ask your administrator"}}, mfa.MustEnroll},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, enrolling, func(s *settings) { s.policy.Policy.Methods = tc.methods })
+			d := newHarness(t, enrolling, func(s *settings) { s.policy.Policy.Methods = tc.methods })
 			d.login(request("nobody-here"), tc.want, tc.steps...)
 			if keys, err := d.store.Keys(t.Context(), store.Users); err != nil || len(keys) != 1 {
 				t.Errorf("stored: %q %v", keys, err)
@@ -642,7 +642,7 @@ func TestNobodyNeverEnrolls(t *testing.T) {
 }
 
 func TestWhatCannotBeReadDenies(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("broken"), mfa.Unavailable, step{want: "cannot be checked"})
 	if _, err := d.store.Put(t.Context(), store.Item{Key: "users/bob", Value: []byte("uid = \"x\"\n")}); err != nil {
 		t.Fatal(err)
@@ -660,14 +660,14 @@ func TestWhatCannotBeReadDenies(t *testing.T) {
 // A verdict that could not be stored is no verdict: a right code is refused if
 // it cannot be marked as spent.
 func TestRightCodeThatCannotBeSpentDenies(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("alice"), mfa.Unavailable,
 		step{"sent", func() string { d.store.Fail(errors.New("disk full")); return d.code() }, nil},
 		step{want: "cannot be checked"})
 }
 
 func TestParallelGuesses(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	var wg sync.WaitGroup
 	answered := make(chan struct{})
 	for range 50 {
@@ -696,7 +696,7 @@ func TestParallelGuesses(t *testing.T) {
 }
 
 func TestParallelRightCodeIsGoodOnce(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("alice"), mfa.NoConversation, step{want: "sent", err: mfa.ErrNoConversation})
 	code := d.code()
 	var wg sync.WaitGroup
@@ -725,7 +725,7 @@ func TestParallelRightCodeIsGoodOnce(t *testing.T) {
 }
 
 func TestNoSecretsInLogAndAudit(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.login(request("alice"), mfa.Accepted, wrong("sent"), d.rightCodeAfter("2 tries"))
 	data, err := os.ReadFile(d.audit)
 	if err != nil {
@@ -740,7 +740,7 @@ func TestNoSecretsInLogAndAudit(t *testing.T) {
 }
 
 func TestEchoIsConfigured(t *testing.T) {
-	d := newDesk(t, func(c *settings) { c.asking.Prompt.Echo = false })
+	d := newHarness(t, func(c *settings) { c.asking.Prompt.Echo = false })
 	var kind mfa.PromptKind
 	p := promptFunc(func(_ context.Context, p mfa.Prompt) (string, error) {
 		kind = p.Kind

@@ -83,7 +83,7 @@ func (e *Engine) endings(ctx context.Context, req mfa.Request) ([]mfa.Ending, er
 		p.state, p.enrollment, more = st, en, factor.RecoveryEndings()
 	}
 	if p.decision == denyDisabled { // which is told once the password was right
-		p.methods = usable(p.enrollment, anybodys(p.enrollment))
+		p.methods = usable(p.enrollment, possibleMethods(p.enrollment))
 	}
 	if len(p.methods) == 0 && !l.unasked {
 		return nil, nil
@@ -152,7 +152,7 @@ func endingsOf(digits []int, codes []mfa.Ending) (all []mfa.Ending) {
 	return all
 }
 
-// A heldLine is the far end's half of a login in one line.
+// A heldLine is the part of a bufferedPrompter that a login in one line needs.
 type heldLine struct {
 	held   bool   // the module has an answer
 	answer string // of the module, once it was asked
@@ -169,7 +169,7 @@ func (o *heldLine) lend() (string, error) {
 }
 
 // behind returns what stood behind the password; "" if nothing did.
-func (f *farEnd) behind(ctx context.Context) (string, error) {
+func (f *bufferedPrompter) behind(ctx context.Context) (string, error) {
 	if !f.line.held {
 		return f.line.answer, nil
 	}
@@ -180,11 +180,11 @@ func (f *farEnd) behind(ctx context.Context) (string, error) {
 }
 
 // oneLine says whether nothing can be asked in this login.
-func (l *attempt) oneLine() bool { return l.far != nil && l.far.line != nil }
+func (l *attempt) oneLine() bool { return l.prompter != nil && l.prompter.line != nil }
 
 // proveBehind is prove for a login in one line.
 func (l *attempt) proveBehind(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Verdict, error) {
-	answer, err := l.far.behind(ctx)
+	answer, err := l.prompter.behind(ctx)
 	l.talk.OwnDigits = ownDigits(en, methods)
 	switch {
 	case errors.Is(err, mfa.ErrPasswordTyped):
@@ -268,9 +268,9 @@ func (l *attempt) noCode(ctx context.Context, text, reason string) (mfa.Verdict,
 // recoverBehind is for a user who is locked: a recovery code behind the password ends
 // that, and the next login carries a code. Whatever else stands there is not looked at.
 func (l *attempt) recoverBehind(ctx context.Context, p plan) (mfa.Verdict, error) {
-	answer, err := l.far.behind(ctx)
+	answer, err := l.prompter.behind(ctx)
 	if err == nil && factor.IsRecoveryCode(answer) {
-		l.far.line.lent = true
+		l.prompter.line.lent = true
 	}
 	v, err := l.talk.Recover(ctx, p.state)
 	if v.Outcome != mfa.Accepted {

@@ -42,12 +42,12 @@ var aliceID = mfa.Identity{Name: "alice", UID: 1000}
 
 // behind holds a login of alice with an answer behind the password, and returns what was
 // said.
-func (d *desk) behind(answer string, want mfa.Outcome) string {
+func (d *harness) behind(answer string, want mfa.Outcome) string {
 	d.t.Helper()
 	return d.behindOf(request("alice"), answer, want)
 }
 
-func (d *desk) behindOf(req mfa.Request, answer string, want mfa.Outcome) string {
+func (d *harness) behindOf(req mfa.Request, answer string, want mfa.Outcome) string {
 	d.t.Helper()
 	req.Held = mfa.HeldNothing
 	if answer != "" {
@@ -65,7 +65,7 @@ func (d *desk) behindOf(req mfa.Request, answer string, want mfa.Outcome) string
 	return said
 }
 
-func (d *desk) mustSay(said, want string) {
+func (d *harness) mustSay(said, want string) {
 	d.t.Helper()
 	if !strings.Contains(said, want) {
 		d.t.Errorf("said %q, want %q", said, want)
@@ -75,7 +75,7 @@ func (d *desk) mustSay(said, want string) {
 var appSecret = []byte("12345678901234567890")
 
 // withApp gives alice an app of so many digits beside what she has.
-func (d *desk) withApp(digits int, en mfa.Enrollment) {
+func (d *harness) withApp(digits int, en mfa.Enrollment) {
 	d.t.Helper()
 	en.UID = 1000
 	en.TOTP = &mfa.TOTPSecret{Secret: d.accounts.SealTOTP(aliceID, appSecret), Algorithm: "SHA1", Digits: digits, Period: mfa.Duration(30 * time.Second), Confirmed: start}
@@ -83,7 +83,7 @@ func (d *desk) withApp(digits int, en mfa.Enrollment) {
 }
 
 // appCode is what alice's app shows.
-func (d *desk) appCode(digits int) string {
+func (d *harness) appCode(digits int) string {
 	d.t.Helper()
 	p := otp.Params{Digits: digits, Period: 30 * time.Second, Algorithm: "SHA1"}
 	code, err := otp.Code(appSecret, otp.Step(d.clock(), p.Period), p)
@@ -99,7 +99,7 @@ var mailAddress = &mfa.Address{Address: "alice@example.com", Confirmed: start}
 const words = "email text call"
 
 // endings says what may stand behind a password, as words.
-func (d *desk) endings(req mfa.Request) string {
+func (d *harness) endings(req mfa.Request) string {
 	d.t.Helper()
 	all := d.engine.Endings(d.t.Context(), req)
 	over, err := wiretest.Endings(wire.EncodeCut(all))
@@ -128,27 +128,27 @@ func TestEndings(t *testing.T) {
 	optional := func(s *settings) { s.policy.Policy.Mode = ModeOptional }
 	for name, c := range map[string]struct {
 		change  func(*settings)
-		prepare func(d *desk)
+		prepare func(d *harness)
 		user    string
 		want    string
 	}{
 		"sent, none yet":    {want: words},
-		"sent":              {prepare: func(d *desk) { d.behind("", mfa.CodeSent) }, want: words + " digits 6"},
-		"sent and expired":  {prepare: func(d *desk) { d.behind("", mfa.CodeSent); d.advance(11 * time.Minute) }, want: words},
-		"sent elsewhere":    {prepare: func(d *desk) { r := request("alice"); r.RHost = "192.0.2.9"; d.behindOf(r, "", mfa.CodeSent) }, want: words},
-		"app":               {prepare: func(d *desk) { d.withApp(6, mfa.Enrollment{}) }, want: words + " digits 6"},
-		"long app":          {prepare: func(d *desk) { d.withApp(8, mfa.Enrollment{}) }, want: words + " digits 8"},
-		"long app and mail": {prepare: func(d *desk) { d.withApp(8, mfa.Enrollment{Email: mailAddress}); d.behind("email", mfa.CodeSent) }, want: words + " comma 8 comma 6 digits 8 digits 6"},
-		"backup codes": {prepare: func(d *desk) {
+		"sent":              {prepare: func(d *harness) { d.behind("", mfa.CodeSent) }, want: words + " digits 6"},
+		"sent and expired":  {prepare: func(d *harness) { d.behind("", mfa.CodeSent); d.advance(11 * time.Minute) }, want: words},
+		"sent elsewhere":    {prepare: func(d *harness) { r := request("alice"); r.RHost = "192.0.2.9"; d.behindOf(r, "", mfa.CodeSent) }, want: words},
+		"app":               {prepare: func(d *harness) { d.withApp(6, mfa.Enrollment{}) }, want: words + " digits 6"},
+		"long app":          {prepare: func(d *harness) { d.withApp(8, mfa.Enrollment{}) }, want: words + " digits 8"},
+		"long app and mail": {prepare: func(d *harness) { d.withApp(8, mfa.Enrollment{Email: mailAddress}); d.behind("email", mfa.CodeSent) }, want: words + " comma 8 comma 6 digits 8 digits 6"},
+		"backup codes": {prepare: func(d *harness) {
 			d.withApp(6, mfa.Enrollment{Backup: &mfa.BackupSet{ID: "a", Symbols: 16}})
 		}, want: words + " grouped 16 digits 6 comma 16"},
-		"old backup codes": {prepare: func(d *desk) {
+		"old backup codes": {prepare: func(d *harness) {
 			d.withApp(6, mfa.Enrollment{Backup: &mfa.BackupSet{ID: "a"}})
 		}, want: words + " grouped 12 comma 8 digits 6 comma 12"},
-		"foreign backup codes": {prepare: func(d *desk) {
+		"foreign backup codes": {prepare: func(d *harness) {
 			d.withApp(6, mfa.Enrollment{Backup: &mfa.BackupSet{ID: "a", Symbols: 8}})
 		}, want: words + " comma 8 digits 6"},
-		"locked": {prepare: func(d *desk) {
+		"locked": {prepare: func(d *harness) {
 			d.withApp(6, mfa.Enrollment{})
 			for range 5 {
 				d.behindAny("000000")
@@ -164,7 +164,7 @@ func TestEndings(t *testing.T) {
 		"method does not count": {change: func(s *settings) { s.policy.Policy.Methods = []mfa.Method{mfa.TOTP} }, want: words},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, func(s *settings) {
+			d := newHarness(t, func(s *settings) {
 				if c.change != nil {
 					c.change(s)
 				}
@@ -183,7 +183,7 @@ func TestEndings(t *testing.T) {
 }
 
 // behindAny is behind for any refusal.
-func (d *desk) behindAny(answer string) {
+func (d *harness) behindAny(answer string) {
 	d.t.Helper()
 	req := request("alice")
 	req.Held = mfa.HeldAnswer
@@ -195,7 +195,7 @@ func (d *desk) behindAny(answer string) {
 // The question leaves nothing: not a byte of the store or of the audit file changes, and
 // nothing is sent.
 func TestEndingsLeaveNothing(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.withApp(6, mfa.Enrollment{Email: mailAddress})
 	before, audited := fmt.Sprintf("%+v", d.state("alice")), d.auditSize()
 	for range 20 {
@@ -208,7 +208,7 @@ func TestEndingsLeaveNothing(t *testing.T) {
 	}
 }
 
-func (d *desk) auditSize() int64 {
+func (d *harness) auditSize() int64 {
 	d.t.Helper()
 	info, err := os.Stat(d.audit)
 	if err != nil {
@@ -219,7 +219,7 @@ func (d *desk) auditSize() int64 {
 
 // The answers for those who exist and those who do not take the same time.
 func TestEndingsTakeTheirTime(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	for _, user := range []string{"alice", "bob", "ghost", "broken"} {
 		began := time.Now()
 		d.engine.Endings(t.Context(), request(user))
@@ -230,7 +230,7 @@ func TestEndingsTakeTheirTime(t *testing.T) {
 }
 
 func TestCodeOfTheAppBehindThePassword(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.withApp(6, mfa.Enrollment{Email: mailAddress})
 	code := d.appCode(6)
 	d.mustSay(d.behind(wrongDigits(code), mfa.WrongCode), "not right")
@@ -250,7 +250,7 @@ func wrongDigits(code string) string { return string('0'+(code[0]-'0'+1)%10) + c
 
 // A password alone has a code sent to who has nothing else; the next login carries it.
 func TestPasswordAloneHasACodeSent(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.mustSay(d.behind("", mfa.CodeSent), "A code was sent to a***e@example.com.")
 	d.advance(time.Minute)
 	d.mustSay(d.behind("", mfa.CodeSent), "60 seconds ago")
@@ -269,7 +269,7 @@ func TestPasswordAloneHasACodeSent(t *testing.T) {
 
 // A user with an app gets none unasked, and is told what to do.
 func TestPasswordAloneOfWhoHasAnApp(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.withApp(6, mfa.Enrollment{Email: mailAddress})
 	d.mustSay(d.behind("", mfa.NoConversation), ",email behind it to have one sent to a***e@example.com")
 	if n := d.mailCount(); n != 0 {
@@ -283,7 +283,7 @@ func TestPasswordAloneOfWhoHasAnApp(t *testing.T) {
 // A word has a code sent, each time and within the limits; both that code and the app's are
 // good then, and what fits neither is one attempt.
 func TestWordBehindThePassword(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.withApp(6, mfa.Enrollment{Email: mailAddress})
 	d.mustSay(d.behind("EMAIL", mfa.CodeSent), "A code was sent to a***e@example.com.")
 	first := d.code()
@@ -318,7 +318,7 @@ func TestWordBehindThePassword(t *testing.T) {
 // Where the last codes were not typed, as of a mail client that asks all day, a password
 // alone has none sent any more; a word does.
 func TestPasswordAloneAllDay(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	for range 60 {
 		req := request("alice")
 		req.Held = mfa.HeldNothing
@@ -336,7 +336,7 @@ func TestPasswordAloneAllDay(t *testing.T) {
 }
 
 func TestBackupCodeBehindThePassword(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	codes, set, err := factor.NewBackupSet(zeroReader{}, 2)
 	if err != nil {
 		t.Fatal(err)
@@ -363,7 +363,7 @@ func (zeroReader) Read(p []byte) (int, error) {
 
 // The password alone lets in those who need no more, and the module is asked for no answer.
 func TestNotAskedInOneLine(t *testing.T) {
-	d := newDesk(t, func(s *settings) { s.policy.Policy.Mode = ModeOptional })
+	d := newHarness(t, func(s *settings) { s.policy.Policy.Mode = ModeOptional })
 	for _, held := range []string{mfa.HeldNothing, mfa.HeldAnswer} {
 		req := request("bob")
 		req.Held = held
@@ -385,7 +385,7 @@ func TestNotEnrolledInOneLine(t *testing.T) {
 		{func(p *PolicyConfig) { p.EnrollAtLogin, p.EnrollGrace = true, minutes(60) }, mfa.Exempt},
 		{func(p *PolicyConfig) { p.Mode, p.OptOut, p.EnrollAtLogin = ModeOptional, true, true }, mfa.Exempt},
 	} {
-		d := newDesk(t, func(s *settings) { c.change(&s.policy.Policy) })
+		d := newHarness(t, func(s *settings) { c.change(&s.policy.Policy) })
 		d.behindOf(request("bob"), "", c.want)
 		if c.want == mfa.Exempt && d.engine.cfg.Policy.EnrollGrace > 0 {
 			d.advance(2 * time.Hour)
@@ -397,7 +397,7 @@ func TestNotEnrolledInOneLine(t *testing.T) {
 // A login that is remembered needs no code, and uses none up; none is offered to be remembered.
 func TestRememberedInOneLine(t *testing.T) {
 	for mode, want := range map[string]mfa.Outcome{RememberAlways: mfa.Accepted, RememberAsk: mfa.NoConversation, RememberNever: mfa.NoConversation} {
-		d := newDesk(t, func(s *settings) {
+		d := newHarness(t, func(s *settings) {
 			s.policy.Session = SessionConfig{Remember: mode, Lifetime: minutes(60), Bind: []string{BindAddress}, IPv4Prefix: 32, IPv6Prefix: 64}
 		})
 		d.withApp(6, mfa.Enrollment{})
@@ -408,7 +408,7 @@ func TestRememberedInOneLine(t *testing.T) {
 
 // A lock is told of, whatever stands behind the password; a recovery code ends it.
 func TestLockedInOneLine(t *testing.T) {
-	d := newDesk(t, func(s *settings) { s.keeping.Lockout.Recovery, s.keeping.Lockout.Notify = true, true })
+	d := newHarness(t, func(s *settings) { s.keeping.Lockout.Recovery, s.keeping.Lockout.Notify = true, true })
 	d.withApp(6, mfa.Enrollment{Email: mailAddress})
 	right := d.appCode(6)
 	for range 4 {
@@ -431,7 +431,7 @@ func TestLockedInOneLine(t *testing.T) {
 // PAM_SILENT and no terminal, as saslauthd has it, keep nobody out and are no reason to send
 // nothing: in one line nobody is asked.
 func TestSilentInOneLine(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	req := request("alice")
 	req.Flags = pamSilent
 	d.behindOf(req, "", mfa.CodeSent)
@@ -440,7 +440,7 @@ func TestSilentInOneLine(t *testing.T) {
 
 // The names of user and service, and the password, are no attempt.
 func TestNamesBehindThePassword(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.withApp(6, mfa.Enrollment{})
 	for _, name := range []string{"alice", "sshd", "no code at all"} {
 		d.behind(name, mfa.NoConversation)
@@ -452,7 +452,7 @@ func TestNamesBehindThePassword(t *testing.T) {
 
 // A name without an account is refused in one line as elsewhere, and nothing is sent.
 func TestNobodyInOneLine(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	d.mustSay(d.behindOf(request("ghost"), "", mfa.CodeSent), "A code was sent to ")
 	d.behindOf(request("ghost"), "123456", mfa.WrongCode)
 	if n := d.mailCount(); n != 0 {
@@ -462,7 +462,7 @@ func TestNobodyInOneLine(t *testing.T) {
 
 // A token that counts is one of the codes that digits may be.
 func TestTokenBehindThePassword(t *testing.T) {
-	d := newDesk(t, func(s *settings) {
+	d := newHarness(t, func(s *settings) {
 		s.policy.Policy.Methods = []mfa.Method{mfa.HOTP}
 		s.asking.HOTP.Window = 10
 	})
@@ -483,7 +483,7 @@ func TestTokenBehindThePassword(t *testing.T) {
 // have it asked, tell by the time that takes who has a method of their own, or have what it
 // says now written down and mailed.
 func TestEndingsAskNoDirectory(t *testing.T) {
-	d, r := withRegister(t)
+	d, r := withFakeDirectory(t)
 	if got := d.endings(request("bob")); got != words {
 		t.Errorf("never seen: %q, want %q: the directory may have an address", got, words)
 	}
@@ -509,7 +509,7 @@ func TestEndingsAskNoDirectory(t *testing.T) {
 
 // A code that was sent outlives what is remembered of the directory, where that is little.
 func TestEndingsAfterTheDirectoryIsForgotten(t *testing.T) {
-	d, _ := withRegister(t, func(s *settings) { s.keeping.Contacts.Keep = 0 })
+	d, _ := withFakeDirectory(t, func(s *settings) { s.keeping.Contacts.Keep = 0 })
 	d.behindOf(request("bob"), "", mfa.CodeSent)
 	d.advance(8 * time.Minute)
 	if got, want := d.endings(request("bob")), words+" digits 6"; got != want {
@@ -520,7 +520,7 @@ func TestEndingsAfterTheDirectoryIsForgotten(t *testing.T) {
 
 // A user with nothing but an address of the directory ends a lock like others.
 func TestLockedByTheDirectoryInOneLine(t *testing.T) {
-	d, _ := withRegister(t, func(s *settings) { s.keeping.Lockout.Recovery, s.keeping.Lockout.Notify = true, true })
+	d, _ := withFakeDirectory(t, func(s *settings) { s.keeping.Lockout.Recovery, s.keeping.Lockout.Notify = true, true })
 	d.mustSay(d.behindOf(request("bob"), "", mfa.CodeSent), "b***b@example.com")
 	code := d.code()
 	for i := range 5 {

@@ -13,11 +13,18 @@ import (
 // local is the address of a login that does not come over a network.
 const local = "local"
 
-// OriginOf returns where a request comes from. SSH_CONNECTION, which sshd writes
-// itself, is preferred over PAM_RHOST, which may be a host name that the
-// client's owner chose in DNS; it counts only if it parses strictly. The server clears
-// both where the peer is not trusted with them. A service or host name that is not plain
-// is escaped, so that it equals no plain one.
+// OriginOf returns where a request comes from. SSH_CONNECTION, which sshd writes itself,
+// is preferred over PAM_RHOST, which may be a host name that the client's owner chose in
+// DNS; it counts only if it parses strictly. Of a peer that is not root the server has
+// cleared SSH_CONNECTION and SSH_AUTH_INFO_0, and PAM_RHOST unless server.trusted_users
+// names it. A service or host name that is not plain is escaped, so that it equals no
+// plain one.
+//
+// Both variables count for any service of a peer that is root, as sshd may ask by another
+// name (PAMServiceName in sshd_config(5)). They come from the PAM environment
+// (pam_getenv(3)), into which pam_env puts what a user wrote only with pam_setcred(3) or
+// later, after the login was decided. First factors are proven more strictly: see
+// provenFactors.
 func OriginOf(req mfa.Request) mfa.Origin {
 	o := mfa.Origin{Service: escaped(req.Service, ""), Key: keyFingerprint(req.SSHAuthInfo), UID: req.UID}
 	if client, server, ok := sshEnds(req.SSHConnection); ok {

@@ -34,8 +34,8 @@ type plan struct {
 
 // look returns what to do. It stores nothing, and asks nobody.
 func (l *inquiry) look(ctx context.Context) (plan, error) {
-	if l.policy.Mode == ModeOff && l.user.Account.IsNobody() {
-		return plan{decision: denyUnknown, reason: stranger}, nil
+	if l.policy.Mode == ModeOff && l.user.Account.IsUnknown() {
+		return plan{decision: denyUnknown, reason: reasonNoAccount}, nil
 	}
 	if l.policy.Mode == ModeOff {
 		return plan{decision: exempt, reason: "mode is off"}, nil
@@ -51,14 +51,14 @@ func (l *inquiry) look(ctx context.Context) (plan, error) {
 
 // lookAtUser is look without mode "off" and remembered sessions.
 func (l *inquiry) lookAtUser(ctx context.Context) (plan, error) {
-	st, record, locked, err := l.user.Look(ctx, l.ground())
+	st, record, locked, err := l.user.Load(ctx, l.preconditions())
 	if err != nil {
 		return plan{}, err
 	}
 	if locked {
 		return plan{decision: denyLocked, reason: "locked", state: st}, nil
 	}
-	en, err := l.theirs(ctx, record)
+	en, err := l.ofThisAccount(ctx, record)
 	if err == nil {
 		en, st, err = l.withDirectory(ctx, en, st)
 	}
@@ -74,9 +74,9 @@ func (l *inquiry) lookAtUser(ctx context.Context) (plan, error) {
 	return p, nil
 }
 
-// stranger is the reason for refusing a name without an account where others need no
+// reasonNoAccount is the reason for refusing a name without an account where others need no
 // second factor. When a directory is down, a real user can look like that.
-const stranger = "no such account, so nothing exempts it"
+const reasonNoAccount = "no such account, so nothing exempts it"
 
 // lookAtMethods is look for a user with the enrollment en. A user whose second factor does
 // not count here is asked for it all the same, also before they set up another. Otherwise
@@ -113,8 +113,8 @@ const disabled = "every method is disabled after too many wrong codes"
 // allMethods are the methods that anybody can have, and that cost no call.
 var allMethods = []mfa.Method{mfa.TOTP, mfa.HOTP, mfa.Email, mfa.SMS, mfa.Backup}
 
-// anybodys returns the methods that a user with en may have: calls, if en was set up by one.
-func anybodys(en mfa.Enrollment) []mfa.Method {
+// possibleMethods returns the methods that a user with en may have: calls, if en was set up by one.
+func possibleMethods(en mfa.Enrollment) []mfa.Method {
 	if en.Preferred == mfa.Call {
 		return append(slices.Clone(allMethods), mfa.Call)
 	}
@@ -125,7 +125,7 @@ func anybodys(en mfa.Enrollment) []mfa.Method {
 func (l *inquiry) lookAtNewcomer(en mfa.Enrollment) plan {
 	optional := l.policy.Mode == ModeOptional
 	switch {
-	case l.user.Account.IsNobody():
+	case l.user.Account.IsUnknown():
 		return plan{decision: denyNotEnrolled, reason: "no such account"}
 	case optional && !l.policy.OptOut:
 		return plan{decision: exempt, reason: "not enrolled, and mode is optional"}

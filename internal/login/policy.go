@@ -172,9 +172,10 @@ func (p PolicyConfig) strictest() policy {
 
 // provenFactors returns the first factors that were proven, by sshd's names. sshd puts
 // them into SSH_AUTH_INFO_0, a line for each method that is complete: its name, perhaps a
-// slash and the device, perhaps a blank and details. Other programs may have the variable
-// from the user's own environment, so theirs does not count. Without one it is what the
-// PAM stack asks for: a password.
+// slash and the device, perhaps a blank and details. It counts for the service "sshd"
+// alone, unlike in OriginOf and presence: a rule can let a login in by its first factor,
+// and the PAM environment of another program may hold what the user put there. Without the
+// variable it is what the PAM stack asks for: a password.
 func provenFactors(req mfa.Request) []string {
 	var words []string
 	if req.Service == "sshd" {
@@ -274,7 +275,7 @@ func (l *inquiry) isUser(ctx context.Context, names []string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if known && id.UID == l.user.Account.ID.UID && !l.user.Account.IsNobody() {
+		if known && id.UID == l.user.Account.ID.UID && !l.user.Account.IsUnknown() {
 			return true, nil
 		}
 	}
@@ -326,7 +327,7 @@ func (l *inquiry) inGroup(ctx context.Context, names []string, label string) (bo
 		if err != nil {
 			return false, err
 		}
-		if l.user.Account.IsNobody() {
+		if l.user.Account.IsUnknown() {
 			continue
 		}
 		if l.gids == nil {

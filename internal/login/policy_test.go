@@ -140,7 +140,7 @@ func TestMatchers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t)
+			d := newHarness(t)
 			acct, err := d.engine.account(t.Context(), tc.req.User)
 			if err != nil {
 				t.Fatal(err)
@@ -154,7 +154,7 @@ func TestMatchers(t *testing.T) {
 }
 
 func TestFirstMatchingRuleWins(t *testing.T) {
-	d := newDesk(t, rules(
+	d := newHarness(t, rules(
 		Rule{Name: "first", Users: []string{"bob"}, Mode: new(ModeRequired)},
 		off(Rule{Name: "second", Users: []string{"alice"}}),
 		Rule{Name: "third", Mode: new(ModeRequired)},
@@ -168,7 +168,7 @@ func TestFirstMatchingRuleWins(t *testing.T) {
 }
 
 // auditRules returns the field rule of each login in the audit file.
-func auditRules(t *testing.T, d *desk) (labels []string) {
+func auditRules(t *testing.T, d *harness) (labels []string) {
 	t.Helper()
 	data, err := os.ReadFile(d.audit)
 	if err != nil {
@@ -187,7 +187,7 @@ func auditRules(t *testing.T, d *desk) (labels []string) {
 }
 
 func TestUnmatchedFallsToPolicy(t *testing.T) {
-	d := newDesk(t, rules(off(Rule{Users: []string{"bob"}})))
+	d := newHarness(t, rules(off(Rule{Users: []string{"bob"}})))
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	d.login(request("bob"), mfa.Exempt)
 	if got := auditRules(t, d); !slices.Equal(got, []string{"policy", "policy.rule[1]"}) {
@@ -235,7 +235,7 @@ func TestRuleSettings(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, func(s *settings) {
+			d := newHarness(t, func(s *settings) {
 				if tc.policy != nil {
 					tc.policy(s)
 				}
@@ -250,7 +250,7 @@ func TestRuleSettings(t *testing.T) {
 }
 
 func TestRuleRemember(t *testing.T) {
-	d := newDesk(t, rules(Rule{Users: []string{"alice"}, Remember: new("never")}))
+	d := newHarness(t, rules(Rule{Users: []string{"alice"}, Remember: new("never")}))
 	for name, want := range map[string]string{"alice": "never", "bob": ""} {
 		acct, err := d.engine.account(t.Context(), name)
 		if err != nil {
@@ -265,7 +265,7 @@ func TestRuleRemember(t *testing.T) {
 
 // A look-up that fails is never "not a member", and is made only if it matters.
 func TestGroupLookUpThatFailsDenies(t *testing.T) {
-	d := newDesk(t, rules(
+	d := newHarness(t, rules(
 		off(Rule{Users: []string{"bob"}}),
 		Rule{Name: "contractors", Groups: []string{"contractors"}, Mode: new(ModeRequired)},
 		off(Rule{}),
@@ -300,7 +300,7 @@ func TestGroupLookUpThatFailsDenies(t *testing.T) {
 }
 
 func TestUnknownGroupIsSaidOnce(t *testing.T) {
-	d := newDesk(t, rules(off(Rule{Name: "typo", Groups: []string{"contactors"}})))
+	d := newHarness(t, rules(off(Rule{Name: "typo", Groups: []string{"contactors"}})))
 	for range 3 {
 		d.login(request("bob"), mfa.MustEnroll, step{want: "No second factor"})
 	}
@@ -311,7 +311,7 @@ func TestUnknownGroupIsSaidOnce(t *testing.T) {
 
 // A name without an account falls under the rules for that name, but is in no group.
 func TestRulesForNobody(t *testing.T) {
-	d := newDesk(t, rules(
+	d := newHarness(t, rules(
 		off(Rule{Users: []string{"deploy"}}),
 		off(Rule{Groups: []string{"staff"}}),
 		off(Rule{Networks: nets("198.51.100.0/24")}),
@@ -350,7 +350,7 @@ func TestStrangersAreNeverLetIn(t *testing.T) {
 		"rule to optional": rules(Rule{Mode: new(ModeOptional), OptOut: new(true)}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, change)
+			d := newHarness(t, change)
 			giveUp := promptFunc(func(_ context.Context, p mfa.Prompt) (string, error) {
 				if p.Kind == mfa.Ask || p.Kind == mfa.AskHidden {
 					return "", mfa.ErrNoConversation
@@ -374,13 +374,13 @@ func TestStrangersAreNeverLetIn(t *testing.T) {
 // A rule is about the account, whichever of its names it says. A name that cannot
 // be looked up is no "not the user".
 func TestRuleUsersAreLookedUp(t *testing.T) {
-	d := newDesk(t, rules(off(Rule{Name: "vip", Users: []string{"ghost", "ALICE"}})))
+	d := newHarness(t, rules(off(Rule{Name: "vip", Users: []string{"ghost", "ALICE"}})))
 	d.login(request("alice"), mfa.Exempt)
 	d.login(request("ALICE"), mfa.Exempt)
 	d.login(request("bob"), mfa.MustEnroll, step{want: "No second factor"})
 
 	asked := 0
-	d = newDesk(t, rules(off(Rule{Name: "vip", Users: []string{"ALICE"}})))
+	d = newHarness(t, rules(off(Rule{Name: "vip", Users: []string{"ALICE"}})))
 	d.engine.deps.Lookup = func(ctx context.Context, name string) (mfa.Identity, error) {
 		if name == "ALICE" {
 			asked++
@@ -399,7 +399,7 @@ func TestRuleUsersAreLookedUp(t *testing.T) {
 		t.Errorf("asked %d times, after a minute", asked)
 	}
 
-	d = newDesk(t, rules(off(Rule{Name: "vip", Users: []string{"broken"}}), off(Rule{})))
+	d = newHarness(t, rules(off(Rule{Name: "vip", Users: []string{"broken"}}), off(Rule{})))
 	d.login(request("alice"), mfa.Unavailable, step{want: "cannot be checked"})
 	d.login(request("ghost"), mfa.Unavailable, step{want: "cannot be checked"})
 }
@@ -407,7 +407,7 @@ func TestRuleUsersAreLookedUp(t *testing.T) {
 // A rule that lets in needs nothing that can be broken.
 func TestBreakGlass(t *testing.T) {
 	glass := Rule{Name: "break-glass", Users: []string{"alice"}, Networks: nets("192.0.2.0/28"), FirstFactor: "publickey"}
-	d := newDesk(t, rules(off(glass)))
+	d := newHarness(t, rules(off(glass)))
 	d.store.Fail(errors.New("disk on fire"))
 	d.groups.down = errors.New("ldap is down")
 	byKey := request("alice")
@@ -427,7 +427,7 @@ func TestBreakGlass(t *testing.T) {
 // one, and that one for every other service.
 func TestWhatDoesNotCountIsProvenBeforeMore(t *testing.T) {
 	for _, mode := range []string{ModeRequired, ModeOptional} {
-		d := newDesk(t, enrolling, rules(Rule{
+		d := newHarness(t, enrolling, rules(Rule{
 			Services: []string{"sshd"}, Methods: []mfa.Method{mfa.TOTP}, Mode: &mode, OptOut: new(true),
 		}))
 		d.login(request("alice"), mfa.Exhausted, wrong("sent to a***e"), wrong(""), wrong(""), step{want: "ends here"})
@@ -444,7 +444,7 @@ func TestWhatDoesNotCountIsProvenBeforeMore(t *testing.T) {
 }
 
 func TestOwnEnrollmentFallsUnderRules(t *testing.T) {
-	d := newDesk(t, func(s *settings) { s.policy.Policy.Mode, s.policy.Policy.OptOut = ModeOptional, true },
+	d := newHarness(t, func(s *settings) { s.policy.Policy.Mode, s.policy.Policy.OptOut = ModeOptional, true },
 		rules(
 			Rule{Groups: []string{"contractors"}, Mode: new(ModeRequired), Methods: []mfa.Method{mfa.TOTP}},
 			off(Rule{Services: []string{"sshd"}}),

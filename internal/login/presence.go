@@ -7,10 +7,11 @@ import (
 	"mfa/internal/mfa"
 )
 
-// presence says whether anybody seems to be there. Who has typed a password within
-// this login is. Behind an SSH key there may be a robot: git, cron, a backup. An
-// application that wants silence and has no terminal has nobody to ask; in one line
-// nobody is asked.
+// presence says whether somebody seems to be there to answer a prompt. A person who typed a
+// password in this login is. Behind an SSH key there may be a robot: git, cron, a
+// backup. An application that wants silence and has no terminal has nobody to ask. In a
+// login in one line nothing is asked, so a code may be sent at once. SSH_AUTH_INFO_0 counts
+// for any service here: it decides when a code is sent, never whether one is needed.
 func presence(req mfa.Request) challenge.Presence {
 	switch {
 	case req.OneLine():

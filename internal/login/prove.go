@@ -68,7 +68,7 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 			}
 		}
 		q, end, err := l.question(ctx, en, method, slices.Contains(methods, mfa.Email))
-		if old := l.oldWord(en, method); old != "" {
+		if old := l.staleNote(en, method); old != "" {
 			q.Text += "\n" + old
 		}
 		if end != nil && end.Outcome == mfa.Exhausted && len(methods) > 1 {
@@ -111,7 +111,7 @@ func (l *attempt) pose(ctx context.Context, q challenge.Question) (key string, v
 		if key != challenge.KeyPassword {
 			return key, v, err
 		}
-		l.ownWish, q.Text = true, textOwnWish+" Type the code."
+		l.wantsNewPassword, q.Text = true, textOwnWish+" Type the code."
 	}
 }
 
@@ -129,15 +129,15 @@ func (l *attempt) choose(ctx context.Context, en mfa.Enrollment, methods []mfa.M
 	const star = "Put a * behind the number to be asked for it first from now on."
 	i, starred, keyed, err := l.talk.ChooseOrKey(ctx, title, items, star, key, challenge.TextPasswordKey)
 	if keyed {
-		l.ownWish = true
+		l.wantsNewPassword = true
 		i, starred, err = l.talk.Choose(ctx, textOwnWish+"\n"+title, items, star)
 	}
 	if err != nil {
 		return "", err
 	}
-	l.wanted = ""
+	l.newPreferred = ""
 	if starred {
-		l.wanted = methods[i]
+		l.newPreferred = methods[i]
 	}
 	return methods[i], nil
 }
@@ -145,7 +145,7 @@ func (l *attempt) choose(ctx context.Context, en mfa.Enrollment, methods []mfa.M
 // prefer stores the proven method as the preferred one, if the user chose that. Before the
 // proof anybody could have chosen it.
 func (l *attempt) prefer(ctx context.Context, proven mfa.Method) {
-	if l.wanted != proven || l.user.Account.IsNobody() {
+	if l.newPreferred != proven || l.user.Account.IsUnknown() {
 		return
 	}
 	if err := l.engine.deps.Enroll.Prefer(ctx, l.user, proven); err != nil {
@@ -241,7 +241,7 @@ func (l *inquiry) vouched(a mfa.Address) bool {
 // proven does what follows a right code, none of which can undo the login.
 func (l *attempt) proven(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 	ctx = context.WithoutCancel(ctx)
-	if l.ownWish {
+	if l.wantsNewPassword {
 		if err := l.user.ForgetEarlier(ctx); err != nil {
 			l.engine.deps.Log.Error("what earlier logins left is not revoked", "user", l.user.Account.ID.Name, "error", err)
 		}
@@ -315,7 +315,7 @@ func (l *inquiry) confirmApp(ctx context.Context, en mfa.Enrollment) {
 }
 
 func (l *inquiry) noteConfirmed(ctx context.Context, m mfa.Method, of string) {
-	if l.user.Account.IsNobody() {
+	if l.user.Account.IsUnknown() {
 		return
 	}
 	if err := l.engine.deps.Enroll.Confirm(ctx, l.user, m, of); err != nil {

@@ -28,7 +28,7 @@ func (l *inquiry) carriesDemand() bool {
 // and that carries it was accepted while the client was there.
 func (l *attempt) passwordChange(ctx context.Context, v mfa.Verdict) mfa.Verdict {
 	due := l.talk.MustChangePassword()
-	if !due && !l.ownWish {
+	if !due && !l.wantsNewPassword {
 		return v
 	}
 	if !l.carriesDemand() {

@@ -18,19 +18,19 @@ func recovering(s *settings) {
 	s.keeping.Lockout.Recovery, s.keeping.Lockout.Notify = true, true
 }
 
-// newRecovering returns a desk on which alice has confirmed her address.
-func newRecovering(t *testing.T, change ...func(*settings)) *desk {
+// newRecovering returns a harness on which alice has confirmed her address.
+func newRecovering(t *testing.T, change ...func(*settings)) *harness {
 	t.Helper()
-	d := newDesk(t, append([]func(*settings){recovering}, change...)...)
+	d := newHarness(t, append([]func(*settings){recovering}, change...)...)
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	return d
 }
 
 // lock types wrong codes until alice is locked.
-func (d *desk) lock() { d.lockFrom(request("alice")) }
+func (d *harness) lock() { d.lockFrom(request("alice")) }
 
 // lockFrom is lock by logins that are all the same.
-func (d *desk) lockFrom(req mfa.Request) {
+func (d *harness) lockFrom(req mfa.Request) {
 	d.t.Helper()
 	for {
 		s := promptFunc(guessWrongly)
@@ -46,7 +46,7 @@ func (d *desk) lockFrom(req mfa.Request) {
 const recoveryLine = `(?m)^Recovery code: (\S+)$`
 
 // recovery returns the recovery code mailed nth, as soon as it is.
-func (d *desk) recovery(n int) string {
+func (d *harness) recovery(n int) string {
 	d.t.Helper()
 	var codes []string
 	d.await(func() bool {
@@ -57,7 +57,7 @@ func (d *desk) recovery(n int) string {
 }
 
 // told returns the mails so far with that in their subject.
-func (d *desk) told(subject string) (found []mfa.Message) {
+func (d *harness) told(subject string) (found []mfa.Message) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, m := range d.mails {
@@ -105,19 +105,19 @@ func TestRecoveryCodeUnlocksAndTheSecondFactorFollows(t *testing.T) {
 
 func TestLockedWithoutARecoveryCode(t *testing.T) {
 	for name, tc := range map[string]struct {
-		setUp func(*desk)
+		setUp func(*harness)
 		mails int
 	}{
-		"no confirmed address": {func(d *desk) {
+		"no confirmed address": {func(d *harness) {
 			d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "alice@example.com"}})
 			d.lock()
 		}, 0},
-		"the code expired": {func(d *desk) {
+		"the code expired": {func(d *harness) {
 			d.lock()
 			d.recovery(1)
 			d.advance(24 * time.Hour)
 		}, 1},
-		"locked by an administrator": {func(d *desk) {
+		"locked by an administrator": {func(d *harness) {
 			d.lock()
 			d.recovery(1)
 			if _, err := d.accounts.Lock(d.t.Context(), mfa.Identity{Name: "alice", UID: 1000}, 0, "root"); err != nil {
@@ -285,7 +285,7 @@ func TestSelfServiceLeavesTheDemand(t *testing.T) {
 }
 
 func TestChangePasswordByChoice(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	s := &script{t: t, steps: []step{
 		{"sent", say("m"), nil},
 		{"Type p to change your password after this login.", say("P"), nil},
@@ -306,7 +306,7 @@ func TestChangePasswordByChoice(t *testing.T) {
 }
 
 func TestNoPasswordChangeForARefusedLogin(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	s := &script{t: t, steps: []step{
 		{"sent", say("p"), nil}, wrong("after this login"), {want: "2 tries", err: mfa.ErrNoConversation},
 	}}

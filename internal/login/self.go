@@ -49,7 +49,7 @@ func (e *Engine) Prove(ctx context.Context, c *challenge.Conversation) (mfa.Verd
 		}
 		return e.Prove(ctx, c) // not locked any more
 	case p.decision == denyDisabled:
-		return l.shutOut(ctx)
+		return l.refuseDisabled(ctx)
 	case len(p.methods) > 0:
 		return l.prove(ctx, p.enrollment, p.methods)
 	}
@@ -71,7 +71,7 @@ func (e *Engine) Offer(ctx context.Context, u *account.User) (mfa.EnrollOffer, e
 	if err != nil {
 		return mfa.EnrollOffer{}, err
 	}
-	if len(usable(en, anybodys(en))) == 0 {
+	if len(usable(en, possibleMethods(en))) == 0 {
 		only, err := l.onlyAdministrators(ctx)
 		if err != nil {
 			return mfa.EnrollOffer{}, err

@@ -40,7 +40,7 @@ func TestOddServicesMeetTheStrictestPolicy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, service := range oddServices {
-				d := newDesk(t, change)
+				d := newHarness(t, change)
 				req := request("alice")
 				req.Service = service
 				d.login(req, mfa.Accepted, d.withCode())
@@ -56,7 +56,7 @@ func TestOddServicesMeetTheStrictestPolicy(t *testing.T) {
 
 // Where nobody is ever asked, nobody is locked out for a name.
 func TestOddServicesWhereNobodyIsAsked(t *testing.T) {
-	d := newDesk(t, func(s *settings) { s.policy.Policy.Mode = ModeOff })
+	d := newHarness(t, func(s *settings) { s.policy.Policy.Mode = ModeOff })
 	req := request("alice")
 	req.Service = "ss|hd"
 	d.login(req, mfa.Exempt)

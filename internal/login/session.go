@@ -44,10 +44,10 @@ const (
 	clockSlack  = mfa.ClockSlack
 )
 
-// place returns a session with only the fields that one from origin is bound to. It
+// binding returns a session with only the fields that one from origin is bound to. It
 // is false if logins from there are never remembered: if the address counts and
 // mfa.Origin.Place is false for it, or if only the key counts and there is none.
-func (c SessionConfig) place(o mfa.Origin) (mfa.Session, bool) {
+func (c SessionConfig) binding(o mfa.Origin) (mfa.Session, bool) {
 	s := mfa.Session{Service: o.Service, Address: mfa.Any, Key: mfa.Any, UID: o.UID}
 	if c.Scope == ScopeHost {
 		s.Host = o.Host
@@ -102,7 +102,7 @@ func (c SessionConfig) ended(s mfa.Session, fingerprint string, now time.Time) s
 // remembered returns the session in st that accepts a login from o by a user with the
 // enrollment en, who could be asked for one of methods.
 func remembered(st mfa.State, c SessionConfig, o mfa.Origin, en mfa.Enrollment, methods []mfa.Method, now time.Time) (mfa.Session, bool) {
-	place, ok := c.place(o)
+	place, ok := c.binding(o)
 	if !ok || len(st.Sessions) == 0 || st.MustChangePassword {
 		return mfa.Session{}, false
 	}
@@ -137,7 +137,7 @@ func dropExpired(st *mfa.State, now time.Time) {
 // rememberMode returns the mode for this login; RememberNever for a name without an
 // account.
 func (l *inquiry) rememberMode() string {
-	if l.user.Account.IsNobody() {
+	if l.user.Account.IsUnknown() {
 		return RememberNever
 	}
 	return cmp.Or(l.policy.Remember, l.engine.cfg.Session.Remember)
@@ -152,10 +152,10 @@ func (l *inquiry) remembered(st mfa.State, p plan) (mfa.Session, bool) {
 	return mfa.Session{}, false
 }
 
-// recall accepts a login that is remembered. The update that notes the use of the session
+// acceptSession accepts a login that is remembered. The update that notes the use of the session
 // checks once more that it is there and that the user did not change; it is durable
 // before the verdict. If the session is gone the user is asked.
-func (l *attempt) recall(ctx context.Context, p plan) (mfa.Verdict, error) {
+func (l *attempt) acceptSession(ctx context.Context, p plan) (mfa.Verdict, error) {
 	var found mfa.Session
 	var ok bool
 	err := l.user.Account.Update(ctx, func(st *mfa.State) error {
@@ -183,13 +183,13 @@ func (l *attempt) recall(ctx context.Context, p plan) (mfa.Verdict, error) {
 	return mfa.Verdict{Outcome: mfa.Accepted, Reason: "remembered session " + found.ID}, nil
 }
 
-// keep remembers a login whose code was right, if the configuration and the person want
+// rememberLogin remembers a login whose code was right, if the configuration and the person want
 // that. A login by a backup code is never remembered: it is often made at a machine of
 // somebody else. A failure to store it does not refuse the login; a prompt that gets no
 // answer does, in challenge.Conversation.Close.
-func (l *attempt) keep(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
+func (l *attempt) rememberLogin(ctx context.Context, en mfa.Enrollment, m mfa.Method) {
 	mode := l.rememberMode()
-	s, ok := l.engine.cfg.Session.place(l.user.Origin)
+	s, ok := l.engine.cfg.Session.binding(l.user.Origin)
 	switch {
 	case !ok || m == mfa.Backup:
 		return

@@ -64,7 +64,7 @@ func TestPlace(t *testing.T) {
 		"no such prefix":       {prefixes(33, 64), "203.0.113.7", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, ok := tc.cfg.place(mfa.Origin{Service: "sshd", Address: tc.address, Key: tc.key})
+			s, ok := tc.cfg.binding(mfa.Origin{Service: "sshd", Address: tc.address, Key: tc.key})
 			got := s.Address + " " + s.Key
 			if !ok {
 				got = ""
@@ -83,7 +83,7 @@ func FuzzPlace(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b, keyA, keyB string, v4, v6 uint8) {
 		c := prefixes(int(v4), int(v6))
 		from := func(address, key string) (mfa.Session, bool) {
-			return c.place(OriginOf(mfa.Request{Service: "sshd", RHost: address, SSHAuthInfo: key}))
+			return c.binding(OriginOf(mfa.Request{Service: "sshd", RHost: address, SSHAuthInfo: key}))
 		}
 		s, okA := from(a, keyA)
 		r, okB := from(b, keyB)
@@ -195,12 +195,12 @@ func asking(s *settings) { s.policy.Session = bothBound; s.policy.Session.Rememb
 const question = "from 192.0.2.1.\nRemember this login for 90 days? [y/N]: "
 
 // again is a login that is let in by the session of the one before.
-func (d *desk) again() {
+func (d *harness) again() {
 	d.t.Helper()
 	d.login(request("alice"), mfa.Accepted)
 }
 
-func (d *desk) events() string {
+func (d *harness) events() string {
 	d.t.Helper()
 	b, err := os.ReadFile(d.audit)
 	if err != nil {
@@ -210,7 +210,7 @@ func (d *desk) events() string {
 }
 
 func TestAlwaysRemembers(t *testing.T) {
-	d := newDesk(t, always)
+	d := newHarness(t, always)
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	s := d.state("alice").Sessions[0]
 	if len(s.ID) != 10 || s.Method != mfa.Email || !s.Created.Equal(start) || !s.Expires.Equal(start.Add(90*24*time.Hour)) {
@@ -235,12 +235,12 @@ func TestAlwaysRemembers(t *testing.T) {
 
 func TestAskRemembers(t *testing.T) {
 	for _, answer := range []string{"y", "Y", "yes", "YES"} {
-		d := newDesk(t, asking)
+		d := newHarness(t, asking)
 		d.login(request("alice"), mfa.Accepted, d.withCode(), step{question, say(answer), nil})
 		d.again()
 	}
 	for _, answer := range []string{"", "n", "no", "yy", "j", "1"} {
-		d := newDesk(t, asking)
+		d := newHarness(t, asking)
 		d.login(request("alice"), mfa.Accepted, d.withCode(), step{question, say(answer), nil})
 		if st := d.state("alice"); st.Sessions != nil {
 			t.Errorf("%q: %+v", answer, st.Sessions)
@@ -251,7 +251,7 @@ func TestAskRemembers(t *testing.T) {
 	for err, want := range map[error]mfa.Outcome{
 		mfa.ErrNoConversation: mfa.NoConversation, errors.New("gone"): mfa.NoConversation, mfa.ErrPasswordTyped: mfa.Accepted,
 	} {
-		d := newDesk(t, asking)
+		d := newHarness(t, asking)
 		d.login(request("alice"), want, d.withCode(), step{question, nil, err})
 		if st := d.state("alice"); st.Sessions != nil {
 			t.Errorf("%v: %+v", err, st.Sessions)
@@ -260,11 +260,11 @@ func TestAskRemembers(t *testing.T) {
 }
 
 func TestNothingIsRemembered(t *testing.T) {
-	d := newDesk(t, func(s *settings) { s.policy.Session = bothBound; s.policy.Session.Remember = RememberNever })
+	d := newHarness(t, func(s *settings) { s.policy.Session = bothBound; s.policy.Session.Remember = RememberNever })
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 
-	d = newDesk(t, always)
+	d = newHarness(t, always)
 	d.login(request("alice"), mfa.Exhausted, wrong("sent"), wrong(""), wrong(""), step{want: "ends here"})
 	d.login(mfa.Request{Service: "sudo", User: "alice"}, mfa.Accepted, d.withCode())
 	d.login(mfa.Request{Service: "sshd", User: "alice", RHost: "laptop.example.com"}, mfa.Accepted, d.withCode())
@@ -276,14 +276,14 @@ func TestNothingIsRemembered(t *testing.T) {
 // A session that exists is of no use where nothing is remembered: a setting that
 // was tightened counts at once.
 func TestNeverEndsWhatWasRemembered(t *testing.T) {
-	d := newDesk(t, always)
+	d := newHarness(t, always)
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	d.engine.cfg.Session.Remember = RememberNever
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 }
 
 func TestBackupCodesAreNotRemembered(t *testing.T) {
-	d := newDesk(t, always)
+	d := newHarness(t, always)
 	codes, err := d.enrol.NewBackupCodes(t.Context(), d.accounts.ByAdministrator(mfa.Identity{Name: "alice", UID: 1000}))
 	if err != nil {
 		t.Fatal(err)
@@ -298,7 +298,7 @@ func TestBackupCodesAreNotRemembered(t *testing.T) {
 // Before a change of one's enrollment the second factor is asked for, whatever is
 // remembered, and that is remembered in turn by nobody.
 func TestProofIsNeverRemembered(t *testing.T) {
-	d := newDesk(t, always)
+	d := newHarness(t, always)
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	id := mfa.Identity{Name: "alice", UID: 1000}
 	for range 2 {
@@ -315,7 +315,7 @@ func TestProofIsNeverRemembered(t *testing.T) {
 
 // The lock, and what else forbids the login, come first.
 func TestLockComesBeforeTheSession(t *testing.T) {
-	d := newDesk(t, always)
+	d := newHarness(t, always)
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	d.update("alice", func(st *mfa.State) { st.LockedHard = true })
 	d.login(request("alice"), mfa.Exhausted, step{want: "locked"})
@@ -325,7 +325,7 @@ func TestLockComesBeforeTheSession(t *testing.T) {
 	d.login(request("alice"), mfa.MustEnroll, step{want: "No second factor is set up"})
 }
 
-func (d *desk) update(user string, fn func(*mfa.State)) {
+func (d *harness) update(user string, fn func(*mfa.State)) {
 	d.t.Helper()
 	err := d.engine.deps.Accounts.Records().UpdateState(d.t.Context(), user, func(st *mfa.State) error { fn(st); return nil })
 	if err != nil {
@@ -334,7 +334,7 @@ func (d *desk) update(user string, fn func(*mfa.State)) {
 }
 
 // recalling returns a login under way that is remembered, and that nobody answers.
-func (d *desk) recalling() (*attempt, plan) {
+func (d *harness) recalling() (*attempt, plan) {
 	d.t.Helper()
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	p := promptFunc(func(context.Context, mfa.Prompt) (string, error) { return "", mfa.ErrNoConversation })
@@ -356,14 +356,14 @@ func TestRecallLooksAgain(t *testing.T) {
 		"locked":  func(st *mfa.State) { st.LockedHard = true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, always)
+			d := newHarness(t, always)
 			l, todo := d.recalling()
 			d.update("alice", change)
 			want := mfa.ErrNoConversation
 			if name == "locked" {
 				want = account.ErrChanged
 			}
-			if v, err := l.recall(t.Context(), todo); v.Outcome == mfa.Accepted || !errors.Is(err, want) {
+			if v, err := l.acceptSession(t.Context(), todo); v.Outcome == mfa.Accepted || !errors.Is(err, want) {
 				t.Errorf("%+v, %v; want %v", v, err, want)
 			}
 		})
@@ -373,13 +373,13 @@ func TestRecallLooksAgain(t *testing.T) {
 // A use that cannot be written down lets nobody in, and neither does it count as
 // "not remembered".
 func TestSessionOfAStoreThatFails(t *testing.T) {
-	d := newDesk(t, always)
+	d := newHarness(t, always)
 	l, todo := d.recalling()
 	broken := errors.New("disk on fire")
 	d.store.Fail(broken)
 	defer d.store.Fail(nil)
 	d.advance(time.Hour)
-	if v, err := l.recall(t.Context(), todo); v.Outcome != mfa.Unavailable || !errors.Is(err, broken) {
+	if v, err := l.acceptSession(t.Context(), todo); v.Outcome != mfa.Unavailable || !errors.Is(err, broken) {
 		t.Errorf("%+v, %v", v, err)
 	}
 }
@@ -396,7 +396,7 @@ func TestRulesAboutRemembering(t *testing.T) {
 			s.policy.Policy.Rules = []Rule{{Users: []string{"alice"}, Remember: &remember}}
 		}
 	}
-	d := newDesk(t, rule(RememberAlways))
+	d := newHarness(t, rule(RememberAlways))
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	id := d.state("alice").Sessions[0].ID
 	visit := wire.Visit{User: "alice", Service: "sshd", RHost: "192.0.2.1"}
@@ -409,10 +409,10 @@ func TestRulesAboutRemembering(t *testing.T) {
 	if x := d.engine.Explain(t.Context(), visit); x.Result != wire.ResultAsk || len(x.Sessions) != 0 {
 		t.Errorf("%+v", x)
 	}
-	d = newDesk(t, rule(RememberNever))
+	d = newHarness(t, rule(RememberNever))
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	d.login(request("alice"), mfa.Accepted, d.withCode())
-	d = newDesk(t, rule(RememberAsk))
+	d = newHarness(t, rule(RememberAsk))
 	d.login(request("alice"), mfa.Accepted, d.withCode(), step{question, say("y"), nil})
 	d.again()
 }
@@ -420,7 +420,7 @@ func TestRulesAboutRemembering(t *testing.T) {
 // A user who proves a method that does not count here, before setting up one that does, is not asked
 // whether to be remembered.
 func TestSetUpIsNotRemembered(t *testing.T) {
-	d := newDesk(t, asking, enrolling, func(s *settings) { s.policy.Policy.Methods = []mfa.Method{mfa.TOTP} })
+	d := newHarness(t, asking, enrolling, func(s *settings) { s.policy.Policy.Methods = []mfa.Method{mfa.TOTP} })
 	a := &app{d: d}
 	s := &script{t: t, steps: []step{d.withCode(), {want: "is needed"}, {"the app shows", a.shows(), nil}, {want: "it works"}}, read: func(text string) {
 		if strings.Contains(text, "Key: ") {
@@ -438,7 +438,7 @@ func TestSetUpIsNotRemembered(t *testing.T) {
 
 // A code that was right lets in, also if that cannot be remembered.
 func TestLoginThatCannotBeRemembered(t *testing.T) {
-	d := newDesk(t, asking)
+	d := newHarness(t, asking)
 	d.login(request("alice"), mfa.Accepted, d.withCode(),
 		step{question, func() string { d.store.Fail(errors.New("disk on fire")); return "y" }, nil},
 		step{want: "could not be remembered"})
@@ -453,26 +453,28 @@ func TestLoginThatCannotBeRemembered(t *testing.T) {
 func TestChangesRevoke(t *testing.T) {
 	id := mfa.Identity{Name: "alice", UID: 1000}
 	for name, tc := range map[string]struct {
-		change func(d *desk) error
+		change func(d *harness) error
 		kept   bool
 	}{
-		"the same address": {func(d *desk) error {
+		"the same address": {func(d *harness) error {
 			return d.enrol.SetContact(t.Context(), id, mfa.Email, "alice@example.com", "root")
 		}, true},
-		"another address": {func(d *desk) error { return d.enrol.SetContact(t.Context(), id, mfa.Email, "al@example.com", "root") }, false},
-		"a number":        {func(d *desk) error { return d.enrol.SetContact(t.Context(), id, mfa.SMS, "+17891234567", "root") }, false},
-		"preferred": {func(d *desk) error {
+		"another address": {func(d *harness) error {
+			return d.enrol.SetContact(t.Context(), id, mfa.Email, "al@example.com", "root")
+		}, false},
+		"a number": {func(d *harness) error { return d.enrol.SetContact(t.Context(), id, mfa.SMS, "+17891234567", "root") }, false},
+		"preferred": {func(d *harness) error {
 			return d.enrol.Prefer(t.Context(), d.accounts.ByAdministrator(id), mfa.Email)
 		}, true},
-		"backup codes": {func(d *desk) error {
+		"backup codes": {func(d *harness) error {
 			_, err := d.enrol.NewBackupCodes(t.Context(), d.accounts.ByAdministrator(id))
 			return err
 		}, false},
-		"opted out": {func(d *desk) error {
+		"opted out": {func(d *harness) error {
 			return d.enrol.OptOut(t.Context(), d.accounts.ByAdministrator(id))
 		}, false},
-		"reset": {func(d *desk) error { _, err := d.enrol.Reset(t.Context(), "alice", "root"); return err }, false},
-		"another method": {func(d *desk) error {
+		"reset": {func(d *harness) error { _, err := d.enrol.Reset(t.Context(), "alice", "root"); return err }, false},
+		"another method": {func(d *harness) error {
 			a := &app{d: d}
 			p := &script{t: t, steps: []step{
 				{"What do you want to set up", say("1"), nil}, {"the app shows", a.shows(), nil}, {want: "it works"},
@@ -489,7 +491,7 @@ func TestChangesRevoke(t *testing.T) {
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, always)
+			d := newHarness(t, always)
 			d.login(request("alice"), mfa.Accepted, d.withCode())
 			if err := tc.change(d); err != nil {
 				t.Fatal(err)
@@ -506,7 +508,7 @@ func TestChangesRevoke(t *testing.T) {
 
 // A file that was edited by hand ends what is remembered, too.
 func TestHandEditsRevoke(t *testing.T) {
-	d := newDesk(t, always)
+	d := newHarness(t, always)
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	d.again()
 	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: &mfa.Address{Address: "al@example.com"}})

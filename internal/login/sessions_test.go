@@ -11,7 +11,7 @@ import (
 )
 
 func TestSessionsShown(t *testing.T) {
-	d := newDesk(t, always)
+	d := newHarness(t, always)
 	id := mfa.Identity{Name: "alice", UID: 1000}
 	d.login(request("alice"), mfa.Accepted, d.withCode())
 	d.update("broken", func(st *mfa.State) { st.UID = 1 })
@@ -50,7 +50,7 @@ func TestSessionsShown(t *testing.T) {
 }
 
 func TestSweep(t *testing.T) {
-	d := newDesk(t, always)
+	d := newHarness(t, always)
 	past, yet := start.Add(-31*24*time.Hour), start.Add(time.Minute)
 	d.update("old", func(st *mfa.State) {
 		*st = mfa.State{
@@ -125,8 +125,8 @@ func TestRecoveryRevokes(t *testing.T) {
 // A name without an account has nothing to be remembered by, and a key that could not be
 // fingerprinted never fits.
 func TestNobodyAndNothingAreNotRemembered(t *testing.T) {
-	d := newDesk(t, always)
-	l := d.engine.inquire(d.accounts.User(d.accounts.Records().Nobody("ghost"), OriginOf(request("ghost"))), nil)
+	d := newHarness(t, always)
+	l := d.engine.inquire(d.accounts.User(d.accounts.Records().NewUnknownAccount("ghost"), OriginOf(request("ghost"))), nil)
 	if mode := l.rememberMode(); mode != RememberNever {
 		t.Errorf("nobody: %q", mode)
 	}

@@ -19,20 +19,20 @@ const endEnter = "Press Enter to go on: "
 // and above the shell.
 const ttyOfSSHD = "ssh"
 
-// A farEnd is the Prompter of an application that may show no messages, like sudo: only
+// A bufferedPrompter is the Prompter of an application that may show no messages, like sudo: only
 // prompts reach the person. It keeps messages for the next prompt. It also keeps those
 // that sshd would show twice. One goroutine at a time may use it.
-type farEnd struct {
+type bufferedPrompter struct {
 	Prompter
-	silent bool      // PAM_SILENT
-	twice  bool      // what is said last is shown twice
-	kept   []string  // said, and not shown yet
-	line   *heldLine // nil: prompts can be answered
+	silent   bool      // PAM_SILENT
+	twice    bool      // what is said last is shown twice
+	buffered []string  // said, and not shown yet
+	line     *heldLine // nil: prompts can be answered
 }
 
-// farEndOf returns the far end of the login that req asks for.
-func farEndOf(req mfa.Request, p Prompter) *farEnd {
-	f := &farEnd{Prompter: p, silent: req.Flags&pamSilent != 0, twice: req.TTY == ttyOfSSHD}
+// newBufferedPrompter returns the far end of the login that req asks for.
+func newBufferedPrompter(req mfa.Request, p Prompter) *bufferedPrompter {
+	f := &bufferedPrompter{Prompter: p, silent: req.Flags&pamSilent != 0, twice: req.TTY == ttyOfSSHD}
 	if req.OneLine() {
 		f.line = &heldLine{held: req.Held == mfa.HeldAnswer}
 	}
@@ -40,18 +40,18 @@ func farEndOf(req mfa.Request, p Prompter) *farEnd {
 }
 
 // Prompt implements Prompter. A prompt that asks shows what was kept above it.
-func (f *farEnd) Prompt(ctx context.Context, p mfa.Prompt) (string, error) {
+func (f *bufferedPrompter) Prompt(ctx context.Context, p mfa.Prompt) (string, error) {
 	asks := p.Kind == mfa.Ask || p.Kind == mfa.AskHidden
 	if f.silent && !asks || f.twice && p.Kind == mfa.Info {
-		f.kept = append(f.kept, p.Text)
+		f.buffered = append(f.buffered, p.Text)
 		return "", nil
 	}
 	if asks && f.line != nil {
 		return f.line.lend()
 	}
-	if len(f.kept) > 0 {
-		p.Text = strings.Join(append(f.kept, p.Text), "\n")
-		f.kept = nil
+	if len(f.buffered) > 0 {
+		p.Text = strings.Join(append(f.buffered, p.Text), "\n")
+		f.buffered = nil
 	}
 	return f.Prompter.Prompt(ctx, p)
 }
@@ -61,8 +61,8 @@ func (f *farEnd) Prompt(ctx context.Context, p mfa.Prompt) (string, error) {
 // acceptance becomes a refusal, as the module would refuse, too. Nothing is asked where
 // nobody answered before. sshd gets no such prompt, as it would hold up the login: it
 // gets a message, unless the login is accepted and no new password is demanded.
-func (f *farEnd) finish(ctx context.Context, v mfa.Verdict) mfa.Verdict {
-	if len(f.kept) == 0 || v.Outcome == mfa.NoConversation && f.line == nil || ctx.Err() != nil {
+func (f *bufferedPrompter) finish(ctx context.Context, v mfa.Verdict) mfa.Verdict {
+	if len(f.buffered) == 0 || v.Outcome == mfa.NoConversation && f.line == nil || ctx.Err() != nil {
 		return v
 	}
 	if f.silent && f.line != nil {
@@ -70,7 +70,7 @@ func (f *farEnd) finish(ctx context.Context, v mfa.Verdict) mfa.Verdict {
 	}
 	if !f.silent {
 		if v.Outcome != mfa.Accepted || v.ChangePassword {
-			_, _ = f.Prompter.Prompt(ctx, mfa.Prompt{Kind: mfa.Info, Text: strings.Join(f.kept, "\n")})
+			_, _ = f.Prompter.Prompt(ctx, mfa.Prompt{Kind: mfa.Info, Text: strings.Join(f.buffered, "\n")})
 		}
 		return v
 	}

@@ -46,7 +46,7 @@ func TestFarEnd(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var got transcript
-			f := farEndOf(mfa.Request{Flags: test.flags, TTY: test.tty}, &got)
+			f := newBufferedPrompter(mfa.Request{Flags: test.flags, TTY: test.tty}, &got)
 			for _, p := range test.said {
 				if _, err := f.Prompt(t.Context(), p); err != nil {
 					t.Error(err)

@@ -18,9 +18,9 @@ func texting(s *settings) {
 	s.policy.TextMessages, s.policy.FallbackToEmail = true, true
 }
 
-// newTexting returns a desk where alice has a phone and, if not empty, an address.
-func newTexting(t *testing.T, address string, change ...func(*settings)) *desk {
-	d := newDesk(t, append(change, texting)...)
+// newTexting returns a harness where alice has a phone and, if not empty, an address.
+func newTexting(t *testing.T, address string, change ...func(*settings)) *harness {
+	d := newHarness(t, append(change, texting)...)
 	en := mfa.Enrollment{UID: 1000, SMS: &mfa.Address{Address: phone}}
 	if address != "" {
 		en.Email = &mfa.Address{Address: address}
@@ -29,7 +29,7 @@ func newTexting(t *testing.T, address string, change ...func(*settings)) *desk {
 	return d
 }
 
-func (d *desk) contacts() (sms, email *mfa.Address) {
+func (d *harness) contacts() (sms, email *mfa.Address) {
 	d.t.Helper()
 	en, err := d.engine.deps.Accounts.Records().Enrollment(d.t.Context(), "alice")
 	if err != nil {
@@ -70,7 +70,7 @@ func TestTextThatCannotBeSentGoesByEmail(t *testing.T) {
 
 func TestNoFallBackWhereItIsNotAllowed(t *testing.T) {
 	t.Parallel()
-	for name, d := range map[string]*desk{
+	for name, d := range map[string]*harness{
 		"no address": newTexting(t, ""),
 		"turned off": newTexting(t, "alice@example.com", func(s *settings) { s.policy.FallbackToEmail = false }),
 	} {
@@ -157,7 +157,7 @@ func TestWhereCodesFallBackTo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			begin := func() *desk {
+			begin := func() *harness {
 				d := newTexting(t, "")
 				d.engine.cfg.Policy.Methods = []mfa.Method{mfa.SMS}
 				if c.counts {

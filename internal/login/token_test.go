@@ -31,7 +31,7 @@ func press(t *testing.T, secret string, count int64, digits int) func() string {
 }
 
 // withToken has bob set up his token at a login, at that count.
-func withToken(d *desk, count int64, digits int) {
+func withToken(d *harness, count int64, digits int) {
 	d.t.Helper()
 	d.login(request("bob"), mfa.Accepted,
 		step{"Hardware token", say("1"), nil},
@@ -45,7 +45,7 @@ func withToken(d *desk, count int64, digits int) {
 // first code tells, which is used then.
 func TestEnrollTokenAtLogin(t *testing.T) {
 	for _, digits := range []int{6, 8} {
-		d := newDesk(t, tokens)
+		d := newHarness(t, tokens)
 		withToken(d, 5, digits)
 		en := d.enrollment("bob")
 		if en.HOTP == nil || en.HOTP.Digits != digits || en.HOTP.Counter != 6 || en.HOTP.Confirmed.IsZero() || strings.Contains(en.HOTP.Secret, "GEZD") {
@@ -63,7 +63,7 @@ func TestEnrollTokenAtLogin(t *testing.T) {
 
 // An app that counts takes the place of a token: its key is made here.
 func TestEnrollCountingAppAtLogin(t *testing.T) {
-	d := newDesk(t, tokens)
+	d := newHarness(t, tokens)
 	a := &app{d: d}
 	s := &script{t: t, steps: []step{
 		{"Hardware token", say("1"), nil},
@@ -89,7 +89,7 @@ func TestEnrollCountingAppAtLogin(t *testing.T) {
 // A dropped connection goes on with the secret that was typed; whoever did not type it
 // begins anew.
 func TestTokenSetupResumes(t *testing.T) {
-	d := newDesk(t, tokens)
+	d := newHarness(t, tokens)
 	d.login(request("bob"), mfa.NoConversation,
 		step{"Hardware token", say("1"), nil}, step{"Type the number on your token", say("3132333435363738393031323334353637383930"), nil},
 		step{want: "Press the button", err: errors.New("gone")})
@@ -102,7 +102,7 @@ const tokenSecret32 = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
 // Neither a reset nor setting the same token up again brings a used code back.
 func TestTokenThatIsSetUpAgain(t *testing.T) {
-	d := newDesk(t, tokens)
+	d := newHarness(t, tokens)
 	withToken(d, 40, 6)
 	if _, err := d.enrol.Reset(t.Context(), "bob", "root"); err != nil {
 		t.Fatal(err)
@@ -131,7 +131,7 @@ func TestTokenThatIsSetUpAgain(t *testing.T) {
 // A token that is far ahead is found again, which is written down; one among several
 // methods is one key away.
 func TestTokenIsResynchronised(t *testing.T) {
-	d := newDesk(t, tokens)
+	d := newHarness(t, tokens)
 	withToken(d, 0, 6)
 	d.login(request("bob"), mfa.Accepted,
 		step{"your token", say("m"), nil}, step{"Code from your token", say("1"), nil},
@@ -144,7 +144,7 @@ func TestTokenIsResynchronised(t *testing.T) {
 
 // Where policy does not list tokens they prove who somebody is, and do not count.
 func TestTokenThatDoesNotCount(t *testing.T) {
-	d := newDesk(t, enrolling)
+	d := newHarness(t, enrolling)
 	tok := enroll.Token{Secret: []byte(tokenSecret), Params: otp.Params{Digits: 6, Algorithm: "SHA1"}, Serial: "987654321"}
 	if _, err := d.enrol.SetToken(t.Context(), mfa.Identity{Name: "bob", UID: 1001}, tok, "root"); err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestTokenThatDoesNotCount(t *testing.T) {
 
 // A name without an account is asked like one with an account, where tokens are what people have.
 func TestStrangerIsAskedForAToken(t *testing.T) {
-	d := newDesk(t, tokens, func(s *settings) { s.policy.Policy.Methods = []mfa.Method{mfa.HOTP} })
+	d := newHarness(t, tokens, func(s *settings) { s.policy.Policy.Methods = []mfa.Method{mfa.HOTP} })
 	d.login(request("mallory"), mfa.WrongCode, step{"Press the button of your token", say("123456"), nil},
 		step{want: "very next code now", err: mfa.ErrNoConversation})
 }

@@ -15,7 +15,7 @@ func byKeyFrom(user string) mfa.Request {
 }
 
 // ignores is a step of who waits for a code and answers nothing.
-func (d *desk) ignores(want string, mails int) step {
+func (d *harness) ignores(want string, mails int) step {
 	return step{want, func() string {
 		d.await(func() bool { return len(d.mails) >= mails })
 		return ""
@@ -25,7 +25,7 @@ func (d *desk) ignores(want string, mails int) step {
 // A robot that waits, and lets two codes expire and types none, gets a third
 // only when it asks for one. A person does.
 func TestRobotThatWaitsIsSentTwoCodes(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	req := byKeyFrom("alice")
 	for n := range 2 {
 		d.login(req, mfa.NoConversation, d.ignores("being sent to", n+1), step{want: "", err: mfa.ErrNoConversation})
@@ -50,7 +50,7 @@ func TestRobotThatWaitsIsSentTwoCodes(t *testing.T) {
 
 // Elsewhere nothing changes; and after a day one more code is sent by itself.
 func TestRobotThatWaitsElsewhere(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	req := byKeyFrom("alice")
 	for n := range 2 {
 		d.login(req, mfa.NoConversation, d.ignores("being sent to", n+1), step{want: "", err: mfa.ErrNoConversation})
@@ -67,7 +67,7 @@ func TestRobotThatWaitsElsewhere(t *testing.T) {
 // Sshd's method password and its like cannot be asked, and say nothing of it. After
 // two codes the prompt comes first there, and who refuses it is sent none.
 func TestProgramThatRefusesIsSentTwoCodes(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	for n := range 20 {
 		d.login(request("alice"), mfa.NoConversation, step{want: map[bool]string{true: "A code was sent to", false: "A code is being sent to"}[n < 2], err: mfa.ErrNoConversation})
 		d.advance(11 * time.Minute)
@@ -83,7 +83,7 @@ func TestProgramThatRefusesIsSentTwoCodes(t *testing.T) {
 
 // A wrong code is an answer of somebody.
 func TestWrongCodesAreOfSomebody(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	for range 4 {
 		d.login(request("alice"), mfa.WrongCode, wrong("A code was sent to"), step{want: "2 tries", err: mfa.ErrNoConversation})
 		d.advance(16 * time.Minute)
@@ -96,7 +96,7 @@ func TestWrongCodesAreOfSomebody(t *testing.T) {
 // Where another window of the same origin had a code sent, that one is asked for
 // here, and guesses at it count.
 func TestCodeOfAnotherWindow(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	silent := mfa.Request{Service: "sudo", User: "alice", Flags: pamSilent}
 	d.login(silent, mfa.Accepted, step{"No code was sent yet", func() string {
 		d.login(silent, mfa.NoConversation, step{"No code was sent yet", say("r"), nil}, step{want: "", err: mfa.ErrNoConversation})

@@ -76,7 +76,7 @@ var ErrStopping error = Ended{
 	Err: errors.New("the daemon is stopping"),
 }
 
-// A Prompter is the far end of a conversation: a PAM application, mfactl in a
+// A Prompter shows prompts and reads the answers: a PAM application, mfactl in a
 // terminal, or a script in a test. Prompt shows p and, if p asks, returns the
 // line typed, else "". Its error wraps ErrNoConversation, ErrPasswordTyped, a Withheld
 // or the cause why the connection ended. Only one goroutine may use a Prompter at once.

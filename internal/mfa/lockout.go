@@ -17,7 +17,7 @@ func (s State) Locked(now time.Time) (left time.Duration, hard, locked bool) {
 }
 
 // Locked is State.Locked for what is counted apart.
-func (t Tally) Locked(now time.Time) (left time.Duration, hard, is bool) {
+func (t FailureCounts) Locked(now time.Time) (left time.Duration, hard, is bool) {
 	return lockedAt(t.LockedUntil, t.LockedHard, now)
 }
 
@@ -36,7 +36,7 @@ func lockedAt(until *time.Time, hard bool, now time.Time) (time.Duration, bool, 
 func (s *State) Unlock() {
 	s.Failures, s.LockedUntil, s.LockedHard, s.LockedBy, s.Recovery, s.LockedFor = nil, nil, false, "", nil, 0
 	if s.Apart != nil {
-		s.Apart = &Tally{MethodFailures: s.Apart.MethodFailures}
+		s.Apart = &FailureCounts{MethodFailures: s.Apart.MethodFailures}
 	}
 }
 

@@ -15,8 +15,8 @@ type PendingCode struct {
 	Digits  int       `json:"digits,omitempty"` // its length; 0: not written down
 	Tries   int       `json:"tries,omitempty"`  // wrong answers to it while it is to confirm an address
 
-	Answered bool   `json:"answered,omitempty"` // some code was typed for it, right or not: there is somebody
-	Tally    string `json:"tally,omitempty"`    // in which it was counted; empty: that of places where the user was never seen
+	Answered  bool   `json:"answered,omitempty"` // some code was typed for it, right or not: there is somebody
+	SendGroup string `json:"tally,omitempty"`    // in which it was counted (challenge); empty: that of places where the user was never seen
 }
 
 // A CodeEnd is why a code that was sent is good no more.

@@ -23,7 +23,7 @@ type State struct {
 	Sessions    []Session     `json:"sessions,omitempty"`     // logins that are remembered
 
 	MethodFailures map[Method]int `json:"method_failures,omitempty"` // wrong codes of a method since its last right one
-	Apart          *Tally         `json:"apart,omitempty"`           // wrong codes in what peers that are not root asked
+	Apart          *FailureCounts `json:"apart,omitempty"`           // wrong codes in what peers that are not root asked
 
 	LockedBy           string           `json:"locked_by,omitempty"`            // the administrator who locked; empty: wrong codes did
 	Recovery           *Recovery        `json:"recovery,omitempty"`             // a code that ends the lock
@@ -96,9 +96,9 @@ type Drift struct {
 	Sure bool          `json:"sure,omitempty"`
 }
 
-// A Tally is wrong codes that are counted apart, and what they led to; see State for
+// A FailureCounts is wrong codes that are counted apart, and what they led to; see State for
 // the fields.
-type Tally struct {
+type FailureCounts struct {
 	Failures       []time.Time    `json:"failures,omitempty"`
 	LockedUntil    *time.Time     `json:"locked_until,omitempty"`
 	LockedHard     bool           `json:"locked_hard,omitempty"`
@@ -118,7 +118,7 @@ type Recovery struct {
 // each place that the user was seen at by itself, all that is no place together, and
 // what each program asks that is not root. Nobody uses up what another has.
 type PlaceSend struct {
-	Origin string    `json:"origin"` // names the tally
+	Origin string    `json:"origin"` // names the group in which it is counted
 	At     time.Time `json:"at"`
 }
 

@@ -46,16 +46,16 @@ type Control struct {
 	Audit    *audit.Log
 	Log      *slog.Logger
 
-	door    slots     // of connections
-	talking slots     // of conversations, which are among them
-	turns   turnstile // of conversations
-	known   guestList // uids that administer
-	talks   sync.WaitGroup
-	end     context.Context // when it ends, conversations do
+	connections      slots       // of connections
+	conversations    slots       // of conversations, which are among them
+	conversationRate rateLimiter // of conversations
+	allowed          allowList   // uids that administer, lately
+	running          sync.WaitGroup
+	end              context.Context // when it ends, conversations do
 }
 
 // Wait returns when the last conversation and the last change of the key have ended.
-func (s *Control) Wait() { s.talks.Wait() }
+func (s *Control) Wait() { s.running.Wait() }
 
 // A fault is an error with an HTTP status.
 type fault struct {
@@ -119,8 +119,8 @@ func (s *Control) routes(mux router) {
 // controlBounds are those of connections to the control socket.
 var controlBounds = bounds{root: 128, others: 256, perUID: 16}
 
-// controlPace is how often one uid may connect, unless it is root or in Control.known.
-var controlPace = pace{burst: 60, every: time.Second}
+// controlRate is how often one uid may connect, unless it is root or in Control.allowed.
+var controlRate = rate{burst: 60, every: time.Second}
 
 // tooMany is the answer to a connection that is turned away.
 const tooMany = `{"error": "too many connections; try again in a minute"}` + "\n"
@@ -128,10 +128,10 @@ const tooMany = `{"error": "too many connections; try again in a minute"}` + "\n
 // Gate returns l with the bounds of the control socket.
 func (s *Control) Gate(l *net.UnixListener) *Gate {
 	return &Gate{
-		Listener: l, name: "control socket", bounds: controlBounds, pace: controlPace,
-		word: fmt.Appendf(nil, "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Type: application/json\r\n"+
+		Listener: l, name: "control socket", bounds: controlBounds, rate: controlRate,
+		refusal: fmt.Appendf(nil, "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Type: application/json\r\n"+
 			"Content-Length: %d\r\n\r\n%s", len(tooMany), tooMany),
-		event: turnedAway, slots: &s.door, known: &s.known, audit: s.Audit, log: s.Log,
+		event: turnedAway, slots: &s.connections, allowed: &s.allowed, audit: s.Audit, log: s.Log,
 	}
 }
 
@@ -152,7 +152,7 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 		// Anybody can send a request that is wrong, as often as they like.
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			if v, ok := c.(*visitor); ok && v.cred != nil {
+			if v, ok := c.(*peerConn); ok && v.cred != nil {
 				ctx = context.WithValue(ctx, credKey{}, v.cred)
 			}
 			return ctx
@@ -160,12 +160,12 @@ func (s *Control) Server(ctx context.Context) *http.Server {
 	}
 }
 
-// oneEach allows one request a connection, except for root and uids in s.known: so the
+// oneEach allows one request a connection, except for root and uids in s.allowed: so the
 // bounds on connections are bounds on requests. It also logs a panic of h.
 func (s *Control) oneEach(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		cred := credOf(r.Context())
-		if cred == nil || cred.Uid != 0 && !s.known.has(cred.Uid, time.Now()) {
+		if cred == nil || cred.Uid != 0 && !s.allowed.has(cred.Uid, time.Now()) {
 			w.Header().Set("Connection", "close")
 		}
 		defer func() {
@@ -233,7 +233,7 @@ func ours(err error) int {
 
 // denied audits that actor was refused.
 func (s *Control) denied(r *http.Request, actor string, why error) {
-	uid := uint32(nobody)
+	uid := uint32(noUID)
 	if cred := credOf(r.Context()); cred != nil {
 		uid = cred.Uid
 	}
@@ -284,7 +284,7 @@ func (s exchange) actor(ctx context.Context) (string, error) {
 	if !member {
 		return id.Name, fault{http.StatusForbidden, fmt.Errorf("%s may not administer: only root and members of group %q may", id.Name, group)}
 	}
-	s.known.add(cred.Uid, time.Now())
+	s.allowed.add(cred.Uid, time.Now())
 	return id.Name, nil
 }
 
@@ -378,7 +378,7 @@ func (s exchange) unlock(r *http.Request, actor string) (any, error) {
 		return nil, err
 	}
 	if r.URL.Query().Get(wire.QueryAhead) == wire.Yes {
-		ended, err := s.Accounts.Settle(r.Context(), id.Name, actor)
+		ended, err := s.Accounts.EndFutureTimes(r.Context(), id.Name, actor)
 		return wire.Unlocked{User: id.Name, Ended: ended}, err
 	}
 	shown, _ := s.Enroll.Show(r.Context(), id) // of who is not enrolled there is nothing to tell

@@ -19,11 +19,11 @@ import (
 
 // A conversation is the Prompter over one connection, for one goroutine. A module that
 // goes away ends the login: at once while an answer is waited for, since Prompt reads
-// then; within unheard and at once from then on while the login does something else,
-// since a reader begins then. Most logins end before that, and need no reader: it costs
+// then; and while the login does something else after readerDelay at the latest, since a
+// reader begins then. Most logins end before that, and need no reader: it costs
 // two wake-ups of threads for each answer.
 type conversation struct {
-	c      *visitor
+	c      *peerConn
 	in     *bufio.Reader // of c; belongs to the reader once there is one
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -36,8 +36,9 @@ type conversation struct {
 	busy    bool        // Prompt reads, or nobody shall any more
 }
 
-// unheard is for how long nobody listens whether the module is still there.
-const unheard = 20 * time.Millisecond
+// readerDelay is how long a login may do something else before a reader watches whether
+// the module is still there.
+const readerDelay = 20 * time.Millisecond
 
 // errGone is the cause of a login whose module closed the connection.
 var errGone = errors.New("the client is gone")
@@ -46,10 +47,10 @@ var errGone = errors.New("the client is gone")
 func newInput(c net.Conn) *bufio.Reader { return bufio.NewReaderSize(c, inputRoom) }
 
 // newConversation begins one. In reads what comes from c.
-func newConversation(ctx context.Context, c *visitor, in *bufio.Reader) *conversation {
+func newConversation(ctx context.Context, c *peerConn, in *bufio.Reader) *conversation {
 	v := &conversation{c: c, in: in, frames: make(chan wire.Frame, 1)}
 	v.ctx, v.cancel = context.WithCancelCause(ctx)
-	v.later = time.AfterFunc(unheard, v.beginReader)
+	v.later = time.AfterFunc(readerDelay, v.beginReader)
 	return v
 }
 
@@ -114,7 +115,7 @@ func (v *conversation) release() {
 	defer v.mu.Unlock()
 	v.busy = false
 	if !v.reading {
-		v.later.Reset(unheard)
+		v.later.Reset(readerDelay)
 	}
 }
 
@@ -202,7 +203,7 @@ func (v *conversation) hearAlone(ctx context.Context) (f wire.Frame, err error) 
 }
 
 // arrived says whether there is something to read. That the other end is gone is not.
-func arrived(c *visitor) bool {
+func arrived(c *peerConn) bool {
 	raw, ok := c.Conn.(syscall.Conn)
 	if !ok {
 		return false

@@ -145,15 +145,15 @@ func early(v *conversation) bool {
 func TestReaderBeginsWhenNobodyAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
-		v := newConversation(t.Context(), &visitor{Conn: here, leave: func() {}}, newInput(here))
+		v := newConversation(t.Context(), &peerConn{Conn: here, leave: func() {}}, newInput(here))
 		v.take()
 		v.beginReader() // by a timer that ran out just then
-		time.Sleep(10 * unheard)
+		time.Sleep(10 * readerDelay)
 		if reads(v) {
 			t.Error("a reader began while Prompt reads")
 		}
 		v.release()
-		time.Sleep(2 * unheard)
+		time.Sleep(2 * readerDelay)
 		synctest.Wait()
 		if !reads(v) {
 			t.Error("no reader began")

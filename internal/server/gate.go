@@ -15,47 +15,47 @@ import (
 
 // A Gate is a listener that reads the peer's credentials before the first byte, and
 // bounds the connections: of one uid, of all that are not root together, and of root. It
-// also bounds how often one uid other than root connects. To turn a peer away costs no
-// goroutine, no lasting memory and no log line of its own. Only one goroutine may call
-// Accept; the connections it returns may be closed from any.
+// also limits how often one uid connects, unless that is root or on the allow list. To turn
+// a peer away costs no goroutine, no lasting memory and no log line of its own. Only one
+// goroutine may call Accept; the connections it returns may be closed from any.
 type Gate struct {
 	net.Listener
-	name   string // for people
-	bounds bounds
-	pace   pace
-	word   []byte                                    // written to a peer that is turned away
-	event  func(uid uint32, reason string) mfa.Event // the audit event for that
+	name    string // for people
+	bounds  bounds
+	rate    rate
+	refusal []byte                                    // written to a peer that is turned away
+	event   func(uid uint32, reason string) mfa.Event // the audit event for that
 
-	slots  *slots
-	turns  turnstile
-	known  *guestList
-	audit  *audit.Log
-	log    *slog.Logger
-	warned time.Time // when it was last said that Accept fails
+	slots   *slots
+	limiter rateLimiter
+	allowed *allowList
+	audit   *audit.Log
+	log     *slog.Logger
+	warned  time.Time // when it was last said that Accept fails
 }
 
-// A visitor is a connection that a Gate let in.
-type visitor struct {
+// A peerConn is a connection that a Gate let in.
+type peerConn struct {
 	net.Conn
 	cred  *unix.Ucred // nil: it came over TCP
 	leave func()      // once
 }
 
 // Close implements net.Conn.
-func (v *visitor) Close() error {
+func (v *peerConn) Close() error {
 	defer v.leave()
 	return v.Conn.Close()
 }
 
 // CloseRead ends a reader of a Unix socket.
-func (v *visitor) CloseRead() error {
+func (v *peerConn) CloseRead() error {
 	if c, ok := v.Conn.(*net.UnixConn); ok {
 		return c.CloseRead()
 	}
 	return v.Conn.Close()
 }
 
-// Accept returns the next connection that is let in; its type is *visitor. It
+// Accept returns the next connection that is let in; its type is *peerConn. It
 // fails only when the Gate is closed.
 func (g *Gate) Accept() (net.Conn, error) {
 	for {
@@ -79,13 +79,13 @@ func (g *Gate) Accept() (net.Conn, error) {
 }
 
 var (
-	errCrowded = errors.New("too many logins at once")
+	errTooMany = errors.New("too many logins at once")
 	errTooFast = errors.New("too many within a short time")
 )
 
 // admit counts c in, or turns it away and returns nil.
-func (g *Gate) admit(c net.Conn) *visitor {
-	uid := uint32(nobody)
+func (g *Gate) admit(c net.Conn) *peerConn {
+	uid := uint32(noUID)
 	var cred *unix.Ucred
 	if u, ok := c.(*net.UnixConn); ok {
 		var err error
@@ -96,26 +96,26 @@ func (g *Gate) admit(c net.Conn) *visitor {
 		uid = cred.Uid
 	}
 	b, now := g.bounds, time.Now()
-	switch known := uid != 0 && g.known.has(uid, now); {
+	switch known := uid != 0 && g.allowed.has(uid, now); {
 	case known:
 		b.perUID = max(b.perUID, b.others/2)
-	case uid != 0 && !g.turns.pass(uid, g.pace, now):
+	case uid != 0 && !g.limiter.allow(uid, g.rate, now):
 		g.turnAway(c, uid, errTooFast)
 		return nil
 	}
 	if !g.slots.enter(uid, b) {
-		g.turnAway(c, uid, errCrowded)
+		g.turnAway(c, uid, errTooMany)
 		return nil
 	}
-	return &visitor{c, cred, sync.OnceFunc(func() { g.slots.leave(uid) })}
+	return &peerConn{c, cred, sync.OnceFunc(func() { g.slots.leave(uid) })}
 }
 
 // turnAway writes g.word and closes c. Nothing was written before, so there is room for
 // it and the write does not block.
 func (g *Gate) turnAway(c net.Conn, uid uint32, why error) {
 	g.audit.Refuse(uid, g.name+why.Error(), g.event(uid, why.Error()+" on the "+g.name))
-	if g.word != nil {
-		_, _ = c.Write(g.word)
+	if g.refusal != nil {
+		_, _ = c.Write(g.refusal)
 	}
 	_ = c.Close()
 }

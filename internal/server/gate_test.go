@@ -70,9 +70,9 @@ func TestRoomOfConversations(t *testing.T) {
 
 func TestTurnstile(t *testing.T) {
 	now := time.Unix(1e9, 0)
-	s, p := &turnstile{}, pace{burst: 3, every: time.Second}
+	s, p := &rateLimiter{}, rate{burst: 3, every: time.Second}
 	count := func(uid uint32) (n int) {
-		for s.pass(uid, p, now) {
+		for s.allow(uid, p, now) {
 			n++
 		}
 		return n
@@ -92,9 +92,9 @@ func TestTurnstile(t *testing.T) {
 		t.Errorf("%d after an hour, want 3", n)
 	}
 	for uid := range uint32(5000) { // a user who has many uids
-		s.pass(10+uid, p, now)
+		s.allow(10+uid, p, now)
 	}
-	if len(s.due) > maxPaced+1 {
+	if len(s.due) > maxLimited+1 {
 		t.Errorf("%d uids are remembered", len(s.due))
 	}
 	if n := count(90000); n != 0 {
@@ -108,7 +108,7 @@ func TestTurnstile(t *testing.T) {
 
 func TestGuestsAreForgotten(t *testing.T) {
 	now := time.Unix(1e9, 0)
-	g := &guestList{}
+	g := &allowList{}
 	for uid := range uint32(1000) {
 		g.add(uid, now)
 	}
@@ -131,17 +131,17 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-// desk serves all three sockets in one folder, with an audit file and a log.
-type desk struct {
+// sockets serves all three sockets in one folder, with an audit file and a log.
+type sockets struct {
 	dir string
 	pam *PAM
 	au  *audit.Log
 }
 
-func (d *desk) socket(name string) string { return filepath.Join(d.dir, name) }
+func (d *sockets) socket(name string) string { return filepath.Join(d.dir, name) }
 
 // grown returns how many bytes audit file and log have.
-func (d *desk) grown(t *testing.T) int64 {
+func (d *sockets) grown(t *testing.T) int64 {
 	t.Helper()
 	var n int64
 	for _, name := range []string{"audit", "log"} {
@@ -154,10 +154,10 @@ func (d *desk) grown(t *testing.T) int64 {
 	return n
 }
 
-// openFiles is a desk that serves nothing yet, and its log.
-func openFiles(t *testing.T) (*desk, *slog.Logger) {
+// openFiles is sockets that serve nothing yet, and its log.
+func openFiles(t *testing.T) (*sockets, *slog.Logger) {
 	t.Helper()
-	d := &desk{dir: openDir(t)}
+	d := &sockets{dir: openDir(t)}
 	file, err := os.Create(d.socket("log"))
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func openFiles(t *testing.T) (*desk, *slog.Logger) {
 	return d, log
 }
 
-func openDesk(t *testing.T, f loginFunc) *desk {
+func openSockets(t *testing.T, f loginFunc) *sockets {
 	t.Helper()
 	d, log := openFiles(t)
 	listen := func(name string) *net.UnixListener {
@@ -301,7 +301,7 @@ func TestEverySocketHoldsOut(t *testing.T) {
 	for how, n := range map[string]int{"held open": 3000, "byte by byte": 100, "oversized": 1000, "in a row": 100_000} {
 		for _, name := range []string{"pam", "control", "metrics"} {
 			t.Run(how+" "+name, func(t *testing.T) {
-				d := openDesk(t, func(context.Context, mfa.Request, login.Prompter) (mfa.Verdict, error) {
+				d := openSockets(t, func(context.Context, mfa.Request, login.Prompter) (mfa.Verdict, error) {
 					return mfa.Verdict{Outcome: mfa.Accepted}, nil
 				})
 				before := descriptors(t)

@@ -27,7 +27,7 @@ import (
 
 // A target is a control socket that knows the peers, with an audit file and a log.
 type target struct {
-	*desk
+	*sockets
 	control *Control
 	handler http.Handler
 	records account.Records
@@ -51,7 +51,7 @@ func openTarget(t *testing.T, patience time.Duration) target {
 // nothingLeft waits for the end of every connection and conversation.
 func (o target) nothingLeft(t *testing.T) {
 	t.Helper()
-	eventually(t, "connections are left", func() bool { return o.control.door.taken() == 0 && o.control.talking.taken() == 0 })
+	eventually(t, "connections are left", func() bool { return o.control.connections.taken() == 0 && o.control.conversations.taken() == 0 })
 }
 
 // eventually fails the test with what is wrong, if it is not right in the end.
@@ -260,7 +260,7 @@ func TestEveryRouteOversized(t *testing.T) {
 		for peer, uid := range peers {
 			for what, text := range w.oversized() {
 				had := o.grown(t)
-				eventually(t, "no room", func() bool { return o.control.door.taken() < controlBounds.perUID/2 })
+				eventually(t, "no room", func() bool { return o.control.connections.taken() < controlBounds.perUID/2 })
 				code := answerOf(t, dialAs(t, o.path, uid), text)
 				if code != 0 && code/100 != 4 || code == http.StatusTooManyRequests { // that one was not tried
 					t.Errorf("%s, oversized %s: %d", peer, what, code)

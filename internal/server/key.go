@@ -10,8 +10,8 @@ import (
 // rotateKey changes the key. It goes on when the caller disconnects, and ends when the
 // daemon stops.
 func (s exchange) rotateKey(r *http.Request, actor string, out *stream) error {
-	s.talks.Add(1)
-	defer s.talks.Done()
+	s.running.Add(1)
+	defer s.running.Done()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cancel()
 	defer context.AfterFunc(s.end, cancel)()

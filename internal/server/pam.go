@@ -45,21 +45,21 @@ const (
 // PAM serves the PAM socket.
 type PAM struct {
 	Logins    func() Loginer // called at each login, so that a reload counts from the next
-	MaxLogins int            // at once, of root's callers
+	MaxLogins int            // at once, of peers that are root; all others together have a quarter of that
 	Timeout   time.Duration  // of one login, hello to verdict
 	Trusted   []string       // accounts that may ask for others, as root may; see authorize
 	Audit     *audit.Log     // of logins that end before they begin
 	Log       *slog.Logger
 	Meter     Meter // of logins that a Loginer held; nil: nobody counts
 
-	hello time.Duration // how long HELLO is waited for; 0: helloTimeout
-	slots slots
-	known guestList // uids of Trusted
+	hello   time.Duration // how long HELLO is waited for; 0: helloTimeout
+	slots   slots
+	allowed allowList // uids of Trusted
 }
 
-// loginPace is how often one uid that is not root may ask. A person who unlocks
+// loginRate is how often one uid that is not root may ask. A person who unlocks
 // a screen never comes so often.
-var loginPace = pace{burst: 20, every: 10 * time.Second}
+var loginRate = rate{burst: 20, every: 10 * time.Second}
 
 // Serve accepts connections until l is closed, and returns when the last login has ended.
 // When ctx ends, logins end early with its cause. Call it once.
@@ -71,14 +71,14 @@ func (s *PAM) Serve(ctx context.Context, l *net.UnixListener) error {
 		return err
 	}
 	gate := &Gate{
-		Listener: l, name: "PAM socket (logins)", bounds: loginBounds(s.MaxLogins), pace: loginPace, word: word.Bytes(),
+		Listener: l, name: "PAM socket (logins)", bounds: loginBounds(s.MaxLogins), rate: loginRate, refusal: word.Bytes(),
 		event: func(uid uint32, reason string) mfa.Event {
 			return mfa.Event{
 				Time: time.Now(), Event: audit.Login, Outcome: mfa.Unavailable.String(),
 				Reason: fmt.Sprintf("%s (asked by uid %d)", reason, uid),
 			}
 		},
-		slots: &s.slots, known: &s.known, audit: s.Audit, log: s.Log,
+		slots: &s.slots, allowed: &s.allowed, audit: s.Audit, log: s.Log,
 	}
 	for {
 		c, err := gate.Accept()
@@ -87,7 +87,7 @@ func (s *PAM) Serve(ctx context.Context, l *net.UnixListener) error {
 		}
 		wg.Go(func() {
 			defer c.Close()
-			s.answer(ctx, c.(*visitor))
+			s.answer(ctx, c.(*peerConn))
 		})
 	}
 }
@@ -95,7 +95,7 @@ func (s *PAM) Serve(ctx context.Context, l *net.UnixListener) error {
 // answer serves one connection. It always ends with a verdict, also after a panic:
 // otherwise the module might take the daemon for absent, and let in with
 // unavailable=ignore.
-func (s *PAM) answer(ctx context.Context, c *visitor) {
+func (s *PAM) answer(ctx context.Context, c *peerConn) {
 	var req mfa.Request
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -158,7 +158,7 @@ func (s *PAM) hold(ctx context.Context, req mfa.Request, p login.Prompter) mfa.V
 }
 
 // refuse ends a login before a Loginer decides about it, and audits that.
-func (s *PAM) refuse(c *visitor, req mfa.Request, o mfa.Outcome, reason string) {
+func (s *PAM) refuse(c *peerConn, req mfa.Request, o mfa.Outcome, reason string) {
 	defer s.done(c, mfa.Verdict{Outcome: o})
 	ev := mfa.Event{
 		Time: time.Now(), Event: audit.Login, Outcome: o.String(),
@@ -198,7 +198,7 @@ func (s *PAM) authorize(ctx context.Context, req mfa.Request, uid uint32) (mfa.R
 	case err != nil:
 		return req, mfa.Unavailable, err
 	case slices.Contains(s.Trusted, me.Name):
-		s.known.add(uid, time.Now())
+		s.allowed.add(uid, time.Now())
 		return req, 0, nil
 	}
 	req.RHost, req.RUser = "", ""
@@ -220,15 +220,15 @@ func (s *PAM) Running() int { return s.slots.taken() }
 func (s *PAM) Refused() int { return s.slots.turnedAway() }
 
 // done sends the verdict. A module that is gone has refused the login already.
-func (s *PAM) done(c *visitor, v mfa.Verdict) {
+func (s *PAM) done(c *peerConn, v mfa.Verdict) {
 	if err := s.say(c, wire.EncodeDone(v)); err != nil {
 		s.Log.Debug("verdict not delivered", "error", err, "outcome", v.Outcome)
 	}
 }
 
 // say writes the last frame to c.
-func (s *PAM) say(c *visitor, f wire.Frame) error {
-	c.leave() // whoever hears it may come again at once, and finds the place free
+func (s *PAM) say(c *peerConn, f wire.Frame) error {
+	c.leave() // first: the client may connect again as soon as it has read this
 	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
 	return wire.Write(c, f)
 }

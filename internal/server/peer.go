@@ -1,12 +1,12 @@
-// Package server is the two sockets: the PAM socket, where modules hold logins,
-// and the control socket, where mfactl administers.
+// Package server serves the PAM socket, where modules hold logins; the control socket, where
+// mfactl administers and users manage their own enrollment; and metrics.listen.
 //
 // What to know before trusting it: the peer's uid comes from the kernel
 // (SO_PEERCRED, unix(7)), before the first byte is read. On the PAM socket root may ask
 // for anyone, and so may the users in server.trusted_users; any other uid only for
-// itself, and the remote host that it names is ignored. Every connection has one
-// deadline and one goroutine that owns it, and their number is bounded, for
-// unprivileged callers far below what is kept for root.
+// itself, and the remote host that it names is ignored. Every connection has a deadline,
+// and one goroutine that owns it and waits for any other that it starts. The number of
+// connections is bounded; what other uids can use up is not root's.
 package server
 
 import (

@@ -55,7 +55,7 @@ func ExportMetrics(listen string, h http.Handler, au *audit.Log, log *slog.Logge
 func metricsGate(l net.Listener, au *audit.Log, log *slog.Logger) *Gate {
 	return &Gate{
 		Listener: l, name: "metrics listener", bounds: bounds{root: 16, others: 32, perUID: 16},
-		pace: pace{burst: 60, every: time.Second}, event: turnedAway,
-		slots: &slots{}, known: &guestList{}, audit: au, log: log,
+		rate: rate{burst: 60, every: time.Second}, event: turnedAway,
+		slots: &slots{}, allowed: &allowList{}, audit: au, log: log,
 	}
 }

@@ -22,8 +22,8 @@ const selfTimeout = 10 * time.Minute
 // selfBounds are those of conversations. It takes 16 users to fill half of the room.
 var selfBounds = bounds{root: 16, others: 64, perUID: 2}
 
-// selfPace is how often one uid may begin a conversation.
-var selfPace = pace{burst: 20, every: 10 * time.Second}
+// selfRate is how often one uid may begin a conversation.
+var selfRate = rate{burst: 20, every: 10 * time.Second}
 
 // self holds a conversation with any user about their own enrollment: that of the uid
 // that connected.
@@ -38,19 +38,19 @@ func (s exchange) self(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"error": "this is a conversation: use mfactl"}`, http.StatusUpgradeRequired)
 		return
 	}
-	if cred.Uid != 0 && !s.turns.pass(cred.Uid, selfPace, time.Now()) {
+	if cred.Uid != 0 && !s.conversationRate.allow(cred.Uid, selfRate, time.Now()) {
 		s.Audit.Refuse(cred.Uid, "conversation pace", turnedAway(cred.Uid, "conversation: "+errTooFast.Error()))
 		http.Error(w, `{"error": "too many conversations within a short time; try again in a minute"}`, http.StatusTooManyRequests)
 		return
 	}
-	if !s.talking.enter(cred.Uid, selfBounds) {
-		s.Audit.Refuse(cred.Uid, "conversation room", turnedAway(cred.Uid, "conversation: "+errCrowded.Error()))
+	if !s.conversations.enter(cred.Uid, selfBounds) {
+		s.Audit.Refuse(cred.Uid, "conversation room", turnedAway(cred.Uid, "conversation: "+errTooMany.Error()))
 		http.Error(w, `{"error": "too many conversations at once; end one, or try again later"}`, http.StatusServiceUnavailable)
 		return
 	}
-	defer s.talking.leave(cred.Uid)
-	s.talks.Add(1)
-	defer s.talks.Done()
+	defer s.conversations.leave(cred.Uid)
+	s.running.Add(1)
+	defer s.running.Done()
 	hijacker, ok := w.(http.Hijacker)
 	if !ok {
 		http.Error(w, `{"error": "no conversation is possible here"}`, http.StatusInternalServerError)
@@ -72,7 +72,7 @@ func (s exchange) self(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(s.end, selfTimeout)
 	defer cancel()
-	conv := newConversation(ctx, c.(*visitor), newInput(c))
+	conv := newConversation(ctx, c.(*peerConn), newInput(c))
 	defer conv.close()
 	verb := r.PathValue("verb")
 	v, err := s.manage(conv.ctx, cred.Uid, verb, mfa.Method(r.URL.Query().Get(wire.QueryMethod)), conv)

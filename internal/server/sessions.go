@@ -118,7 +118,7 @@ func (s exchange) revokeAll(r *http.Request, actor string) (any, error) {
 		return nil, err
 	}
 	out.Failed = append(out.Failed, failed...)
-	for _, id := range s.Accounts.Talking() {
+	for _, id := range s.Accounts.InConversation() {
 		if err := s.interrupt(r.Context(), id, actor); err != nil {
 			s.Log.Error("logins under way not ended", "user", id.Name, "error", err)
 			out.Failed = append(out.Failed, id.Name)

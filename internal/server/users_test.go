@@ -54,11 +54,11 @@ func TestNamesOfManyAskNSSForFew(t *testing.T) {
 		ids = append(ids, mfa.Identity{Name: "root", UID: 0})
 	}
 	asked := 0
-	few := roll{plain: nss.ReadPlain(), look: func(ctx context.Context, uid uint32) (mfa.Identity, error) {
+	few := accountNames{plain: nss.ReadPlain(), look: func(ctx context.Context, uid uint32) (mfa.Identity, error) {
 		asked++
 		return nss.LookupUID(ctx, uid)
 	}}
-	each := roll{look: nss.LookupUID}
+	each := accountNames{look: nss.LookupUID}
 	for _, id := range ids {
 		name, err := few.otherName(t.Context(), id)
 		want, wantErr := each.otherName(t.Context(), id)
@@ -75,7 +75,7 @@ func TestNamesOfManyAskNSSForFew(t *testing.T) {
 func BenchmarkNames(b *testing.B) {
 	for name, plain := range map[string]nss.Plain{"each": {}, "few": nss.ReadPlain()} {
 		b.Run(name, func(b *testing.B) {
-			r := roll{plain: plain, look: nss.LookupUID}
+			r := accountNames{plain: plain, look: nss.LookupUID}
 			for b.Loop() {
 				if _, err := r.otherName(b.Context(), mfa.Identity{Name: "root"}); err != nil {
 					b.Fatal(err)

@@ -38,9 +38,10 @@ type Item struct {
 }
 
 // Store keeps items. All methods may be called from many goroutines, and the
-// slices given to and returned by them belong to the caller afterwards. Any error but the
-// two above means that the store could not answer: a caller must refuse, and not assume
-// that there is no item.
+// slices given to and returned by them belong to the caller afterwards. Any error that
+// wraps none of ErrNotFound, ErrConflict, ErrStale and ErrUnreadable means that the store
+// could not answer. Only ErrNotFound says that there is no item: after any other error a
+// caller must refuse, or read again, and not assume that.
 type Store interface {
 	// Get returns the item at key, or an error wrapping ErrNotFound. With one
 	// wrapping ErrUnreadable it returns Key and Rev, for Put and Delete.

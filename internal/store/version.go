@@ -10,9 +10,9 @@ import (
 // older version would misread, or would refuse without saying why, raises it.
 const Format = FormatTagged
 
-// Formats of a local store. In the first its records have tags. In the second, which it
-// has while a daemon has it open, the newest records are in a log beside it, which older
-// versions cannot read.
+// Formats of a local store. With FormatTagged each record has a tag (a MAC), and the database
+// alone counts. It is FormatLogged while a daemon has it open: the newest records are in a
+// log beside the database, which older versions cannot read.
 const (
 	FormatTagged = 2
 	FormatLogged = 3

@@ -61,7 +61,7 @@ const (
 
 // Imported is the result of an Import; with DryRun, what it would be.
 type Imported struct {
-	User  string `json:"user"`
+	User  string `json:"user"` // of PutToken: who took the token, or empty
 	App   string `json:"app"`
 	Codes string `json:"codes,omitempty"` // empty: there were none
 }

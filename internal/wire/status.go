@@ -46,7 +46,7 @@ type Fault struct {
 
 // SendTest asks for a test message.
 type SendTest struct {
-	Method mfa.Method `json:"method"` // Email or SMS
+	Method mfa.Method `json:"method"` // Email, SMS or Call
 	To     string     `json:"to"`
 }
 
@@ -61,6 +61,6 @@ type SendTestReport struct {
 
 // Resealed is a user whose secrets were sealed with the new key, or the Problem with that.
 type Resealed struct {
-	User    string `json:"user"`
+	User    string `json:"user"` // or "token SERIAL" for one that waits for its user
 	Problem string `json:"problem,omitempty"`
 }

@@ -16,7 +16,7 @@ type User struct {
 	Phone              string             `json:"phone,omitempty"`
 	PhoneConfirmed     *time.Time         `json:"phone_confirmed,omitempty"`
 	PhoneAddedBy       string             `json:"phone_added_by,omitempty"`
-	TOTP               *time.Time         `json:"totp,omitempty"`             // when the app was set up
+	TOTP               *time.Time         `json:"totp,omitempty"`             // when a code of the app was typed first; the zero time: never
 	TOTPUnconfirmed    bool               `json:"totp_unconfirmed,omitempty"` // no code of the app was ever typed
 	HOTP               *Token             `json:"hotp,omitempty"`             // the token that counts
 	BackupLeft         *int               `json:"backup_left,omitempty"`      // codes that are not used
@@ -29,12 +29,12 @@ type User struct {
 	LockedUntil        *time.Time         `json:"locked_until,omitempty"`         // absent while locked: until unlocked
 	Apart              *Apart             `json:"apart,omitempty"`                // what is counted apart from logins
 	PendingCodes       int                `json:"pending_codes"`                  // sent, unused and not expired
-	CodesSent          int                `json:"codes_sent"`                     // that count against code.max_sends
+	CodesSent          int                `json:"codes_sent"`                     // asked for from where the user was never seen, since such codes were last counted
 	LockedBy           string             `json:"locked_by,omitempty"`            // absent while locked: by wrong codes
 	Recoverable        bool               `json:"recoverable,omitempty"`          // a code that ends the lock was mailed
 	Disabled           []mfa.Method       `json:"disabled,omitempty"`             // methods that took too many wrong codes
 	MustChangePassword bool               `json:"must_change_password,omitempty"` // the next login demands it
-	Problem            string             `json:"problem,omitempty"`              // the record cannot be read, and nothing below counts
+	Problem            string             `json:"problem,omitempty"`              // why the record cannot be read; then nothing but User is set
 	Methods            []mfa.Method       `json:"methods,omitempty"`              // set up
 	Ahead              []string           `json:"ahead,omitempty"`                // what is remembered of a time that has not come
 	Directory          []DirectoryContact `json:"directory,omitempty"`            // what a directory says, as far as it is remembered
@@ -80,7 +80,8 @@ type Contact struct {
 	Silent  bool   `json:"silent"`  // do not tell the user
 }
 
-// NewApp is the text that a user needs once to set up a new authenticator app.
+// NewApp is the text that a user needs once to set up a new authenticator app, or an app
+// that counts in the place of a token.
 type NewApp struct {
 	Text string `json:"text"` // QR code and key
 	User string `json:"user"`

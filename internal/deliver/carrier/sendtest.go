@@ -11,7 +11,7 @@ import (
 
 // A Ledger counts a text message or a call before it goes out, as spend.Ledger does.
 type Ledger interface {
-	Reserve(ctx context.Context, user, to string, stranger bool) error
+	Reserve(ctx context.Context, user, to string, newPlace bool) error
 }
 
 // Ledgers are those of what costs money.

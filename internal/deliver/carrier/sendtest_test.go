@@ -11,24 +11,24 @@ import (
 	"mfa/internal/mfa"
 )
 
-// A desk counts what is sent over it, and what is paid.
-type desk struct {
+// A recorder counts what is sent over it, and what is paid.
+type recorder struct {
 	paid []string // whom for
 	full error
 	sent []mfa.Message
 }
 
-func (d *desk) Reserve(_ context.Context, user, _ string, _ bool) error {
+func (d *recorder) Reserve(_ context.Context, user, _ string, _ bool) error {
 	d.paid = append(d.paid, user)
 	return d.full
 }
 
-func (d *desk) Send(_ context.Context, m mfa.Message) error {
+func (d *recorder) Send(_ context.Context, m mfa.Message) error {
 	d.sent = append(d.sent, m)
 	return nil
 }
 
-func (*desk) Close() error { return nil }
+func (*recorder) Close() error { return nil }
 
 // A text message is paid for before it is sent, for no account that there is; an email costs
 // nothing.
@@ -47,7 +47,7 @@ func TestSendTest(t *testing.T) {
 		"none left":  {mfa.SMS, false, errors.New("limit reached"), 1, 0, "limit reached"},
 		"no carrier": {mfa.SMS, true, nil, 0, 0, "sms.provider is empty"},
 	} {
-		d, other := &desk{full: tc.full}, &desk{full: errors.New("another ledger was asked")}
+		d, other := &recorder{full: tc.full}, &recorder{full: errors.New("another ledger was asked")}
 		ledgers := carrier.Ledgers{Texts: d, Calls: other}
 		if tc.method == mfa.Call {
 			ledgers = carrier.Ledgers{Texts: other, Calls: d}

@@ -120,7 +120,7 @@ func (l *Ledger) tell(ctx context.Context, c claim) {
 
 // shares returns the sum of all shares in the last hour.
 func (l *Ledger) shares(ctx context.Context, read func(context.Context, string) (page, error)) (page, error) {
-	sum := page{Counts: map[string]tally{}}
+	sum := page{Counts: map[string]slotCounts{}}
 	now := lastHour.at(l.clock())
 	for i := range shares {
 		p, err := read(ctx, l.shareKey(i))
@@ -130,7 +130,7 @@ func (l *Ledger) shares(ctx context.Context, read func(context.Context, string) 
 		p.forgetOld(lastHour, now)
 		for slot, n := range p.Counts[ofTotal] {
 			if sum.Counts[ofTotal] == nil {
-				sum.Counts[ofTotal] = tally{}
+				sum.Counts[ofTotal] = slotCounts{}
 			}
 			sum.Counts[ofTotal][slot] += n
 		}

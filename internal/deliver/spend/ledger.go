@@ -147,7 +147,7 @@ func NewCalls(cfg deliver.SMSConfig, s store.Store, key *seal.Key) *Ledger {
 }
 
 // Reserve counts one message to the number to (E.164) for user, before it is
-// sent. With stranger, asked for from where the user was never seen, the last quarter of
+// sent. With newPlace, asked for from where the user was never seen, the last quarter of
 // the limits of the user and the number cannot be used. If a limit forbids the message,
 // nothing is counted and the error wraps a LimitError, which wraps ErrLimit. Any other
 // error means that it could not be counted: the message must not be sent either. A
@@ -158,9 +158,9 @@ func NewCalls(cfg deliver.SMSConfig, s store.Store, key *seal.Key) *Ledger {
 // first is written, so that a flood of refusals writes nothing. If another message takes
 // the last room in between, what was counted is taken back; if that fails it stays
 // counted.
-func (l *Ledger) Reserve(ctx context.Context, user, to string, stranger bool) error {
+func (l *Ledger) Reserve(ctx context.Context, user, to string, newPlace bool) error {
 	now := l.clock()
-	claims, err := l.claims(user, to, stranger, now)
+	claims, err := l.claims(user, to, newPlace, now)
 	if err != nil {
 		return fmt.Errorf("reserve message to %q: %w", deliver.Mask(to), err)
 	}
@@ -261,7 +261,7 @@ type counter struct {
 }
 
 // claims returns what a message to the number to counts, narrowest first.
-func (l *Ledger) claims(user, to string, stranger bool, now time.Time) ([]claim, error) {
+func (l *Ledger) claims(user, to string, newPlace bool, now time.Time) ([]claim, error) {
 	prefix, err := prefixOf(to)
 	if err != nil {
 		return nil, err
@@ -270,7 +270,7 @@ func (l *Ledger) claims(user, to string, stranger bool, now time.Time) ([]claim,
 		return nil, errors.New("the ledger has no hash for numbers")
 	}
 	day := func(c counter) claim {
-		if stranger && c.max > 1 {
+		if newPlace && c.max > 1 {
 			c.max -= (c.max + 3) / 4
 		}
 		return claim{key: l.dayKey(c.name), window: lastDay, slot: lastDay.at(now), counts: []counter{c}}

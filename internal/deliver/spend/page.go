@@ -15,8 +15,8 @@ import (
 
 // A page is one record.
 type page struct {
-	Counts  map[string]tally `json:"counts"`
-	Alerted map[int]alerted  `json:"alerted,omitempty"` // by level
+	Counts  map[string]slotCounts `json:"counts"`
+	Alerted map[int]alerted       `json:"alerted,omitempty"` // by level
 }
 
 // An alerted is when an alert was raised, and for what limit: a higher limit gets an alert
@@ -26,10 +26,10 @@ type alerted struct {
 	Max  int   `json:"max"`
 }
 
-// A tally is the number of messages in each slot that has any.
-type tally map[int64]int
+// A slotCounts is the number of messages in each slot that has any.
+type slotCounts map[int64]int
 
-// maxCount keeps the sum of a tally within an int, whatever a record holds.
+// maxCount keeps the sum of a slotCounts within an int, whatever a record holds.
 const maxCount = 10_000_000
 
 // decodePage reads the record at key; data nil is an empty one. A record that
@@ -78,10 +78,10 @@ func (p page) forgetOld(w window, now int64) {
 // add counts one message.
 func (p *page) add(name string, slot int64) {
 	if p.Counts == nil {
-		p.Counts = map[string]tally{}
+		p.Counts = map[string]slotCounts{}
 	}
 	if p.Counts[name] == nil {
-		p.Counts[name] = tally{}
+		p.Counts[name] = slotCounts{}
 	}
 	p.Counts[name][slot]++
 }
@@ -103,7 +103,7 @@ func (p *page) remove(name string, slot int64) {
 // merge takes over the counters of other; a counter is in one record only.
 func (p *page) merge(other page) {
 	if p.Counts == nil {
-		p.Counts = map[string]tally{}
+		p.Counts = map[string]slotCounts{}
 	}
 	maps.Copy(p.Counts, other.Counts)
 }
@@ -148,14 +148,14 @@ func (p page) uses(kind string, limit int) []LimitUse {
 }
 
 // live returns the part of t that counts in slot now.
-func (t tally) live(w window, now int64) tally {
+func (t slotCounts) live(w window, now int64) slotCounts {
 	kept := maps.Clone(t)
 	maps.DeleteFunc(kept, func(s int64, _ int) bool { return !w.live(s, now) })
 	return kept
 }
 
 // sum returns how many messages t counts.
-func (t tally) sum() (n int) {
+func (t slotCounts) sum() (n int) {
 	for _, m := range t {
 		n += m
 	}
@@ -163,7 +163,7 @@ func (t tally) sum() (n int) {
 }
 
 // roomAt returns when t, which holds limit messages or more, has room for one.
-func (t tally) roomAt(limit int, w window) time.Time {
+func (t slotCounts) roomAt(limit int, w window) time.Time {
 	left := t.sum()
 	var last int64
 	for _, last = range slices.Sorted(maps.Keys(t)) {

@@ -8,8 +8,8 @@
 // counts at once. A write is on the disk, synced, when it returns nil. If it
 // returns an error the old item stays, with one exception that no file system
 // lets us rule out: when a sync fails after the new content was put in place,
-// either may be there. Every record of the database has a MAC over its name,
-// revision and value, and one more MAC covers the set of records: a change by
+// either may be there. Every record of the database but its format has a MAC over its
+// name, revision and value, and one more MAC covers the set of all records: a change by
 // anything but the daemon is an error, and such a record is not used.
 package local
 

@@ -69,34 +69,34 @@ func (r *slots) taken() int {
 	return r.root + r.others
 }
 
-// A pace is how often one uid may come: burst times at once, then once every so
+// A rate is how often one uid may come: burst times at once, then once every so
 // often.
-type pace struct {
+type rate struct {
 	burst int
 	every time.Duration
 }
 
-// maxPaced is how many uids a turnstile remembers. Further ones share one pace, as one
+// maxLimited is how many uids a rateLimiter remembers. Further ones share one rate, as one
 // user may have many uids (subuid(5)).
-const maxPaced = 1024
+const maxLimited = 1024
 
-// nobody is the uid that stands for unknown or further ones: no process has it.
-const nobody = 1<<32 - 1
+// noUID is the uid that stands for unknown or further ones: no process has it.
+const noUID = 1<<32 - 1
 
-// A turnstile holds each uid to a pace. It may be used from many goroutines.
-type turnstile struct {
+// A rateLimiter holds each uid to a rate. It may be used from many goroutines.
+type rateLimiter struct {
 	mu    sync.Mutex           // guards the fields below
 	due   map[uint32]time.Time // when all that a uid used up will be back
 	swept time.Time
 }
 
 // pass reports whether uid may come at the time now, and counts it if so.
-func (s *turnstile) pass(uid uint32, p pace, now time.Time) bool {
+func (s *rateLimiter) allow(uid uint32, p rate, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	due, known := s.due[uid]
-	if !known && len(s.due) >= maxPaced && !s.forgetIdle(now) {
-		uid = nobody
+	if !known && len(s.due) >= maxLimited && !s.forgetIdle(now) {
+		uid = noUID
 		due = s.due[uid]
 	}
 	if due.Before(now) {
@@ -114,7 +114,7 @@ func (s *turnstile) pass(uid uint32, p pace, now time.Time) bool {
 
 // forgetIdle drops the uids that used up nothing, at most once a second, and reports
 // whether there is room. The caller holds mu.
-func (s *turnstile) forgetIdle(now time.Time) bool {
+func (s *rateLimiter) forgetIdle(now time.Time) bool {
 	if now.Sub(s.swept) < time.Second {
 		return false
 	}
@@ -124,7 +124,7 @@ func (s *turnstile) forgetIdle(now time.Time) bool {
 			delete(s.due, uid)
 		}
 	}
-	return len(s.due) < maxPaced
+	return len(s.due) < maxLimited
 }
 
 // maxKnown bounds how many uids are known at once, and knownFor for how long one
@@ -134,15 +134,15 @@ const (
 	knownFor = time.Minute
 )
 
-// A guestList has the uids that were found to be an administrator's or a trusted
-// program's. They are held to no pace, and one of them may fill half of the room for all
+// An allowList has the uids that were found to be an administrator's or a trusted
+// program's. No rate limit holds for them, and one of them may fill half of the room for all
 // but root. It may be used from many goroutines.
-type guestList struct {
+type allowList struct {
 	mu    sync.Mutex // guards until
 	until map[uint32]time.Time
 }
 
-func (g *guestList) add(uid uint32, now time.Time) {
+func (g *allowList) add(uid uint32, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.until == nil {
@@ -158,7 +158,7 @@ func (g *guestList) add(uid uint32, now time.Time) {
 	}
 }
 
-func (g *guestList) has(uid uint32, now time.Time) bool {
+func (g *allowList) has(uid uint32, now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return now.Before(g.until[uid])

@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// A Ground holds two checks of what a conversation depends on beside the records of the
+// Preconditions are two checks of what a conversation depends on beside the records of the
 // user. A nil check always passes.
-type Ground struct {
+type Preconditions struct {
 	// Rules returns an error that wraps ErrChanged if the configuration now has other
 	// rules for the conversation than at its beginning.
 	Rules func(ctx context.Context) error
@@ -29,10 +29,10 @@ func (rulesChanged) Is(target error) bool { return target == ErrChanged }
 // conversation ends.
 var ErrAccount = errors.New("the name is not that account's any more")
 
-// Stands runs both checks of the Ground and returns the first error. Each change of an
+// CheckPreconditions runs both Preconditions and returns the first error. Each change of an
 // enrollment calls it first.
-func (u *User) Stands(ctx context.Context) error {
-	for _, check := range []func(context.Context) error{u.ground.Rules, u.ground.Account} {
+func (u *User) CheckPreconditions(ctx context.Context) error {
+	for _, check := range []func(context.Context) error{u.required.Rules, u.required.Account} {
 		if check == nil {
 			continue
 		}
@@ -43,14 +43,14 @@ func (u *User) Stands(ctx context.Context) error {
 	return nil
 }
 
-// Stand sets the checks that changes in this conversation must pass.
-func (u *User) Stand(on Ground) { u.ground = on }
+// Require sets the checks that changes in this conversation must pass.
+func (u *User) Require(on Preconditions) { u.required = on }
 
-// Gone returns the error of Ground.Account: the name is not that account's any more, or
-// it cannot be looked up.
-func (u *User) Gone(ctx context.Context) error {
-	if u.ground.Account == nil {
+// CheckAccount returns the error of Preconditions.Account: the name is not that account's any
+// more, or it cannot be looked up.
+func (u *User) CheckAccount(ctx context.Context) error {
+	if u.required.Account == nil {
 		return nil
 	}
-	return u.ground.Account(ctx)
+	return u.required.Account(ctx)
 }

@@ -11,26 +11,26 @@ import (
 // A turn holds up nobody of another name, is waited for no longer than asked, and leaves
 // nothing behind.
 func TestTurns(t *testing.T) {
-	var ts turns
-	leave, err := ts.take(t.Context(), "alice")
+	var ts nameLocks
+	leave, err := ts.lock(t.Context(), "alice")
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := ts.take(t.Context(), "bob")
+	other, err := ts.lock(t.Context(), "bob")
 	if err != nil {
 		t.Fatal(err)
 	}
 	other()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errAway)
-	if _, err := ts.take(ctx, "alice"); !errors.Is(err, errAway) {
+	if _, err := ts.lock(ctx, "alice"); !errors.Is(err, errAway) {
 		t.Errorf("taken twice: %v", err)
 	}
 	leave()
 	if len(ts.queue) > 0 {
 		t.Errorf("left: %v", ts.queue)
 	}
-	if leave, err = ts.take(t.Context(), "alice"); err != nil {
+	if leave, err = ts.lock(t.Context(), "alice"); err != nil {
 		t.Errorf("not given back: %v", err)
 	}
 	leave()
@@ -39,8 +39,8 @@ func TestTurns(t *testing.T) {
 // A turn that is given back goes to somebody who waits for it, and not before.
 func TestTurnIsHandedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var ts turns
-		leave, err := ts.take(t.Context(), "alice")
+		var ts nameLocks
+		leave, err := ts.lock(t.Context(), "alice")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func TestTurnIsHandedOn(t *testing.T) {
 		defer cancel()
 		var had bool
 		go func() {
-			next, err := ts.take(ctx, "alice")
+			next, err := ts.lock(ctx, "alice")
 			if had = err == nil; had {
 				next()
 			}

@@ -21,7 +21,7 @@ func storedAt(t time.Time) State {
 		Sends: []time.Time{t}, Pending: []PendingCode{{Nonce: []byte("n"), Sent: t, Expires: code}},
 		PlaceSends: []PlaceSend{{Origin: "o", At: t}}, Drift: &Drift{Step: 1, At: t},
 		Ended:     []EndedCode{{PendingCode: PendingCode{Nonce: []byte("e"), Sent: t, Expires: code}, Why: CodeUsed, At: t}},
-		Apart:     &Tally{Failures: []time.Time{t}, LockedUntil: &lock},
+		Apart:     &FailureCounts{Failures: []time.Time{t}, LockedUntil: &lock},
 		Enrolling: &Enrolling{Method: TOTP, Began: t}, EnrollSince: &t,
 		Sessions:  []Session{{ID: "s", Created: t, LastUsed: t, Expires: session}},
 		Recovery:  &Recovery{Expires: recovery},
@@ -108,8 +108,8 @@ func TestEveryTimeIsBounded(t *testing.T) {
 			if len(st.Ahead(now, testLengths)) == 0 {
 				t.Error("Ahead finds nothing")
 			}
-			if !st.Believe(now, testLengths) {
-				t.Error("Believe changes nothing")
+			if !st.BoundTimes(now, testLengths) {
+				t.Error("BoundTimes changes nothing")
 			}
 			times(reflect.ValueOf(st), "", func(name string, at time.Time) {
 				limit, ok := limits[name]
@@ -124,7 +124,7 @@ func TestEveryTimeIsBounded(t *testing.T) {
 				t.Error("what was sent would be sent again")
 			}
 			again := st
-			if again.Believe(now.Add(time.Minute), testLengths) || !reflect.DeepEqual(st, again) {
+			if again.BoundTimes(now.Add(time.Minute), testLengths) || !reflect.DeepEqual(st, again) {
 				t.Error("a second look believes less")
 			}
 		})
@@ -136,7 +136,7 @@ func TestEveryTimeIsBounded(t *testing.T) {
 func TestRightTimesAreBelieved(t *testing.T) {
 	for _, off := range []time.Duration{0, time.Second, ClockSlack, -time.Minute, -ClockSlack} {
 		st := storedAt(noon)
-		if st.Believe(noon.Add(off), testLengths) || !reflect.DeepEqual(st, storedAt(noon)) {
+		if st.BoundTimes(noon.Add(off), testLengths) || !reflect.DeepEqual(st, storedAt(noon)) {
 			t.Errorf("%v later: %+v", off, st)
 		}
 		if ahead := st.Ahead(noon.Add(off), testLengths); ahead != nil {
@@ -148,7 +148,7 @@ func TestRightTimesAreBelieved(t *testing.T) {
 func TestBelieveDoesNotTouchWhatItIsGiven(t *testing.T) {
 	st := storedAt(noon)
 	was := st
-	st.Believe(noon.Add(-24*time.Hour), testLengths)
+	st.BoundTimes(noon.Add(-24*time.Hour), testLengths)
 	if !reflect.DeepEqual(was, storedAt(noon)) {
 		t.Errorf("%+v", was)
 	}
@@ -171,7 +171,7 @@ func TestLocksKeepTheirLength(t *testing.T) {
 			st := storedAt(noon)
 			tc.change(&st)
 			st.LockedUntil = new(noon.Add(max(testLengths.Lock, time.Duration(st.LockedFor))).Add(tc.off))
-			st.Believe(noon, testLengths)
+			st.BoundTimes(noon, testLengths)
 			if got := st.LockedUntil.Sub(noon); got != tc.want {
 				t.Errorf("locked for %v, want %v", got, tc.want)
 			}
@@ -180,19 +180,19 @@ func TestLocksKeepTheirLength(t *testing.T) {
 	// Booted in 1970, a lock of a month is none of a month of 1970.
 	st := storedAt(noon)
 	st.LockedBy, st.LockedFor, st.LockedUntil = "root", Duration(month), new(noon.Add(month))
-	st.Believe(time.Unix(0, 0), testLengths)
+	st.BoundTimes(time.Unix(0, 0), testLengths)
 	if _, _, locked := st.Locked(noon.Add(month - 1)); !locked {
 		t.Error("the lock ended")
 	}
 	// And one that was set in 1970 is a month from the time on when the clock is right.
 	st.LockedUntil = new(time.Unix(1000, 0).Add(month))
-	st.Believe(noon, testLengths)
+	st.BoundTimes(noon, testLengths)
 	if left, _, locked := st.Locked(noon); !locked || left != month {
 		t.Errorf("locked %v, for %v", locked, left)
 	}
 	// Nor is the time to enroll over that began then.
 	st = State{EnrollSince: new(time.Unix(100, 0))}
-	if st.Believe(noon, testLengths); st.EnrollSince != nil {
+	if st.BoundTimes(noon, testLengths); st.EnrollSince != nil {
 		t.Error("the time to enroll is over")
 	}
 }
@@ -209,7 +209,7 @@ func TestEachTimeAlone(t *testing.T) {
 			if len(ahead) != 1 && !(sent && off < LongestLock) && name != "Sessions.Expires" {
 				t.Errorf("%s %v ahead: Ahead = %q", name, off, ahead)
 			}
-			st.Settle(noon, testLengths)
+			st.EndFutureTimes(noon, testLengths)
 			times(reflect.ValueOf(st), "", func(n string, at time.Time) {
 				if n == name && n != "Sessions.Expires" && at.After(noon.Add(max(0, limits[n]))) {
 					t.Errorf("%s %v ahead: settled %v beyond now", name, off, at.Sub(noon))

@@ -22,14 +22,14 @@ func (e *Engine) current() *Engine {
 	return e
 }
 
-// ground is what the conversation stands on beside the user: the rules, and whose name it is.
-func (l *inquiry) ground() account.Ground {
-	return account.Ground{Rules: l.sameRules, Account: func(ctx context.Context) error { return l.engine.current().same(ctx, l.user.Account) }}
+// preconditions is what the conversation stands on beside the user: the rules, and whose name it is.
+func (l *inquiry) preconditions() account.Preconditions {
+	return account.Preconditions{Rules: l.sameRules, Account: func(ctx context.Context) error { return l.engine.current().sameAccount(ctx, l.user.Account) }}
 }
 
-// same returns nil if the name of acct still means the same account, or still none. Else
+// sameAccount returns nil if the name of acct still means the same account, or still none. Else
 // the error wraps account.ErrAccount, or is that of a look-up.
-func (e *Engine) same(ctx context.Context, acct *account.Account) error {
+func (e *Engine) sameAccount(ctx context.Context, acct *account.Account) error {
 	now, err := e.account(ctx, acct.ID.Name)
 	switch {
 	case err != nil:

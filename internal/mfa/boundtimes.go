@@ -28,13 +28,13 @@ type Lengths struct {
 	Lock time.Duration // lockout.duration; 0: no lock by wrong codes has an end
 }
 
-// Believe bounds the times in s: each is at most now plus the length that belongs to it.
+// BoundTimes bounds the times in s: each is at most now plus the length that belongs to it.
 // The clock may have run ahead when a time was stored, or have been set back since. It
 // returns whether anything changed. It leaves alone TOTPStep, as it does not know how
-// long a step lasts, and Sessions, which Settle looks at. What a slice or pointer of s
+// long a step lasts, and Sessions, which EndFutureTimes looks at. What a slice or pointer of s
 // held before is not written to, so copies of s stay as they were.
-func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
-	b := believer{now: now, limit: now.Add(ClockSlack)}
+func (s *State) BoundTimes(now time.Time, l Lengths) (changed bool) {
+	b := bounder{now: now, limit: now.Add(ClockSlack)}
 	// Failures counted in a time that has not come would count for years.
 	s.Failures = b.past(s.Failures)
 	s.Sends = b.past(s.Sends)
@@ -80,7 +80,7 @@ func (s *State) Believe(now time.Time, l Lengths) (changed bool) {
 }
 
 // newest bounds the times of that of which s has only the newest.
-func (b *believer) newest(s *State) {
+func (b *bounder) newest(s *State) {
 	if s.Drift = copied(s.Drift); s.Drift != nil {
 		b.atMost(&s.Drift.At, b.now)
 	}
@@ -106,16 +106,16 @@ func (s *State) lockLength(l Lengths) time.Duration {
 	return LongestLock // from before locks kept their length
 }
 
-// A believer bounds times.
-type believer struct {
+// A bounder bounds times.
+type bounder struct {
 	now, limit time.Time
 	changed    bool
 }
 
-func (b *believer) late(t time.Time) bool { return t.After(b.limit) }
+func (b *bounder) late(t time.Time) bool { return t.After(b.limit) }
 
 // past returns those of times that have come.
-func (b *believer) past(times []time.Time) []time.Time {
+func (b *bounder) past(times []time.Time) []time.Time {
 	if !slices.ContainsFunc(times, b.late) {
 		return times
 	}
@@ -127,14 +127,14 @@ func (b *believer) past(times []time.Time) []time.Time {
 }
 
 // atMost makes t no later than limit. A little is left to it, as clocks differ.
-func (b *believer) atMost(t *time.Time, limit time.Time) {
+func (b *bounder) atMost(t *time.Time, limit time.Time) {
 	if t.After(limit.Add(ClockSlack)) {
 		*t, b.changed = limit, true
 	}
 }
 
 // atMostOf is atMost for a time that may be none.
-func (b *believer) atMostOf(t **time.Time, limit time.Time) {
+func (b *bounder) atMostOf(t **time.Time, limit time.Time) {
 	if *t == nil {
 		return
 	}
@@ -144,12 +144,12 @@ func (b *believer) atMostOf(t **time.Time, limit time.Time) {
 }
 
 // Ahead names, for people, the parts of s with times too far after now: the clock ran
-// ahead, or was set back. They are those that Settle changes, except for codes that only
+// ahead, or was set back. They are those that EndFutureTimes changes, except for codes that only
 // last longer than l.Code. It does not change s.
 func (s State) Ahead(now time.Time, l Lengths) []string {
 	l.Code = LongestLock // a code.lifetime that was shortened is no wrong clock
 	is := s
-	is.Settle(now, l)
+	is.EndFutureTimes(now, l)
 	var found []string
 	add := func(what string, fields ...any) { // pairs: as it is stored, as it is believed
 		for i := 0; i < len(fields); i += 2 {
@@ -173,24 +173,24 @@ func (s State) Ahead(now time.Time, l Lengths) []string {
 }
 
 // failuresOrNone and untilOrNone are of a t that may be nil.
-func (t *Tally) failuresOrNone() []time.Time {
+func (t *FailureCounts) failuresOrNone() []time.Time {
 	if t == nil {
 		return nil
 	}
 	return t.Failures
 }
 
-func (t *Tally) untilOrNone() *time.Time {
+func (t *FailureCounts) untilOrNone() *time.Time {
 	if t == nil {
 		return nil
 	}
 	return t.LockedUntil
 }
 
-// Settle is Believe, and drops the remembered logins that began or were used after now.
+// EndFutureTimes is BoundTimes, and drops the remembered logins that began or were used after now.
 // It is for an administrator who knows that the clock was wrong.
-func (s *State) Settle(now time.Time, l Lengths) {
-	s.Believe(now, l)
+func (s *State) EndFutureTimes(now time.Time, l Lengths) {
+	s.BoundTimes(now, l)
 	limit := now.Add(ClockSlack)
 	s.Sessions = slices.DeleteFunc(slices.Clone(s.Sessions), func(n Session) bool {
 		return n.Created.After(limit) || n.LastUsed.After(limit)
@@ -201,7 +201,7 @@ func (s *State) Settle(now time.Time, l Lengths) {
 }
 
 // codes bounds the times of codes that were sent, and of those that ended.
-func (b *believer) codes(s *State, l Lengths) {
+func (b *bounder) codes(s *State, l Lengths) {
 	s.Pending = slices.Clone(s.Pending)
 	for i := range s.Pending {
 		b.atMost(&s.Pending[i].Sent, b.now)
@@ -217,7 +217,7 @@ func (b *believer) codes(s *State, l Lengths) {
 }
 
 // lock bounds the end of a lock.
-func (b *believer) lock(s *State, l Lengths) {
+func (b *bounder) lock(s *State, l Lengths) {
 	if s.LockedBy != "" && s.LockedUntil != nil && s.LockedUntil.Before(earliest) && !b.now.Before(earliest) {
 		until := b.now.Add(time.Duration(s.LockedFor)) // it was set by a clock that began with 1970
 		s.LockedUntil, b.changed = &until, true

@@ -12,35 +12,36 @@ import (
 	"mfa/internal/mfa"
 )
 
-// maxStrangers bounds the names that Strangers remembers. The least recently changed goes
-// first.
-const maxStrangers = 2048
+// maxUnknownUsers bounds the names that UnknownUsers remembers. The least recently changed
+// goes first.
+const maxUnknownUsers = 2048
 
-// Strangers holds the State of names that have no account, so that logins by them are
+// UnknownUsers holds the State of names that have no account, so that logins by them are
 // answered like others: a code that was sent a second ago, the wrong codes so far, a lock.
-// It is in memory only, by a keyed hash of the name. It may be used from many goroutines.
-type Strangers struct {
+// It is in memory only, of at most maxUnknownUsers names, by a keyed hash of the name. It
+// may be used from many goroutines.
+type UnknownUsers struct {
 	key [sha256.Size]byte
 
 	mu     sync.Mutex // guards what follows
 	states map[[sha256.Size]byte]*list.Element
-	order  list.List // of *stranger, the newest first
+	order  list.List // of *unknownUser, the newest first
 }
 
-type stranger struct {
+type unknownUser struct {
 	name  [sha256.Size]byte
 	state []byte // as record.EncodeState writes it
 }
 
-// NewStrangers returns an empty Strangers.
-func NewStrangers() *Strangers {
-	s := &Strangers{states: map[[sha256.Size]byte]*list.Element{}}
+// NewUnknownUsers returns an empty UnknownUsers.
+func NewUnknownUsers() *UnknownUsers {
+	s := &UnknownUsers{states: map[[sha256.Size]byte]*list.Element{}}
 	rand.Read(s.key[:])
 	return s
 }
 
 // hash returns the keyed hash of a name.
-func (s *Strangers) hash(name string) (sum [sha256.Size]byte) {
+func (s *UnknownUsers) hash(name string) (sum [sha256.Size]byte) {
 	h := hmac.New(sha256.New, s.key[:])
 	h.Write([]byte(name))
 	h.Sum(sum[:0])
@@ -48,14 +49,14 @@ func (s *Strangers) hash(name string) (sum [sha256.Size]byte) {
 }
 
 // state returns what is remembered of a name.
-func (s *Strangers) state(name string) (mfa.State, error) {
+func (s *UnknownUsers) state(name string) (mfa.State, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.states[s.hash(name)]
 	if !ok {
 		return mfa.State{}, nil
 	}
-	return read(e.Value.(*stranger).state)
+	return read(e.Value.(*unknownUser).state)
 }
 
 // read is record.DecodeState; nil is the zero State.
@@ -63,18 +64,18 @@ func read(state []byte) (mfa.State, error) {
 	if state == nil {
 		return mfa.State{}, nil
 	}
-	return record.DecodeState("a stranger's state", state)
+	return record.DecodeState("the state of an unknown user", state)
 }
 
 // update lets fn edit the State of a name, and returns whether it changed.
-func (s *Strangers) update(name string, fn func(*mfa.State) error) (changed bool, err error) {
+func (s *UnknownUsers) update(name string, fn func(*mfa.State) error) (changed bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sum := s.hash(name)
 	var old []byte
 	e := s.states[sum]
 	if e != nil {
-		old = e.Value.(*stranger).state
+		old = e.Value.(*unknownUser).state
 	}
 	st, err := read(old)
 	if err != nil {
@@ -88,14 +89,14 @@ func (s *Strangers) update(name string, fn func(*mfa.State) error) (changed bool
 		return false, err
 	}
 	if e == nil {
-		e = s.order.PushFront(&stranger{name: sum})
+		e = s.order.PushFront(&unknownUser{name: sum})
 		s.states[sum] = e
 	}
-	e.Value.(*stranger).state = next
+	e.Value.(*unknownUser).state = next
 	s.order.MoveToFront(e)
-	if s.order.Len() > maxStrangers {
+	if s.order.Len() > maxUnknownUsers {
 		last := s.order.Back()
-		delete(s.states, s.order.Remove(last).(*stranger).name)
+		delete(s.states, s.order.Remove(last).(*unknownUser).name)
 	}
 	return !bytes.Equal(old, next), nil
 }

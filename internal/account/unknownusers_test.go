@@ -15,23 +15,23 @@ import (
 // A name without an account is locked like one that has one, in the memory of the strangers,
 // and nothing is stored under it.
 func TestStrangerIsLocked(t *testing.T) {
-	w := newTown(t, strict())
-	in := account.NewStrangers()
+	w := newHarness(t, strict())
+	in := account.NewUnknownUsers()
 	for i, left := range []int{2, 1, 0} { // each in a login of its own
-		u := w.User(w.Records().Stranger(in, "ghost"), home)
+		u := w.User(w.Records().UnknownAccount(in, "ghost"), home)
 		if last := w.wrong(u, 1); last.Left != left {
 			t.Errorf("%d left after %d wrong codes", last.Left, i+1)
 		}
 	}
-	u := w.User(w.Records().Stranger(in, "ghost"), home)
+	u := w.User(w.Records().UnknownAccount(in, "ghost"), home)
 	st, err := u.Account.State(t.Context())
-	if told, locked := u.Locked(st); err != nil || !locked || !strings.Contains(told, "locked for 10 minutes, after too many wrong codes") || !u.Account.IsNobody() {
+	if told, locked := u.Locked(st); err != nil || !locked || !strings.Contains(told, "locked for 10 minutes, after too many wrong codes") || !u.Account.IsUnknown() {
 		t.Errorf("%v: locked %v, %q", err, locked, told)
 	}
 	if ev := w.event(audit.Locked); ev.User != "ghost" || ev.UID != nil {
 		t.Errorf("audited: %+v", ev)
 	}
-	for _, other := range []*account.Account{w.Records().Stranger(in, "Ghost"), w.Records().Stranger(account.NewStrangers(), "ghost"), w.Records().Nobody("ghost")} {
+	for _, other := range []*account.Account{w.Records().UnknownAccount(in, "Ghost"), w.Records().UnknownAccount(account.NewUnknownUsers(), "ghost"), w.Records().NewUnknownAccount("ghost")} {
 		if st, err := other.State(t.Context()); err != nil || len(st.Failures) > 0 || st.LockedUntil != nil {
 			t.Errorf("another remembers %+v, %v", st, err)
 		}
@@ -49,9 +49,9 @@ func TestStrangerIsLocked(t *testing.T) {
 // As much is read and written for a name without an account as for others, so that the time
 // tells nobody who exists, and a store that is away fails both.
 func TestStrangerReadsAndWritesAsOthersDo(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	w.has(mfa.Enrollment{}, mfa.State{})
-	ghost := w.Records().Stranger(account.NewStrangers(), "ghost")
+	ghost := w.Records().UnknownAccount(account.NewUnknownUsers(), "ghost")
 	count := func(st *mfa.State) error { st.Sends = append(st.Sends, confirmed); return nil }
 	refused := errors.New("refused")
 	for _, acct := range []*account.Account{ghost, w.Records().Account(alice)} {
@@ -81,7 +81,7 @@ func TestStrangerReadsAndWritesAsOthersDo(t *testing.T) {
 }
 
 // writes is how many writes the store took so far.
-func (w *town) writes() uint64 {
+func (w *harness) writes() uint64 {
 	w.t.Helper()
 	it, err := w.store.Put(w.t.Context(), store.Item{Key: store.Meta + fmt.Sprint("probe", w.probes)})
 	if err != nil {
@@ -94,13 +94,13 @@ func (w *town) writes() uint64 {
 // Names cost memory within a bound: the one that was not asked for longest goes.
 func TestStrangersAreBounded(t *testing.T) {
 	const most = 2048
-	w := newTown(t, strict())
-	in := account.NewStrangers()
+	w := newHarness(t, strict())
+	in := account.NewUnknownUsers()
 	fail := func(name string) {
-		w.update(w.User(w.Records().Stranger(in, name), home), func(st *mfa.State) { st.Failures = append(st.Failures, w.now) })
+		w.update(w.User(w.Records().UnknownAccount(in, name), home), func(st *mfa.State) { st.Failures = append(st.Failures, w.now) })
 	}
 	failures := func(name string) int {
-		st, err := w.Records().Stranger(in, name).State(t.Context())
+		st, err := w.Records().UnknownAccount(in, name).State(t.Context())
 		if err != nil {
 			t.Error(err)
 		}
@@ -123,10 +123,10 @@ func TestStrangersAreBounded(t *testing.T) {
 
 // Times that a wrong clock stored of a stranger are believed no more than those of others.
 func TestStrangerAndTheClock(t *testing.T) {
-	w := newTown(t, strict())
+	w := newHarness(t, strict())
 	records := w.Records()
-	records.Believe = func(st *mfa.State) { st.Believe(w.now, w.Config().Lengths()) }
-	ghost := w.User(records.Stranger(account.NewStrangers(), "ghost"), home)
+	records.BoundTimes = func(st *mfa.State) { st.BoundTimes(w.now, w.Config().Lengths()) }
+	ghost := w.User(records.UnknownAccount(account.NewUnknownUsers(), "ghost"), home)
 	w.wrong(ghost, 1)
 	w.now = w.now.AddDate(-1, 0, 0)
 	if st, err := ghost.Account.State(t.Context()); err != nil || len(st.Failures) > 0 {

@@ -27,8 +27,8 @@ var (
 	home  = mfa.Origin{Service: "sshd", Address: "203.0.113.7"}
 )
 
-// A hall is an Asker with everything around it in reach of a test, and no login.
-type hall struct {
+// A harness is an Asker with everything around it in reach of a test, and no login.
+type harness struct {
 	t         *testing.T
 	asker     *Asker
 	accounts  *account.Accounts
@@ -48,10 +48,10 @@ type hall struct {
 	held         chan struct{} // a carrier takes nothing before it is closed; nil: at once
 }
 
-// newHall returns a hall with nobody enrolled.
-func newHall(t *testing.T) *hall {
+// newHarness returns a harness with nobody enrolled.
+func newHarness(t *testing.T) *harness {
 	t.Helper()
-	h := &hall{t: t, store: &storetest.Memory{}, now: start, fail: map[mfa.Method]error{}}
+	h := &harness{t: t, store: &storetest.Memory{}, now: start, fail: map[mfa.Method]error{}}
 	log := slog.New(slog.DiscardHandler)
 	au, err := audit.Open(audit.Config{File: filepath.Join(t.TempDir(), "audit")}, log)
 	if err != nil {
@@ -81,7 +81,7 @@ func newHall(t *testing.T) *hall {
 }
 
 // calls is the ledger of calls.
-type calls struct{ *hall }
+type calls struct{ *harness }
 
 func (c calls) Reserve(context.Context, string, string, bool) error {
 	c.mu.Lock()
@@ -91,27 +91,27 @@ func (c calls) Reserve(context.Context, string, string, bool) error {
 }
 
 // Reserve is the ledger of text messages.
-func (h *hall) Reserve(_ context.Context, _, _ string, stranger bool) error {
+func (h *harness) Reserve(_ context.Context, _, _ string, stranger bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.strangers = append(h.strangers, stranger)
 	return h.spent
 }
 
-func (h *hall) clock() time.Time {
+func (h *harness) clock() time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.now
 }
 
-func (h *hall) later(d time.Duration) {
+func (h *harness) later(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.now = h.now.Add(d)
 }
 
 // Send is the carrier of both kinds of message.
-func (h *hall) Send(ctx context.Context, m mfa.Message) error {
+func (h *harness) Send(ctx context.Context, m mfa.Message) error {
 	if h.held != nil {
 		select {
 		case <-h.held:
@@ -129,7 +129,7 @@ func (h *hall) Send(ctx context.Context, m mfa.Message) error {
 }
 
 // code returns the one in the nth message from the end.
-func (h *hall) code(nth int) string {
+func (h *harness) code(nth int) string {
 	h.t.Helper()
 	h.await(func() bool { return h.sent() >= nth })
 	h.mu.Lock()
@@ -147,7 +147,7 @@ func (h *hall) code(nth int) string {
 
 // await returns when is says so, or long after it should have: the queue hands messages
 // over in goroutines of its own.
-func (h *hall) await(is func() bool) {
+func (h *harness) await(is func() bool) {
 	for range 30_000 {
 		if is() {
 			return
@@ -157,14 +157,14 @@ func (h *hall) await(is func() bool) {
 }
 
 // sent is how many messages went out.
-func (h *hall) sent() int {
+func (h *harness) sent() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.mails)
 }
 
 // state is what is remembered of alice.
-func (h *hall) state() mfa.State {
+func (h *harness) state() mfa.State {
 	h.t.Helper()
 	st, err := h.accounts.Records().Account(alice).State(h.t.Context())
 	if err != nil {
@@ -174,7 +174,7 @@ func (h *hall) state() mfa.State {
 }
 
 // set changes what is remembered of alice.
-func (h *hall) set(fn func(*mfa.State)) {
+func (h *harness) set(fn func(*mfa.State)) {
 	h.t.Helper()
 	err := h.accounts.Records().Account(alice).Update(h.t.Context(), func(st *mfa.State) error { fn(st); return nil })
 	if err != nil {
@@ -183,7 +183,7 @@ func (h *hall) set(fn func(*mfa.State)) {
 }
 
 // app is alice's, with its secret.
-func (h *hall) app() (mfa.TOTPSecret, []byte) {
+func (h *harness) app() (mfa.TOTPSecret, []byte) {
 	secret := []byte("12345678901234567890")
 	return mfa.TOTPSecret{
 		Secret: h.accounts.SealTOTP(alice, secret), Algorithm: "SHA1", Digits: 6, Period: mfa.Duration(30 * time.Second),
@@ -191,7 +191,7 @@ func (h *hall) app() (mfa.TOTPSecret, []byte) {
 }
 
 // appCodeAt is what the app shows then.
-func (h *hall) appCodeAt(at time.Time) string {
+func (h *harness) appCodeAt(at time.Time) string {
 	h.t.Helper()
 	_, secret := h.app()
 	code, err := otp.Code(secret, otp.Step(at, 30*time.Second), otp.Params{Digits: 6, Period: 30 * time.Second, Algorithm: "SHA1"})
@@ -249,7 +249,7 @@ func (s *script) end(last string) {
 }
 
 // talk begins a conversation of alice from home.
-func (h *hall) talk(p mfa.Prompter) *Conversation {
+func (h *harness) talk(p mfa.Prompter) *Conversation {
 	h.t.Helper()
 	return h.asker.Converse(h.accounts.User(h.accounts.Records().Account(alice), home), p)
 }

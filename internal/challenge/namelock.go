@@ -6,28 +6,28 @@ import (
 	"sync"
 )
 
-// turns is a mutex for each name. The zero value is ready, and may be used from many
+// nameLocks is a mutex for each name. The zero value is ready, and may be used from many
 // goroutines.
-type turns struct {
+type nameLocks struct {
 	mu    sync.Mutex // guards what follows
-	queue map[string]*turn
+	queue map[string]*nameLock
 }
 
-// A turn is the mutex of one name.
-type turn struct {
+// A nameLock is the mutex of one name.
+type nameLock struct {
 	held chan struct{} // room for the holder
-	used int           // holder and waiting; guarded by the turns' mu
+	used int           // holder and waiting; guarded by nameLocks.mu
 }
 
 // take locks the name until leave is called. It waits at most as long as ctx lasts.
-func (t *turns) take(ctx context.Context, name string) (leave func(), err error) {
+func (t *nameLocks) lock(ctx context.Context, name string) (leave func(), err error) {
 	t.mu.Lock()
 	if t.queue == nil {
-		t.queue = map[string]*turn{}
+		t.queue = map[string]*nameLock{}
 	}
 	own := t.queue[name]
 	if own == nil {
-		own = &turn{held: make(chan struct{}, 1)}
+		own = &nameLock{held: make(chan struct{}, 1)}
 		t.queue[name] = own
 	}
 	own.used++

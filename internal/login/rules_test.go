@@ -12,7 +12,7 @@ import (
 )
 
 // reload makes change what counts from now on, for conversations under way too.
-func (d *desk) reload(change func(*Config)) {
+func (d *harness) reload(change func(*Config)) {
 	cfg, deps := d.engine.cfg, d.engine.deps
 	change(&cfg)
 	next := New(cfg, deps)
@@ -22,7 +22,7 @@ func (d *desk) reload(change func(*Config)) {
 }
 
 // reloads lets reload be called.
-func reloads(d *desk) *desk {
+func reloads(d *harness) *harness {
 	d.engine.deps.Current = func() *Engine {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -52,7 +52,7 @@ func TestPolicyChangedWhileAsked(t *testing.T) {
 		"groups are down":   {func(c *Config) { c.Policy.Rules = []Rule{off(Rule{Groups: []string{"staff"}})} }, mfa.Unavailable, []step{{want: "cannot be checked"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := reloads(newDesk(t))
+			d := reloads(newHarness(t))
 			d.groups.down = errors.New("ldap is down")
 			steps := append([]step{{"sent to a***e@example.com", func() string { d.reload(tc.change); return d.code() }, nil}}, tc.then...)
 			for i := range steps {
@@ -81,7 +81,7 @@ func TestAccountGoneWhileAsked(t *testing.T) {
 	} {
 		for _, enrolled := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
-				d := newDesk(t, enrolling)
+				d := newHarness(t, enrolling)
 				gone := false
 				d.engine.deps.Lookup = func(ctx context.Context, user string) (mfa.Identity, error) {
 					if gone {
@@ -120,7 +120,7 @@ func TestAccountGoneWhileAsked(t *testing.T) {
 
 // Programs that run as the user may do nothing with the demand for a new password.
 func TestDemandForAPasswordIsRootsToTake(t *testing.T) {
-	d := newDesk(t)
+	d := newHarness(t)
 	demanded := func() bool { return d.state("alice").MustChangePassword }
 	err := d.engine.deps.Accounts.Records().Account(mfa.Identity{Name: "alice", UID: 1000}).Update(t.Context(), func(st *mfa.State) error {
 		st.MustChangePassword = true
@@ -166,7 +166,7 @@ func TestNothingToSetUp(t *testing.T) {
 		"required, proven": {func(*settings) {}, true, mfa.MustEnroll, wire.ResultEnroll},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, nothing, tc.more)
+			d := newHarness(t, nothing, tc.more)
 			steps := []step{ask}
 			if tc.app {
 				a := &app{d: d, secret: make([]byte, 20)}
@@ -214,7 +214,7 @@ func TestFirstFactorByAdministratorsOnly(t *testing.T) {
 		"led at ssh": {func(p *PolicyConfig) { p.Rules = []Rule{{Services: []string{"sudo"}, EnrollAtLogin: no}} }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, enrolling, func(s *settings) { tc.policy(&s.policy.Policy) })
+			d := newHarness(t, enrolling, func(s *settings) { tc.policy(&s.policy.Policy) })
 			for user, uid := range map[string]uint32{"bob": 1001, "alice": 1000} {
 				c := d.engine.Converse(mfa.Identity{Name: user, UID: uid}, mfa.Origin{Service: "mfactl", Address: local, UID: uid}, &script{t: t})
 				_, err := d.engine.Offer(t.Context(), c.User)
