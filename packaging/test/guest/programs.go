@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"strings"
 	"time"
 )
 
@@ -44,7 +45,7 @@ func programs(*memory) {
 	check(os.WriteFile(mailProgram, []byte(mailScript), 0o755))
 	check(os.WriteFile(addressProgram, []byte(addressScript), 0o755))
 
-	write(toml, "[email]\ntransport = \"sendmail\"\n[email.sendmail]\npath = \""+mailProgram+"\"\n")
+	write(toml, strings.Replace(good, `transport = "outbox"`, `transport = "sendmail"`, 1)+"[email.sendmail]\npath = \""+mailProgram+"\"\n")
 	run("systemctl", "restart", "mfad.service")
 	run("mfactl", "send-test", "email", "alice@example.com")
 	eventually("the program has the letter", func() bool {
