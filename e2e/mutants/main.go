@@ -158,7 +158,7 @@ func test(ctx context.Context, folder string, m *mutant) error {
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(filepath.Dir(overlay))
+		defer func() { _ = os.RemoveAll(filepath.Dir(overlay)) }()
 		args = append(args, "-overlay", overlay)
 	}
 	out, err := exec.CommandContext(ctx, "go", append(args, "./"+folder)...).CombinedOutput()
