@@ -7,6 +7,7 @@
 #               USERS=100000 enrolls so many, RUN=serial measures one group (build/bench -list)
 # make bench-go the Go benchmarks of the rooms, COUNT times, for benchstat
 # make lint     vet, staticcheck, gofumpt and their like, and no code that no program reaches
+# make mutants  turns each "if" of ROOMS around, and tells which no test notices (hours)
 # make vuln     no program calls what Go's database of vulnerabilities knows of
 # make install  DESTDIR= PREFIX=
 # make packages deb and rpm for amd64 and arm64, into dist/; signed with SIGN_KEY=FILE
@@ -32,7 +33,7 @@ TOOLCHAIN := $(shell cat packaging/toolchain)
 
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
 
-.PHONY: all build demo test e2e bench bench-go lint vuln install deps clean packages packages-deps packages-test
+.PHONY: all build demo test e2e bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
 
 all: build
 
@@ -75,6 +76,10 @@ bench: build
 COUNT ?= 6
 bench-go:
 	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) ./internal/...
+
+ROOMS ?= internal/factor internal/factor/otp internal/seal internal/wire internal/account internal/challenge internal/login
+mutants:
+	$(GO) run ./e2e/mutants -may e2e/mutants/may $(ROOMS)
 
 lint: $(GOLANGCI) $(DEADCODE)
 	$(GO) vet ./...

@@ -118,7 +118,8 @@ stage() {
 	put "$work/completions/mfactl.fish" usr/share/fish/vendor_completions.d
 	put "$work/selinux/mfa.pp" usr/share/selinux/packages
 	put packaging/selinux/mfa.{te,fc,if} $docs/selinux
-	put mfa.toml.example README.md packaging/doc/*.md $docs
+	put mfa.toml.example README.md packaging/doc/*.md docs/{module,standards}.md $docs
+	put packaging/systemd/local-only.conf $docs
 	gzip -9nc NEWS.md >"$stage/$docs/NEWS.gz"
 	gzip -9nc "$work/third-party-$arch" >"$stage/$docs/third-party.gz"
 	stage_manual

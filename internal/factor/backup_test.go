@@ -276,3 +276,27 @@ func BenchmarkMatchBackup(b *testing.B) {
 		}
 	}
 }
+
+// Behind a password a code may stand as codes of its set are: scratch codes as eight
+// digits, codes of an old set in its length or as scratch codes, others in their length.
+func TestEndings(t *testing.T) {
+	for _, tc := range []struct {
+		symbols int
+		lengths []int // of what may stand there, with dashes and without
+		digits  bool
+	}{
+		{backupSymbols, []int{backupSymbols, backupSymbols}, false},
+		{0, []int{oldBackupSymbols, oldBackupSymbols, foreignDigits}, true},
+		{foreignDigits, []int{foreignDigits}, true},
+	} {
+		var lengths []int
+		digits := false
+		for _, e := range Endings(mfa.BackupSet{Symbols: tc.symbols}) {
+			lengths = append(lengths, e.Symbols)
+			digits = digits || e.Of == "0123456789"
+		}
+		if !slices.Equal(lengths, tc.lengths) || digits != tc.digits {
+			t.Errorf("set of %d symbols: %v, digits %v; want %v, %v", tc.symbols, lengths, digits, tc.lengths, tc.digits)
+		}
+	}
+}

@@ -105,3 +105,54 @@ func TestManySpentForeignSets(t *testing.T) {
 		t.Errorf("%v, %v, %d sets", spent, err, len(st.SpentForeign))
 	}
 }
+
+// The first code of a set ends the sets that were made before it, and a set of which it is
+// not known when it was made, or whose time has not come, ends all others up to now.
+func TestSetTakesOver(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	made := now.Add(-time.Hour)
+	soon := now.Add(time.Second) // within what clocks may differ
+	for name, tc := range map[string]struct {
+		before string // the set that counted
+		made   time.Time
+		ends   *time.Time // the sets made until then
+	}{
+		"the first set":                 {"", made, &made},
+		"another one":                   {"older", made, &made},
+		"the first, of unknown age":     {"", time.Time{}, nil},
+		"another one, of unknown age":   {"older", time.Time{}, &now},
+		"another one, a second ahead":   {"older", soon, &now},
+		"the first set, a second ahead": {"", soon, &now},
+	} {
+		st := mfa.State{BackupID: tc.before}
+		if got := SpendBackup(&st, mfa.BackupSet{ID: "new", Made: tc.made, Hashes: []string{"a", "b"}}, 1, now); got != otp.Right {
+			t.Errorf("%s: the code is %v", name, got)
+		}
+		if st.BackupID != "new" || len(st.BackupUsed) != 1 || st.BackupUsed[0] != 1 {
+			t.Errorf("%s: %+v", name, st)
+		}
+		switch {
+		case (st.BackupSince == nil) != (tc.ends == nil):
+			t.Errorf("%s: ends sets until %v, want %v", name, st.BackupSince, tc.ends)
+		case tc.ends != nil && !st.BackupSince.Equal(*tc.ends):
+			t.Errorf("%s: ends sets until %v, want %v", name, st.BackupSince, tc.ends)
+		}
+	}
+}
+
+// Of a set of which no code is used nothing is kept, so that it takes no place; and one that
+// is kept and damaged is an error, for nobody knows then what is used.
+func TestSpentForeignSets(t *testing.T) {
+	set := mfa.BackupSet{ID: "s", Symbols: foreignDigits, Hashes: []string{"a"}}
+	st := mfa.State{BackupID: "s"}
+	if NoteForeign(&st, set); len(st.SpentForeign) != 0 {
+		t.Errorf("kept %v", st.SpentForeign)
+	}
+	st.BackupUsed = []int{0}
+	if NoteForeign(&st, set); len(st.SpentForeign) != 1 {
+		t.Errorf("kept %v", st.SpentForeign)
+	}
+	if spent, err := SpentForeign(st, []string{"12345678"}); err == nil {
+		t.Errorf("a damaged set says that %v are used", spent)
+	}
+}

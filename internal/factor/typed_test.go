@@ -81,6 +81,7 @@ var pasted = map[string]string{
 	"paste, nothing but ends": "200~123456201~",
 	"paste of a label":        "[200~Code: 123456[201~",
 	"paste of a line":         "[200~123456\r[201~",
+	"another number before":   "The code for 222222: 123456",
 }
 
 func TestDigitsAsPeoplePasteThem(t *testing.T) {

@@ -118,3 +118,49 @@ func BenchmarkOpen(b *testing.B) {
 		}
 	}
 }
+
+// A record opens under the key that sealed it and by its name alone, also when that key is
+// a former one, which is said.
+func TestRecord(t *testing.T) {
+	old := newKey(ring{{1}})
+	both := newKey(ring{{2}, {1}})
+	for _, plain := range []string{"", "x", strings.Repeat("long ", 1000)} {
+		sealed := old.SealRecord([]byte(plain), "/mfa/users/alice")
+		for key, wasFormer := range map[*Key]bool{old: false, both: true} {
+			got, former, err := key.OpenRecord(sealed, "/mfa/users/alice")
+			if err != nil || string(got) != plain || former != wasFormer {
+				t.Errorf("opened %q, former %v, %v", got, former, err)
+			}
+		}
+		if again := old.SealRecord([]byte(plain), "/mfa/users/alice"); bytes.Equal(again, sealed) {
+			t.Error("the nonce was used twice")
+		}
+		refused := map[string]struct {
+			key    *Key
+			sealed []byte
+			name   string
+			want   string
+		}{
+			"another key":  {newKey(ring{{2}}), sealed, "/mfa/users/alice", "another key"},
+			"another name": {old, sealed, "/mfa/users/bob", "another name"},
+			"a secret":     {old, []byte(old.Seal([]byte(plain), "/mfa/users/alice", recordField)), "/mfa/users/alice", "not a sealed record"},
+			"nothing":      {old, nil, "/mfa/users/alice", "not a sealed record"},
+			"too short":    {old, sealed[:1+24+15], "/mfa/users/alice", "not a sealed record"},
+		}
+		for i := range sealed[:min(len(sealed), 100)] {
+			changed := bytes.Clone(sealed)
+			changed[i] ^= 1
+			refused[strings.Repeat("byte ", i+1)] = struct {
+				key    *Key
+				sealed []byte
+				name   string
+				want   string
+			}{old, changed, "/mfa/users/alice", "open record"}
+		}
+		for what, tc := range refused {
+			if got, _, err := tc.key.OpenRecord(tc.sealed, tc.name); err == nil || got != nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%.40s: opened %q: %v, want %q", what, got, err, tc.want)
+			}
+		}
+	}
+}

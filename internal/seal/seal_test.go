@@ -118,3 +118,12 @@ func TestMACSeparatesPurposesAndParts(t *testing.T) {
 		t.Error("the same parts give another hash")
 	}
 }
+
+// The command that an error tells names the user whose the file should be.
+func TestChownTo(t *testing.T) {
+	for uid, want := range map[int]string{0: "root", 998: "998"} {
+		if got := chownTo(uid); got != want {
+			t.Errorf("of uid %d: %q, want %q", uid, got, want)
+		}
+	}
+}

@@ -60,6 +60,8 @@ var boots = [][]step{
 		{"a reload says what came of it", reload},
 		{"systemd-timedated knows whether the clock is right", clockAsked},
 		{"a program that sends texts, and a modem", confinedProgram},
+		{"programs that send mail and know addresses", programs},
+		{"no network, where that is enough", localOnly},
 		{"what is remembered is lost, and the remedy", lostState},
 		{"removing is refused while logins need the module", refuseRemoval},
 		{"pam-auth-update, and back by removing", remove},
