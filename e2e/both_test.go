@@ -54,6 +54,16 @@ var onBoth = []string{
 	"TestSetupSSHD",
 	"TestSetupRefusesWhatCannotWork",
 	"TestDoctorOnARealMachine",
+	"TestOneLinePrograms$/^(sshd_password|openvpn|dovecot|vsftpd|PostgreSQL|saslauthd)",
+	"TestOneLineStaticChallenge",
+	"TestOneLineInOneConnection",
+	"TestOneLineTextAndCall",
+	"TestSetupOneLine",
+	"TestDirectoryOfUserdbd",
+	"TestDirectoryHasTheAddress",
+	"TestTextsByAProxy",
+	"TestTokenOverSSH",
+	"TestImportAppsThatCount",
 }
 
 // otherDebian names the Debian that this machine is not.
@@ -65,14 +75,20 @@ func otherDebian() string {
 	return "bookworm"
 }
 
-// debianFolder is where a small Debian of that release is kept between runs.
-func debianFolder(release string) string { return "/var/cache/mfa-e2e/debian-" + release }
+// debianFolder is where a small Debian of that release is kept between runs, with the
+// programs that ask one question.
+func debianFolder(release string) string { return "/var/cache/mfa-e2e/programs-" + release }
+
+// otherPrograms are the packages that the other Debian needs beside those of debian.sh.
+var otherPrograms = []string{
+	"vsftpd", "sasl2-bin", "openvpn", "dovecot-imapd", "postgresql", "slapd", "tinyproxy-bin", "systemd-userdbd", "pskctool", "libpam-oath",
+}
 
 // fetchOtherDebian makes that folder. It runs before there are namespaces, and leaves
 // it to the tests that want the folder to fail without it.
 func fetchOtherDebian() {
 	release := otherDebian()
-	cmd := exec.Command(filepath.Join(moduleRoot(), "e2e", "debian.sh"), release, debianFolder(release))
+	cmd := exec.Command(filepath.Join(moduleRoot(), "e2e", "debian.sh"), append([]string{release, debianFolder(release)}, otherPrograms...)...)
 	cmd.Stderr = os.Stderr
 	_ = cmd.Run()
 }
@@ -112,12 +128,13 @@ func TestOnTheOtherDebian(t *testing.T) {
 		}
 		t.Fatal(err)
 	}
-	for _, name := range onBoth {
+	for _, run := range onBoth {
+		name, _, _ := strings.Cut(run, "$") // subtests may follow
 		t.Run(name, func(t *testing.T) {
 			// The kernel sends Pdeathsig when the thread that forked ends.
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
-			cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+name+"$", "-test.v", "-test.timeout=5m")
+			cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+run+"$", "-test.v", "-test.timeout=5m")
 			cmd.Env = append(os.Environ(), withinRoot+"="+root)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Pdeathsig: syscall.SIGKILL}
 			cmd.WaitDelay = time.Second

@@ -100,11 +100,15 @@ func (s *Service) named(ctx context.Context, id mfa.Identity, answer string) (of
 	return offer{secret, ""}, nil
 }
 
+// textAsSecret tells who typed a long number, which could be a secret too, as what it was taken.
+const textAsSecret = "No token of that number waits for its user, so what you typed was taken as the secret of your token.\n" +
+	"If it was the number on it, no code of it will be right: ask your administrator to bring the token in.\nElse press its button."
+
 // proveToken waits for the first code of a token, and makes it part of the enrollment. How
 // many digits it shows, the code tells, unless it is from the shelf.
 func (p *setup) proveToken(ctx context.Context, begun mfa.Enrolling, secret []byte, again string) (mfa.Verdict, error) {
 	id := p.c.User.Account.ID
-	shown := appSetup{text: "The secret is taken. Press the button of your token.", what: "token"}
+	shown := appSetup{text: textAsSecret, what: "token"}
 	trial := mfa.HOTPSecret{Secret: begun.Secret, Algorithm: usualToken.Algorithm}
 	serial, numbered := strings.CutPrefix(begun.To, ofNumber)
 	switch {

@@ -32,7 +32,9 @@ const endingsTake = 5 * time.Millisecond
 // Endings says what may stand behind the password of the login that req asks for, in the
 // order in which it is to be looked for; nothing, if all of the line is the password. It
 // asks nobody, the directory neither, writes nothing down and counts nothing: no password
-// was right yet. What is answered is seen by nobody who has not the password.
+// was right yet. Through a program of root what is answered is seen by nobody who has not the
+// password. A peer of server.trusted_users can ask about anybody, and hears what those who
+// log in there can type: whether they have an app, and whether a code was sent.
 func (e *Engine) Endings(ctx context.Context, req mfa.Request) []mfa.Ending {
 	ctx = store.WithView(ctx)
 	taken := time.NewTimer(endingsTake)

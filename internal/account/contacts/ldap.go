@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -115,7 +116,7 @@ func (s *ldapSource) look(ctx context.Context, id mfa.Identity) (values, error) 
 	}
 	var words []string
 	for _, server := range s.order(s.now()) {
-		v, err := s.askServer(ctx, server, filter)
+		v, err := s.askServer(ctx, server, filter, id)
 		if server.note(err, s.now()); !errors.Is(err, errDown) {
 			return v, err
 		}
@@ -153,7 +154,7 @@ func (s *ldapServer) note(err error, now time.Time) {
 }
 
 // askServer is one exchange with a server. Its error names the server and the step.
-func (s *ldapSource) askServer(ctx context.Context, server *ldapServer, filter string) (values, error) {
+func (s *ldapSource) askServer(ctx context.Context, server *ldapServer, filter string, id mfa.Identity) (values, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(s.cfg.Timeout), fmt.Errorf("not done within contacts.ldap.timeout, %v", s.cfg.Timeout))
 	defer cancel()
 	fail := func(step string, err error) (values, error) {
@@ -190,16 +191,16 @@ func (s *ldapSource) askServer(ctx context.Context, server *ldapServer, filter s
 			return fail("bind as "+s.cfg.BindDN, err)
 		}
 	}
-	v, err := s.search(c, filter)
+	v, err := s.search(c, filter, id)
 	if err != nil {
 		return fail("search", err)
 	}
 	return v, nil
 }
 
-// search finds the one entry that filter is for.
-func (s *ldapSource) search(c *ldap.Conn, filter string) (values, error) {
-	attributes := slices.DeleteFunc([]string{s.cfg.Email, s.cfg.Phone}, func(a string) bool { return a == "" })
+// search finds the one entry that filter, which was made for id, is for.
+func (s *ldapSource) search(c *ldap.Conn, filter string, id mfa.Identity) (values, error) {
+	attributes := slices.DeleteFunc([]string{s.cfg.Email, s.cfg.Phone, attributeUID, attributeNumber}, func(a string) bool { return a == "" })
 	request := ldap.NewSearchRequest(s.cfg.Base, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases,
 		2, int(time.Duration(s.cfg.Timeout)/time.Second), false, filter, attributes, nil)
 	request.EnforceSizeLimit = true
@@ -214,6 +215,9 @@ func (s *ldapSource) search(c *ldap.Conn, filter string) (values, error) {
 	case len(found.Entries) == 0:
 		return values{}, nil
 	}
+	if err := isOf(found.Entries[0], id); err != nil {
+		return values{}, err
+	}
 	var v values
 	if s.cfg.Email != "" {
 		v.emails = found.Entries[0].GetEqualFoldAttributeValues(s.cfg.Email)
@@ -222,6 +226,22 @@ func (s *ldapSource) search(c *ldap.Conn, filter string) (values, error) {
 		v.phones = found.Entries[0].GetEqualFoldAttributeValues(s.cfg.Phone)
 	}
 	return v, nil
+}
+
+// Attributes that say whose an entry is (RFC 4519, section 2.39; RFC 2307, section 2.2).
+const attributeUID, attributeNumber = "uid", "uidNumber"
+
+// isOf says what is wrong with an entry whose name differs from the account's in case alone:
+// LDAP takes both for one, and NSS does not. It is the account's if it has its number.
+func isOf(e *ldap.Entry, id mfa.Identity) error {
+	names := e.GetEqualFoldAttributeValues(attributeUID)
+	if slices.Contains(names, id.Name) || !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, id.Name) }) {
+		return nil
+	}
+	if slices.Contains(e.GetEqualFoldAttributeValues(attributeNumber), strconv.FormatUint(uint64(id.UID), 10)) {
+		return nil
+	}
+	return errors.New("its entry has the name of the account in letters of another case, and not its number as uidNumber: it may be somebody else's")
 }
 
 // answers are what a server says that has understood: another one says the same.

@@ -51,6 +51,9 @@ func TestLDAP(t *testing.T) {
 	s.Add(t, contactstest.Others, "twin", map[string][]string{"mail": {"other@example.com"}})
 	s.Add(t, contactstest.People, "many", map[string][]string{"mail": {"m1@example.com", "m2@example.com"}})
 	s.Add(t, contactstest.People, `odd*(name)\`, map[string][]string{"mail": {"odd@example.com"}})
+	s.Add(t, contactstest.People, "Case", map[string][]string{"mail": {"eve@example.com"}})
+	s.Add(t, contactstest.People, "Number", map[string][]string{"mail": {"number@example.com"}, "uidNumber": {"1000"}})
+	s.Add(t, contactstest.People, "Other", map[string][]string{"mail": {"eve@example.com"}, "uidNumber": {"1001"}})
 	for name, tc := range map[string]struct {
 		change func(c *account.LDAPConfig)
 		user   string
@@ -73,6 +76,11 @@ func TestLDAP(t *testing.T) {
 		"a pattern":      {user: "*"},
 		"an injection":   {user: "x)(uid=alice"},
 		"odd name":       {user: `odd*(name)\`, want: values{[]string{"odd@example.com"}, nil}},
+		"another case":   {user: "case", err: "letters of another case"},
+		"and its number": {user: "number", want: values{[]string{"number@example.com"}, nil}},
+		"and another's":  {user: "other", err: "letters of another case"},
+		"its own case":   {user: "Case", want: values{[]string{"eve@example.com"}, nil}},
+		"by its number":  {change: func(c *account.LDAPConfig) { c.Filter = "(&(uid={{.User}})(uidNumber={{.UID}}))" }, user: "other"},
 		"several values": {user: "many", want: values{[]string{"m1@example.com", "m2@example.com"}, nil}},
 		"two entries":    {user: "twin", err: account.ErrTwoEntries.Error()},
 		"down":           {change: func(c *account.LDAPConfig) { c.URLs = []string{"ldaps://127.0.0.1:1"} }, user: "alice", err: "connection refused"},

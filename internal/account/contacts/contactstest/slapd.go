@@ -83,6 +83,7 @@ func (s *Slapd) config() string {
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
+include /etc/ldap/schema/nis.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 pidfile @DIR@/pid
@@ -139,7 +140,13 @@ func (s *Slapd) Stop(t testing.TB) {
 func (s *Slapd) Add(t testing.TB, below, uid string, attributes map[string][]string) {
 	t.Helper()
 	add := ldap.NewAddRequest("uid="+ldap.EscapeDN(uid)+","+below, nil)
-	add.Attribute("objectClass", []string{"inetOrgPerson"})
+	classes := []string{"inetOrgPerson"}
+	if attributes["uidNumber"] != nil {
+		classes = append(classes, "posixAccount")
+		add.Attribute("gidNumber", []string{"100"})
+		add.Attribute("homeDirectory", []string{"/"})
+	}
+	add.Attribute("objectClass", classes)
 	add.Attribute("cn", []string{uid})
 	add.Attribute("sn", []string{uid})
 	for name, values := range attributes {
