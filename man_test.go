@@ -122,8 +122,8 @@ func rendered(t *testing.T, name string) string {
 func TestManualsHaveEveryFlag(t *testing.T) {
 	for _, tc := range []struct{ source, pattern, manual, item string }{
 		{"mfad/main.go", `flags\.\w+\("([a-z-]+)"`, "mfad.8", ".It Fl -%"},
-		{"pam_mfa/pam_mfa.c", `value_of\(argument, "([a-z]+)"\)`, "pam_mfa.8", ".It Cm % Ns ="},
-		{"pam_mfa/pam_mfa.c", `strcmp\(argument, "([a-z]+)"\)`, "pam_mfa.8", ".It Cm %"},
+		{"pam_mfa/options.c", `value_of\(argument, "([a-z]+)"\)`, "pam_mfa.8", ".It Cm % Ns ="},
+		{"pam_mfa/options.c", `strcmp\(argument, "([a-z]+)"\)`, "pam_mfa.8", ".It Cm %"},
 		{"pam_mfa/pam_mfa.c", `MEANS\("[^"]*", (PAM_[A-Z_]+)\)`, "pam_mfa.8", ".It Dv %"},
 	} {
 		source, err := os.ReadFile(tc.source)

@@ -12,7 +12,7 @@ import (
 	"mfa/internal/wire"
 )
 
-// room is ROOM of relay.c: what is longer takes memory of its own.
+// room is ROOM of frame.h: what is longer takes memory of its own.
 const room = 2048
 
 // aroundRoom are lengths of texts whose frames just fit into the room, and just do not.

@@ -10,7 +10,7 @@ MODULE_OUT     ?= build/pam_mfa.so
 MODULE_VERSION ?= dev
 MODULE_EXTRA   ?=
 
-MODULE_SRC     := $(addprefix $(MODULE_DIR)/,pam_mfa.c relay.c connect.c split.c)
+MODULE_SRC     := $(addprefix $(MODULE_DIR)/,pam_mfa.c options.c relay.c frame.c connect.c split.c)
 MODULE_MAP     := $(MODULE_DIR)/pam_mfa.map
 MODULE_CFLAGS  := -std=gnu11 -O2 -fPIC -fvisibility=hidden -fstack-protector-strong \
                   -fstack-clash-protection -Wall -Wextra -Werror -Wformat -Werror=format-security
@@ -19,7 +19,7 @@ MODULE_LDFLAGS := -shared -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack \
                   -Wl,--version-script=$(MODULE_MAP)
 MODULE_DEFS    ?= -Wl,-z,defs
 
-$(MODULE_OUT): $(MODULE_OUT).version $(MODULE_SRC) $(MODULE_DIR)/relay.h $(MODULE_DIR)/split.h $(MODULE_MAP) $(MODULE_DIR)/module.mk
+$(MODULE_OUT): $(MODULE_OUT).version $(MODULE_SRC) $(wildcard $(MODULE_DIR)/*.h) $(MODULE_MAP) $(MODULE_DIR)/module.mk
 	@mkdir -p $(@D)
 	$(CC) $(MODULE_CFLAGS) $(MODULE_FORTIFY) -DPAM_MFA_VERSION='"$(MODULE_VERSION)"' $(MODULE_EXTRA) \
 		$(MODULE_LDFLAGS) $(MODULE_DEFS) -o $@ $(MODULE_SRC) -lpam

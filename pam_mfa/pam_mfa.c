@@ -9,6 +9,7 @@
  * PAM's own (pam_getenv(3)), which the application and other modules set.
  */
 
+#include "options.h"
 #include "relay.h"
 
 #include <security/pam_ext.h>
@@ -40,21 +41,7 @@ static const char *const version = marked_version + sizeof(VERSION_MARK) - 1;
  * is of an earlier attempt. */
 static const char *const this_attempt = "pam_mfa:split";
 
-enum {
-	DEFAULT_TIMEOUT = 110, /* below sshd's LoginGraceTime of 120 s */
-	MAX_TIMEOUT = 3600,
-	MAX_NAME = 128, /* of a name in the log */
-};
-
-struct options {
-	const char *socket;
-	int timeout; /* seconds */
-	bool ignore_unavailable;
-	bool exempt_succeeds;
-	bool only_key; /* proven=publickey: say whether sshd had a key, and ask nothing */
-	bool split;    /* cut the code off the password, and keep it for the line below */
-	bool debug;
-};
+enum { MAX_NAME = 128 }; /* of a name in the log */
 
 /* Kept by "split". Nothing is asked in a login in which it ran. */
 struct kept {
@@ -69,76 +56,6 @@ struct login {
 	struct relay_hello hello;
 	struct kept *kept; /* or NULL: who logs in can be asked */
 };
-
-/* The module's arguments. */
-
-/* The value of an argument that begins with name and '=', else NULL. */
-static const char *value_of(const char *argument, const char *name)
-{
-	size_t n = strlen(name);
-
-	return strncmp(argument, name, n) == 0 && argument[n] == '=' ? argument + n + 1 : NULL;
-}
-
-static bool read_seconds(const char *text, int *seconds)
-{
-	int n = 0;
-
-	for (const char *p = text; *p != '\0'; p++) {
-		if (*p < '0' || *p > '9')
-			return false;
-		n = n * 10 + (*p - '0');
-		if (n > MAX_TIMEOUT)
-			return false;
-	}
-	*seconds = n;
-	return n >= 1;
-}
-
-/* Sets flag to whether text is the word yes; false if it is neither word. */
-static bool read_choice(const char *text, const char *yes, const char *no, bool *flag)
-{
-	*flag = strcmp(text, yes) == 0;
-	return *flag || strcmp(text, no) == 0;
-}
-
-static bool read_argument(const char *argument, struct options *o)
-{
-	const char *value;
-
-	if (strcmp(argument, "debug") == 0)
-		return o->debug = true;
-	if (strcmp(argument, "split") == 0)
-		return o->split = true;
-	if ((value = value_of(argument, "socket")) != NULL) {
-		o->socket = value;
-		return relay_path_fits(value);
-	}
-	if ((value = value_of(argument, "timeout")) != NULL)
-		return read_seconds(value, &o->timeout);
-	if ((value = value_of(argument, "unavailable")) != NULL)
-		return read_choice(value, "ignore", "deny", &o->ignore_unavailable);
-	if ((value = value_of(argument, "proven")) != NULL)
-		return o->only_key = strcmp(value, "publickey") == 0;
-	if ((value = value_of(argument, "exempt")) != NULL)
-		return read_choice(value, "success", "ignore", &o->exempt_succeeds);
-	return false;
-}
-
-static bool read_arguments(pam_handle_t *pamh, int argc, const char **argv, struct options *o)
-{
-	*o = (struct options){.socket = "/run/mfa/pam.sock", .timeout = DEFAULT_TIMEOUT};
-	for (int i = 0; i < argc; i++) {
-		if (read_argument(argv[i], o))
-			continue;
-		pam_syslog(pamh, LOG_ERR,
-			   "bad argument \"%s\": known are socket=/ABSOLUTE/PATH (below 108 bytes), "
-			   "timeout=1..%d, unavailable=deny|ignore, exempt=ignore|success, proven=publickey, split, debug",
-			   argv[i], MAX_TIMEOUT);
-		return false;
-	}
-	return true;
-}
 
 /* What the relay is told about the login. */
 
@@ -511,7 +428,7 @@ EXPORTED int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const 
 	struct login in = {.pamh = pamh, .flags = flags};
 	int code = PAM_SYSTEM_ERR;
 
-	if (!read_arguments(pamh, argc, argv, &in.options))
+	if (!options_read(pamh, argc, argv, &in.options))
 		return code;
 	if (in.options.only_key)
 		return had_key(pamh) ? PAM_SUCCESS : PAM_IGNORE;
@@ -533,7 +450,7 @@ EXPORTED int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const cha
 	const void *word = NULL;
 
 	(void)flags;
-	if (!read_arguments(pamh, argc, argv, &options))
+	if (!options_read(pamh, argc, argv, &options))
 		return PAM_SYSTEM_ERR;
 	if (pam_get_data(pamh, CHANGE_KEY, &word) == PAM_SUCCESS && word != NULL)
 		return PAM_NEW_AUTHTOK_REQD;
