@@ -68,26 +68,26 @@ type openedBackup struct {
 	users  []wire.Saved
 	index  map[string]int // of users, by name
 
-	strangers []string // users without an account here, of those tried so far
-	void      []string // users whose backup codes do not count, of those restored so far
+	withoutAccount []string // users without an account here, of those tried so far
+	void           []string // users whose backup codes do not count, of those restored so far
 }
 
 // sayAfter prints what is left to do after a restore.
 func (b *openedBackup) sayAfter(cmd *cobra.Command) {
-	b.sayStrangers(cmd)
+	b.sayWithoutAccount(cmd)
 	slices.Sort(b.void)
 	if names := slices.Compact(b.void); len(names) > 0 {
 		printf(cmd.OutOrStdout(), "%6d  have backup codes that are void, and should make new ones with 'mfactl backup-codes': %s\n", len(names), strings.Join(names, ", "))
 	}
 }
 
-// sayStrangers prints the users of the backup who have no account here.
-func (b *openedBackup) sayStrangers(cmd *cobra.Command) {
-	slices.Sort(b.strangers)
-	if names := slices.Compact(b.strangers); len(names) > 0 {
+// sayWithoutAccount prints the users of the backup who have no account here.
+func (b *openedBackup) sayWithoutAccount(cmd *cobra.Command) {
+	slices.Sort(b.withoutAccount)
+	if names := slices.Compact(b.withoutAccount); len(names) > 0 {
 		printf(cmd.OutOrStdout(), "%6d  have no account here, and their records wait for one: %s\n", len(names), strings.Join(names, ", "))
 	}
-	b.strangers = nil
+	b.withoutAccount = nil
 }
 
 func (b *openedBackup) names() []string {
@@ -165,7 +165,7 @@ func (c *client) restore(ctx context.Context, b *openedBackup, user string, dry 
 	var out wire.Restored
 	err := c.call(ctx, wire.PostRestore.For(), in, &out)
 	if err == nil && out.NoAccount {
-		b.strangers = append(b.strangers, user)
+		b.withoutAccount = append(b.withoutAccount, user)
 	}
 	if err == nil && out.BackupVoid {
 		b.void = append(b.void, user)
@@ -209,6 +209,6 @@ func (c *client) tryRestore(cmd *cobra.Command, b *openedBackup) error {
 	for _, p := range problems {
 		printf(out, "%s\n", p)
 	}
-	b.sayStrangers(cmd)
+	b.sayWithoutAccount(cmd)
 	return nil
 }

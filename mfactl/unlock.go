@@ -28,7 +28,7 @@ func unlockCommand(c *client) *cobra.Command {
 			case ahead == (len(args) > 0):
 				return exitError{code: exitUsage, err: fmt.Errorf("name one USER, or say --ahead"), hint: "Try 'mfactl help unlock'."}
 			case ahead:
-				return c.settleAll(cmd)
+				return c.endFutureTimes(cmd)
 			}
 			var out wire.Unlocked
 			if err := c.call(cmd.Context(), wire.PostUnlock.For(args[0]), nil, &out); err != nil {
@@ -49,8 +49,8 @@ func unlockCommand(c *client) *cobra.Command {
 	return cmd
 }
 
-// settleAll ends, for all users, what is remembered of a time that has not come.
-func (c *client) settleAll(cmd *cobra.Command) error {
+// endFutureTimes ends, for all users, what is remembered of a time that has not come.
+func (c *client) endFutureTimes(cmd *cobra.Command) error {
 	all, err := c.users(cmd, false)
 	if err != nil {
 		return err

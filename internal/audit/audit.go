@@ -2,8 +2,9 @@
 // for every decision that lets somebody in or keeps them out and for every
 // change of an enrollment.
 //
-// What to know before trusting it: a line is in the file when Record returns,
-// but it is not synced; a file that was moved away by log rotation is opened
+// What to know before trusting it: a line is in the file when Record returns, but it is
+// not synced; refusals that one peer can repeat at will share lines (Refuse). A file that
+// was moved away by log rotation is opened
 // anew at the next line. No line ever holds a code, a secret or a password, and
 // what came from outside is escaped by JSON and cut short. Each event is in the log too, and
 // so in the journal, where each field is MFA_FIELD. A line that cannot be written
@@ -65,7 +66,7 @@ type Log struct {
 
 	mu sync.Mutex // guards f and is
 	f  *os.File   // nil: no file is configured, or it is not open just now
-	is place      // of f
+	is fileID     // of f
 
 	foldMu sync.Mutex // guards folds
 	folds  map[foldKey]*fold
@@ -94,8 +95,8 @@ func Open(cfg Config, log *slog.Logger) (*Log, error) {
 	return l, nil
 }
 
-// A place identifies a file by device and inode. No other file has them while it is open.
-type place struct{ dev, ino uint64 }
+// A fileID identifies a file by device and inode. No other file has them while it is open.
+type fileID struct{ dev, ino uint64 }
 
 // open opens the file at the path, in the place of the one that is open. The caller
 // holds mu, or has the Log for itself.
@@ -111,7 +112,7 @@ func (l *Log) open() error {
 	if l.f != nil {
 		_ = l.f.Close() // every line in it was written whole
 	}
-	l.f, l.is = f, place{st.Dev, st.Ino}
+	l.f, l.is = f, fileID{st.Dev, st.Ino}
 	return nil
 }
 
@@ -161,7 +162,7 @@ func (l *Log) append(line []byte) error {
 // rotated says whether the open file is no longer the one at the path.
 func (l *Log) rotated() bool {
 	var there unix.Stat_t
-	return l.f == nil || unix.Lstat(l.path, &there) != nil || l.is != place{there.Dev, there.Ino}
+	return l.f == nil || unix.Lstat(l.path, &there) != nil || l.is != fileID{there.Dev, there.Ino}
 }
 
 // Close writes the refusals that were counted and not written yet, and closes the file.

@@ -52,7 +52,7 @@ const (
 )
 
 // NewBackupSet makes n codes (1 to 100) with randomness from r. The codes are to
-// be shown once, in groups like "k7mx-24wp-9hre". It costs what n calls of
+// be shown once, in groups like "k7mx-24wp-9hre-3cdf". It costs what n calls of
 // MatchBackup cost.
 func NewBackupSet(r io.Reader, n int) (codes []string, set mfa.BackupSet, err error) {
 	if n < 1 || n > maxBackupCodes {

@@ -2,7 +2,8 @@
 // the rooms that read PAM's configuration (pamstack), examine the whole machine (doctor),
 // switch the second factor on (setup), try a login (trylogin), end logins (logind), read
 // records of other programs (foreign), look up accounts (nss), ask whether the clock is
-// right (clock), and read and replace files (file).
+// right (clock), read and replace files (file), and make a mount namespace look like a
+// machine of its own (namespace).
 package host
 
 import (

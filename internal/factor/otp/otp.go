@@ -2,13 +2,12 @@
 // 6238) and by count (HOTP, RFC 4226), and writes what an authenticator app needs
 // at setup: the otpauth URI, its QR code and the secret for typing.
 //
-// What to know before trusting it: it is pure, with no state and no clock, so a
-// code is accepted only once if the caller keeps the step that Verify returns
-// and hands it in as last the next time, and commits it before anybody hears
-// that the code was right. The same holds for the count that Find returns. No drift is remembered: the window stays around the
-// given time, and a clock that goes wrong is put right where it goes wrong. All
-// functions may be called from many goroutines. No error holds a secret or a
-// code.
+// What to know before trusting it: it is pure, with no state and no clock, so a code is
+// accepted only once if the caller keeps the step that Verify returns, hands it in as last
+// the next time, and commits it before anybody hears that the code was right. The same
+// holds for the count that Find returns. No drift is remembered: the window stays around
+// the given time, and a clock that goes wrong is put right where it goes wrong. All
+// functions may be called from many goroutines. No error holds a secret or a code.
 package otp
 
 import (

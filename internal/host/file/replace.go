@@ -1,6 +1,6 @@
 // Package file replaces a file so that it is there whole or not at all, even if the power
-// fails; follows a file through log rotation; and reads a secret file without following
-// links.
+// fails; follows a file through log rotation; reads a secret file without following links;
+// and tells whether a file that was read is surely still the same (Mark).
 package file
 
 import (
