@@ -45,6 +45,10 @@ func OpenFleetKey(cfg config.Config, known string) (*seal.Key, error) {
 	return fleetKey(cfg, os.Geteuid(), known, true)
 }
 
+// FleetKey reads the key of this host, while it is not known which one the fleet has; nil if
+// there is none.
+func FleetKey(cfg config.Config) (*seal.Key, error) { return fleetKey(cfg, os.Geteuid(), "", false) }
+
 // fleetKey is OpenFleetKey for a daemon with that uid; unless mayMake none is made, and nil
 // is returned in its place.
 func fleetKey(cfg config.Config, uid int, known string, mayMake bool) (*seal.Key, error) {
