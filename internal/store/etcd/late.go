@@ -26,8 +26,8 @@ func (l *Late) Here() *Store { return l.now.Load() }
 // errAway is the error until Come.
 var errAway = fmt.Errorf("%w since this daemon started", store.ErrUnreachable)
 
-// get returns the store, or what to refuse a call about key with.
-func (l *Late) get(ctx context.Context, do, key string) (*Store, error) {
+// reach returns the store, or what to refuse a call about key with.
+func (l *Late) reach(ctx context.Context, do, key string) (*Store, error) {
 	if s := l.now.Load(); s != nil {
 		return s, nil
 	}
@@ -39,7 +39,7 @@ func (l *Late) get(ctx context.Context, do, key string) (*Store, error) {
 
 // Get implements store.Store.
 func (l *Late) Get(ctx context.Context, key string) (store.Item, error) {
-	s, err := l.get(ctx, "get", key)
+	s, err := l.reach(ctx, "get", key)
 	if err != nil {
 		return store.Item{}, err
 	}
@@ -48,7 +48,7 @@ func (l *Late) Get(ctx context.Context, key string) (store.Item, error) {
 
 // Put implements store.Store.
 func (l *Late) Put(ctx context.Context, it store.Item) (store.Item, error) {
-	s, err := l.get(ctx, "put", it.Key)
+	s, err := l.reach(ctx, "put", it.Key)
 	if err != nil {
 		return store.Item{}, err
 	}
@@ -57,7 +57,7 @@ func (l *Late) Put(ctx context.Context, it store.Item) (store.Item, error) {
 
 // Delete implements store.Store.
 func (l *Late) Delete(ctx context.Context, it store.Item) error {
-	s, err := l.get(ctx, "delete", it.Key)
+	s, err := l.reach(ctx, "delete", it.Key)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (l *Late) Delete(ctx context.Context, it store.Item) error {
 
 // Keys implements store.Store.
 func (l *Late) Keys(ctx context.Context, prefix string) ([]string, error) {
-	s, err := l.get(ctx, "list", prefix)
+	s, err := l.reach(ctx, "list", prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (l *Late) Keys(ctx context.Context, prefix string) ([]string, error) {
 
 // Scan implements store.Cacher.
 func (l *Late) Scan(ctx context.Context, prefix string, fn func(store.Item, error) error) error {
-	s, err := l.get(ctx, "read all of", prefix)
+	s, err := l.reach(ctx, "read all of", prefix)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (l *Late) Location(key string) string {
 
 // Check is Store.Check.
 func (l *Late) Check(ctx context.Context) error {
-	s, err := l.get(ctx, "check", "store")
+	s, err := l.reach(ctx, "check", "store")
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (l *Late) Check(ctx context.Context) error {
 
 // Retag is Store.Retag.
 func (l *Late) Retag(ctx context.Context) error {
-	s, err := l.get(ctx, "seal anew", "records")
+	s, err := l.reach(ctx, "seal anew", "records")
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (l *Late) Retag(ctx context.Context) error {
 
 // Alone is Store.Alone.
 func (l *Late) Alone(ctx context.Context, what string, rest time.Duration, do func(context.Context) error) (bool, error) {
-	s, err := l.get(ctx, "choose who does", what)
+	s, err := l.reach(ctx, "choose who does", what)
 	if err != nil {
 		return false, err
 	}
