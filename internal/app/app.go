@@ -35,6 +35,8 @@ import (
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/server"
+	"mfa/internal/store"
+	"mfa/internal/store/etcd"
 )
 
 const (
@@ -72,7 +74,9 @@ type Options struct {
 type App struct {
 	opts    Options
 	store   backend
-	host    string // this machine in a fleet; empty: there is no other
+	host    string                    // this machine in a fleet; empty: there is no other
+	late    *etcd.Late                // store; nil: it is local
+	since   atomic.Pointer[time.Time] // when the store was begun anew; nil: never
 	alone   func(ctx context.Context, what string, rest time.Duration, do func(context.Context) error) (bool, error)
 	records account.Records
 	aliases *account.Aliases
@@ -159,7 +163,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	}
 	a.aliases = &account.Aliases{Records: a.records, Now: a.opts.Now}
 	a.records.Locked = a.aliases.NoteLock
-	next, err := a.build(cfg)
+	next, err := a.build(cfg, a.store)
 	if err != nil {
 		return nil, err
 	}
@@ -181,8 +185,8 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	return a, nil
 }
 
-// build makes the instance of cfg.
-func (a *App) build(cfg config.Config) (*instance, error) {
+// build makes the instance of cfg, whose policy is noted in notes.
+func (a *App) build(cfg config.Config, notes store.Store) (*instance, error) {
 	host, full := deliver.HostName(), deliver.FullName()
 	if problem := deliver.SenderProblem(cfg.Email, full); problem != "" {
 		a.opts.Log.Warn(problem)
@@ -192,7 +196,7 @@ func (a *App) build(cfg config.Config) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	generation, err := account.Generation(context.Background(), a.store, a.host, cfg.Policy.Noted(), a.opts.Log)
+	generation, err := a.generation(cfg, notes)
 	if err != nil {
 		return nil, errors.Join(err, carriers.Close())
 	}
@@ -211,7 +215,7 @@ func (a *App) build(cfg config.Config) (*instance, error) {
 	}
 	s.lengths = keeping.Lengths()
 	s.accounts = account.New(keeping, account.Deps{
-		Records: a.records, Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now, Trusted: a.opts.Trusted,
+		Records: a.recordsNow(), Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now, Trusted: a.opts.Trusted,
 		Spending: s.ledger, Conversations: a.live, Directory: s.directory(),
 	})
 	asking.Accounts, asking.Spending, asking.Calls = s.accounts, s.ledger, s.calls
@@ -235,6 +239,20 @@ func (a *App) build(cfg config.Config) (*instance, error) {
 		Current:         a.engine,
 	})
 	return s, nil
+}
+
+// generation notes the policy, and returns how often everybody had to enroll anew. A
+// fleet's store that cannot be reached keeps no new rule from counting.
+func (a *App) generation(cfg config.Config, notes store.Store) (int, error) {
+	generation, err := account.Generation(context.Background(), notes, a.host, cfg.Policy.Noted(), a.opts.Log)
+	if !errors.Is(err, store.ErrUnreachable) {
+		return generation, err
+	}
+	a.opts.Log.Error("policy not noted: until it is, nobody has to enroll anew because it was off", "error", err)
+	if cur := a.cur.Load(); cur != nil {
+		return cur.login.Generation, nil
+	}
+	return 0, nil // and nobody is let in by a record before join
 }
 
 // carriers opens the carriers of cfg. Undelivered is told of text messages that were lost.

@@ -58,6 +58,7 @@ func (a *App) Run(ctx context.Context) error {
 	watching.Go(func() { a.watchdog(watchCtx) })
 	watching.Go(func() { a.keyLife.Run(watchCtx) })
 	watching.Go(func() { a.sweeper.Run(watchCtx) })
+	watching.Go(func() { a.join(watchCtx) })
 
 	a.ready(cfg)
 	select {

@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -33,15 +34,35 @@ func (a *App) openStore(cfg config.Config) (err error) {
 	} else {
 		err = a.openLocal(cfg)
 	}
-	if err == nil {
-		a.records.Since, err = account.Floor(context.Background(), a.store)
+	if err == nil && !a.isAway() {
+		err = a.readFloor(context.Background(), a.store)
+		a.records = a.recordsNow()
 	}
 	return err
+}
+
+// readFloor reads when s was begun anew.
+func (a *App) readFloor(ctx context.Context, s store.Store) error {
+	since, err := account.Floor(ctx, s)
+	if err == nil {
+		a.since.Store(since)
+	}
+	return err
+}
+
+// recordsNow returns the Records of what is known of the store now.
+func (a *App) recordsNow() account.Records {
+	r := a.records
+	r.Since = a.since.Load()
+	return r
 }
 
 // use makes the Records of a store. Host names this machine in a fleet.
 func (a *App) use(s backend, host string) {
 	a.store, a.host = s, host
+	if l, is := s.(*etcd.Late); is {
+		a.alone = l.Alone
+	}
 	a.records = account.Records{S: a.metrics.Store(s), Host: host, BoundTimes: a.believe, Cache: record.NewCache()}
 }
 
@@ -54,16 +75,20 @@ func (a *App) openFleet(cfg config.Config) error {
 			return err
 		}
 	}
+	a.late = &etcd.Late{}
+	a.use(a.late, host)
 	s, err := etcd.Open(context.Background(), cfg.Store.Etcd, etcd.Options{Log: a.opts.Log, Now: time.Now, Key: func(known string) (*seal.Key, error) {
 		key, err := disk.OpenFleetKey(cfg, known)
 		a.key = key
 		return key, err
 	}})
+	if errors.Is(err, store.ErrUnreachable) {
+		return a.goWithout(cfg, err)
+	}
 	if err != nil {
 		return err
 	}
-	a.use(s, host)
-	a.alone = s.Alone
+	a.late.Come(s)
 	return nil
 }
 

@@ -27,6 +27,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrConflict means that the item changed since it was read.
 	ErrConflict = errors.New("changed by someone else")
+	// ErrUnreachable means that the store of a fleet gave no answer, or none in time.
+	ErrUnreachable = errors.New("etcd cannot be reached")
 )
 
 // An Item is one record. Rev is the store's own mark of this content. It is zero only for

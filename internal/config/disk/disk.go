@@ -95,7 +95,7 @@ func checkFleet(cfg config.Config, unseen []string) error {
 		if slices.Contains(unseen, "secrets.key_file") {
 			return nil, nil
 		}
-		return fleetKey(cfg, uid, known, false)
+		return keyOfFleet(cfg, uid, known, false)
 	}})
 }
 

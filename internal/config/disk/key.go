@@ -42,12 +42,16 @@ func OpenKey(cfg config.Config, known string, log *slog.Logger) (*seal.Key, erro
 // OpenFleetKey reads the key that a fleet has, or makes one for a fleet that has none yet:
 // known is empty then.
 func OpenFleetKey(cfg config.Config, known string) (*seal.Key, error) {
-	return fleetKey(cfg, os.Geteuid(), known, true)
+	return keyOfFleet(cfg, os.Geteuid(), known, true)
 }
 
-// fleetKey is OpenFleetKey for a daemon with that uid; unless mayMake none is made, and nil
+// FleetKey reads the key of this host, while it is not known which one the fleet has; nil if
+// there is none.
+func FleetKey(cfg config.Config) (*seal.Key, error) { return keyOfFleet(cfg, os.Geteuid(), "", false) }
+
+// keyOfFleet is OpenFleetKey for a daemon with that uid; unless mayMake none is made, and nil
 // is returned in its place.
-func fleetKey(cfg config.Config, uid int, known string, mayMake bool) (*seal.Key, error) {
+func keyOfFleet(cfg config.Config, uid int, known string, mayMake bool) (*seal.Key, error) {
 	key, err := seal.LoadFor(cfg.Secrets.KeyFile, uid, "")
 	switch {
 	case err == nil && known != "" && !slices.Contains(key.IDs(), known):

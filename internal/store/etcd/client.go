@@ -110,7 +110,7 @@ func warnIfOpen(key, path string, log *slog.Logger) {
 // diagnose returns err, or what is wrong with an endpoint, if no endpoint can be spoken
 // with: the client only says that it waited long enough.
 func diagnose(ctx context.Context, cfg store.EtcdConfig, conf *tls.Config, err error) error {
-	if !isNoAnswer(err) && !errors.Is(err, ErrUnreachable) {
+	if !isNoAnswer(err) && !errors.Is(err, store.ErrUnreachable) {
 		return (&Store{prefix: cfg.Prefix}).explain(reading, err)
 	}
 	var found []error
@@ -135,7 +135,7 @@ func knock(ctx context.Context, endpoint string, conf *tls.Config, within time.D
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return fmt.Errorf("%w: %w", store.ErrUnreachable, err)
 	}
 	defer conn.Close()
 	if u.Scheme != "https" {

@@ -12,10 +12,9 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-)
 
-// ErrUnreachable is wrapped by errors of an etcd that gave no answer, or none in time.
-var ErrUnreachable = errors.New("etcd cannot be reached")
+	"mfa/internal/store"
+)
 
 // explain says what an administrator can do about err.
 func (s *Store) explain(how kind, err error) error {
@@ -31,17 +30,17 @@ func (s *Store) explain(how kind, err error) error {
 	case is(rpctypes.ErrAuthFailed):
 		return fmt.Errorf("etcd refuses store.etcd.username and the password in store.etcd.password_file: %w", err)
 	case is(rpctypes.ErrNoLeader), is(rpctypes.ErrLeaderChanged), is(rpctypes.ErrTimeoutDueToLeaderFail):
-		return fmt.Errorf("%w: it has no leader now, as where most of its members are down: %w", ErrUnreachable, err)
+		return fmt.Errorf("%w: it has no leader now, as where most of its members are down: %w", store.ErrUnreachable, err)
 	case is(rpctypes.ErrRequestTooLarge):
 		return fmt.Errorf("the record is larger than etcd takes (etcd --max-request-bytes): %w", err)
 	case is(rpctypes.ErrCorrupt):
 		return fmt.Errorf("a member of etcd found its data corrupt: replace that member: %w", err)
 	}
 	if how == writing && mayHaveHappened(err) {
-		return fmt.Errorf("%w, and it is not known whether the write happened: %w", ErrUnreachable, err)
+		return fmt.Errorf("%w, and it is not known whether the write happened: %w", store.ErrUnreachable, err)
 	}
 	if isNoAnswer(err) {
-		return fmt.Errorf("%w at %s within %s: %w", ErrUnreachable, strings.Join(s.client.Endpoints(), ", "), s.timeout, err)
+		return fmt.Errorf("%w at %s within %s: %w", store.ErrUnreachable, strings.Join(s.client.Endpoints(), ", "), s.timeout, err)
 	}
 	return err
 }

@@ -60,7 +60,7 @@ func TestLeaderDies(t *testing.T) {
 				mu.Lock()
 				if err == nil {
 					done++
-				} else if unknown++; !errors.Is(err, ErrUnreachable) {
+				} else if unknown++; !errors.Is(err, store.ErrUnreachable) {
 					t.Errorf("count: %v", err)
 				}
 				mu.Unlock()
@@ -105,7 +105,7 @@ func TestOutcomeUnknown(t *testing.T) {
 	asked.Store(0)
 	began := time.Now()
 	err := count(t.Context(), s, "state/alice")
-	if took := time.Since(began); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "not known whether") || took > 10*time.Second {
+	if took := time.Since(began); !errors.Is(err, store.ErrUnreachable) || !strings.Contains(err.Error(), "not known whether") || took > 10*time.Second {
 		t.Errorf("after %v: %v", took, err)
 	}
 	expectAsked(t, asked, 1, "a write that gets no answer")
@@ -307,7 +307,7 @@ func TestMinority(t *testing.T) {
 	if it, err := s.Get(t.Context(), "state/alice"); err == nil {
 		t.Errorf("two hang: %q", it.Value)
 	}
-	if err := store.Update(t.Context(), s, "state/alice", set("2")); !errors.Is(err, ErrUnreachable) {
+	if err := store.Update(t.Context(), s, "state/alice", set("2")); !errors.Is(err, store.ErrUnreachable) {
 		t.Errorf("two hang: %v", err)
 	}
 	c.Members[0].Resume()

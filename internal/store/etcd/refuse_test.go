@@ -182,11 +182,11 @@ func TestUnreachable(t *testing.T) {
 	for range 10 {
 		began := time.Now()
 		err := count(store.WithView(t.Context()), s, "state/alice")
-		if took := time.Since(began); !errors.Is(err, ErrUnreachable) || took > 5*time.Second {
+		if took := time.Since(began); !errors.Is(err, store.ErrUnreachable) || took > 5*time.Second {
 			t.Errorf("after %v: %v", took, err)
 		}
 	}
-	if err := s.Check(t.Context()); !errors.Is(err, ErrUnreachable) {
+	if err := s.Check(t.Context()); !errors.Is(err, store.ErrUnreachable) {
 		t.Errorf("check: %v", err)
 	}
 	if n := strings.Count(log.String(), "\n"); n != 1 {
