@@ -112,11 +112,14 @@ func (o owning) read() (map[string]string, error) {
 		if errors.Is(err, io.EOF) {
 			return owners, nil
 		}
-		if err == nil {
+		line := 0
+		if parse, is := errors.AsType[*csv.ParseError](err); is {
+			line, err = parse.Line, parse.Err
+		} else if err == nil {
+			line, _ = r.FieldPos(0)
 			err = own(owners, fields[0], fields[1])
 		}
 		if err != nil {
-			line, _ := r.FieldPos(0)
 			return nil, exitError{code: exitFailed, err: fmt.Errorf("%s line %d: %w", o.file, line, err), hint: "Nothing was changed."}
 		}
 	}

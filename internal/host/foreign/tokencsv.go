@@ -36,11 +36,11 @@ func TokenCSV(text string) (all []Token, err error) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		line, _ := r.FieldPos(0)
 		if err != nil {
 			parse, _ := errors.AsType[*csv.ParseError](err)
 			return nil, fmt.Errorf("line %d: %w", parse.Line, parse.Err)
 		}
+		line, _ := r.FieldPos(0) // of a line that was read: else there may be no field
 		t, err := tokenLine(fields, at)
 		if first := seen[t.App.Serial]; err == nil && first > 0 {
 			err = fmt.Errorf("the serial number of line %d once more", first)
