@@ -190,7 +190,7 @@ func (g *together) Prompt(_ context.Context, p mfa.Prompt) (string, error) {
 // Two hosts that have read the same state take one code once, whichever writes first: by
 // compare-and-swap alone, for what was read before decides nothing.
 func TestHostsThatReadTheSameTakeACodeOnce(t *testing.T) {
-	h := newHall(t)
+	h := newHarness(t)
 	tok := h.token()
 	h.set(func(st *mfa.State) { factor.KeepCount(st, mfa.TokenCount{Token: otp.TokenName(tokenSecret), Next: 3}) })
 	m := &meeting{Store: h.store, both: make(chan struct{})}

@@ -539,42 +539,42 @@ func TestLockedByTheDirectoryInOneLine(t *testing.T) {
 // second factor: there a stored one leads to setting one up, by every way in, in one line and
 // in what explain says, and it stays where it counts.
 func TestAStoredSkipMeetsAStricterRule(t *testing.T) {
-	d := newDesk(t, func(s *settings) {
+	h := newHarness(t, func(s *settings) {
 		s.policy.Policy.Mode, s.policy.Policy.OptOut, s.policy.Policy.EnrollAtLogin = ModeOptional, true, false
 		s.policy.Policy.Rules = []Rule{{Services: []string{"sshd"}, Mode: new(ModeRequired)}}
 	})
-	d.enroll("bob", mfa.Enrollment{UID: 1001, Skipped: &start})
+	h.enroll("bob", mfa.Enrollment{UID: 1001, Skipped: &start})
 	for service, want := range map[string]mfa.Outcome{"sshd": mfa.MustEnroll, "vsftpd": mfa.Exempt} {
 		req := request("bob")
 		req.Service = service
-		if v, _ := d.engine.Login(t.Context(), req, &line{}); v.Outcome != want {
+		if v, _ := h.engine.Login(t.Context(), req, &line{}); v.Outcome != want {
 			t.Errorf("%s: %v (%s), want %v", service, v.Outcome, v.Reason, want)
 		}
 		req.Held = mfa.HeldNothing
-		if v, _ := d.engine.Login(t.Context(), req, &line{}); v.Outcome != want {
+		if v, _ := h.engine.Login(t.Context(), req, &line{}); v.Outcome != want {
 			t.Errorf("%s in one line: %v (%s), want %v", service, v.Outcome, v.Reason, want)
 		}
 	}
-	if en, err := d.accounts.Records().Enrollment(t.Context(), "bob"); err != nil || en.Skipped == nil {
+	if en, err := h.accounts.Records().Enrollment(t.Context(), "bob"); err != nil || en.Skipped == nil {
 		t.Errorf("the choice is gone: %+v, %v", en, err)
 	}
-	d.engine.cfg.Policy.Rules[0].EnrollAtLogin = new(true)
+	h.engine.cfg.Policy.Rules[0].EnrollAtLogin = new(true)
 	req := request("bob")
-	if p, err := d.planFor(req); err != nil || p.decision != leadToEnroll {
+	if p, err := h.planFor(req); err != nil || p.decision != leadToEnroll {
 		t.Errorf("with enroll_at_login: %+v, %v", p, err)
 	}
 }
 
 // planFor is what the engine would do with a login.
-func (d *desk) planFor(req mfa.Request) (plan, error) {
-	d.t.Helper()
-	acct, err := d.engine.account(d.t.Context(), req.User)
+func (h *harness) planFor(req mfa.Request) (plan, error) {
+	h.t.Helper()
+	acct, err := h.engine.account(h.t.Context(), req.User)
 	if err != nil {
-		d.t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	l := d.engine.inquire(d.accounts.User(acct, OriginOf(req)), provenFactors(req))
-	if err := l.findPolicy(d.t.Context()); err != nil {
+	l := h.engine.inquire(h.accounts.User(acct, OriginOf(req)), provenFactors(req))
+	if err := l.findPolicy(h.t.Context()); err != nil {
 		return plan{}, err
 	}
-	return l.look(d.t.Context())
+	return l.look(h.t.Context())
 }
