@@ -252,7 +252,7 @@ func TestEnrollTokenByThePerson(t *testing.T) {
 	c.pick(t, offerToken, "")
 	c.expect(t, `Serial number or secret: $`)
 	c.send(base32.StdEncoding.EncodeToString(b.secret))
-	c.expect(t, `Press the button of your token[^\0]*Code[^\n]*: $`)
+	expectSaid(t, unwrapped(c.expect(t, `Press the button of your token[^\0]*Code[^\n]*: $`)), "what you typed was taken as the secret", "If it was the number on it, no code of it will be right")
 	used := b.press(t)
 	c.send(used)
 	if codes := c.keep(t); len(codes) != 10 {

@@ -11,6 +11,7 @@ import (
 	"mfa/internal/factor"
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 )
 
 var tokenSecret = []byte("12345678901234567890")
@@ -142,5 +143,77 @@ func TestTokenWhoseCountIsLost(t *testing.T) {
 			t.Errorf("%q, %+v", key, v)
 		}
 		s.end("Ask your administrator, with two codes in a row of it.")
+	}
+}
+
+// A meeting is a store in which, once it is called, two look-ups of alice's state wait for
+// each other: both see the same.
+type meeting struct {
+	store.Store
+	called  atomic.Bool
+	present atomic.Int32
+	both    chan struct{}
+}
+
+func (m *meeting) Get(ctx context.Context, key string) (store.Item, error) {
+	it, err := m.Store.Get(ctx, key)
+	if key == store.States+alice.Name && m.called.Load() {
+		switch m.present.Add(1) {
+		case 1:
+			<-m.both
+		case 2:
+			close(m.both)
+		}
+	}
+	return it, err
+}
+
+// together answers one prompt, once both are there.
+type together struct {
+	answer string
+	there  *sync.WaitGroup
+	call   func()
+	asked  bool
+}
+
+func (g *together) Prompt(_ context.Context, p mfa.Prompt) (string, error) {
+	if p.Kind != mfa.Ask || g.asked {
+		return "", mfa.ErrNoConversation
+	}
+	g.asked = true
+	g.there.Done()
+	g.there.Wait()
+	g.call()
+	return g.answer, nil
+}
+
+// Two hosts that have read the same state take one code once, whichever writes first: by
+// compare-and-swap alone, for what was read before decides nothing.
+func TestHostsThatReadTheSameTakeACodeOnce(t *testing.T) {
+	h := newHarness(t)
+	tok := h.token()
+	h.set(func(st *mfa.State) { factor.KeepCount(st, mfa.TokenCount{Token: otp.TokenName(tokenSecret), Next: 3}) })
+	m := &meeting{Store: h.store, both: make(chan struct{})}
+	var in atomic.Int32
+	var there, done sync.WaitGroup
+	there.Add(2)
+	for range 2 {
+		deps := h.asker.deps
+		deps.Accounts = account.New(h.accounts.Config(), account.Deps{
+			Records: account.Records{S: m}, Key: deps.Key, Mail: deps.Mail, Audit: deps.Audit, Log: deps.Log, Now: deps.Now,
+		})
+		asker := New(h.asker.cfg, deps)
+		done.Go(func() {
+			far := &together{answer: h.press(7), there: &there, call: func() { m.called.Store(true) }}
+			c := asker.Converse(deps.Accounts.User(deps.Accounts.Records().Account(alice), home), far)
+			_, v, _ := c.Pose(t.Context(), Question{Code: c.TokenCode(func(context.Context) (mfa.HOTPSecret, error) { return tok, nil }), Text: "Your token"})
+			if v.Outcome == mfa.Accepted {
+				in.Add(1)
+			}
+		})
+	}
+	done.Wait()
+	if in.Load() != 1 || h.next() != 8 || len(h.state().Failures) != 0 {
+		t.Errorf("%d were let in; next %d, failures %v", in.Load(), h.next(), h.state().Failures)
 	}
 }

@@ -102,7 +102,7 @@ func (s *Service) named(ctx context.Context, id mfa.Identity, answer string) (of
 
 // textAsSecret tells who typed a long number, which could be a secret too, as what it was taken.
 const textAsSecret = "No token of that number waits for its user, so what you typed was taken as the secret of your token.\n" +
-	"If it was the number on it, no code of it will be right: ask your administrator to bring the token in.\nElse press its button."
+	"If it was the number on it, no code of it will be right: ask your administrator to bring the token in.\nPress the button of your token."
 
 // proveToken waits for the first code of a token, and makes it part of the enrollment. How
 // many digits it shows, the code tells, unless it is from the shelf.

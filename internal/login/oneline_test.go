@@ -534,3 +534,47 @@ func TestLockedByTheDirectoryInOneLine(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// A choice to have none that [policy] leaves to users is worth nothing where a rule requires a
+// second factor: there a stored one leads to setting one up, by every way in, in one line and
+// in what explain says, and it stays where it counts.
+func TestAStoredSkipMeetsAStricterRule(t *testing.T) {
+	h := newHarness(t, func(s *settings) {
+		s.policy.Policy.Mode, s.policy.Policy.OptOut, s.policy.Policy.EnrollAtLogin = ModeOptional, true, false
+		s.policy.Policy.Rules = []Rule{{Services: []string{"sshd"}, Mode: new(ModeRequired)}}
+	})
+	h.enroll("bob", mfa.Enrollment{UID: 1001, Skipped: &start})
+	for service, want := range map[string]mfa.Outcome{"sshd": mfa.MustEnroll, "vsftpd": mfa.Exempt} {
+		req := request("bob")
+		req.Service = service
+		if v, _ := h.engine.Login(t.Context(), req, &line{}); v.Outcome != want {
+			t.Errorf("%s: %v (%s), want %v", service, v.Outcome, v.Reason, want)
+		}
+		req.Held = mfa.HeldNothing
+		if v, _ := h.engine.Login(t.Context(), req, &line{}); v.Outcome != want {
+			t.Errorf("%s in one line: %v (%s), want %v", service, v.Outcome, v.Reason, want)
+		}
+	}
+	if en, err := h.accounts.Records().Enrollment(t.Context(), "bob"); err != nil || en.Skipped == nil {
+		t.Errorf("the choice is gone: %+v, %v", en, err)
+	}
+	h.engine.cfg.Policy.Rules[0].EnrollAtLogin = new(true)
+	req := request("bob")
+	if p, err := h.planFor(req); err != nil || p.decision != leadToEnroll {
+		t.Errorf("with enroll_at_login: %+v, %v", p, err)
+	}
+}
+
+// planFor is what the engine would do with a login.
+func (h *harness) planFor(req mfa.Request) (plan, error) {
+	h.t.Helper()
+	acct, err := h.engine.account(h.t.Context(), req.User)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	l := h.engine.inquire(h.accounts.User(acct, OriginOf(req)), provenFactors(req))
+	if err := l.findPolicy(h.t.Context()); err != nil {
+		return plan{}, err
+	}
+	return l.look(h.t.Context())
+}
