@@ -26,7 +26,8 @@ var sendWords = []struct {
 	method mfa.Method
 }{{"email", mfa.Email}, {"text", mfa.SMS}, {"call", mfa.Call}}
 
-// endingsTake is how long the answer to Endings takes, whoever is asked about.
+// endingsTake is how long the answer to Endings takes at least, whoever is asked about. A
+// look-up that takes longer shows.
 const endingsTake = 5 * time.Millisecond
 
 // Endings says what may stand behind the password of the login that req asks for, in the

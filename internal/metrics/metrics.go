@@ -68,7 +68,7 @@ func New(version string) *Metrics {
 		logins:       counters("mfa_logins_total", "Logins that ended, by PAM service, outcome and method (none: it did not come to one).", "service", "outcome", "method"),
 		loginTime:    times("mfa_login_duration_seconds", "From a login's first frame to its verdict; people included.", []float64{.005, .025, .1, .5, 1, 2.5, 5, 10, 20, 30, 60, 90, 120}, "outcome"),
 		wrongCodes:   counters("mfa_wrong_codes_total", "Wrong codes that were counted.", "service", "method"),
-		lockouts:     counter("mfa_lockouts_total", "Users whose second factor was locked after wrong codes."),
+		lockouts:     counter("mfa_lockouts_total", "Locks of a second factor, after wrong codes or by an administrator."),
 		unlocks:      counters("mfa_unlocks_total", "Locks that were ended before their time, by an administrator or the user.", "by"),
 		events:       counters("mfa_audit_events_total", "Lines of the audit file, by event.", "event"),
 		sends:        counters("mfa_sends_total", "Messages that ended, by carrier and result: sent or failed.", "carrier", "result"),
