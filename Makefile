@@ -3,6 +3,8 @@
 # make test     everything that is checked; installs what it needs, and names at the
 #               end what failed
 # make e2e      only the tests over real sshd, sudo and su (root)
+# make torture  crashes at every write of what people do, minutes instead of seconds (root);
+#               "make test" runs a part
 # make bench    speed, side by side with what people use now, into docs/bench (root);
 #               USERS=100000 enrolls so many, RUN=serial measures one group (build/bench -list)
 # make bench-go the Go benchmarks of the rooms, COUNT times, for benchstat
@@ -33,7 +35,7 @@ TOOLCHAIN := $(shell cat packaging/toolchain)
 
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
 
-.PHONY: all build demo test e2e bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
+.PHONY: all build demo test e2e torture bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
 
 all: build
 
@@ -68,6 +70,11 @@ test:
 
 e2e: deps build
 	$(GO) test -count=1 -v ./e2e
+
+# What takes too long for "make test". CRASH= has flags for e2e/crash, as -replay app/41/7.
+torture: build
+	$(GO) build -o build/crash ./e2e/crash
+	build/crash $(CRASH)
 
 bench: build
 	$(GO) build -o build/bench ./bench

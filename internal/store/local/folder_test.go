@@ -173,3 +173,23 @@ func TestLocation(t *testing.T) {
 		}
 	}
 }
+
+// A start that the power cut short, before there was a database, leaves half of one under
+// another name at most. Before, half of it stood in its place, and was refused as damaged.
+func TestFirstStartThatWasCutShort(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "mfa")
+	if err := openStore(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, stateFile)
+	half := filepath.Join(dir, temporary+stateFile)
+	if err := errors.Join(os.Truncate(path, 8192), os.Rename(path, half)); err != nil {
+		t.Fatal(err)
+	}
+	if err := openStore(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(half); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("half a database is left: %v", err)
+	}
+}

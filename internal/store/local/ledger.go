@@ -13,6 +13,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/host/file"
 	"mfa/internal/seal"
 	"mfa/internal/store"
 	"mfa/internal/store/local/wal"
@@ -90,13 +91,19 @@ func openLedger(path string, isNew bool, key keyFunc, setup setup) (*ledger, err
 	if !isNew && (missing || err == nil && info.Size() == 0) {
 		return nil, describeOpen(path, errNoState)
 	}
-	if err == nil && info.Size() > 0 {
-		if err := checkOwner(path, info); err != nil {
-			return nil, describeOpen(path, err)
-		}
+	if err == nil {
+		err = checkOwner(path, info)
+	}
+	switch {
+	case missing, err == nil && info.Size() == 0:
+		err = makeDatabase(path)
+	case err == nil:
 		if found, err = checkWhole(path); err != nil {
-			return nil, describeOpen(path, damaged(err))
+			err = damaged(err)
 		}
+	}
+	if err != nil {
+		return nil, describeOpen(path, err)
 	}
 	db, err := bolt.Open(path, 0o600, &options)
 	if err == nil {
@@ -109,12 +116,30 @@ func openLedger(path string, isNew bool, key keyFunc, setup setup) (*ledger, err
 		}
 		err = errors.Join(err, db.Close())
 	}
-	if missing { // a full disk may leave the beginning of a database
-		if gone := os.Remove(path); !errors.Is(gone, os.ErrNotExist) {
+	return nil, describeOpen(path, err)
+}
+
+// makeDatabase makes an empty database, all of it or nothing: half of one, as a power failure
+// leaves it, would be refused as damaged.
+func makeDatabase(path string) error {
+	half := filepath.Join(filepath.Dir(path), temporary+stateFile)
+	if err := os.Remove(half); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err // of a start that was cut short
+	}
+	db, err := bolt.Open(half, 0o600, &options) // it syncs the file
+	if err == nil {
+		err = db.Close()
+	}
+	if err == nil {
+		err = os.Rename(half, path)
+	}
+	if err != nil {
+		if gone := os.Remove(half); !errors.Is(gone, os.ErrNotExist) {
 			err = errors.Join(err, gone)
 		}
+		return err
 	}
-	return nil, describeOpen(path, err)
+	return file.SyncFolder(filepath.Dir(path))
 }
 
 // A setup is where the log is, its shape, and what runs folds and transactions.

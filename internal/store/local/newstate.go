@@ -45,6 +45,9 @@ func NewState(dir string, now time.Time) (aside string, err error) {
 	}
 	err = errors.Join(give(lock, info), give(marker, info), marker.Sync(), marker.Close())
 	if err == nil {
+		err = file.SyncFolder(dir) // the marker is there before the database goes
+	}
+	if err == nil {
 		aside, err = moveAside(dir, now)
 	}
 	if err == nil {
