@@ -57,7 +57,6 @@ func TestBadConfig(t *testing.T) {
 		"unknown key":       {"code.digit", "8", []string{"code.digit", "digits"}},
 		"value not allowed": {"code.digits", "99", []string{"code.digits", "6"}},
 		"wrong type":        {"code.lifetime", "600", []string{"code.lifetime"}},
-		"later version":     {"store.etcd.timeout", `"1s"`, []string{"store.etcd.timeout", "not available yet"}},
 		"not TOML":          {"log.level", `"info`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

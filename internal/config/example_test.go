@@ -9,8 +9,7 @@ import (
 
 const example = "../../mfa.toml.example"
 
-// TestExample guards mfa.toml.example against drift: it holds every key of this
-// version with its default, and names none of a later one.
+// TestExample guards mfa.toml.example against drift: it holds every key with its default.
 func TestExample(t *testing.T) {
 	data, err := os.ReadFile(example)
 	if err != nil {
@@ -28,11 +27,6 @@ func TestExample(t *testing.T) {
 	for _, s := range settings(&c) {
 		if lines[s.name] == 0 {
 			t.Errorf("%s is not in the example", s.name)
-		}
-	}
-	for _, name := range laterKeys {
-		if strings.Contains(string(data), name) {
-			t.Errorf("the example speaks of %s", name)
 		}
 	}
 }

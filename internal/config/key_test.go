@@ -243,22 +243,6 @@ func TestEveryKeyHasOneRule(t *testing.T) {
 	}
 }
 
-func TestLaterKeysAreRefused(t *testing.T) {
-	c := Default()
-	for _, name := range laterKeys {
-		for _, value := range []string{"1", `"x"`, "true", "[]", "{}"} {
-			want := "F:2: " + name + ": not available yet in this version"
-			_, err := Parse("F", []byte("\n"+name+" = "+value))
-			if err == nil || err.Error() != want {
-				t.Errorf("%s = %s says %v, want %s", name, value, err, want)
-			}
-		}
-		if slices.ContainsFunc(settings(&c), func(s setting) bool { return s.name == name }) {
-			t.Errorf("%s is of this version and of a later one", name)
-		}
-	}
-}
-
 func TestDefaultIsNotShared(t *testing.T) {
 	a, b := Default(), Default()
 	a.Policy.Methods[0] = mfa.SMS

@@ -113,8 +113,6 @@ func (r *reader) read(entries []entry) {
 		switch {
 		case e.twice:
 			r.refuse(e, "set twice", "once")
-		case slices.Contains(laterKeys, e.key):
-			r.refuse(e, notYet, "")
 		case e.key == policyRule:
 			r.readRules(e)
 		case r.fields[e.key] != nil:
@@ -137,7 +135,7 @@ func (r *reader) readTable(e entry) {
 
 // unknown refuses a key or a table that no version knows.
 func (r *reader) unknown(e entry) {
-	word, known := "key", slices.Concat(r.keys, laterKeys)
+	word, known := "key", r.keys
 	if _, ok := e.value.(map[string]any); ok {
 		word, known = "table", tablesOf(r.keys)
 	}

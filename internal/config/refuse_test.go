@@ -19,7 +19,7 @@ var refusals = []struct{ name, document, want string }{
 	{"unknown key, other table", "[email]\nusername = 'x'", `F:2: email.username: unknown key, did you mean "email.smtp.username"?`},
 	{"unknown key, no table", "mode = 'off'", `F:1: mode: unknown key, did you mean "policy.mode"?`},
 	{"unknown key, dotted", "cod.digits = 6", `F:1: cod: unknown table, did you mean "code"?`},
-	{"unknown key, near a later one", "[session]\nlifetme = 'x'", `F:2: session.lifetme: unknown key, did you mean "session.lifetime"?`},
+	{"unknown key, near another one", "[session]\nlifetme = 'x'", `F:2: session.lifetme: unknown key, did you mean "session.lifetime"?`},
 	{"unknown key, near none", "[code]\ncolour_of_the_sea = 6", "F:2: code.colour_of_the_sea: unknown key; allowed: code.digits, code.lifetime, code.entry_timeout, code.resend_after, code.max_sends, code.send_window"},
 	{"unknown key, quoted dot", `"code.digits" = 6`, `F:1: "code.digits": unknown key, did you mean "code.digits"?`},
 	{"unknown key, long", "[code]\n" + strings.Repeat("digits", 20) + " = 6", "F:2: code." + strings.Repeat("digits", 20) + ": unknown key; allowed: code.digits, code.lifetime, code.entry_timeout, code.resend_after, code.max_sends, code.send_window"},
@@ -184,9 +184,6 @@ var refusals = []struct{ name, document, want string }{
 	{"auth without username", "[email.smtp]\nauth = 'plain'", `F:2: email.smtp.auth: "plain", but email.smtp.username is not set; allowed: "auto" or "none" without email.smtp.username, anything but "none" with it`},
 	{"password in clear", "[email.smtp]\nhost = 'mail.example.com'\nusername = 'x'\npassword_file = '/p'\ntls = 'none'", `F:5: email.smtp.tls: "none" sends the password in clear to "mail.example.com"; allowed: "starttls" or "implicit", or a host on loopback`},
 	{"unused transport", "[email]\ntransport = 'sendmail'\n[email.smtp]\nusername = 'x'", "F:4: email.smtp.password_file: not set, but email.smtp.username is; allowed: both or neither"},
-
-	// Later.
-	{"later", "[store.etcd]\noffline = 'totp'", "F:2: store.etcd.offline: not available yet in this version"},
 
 	// Several at once.
 	{
