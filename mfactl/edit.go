@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -130,8 +131,31 @@ func (d *editing) open(cmd *cobra.Command) (string, error) {
 	if err := editor.Run(); err != nil {
 		return "", failed(fmt.Errorf("run editor %q: %w; nothing was changed", editorCommand(), err))
 	}
-	text, err := os.ReadFile(d.path)
-	return string(text), failed(err)
+	text, err := readPlain(d.path)
+	return text, failed(err)
+}
+
+// maxEdited bounds what is sent, in bytes: mfad takes 64 KiB with both texts.
+const maxEdited = 24 << 10
+
+// readPlain reads a plain file, whatever the editor left in its place.
+func readPlain(path string) (string, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return "", err
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%q is not a plain file any more; nothing was changed", path)
+	case info.Size() > maxEdited:
+		return "", fmt.Errorf("%q has more than %d bytes; nothing was changed", path, maxEdited)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxEdited))
+	return string(text), err
 }
 
 // editorCommand returns the editor as a shell reads it (environ(7)), by default Debian's

@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
 )
@@ -204,7 +204,7 @@ var errNotShelved = errors.New("the token is not on the shelf")
 // isShelved says whether t is the token of that secret.
 func (a *Accounts) isShelved(t Shelved, secret []byte) bool {
 	had, err := a.openShelved(t)
-	return err == nil && subtle.ConstantTimeCompare(had, secret) == 1
+	return err == nil && otp.SameToken(had, secret)
 }
 
 // take notes that id has the token of that number, unless may has an error for what is

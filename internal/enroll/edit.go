@@ -42,6 +42,9 @@ func (s *Service) Edit(ctx context.Context, id mfa.Identity, before, after, acto
 	if en.UID != id.UID {
 		return false, invalid(fmt.Sprintf("uid = %d is not the uid of %s, which is %d.", en.UID, id.Name, id.UID))
 	}
+	if err := s.checkSealed(id, en); err != nil {
+		return false, invalid(err.Error())
+	}
 	was, err := record.DecodeEnrollment(id.Name+".toml", []byte(before))
 	if err != nil {
 		was = mfa.Enrollment{} // as Replace has it
@@ -65,6 +68,22 @@ func (s *Service) Edit(ctx context.Context, id mfa.Identity, before, after, acto
 		},
 	})
 	return err == nil, err
+}
+
+// checkSealed returns an error if a secret of en cannot be opened as one of id's: it is
+// sealed for another user, or under another key, and no code of it would count.
+func (s *Service) checkSealed(id mfa.Identity, en mfa.Enrollment) error {
+	if en.TOTP != nil {
+		if _, err := s.Accounts.OpenTOTP(id, en.TOTP.Secret); err != nil {
+			return fmt.Errorf("totp.secret: %w", err)
+		}
+	}
+	if en.HOTP != nil {
+		if _, err := s.Accounts.OpenHOTP(id, en.HOTP.Secret); err != nil {
+			return fmt.Errorf("hotp.secret: %w", err)
+		}
+	}
+	return nil
 }
 
 // editedParts names the parts of an enrollment that differ, without what they hold.

@@ -2,6 +2,7 @@ package enroll
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -77,6 +78,16 @@ func TestEditRefuses(t *testing.T) {
 	s := newService(t)
 	put(t, s, func(en *mfa.Enrollment) { en.Email = &mfa.Address{Address: "alice@example.com", Confirmed: now} })
 	before := textOf(t, s)
+	bob := mfa.Identity{Name: "bob", UID: 1001}
+	bobs := s.Accounts.SealTOTP(bob, []byte("12345678901234567890"))
+	mine := before + fmt.Sprintf("[totp]\nsecret = %q\nalgorithm = \"SHA1\"\ndigits = 6\nperiod = \"30s\"\n",
+		s.Accounts.SealTOTP(alice, []byte("12345678901234567890")))
+	if changed, err := s.Edit(t.Context(), alice, before, mine, "root"); !changed || err != nil {
+		t.Errorf("her own app: %v, %v", changed, err)
+	}
+	if changed, err := s.Edit(t.Context(), alice, textOf(t, s), before, "root"); !changed || err != nil {
+		t.Errorf("and without it again: %v, %v", changed, err)
+	}
 	for name, after := range map[string]string{
 		"another uid":   strings.ReplaceAll(before, "uid = 1000", "uid = 0"),
 		"no uid":        strings.ReplaceAll(before, "uid = 1000", ""),
@@ -85,6 +96,9 @@ func TestEditRefuses(t *testing.T) {
 		"no TOML":       "= nonsense",
 		"nothing":       "",
 		"no address":    strings.ReplaceAll(before, "alice@", ""),
+		"another's app": before + fmt.Sprintf("[totp]\nsecret = %q\nalgorithm = \"SHA1\"\ndigits = 6\nperiod = \"30s\"\n", bobs),
+		"another's token": before + fmt.Sprintf("[hotp]\nsecret = %q\nalgorithm = \"SHA1\"\ndigits = 6\n",
+			s.Accounts.SealHOTP(bob, []byte("12345678901234567890"))),
 	} {
 		if changed, err := s.Edit(t.Context(), alice, before, after, "root"); changed || !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %v, %v", name, changed, err)

@@ -19,7 +19,20 @@ func CheckToken(secret []byte, count int64, p Params) error {
 	if count < 0 || count > MaxCount {
 		return fmt.Errorf("count is %d: want 0 to %d", count, int64(MaxCount))
 	}
+	if len(secret) > maxToken {
+		return fmt.Errorf("the secret has %d bytes: want at most %d", len(secret), maxToken)
+	}
 	return check(secret, p.counting())
+}
+
+// maxToken bounds the secret of a token, in bytes: an HMAC hashes a longer key first (RFC
+// 2104, section 2), so one token would have two secrets, and two names.
+const maxToken = 64
+
+// SameToken reports whether two secrets are those of one token: zeros at the end change no
+// code (RFC 2104, section 2).
+func SameToken(a, b []byte) bool {
+	return subtle.ConstantTimeCompare([]byte(TokenName(a)), []byte(TokenName(b))) == 1
 }
 
 // counting returns p as check takes it: a token has no period.
@@ -50,7 +63,7 @@ func Find(secret []byte, answer string, first, many int64, p Params) (count int6
 }
 
 // TokenName returns a word that names a token by its secret, the same on every machine
-// and under every key. Nothing of the secret can be told from it.
+// and under every key, and for all secrets of SameToken. Nothing of the secret can be told from it.
 func TokenName(secret []byte) string {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte("mfa name of a token"))
