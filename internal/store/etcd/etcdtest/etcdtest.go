@@ -70,18 +70,19 @@ type Member struct {
 // answers.
 func Start(t testing.TB, n int, more ...string) *Cluster {
 	t.Helper()
-	return start(t, n, more, func(*Member) {})
+	return launch(t, n, more, func(*Member) {})
 }
 
 // StartApart is Start of members that reach each other through relays; see Cluster.Part.
 func StartApart(t testing.TB, n int, more ...string) *Cluster {
 	t.Helper()
-	return start(t, n, more, func(m *Member) {
+	return launch(t, n, more, func(m *Member) {
 		m.peers = NewRelay(t, strings.TrimPrefix(m.peer, "http://"))
 	})
 }
 
-func start(t testing.TB, n int, more []string, prepare func(*Member)) *Cluster {
+// launch is Start; prepare is called for each member before any runs.
+func launch(t testing.TB, n int, more []string, prepare func(*Member)) *Cluster {
 	t.Helper()
 	program, dir := Program(t), t.TempDir()
 	scheme := "http"

@@ -136,6 +136,16 @@ func (c *Cluster) Replace(t testing.TB, m *Member) {
 	m.awaitHealthy(t)
 }
 
+// StartWith is Start with more arguments, this time, until the member is healthy.
+func (m *Member) StartWith(t testing.TB, more ...string) {
+	t.Helper()
+	args := m.args
+	m.args = slices.Concat(args, more)
+	m.Start(t)
+	m.args = args
+	m.awaitHealthy(t)
+}
+
 // StartOnDisk is Start on a file system of that many bytes of the member's own; see Fill.
 // It needs root.
 func (m *Member) StartOnDisk(t testing.TB, bytes int) {

@@ -20,7 +20,7 @@ type Relay struct {
 	mu      sync.Mutex // guards what follows
 	links   map[*link]struct{}
 	late    time.Duration
-	cut     bool
+	isCut   bool
 	hangs   func(from string) bool // nil: nothing does
 	changed chan struct{}          // closed at each change
 	closed  bool
@@ -52,7 +52,7 @@ func (r *Relay) Delay(by time.Duration) { r.set(func() { r.late = by }) }
 
 // Cut resets all connections, and each new one, until Mend.
 func (r *Relay) Cut() {
-	r.set(func() { r.cut = true })
+	r.set(func() { r.isCut = true })
 	r.reset()
 }
 
@@ -63,7 +63,7 @@ func (r *Relay) Hang() { r.hangFor(func(string) bool { return true }) }
 func (r *Relay) hangFor(from func(string) bool) { r.set(func() { r.hangs = from }) }
 
 // Mend ends Delay, Cut and Hang. What was kept back arrives now.
-func (r *Relay) Mend() { r.set(func() { r.late, r.cut, r.hangs = 0, false, nil }) }
+func (r *Relay) Mend() { r.set(func() { r.late, r.isCut, r.hangs = 0, false, nil }) }
 
 func (r *Relay) set(change func()) {
 	r.mu.Lock()
@@ -112,7 +112,7 @@ func (r *Relay) accept() {
 func (r *Relay) enter(l *link) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.cut || r.closed {
+	if r.isCut || r.closed {
 		return false
 	}
 	r.links[l] = struct{}{}
@@ -134,7 +134,7 @@ func (r *Relay) join(l *link) {
 	}
 	r.mu.Lock()
 	l.ends[1] = far
-	gone := r.cut || r.closed
+	gone := r.isCut || r.closed
 	r.mu.Unlock()
 	if gone {
 		return
