@@ -5,6 +5,8 @@
 # make e2e      only the tests over real sshd, sudo and su (root)
 # make torture  crashes at every write of what people do, minutes instead of seconds (root);
 #               "make test" runs a part
+# make fleet-test  what a fleet does while members of etcd die, hang and are cut off (root);
+#               "make test" runs a part
 # make bench    speed, side by side with what people use now, into docs/bench (root);
 #               USERS=100000 enrolls so many, RUN=serial measures one group (build/bench -list)
 # make bench-go the Go benchmarks of the rooms, COUNT times, for benchstat
@@ -35,7 +37,7 @@ TOOLCHAIN := $(shell cat packaging/toolchain)
 
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
 
-.PHONY: all build demo test e2e torture bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
+.PHONY: all build demo test e2e torture fleet-test bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
 
 all: build
 
@@ -75,6 +77,10 @@ e2e: deps build
 torture: build
 	$(GO) build -o build/crash ./e2e/crash
 	build/crash $(CRASH)
+
+# FLEET= has flags for go test, as -run TestGuesses.
+fleet-test: deps
+	$(GO) test -count=1 -v -timeout 90m ./e2e/fleet $(FLEET) -args -whole
 
 bench: build
 	$(GO) build -o build/bench ./bench

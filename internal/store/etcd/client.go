@@ -34,7 +34,7 @@ const (
 func clientConfig(cfg store.EtcdConfig, log *slog.Logger, dial []dialOption) (clientv3.Config, error) {
 	conf := clientv3.Config{
 		Endpoints: cfg.Endpoints, DialTimeout: time.Duration(cfg.Timeout), Username: cfg.Username, Logger: zap.NewNop(),
-		DialKeepAliveTime: pingEvery, DialKeepAliveTimeout: pingWaits, PermitWithoutStream: true, DialOptions: dial,
+		DialKeepAliveTime: pingEvery, DialKeepAliveTimeout: pingWaits, PermitWithoutStream: true, DialOptions: append(new(lines).options(), dial...),
 	}
 	var err error
 	if cfg.PasswordFile != "" {

@@ -17,22 +17,6 @@ import (
 	"mfa/internal/store/etcd/etcdtest"
 )
 
-// leader returns the member that leads.
-func leader(t *testing.T, s *Store, c *etcdtest.Cluster) *etcdtest.Member {
-	t.Helper()
-	for _, m := range c.Members {
-		st, err := s.client.Status(t.Context(), m.Client)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if st.Leader == st.Header.MemberId {
-			return m
-		}
-	}
-	t.Fatal("no member leads")
-	return nil
-}
-
 // count adds one to the number at key, and returns whether it is known to be done.
 func count(ctx context.Context, s *Store, key string) error {
 	return store.Update(ctx, s, key, func(old []byte) ([]byte, error) {
@@ -71,7 +55,7 @@ func TestLeaderDies(t *testing.T) {
 		return func() bool { mu.Lock(); defer mu.Unlock(); return done >= n }
 	}
 	eventually(t, "writes", reached(20))
-	leader(t, a, c).Kill()
+	c.Leader(t).Kill()
 	died := time.Now()
 	mu.Lock()
 	before := done

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,6 +56,9 @@ type Cluster struct {
 // A Member is one etcd process.
 type Member struct {
 	Client string // URL for clients
+	Name   string
+	peers  *Relay // before it, for other members; nil: they reach it themselves
+	peer   string // URL for other members
 	args   []string
 	dir    string
 	cmd    *exec.Cmd
@@ -66,39 +70,61 @@ type Member struct {
 // answers.
 func Start(t testing.TB, n int, more ...string) *Cluster {
 	t.Helper()
+	return launch(t, n, more, func(*Member) {})
+}
+
+// StartApart is Start of members that reach each other through relays; see Cluster.Part.
+func StartApart(t testing.TB, n int, more ...string) *Cluster {
+	t.Helper()
+	return launch(t, n, more, func(m *Member) {
+		m.peers = NewRelay(t, strings.TrimPrefix(m.peer, "http://"))
+	})
+}
+
+// launch is Start; prepare is called for each member before any runs.
+func launch(t testing.TB, n int, more []string, prepare func(*Member)) *Cluster {
+	t.Helper()
 	program, dir := Program(t), t.TempDir()
-	secure := false
-	for _, arg := range more {
-		secure = secure || strings.HasPrefix(arg, "--cert-file")
-	}
-	ports := freePorts(t, 2*n)
 	scheme := "http"
-	if secure {
+	if slices.ContainsFunc(more, func(arg string) bool { return strings.HasPrefix(arg, "--cert-file") }) {
 		scheme = "https"
 	}
+	ports := freePorts(t, 2*n)
+	c := &Cluster{}
 	var all []string
 	for i := range n {
-		all = append(all, fmt.Sprintf("m%d=http://127.0.0.1:%d", i, ports[2*i+1]))
+		name := fmt.Sprint("m", i)
+		m := &Member{
+			Client: fmt.Sprintf("%s://127.0.0.1:%d", scheme, ports[2*i]), peer: fmt.Sprintf("http://127.0.0.1:%d", ports[2*i+1]),
+			Name: name, dir: filepath.Join(dir, name),
+		}
+		prepare(m)
+		c.Members = append(c.Members, m)
+		all = append(all, name+"="+m.advertised())
 	}
-	c := &Cluster{}
-	for i := range n {
-		m := &Member{Client: fmt.Sprintf("%s://127.0.0.1:%d", scheme, ports[2*i]), dir: filepath.Join(dir, fmt.Sprint("m", i))}
-		peer := fmt.Sprintf("http://127.0.0.1:%d", ports[2*i+1])
+	for _, m := range c.Members {
 		m.args = append([]string{
-			program, "--name", fmt.Sprint("m", i), "--data-dir", m.dir, "--logger", "zap", "--log-level", "warn",
+			program, "--name", m.Name, "--data-dir", m.dir, "--logger", "zap", "--log-level", "warn",
 			"--listen-client-urls", m.Client, "--advertise-client-urls", m.Client,
-			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+			"--listen-peer-urls", m.peer, "--initial-advertise-peer-urls", m.advertised(),
 			"--initial-cluster", strings.Join(all, ","), "--initial-cluster-state", "new",
 			"--heartbeat-interval", "50", "--election-timeout", "500",
 		}, more...)
-		c.Members = append(c.Members, m)
 		m.Start(t)
 		t.Cleanup(func() { m.Kill() })
 	}
-	if !secure {
+	if scheme == "http" {
 		c.AwaitHealthy(t)
 	}
 	return c
+}
+
+// advertised is where other members reach it.
+func (m *Member) advertised() string {
+	if m.peers != nil {
+		return "http://" + m.peers.Addr
+	}
+	return m.peer
 }
 
 // Endpoints returns the URLs of all members for clients.
