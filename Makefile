@@ -3,8 +3,8 @@
 # make test     everything that is checked; installs what it needs, and names at the
 #               end what failed
 # make e2e      only the tests over real sshd, sudo and su (root)
-# make torture  crashes at every write of what people do, minutes instead of seconds (root);
-#               "make test" runs a part
+# make torture  crashes at every write of what people do, minutes instead of seconds, and an
+#               hour of what many people do at once (root); "make test" runs a part of both
 # make fleet-test  what a fleet does while members of etcd die, hang and are cut off (root);
 #               "make test" runs a part
 # make bench    speed, side by side with what people use now, into docs/bench (root);
@@ -73,10 +73,13 @@ test:
 e2e: deps build
 	$(GO) test -count=1 -v ./e2e
 
-# What takes too long for "make test". CRASH= has flags for e2e/crash, as -replay app/41/7.
+# What takes too long for "make test". CRASH= has flags for e2e/crash, as -replay app/41/7,
+# HISTORIES= says how long e2e/histories runs.
+HISTORIES ?= 1h
 torture: build
-	$(GO) build -o build/crash ./e2e/crash
+	$(GO) build -o build/ ./e2e/crash ./e2e/histories
 	build/crash $(CRASH)
+	build/histories -for $(HISTORIES)
 
 # FLEET= has flags for go test, as -run TestGuesses.
 fleet-test: deps
@@ -100,9 +103,9 @@ lint: $(GOLANGCI) $(DEADCODE)
 	@echo $(notdir $(DEADCODE)); $(DEAD)
 
 # A function that no program reaches is dead, exported or not. Packages for tests (their
-# names end so) are alive by tests alone, and so is the Go of pam_mfa, which drives the
-# module's C: a test file cannot import "C".
-DEAD = packages=$$($(GO) list ./... | grep -Ev '(test|/pam_mfa)$$') && \
+# names end so) are alive by tests alone, and so are e2e/history and the Go of pam_mfa, which
+# drives the module's C: a test file cannot import "C".
+DEAD = packages=$$($(GO) list ./... | grep -Ev '(test|/pam_mfa|/e2e/history)$$') && \
 	dead=$$($(DEADCODE) -f '{{range .Funcs}}{{printf "%s: %s is unreachable: delete it or move it into a test file\n" .Position .Name}}{{end}}' $$packages) && \
 	{ [ -z "$$dead" ] || { echo "$$dead"; exit 1; }; }
 

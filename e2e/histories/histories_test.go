@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mfa/e2e/history"
+)
+
+// mfad returns the folder of an mfad that is built as it is shipped.
+func mfad(t *testing.T) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("mfad believes only root who logs in")
+	}
+	dir := t.TempDir()
+	cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, "mfad"), "mfa/mfad")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build mfad: %v\n%s", err, out)
+	}
+	return dir
+}
+
+func TestHistories(t *testing.T) {
+	dir := mfad(t)
+	t.Run("five minutes", func(t *testing.T) { allAreGood(t, dir) })
+	t.Run("another limit", func(t *testing.T) { findsFailures(t, dir) })
+}
+
+// What clients see in five minutes is what the model allows; "make torture" runs for longer.
+func allAreGood(t *testing.T, dir string) {
+	t.Helper()
+	length := "5m"
+	if testing.Short() {
+		length = "20s"
+	}
+	var out bytes.Buffer
+	if code := run([]string{"-for", length, "-programs", dir}, &out); code != 0 {
+		t.Errorf("status %d", code)
+	}
+	t.Log(out.String())
+}
+
+// An mfad that takes one guess too many is found out.
+func findsFailures(t *testing.T, dir string) {
+	t.Helper()
+	var out bytes.Buffer
+	o := options{length: 3 * time.Minute, seed: 1, programs: dir, users: 3, clients: 3, pace: 20 * time.Millisecond, failures: failures - 1}
+	if err := o.histories(t.Context(), &out); err == nil || !strings.HasPrefix(err.Error(), history.FailureForgotten) {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{{"-users", "0"}, {"-users", "13"}, {"-clients", "0"}, {"more"}, {"-nothing"}} {
+		if code := run(args, &bytes.Buffer{}); code != 2 {
+			t.Errorf("%v: status %d", args, code)
+		}
+	}
+}
