@@ -7,6 +7,7 @@
 #               hour of what many people do at once (root); "make test" runs a part of both
 # make fleet-test  what a fleet does while members of etcd die, hang and are cut off (root);
 #               "make test" runs a part
+# make etcd     a newer etcd than Debian's, for ETCD_BIN=... make fleet-test
 # make bench    speed, side by side with what people use now, into docs/bench (root);
 #               USERS=100000 enrolls so many, RUN=serial measures one group (build/bench -list)
 # make bench-go the Go benchmarks of the rooms, COUNT times, for benchstat
@@ -37,7 +38,7 @@ TOOLCHAIN := $(shell cat packaging/toolchain)
 
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
 
-.PHONY: all build demo test e2e torture fleet-test bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
+.PHONY: all build demo test e2e torture fleet-test etcd bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
 
 all: build
 
@@ -81,9 +82,18 @@ torture: build
 	build/crash $(CRASH)
 	build/histories -for $(HISTORIES)
 
-# FLEET= has flags for go test, as -run TestGuesses.
+# FLEET= has flags for go test, as -run TestGuesses; ETCD_BIN= names another etcd than Debian's.
 fleet-test: deps
 	$(GO) test -count=1 -v -timeout 90m ./e2e/fleet $(FLEET) -args -whole
+
+# An etcd newer than Debian's, out of its modules.
+ETCD_VERSION ?= v3.7.3
+etcd: build/etcd-$(ETCD_VERSION)/etcd
+
+build/etcd-%/etcd:
+	@mkdir -p $(@D)
+	cd $(@D) && printf '%s\n' 'package main' 'import ("os"; "go.etcd.io/etcd/server/v3/etcdmain")' 'func main() { etcdmain.Main(os.Args) }' >main.go && \
+		{ [ -e go.mod ] || $(GO) mod init etcd; } && $(GO) get go.etcd.io/etcd/server/v3@$* && $(GO) build -trimpath -o etcd .
 
 bench: build
 	$(GO) build -o build/bench ./bench

@@ -15,8 +15,12 @@ import (
 	"mfa/internal/store/etcd/etcdtest"
 )
 
-// timeout is store.etcd.timeout of the hosts: the default.
-const timeout = 2 * time.Second
+// What store.etcd.timeout of the hosts can be: the default, and one for tests that are not
+// about time, on machines that have much else to do.
+const (
+	timeout = 2 * time.Second
+	patient = 20 * time.Second
+)
 
 // mfad returns the path of the program, built once.
 var mfad = sync.OnceValues(func() (string, error) {
@@ -40,16 +44,17 @@ type fleet struct {
 
 	dir  string
 	mfad string
+	wait time.Duration // store.etcd.timeout
 }
 
-// newFleet starts n hosts over three members, with timers as etcd has them, and more
-// settings of mfa.toml.
-func newFleet(t testing.TB, n int, settings ...string) *fleet {
+// newFleet starts n hosts over three members, with timers as etcd has them. The hosts wait so
+// long for an answer of a member.
+func newFleet(t testing.TB, n int, wait time.Duration) *fleet {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("mfad believes only root who logs in")
 	}
-	f := &fleet{}
+	f := &fleet{wait: wait}
 	var err error
 	if f.mfad, err = mfad(); err != nil {
 		t.Fatal(err)
@@ -61,7 +66,7 @@ func newFleet(t testing.TB, n int, settings ...string) *fleet {
 	cfg := store.EtcdConfig{Endpoints: f.cluster.Endpoints(), Prefix: "/mfa/", Timeout: mfa.Duration(10 * time.Second)}
 	f.people = settle(t, cfg, f.path("key"))
 	for i := range n {
-		f.add(t, fmt.Sprint("host", i), settings)
+		f.add(t, fmt.Sprint("host", i))
 	}
 	return f
 }
@@ -69,9 +74,9 @@ func newFleet(t testing.TB, n int, settings ...string) *fleet {
 func (f *fleet) path(name string) string { return filepath.Join(f.dir, name) }
 
 // add starts another host.
-func (f *fleet) add(t testing.TB, name string, settings []string) *host {
+func (f *fleet) add(t testing.TB, name string) *host {
 	t.Helper()
-	h := &host{name: name, dir: f.path(name), mfad: f.mfad}
+	h := &host{name: name, dir: f.path(name), mfad: f.mfad, typed: make(chan struct{}, 1)}
 	for _, m := range f.cluster.Members {
 		h.relays = append(h.relays, etcdtest.NewRelay(t, m.Host()))
 	}
@@ -79,11 +84,10 @@ func (f *fleet) add(t testing.TB, name string, settings []string) *host {
 	for _, r := range h.relays {
 		endpoints = append(endpoints, "'http://"+r.Addr+"'")
 	}
-	h.configure(t, append([]string{
-		"store.backend = 'etcd'", "store.etcd.endpoints = [" + strings.Join(endpoints, ", ") + "]", "store.etcd.prefix = '/mfa/'",
-		fmt.Sprintf("store.etcd.timeout = '%s'", timeout),
-		"secrets.key_file = '" + f.path("key") + "'", "totp.skew = 10", "policy.methods = ['totp', 'backup']",
-	}, settings...))
+	h.configure(t,
+		"store.backend = 'etcd'", "store.etcd.endpoints = ["+strings.Join(endpoints, ", ")+"]", "store.etcd.prefix = '/mfa/'",
+		fmt.Sprintf("store.etcd.timeout = '%s'", f.wait),
+		"secrets.key_file = '"+f.path("key")+"'", "totp.skew = 10", "policy.methods = ['totp', 'backup']")
 	if err := h.start(); err != nil {
 		t.Fatal(err)
 	}

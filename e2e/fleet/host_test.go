@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long a test waits for what must come.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // A host is a machine of the fleet: one mfad with a host name of its own.
 type host struct {
@@ -28,13 +28,14 @@ type host struct {
 	dir    string
 	mfad   string            // the program
 	relays []*etcdtest.Relay // before each member
+	typed  chan struct{}     // full when somebody has typed a code
 
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process is gone
 }
 
 // configure writes mfa.toml, with settings in lines.
-func (h *host) configure(t testing.TB, settings []string) {
+func (h *host) configure(t testing.TB, settings ...string) {
 	t.Helper()
 	if err := os.MkdirAll(h.path("run"), 0o700); err != nil {
 		t.Fatal(err)
@@ -111,6 +112,14 @@ func (h *host) kill() {
 func (h *host) log() string {
 	text, _ := os.ReadFile(h.path("log"))
 	return string(text)
+}
+
+// tellTyped says that somebody has typed a code.
+func (h *host) tellTyped() {
+	select {
+	case h.typed <- struct{}{}:
+	default:
+	}
 }
 
 // audited returns the events of that name in the audit file.

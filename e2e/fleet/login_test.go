@@ -19,13 +19,14 @@ const (
 	unknown  reply = iota
 	accepted       // let in
 	wrong          // told that the code is not right: it was looked at and counted
+	last           // likewise, and that the user is locked now
 	used           // told that it was right, and used before
-	locked         // told that the user is locked: it was not looked at
+	locked         // told that the user is locked
 	unasked        // no code was asked for, or the answer was not looked at
 )
 
 func (r reply) String() string {
-	return [...]string{"unknown", "accepted", "wrong", "used", "locked", "unasked"}[r]
+	return [...]string{"unknown", "accepted", "wrong", "last", "used", "locked", "unasked"}[r]
 }
 
 // An answer is a code, and the method that it is of.
@@ -34,57 +35,101 @@ type answer struct {
 	backup bool
 }
 
-// A heard is the end of a login.
+// A heard is how a login ended.
 type heard struct {
 	reply   reply
-	refused bool          // by a fault: the daemon said that the code cannot be checked
-	asked   bool          // a code was asked for
-	took    time.Duration // from the answer to the reply
+	refused bool // by a fault: there is no daemon, or it said that nothing can be checked
 }
 
-// login logs in at the host with one answer. The error says why the reply is unknown.
+// A visit is a login under way: a code is asked for.
+type visit struct {
+	host   *host
+	conn   net.Conn
+	prompt string
+}
+
+// login logs in at the host with one answer.
 func (h *host) login(user string, a answer) (heard, error) {
+	v, end, err := h.knock(user)
+	if v == nil {
+		return end, err
+	}
+	return v.give(a)
+}
+
+// knock begins a login. Either a code is asked for, or the login has ended.
+func (h *host) knock(user string) (*visit, heard, error) {
 	c, err := net.Dial("unix", h.pam())
 	if err != nil {
-		return heard{reply: unasked}, err
+		return nil, heard{unasked, true}, err
 	}
-	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(patience))
 	req := mfa.Request{Service: "sshd", User: user, RHost: "203.0.113.7", SSHAuthInfo: "password"}
 	_ = wire.Write(c, wiretest.Hello(req)) // a daemon that turned us away has hung up already, and its word is there to be read
-	typed, begun, text := false, time.Time{}, ""
+	v := &visit{host: h, conn: c}
+	text, o, err := v.hear()
+	switch {
+	case err == nil && v.prompt != "":
+		return v, heard{}, nil
+	case err != nil || o == mfa.Unavailable || o == mfa.Broken:
+		return nil, heard{unasked, true}, err
+	}
+	return nil, heard{told(text), false}, nil
+}
+
+// give types the code and returns what was heard of it. The error says why that is unknown.
+func (v *visit) give(a answer) (heard, error) {
+	defer v.conn.Close()
 	for {
-		f, err := wire.Read(c)
+		line, is := a.line(v.prompt)
+		_ = wire.Write(v.conn, wire.Frame{Type: wire.Answer, Payload: []byte(line)}) // if it is gone, reading says so
+		if is {
+			v.host.tellTyped()
+		}
+		text, o, err := v.hear()
+		gone := err != nil || v.prompt == "" && (o == mfa.Unavailable || o == mfa.Broken)
 		switch {
-		case err != nil && !typed:
-			return heard{reply: unasked}, err
-		case err != nil:
-			return heard{asked: true, took: time.Since(begun)}, err
-		case f.Type == wire.Done:
-			o, err := wire.DecodeDone(f)
-			return ended(o, text, typed, begun), err
+		case is && gone:
+			return heard{unknown, true}, err
+		case gone:
+			return heard{unasked, true}, err
+		case o == mfa.Accepted && v.prompt == "":
+			return heard{accepted, false}, nil
+		case is || v.prompt == "":
+			return heard{told(text), false}, nil
 		}
-		p, err := wire.DecodePrompt(f)
-		if err != nil {
-			return heard{asked: typed}, err
-		}
-		text += " " + strings.Join(strings.Fields(p.Text), " ")
-		if p.Kind != mfa.Ask && p.Kind != mfa.AskHidden {
-			continue
-		}
-		if typed {
-			return heard{reply: told(text), asked: true, took: time.Since(begun)}, nil
-		}
-		line, last := a.line(p.Text)
-		if last {
-			typed, begun, text = true, time.Now(), ""
-		}
-		_ = wire.Write(c, wire.Frame{Type: wire.Answer, Payload: []byte(line)}) // if it is gone, reading says so
 	}
 }
 
-// line returns what is typed at a prompt; last says that it is the code.
-func (a answer) line(prompt string) (line string, last bool) {
+// hear reads until something is asked, which v.prompt has then, or the login ends with an
+// outcome. It returns all that was said.
+func (v *visit) hear() (text string, o mfa.Outcome, err error) {
+	v.prompt = ""
+	for {
+		f, err := wire.Read(v.conn)
+		if err != nil {
+			_ = v.conn.Close()
+			return text, mfa.Broken, err
+		}
+		if f.Type == wire.Done {
+			_ = v.conn.Close()
+			o, err := wire.DecodeDone(f)
+			return text, o, err
+		}
+		p, err := wire.DecodePrompt(f)
+		if err != nil {
+			return text, mfa.Broken, err
+		}
+		text += " " + strings.Join(strings.Fields(p.Text), " ")
+		if p.Kind == mfa.Ask || p.Kind == mfa.AskHidden {
+			v.prompt = p.Text
+			return text, mfa.Broken, nil
+		}
+	}
+}
+
+// line returns what is typed at a prompt; is says that it is the code.
+func (a answer) line(prompt string) (line string, is bool) {
 	end := prompt[strings.LastIndex(prompt, "\n")+1:]
 	switch {
 	case strings.HasPrefix(end, "Choice"):
@@ -94,47 +139,26 @@ func (a answer) line(prompt string) (line string, last bool) {
 			}
 		}
 		return "", false
-	case strings.HasPrefix(end, "Press Enter"):
-		return "", false
 	case a.backup && strings.Contains(end, "m = other method"):
 		return "m", false
 	}
 	return a.code, true
 }
 
-// ended is the end of a login by a verdict, behind text.
-func ended(o mfa.Outcome, text string, typed bool, begun time.Time) heard {
-	end := heard{asked: typed, refused: o == mfa.Unavailable || o == mfa.Broken}
-	if typed {
-		end.took = time.Since(begun)
-	}
-	switch {
-	case o == mfa.Accepted:
-		end.reply = accepted
-	case end.refused && typed:
-		end.reply = unknown
-	case end.refused:
-		end.reply = unasked
-	default:
-		end.reply = told(text)
-	}
-	return end
-}
-
 // told returns what a text says of the answer before it.
 func told(text string) reply {
-	for _, of := range []struct {
-		part string
-		says reply
-	}{
-		{"code is not right", wrong},
-		{"was used already", used},
-		{"is locked", locked},
-		{"begins again", unasked},
-	} {
-		if strings.Contains(text, of.part) {
-			return of.says
-		}
+	lock := strings.Contains(text, "is locked")
+	switch {
+	case strings.Contains(text, "code is not right") && lock:
+		return last
+	case strings.Contains(text, "code is not right"):
+		return wrong
+	case strings.Contains(text, "was used already"):
+		return used
+	case lock:
+		return locked
+	case strings.Contains(text, "begins again"):
+		return unasked
 	}
 	panic(fmt.Sprintf("nobody knows what %q says", text))
 }

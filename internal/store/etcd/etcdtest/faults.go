@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 )
@@ -74,13 +76,16 @@ func (c *Cluster) Part(t testing.TB, some ...*Member) {
 	t.Helper()
 	client := c.Dial(t)
 	here := map[string]bool{}
-	for _, m := range c.Members {
-		st, err := status(client, m)
+	change(t, "list", func(ctx context.Context) error {
+		now, err := client.MemberList(ctx)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
-		here[fmt.Sprintf("%x", st.Header.MemberId)] = slices.Contains(some, m)
-	}
+		for _, one := range now.Members {
+			here[fmt.Sprintf("%x", one.ID)] = slices.ContainsFunc(some, func(m *Member) bool { return m.Name == one.Name })
+		}
+		return nil
+	})
 	for _, m := range c.Members {
 		within := slices.Contains(some, m)
 		m.peers.hangFor(func(from string) bool {
@@ -107,23 +112,27 @@ func (c *Cluster) Delay(by time.Duration) {
 // Replace ends a member and its data, and has a new one take its place.
 func (c *Cluster) Replace(t testing.TB, m *Member) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	client := c.Dial(t, c.Others(m)...)
-	st, err := status(client, m)
-	if err != nil {
-		t.Fatal(err)
-	}
 	m.Kill()
-	if _, err := client.MemberRemove(ctx, st.Header.MemberId); err != nil {
-		t.Fatal(err)
-	}
-	for _, err = client.MemberAdd(ctx, []string{m.advertised()}); err != nil; _, err = client.MemberAdd(ctx, []string{m.advertised()}) {
-		if ctx.Err() != nil {
-			t.Fatal(err)
+	change(t, "remove", func(ctx context.Context) error {
+		now, err := client.MemberList(ctx)
+		if err != nil {
+			return err
 		}
-		time.Sleep(100 * time.Millisecond) // "unhealthy cluster" until the others have been connected for 5 seconds
-	}
+		i := slices.IndexFunc(now.Members, func(one *etcdserverpb.Member) bool { return one.Name == m.Name })
+		if i < 0 {
+			return nil
+		}
+		_, err = client.MemberRemove(ctx, now.Members[i].ID)
+		return err
+	})
+	change(t, "add", func(ctx context.Context) error {
+		_, err := client.MemberAdd(ctx, []string{m.advertised()})
+		if errors.Is(err, rpctypes.ErrPeerURLExist) {
+			err = nil
+		}
+		return err
+	})
 	if err := os.RemoveAll(m.dir); err != nil {
 		t.Fatal(err)
 	}
@@ -134,6 +143,23 @@ func (c *Cluster) Replace(t testing.TB, m *Member) {
 	}
 	m.Start(t)
 	m.awaitHealthy(t)
+}
+
+// change asks for or changes the members, again until etcd does it: to change them others
+// have to be connected for 5 seconds.
+func change(t testing.TB, what string, do func(context.Context) error) {
+	t.Helper()
+	var err error
+	for range 60 {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		err = do(ctx)
+		cancel()
+		if err == nil {
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	t.Fatalf("%s member: %v", what, err)
 }
 
 // StartWith is Start with more arguments, this time, until the member is healthy.
