@@ -89,10 +89,21 @@ func printStatus(cmd *cobra.Command, st wire.Status) {
 		{"enrolled users", st.Users},
 		{"logins under way", st.Logins},
 	}
+	if st.Offline != nil {
+		rows = append(rows, [2]any{"without etcd", offlineText(*st.Offline)})
+	}
 	for _, key := range st.Restart {
 		rows = append(rows, [2]any{"waits for a restart", key + ": systemctl restart mfad"})
 	}
 	printRows(cmd.OutOrStdout(), rows)
+}
+
+// offlineText says for people how it stands with logins while etcd is away.
+func offlineText(o wire.Offline) string {
+	if o.Since == nil {
+		return fmt.Sprintf("%d users kept here could log in", o.Kept)
+	}
+	return fmt.Sprintf("since %s, until %s, by the %d users kept here", o.Since.Local().Format(time.DateTime), o.Until.Local().Format(time.DateTime), o.Kept)
 }
 
 // limit returns n as a text; 0 is "any number".

@@ -69,7 +69,7 @@ func (a *Account) State(ctx context.Context) (mfa.State, error) {
 // reset, so its Since counts too.
 func (a *Account) begun(st mfa.State) mfa.State {
 	now := a.records.noRecord(a.ID.UID)
-	now.Epoch = st.Epoch
+	now.Epoch, now.Offline = st.Epoch, st.Offline
 	now.Tokens, now.TokensSince = st.Tokens, st.TokensSince // who has the token of another begins where it is
 	if st.UID == 0 {
 		now.Since = mfa.Later(now.Since, st.Since)

@@ -26,8 +26,10 @@ func (u *User) LastStep(st *mfa.State, period time.Duration, now time.Time) (las
 	default:
 		last = st.TOTPStep
 	}
-	if st.Since != nil {
-		last = max(last, otp.Step(*st.Since, period)+int64(u.in.cfg.Skew))
+	for _, at := range []*time.Time{st.Since, st.Offline} { // other hosts may have accepted those of before
+		if at != nil {
+			last = max(last, otp.Step(*at, period)+int64(u.in.cfg.Skew))
+		}
 	}
 	return last, true
 }

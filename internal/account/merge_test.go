@@ -127,6 +127,8 @@ var mergings = map[string][]merging{
 	},
 	"TokensSince": {{"the later", mfa.State{}, mfa.State{TokensSince: minuteOf(3)}, mfa.State{TokensSince: minuteOf(2)}, mfa.State{TokensSince: minuteOf(3)}}},
 	"Contacts":    {{"the newer", mfa.State{}, mfa.State{Contacts: &mfa.Contacts{Email: "a@example.com", At: minute(2)}}, mfa.State{Contacts: &mfa.Contacts{Email: "b@example.com", At: minute(1)}}, mfa.State{Contacts: &mfa.Contacts{Email: "a@example.com", At: minute(2)}}}},
+	"Offline":     {{"never", mfa.State{}, mfa.State{Offline: minuteOf(1)}, mfa.State{}, mfa.State{}}},
+	"Merged":      {{"as there", mfa.State{}, mfa.State{Merged: []mfa.Merge{{Host: "a", Mark: "1"}}}, mfa.State{Merged: []mfa.Merge{{Host: "b", Mark: "2"}}}, mfa.State{Merged: []mfa.Merge{{Host: "b", Mark: "2"}}}}},
 	"ShelfTries":  {{"of both", mfa.State{}, mfa.State{ShelfTries: times(1)}, mfa.State{ShelfTries: times(2)}, mfa.State{ShelfTries: times(1, 2)}}},
 }
 

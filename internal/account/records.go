@@ -33,6 +33,9 @@ type Records struct {
 	// Locked is called for each account whose state was written with a lock; nil: it is
 	// not. It must be safe for many goroutines.
 	Locked func(mfa.Identity)
+	// LetIn is called with each user who was let in by proof; nil: it is not. It must be safe
+	// for many goroutines.
+	LetIn func(user string)
 }
 
 // noRecord returns the State of a user who has no record.
@@ -232,7 +235,7 @@ func (r Records) changeState(ctx context.Context, user string, known *decoded, f
 		if err := fn(&st); err != nil {
 			return nil, err
 		}
-		if st.LockedHard || st.LockedUntil != nil {
+		if (st.LockedHard || st.LockedUntil != nil) && st.Offline == nil { // who is kept is noted
 			if err := r.NoteUID(ctx, mfa.Identity{Name: user, UID: st.UID}); err != nil {
 				return nil, err
 			}

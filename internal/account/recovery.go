@@ -33,7 +33,7 @@ func (u *User) tellLocked(ctx context.Context) (told string) {
 		u.in.deps.Log.Error("user not told of the lock", "user", u.Account.ID.Name, "error", err)
 		return ""
 	}
-	var may bool
+	var may, recoverable bool
 	var lock mfa.State
 	err = u.Account.Update(ctx, func(st *mfa.State) error {
 		now := u.in.deps.Now()
@@ -42,7 +42,8 @@ func (u *User) tellLocked(ctx context.Context) (told string) {
 			return nil
 		}
 		st.LockMails = append(st.LockMails, now)
-		if u.in.cfg.Lockout.Recovery {
+		recoverable = u.in.cfg.Lockout.Recovery && st.Offline == nil // other hosts would not know the code
+		if recoverable {
 			r := factor.NewRecovery(u.in.deps.Key, u.Account.ID, code, now, recoveryLifetime)
 			st.Recovery = &r
 		}
@@ -56,8 +57,8 @@ func (u *User) tellLocked(ctx context.Context) (told string) {
 		u.in.deps.Log.Warn("no more mails about locks today; the last recovery code stays good", "user", u.Account.ID.Name, "most", maxLockMails)
 	default:
 		u.lockTold = true
-		u.Notify(en, Notice{Subject: "Second factor locked", What: textLocked(lock, u.in.deps.Now()), Advice: u.lockAdvice(code)})
-		if u.in.cfg.Lockout.Recovery {
+		u.Notify(en, Notice{Subject: "Second factor locked", What: textLocked(lock, u.in.deps.Now()), Advice: lockAdvice(code, recoverable)})
+		if recoverable {
 			return TextRecoverySent(deliver.Mask(en.Email.Address))
 		}
 	}
@@ -80,10 +81,10 @@ func dropRecovery(st *mfa.State, now time.Time) {
 	}
 }
 
-// lockAdvice returns the advice in the mail about a lock.
-func (u *User) lockAdvice(code string) string {
+// lockAdvice returns the advice in the mail about a lock. Recoverable says that the code ends it.
+func lockAdvice(code string, recoverable bool) string {
 	const adviceNotYou = "If this was not you, somebody knows your password (or key): change it,\nand tell your administrator."
-	if !u.in.cfg.Lockout.Recovery {
+	if !recoverable {
 		return adviceNotYou
 	}
 	return fmt.Sprintf("Recovery code: %s\n\nIt ends the lock: log in again and type it where it is asked for. Your\n"+
@@ -161,7 +162,7 @@ func (u *User) TryRecovery(ctx context.Context, answer string) (right, void bool
 func (u *User) ForgetEarlier(ctx context.Context) error {
 	return u.Account.Update(context.WithoutCancel(ctx), func(st *mfa.State) error {
 		revoke(st)
-		return nil
+		return Online(*st)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"mfa/internal/mfa"
 	"mfa/internal/store"
@@ -30,6 +31,7 @@ type User struct {
 	lockTold bool           // a mail about a lock went out
 	seen     *seen          // what See noted; nil: nothing is compared
 	required Preconditions  // see Require
+	offline  atomic.Bool    // see IsOffline
 }
 
 // seen is the user as a conversation saw them.
@@ -63,6 +65,7 @@ func (u *User) Load(ctx context.Context, on Preconditions) (st mfa.State, en mfa
 	if st, err = u.Account.State(ctx); err != nil {
 		return st, en, false, err
 	}
+	u.saw(st)
 	if _, locked = u.Locked(st); locked {
 		return st, en, true, nil
 	}
@@ -89,6 +92,7 @@ func (u *User) wrote(epoch int64, en mfa.Enrollment) {
 // CheckState returns ErrChanged if st has another epoch than See noted, or the user is
 // locked now. Call it within the update that commits.
 func (u *User) CheckState(st mfa.State) error {
+	u.saw(st)
 	if u.seen == nil {
 		return nil
 	}
@@ -179,7 +183,7 @@ func (u *User) CheckRecord(ctx context.Context) error {
 func (u *User) Event(name string) mfa.Event {
 	ev := mfa.Event{
 		Time: u.in.deps.Now(), Event: name, User: u.Account.ID.Name,
-		Service: u.Origin.Service, Address: u.Origin.Address, Key: u.Origin.Key,
+		Service: u.Origin.Service, Address: u.Origin.Address, Key: u.Origin.Key, Offline: u.IsOffline(),
 	}
 	if !u.Account.IsUnknown() {
 		ev.UID = &u.Account.ID.UID

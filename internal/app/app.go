@@ -37,6 +37,7 @@ import (
 	"mfa/internal/server"
 	"mfa/internal/store"
 	"mfa/internal/store/etcd"
+	"mfa/internal/store/offline"
 )
 
 const (
@@ -75,7 +76,9 @@ type App struct {
 	opts    Options
 	store   backend
 	host    string                    // this machine in a fleet; empty: there is no other
-	late    *etcd.Late                // store; nil: it is local
+	late    *etcd.Late                // the fleet's store; nil: it is local
+	offline *offline.Store            // around late; nil: nothing is decided without etcd
+	follow  follower                  // of etcd
 	since   atomic.Pointer[time.Time] // when the store was begun anew; nil: never
 	alone   func(ctx context.Context, what string, rest time.Duration, do func(context.Context) error) (bool, error)
 	records account.Records
@@ -163,11 +166,12 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	}
 	a.aliases = &account.Aliases{Records: a.records, Now: a.opts.Now}
 	a.records.Locked = a.aliases.NoteLock
-	next, err := a.build(cfg, a.store)
+	next, err := a.build(cfg, a.shared())
 	if err != nil {
 		return nil, err
 	}
 	a.take(next)
+	a.comeBack(context.Background())
 	a.keyLife = account.NewKeyLife(a.key, cfg.Secrets.KeyFile, a.store, a.accounts, opts.Log)
 	a.keyLife.Needed, a.keyLife.Shared = opts.keyNeeded, a.host != ""
 	a.sweeper = account.Sweeper{Accounts: a.accounts, Aliases: a.aliases, First: opts.sweepFirst, Alone: a.alone}
@@ -246,11 +250,17 @@ func (a *App) build(cfg config.Config, notes store.Store) (*instance, error) {
 func (a *App) generation(cfg config.Config, notes store.Store) (int, error) {
 	generation, err := account.Generation(context.Background(), notes, a.host, cfg.Policy.Noted(), a.opts.Log)
 	if !errors.Is(err, store.ErrUnreachable) {
+		if err == nil && a.offline != nil {
+			err = a.offline.NoteGeneration(context.Background(), generation)
+		}
 		return generation, err
 	}
 	a.opts.Log.Error("policy not noted: until it is, nobody has to enroll anew because it was off", "error", err)
 	if cur := a.cur.Load(); cur != nil {
 		return cur.login.Generation, nil
+	}
+	if a.offline != nil {
+		return a.offline.Generation(), nil
 	}
 	return 0, nil // and nobody is let in by a record before join
 }

@@ -25,9 +25,29 @@ type fleet struct {
 	hosts   []*App
 	cluster *etcdtest.Cluster
 	user    string
-	secret  []byte   // of the user's app
-	codes   []string // backup codes
-	at      time.Time
+	secret  []byte       // of the user's app
+	codes   []string     // backup codes
+	at      time.Time    // when its clock stood at first
+	later   atomic.Int64 // so much after that it stands now
+}
+
+// now is the clock of all hosts.
+func (f *fleet) now() time.Time { return f.at.Add(time.Duration(f.later.Load())) }
+
+// pass has time pass.
+func (f *fleet) pass(d time.Duration) { f.later.Add(int64(d)) }
+
+// start starts a daemon.
+func (f *fleet) start(t *testing.T, cfg config.Config, host string) *App {
+	t.Helper()
+	a, err := New(cfg, Options{
+		Log: slog.New(slog.DiscardHandler), Now: f.now, Trusted: func() bool { return true }, hostID: host,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Close() })
+	return a
 }
 
 var appParams = otp.Params{Digits: 6, Period: 30 * time.Second, Algorithm: "SHA1"}
@@ -47,15 +67,7 @@ func newFleet(t *testing.T, n, members int, change func(*config.Config)) *fleet 
 		if change != nil {
 			change(&cfg)
 		}
-		a, err := New(cfg, Options{
-			Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return f.at }, Trusted: func() bool { return true },
-			hostID: "host" + string(rune('a'+i)),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = a.Close() })
-		f.hosts = append(f.hosts, a)
+		f.hosts = append(f.hosts, f.start(t, cfg, "host"+string(rune('a'+i))))
 	}
 	f.enroll(t)
 	return f
@@ -89,7 +101,7 @@ func (f *fleet) enroll(t *testing.T) {
 // app returns what the user's app shows in that many steps from now.
 func (f *fleet) app(t *testing.T, ahead int64) string {
 	t.Helper()
-	code, err := otp.Code(f.secret, otp.Step(f.at, 30*time.Second)+ahead, appParams)
+	code, err := otp.Code(f.secret, otp.Step(f.now(), 30*time.Second)+ahead, appParams)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"mfa/internal/config"
 	"mfa/internal/config/disk"
 	"mfa/internal/seal"
+	"mfa/internal/store"
 	"mfa/internal/store/etcd"
 )
 
@@ -26,7 +27,11 @@ func (a *App) goWithout(cfg config.Config, err error) error {
 		return errors.Join(err, keyErr)
 	}
 	a.key = key
-	a.opts.Log.Error("this daemon starts without its store: until etcd can be reached, only those are let in whom the rules of mfa.toml let in", "error", err)
+	others := ""
+	if cfg.Store.Etcd.Offline == store.OfflineTOTP {
+		others = ", and users of this host by app or backup code (store.etcd.offline)"
+	}
+	a.opts.Log.Error("this daemon starts without its store: until etcd can be reached, only those are let in whom the rules of mfa.toml let in"+others, "error", err)
 	return nil
 }
 
@@ -52,7 +57,7 @@ func (a *App) join(ctx context.Context) {
 
 func (a *App) joinOnce(ctx context.Context) (err error) {
 	cfg := a.cur.Load().cfg
-	s, err := etcd.Await(ctx, cfg.Store.Etcd, etcd.Options{Log: a.opts.Log, Now: time.Now, Key: func(known string) (*seal.Key, error) {
+	s, err := etcd.Await(ctx, cfg.Store.Etcd, etcd.Options{Log: a.opts.Log, Now: time.Now, Follow: &a.follow, Key: func(known string) (*seal.Key, error) {
 		if known != "" && !slices.Contains(a.key.IDs(), known) {
 			return nil, fmt.Errorf("secrets.key_file %q: %w", cfg.Secrets.KeyFile, etcd.WrongKey(known, a.key.ID()))
 		}
@@ -71,6 +76,9 @@ func (a *App) joinOnce(ctx context.Context) (err error) {
 	if err := a.readFloor(ctx, s); err != nil {
 		return err
 	}
+	if err := a.forgetOffline(ctx, cfg, s); err != nil {
+		return err
+	}
 	next, err := a.build(a.cur.Load().cfg, s)
 	if err != nil {
 		return err
@@ -78,6 +86,7 @@ func (a *App) joinOnce(ctx context.Context) (err error) {
 	next.waiting = a.cur.Load().waiting
 	a.take(next)
 	a.late.Come(s) // now that what it says of the past counts
+	a.comeBack(ctx)
 	a.opts.Log.Info("joined the fleet")
 	return nil
 }

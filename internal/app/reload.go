@@ -23,7 +23,7 @@ func (a *App) reloadAndTell(cfg config.Config) (policy string, err error) {
 	for _, key := range config.Tables(waiting) {
 		a.opts.Log.Warn("a restart is needed for a changed setting; until then the old one stands", "key", key)
 	}
-	next, err := a.build(cfg.KeepFixed(prev.cfg), a.store)
+	next, err := a.build(cfg.KeepFixed(prev.cfg), a.shared())
 	if err != nil {
 		a.Refused(err)
 		return "", err

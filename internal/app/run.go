@@ -179,6 +179,7 @@ func (a *App) status(ctx context.Context) wire.Status {
 		SMS: cfg.SMS.Provider, MaxTexts: cfg.SMS.PerHour,
 		Logins: a.pam.Running(), MaxLogins: a.pam.MaxLogins,
 		Generation: cur.login.Generation,
+		Offline:    a.offlineReport(),
 		Audit:      cfg.Audit.File, Fixed: cfg.Fixed(), Restart: cur.waiting,
 	}
 	users, err := a.records.Users(ctx)

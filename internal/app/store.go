@@ -35,7 +35,7 @@ func (a *App) openStore(cfg config.Config) (err error) {
 		err = a.openLocal(cfg)
 	}
 	if err == nil && !a.isAway() {
-		err = a.readFloor(context.Background(), a.store)
+		err = a.readFloor(context.Background(), a.shared())
 		a.records = a.recordsNow()
 	}
 	return err
@@ -60,8 +60,8 @@ func (a *App) recordsNow() account.Records {
 // use makes the Records of a store. Host names this machine in a fleet.
 func (a *App) use(s backend, host string) {
 	a.store, a.host = s, host
-	if l, is := s.(*etcd.Late); is {
-		a.alone = l.Alone
+	if a.late != nil {
+		a.alone = a.late.Alone
 	}
 	a.records = account.Records{S: a.metrics.Store(s), Host: host, BoundTimes: a.believe, Cache: record.NewCache()}
 }
@@ -77,19 +77,25 @@ func (a *App) openFleet(cfg config.Config) error {
 	}
 	a.late = &etcd.Late{}
 	a.use(a.late, host)
-	s, err := etcd.Open(context.Background(), cfg.Store.Etcd, etcd.Options{Log: a.opts.Log, Now: time.Now, Key: func(known string) (*seal.Key, error) {
+	s, err := etcd.Open(context.Background(), cfg.Store.Etcd, etcd.Options{Log: a.opts.Log, Now: time.Now, Follow: &a.follow, Key: func(known string) (*seal.Key, error) {
 		key, err := disk.OpenFleetKey(cfg, known)
 		a.key = key
 		return key, err
 	}})
 	if errors.Is(err, store.ErrUnreachable) {
-		return a.goWithout(cfg, err)
+		if err := a.goWithout(cfg, err); err != nil {
+			return err
+		}
+		return a.openOffline(cfg)
 	}
 	if err != nil {
 		return err
 	}
 	a.late.Come(s)
-	return nil
+	if err := a.forgetOffline(context.Background(), cfg, s); err != nil {
+		return err
+	}
+	return a.openOffline(cfg)
 }
 
 // openLocal opens the store of this host, and begins it anew if an administrator ran

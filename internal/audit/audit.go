@@ -54,6 +54,7 @@ const (
 	Disabled       = "factor.disabled"       // a method proves nothing more, after 100 wrong codes in a row
 	RecoveryFailed = "recovery.failed"       // a wrong recovery code was counted
 	Shelved        = "token.shelved"         // a token was brought in that waits for its user, by Actor
+	Merged         = "offline.merged"        // what was decided of a user without the fleet's store is in it
 	Resynchronised = "factor.resynchronised" // a token that was far ahead was taken at two codes in a row
 )
 

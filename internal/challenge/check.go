@@ -90,6 +90,9 @@ func (c *Conversation) commit(ctx context.Context, k Kind, look CheckFunc) (res 
 			}
 		}
 		res = c.decide(st, k, look)
+		if res.Result == Right && (k.Setup != "" || !account.CountsOffline(cmp.Or(res.Method, k.Method))) {
+			return account.Online(*st)
+		}
 		return nil
 	})
 	return res, err

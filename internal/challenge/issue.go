@@ -61,7 +61,7 @@ func (c *Conversation) issue(ctx context.Context, to Target, setup string, again
 	var is issued
 	err = c.User.Account.Update(ctx, func(st *mfa.State) error {
 		is = c.arrange(st, to, code, again)
-		return nil
+		return account.Online(*st)
 	})
 	if err == nil && is.isNew {
 		is.delivery = c.deliver(is.code, code, to, limit)

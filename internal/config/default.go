@@ -28,7 +28,7 @@ func Default() Config {
 		},
 		Store: store.Config{
 			Backend: store.BackendLocal, Path: "/var/lib/mfa",
-			Etcd: store.EtcdConfig{Endpoints: []string{}, Prefix: "/mfa/", Timeout: duration(2 * time.Second)},
+			Etcd: store.EtcdConfig{Endpoints: []string{}, Prefix: "/mfa/", Timeout: duration(2 * time.Second), Offline: store.OfflineDeny, OfflineFor: duration(24 * time.Hour)},
 		},
 		Secrets: seal.Config{KeyFile: "/var/lib/mfa/key"},
 		Policy: login.PolicyConfig{

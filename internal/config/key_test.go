@@ -30,6 +30,8 @@ var others = map[string]string{
 	"store.etcd.cert_file":             `"/etc/mfa/etcd.pem"`,
 	"store.etcd.key_file":              `"/etc/mfa/etcd-key.pem"`,
 	"store.etcd.timeout":               `"1s"`,
+	"store.etcd.offline":               `"totp"`,
+	"store.etcd.offline_for":           `"1h"`,
 	"secrets.key_file":                 `"/srv/key"`,
 	"policy.mode":                      `"optional"`,
 	"code.digits":                      `8`,

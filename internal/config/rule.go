@@ -49,6 +49,8 @@ var rules = map[string]rule{
 	"store.etcd.cert_file":     optionalSecretFile,
 	"store.etcd.key_file":      optionalSecretFile,
 	"store.etcd.timeout":       span(100*time.Millisecond, 30*time.Second),
+	"store.etcd.offline":       word(store.OfflineDeny, store.OfflineTOTP),
+	"store.etcd.offline_for":   span(time.Minute, 30*24*time.Hour),
 
 	"policy.mode":    word(login.ModeOff, login.ModeOptional, login.ModeRequired),
 	"policy.methods": some(mfa.TOTP, mfa.HOTP, mfa.Email, mfa.SMS, mfa.Call, mfa.Backup),

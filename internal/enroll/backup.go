@@ -145,7 +145,7 @@ func (r *restoration) owned(next mfa.Enrollment) *factor.Token {
 func isRest(st mfa.State) bool {
 	return reflect.DeepEqual(st, mfa.State{
 		UID: st.UID, Epoch: st.Epoch, Since: st.Since, Contacts: st.Contacts, SpentForeign: st.SpentForeign, Tokens: st.Tokens, TokensSince: st.TokensSince,
-		BackupID: st.BackupID, BackupUsed: st.BackupUsed, BackupSince: st.BackupSince,
+		BackupID: st.BackupID, BackupUsed: st.BackupUsed, BackupSince: st.BackupSince, Merged: st.Merged,
 	})
 }
 

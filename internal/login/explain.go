@@ -12,6 +12,7 @@ import (
 
 	"mfa/internal/account"
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 	"mfa/internal/wire"
 )
 
@@ -46,6 +47,7 @@ func (e *Engine) census(ctx context.Context) (c wire.Census, err error) {
 }
 
 func (e *Engine) explainLogin(ctx context.Context, v wire.Visit) wire.Explanation {
+	ctx = store.WithKept(ctx)
 	req, key := requestOf(v)
 	origin := OriginOf(req)
 	origin.Key = key
@@ -75,6 +77,9 @@ func (e *Engine) explainLogin(ctx context.Context, v wire.Visit) wire.Explanatio
 	}
 	x.Rule, x.Settings = l.policy.Rule, l.settings()
 	st := l.facts(ctx, &x)
+	if st.Offline != nil {
+		x.Problems = append(x.Problems, store.ErrUnreachable.Error()+": this is by what this host has kept, and others may have it otherwise")
+	}
 	p, err := l.look(ctx)
 	offer := l.offer()
 	if err == nil && p.decision == leadToEnroll {

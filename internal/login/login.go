@@ -85,7 +85,7 @@ func New(cfg Config, deps Deps) *Engine {
 // cause of a refusal by a fault (store, NSS, conversation); the verdict counts either
 // way. When ctx ends the login ends, refused.
 func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Verdict, error) {
-	ctx = store.WithView(ctx)
+	ctx = store.WithKept(store.WithView(ctx))
 	acct, err := e.account(ctx, req.User)
 	far := newBufferedPrompter(req, p)
 	l := e.attempt(e.conversation(acct, OriginOf(req), far), provenFactors(req))
@@ -109,6 +109,7 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	v, err = l.talk.Close(ctx, v, err)
 	v.Untried = v.Outcome == mfa.Exhausted && !l.talk.Guessed()
 	if v.Outcome == mfa.Accepted {
+		l.letIn()
 		v = l.passwordChange(ctx, v)
 	} else {
 		l.talk.TellOfFailures(ctx)
@@ -242,7 +243,7 @@ func (l *attempt) lookSurely(ctx context.Context) (plan, error) {
 // else may know the password.
 func (l *attempt) ask(ctx context.Context, p plan) (mfa.Verdict, error) {
 	v, err := l.prove(ctx, p.enrollment, p.methods)
-	if v.Outcome == mfa.Accepted && !l.recovered && !l.wantsNewPassword && !l.talk.MustChangePassword() {
+	if v.Outcome == mfa.Accepted && !l.user.IsOffline() && !l.recovered && !l.wantsNewPassword && !l.talk.MustChangePassword() {
 		l.rememberLogin(ctx, p.enrollment, v.Method)
 	}
 	return v, err

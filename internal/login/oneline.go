@@ -37,7 +37,7 @@ const endingsTake = 5 * time.Millisecond
 // password. A peer of server.trusted_users can ask about anybody, and hears what those who
 // log in there can type: whether they have an app, and whether a code was sent.
 func (e *Engine) Endings(ctx context.Context, req mfa.Request) []mfa.Ending {
-	ctx = store.WithView(ctx)
+	ctx = store.WithKept(store.WithView(ctx))
 	taken := time.NewTimer(endingsTake)
 	defer taken.Stop()
 	all, err := e.endings(ctx, req)

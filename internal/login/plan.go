@@ -59,6 +59,9 @@ func (l *inquiry) lookAtUser(ctx context.Context) (plan, error) {
 		return plan{decision: denyLocked, reason: "locked", state: st}, nil
 	}
 	en, err := l.ofThisAccount(ctx, record)
+	if err == nil && st.Offline != nil {
+		return l.lookOffline(en, st)
+	}
 	if err == nil {
 		en, st, err = l.withDirectory(ctx, en, st)
 	}

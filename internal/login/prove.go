@@ -145,7 +145,7 @@ func (l *attempt) choose(ctx context.Context, en mfa.Enrollment, methods []mfa.M
 // prefer stores the proven method as the preferred one, if the user chose that. Before the
 // proof anybody could have chosen it.
 func (l *attempt) prefer(ctx context.Context, proven mfa.Method) {
-	if l.newPreferred != proven || l.user.Account.IsUnknown() {
+	if l.newPreferred != proven || l.user.Account.IsUnknown() || l.user.IsOffline() {
 		return
 	}
 	if err := l.engine.deps.Enroll.Prefer(ctx, l.user, proven); err != nil {
@@ -315,7 +315,7 @@ func (l *inquiry) confirmApp(ctx context.Context, en mfa.Enrollment) {
 }
 
 func (l *inquiry) noteConfirmed(ctx context.Context, m mfa.Method, of string) {
-	if l.user.Account.IsUnknown() {
+	if l.user.Account.IsUnknown() || l.user.IsOffline() {
 		return
 	}
 	if err := l.engine.deps.Enroll.Confirm(ctx, l.user, m, of); err != nil {

@@ -10,6 +10,9 @@ import (
 // login: the service is one that changes it when PAM's account part demands that, and its
 // account part asks us.
 func (l *inquiry) mayChangePassword() bool {
+	if l.user.IsOffline() {
+		return false // it ends remembered logins, which are not known here
+	}
 	switch l.user.Origin.Service {
 	case "sshd", "login", "su", "su-l":
 		return l.carriesDemand()
@@ -27,7 +30,7 @@ func (l *inquiry) carriesDemand() bool {
 // changed, so the demand of a recovery stands until a login that root asked for
 // and that carries it was accepted while the client was there.
 func (l *attempt) passwordChange(ctx context.Context, v mfa.Verdict) mfa.Verdict {
-	due := l.talk.MustChangePassword()
+	due := l.talk.MustChangePassword() && !l.user.IsOffline() // the next login with the fleet's store demands it
 	if !due && !l.wantsNewPassword {
 		return v
 	}

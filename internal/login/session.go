@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/mfa"
 )
@@ -166,6 +167,9 @@ func (l *attempt) acceptSession(ctx context.Context, p plan) (mfa.Verdict, error
 		if found, ok = l.remembered(*st, p); !ok {
 			return nil
 		}
+		if err := account.Online(*st); err != nil {
+			return err
+		}
 		for i := range st.Sessions {
 			if s := &st.Sessions[i]; s.ID == found.ID && now.After(s.LastUsed) {
 				s.LastUsed = now.UTC().Truncate(time.Second)
@@ -201,7 +205,7 @@ func (l *attempt) rememberLogin(ctx context.Context, en mfa.Enrollment, m mfa.Me
 	s.ID, s.Method, s.Enrollment = newSessionID(), m, en.Fingerprint()
 	s.Created, s.LastUsed, s.Expires = now, now, now.Add(time.Duration(l.engine.cfg.Session.Lifetime))
 	err := l.user.Account.Update(ctx, func(st *mfa.State) error {
-		if err := l.user.CheckState(*st); err != nil {
+		if err := cmp.Or(l.user.CheckState(*st), account.Online(*st)); err != nil {
 			return err
 		}
 		remember(st, s)

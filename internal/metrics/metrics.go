@@ -35,6 +35,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 
 	logins       *prometheus.CounterVec
+	offlineTotal *prometheus.CounterVec
 	loginTime    *prometheus.HistogramVec
 	wrongCodes   *prometheus.CounterVec
 	lockouts     prometheus.Counter
@@ -56,6 +57,7 @@ type Metrics struct {
 	spending reading // on text messages
 	calling  reading // on calls
 	store    atomic.Pointer[func() error]
+	offline  atomic.Pointer[func() bool]
 }
 
 // A reading is a function that each scrape calls for what counts against a limit.
@@ -66,6 +68,7 @@ func New(version string) *Metrics {
 	m := &Metrics{
 		registry:     prometheus.NewRegistry(),
 		logins:       counters("mfa_logins_total", "Logins that ended, by PAM service, outcome and method (none: it did not come to one).", "service", "outcome", "method"),
+		offlineTotal: counters("mfa_offline_logins_total", "Logins that were decided by what this host had kept, while etcd could not be reached, by outcome.", "outcome"),
 		loginTime:    times("mfa_login_duration_seconds", "From a login's first frame to its verdict; people included.", []float64{.005, .025, .1, .5, 1, 2.5, 5, 10, 20, 30, 60, 90, 120}, "outcome"),
 		wrongCodes:   counters("mfa_wrong_codes_total", "Wrong codes that were counted.", "service", "method"),
 		lockouts:     counter("mfa_lockouts_total", "Locks of a second factor, after wrong codes or by an administrator."),
@@ -86,7 +89,7 @@ func New(version string) *Metrics {
 	info := gauges("mfa_build_info", "Always 1; the label says the version.", "version")
 	info.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(
-		m.logins, m.loginTime, m.wrongCodes, m.lockouts, m.unlocks, m.events, m.sends, m.sendTime, m.sendAttempts,
+		m.logins, m.offlineTotal, m.loginTime, m.wrongCodes, m.lockouts, m.unlocks, m.events, m.sends, m.sendTime, m.sendAttempts,
 		m.sendRetries, m.sendsPending, m.storeTime, m.storeErrors, m.textAlerts, m.callAlerts, m.reloaded, m.reloadOK, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -124,6 +127,12 @@ func (m *Metrics) registerReadings() {
 				return 0
 			}
 			return 1
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mfa_store_offline", Help: "1 while etcd cannot be reached and logins are decided by what this host has kept, else 0."}, func() float64 {
+			if f := m.offline.Load(); f != nil && (*f)() {
+				return 1
+			}
+			return 0
 		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mfa_conversations", Help: "Logins under way."},
 			conversations(func(now, _, _ int) int { return now })),
@@ -163,6 +172,7 @@ func (m *Metrics) fill() {
 	}
 	for o := mfa.Broken; o == mfa.Broken || o.String() != mfa.Broken.String(); o++ {
 		m.logins.WithLabelValues("sshd", o.String(), none)
+		m.offlineTotal.WithLabelValues(o.String())
 	}
 }
 
@@ -175,6 +185,9 @@ func (m *Metrics) Event(ev mfa.Event) {
 	switch ev.Event {
 	case audit.Login:
 		m.logins.WithLabelValues(service(ev.Service), ev.Outcome, orNone(ev.Method)).Add(float64(max(1, ev.Count)))
+		if ev.Offline {
+			m.offlineTotal.WithLabelValues(ev.Outcome).Inc()
+		}
 	case audit.Failed:
 		m.wrongCodes.WithLabelValues(service(ev.Service), orNone(ev.Method)).Inc()
 	case audit.Locked:
@@ -208,6 +221,10 @@ func (m *Metrics) Spending(read func() (sent, limit int, err error)) { m.spendin
 
 // SpendingOnCalls is Spending for phone calls.
 func (m *Metrics) SpendingOnCalls(read func() (sent, limit int, err error)) { m.calling.Store(&read) }
+
+// Offline sets the function that each scrape calls. It says whether logins are decided by
+// what this host has kept.
+func (m *Metrics) Offline(is func() bool) { m.offline.Store(&is) }
 
 // StoreHealth sets the function that each scrape calls. It returns why the store cannot
 // be used, or nil.

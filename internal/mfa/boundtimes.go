@@ -75,6 +75,7 @@ func (s *State) BoundTimes(now time.Time, l Lengths) (changed bool) {
 	b.atMostOf(&s.Since, now)
 	b.atMostOf(&s.BackupSince, now)
 	b.atMostOf(&s.TokensSince, now)
+	b.atMostOf(&s.Offline, now)
 	b.lock(s, l)
 	return b.changed
 }
@@ -168,7 +169,7 @@ func (s State) Ahead(now time.Time, l Lengths) []string {
 	add("remembered logins", s.Sessions, is.Sessions)
 	add("authenticator app", s.Drift, is.Drift)
 	add("directory", s.Contacts, is.Contacts)
-	add("since when codes count", s.Since, is.Since, s.BackupSince, is.BackupSince, s.TokensSince, is.TokensSince)
+	add("since when codes count", s.Since, is.Since, s.BackupSince, is.BackupSince, s.TokensSince, is.TokensSince, s.Offline, is.Offline)
 	return found
 }
 

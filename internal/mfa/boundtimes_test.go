@@ -26,7 +26,7 @@ func storedAt(t time.Time) State {
 		Sessions:  []Session{{ID: "s", Created: t, LastUsed: t, Expires: session}},
 		Recovery:  &Recovery{Expires: recovery},
 		LockMails: []time.Time{t}, Told: []AddressNoticed{{"a", t}}, Invited: &Invitation{Sent: t}, Since: &t, BackupSince: &t, TokensSince: &t,
-		Contacts: &Contacts{Source: "ldap", At: t}, ShelfTries: []time.Time{t},
+		Contacts: &Contacts{Source: "ldap", At: t}, ShelfTries: []time.Time{t}, Offline: &t,
 	}
 }
 
@@ -35,7 +35,7 @@ func storedAt(t time.Time) State {
 var limits = map[string]time.Duration{
 	"Failures": 0, "Sends": 0, "LockMails": 0, "ShelfTries": 0, "Told.At": 0, "Pending.Sent": 0, "Pending.Expires": testLengths.Code,
 	"LockedUntil": testLengths.Lock, "Recovery.Expires": RecoveryLifetime, "Enrolling.Began": 0, "EnrollSince": 0,
-	"Invited.Sent": 0, "Contacts.At": 0, "Since": 0, "BackupSince": 0, "TokensSince": 0,
+	"Invited.Sent": 0, "Contacts.At": 0, "Since": 0, "BackupSince": 0, "TokensSince": 0, "Offline": 0,
 	"Ended.PendingCode.Sent": 0, "Ended.PendingCode.Expires": testLengths.Code, "Ended.At": 0,
 	"PlaceSends.At": 0, "Drift.At": 0,
 	"Apart.Failures": 0, "Apart.LockedUntil": testLengths.Lock,

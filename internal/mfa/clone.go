@@ -18,7 +18,7 @@ func (en Enrollment) Clone() Enrollment {
 
 // Clone returns a deep copy of s.
 func (s State) Clone() State {
-	for _, t := range []**time.Time{&s.LockedUntil, &s.EnrollSince, &s.Since, &s.BackupSince, &s.TokensSince} {
+	for _, t := range []**time.Time{&s.LockedUntil, &s.EnrollSince, &s.Since, &s.BackupSince, &s.TokensSince, &s.Offline} {
 		*t = copied(*t)
 	}
 	for _, ts := range []*[]time.Time{&s.Failures, &s.Sends, &s.LockMails, &s.ShelfTries} {
@@ -27,7 +27,7 @@ func (s State) Clone() State {
 	s.PlaceSends, s.Sessions, s.Told = slices.Clone(s.PlaceSends), slices.Clone(s.Sessions), slices.Clone(s.Told)
 	s.BackupUsed, s.Seen, s.MethodFailures = slices.Clone(s.BackupUsed), slices.Clone(s.Seen), maps.Clone(s.MethodFailures)
 	s.Drift, s.Enrolling, s.Invited, s.Contacts = copied(s.Drift), copied(s.Enrolling), copied(s.Invited), copied(s.Contacts)
-	s.Tokens = slices.Clone(s.Tokens)
+	s.Tokens, s.Merged = slices.Clone(s.Tokens), slices.Clone(s.Merged)
 	s.Pending, s.Ended, s.SpentForeign = slices.Clone(s.Pending), slices.Clone(s.Ended), slices.Clone(s.SpentForeign)
 	for i := range s.Pending {
 		s.Pending[i].unshare()

@@ -19,8 +19,9 @@ type Event struct {
 	Receipt string    `json:"receipt,omitempty"` // what the next hop calls it: Twilio's message SID, a queue ID
 	Outcome string    `json:"outcome,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
-	Rule    string    `json:"rule,omitempty"`  // of the policy that decided; "policy": none of them
-	Actor   string    `json:"actor,omitempty"` // who administered
-	TTY     string    `json:"tty,omitempty"`   // of a login
-	Count   int       `json:"count,omitempty"` // so many refusals that are like this one; absent: one
+	Rule    string    `json:"rule,omitempty"`    // of the policy that decided; "policy": none of them
+	Actor   string    `json:"actor,omitempty"`   // who administered
+	TTY     string    `json:"tty,omitempty"`     // of a login
+	Offline bool      `json:"offline,omitempty"` // decided by what the host had kept, while the fleet's store could not be reached
+	Count   int       `json:"count,omitempty"`   // so many refusals that are like this one; absent: one
 }

@@ -45,12 +45,21 @@ type State struct {
 	Contacts *Contacts `json:"contacts,omitempty"` // what a directory said last of where codes can go
 
 	ShelfTries []time.Time `json:"shelf_tries,omitempty"` // wrong codes of the last day for tokens that wait for their user
+
+	Offline *time.Time `json:"offline,omitempty"` // kept on a host that cannot reach the fleet's store, and heard of it last then; never stored there
+	Merged  []Merge    `json:"merged,omitempty"`  // the newest merge of each host of what was decided there without the fleet's store, the newest last
 }
 
 // NewEpoch ends what conversations under way may do: they saw an older epoch, so they
 // change nothing any more and let nobody in. The new epoch is at least now, in
 // nanoseconds since 1970, so that a reset does not bring an old one back.
 func (s *State) NewEpoch(now time.Time) { s.Epoch = max(s.Epoch+1, now.UnixNano()) }
+
+// A Merge says that what a host decided without the fleet's store is in a State.
+type Merge struct {
+	Host string `json:"host"`
+	Mark string `json:"mark"` // of that merge
+}
 
 // A TokenCount is how far one token has counted.
 type TokenCount struct {

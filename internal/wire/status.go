@@ -20,8 +20,9 @@ type Status struct {
 	Store     string       `json:"store"` // where
 	StoreOK   bool         `json:"store_ok"`
 	Problem   string       `json:"problem,omitempty"`
-	Users     int          `json:"users"`  // enrolled
-	Logins    int          `json:"logins"` // under way
+	Offline   *Offline     `json:"offline,omitempty"` // nil: nothing is decided without the store
+	Users     int          `json:"users"`             // enrolled
+	Logins    int          `json:"logins"`            // under way
 	MaxLogins int          `json:"max_logins"`
 	Audit     string       `json:"audit,omitempty"` // audit.file
 	// Generation is how often everybody had to enroll anew, as the policy was off.
@@ -31,6 +32,13 @@ type Status struct {
 	// Restart lists the keys of Fixed for which the configuration taken last has
 	// another value.
 	Restart []string `json:"restart,omitempty"`
+}
+
+// Offline is how it stands with logins while the store of a fleet cannot be reached.
+type Offline struct {
+	Since *time.Time `json:"since,omitempty"` // that it cannot; nil: it can
+	Until *time.Time `json:"until,omitempty"` // logins are decided by what this host has kept
+	Kept  int        `json:"kept"`            // users of whom it has
 }
 
 // Reloaded is the result of a reload.

@@ -91,12 +91,27 @@ func checkFleet(cfg config.Config, unseen []string) error {
 		return nil
 	}
 	uid := daemonOf(cfg.Store)
+	if err := checkOffline(cfg, uid, slices.Contains(unseen, "secrets.key_file")); err != nil {
+		return err
+	}
 	return etcd.Look(context.Background(), cfg.Store.Etcd, etcd.Options{Key: func(known string) (*seal.Key, error) {
 		if slices.Contains(unseen, "secrets.key_file") {
 			return nil, nil
 		}
 		return keyOfFleet(cfg, uid, known, false)
 	}})
+}
+
+// checkOffline says what keeps a daemon from opening what is kept for the time without etcd.
+func checkOffline(cfg config.Config, uid int, keyHidden bool) error {
+	dir := cfg.Store.OfflineFolder()
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil // a start makes it, if it is wanted
+	}
+	if keyHidden {
+		return local.CheckState(dir)
+	}
+	return local.Verify(dir, func(known string) (*seal.Key, error) { return seal.LoadFor(cfg.Secrets.KeyFile, uid, known) })
 }
 
 // daemonOf returns the uid of the daemon whose store that is: who checks its

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/BurntSushi/toml"
 
@@ -101,6 +102,12 @@ func (e *exam) daemon(ctx context.Context) {
 		e.add(Finding{
 			Error, "store", "mfad", "cannot use its store: " + st.Problem,
 			"Every login that needs a second factor is refused.", "see journalctl -u mfad; make room on the disk, or mend the file it names",
+		})
+	}
+	if o := st.Offline; o != nil && o.Since != nil {
+		e.add(Finding{
+			Warning, "offline", "mfad", fmt.Sprintf("decides logins without etcd since %s, until %s", o.Since.Local().Format(time.DateTime), o.Until.Local().Format(time.DateTime)),
+			fmt.Sprintf("Only the %d users who are kept on this host are let in, by authenticator app or backup code.", o.Kept), "see why etcd cannot be reached: journalctl -u mfad",
 		})
 	}
 	if st.Version != e.Version {

@@ -53,7 +53,9 @@ func (s *Store) call(ctx context.Context, how kind, ask func(context.Context) er
 	}
 	switch {
 	case err == nil:
-		err = s.past.heard(before, revision())
+		if err = s.past.heard(before, revision()); err == nil {
+			s.heard()
+		}
 	case outer.Err() != nil:
 		err = fmt.Errorf("%w: %w", outer.Err(), err)
 	default:

@@ -69,6 +69,7 @@ type Store struct {
 	told   told // what was said of etcd last
 	past   past // revisions that etcd has shown
 	health health
+	follow Follower // nil: nobody follows
 
 	endWatch context.CancelFunc
 	watching sync.WaitGroup

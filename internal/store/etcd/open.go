@@ -37,6 +37,8 @@ type Options struct {
 	Key func(known string) (*seal.Key, error)
 	Log *slog.Logger
 	Now func() time.Time // paces the log; nil: it says everything
+	// Follow is told what the Store learns; nil: nobody is.
+	Follow Follower
 
 	memory int // see maxMemory; 0: that
 	dial   []dialOption
@@ -97,7 +99,7 @@ func connect(ctx context.Context, cfg store.EtcdConfig, opts Options) (*Store, e
 	if now == nil {
 		now = func() (never time.Time) { return }
 	}
-	s := &Store{told: told{now: now}, client: client, prefix: cfg.Prefix, timeout: time.Duration(cfg.Timeout), log: log, cache: newCache(memory)}
+	s := &Store{told: told{now: now}, client: client, prefix: cfg.Prefix, timeout: time.Duration(cfg.Timeout), log: log, cache: newCache(memory), follow: opts.Follow}
 	if _, _, err := s.readCheck(ctx); err != nil && !errors.Is(err, errNotCheck) {
 		return nil, errors.Join(diagnose(ctx, cfg, conf.TLS, err), client.Close())
 	}

@@ -64,6 +64,7 @@ func (s *Store) watchOnce(ctx context.Context) (began bool, err error) {
 			if resp.Created && !began {
 				began = true
 				s.cache.begin(resp.Header.Revision)
+				s.began()
 			}
 			s.take(resp)
 		case <-look.C:
@@ -87,7 +88,9 @@ func (s *Store) take(resp clientv3.WatchResponse) {
 		if ev.Type == clientv3.EventTypePut {
 			seen.rev, seen.sealed = uint64(ev.Kv.ModRevision), ev.Kv.Value
 		}
+		s.changed(seen)
 		s.cache.changed(seen)
 	}
 	s.cache.reached(resp.Header.Revision)
+	s.reached()
 }
