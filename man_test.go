@@ -144,7 +144,7 @@ func TestManualsHaveEveryFlag(t *testing.T) {
 
 // mfactl(1) has every resource of the control socket, and none that there is not.
 func TestManualHasEveryResource(t *testing.T) {
-	inCapitals := strings.NewReplacer("{name}", "NAME", "{session}", "ID", "{serial}", "NUMBER", "{verb}", "VERB")
+	inCapitals := strings.NewReplacer("{name}", "NAME", "{session}", "ID", "{serial}", "NUMBER", "{verb}", "VERB", "{backend}", "STORE")
 	var served, told []string
 	for _, route := range wire.Routes { // TestEveryRouteIsTried holds the server to them
 		served = append(served, inCapitals.Replace(string(route)))

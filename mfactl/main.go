@@ -110,6 +110,7 @@ func newRoot() *cobra.Command {
 		restoreCommand(c),
 		testCommand(),
 		keyCommand(c),
+		migrateCommand(c),
 	)
 	complete(root)
 	return root

@@ -92,6 +92,9 @@ func printStatus(cmd *cobra.Command, st wire.Status) {
 	if st.Offline != nil {
 		rows = append(rows, [2]any{"without etcd", offlineText(*st.Offline)})
 	}
+	if st.Moving != "" {
+		rows = append(rows, [2]any{"records move", st.Moving})
+	}
 	for _, key := range st.Restart {
 		rows = append(rows, [2]any{"waits for a restart", key + ": systemctl restart mfad"})
 	}

@@ -1,13 +1,11 @@
 package account
 
 import (
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"time"
 
-	"mfa/internal/account/record"
 	"mfa/internal/mfa"
 )
 
@@ -56,25 +54,6 @@ func MergeStates(base, here, there mfa.State) mfa.State {
 	merged.MethodFailures = mergeFailures(base.MethodFailures, here.MethodFailures, there.MethodFailures)
 	merged.Apart = mergeApart(base.Apart, here.Apart, there.Apart)
 	return merged
-}
-
-// MergedState is MergeStates for records as they are stored; nil is none. If the wrong
-// codes of both together are as many as lock, the result is locked from now on. The error
-// wraps store.ErrUnreadable if a record does not parse.
-func (a *Accounts) MergedState(user string, base, here, there []byte) ([]byte, error) {
-	var states [3]mfa.State
-	for i, data := range [][]byte{base, here, there} {
-		if len(data) == 0 {
-			continue
-		}
-		var err error
-		if states[i], err = record.DecodeState("state of "+user, data); err != nil {
-			return nil, fmt.Errorf("merge state of %q: %w", user, err)
-		}
-	}
-	merged := MergeStates(states[0], states[1], states[2])
-	a.cfg.Lockout.lockIfReached(&merged, a.deps.Now())
-	return record.EncodeState(user, merged, a.deps.Records.Since)
 }
 
 // lockIfReached locks st at the time now if its wrong codes are as many as lock, and it is

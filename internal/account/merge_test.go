@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"mfa/internal/account"
-	"mfa/internal/account/record"
 	"mfa/internal/mfa"
 )
 
@@ -261,34 +260,4 @@ func anyState(r *rand.Rand) mfa.State {
 	one(func(i int) { st.SpentForeign = []mfa.SpentCodes{{ID: "f", Hashes: []string{fmt.Sprint(i)}}} })
 	some(func(i int) { st.Tokens = append(st.Tokens, mfa.TokenCount{Token: fmt.Sprint(i), Next: r.Int64N(4)}) })
 	return st
-}
-
-// Wrong codes that lock only together do so when they meet.
-func TestMergedStateLocks(t *testing.T) {
-	w := newHarness(t, strict())
-	now := w.now
-	encode := func(st mfa.State) []byte {
-		b, err := record.EncodeState(alice.Name, st, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	here := mfa.State{UID: alice.UID, Failures: []time.Time{now.Add(-3 * time.Second), now.Add(-time.Second)}}
-	there := mfa.State{UID: alice.UID, Failures: []time.Time{now.Add(-2 * time.Second)}}
-	merged, err := w.Accounts.MergedState(alice.Name, nil, encode(here), encode(there))
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := record.DecodeState("", merged)
-	if _, _, locked := st.Locked(now); err != nil || !locked || st.Failures != nil {
-		t.Errorf("%v, %+v", err, st)
-	}
-	again, err := w.Accounts.MergedState(alice.Name, nil, encode(here), merged)
-	if err != nil || string(again) != string(merged) {
-		t.Errorf("%v, merged twice:\n got %s\nwant %s", err, again, merged)
-	}
-	if _, err := w.Accounts.MergedState(alice.Name, nil, []byte("{"), nil); err == nil {
-		t.Error("half a record was merged")
-	}
 }

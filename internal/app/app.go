@@ -101,6 +101,7 @@ type App struct {
 	queue   *deliver.Queue
 
 	reload sync.Mutex // held while a configuration is taken
+	moving sync.Mutex // held while records are copied to another store
 	cur    atomic.Pointer[instance]
 	old    sync.WaitGroup // carriers of former configurations, ending
 }

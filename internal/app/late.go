@@ -73,6 +73,9 @@ func (a *App) joinOnce(ctx context.Context) (err error) {
 	}()
 	a.reload.Lock()
 	defer a.reload.Unlock()
+	if err := a.joinWithRecords(ctx, cfg, s); err != nil {
+		return err
+	}
 	if err := a.readFloor(ctx, s); err != nil {
 		return err
 	}

@@ -145,7 +145,8 @@ func (a *App) control() *server.Control {
 		},
 		Lookup:    nss.Lookup,
 		Status:    a.status,
-		RotateKey: a.keyLife.Rotate,
+		RotateKey: a.rotateKey,
+		Migrate:   a.migrate,
 		Reload:    a.LoadAndReload,
 		SendTest: func(ctx context.Context, method mfa.Method, to string) ([]wire.Step, error) {
 			cur := a.cur.Load()
@@ -182,6 +183,7 @@ func (a *App) status(ctx context.Context) wire.Status {
 		Offline:    a.offlineReport(),
 		Audit:      cfg.Audit.File, Fixed: cfg.Fixed(), Restart: cur.waiting,
 	}
+	st.Moving = a.movingTo()
 	users, err := a.records.Users(ctx)
 	st.Users = len(users)
 	texts, terr := cur.ledger.Total(ctx)

@@ -68,12 +68,9 @@ func (a *App) use(s backend, host string) {
 
 // openFleet opens the store that all hosts of a fleet share.
 func (a *App) openFleet(cfg config.Config) error {
-	host := a.opts.hostID
-	if host == "" {
-		var err error
-		if host, err = etcd.HostID(); err != nil {
-			return err
-		}
+	host, err := a.hostInFleet()
+	if err != nil {
+		return err
 	}
 	a.late = &etcd.Late{}
 	a.use(a.late, host)
@@ -82,6 +79,11 @@ func (a *App) openFleet(cfg config.Config) error {
 		a.key = key
 		return key, err
 	}})
+	if err == nil {
+		if err = a.joinWithRecords(context.Background(), cfg, s); err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}
 	if errors.Is(err, store.ErrUnreachable) {
 		if err := a.goWithout(cfg, err); err != nil {
 			return err
@@ -124,7 +126,7 @@ func (a *App) openLocal(cfg config.Config) error {
 			return fmt.Errorf("begin store %q anew: %w", cfg.Store.Path, err)
 		}
 	}
-	return nil
+	return a.leaveWithRecords(ctx, cfg, s)
 }
 
 // beginAnew counts all that could have been used before as used.

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/enroll"
 	"mfa/internal/host/nss"
@@ -39,6 +40,8 @@ type Control struct {
 	Status    func(context.Context) wire.Status
 	Reload    func() (wire.Reloaded, error)
 	RotateKey func(ctx context.Context, begin func(total int), fn func(user string, err error)) error
+	// Migrate copies the records to the store of that word of store.backend.
+	Migrate func(ctx context.Context, backend string, begin func(total int), fn func(account.Migrated)) error
 	// Directory tries the directory that says where codes go; nil: there is none.
 	Directory func(context.Context) wire.Directory
 	// SendTest sends a test message once and returns every step of it.
@@ -110,6 +113,7 @@ func (s *Control) routes(mux router) {
 		wire.GetBackup:          s.streaming(exchange.root, exchange.backup),
 		wire.PostRestore:        s.admin(exchange.restore),
 		wire.PostRotate:         s.streaming(exchange.actor, exchange.rotateKey),
+		wire.PostMigrate:        s.streaming(exchange.root, exchange.migrate),
 		wire.PostSelf:           func(w http.ResponseWriter, r *http.Request) { s.exchange().self(w, r) },
 	} {
 		mux.HandleFunc(string(route), h)

@@ -54,6 +54,7 @@ var adminWays = []way{
 	{"GET /v1/backup", "/v1/backup", "", 200, true},
 	{"POST /v1/restore", "/v1/restore", "{}", 400, true},
 	{"POST /v1/key/rotate", "/v1/key/rotate", "", 200, false},
+	{"POST /v1/migrate/{backend}", "/v1/migrate/etcd", "", 200, true},
 	{"GET /v1/sessions", "/v1/sessions", "", 200, false},
 	{"DELETE /v1/sessions", "/v1/sessions", "", 200, false},
 }
@@ -129,6 +130,7 @@ func peerControl(s *Control) {
 	s.Status = func(context.Context) wire.Status { return wire.Status{StoreOK: true} }
 	s.SendTest = fakeSendTest
 	s.RotateKey = func(context.Context, func(int), func(string, error)) error { return nil }
+	s.Migrate = func(context.Context, string, func(int), func(account.Migrated)) error { return nil }
 }
 
 // serveControl serves the socket of s that it returns until the test ends.

@@ -21,6 +21,7 @@ var bodies = []any{
 	SendTest{},
 	SendTestReport{},
 	Resealed{},
+	Migrated{},
 	User{},
 	Contact{},
 	NewApp{},

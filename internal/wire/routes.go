@@ -35,13 +35,14 @@ const (
 	DeleteUserSessions Route = "DELETE /v1/users/{name}/sessions"           // a Revocation
 	DeleteUserSession  Route = "DELETE /v1/users/{name}/sessions/{session}" // a Revocation
 
-	PostContacts Route = "POST /v1/contacts"   // takes Contacts; answers ContactsSet
-	GetDirectory Route = "GET /v1/directory"   // tries the directory of [contacts]; answers a Directory
-	PostExplain  Route = "POST /v1/explain"    // takes a Visit; answers an Explanation
-	PostSendTest Route = "POST /v1/send-test"  // takes a SendTest; answers a SendTestReport
-	GetBackup    Route = "GET /v1/backup"      // a stream: a BackupHeader, then Saved; root only
-	PostRestore  Route = "POST /v1/restore"    // takes a Restore; answers a Restored; root only
-	PostRotate   Route = "POST /v1/key/rotate" // a stream of Resealed
+	PostContacts Route = "POST /v1/contacts"          // takes Contacts; answers ContactsSet
+	GetDirectory Route = "GET /v1/directory"          // tries the directory of [contacts]; answers a Directory
+	PostExplain  Route = "POST /v1/explain"           // takes a Visit; answers an Explanation
+	PostSendTest Route = "POST /v1/send-test"         // takes a SendTest; answers a SendTestReport
+	GetBackup    Route = "GET /v1/backup"             // a stream: a BackupHeader, then Saved; root only
+	PostRestore  Route = "POST /v1/restore"           // takes a Restore; answers a Restored; root only
+	PostRotate   Route = "POST /v1/key/rotate"        // a stream of Resealed
+	PostMigrate  Route = "POST /v1/migrate/{backend}" // a stream of Migrated; root only
 
 	PostSelf Route = "POST /v1/self/{verb}" // a conversation, see Upgrade
 )
@@ -50,7 +51,7 @@ const (
 var Routes = []Route{
 	GetStatus, PostReload, ListUsers, GetUser, PutEmail, PutPhone, PostApp, PutToken, PostToken, PostLock, PostUnlock, PostReset,
 	PostResend, PostImport, GetRecord, PutRecord, PostContacts, ListSessions, DeleteSessions, ListUserSessions, DeleteUserSessions, DeleteUserSession,
-	GetDirectory, PostExplain, PostSendTest, GetBackup, PostRestore, PostRotate, PostSelf,
+	GetDirectory, PostExplain, PostSendTest, GetBackup, PostRestore, PostRotate, PostMigrate, PostSelf,
 }
 
 // Queries of some routes.

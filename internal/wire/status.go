@@ -25,6 +25,8 @@ type Status struct {
 	Logins    int          `json:"logins"`            // under way
 	MaxLogins int          `json:"max_logins"`
 	Audit     string       `json:"audit,omitempty"` // audit.file
+	// Moving says that records were copied to another store, which does not count yet.
+	Moving string `json:"moving,omitempty"`
 	// Generation is how often everybody had to enroll anew, as the policy was off.
 	Generation int `json:"generation,omitempty"`
 	// Fixed are the settings that only a restart changes, as they count.
@@ -65,6 +67,13 @@ type SendTestReport struct {
 	Steps []Step `json:"steps"`
 	Error string `json:"error,omitempty"` // why it was not taken
 	Hint  string `json:"hint,omitempty"`  // what to look at
+}
+
+// Migrated is a user whose records were copied to another store, or the Problem with that.
+type Migrated struct {
+	User    string `json:"user"`
+	Result  string `json:"result,omitempty"` // of copied, same, kept, locked and removed
+	Problem string `json:"problem,omitempty"`
 }
 
 // Resealed is a user whose secrets were sealed with the new key, or the Problem with that.

@@ -7,12 +7,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"mfa/internal/account/record"
 	"mfa/internal/config"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/seal"
 	"mfa/internal/store"
+	"mfa/internal/store/etcd"
 	"mfa/internal/store/local"
 	"mfa/internal/wire"
 )
@@ -25,7 +29,7 @@ func Census(cfg config.Config) string {
 	defer cancel()
 	var c wire.Census
 	unread, there := 0, false
-	err := eachEnrollment(cfg, func(user string, en mfa.Enrollment, err error) {
+	err := eachEnrollment(ctx, cfg, func(user string, en mfa.Enrollment, err error) {
 		if there = true; err != nil {
 			unread++
 			return
@@ -45,12 +49,16 @@ func Census(cfg config.Config) string {
 	return text
 }
 
-// eachEnrollment calls fn for every record in the folder of the store, with what
-// keeps it from being read. It may run beside a daemon.
-func eachEnrollment(cfg config.Config, fn func(user string, en mfa.Enrollment, err error)) error {
+// eachEnrollment calls fn for every record of the store, with what keeps it from being
+// read. It may run beside a daemon. In a fleet it asks etcd, if all that this needs can be
+// seen.
+func eachEnrollment(ctx context.Context, cfg config.Config, fn func(user string, en mfa.Enrollment, err error)) error {
+	if cfg.Store.Backend == store.BackendEtcd {
+		return eachOfFleet(ctx, cfg, fn)
+	}
 	dir := filepath.Join(cfg.Store.Path, "users")
 	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) || cfg.Store.Backend != store.BackendLocal {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	for _, entry := range entries {
@@ -66,4 +74,23 @@ func eachEnrollment(cfg config.Config, fn func(user string, en mfa.Enrollment, e
 		fn(user, en, err)
 	}
 	return err
+}
+
+// eachOfFleet is eachEnrollment for a fleet.
+func eachOfFleet(ctx context.Context, cfg config.Config, fn func(user string, en mfa.Enrollment, err error)) error {
+	unseen := cfg.Credentials()
+	if slices.ContainsFunc(unseen, func(key string) bool { return key == "secrets.key_file" || strings.HasPrefix(key, "store.etcd.") }) {
+		return nil
+	}
+	key := func(known string) (*seal.Key, error) { return keyOfFleet(cfg, daemonOf(cfg.Store), known, false) }
+	return etcd.ReadOnly(ctx, cfg.Store.Etcd, etcd.Options{Key: key}, func(s store.Store) error {
+		return store.Each(ctx, s, store.Users, func(it store.Item, err error) error {
+			var en mfa.Enrollment
+			if err == nil {
+				en, err = record.DecodeEnrollment(it.Key, it.Value)
+			}
+			fn(strings.TrimPrefix(it.Key, store.Users), en, err)
+			return nil
+		})
+	})
 }

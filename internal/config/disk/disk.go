@@ -68,6 +68,9 @@ func Check(cfg config.Config) error {
 // checkStore says what keeps a daemon from opening its store; with keyHidden as far as
 // that can be told without the key.
 func checkStore(cfg config.Config, keyHidden bool) error {
+	if err := local.MovedAway(cfg.Store.Path); err != nil {
+		return err
+	}
 	if keyHidden {
 		return local.CheckState(cfg.Store.Path)
 	}

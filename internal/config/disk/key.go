@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -101,7 +102,7 @@ func LostKey(cfg config.Config) (lost bool, apps []string, err error) {
 	if _, err := os.Lstat(cfg.Secrets.KeyFile); !errors.Is(err, fs.ErrNotExist) {
 		return false, nil, err
 	}
-	err = eachEnrollment(cfg, func(user string, en mfa.Enrollment, err error) {
+	err = eachEnrollment(context.Background(), cfg, func(user string, en mfa.Enrollment, err error) {
 		if err == nil && (en.TOTP != nil || en.HOTP != nil) {
 			apps = append(apps, user)
 		}

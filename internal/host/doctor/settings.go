@@ -241,6 +241,9 @@ func StateProblem(cfg config.Config, root string) error {
 	if cfg.Store.Backend != "local" {
 		return nil
 	}
+	if err := local.MovedAway(dir); err != nil {
+		return err
+	}
 	info, err := os.Stat(dir)
 	if err != nil || !filepath.IsAbs(cfg.Secrets.KeyFile) {
 		return local.CheckState(dir)

@@ -77,6 +77,27 @@ func Look(ctx context.Context, cfg store.EtcdConfig, opts Options) error {
 	return nil
 }
 
+// ReadOnly calls fn with the store, to read it and for nothing else: nothing is begun, and no
+// watch keeps up what was read. It does not call fn if there is no store yet, or opts.Key
+// returns none.
+func ReadOnly(ctx context.Context, cfg store.EtcdConfig, opts Options, fn func(store.Store) error) error {
+	s, err := connect(ctx, cfg, opts)
+	if err != nil {
+		return fmt.Errorf("open store in etcd: %w", err)
+	}
+	was, _, err := s.readCheck(ctx)
+	if err == nil && was != nil {
+		s.key, err = opts.Key(was.Key)
+	}
+	if err == nil && s.key != nil {
+		err = fn(s)
+	}
+	if err = errors.Join(err, s.client.Close()); err != nil {
+		return fmt.Errorf("read store in etcd: %w", err)
+	}
+	return nil
+}
+
 // connect makes the client and finds out whether etcd answers it.
 func connect(ctx context.Context, cfg store.EtcdConfig, opts Options) (*Store, error) {
 	log := opts.Log

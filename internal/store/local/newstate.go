@@ -27,7 +27,7 @@ const (
 // NewState makes the next Open of the store in dir begin a new database. The daemon that
 // opens it must then count all codes from before as used (Store.BeginsAnew). The old
 // database and its log are moved aside; aside is the new path of the database, empty if
-// there was none. It fails while a daemon has the store open. All it makes belongs to the
+// there was none. If the records had moved to etcd (Mark), they are here again. It fails while a daemon has the store open. All it makes belongs to the
 // owner of dir.
 func NewState(dir string, now time.Time) (aside string, err error) {
 	info, err := os.Stat(dir)
@@ -49,6 +49,9 @@ func NewState(dir string, now time.Time) (aside string, err error) {
 	}
 	if err == nil {
 		aside, err = moveAside(dir, now)
+	}
+	if err == nil {
+		err = unmark(dir) // wherever the records went, they count here again
 	}
 	if err == nil {
 		err = file.SyncFolder(dir)
