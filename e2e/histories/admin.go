@@ -21,19 +21,19 @@ func (c *client) change(ctx context.Context, socket *wire.Client) error {
 	o := c.run.owners[c.rand.IntN(len(c.run.owners))]
 	ctx = context.WithoutCancel(ctx)
 	switch n := c.rand.IntN(100); {
-	case n < 60:
+	case n < 66:
 		return c.asks(o, history.Action{Kind: history.Unlock}, func() error {
 			return socket.Call(ctx, wire.PostUnlock.For(o.name), nil, nil)
 		})
-	case n < 70:
+	case n < 75:
 		return c.asks(o, history.Action{Kind: history.Lock}, func() error {
 			return socket.Call(ctx, wire.PostLock.For(o.name), wire.LockRequest{}, nil)
 		})
-	case n < 79:
+	case n < 80:
 		return c.asks(o, history.Action{Kind: history.Reset}, func() error {
 			return socket.Call(ctx, wire.PostReset.For(o.name), nil, nil)
 		})
-	case n < 90:
+	case n < 91:
 		return c.asks(o, history.Action{Kind: history.Revoke}, func() error {
 			return socket.Call(ctx, wire.DeleteUserSessions.For(o.name), nil, nil)
 		})

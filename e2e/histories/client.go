@@ -82,12 +82,10 @@ func (t *talk) ends(op *history.Running, outcome history.Outcome) {
 
 // outlives waits until mfad has ended, which must be soon: it said nothing more.
 func (c *client) outlives(why error) error {
-	select {
-	case <-c.run.daemon.gone:
-		return nil
-	case <-time.After(patience):
+	if !within(c.run.daemon.gone) {
 		return fmt.Errorf("mfad lives, and does not answer: %w", why)
 	}
+	return nil
 }
 
 // login is one login.
@@ -128,7 +126,7 @@ func (c *client) responds(o *owner, t *talk, from place) error {
 		return c.plain(t, "")
 	case h.is(showsKey), t.app != nil:
 		return c.enrolls(o, t, from)
-	case from == console && c.rand.IntN(3) == 0:
+	case from == console && c.rand.IntN(2) == 0:
 		return c.plain(t, "m")
 	case h.ends(asksBackup), c.rand.IntN(4) == 0:
 		return c.types(o, t, from, o.wrong(c.rand))
@@ -139,7 +137,7 @@ func (c *client) responds(o *owner, t *talk, from place) error {
 // choice returns the number of a menu's entry for backup codes or the app.
 func (c *client) choice(menu string) string {
 	want := "Backup code"
-	if c.rand.IntN(3) == 0 {
+	if c.rand.IntN(4) == 0 {
 		want = "Code from your"
 	}
 	before, _, _ := strings.Cut(menu, " "+want)

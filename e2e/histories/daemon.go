@@ -25,6 +25,19 @@ type daemon struct {
 // patience is how long mfad may hang. The machine may be busy.
 const patience = 5 * time.Minute
 
+// within reports whether something is done within patience. It counts the seconds that this
+// program runs: it may be stopped meanwhile, and mfad with it.
+func within(done <-chan struct{}) bool {
+	for range int(patience / time.Second) {
+		select {
+		case <-done:
+			return true
+		case <-time.After(time.Second):
+		}
+	}
+	return false
+}
+
 func (d *daemon) path(name string) string { return filepath.Join(d.dir, name) }
 
 // failures is after how many wrong codes mfad locks.
@@ -67,25 +80,31 @@ func (d *daemon) start() error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	gone := make(chan struct{})
+	gone, ready := make(chan struct{}), make(chan struct{})
 	d.cmd, d.gone = cmd, gone
 	go func() { // ends with the process
 		d.err = cmd.Wait()
 		close(gone)
-		_ = notify.SetReadDeadline(time.Now())
+		_ = notify.Close()
 	}()
-	if err := notify.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		return err
+	go func() { // ends when mfad is ready, or notify is closed
+		defer close(ready)
+		buf := make([]byte, 4096)
+		for {
+			n, _, err := notify.ReadFrom(buf)
+			if err != nil || strings.Contains(string(buf[:n]), "READY=1") {
+				return
+			}
+		}
+	}()
+	if !within(ready) {
+		return errors.New("mfad is not ready\n" + d.log())
 	}
-	buf := make([]byte, 4096)
-	for {
-		n, _, err := notify.ReadFrom(buf)
-		if err != nil {
-			return fmt.Errorf("mfad is not ready: %w\n%s", err, d.log())
-		}
-		if strings.Contains(string(buf[:n]), "READY=1") {
-			return nil
-		}
+	select {
+	case <-gone:
+		return fmt.Errorf("mfad ended before it was ready: %w\n%s", d.err, d.log())
+	default:
+		return nil
 	}
 }
 
@@ -94,9 +113,7 @@ func (d *daemon) end(sig syscall.Signal) error {
 	if err := d.cmd.Process.Signal(sig); err != nil {
 		return fmt.Errorf("end mfad: %w\n%s", err, d.log())
 	}
-	select {
-	case <-d.gone:
-	case <-time.After(patience):
+	if !within(d.gone) {
 		return errors.New("mfad does not end\n" + d.log())
 	}
 	if sig == syscall.SIGTERM && d.err != nil {

@@ -159,8 +159,8 @@ again:
 
 func digits(r *rand.Rand) string { return fmt.Sprintf("%08d", r.IntN(1e8)) }
 
-// onPaper returns a backup code: of the newest set, or now and then of a former one, or one
-// that is none. It returns the latter if there is no set.
+// onPaper returns a backup code: of the newest set, most often one of the first, or now and
+// then of a former one, or one that is none. It returns the latter if there is no set.
 func (o *owner) onPaper(r *rand.Rand) typed {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -171,7 +171,7 @@ func (o *owner) onPaper(r *rand.Rand) typed {
 	if r.IntN(5) == 0 {
 		set = o.sets[r.IntN(len(o.sets))]
 	}
-	n := r.IntN(len(set.codes))
+	n := r.IntN(1 + r.IntN(len(set.codes)))
 	if r.IntN(5) == 0 {
 		return typed{code: set.codes[n][:15] + set.codes[(n+1)%len(set.codes)][:4], Action: history.Action{Kind: history.Guess}}
 	}

@@ -78,6 +78,7 @@ func (r *running) all(ctx context.Context) error {
 	}
 	clients.Go(func() { r.reports(ctx) })
 	r.disturb(ctx)
+	r.daemon.kill() // if it hangs, so do clients
 	clients.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, errOver) {
 		return err
@@ -91,11 +92,9 @@ func (r *running) disturb(ctx context.Context) {
 	chance := rand.New(rand.NewPCG(r.seed, 0))
 	for {
 		for range 20 + chance.IntN(200) {
-			select {
-			case <-ctx.Done():
+			if !r.awaits(ctx) {
 				r.fail(r.daemon.end(syscall.SIGTERM))
 				return
-			case <-r.did:
 			}
 		}
 		switch n := chance.IntN(10); {
@@ -110,6 +109,21 @@ func (r *running) disturb(ctx context.Context) {
 			r.fail(r.reload(chance))
 		}
 	}
+}
+
+// awaits waits until a client has done something. It returns false when ctx ends.
+func (r *running) awaits(ctx context.Context) bool {
+	for range int(patience / time.Second) {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-r.did:
+			return true
+		case <-time.After(time.Second):
+		}
+	}
+	r.fail(errors.New("mfad answers nobody\n" + r.daemon.log()))
+	return false
 }
 
 // again ends mfad, checks all that was heard of it, and starts it.
