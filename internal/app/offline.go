@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"mfa/internal/account"
@@ -76,6 +77,10 @@ func (a *App) openOffline(cfg config.Config) error {
 		return nil
 	}
 	s, err := a.openKept(cfg, a.late, account.Kept{Accounts: a.accounts}, time.Duration(cfg.Store.Etcd.OfflineFor))
+	if errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC) {
+		a.opts.Log.Error("no user is kept on this host for the time without etcd, until a restart when its disk takes writes", "error", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -198,7 +198,7 @@ func (s *Store) mergeOnce(ctx context.Context, user string) error {
 	}
 	r.Sent, r.Mark = r.Here, rand.Text()
 	if rev, err = s.kept.save(ctx, user, r, rev); err != nil {
-		return err
+		return ofDisk(err)
 	}
 	merged, tell, err := s.opts.Users.Merge(Merging{
 		User: user, Mark: r.Mark, Base: r.State, Here: r.Here, There: there.Value, Enrollment: r.Enrollment, Enrolled: enrolled,
@@ -212,6 +212,15 @@ func (s *Store) mergeOnce(ctx context.Context, user string) error {
 	}
 	tell()
 	return s.wasMerged(ctx, user, r, rev, there)
+}
+
+// ofDisk returns an error of kept.save as one about the user, unless it is a conflict: a disk
+// that takes no writes keeps those away of whom something is to be merged, and nobody else.
+func ofDisk(err error) error {
+	if errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errUser, err)
 }
 
 // ofUser returns err as one about the user, if a record cannot be read.
@@ -247,7 +256,7 @@ func (s *Store) wasMerged(ctx context.Context, user string, r record, rev uint64
 		since.State, since.StateRev, since.Here = r.Sent, 0, r.Here
 	}
 	if _, err := s.kept.save(ctx, user, since, rev); err != nil {
-		return err
+		return ofDisk(err)
 	}
 	if since.Here != nil {
 		return store.ErrConflict // with what is kept: once more

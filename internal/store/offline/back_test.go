@@ -235,3 +235,30 @@ func TestToldBeforeTheMerge(t *testing.T) {
 		t.Errorf("kept: %+v, %v", rec, err)
 	}
 }
+
+// A disk that takes no writes keeps nobody from logging in with etcd but those of whom
+// something is not merged.
+func TestDiskTakesNoWrites(t *testing.T) {
+	r := newRig(t)
+	r.write("users/bob", "app")
+	r.write("state/bob", "1")
+	r.mustLogin("alice", 1)
+	r.mustLogin("bob", 1)
+	r.quiet()
+	r.goes()
+	r.mustLogin("alice", 10)
+	r.host.fail.Store(new(func(string) (error, error) { return errors.New("read-only"), nil }))
+	if err := r.login("bob", 1); err == nil {
+		t.Error("let in without etcd by what is not written down")
+	}
+	r.fleet.down.Store(false)
+	if err := r.Return(t.Context()); err != nil || r.Report().Away {
+		t.Fatalf("return: %v", err)
+	}
+	r.mustLogin("bob", 1)
+	r.mustNotLogin("alice", "not merged yet")
+	r.host.fail.Store(nil)
+	r.eachMinute(t.Context())
+	r.mustLogin("alice", 1)
+	r.expect("alice", 22)
+}

@@ -222,18 +222,21 @@ const (
 
 	keepAgain  = time.Second // after it failed
 	keepSeldom = time.Minute // where there is nothing to do
+	sayAgain   = 60          // the log says so each time that it failed so often
 )
 
 // keep writes down what this host hears of users who are kept, until ctx ends. While etcd is
 // away a login does that for its user.
 func (s *Store) keep(ctx context.Context) {
-	fast := readFast
+	fast, failed := readFast, 0
 	for ctx.Err() == nil {
 		wait, err := keepAgain, error(nil)
 		if !s.isAway() {
 			wait, err = s.keepNext(ctx, &fast)
 		}
-		if err != nil && !errors.Is(err, store.ErrUnreachable) && ctx.Err() == nil {
+		if err == nil || errors.Is(err, store.ErrUnreachable) || ctx.Err() != nil {
+			failed = 0
+		} else if failed++; failed%sayAgain == 1 {
 			s.opts.Log.Error("users are not kept for the time without etcd", "error", err)
 		}
 		if wait == 0 {
