@@ -92,11 +92,12 @@ func (b *box) take(what *string, wait time.Duration) (string, bool) {
 	}
 }
 
-// forgetOld drops a code that is good no more.
-func (b *box) forgetOld() {
+// tidy drops a code that is good no more, and a recovery code that nobody waited for: the
+// next lock has another.
+func (b *box) tidy() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if time.Since(b.came) > 9*time.Minute {
+	if b.recovery = ""; time.Since(b.came) > 9*time.Minute {
 		b.code = ""
 	}
 }

@@ -40,6 +40,10 @@ type reckoning struct {
 // A span is a time in which something went on.
 type span struct{ from, to time.Time }
 
+// patient is how long mfad waits for a write before it refuses. Later a code may have
+// expired, and then the login has.
+const patient = 10 * time.Second
+
 // slack is how long mfad may take to notice that a client went away.
 const slack = 2 * time.Second
 
@@ -144,7 +148,7 @@ func (r *reckoning) visit(v visit) {
 // look compares a visit with the outcome that its line has; "" if there is none.
 func (r *reckoning) look(v *visit, outcome string) {
 	switch {
-	case v.Strange == unwanted && v.Outcome == mfa.Unavailable.String() && v.within(r.stalls, slack):
+	case v.Strange != "" && !v.letIn() && v.Took >= patient && v.within(r.stalls, slack):
 		r.waited++
 	case v.Strange != "":
 		r.fault("login %d of %s (%s): %s: %s %s, after %q", v.N, v.User, v.Story, v.Strange, v.End, v.Outcome, v.Said)

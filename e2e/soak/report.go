@@ -91,7 +91,7 @@ func (r *result) loginTable(b *strings.Builder) {
 	}
 	rows = append(rows, []string{"wrong codes", fmt.Sprint(r.wrong), fmt.Sprint(r.counted)})
 	table(b, []string{"login ended with", "clients heard", "lines in the audit file"}, rows)
-	fmt.Fprintf(b, "Of the logins whose client went away or was cut off, %d have a line. %d were refused as a write took too long, while the machine was overloaded. Faults: %d.\n\n",
+	fmt.Fprintf(b, "Of the logins whose client went away or was cut off, %d have a line. %d were refused or ended after ten seconds or more while the machine was overloaded. Faults: %d.\n\n",
 		r.unheard, r.waited, len(r.faults))
 }
 

@@ -83,7 +83,7 @@ func (s *soak) begin(r *rand.Rand) {
 			continue
 		}
 		if u := s.people.take(st.kind); u != nil {
-			u.box.forgetOld()
+			u.box.tidy()
 			t := &telling{s, u, rand.New(rand.NewPCG(r.Uint64(), r.Uint64())), st.name}
 			s.busy.Go(func() {
 				st.tell(t)
