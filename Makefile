@@ -8,6 +8,8 @@
 # make fleet-test  what a fleet does while members of etcd die, hang and are cut off (root);
 #               "make test" runs a part
 # make etcd     a newer etcd than Debian's, for ETCD_BIN=... make fleet-test
+# make soak     two hours of logins of every kind: what grew, and which login has no line in the
+#               audit file, into docs/soak.md; FOR=10m is shorter, and only says (root)
 # make bench    speed, side by side with what people use now, into docs/bench (root);
 #               USERS=100000 enrolls so many, RUN=serial measures one group (build/bench -list)
 # make bench-go the Go benchmarks of the rooms, COUNT times, for benchstat
@@ -38,7 +40,7 @@ TOOLCHAIN := $(shell cat packaging/toolchain)
 
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
 
-.PHONY: all build demo test e2e torture fleet-test etcd bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
+.PHONY: all build demo test e2e torture soak fleet-test etcd bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
 
 all: build
 
@@ -94,6 +96,11 @@ build/etcd-%/etcd:
 	@mkdir -p $(@D)
 	cd $(@D) && printf '%s\n' 'package main' 'import ("os"; "go.etcd.io/etcd/server/v3/etcdmain")' 'func main() { etcdmain.Main(os.Args) }' >main.go && \
 		{ [ -e go.mod ] || $(GO) mod init etcd; } && $(GO) get go.etcd.io/etcd/server/v3@$* && $(GO) build -trimpath -o etcd .
+
+FOR ?= 2h
+soak: build
+	$(GO) build -o build/soak-test ./e2e/soak
+	build/soak-test -for $(FOR) -out build/soak $(if $(filter 2h,$(FOR)),-docs docs)
 
 bench: build
 	$(GO) build -o build/bench ./bench

@@ -29,7 +29,7 @@ var floors = [][]string{
 	{"internal/deliver/carrier"},
 	{"internal/factor", "internal/deliver", "internal/store", "internal/audit"},
 	{"internal/host/nss", "internal/host/clock", "internal/factor/otp", "internal/seal", "internal/wire", "internal/store/local/wal"},
-	{"internal/host/file", "internal/mfa"},
+	{"internal/host/file", "internal/mfa", "internal/plot"},
 }
 
 // floorOf returns the floor of a folder and the room it belongs to: the innermost one.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"html"
 	"strings"
+
+	"mfa/internal/plot"
 )
 
 // Measures of the plot, in pixels.
@@ -30,13 +32,7 @@ func (r *Results) plot() string {
 			}
 		}
 	}
-	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" font-family="sans-serif" font-size="12" role="img" aria-label="Times of logins, side by side">
-<style>
-text { fill: #1f2328 } .title { font-weight: bold } .ours { fill: #0969da } .peer { fill: #9a6700 } .other { fill: #8c959f } .spread { stroke: #1f2328 }
-@media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .ours { fill: #4493f8 } .peer { fill: #d29922 } .other { fill: #6e7681 } .spread { stroke: #e6edf3 } }
-</style>
-%s</svg>
-`, plotWidth, y+10, plotWidth, y+10, body.String())
+	return plot.Frame(plotWidth, y+10, "Times of logins, side by side", body.String())
 }
 
 // bars draws rows of one unit on one scale, and returns where the next may begin.

@@ -11,6 +11,7 @@ import (
 	"mfa/internal/config"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
+	"mfa/internal/wire/wiretest"
 )
 
 // A prober starts a daemon on what a crash left, and logs in.
@@ -109,7 +110,7 @@ func attempts(w *world, rec *recording, j job, snap *snapshot) error {
 		if f.What != fresh || !f.stands(j.k, j.high) || !snap.enrollments[f.User].Enrolled() {
 			continue
 		}
-		outcome, err := w.attempt(f.User, &person{choose: byBackup, code: typing(f.Arg)})
+		outcome, err := w.attempt(f.User, &wiretest.Person{Choose: byBackup, Code: wiretest.Typing(f.Arg)})
 		if err != nil {
 			return err
 		}
@@ -126,7 +127,7 @@ func (w *world) nothingTwice(rec *recording, j job) error {
 		if u.From >= j.k {
 			continue
 		}
-		outcome, err := w.attempt(u.User, &person{choose: u.By, code: typing(u.Code, u.Code, u.Code)})
+		outcome, err := w.attempt(u.User, &wiretest.Person{Choose: u.By, Code: wiretest.Typing(u.Code, u.Code, u.Code)})
 		if err != nil {
 			return err
 		}
@@ -138,7 +139,7 @@ func (w *world) nothingTwice(rec *recording, j job) error {
 }
 
 // attempt is a login of a user who is not locked.
-func (w *world) attempt(user string, p *person) (mfa.Outcome, error) {
+func (w *world) attempt(user string, p *wiretest.Person) (mfa.Outcome, error) {
 	if err := w.unlock(user); err != nil {
 		return 0, err
 	}
@@ -151,7 +152,7 @@ func (w *world) lockHolds(user string, rec *recording, j job) error {
 		if f.What != fresh || f.User != user || !f.stands(j.k, j.high) {
 			continue
 		}
-		outcome, err := w.login(visit{user, "sshd", place1}, &person{choose: byBackup, code: typing(f.Arg, f.Arg)}, nil)
+		outcome, err := w.login(visit{user, "sshd", place1}, &wiretest.Person{Choose: byBackup, Code: wiretest.Typing(f.Arg, f.Arg)}, nil)
 		if err != nil {
 			return err
 		}

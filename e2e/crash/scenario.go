@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mfa/internal/mfa"
+	"mfa/internal/wire/wiretest"
 )
 
 // A scenario is what some people do with a daemon. Prepare makes the folder as it is
@@ -31,12 +32,12 @@ func slicesOf(lists ...[]scenario) (all []scenario) {
 }
 
 // enters goes through a login that must end so.
-func (w *world) enters(v visit, p *person, want mfa.Outcome) {
+func (w *world) enters(v visit, p *wiretest.Person, want mfa.Outcome) {
 	w.entersHearing(v, p, want, nil)
 }
 
 // entersHearing is enters with heard of login.
-func (w *world) entersHearing(v visit, p *person, want mfa.Outcome, heard func(string)) {
+func (w *world) entersHearing(v visit, p *wiretest.Person, want mfa.Outcome, heard func(string)) {
 	got, err := w.login(v, p, heard)
 	must(err)
 	if got != want {
@@ -82,17 +83,17 @@ func loginByApp(w *world) {
 	w.paper(o)
 	for n := range 3 {
 		code, at := o.shows()
-		w.enters(sshd(o), &person{code: typing(code)}, mfa.Accepted)
+		w.enters(sshd(o), &wiretest.Person{Code: wiretest.Typing(code)}, mfa.Accepted)
 		w.promise(fact{What: step, User: o.name, N: at}, fact{What: audited, User: o.name, Arg: "login"})
 		w.rec.spent(used{User: o.name, By: byApp, Code: code})
 		if n == 0 {
-			w.enters(sshd(o), &person{code: typing(code, code, code)}, mfa.NoConversation)
+			w.enters(sshd(o), &wiretest.Person{Code: wiretest.Typing(code, code, code)}, mfa.NoConversation)
 		}
 	}
 	code, at := o.shows()
 	bad := wrong(code)
 	counted := int64(0)
-	w.entersHearing(sshd(o), &person{code: typing(bad, bad, code)}, mfa.Accepted, func(text string) {
+	w.entersHearing(sshd(o), &wiretest.Person{Code: wiretest.Typing(bad, bad, code)}, mfa.Accepted, func(text string) {
 		if strings.Contains(text, "not right") {
 			counted++
 			w.promise(fact{What: failures, User: o.name, N: counted})
@@ -111,7 +112,7 @@ func loginByBackup(w *world) {
 	w.start()
 	w.paper(o)
 	for n, code := range o.backup[:3] {
-		w.enters(sshd(o), &person{choose: byBackup, code: typing(code)}, mfa.Accepted)
+		w.enters(sshd(o), &wiretest.Person{Choose: byBackup, Code: wiretest.Typing(code)}, mfa.Accepted)
 		w.promise(fact{What: backups, User: o.name, N: int64(n) + 1}, fact{What: audited, User: o.name, Arg: "login"})
 		w.rec.spent(used{User: o.name, By: byBackup, Code: code})
 	}
@@ -131,7 +132,7 @@ func loginByEmail(w *world) {
 		return code
 	}
 	var code string
-	w.enters(sshd(o), &person{code: func(string) string {
+	w.enters(sshd(o), &wiretest.Person{Code: func(string) string {
 		code = next()
 		return code
 	}}, mfa.Accepted)
@@ -140,7 +141,7 @@ func loginByEmail(w *world) {
 	asked, counted := 0, int64(0)
 	w.rec.release(o.name, sends) // from where they were seen codes count apart
 	sent = 0
-	w.entersHearing(sshd(o), &person{code: func(string) string {
+	w.entersHearing(sshd(o), &wiretest.Person{Code: func(string) string {
 		asked++
 		switch asked {
 		case 1:
@@ -172,7 +173,7 @@ func loginByText(w *world) {
 	w.paper(o)
 	for n := range 3 {
 		var code string
-		w.enters(sshd(o), &person{code: func(string) string {
+		w.enters(sshd(o), &wiretest.Person{Code: func(string) string {
 			code = g.code(n+1, w)
 			w.promise(fact{What: texts, User: o.name, N: int64(n) + 1})
 			return code
@@ -192,7 +193,7 @@ func loginByToken(w *world) {
 			o.presses() // in a pocket
 		}
 		code, at := o.presses()
-		w.enters(sshd(o), &person{code: typing(code)}, mfa.Accepted)
+		w.enters(sshd(o), &wiretest.Person{Code: wiretest.Typing(code)}, mfa.Accepted)
 		w.promise(fact{What: token, User: o.name, N: at + 1}, fact{What: audited, User: o.name, Arg: "login"})
 		w.rec.spent(used{User: o.name, By: "token", Code: code})
 	}
@@ -205,7 +206,7 @@ func lockAndRecover(w *world) {
 	w.paper(o)
 	code, _ := o.shows()
 	counted := int64(0)
-	w.entersHearing(visit{o.name, "sshd", place1}, &person{choose: byApp, code: typing(wrong(code), wrong(code), wrong(code))}, mfa.Exhausted, func(text string) {
+	w.entersHearing(visit{o.name, "sshd", place1}, &wiretest.Person{Choose: byApp, Code: wiretest.Typing(wrong(code), wrong(code), wrong(code))}, mfa.Exhausted, func(text string) {
 		if strings.Contains(text, "not right") {
 			counted++
 			w.promise(fact{What: failures, User: o.name, N: counted})
@@ -215,7 +216,7 @@ func lockAndRecover(w *world) {
 	recovery := w.mail(o.mail(), recoveryLine, 1)
 	w.rec.promiseMail(fact{What: locked, User: o.name})
 	code, at := o.shows()
-	w.entersHearing(sshd(o), &person{choose: byApp, code: func(prompt string) string {
+	w.entersHearing(sshd(o), &wiretest.Person{Choose: byApp, Code: func(prompt string) string {
 		if strings.Contains(prompt, "Recovery code:") {
 			w.rec.release(o.name, locked, failures)
 			return recovery
@@ -236,16 +237,16 @@ func rememberAndRevoke(w *world) {
 	w.start()
 	w.paper(o)
 	code, _ := o.shows()
-	w.enters(visit{o.name, "sshd", place2}, &person{code: typing(code)}, mfa.Accepted)
+	w.enters(visit{o.name, "sshd", place2}, &wiretest.Person{Code: wiretest.Typing(code)}, mfa.Accepted)
 	w.promise(fact{What: remembered, User: o.name})
-	w.enters(visit{o.name, "sshd", place2}, &person{silent: true}, mfa.Accepted)
+	w.enters(visit{o.name, "sshd", place2}, &wiretest.Person{}, mfa.Accepted)
 	w.rec.release(o.name, remembered)
 	w.does("sessions", "revoke", o.name)
 	w.promise(fact{What: revoked, User: o.name}, fact{What: audited, User: o.name, Arg: "session.revoked"})
-	w.enters(visit{o.name, "sshd", place2}, &person{silent: true}, mfa.NoConversation)
+	w.enters(visit{o.name, "sshd", place2}, &wiretest.Person{}, mfa.NoConversation)
 	code, _ = o.shows()
 	w.rec.release(o.name, revoked)
-	w.enters(visit{o.name, "sshd", place2}, &person{code: typing(code)}, mfa.Accepted)
+	w.enters(visit{o.name, "sshd", place2}, &wiretest.Person{Code: wiretest.Typing(code)}, mfa.Accepted)
 	w.promise(fact{What: remembered, User: o.name})
 	w.rec.release(o.name, remembered)
 	w.does("enroll", o.name, "--email", o.mail(), "--no-message")

@@ -8,6 +8,7 @@ import (
 
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
+	"mfa/internal/wire/wiretest"
 )
 
 // setups are people who set up a second factor at a login.
@@ -38,12 +39,12 @@ func (w *world) kept(o *owner, facts ...fact) func(string) {
 func enrollApp(w *world) {
 	o := w.owner(games)
 	w.start()
-	w.enters(sshd(o), &person{choose: "Authenticator app", silent: true}, mfa.NoConversation) // the connection drops
+	w.enters(sshd(o), &wiretest.Person{Choose: "Authenticator app"}, mfa.NoConversation) // the connection drops
 	w.promise(fact{What: unenrolled, User: o.name})
 	w.rec.release(o.name, unenrolled)
 	var at int64
 	var first string
-	w.entersHearing(sshd(o), &person{choose: "Authenticator app", code: func(prompt string) string {
+	w.entersHearing(sshd(o), &wiretest.Person{Choose: "Authenticator app", Code: func(prompt string) string {
 		o.secret = inBase32(secretLine, prompt)
 		first, at = o.shows()
 		return first
@@ -51,7 +52,7 @@ func enrollApp(w *world) {
 	w.promise(fact{What: step, User: o.name, N: at}, fact{What: audited, User: o.name, Arg: "enrollment.changed"})
 	w.rec.spent(used{User: o.name, By: byApp, Code: first})
 	code, at := o.shows()
-	w.enters(sshd(o), &person{code: typing(code)}, mfa.Accepted)
+	w.enters(sshd(o), &wiretest.Person{Code: wiretest.Typing(code)}, mfa.Accepted)
 	w.promise(fact{What: step, User: o.name, N: at})
 	w.rec.spent(used{User: o.name, By: byApp, Code: code})
 	w.stop()
@@ -72,7 +73,7 @@ func enrollEmail(w *world) {
 	o := w.owner(man)
 	w.start()
 	var code string
-	w.entersHearing(sshd(o), &person{choose: "Codes by email", to: o.mail(), code: func(string) string {
+	w.entersHearing(sshd(o), &wiretest.Person{Choose: "Codes by email", To: o.mail(), Code: func(string) string {
 		code = w.mail(o.mail(), codeLine, 1)
 		w.rec.promiseMail(fact{What: sends, User: o.name, N: 1})
 		return code
@@ -80,7 +81,7 @@ func enrollEmail(w *world) {
 	w.promise(fact{What: audited, User: o.name, Arg: "enrollment.changed"})
 	w.rec.spent(used{User: o.name, Code: code})
 	w.rec.release(o.name, sends)
-	w.enters(visit{o.name, "sshd", place2}, &person{code: func(string) string { return w.mail(o.mail(), codeLine, 2) }}, mfa.Accepted)
+	w.enters(visit{o.name, "sshd", place2}, &wiretest.Person{Code: func(string) string { return w.mail(o.mail(), codeLine, 2) }}, mfa.Accepted)
 	w.stop()
 }
 
@@ -92,7 +93,7 @@ func enrollText(w *world) {
 	w.rec.Settings = w.settings
 	w.start()
 	var code string
-	w.entersHearing(sshd(o), &person{to: "+17891234567", code: func(string) string {
+	w.entersHearing(sshd(o), &wiretest.Person{To: "+17891234567", Code: func(string) string {
 		code = g.code(1, w)
 		w.promise(fact{What: texts, User: o.name, N: 1})
 		return code
@@ -107,14 +108,14 @@ func enrollToken(w *world) {
 	o.secret = otp.NewSecret("SHA1")
 	w.start()
 	code, at := o.presses()
-	w.entersHearing(sshd(o), &person{
-		to:   base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(o.secret),
-		code: typing(code),
+	w.entersHearing(sshd(o), &wiretest.Person{
+		To:   base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(o.secret),
+		Code: wiretest.Typing(code),
 	}, mfa.Accepted, w.kept(o, fact{What: confirmed, User: o.name, Arg: "hotp"}))
 	w.promise(fact{What: token, User: o.name, N: at + 1})
 	w.rec.spent(used{User: o.name, By: "token", Code: code})
 	code, at = o.presses()
-	w.enters(sshd(o), &person{code: typing(code)}, mfa.Accepted)
+	w.enters(sshd(o), &wiretest.Person{Code: wiretest.Typing(code)}, mfa.Accepted)
 	w.promise(fact{What: token, User: o.name, N: at + 1})
 	w.rec.spent(used{User: o.name, By: "token", Code: code})
 	w.stop()

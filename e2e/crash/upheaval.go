@@ -16,6 +16,7 @@ import (
 	"mfa/internal/account"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
+	"mfa/internal/wire/wiretest"
 )
 
 func inBase64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
@@ -42,12 +43,12 @@ func administer(w *world) {
 	w.promise(fact{What: enrolled, User: m.name, Arg: "totp"})
 	w.does("lock", o.name)
 	w.promise(fact{What: locked, User: o.name}, fact{What: audited, User: o.name, Arg: "lockout.locked"})
-	w.enters(sshd(o), &person{silent: true}, mfa.Exhausted)
+	w.enters(sshd(o), &wiretest.Person{}, mfa.Exhausted)
 	w.rec.release(o.name, locked)
 	w.does("unlock", o.name)
 	w.promise(fact{What: audited, User: o.name, Arg: "lockout.unlocked"})
 	code, at := o.shows()
-	w.enters(sshd(o), &person{code: typing(code)}, mfa.Accepted)
+	w.enters(sshd(o), &wiretest.Person{Code: wiretest.Typing(code)}, mfa.Accepted)
 	w.promise(fact{What: step, User: o.name, N: at})
 	w.rec.spent(used{User: o.name, By: byApp, Code: code})
 	w.rec.release(m.name, enrolled)
@@ -72,10 +73,10 @@ func importAll(w *world) {
 	w.does("import", "pskc", tokens, "--yes")
 	w.promise(fact{What: enrolled, User: n.name, Arg: "hotp"})
 	code, at := n.presses()
-	w.enters(sshd(n), &person{code: typing(code)}, mfa.Accepted)
+	w.enters(sshd(n), &wiretest.Person{Code: wiretest.Typing(code)}, mfa.Accepted)
 	w.promise(fact{What: token, User: n.name, N: at + 1})
 	w.rec.spent(used{User: n.name, By: "token", Code: code})
-	w.enters(sshd(o), &person{choose: byBackup, code: typing("12345678")}, mfa.Accepted)
+	w.enters(sshd(o), &wiretest.Person{Choose: byBackup, Code: wiretest.Typing("12345678")}, mfa.Accepted)
 	w.promise(fact{What: backups, User: o.name, N: 1})
 	w.rec.spent(used{User: o.name, By: byBackup, Code: "12345678"})
 	w.stop()
@@ -89,12 +90,12 @@ func rotateKey(w *world) {
 		w.paper(all)
 	}
 	code, at := o.shows()
-	w.enters(sshd(o), &person{code: typing(code)}, mfa.Accepted)
+	w.enters(sshd(o), &wiretest.Person{Code: wiretest.Typing(code)}, mfa.Accepted)
 	w.promise(fact{What: step, User: o.name, N: at})
 	w.rec.spent(used{User: o.name, By: byApp, Code: code})
 	w.does("key", "rotate", "--yes")
 	code, at = o.shows()
-	w.enters(sshd(o), &person{code: typing(code)}, mfa.Accepted)
+	w.enters(sshd(o), &wiretest.Person{Code: wiretest.Typing(code)}, mfa.Accepted)
 	w.promise(fact{What: step, User: o.name, N: at})
 	w.rec.spent(used{User: o.name, By: byApp, Code: code})
 	w.stop()
@@ -123,7 +124,7 @@ func saved(w *world) {
 	o := w.owner(games)
 	w.settle(o.has(mfa.TOTP), w.owner(news).has(mfa.HOTP), w.owner(man).has(mfa.Email))
 	w.start()
-	w.enters(sshd(o), &person{choose: byBackup, code: typing(o.backup[0])}, mfa.Accepted)
+	w.enters(sshd(o), &wiretest.Person{Choose: byBackup, Code: wiretest.Typing(o.backup[0])}, mfa.Accepted)
 	w.does("backup", w.path("mfa.age"), "--passphrase-file", w.passphrase())
 	w.stop()
 	must(os.RemoveAll(w.path("disk")))
@@ -140,7 +141,7 @@ func restore(w *world) {
 	w.promise(fact{What: enrolled, User: o.name, Arg: "totp"}, fact{What: enrolled, User: news, Arg: "hotp"},
 		fact{What: enrolled, User: man, Arg: "email"}, fact{What: backups, User: o.name, N: 1})
 	w.rec.spent(used{User: o.name, By: byBackup, Code: o.backup[0]})
-	w.enters(sshd(o), &person{choose: byBackup, code: typing(o.backup[1])}, mfa.Accepted)
+	w.enters(sshd(o), &wiretest.Person{Choose: byBackup, Code: wiretest.Typing(o.backup[1])}, mfa.Accepted)
 	w.promise(fact{What: backups, User: o.name, N: 2})
 	w.rec.spent(used{User: o.name, By: byBackup, Code: o.backup[1]})
 	w.stop()
@@ -152,7 +153,7 @@ func upheavals() []scenario {
 		o := w.owner(games)
 		w.settle(o.has(mfa.TOTP))
 		w.start()
-		w.enters(sshd(o), &person{choose: byBackup, code: typing(o.backup[0])}, mfa.Accepted)
+		w.enters(sshd(o), &wiretest.Person{Choose: byBackup, Code: wiretest.Typing(o.backup[0])}, mfa.Accepted)
 		w.stop()
 	}
 	return []scenario{
@@ -162,7 +163,7 @@ func upheavals() []scenario {
 		{name: "killed", prepare: func(w *world) {
 			used(w)
 			w.start()
-			w.enters(sshd(w.owner(games)), &person{choose: byBackup, code: typing(w.owner(games).backup[1])}, mfa.Accepted)
+			w.enters(sshd(w.owner(games)), &wiretest.Person{Choose: byBackup, Code: wiretest.Typing(w.owner(games).backup[1])}, mfa.Accepted)
 			w.kill()
 		}, run: nextStart},
 		{name: "new-state", prepare: used, run: newState},
@@ -199,7 +200,7 @@ func nextStart(w *world) {
 	w.paper(o)
 	w.rec.spent(used{User: o.name, By: byBackup, Code: o.backup[0]})
 	w.start()
-	w.enters(sshd(o), &person{choose: byBackup, code: typing(o.backup[2])}, mfa.Accepted)
+	w.enters(sshd(o), &wiretest.Person{Choose: byBackup, Code: wiretest.Typing(o.backup[2])}, mfa.Accepted)
 	w.promise(fact{What: backups, User: o.name, N: 2})
 	w.rec.spent(used{User: o.name, By: byBackup, Code: o.backup[2]})
 	w.stop()
@@ -234,7 +235,7 @@ func fillTheLog(w *world) {
 			code, _ := o.shows()
 			o.step-- // the same again: nobody gets in
 			n := int64(round) * 3
-			w.entersHearing(visit{name, "sshd", place2}, &person{code: typing(wrong(code), wrong(code), wrong(code))}, mfa.Exhausted, func(text string) {
+			w.entersHearing(visit{name, "sshd", place2}, &wiretest.Person{Code: wiretest.Typing(wrong(code), wrong(code), wrong(code))}, mfa.Exhausted, func(text string) {
 				if strings.Contains(text, "not right") {
 					n++
 					w.promise(fact{What: failures, User: name, N: n})
@@ -257,7 +258,7 @@ func crowd(w *world) {
 		logins.Go(func() {
 			for range 3 {
 				code, at := o.shows()
-				outcome, err := w.login(sshd(o), &person{code: typing(wrong(code), code)}, nil)
+				outcome, err := w.login(sshd(o), &wiretest.Person{Code: wiretest.Typing(wrong(code), code)}, nil)
 				if err == nil && outcome != mfa.Accepted {
 					err = fmt.Errorf("login of %s: %v", o.name, outcome)
 				}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +20,7 @@ import (
 
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
+	"mfa/internal/wire/wiretest"
 )
 
 // A world is a folder with a daemon and what it needs. The folder disk in it is the one that
@@ -169,73 +169,11 @@ func (w *world) kill() {
 	}
 }
 
-// A person answers what a login asks.
-type person struct {
-	choose string                     // what is chosen in a menu: an entry with this text
-	code   func(prompt string) string // the next code; nil: none
-	to     string                     // an address, a number or a secret
-	silent bool                       // they go away at a code's prompt
-
-	chosen bool
-}
-
-// answer returns what is typed at a prompt, and whether anything is.
-func (p *person) answer(text string) (string, bool) {
-	last := text[strings.LastIndex(text, "\n")+1:]
-	switch {
-	case strings.HasPrefix(last, "Choice"):
-		p.chosen = true
-		for line := range strings.Lines(text) {
-			if number, what, ok := strings.Cut(strings.TrimSpace(line), "  "); ok && p.choose != "" && strings.Contains(what, p.choose) {
-				return number, true
-			}
-		}
-		return "", true
-	case strings.HasPrefix(last, "Remember"):
-		return "y", true
-	case strings.HasPrefix(last, "Press Enter"):
-		return "", true
-	case strings.HasPrefix(last, "Email address"), strings.HasPrefix(last, "Phone number"), strings.HasPrefix(last, "Serial number"):
-		return p.to, true
-	case p.silent || p.code == nil:
-		return "", false
-	case p.choose != "" && !p.chosen && strings.Contains(last, "m = other method"):
-		p.chosen = true
-		return "m", true
-	}
-	return p.code(text), true
-}
-
-// typing returns what types some codes, one after the other.
-func typing(codes ...string) func(string) string {
-	return func(string) string {
-		if len(codes) == 0 {
-			return ""
-		}
-		code := codes[0]
-		codes = codes[1:]
-		return code
-	}
-}
-
 // A visit is a login.
 type visit struct{ user, service, from string }
 
-// hello returns the frame with which the module begins: version, flags, and a tag, a length
-// and a text for each field.
-func (v visit) hello() wire.Frame {
-	b := binary.BigEndian.AppendUint16(nil, wire.Version)
-	b = binary.BigEndian.AppendUint32(b, 0)
-	for i, text := range []string{v.service, v.user, v.from} {
-		b = append(b, byte(i+1))
-		b = binary.BigEndian.AppendUint16(b, uint16(len(text)))
-		b = append(b, text...)
-	}
-	return wire.Frame{Type: wire.Hello, Payload: b}
-}
-
 // login goes through a login. Heard is called with each prompt before it is answered.
-func (w *world) login(v visit, p *person, heard func(text string)) (mfa.Outcome, error) {
+func (w *world) login(v visit, p *wiretest.Person, heard func(text string)) (mfa.Outcome, error) {
 	c, err := net.Dial("unix", w.path("run/pam.sock"))
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", errGone, err)
@@ -244,35 +182,23 @@ func (w *world) login(v visit, p *person, heard func(text string)) (mfa.Outcome,
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		return 0, err
 	}
-	if err := wire.Write(c, v.hello()); err != nil {
-		return 0, fmt.Errorf("%w: %w", errGone, err)
+	if heard == nil {
+		heard = func(string) {}
 	}
-	for {
-		f, err := wire.Read(c)
-		if err != nil {
-			return 0, fmt.Errorf("%w: %w", errGone, err)
+	hello := wiretest.Hello(mfa.Request{Service: v.service, User: v.user, RHost: v.from})
+	outcome, err := wiretest.Talk(c, hello, heard, func(prompt string) *wire.Frame {
+		if line, stays := p.Answer(prompt); stays {
+			return wiretest.Line(line)
 		}
-		if f.Type == wire.Done {
-			return wire.DecodeDone(f)
-		}
-		prompt, err := wire.DecodePrompt(f)
-		if err != nil {
-			return 0, err
-		}
-		if heard != nil {
-			heard(prompt.Text)
-		}
-		if prompt.Kind != mfa.Ask && prompt.Kind != mfa.AskHidden {
-			continue
-		}
-		line, more := p.answer(prompt.Text)
-		if !more {
-			return mfa.NoConversation, nil
-		}
-		if err := wire.Write(c, wire.Frame{Type: wire.Answer, Payload: []byte(line)}); err != nil {
-			return 0, fmt.Errorf("%w: %w", errGone, err)
-		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, wiretest.ErrLeft):
+		return mfa.NoConversation, nil
+	case err != nil && !errors.Is(err, wire.ErrFrame):
+		err = fmt.Errorf("%w: %w", errGone, err)
 	}
+	return outcome, err
 }
 
 // mfactl runs the command line and returns what it said.

@@ -13,10 +13,15 @@ import (
 // streamTimeout is how long a reader may keep one line waiting.
 const streamTimeout = 30 * time.Second
 
+// flushEvery is how often lines are sent at least, while there are any: net/http gathers
+// them by the kilobyte, and a reader that hears nothing gives up (wire.Client.Timeout).
+const flushEvery = time.Second
+
 // A stream is an answer in lines. It is used by one goroutine.
 type stream struct {
-	w     http.ResponseWriter
-	begun bool
+	w       http.ResponseWriter
+	begun   bool
+	flushed time.Time
 }
 
 func (s *stream) line(l wire.Line) error {
@@ -27,7 +32,11 @@ func (s *stream) line(l wire.Line) error {
 	if err := http.NewResponseController(s.w).SetWriteDeadline(time.Now().Add(streamTimeout)); err != nil {
 		return err
 	}
-	return json.NewEncoder(s.w).Encode(l)
+	if err := json.NewEncoder(s.w).Encode(l); err != nil || time.Since(s.flushed) < flushEvery {
+		return err
+	}
+	s.flushed = time.Now()
+	return http.NewResponseController(s.w).Flush()
 }
 
 // begin sends how many items can come at most.

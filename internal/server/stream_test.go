@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mfa/internal/wire"
@@ -15,6 +16,7 @@ type page struct {
 	header http.Header
 	body   []byte
 	writes int
+	sent   int // bytes that were flushed
 }
 
 func (p *page) Header() http.Header { return p.header }
@@ -23,6 +25,11 @@ func (p *page) Write(b []byte) (int, error) {
 	p.writes++
 	p.body = append(p.body, b...)
 	return len(b), nil
+}
+
+func (p *page) FlushError() error {
+	p.sent = len(p.body)
+	return nil
 }
 
 func (*page) SetWriteDeadline(time.Time) error { return nil }
@@ -54,4 +61,36 @@ func TestListIsTheBody(t *testing.T) {
 			t.Errorf("%s: %d writes of %q, want %q", name, p.writes, p.body, whole)
 		}
 	}
+}
+
+// Items that take long each reach a reader who waits for them; those that come at once are
+// sent together. mfactl gave up on a change of the key with many users on a slow disk.
+func TestStreamIsSentAsItComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &page{header: http.Header{}}
+		out := &stream{w: p}
+		item := func() {
+			t.Helper()
+			if err := out.item(wire.Resealed{User: "alice"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := out.begin(100); err != nil {
+			t.Fatal(err)
+		}
+		begun := p.sent
+		for range 50 {
+			item()
+		}
+		if begun == 0 || p.sent != begun {
+			t.Errorf("%d bytes were sent at the beginning, and then %d", begun, p.sent)
+		}
+		for range 3 {
+			time.Sleep(flushEvery)
+			item()
+			if p.sent != len(p.body) {
+				t.Errorf("%d bytes of %d were sent", p.sent, len(p.body))
+			}
+		}
+	})
 }
