@@ -95,13 +95,14 @@ const mayBeBehind = 5000
 // membersFindings says how many members answer, and how many more may fail.
 func membersFindings(f wire.Fleet) []Finding {
 	voters := votersOf(f)
-	var silent, leader []string
+	var silent []string
+	leader := "one that was not seen"
 	for _, m := range voters {
 		switch {
 		case !m.Answers:
 			silent = append(silent, fmt.Sprintf("%s (%s)", nameOf(m), m.Problem))
 		case m.Leader:
-			leader = append(leader, nameOf(m))
+			leader = nameOf(m)
 		}
 	}
 	all, up := len(voters), len(voters)-len(silent)
@@ -130,7 +131,7 @@ func membersFindings(f wire.Fleet) []Finding {
 	case onOneMachine(voters):
 		return []Finding{{Warning, "fleet-members", "etcd", what + ", all on one machine", "When that fails, nobody logs in whom a second factor is asked for.", "three members, on three machines (docs/fleet.md)"}}
 	}
-	what += "; " + strings.Join(append(leader, "none that was seen")[:1], "") + " leads"
+	what += "; " + leader + " leads"
 	return []Finding{{Severity: OK, ID: "fleet-members", Where: "etcd", What: what}}
 }
 

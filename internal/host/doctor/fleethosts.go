@@ -69,7 +69,7 @@ func seen(f wire.Fleet) Finding {
 			known++
 		}
 	}
-	what := fmt.Sprintf("%d hosts were seen within a day, and of %d the clock is known", len(f.Hosts), known)
+	what := fmt.Sprintf("hosts seen within a day: %d; with a clock that is known: %d", len(f.Hosts), known)
 	return Finding{Severity: OK, ID: "fleet-hosts", Where: "fleet", What: what}
 }
 
