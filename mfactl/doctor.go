@@ -77,6 +77,7 @@ func hostAt(c *client, root, path string) (doctor.Host, error) {
 			err := c.call(ctx, wire.GetDirectory.For(), nil, &d)
 			return d, err
 		}
+		h.Fleet = c.fleet
 		h.Users = func(ctx context.Context, fn func(wire.User)) error {
 			return stream(ctx, c, wire.ListUsers.For(), func(int) {}, func(v wire.User) error {
 				fn(v)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,12 +31,20 @@ func statusCommand(c *client) *cobra.Command {
 			if err := c.call(cmd.Context(), wire.GetStatus.For(), nil, &st); err != nil {
 				return whyDown(err, path)
 			}
+			var fleet *wire.Fleet
+			if st.Fixed["store.backend"] == "etcd" {
+				f, err := c.fleet(cmd.Context())
+				if err != nil {
+					return err
+				}
+				fleet = &f
+			}
 			if asJSON {
-				if err := printJSON(cmd.OutOrStdout(), st); err != nil {
+				if err := printJSON(cmd.OutOrStdout(), wholeStatus{st, fleet}); err != nil {
 					return err
 				}
 			} else {
-				printStatus(cmd, st)
+				printStatus(cmd, st, fleet)
 			}
 			if !st.StoreOK {
 				return exitError{code: exitFailed, err: errors.New("the store cannot be used: " + st.Problem)}
@@ -46,6 +55,19 @@ func statusCommand(c *client) *cobra.Command {
 	jsonFlag(cmd, &asJSON)
 	cmd.Flags().StringVar(&path, "config", config.Path, "the configuration of mfad, a `FILE`, where it does not answer")
 	return cmd
+}
+
+// A wholeStatus is the daemon's, with what it sees of its fleet; nil: it is in none.
+type wholeStatus struct {
+	wire.Status
+	Fleet *wire.Fleet `json:"fleet,omitempty"`
+}
+
+// fleet asks the daemon what it sees of its fleet.
+func (c *client) fleet(ctx context.Context) (wire.Fleet, error) {
+	var f wire.Fleet
+	err := c.call(ctx, wire.GetFleet.For(), nil, &f)
+	return f, err
 }
 
 // whyDown adds to err, if it is that mfad cannot be reached, what keeps mfad from
@@ -68,7 +90,7 @@ func whyDown(err error, path string) error {
 	return exit
 }
 
-func printStatus(cmd *cobra.Command, st wire.Status) {
+func printStatus(cmd *cobra.Command, st wire.Status, fleet *wire.Fleet) {
 	store := "ok"
 	if !st.StoreOK {
 		store = st.Problem
@@ -95,6 +117,9 @@ func printStatus(cmd *cobra.Command, st wire.Status) {
 	if st.Moving != "" {
 		rows = append(rows, [2]any{"records move", st.Moving})
 	}
+	if fleet != nil {
+		rows = append(rows, fleetRows(*fleet)...)
+	}
 	for _, key := range st.Restart {
 		rows = append(rows, [2]any{"waits for a restart", key + ": systemctl restart mfad"})
 	}
@@ -107,6 +132,20 @@ func offlineText(o wire.Offline) string {
 		return fmt.Sprintf("%d users kept here could log in", o.Kept)
 	}
 	return fmt.Sprintf("since %s, until %s, by the %d users kept here", o.Since.Local().Format(time.DateTime), o.Until.Local().Format(time.DateTime), o.Kept)
+}
+
+// fleetRows says how etcd is, how many hosts share it, and what is wrong with either.
+func fleetRows(f wire.Fleet) (rows [][2]any) {
+	var wrong [][2]any
+	for _, found := range doctor.FleetFindings(f, time.Now()) {
+		switch {
+		case found.Severity != doctor.OK:
+			wrong = append(wrong, [2]any{string(found.Severity), fmt.Sprintf("%s: %s. %s -> %s", found.Where, found.What, found.Why, found.Mend)})
+		default:
+			rows = append(rows, [2]any{found.Where, found.What})
+		}
+	}
+	return append(rows, wrong...)
 }
 
 // limit returns n as a text; 0 is "any number".

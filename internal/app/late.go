@@ -57,12 +57,12 @@ func (a *App) join(ctx context.Context) {
 
 func (a *App) joinOnce(ctx context.Context) (err error) {
 	cfg := a.cur.Load().cfg
-	s, err := etcd.Await(ctx, cfg.Store.Etcd, etcd.Options{Log: a.opts.Log, Now: time.Now, Follow: &a.follow, Key: func(known string) (*seal.Key, error) {
+	s, err := etcd.Await(ctx, cfg.Store.Etcd, a.fleetOptions(func(known string) (*seal.Key, error) {
 		if known != "" && !slices.Contains(a.key.IDs(), known) {
 			return nil, fmt.Errorf("secrets.key_file %q: %w", cfg.Secrets.KeyFile, etcd.WrongKey(known, a.key.ID()))
 		}
 		return a.key, nil
-	}})
+	}))
 	if err != nil {
 		return err
 	}

@@ -138,7 +138,7 @@ func (a *App) watchdog(ctx context.Context) {
 }
 
 func (a *App) control() *server.Control {
-	return &server.Control{
+	c := &server.Control{
 		Now: func() server.Snapshot {
 			cur := a.cur.Load()
 			return server.Snapshot{Engine: cur.engine, Enroll: cur.enroll, Accounts: cur.accounts, AdminGroup: cur.cfg.Server.AdminGroup}
@@ -156,6 +156,10 @@ func (a *App) control() *server.Control {
 		Audit:     a.audit,
 		Log:       a.opts.Log,
 	}
+	if a.late != nil {
+		c.Fleet = a.late.Fleet
+	}
+	return c
 }
 
 // directory tries the directory that counts now.

@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"mfa/internal/account"
 	"mfa/internal/account/record"
 	"mfa/internal/audit"
 	"mfa/internal/config"
 	"mfa/internal/config/disk"
+	"mfa/internal/deliver"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/store"
@@ -74,11 +74,11 @@ func (a *App) openFleet(cfg config.Config) error {
 	}
 	a.late = &etcd.Late{}
 	a.use(a.late, host)
-	s, err := etcd.Open(context.Background(), cfg.Store.Etcd, etcd.Options{Log: a.opts.Log, Now: time.Now, Follow: &a.follow, Key: func(known string) (*seal.Key, error) {
+	s, err := etcd.Open(context.Background(), cfg.Store.Etcd, a.fleetOptions(func(known string) (*seal.Key, error) {
 		key, err := disk.OpenFleetKey(cfg, known)
 		a.key = key
 		return key, err
-	}})
+	}))
 	if err == nil {
 		if err = a.joinWithRecords(context.Background(), cfg, s); err != nil {
 			err = errors.Join(err, s.Close())
@@ -98,6 +98,12 @@ func (a *App) openFleet(cfg config.Config) error {
 		return err
 	}
 	return a.openOffline(cfg)
+}
+
+// fleetOptions returns how a fleet's store is opened.
+func (a *App) fleetOptions(key func(known string) (*seal.Key, error)) etcd.Options {
+	here := etcd.Host{ID: a.host, Name: deliver.HostName(), Version: mfa.Version}
+	return etcd.Options{Log: a.opts.Log, Now: a.opts.Now, Follow: &a.follow, Key: key, Host: here}
 }
 
 // openLocal opens the store of this host, and begins it anew if an administrator ran

@@ -44,6 +44,8 @@ type Control struct {
 	Migrate func(ctx context.Context, backend string, begin func(total int), fn func(account.Migrated)) error
 	// Directory tries the directory that says where codes go; nil: there is none.
 	Directory func(context.Context) wire.Directory
+	// Fleet looks at the etcd of a fleet and at its hosts; nil: the store is this host's alone.
+	Fleet func(context.Context) wire.Fleet
 	// SendTest sends a test message once and returns every step of it.
 	SendTest func(ctx context.Context, method mfa.Method, to string) ([]wire.Step, error)
 	Audit    *audit.Log
@@ -108,6 +110,7 @@ func (s *Control) routes(mux router) {
 		wire.DeleteUserSessions: s.own(exchange.revoke),
 		wire.DeleteUserSession:  s.own(exchange.revoke),
 		wire.GetDirectory:       s.admin(exchange.directory),
+		wire.GetFleet:           s.admin(exchange.fleet),
 		wire.PostExplain:        s.admin(exchange.explain),
 		wire.PostSendTest:       s.admin(exchange.sendTest),
 		wire.GetBackup:          s.streaming(exchange.root, exchange.backup),
@@ -320,6 +323,14 @@ func (s exchange) directory(r *http.Request, _ string) (any, error) {
 		return wire.Directory{}, nil
 	}
 	return s.Directory(r.Context()), nil
+}
+
+// fleet says how etcd is, and what hosts share it.
+func (s exchange) fleet(r *http.Request, _ string) (any, error) {
+	if s.Fleet == nil {
+		return wire.Fleet{}, nil
+	}
+	return s.Fleet(r.Context()), nil
 }
 
 func (s exchange) status(r *http.Request, _ string) (any, error) { return s.Status(r.Context()), nil }

@@ -42,6 +42,7 @@ var adminWays = []way{
 	{"POST /v1/users/{name}/unlock", "/v1/users/nobody/unlock", "", 200, false},
 	{"POST /v1/reload", "/v1/reload", "", 409, false},
 	{"GET /v1/directory", "/v1/directory", "", 200, false},
+	{"GET /v1/fleet", "/v1/fleet", "", 200, false},
 	{"POST /v1/explain", "/v1/explain", `{"user": "nobody", "service": "sshd"}`, 200, false},
 	{"POST /v1/send-test", "/v1/send-test", `{"method": "email", "to": "eve@example.com"}`, 200, false},
 	{"POST /v1/users/{name}/reset", "/v1/users/nobody/reset", "", 200, false},

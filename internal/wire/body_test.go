@@ -41,6 +41,7 @@ var bodies = []any{
 	Visit{},
 	Explanation{},
 	Directory{},
+	Fleet{},
 	BackupHeader{},
 	Saved{},
 	Restore{},

@@ -37,6 +37,7 @@ const (
 
 	PostContacts Route = "POST /v1/contacts"          // takes Contacts; answers ContactsSet
 	GetDirectory Route = "GET /v1/directory"          // tries the directory of [contacts]; answers a Directory
+	GetFleet     Route = "GET /v1/fleet"              // looks at etcd and at the hosts that share it; answers a Fleet
 	PostExplain  Route = "POST /v1/explain"           // takes a Visit; answers an Explanation
 	PostSendTest Route = "POST /v1/send-test"         // takes a SendTest; answers a SendTestReport
 	GetBackup    Route = "GET /v1/backup"             // a stream: a BackupHeader, then Saved; root only
@@ -51,7 +52,7 @@ const (
 var Routes = []Route{
 	GetStatus, PostReload, ListUsers, GetUser, PutEmail, PutPhone, PostApp, PutToken, PostToken, PostLock, PostUnlock, PostReset,
 	PostResend, PostImport, GetRecord, PutRecord, PostContacts, ListSessions, DeleteSessions, ListUserSessions, DeleteUserSessions, DeleteUserSession,
-	GetDirectory, PostExplain, PostSendTest, GetBackup, PostRestore, PostRotate, PostMigrate, PostSelf,
+	GetDirectory, GetFleet, PostExplain, PostSendTest, GetBackup, PostRestore, PostRotate, PostMigrate, PostSelf,
 }
 
 // Queries of some routes.

@@ -35,6 +35,9 @@ type Host struct {
 	// Directory has the daemon try the directory that says where codes go; nil: the
 	// machine does not run.
 	Directory func(context.Context) (wire.Directory, error)
+	// Fleet asks the daemon for etcd and the other hosts, where the store is a fleet's; nil:
+	// the machine does not run.
+	Fleet func(context.Context) (wire.Fleet, error)
 	// Account asks NSS for the account of a uid, as nss.LookupUID does; nil: what
 	// /etc/passwd says counts.
 	Account func(ctx context.Context, uid uint32) (mfa.Identity, error)
@@ -103,7 +106,7 @@ func Examine(ctx context.Context, h Host, services []string) Report {
 	e.examineStacks(services)
 	e.sshd(ctx)
 	for _, check := range []func(context.Context){
-		e.module, e.sockets, e.storage, e.records, e.directory, e.carriers, e.accounts, e.admins, e.breakGlass, e.pendingSetup, e.sudoers,
+		e.module, e.sockets, e.storage, e.records, e.directory, e.fleet, e.carriers, e.accounts, e.admins, e.breakGlass, e.pendingSetup, e.sudoers,
 		e.unprivileged, e.ahead, e.census, e.nist,
 	} {
 		check(ctx)

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -99,10 +98,11 @@ func (e *exam) daemon(ctx context.Context) {
 	}
 	e.ok("daemon", "mfad", fmt.Sprintf("runs as process %d, version %s", st.PID, st.Version))
 	if !st.StoreOK {
-		e.add(Finding{
-			Error, "store", "mfad", "cannot use its store: " + st.Problem,
-			"Every login that needs a second factor is refused.", "see journalctl -u mfad; make room on the disk, or mend the file it names",
-		})
+		mend := "see journalctl -u mfad; make room on the disk, or mend the file it names"
+		if e.isFleet() {
+			mend = "do what it says, and what is said of etcd here; then mfactl doctor"
+		}
+		e.add(Finding{Error, "store", "mfad", "cannot use its store: " + st.Problem, "Every login that needs a second factor is refused.", mend})
 	}
 	if o := st.Offline; o != nil && o.Since != nil {
 		e.add(Finding{
@@ -201,6 +201,10 @@ func (e *exam) storage(context.Context) {
 	}
 	dir := e.cfg.Store.Path
 	info, err := os.Stat(e.path(dir))
+	if errors.Is(err, fs.ErrNotExist) && e.isFleet() {
+		e.key()
+		return
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		e.add(Finding{
 			Warning, "store-folder", dir, "is not there", "Nobody is enrolled; mfad makes it at its first start.", "systemctl start mfad",
@@ -270,7 +274,11 @@ func (e *exam) key() {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		add("is not there", "restore it from a backup; for a store that was never used mfad makes one; where it is lost: mfad --new-state")
+		mend := "restore it from a backup; for a store that was never used mfad makes one; where it is lost: mfad --new-state"
+		if e.isFleet() {
+			mend = "copy it from another host of the fleet"
+		}
+		add("is not there", mend)
 	case err != nil:
 		add(err.Error(), "make it readable for mfad")
 	case !info.Mode().IsRegular():
@@ -281,7 +289,7 @@ func (e *exam) key() {
 		add(fmt.Sprintf("belongs to uid %d, who is neither root nor mfad", ownerOf(info)), fmt.Sprintf("chown %d %s", e.daemonUID(), path))
 	default:
 		data, err := os.ReadFile(e.path(path))
-		if _, herr := hex.DecodeString(strings.TrimSpace(string(data))); err != nil || herr != nil {
+		if _, perr := seal.Parse(string(data)); err != nil || perr != nil {
 			add("holds no key", "restore it from a backup")
 			return
 		}

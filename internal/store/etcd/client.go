@@ -129,23 +129,14 @@ func diagnose(ctx context.Context, cfg store.EtcdConfig, conf *tls.Config, err e
 func knock(ctx context.Context, endpoint string, conf *tls.Config, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	u, err := url.Parse(endpoint)
+	conn, err := connectTo(ctx, endpoint, conf)
 	if err != nil {
 		return err
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
-	if err != nil {
-		return fmt.Errorf("%w: %w", store.ErrUnreachable, err)
-	}
 	defer conn.Close()
-	if u.Scheme != "https" {
+	secure, is := conn.(*tls.Conn)
+	if !is {
 		return nil
-	}
-	conf = conf.Clone()
-	conf.ServerName, conf.NextProtos = u.Hostname(), []string{"h2"}
-	secure := tls.Client(conn, conf)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		return refused(err)
 	}
 	// With TLS 1.3 a member refuses our certificate only after the handshake.
 	if deadline, ok := ctx.Deadline(); ok {
@@ -155,6 +146,42 @@ func knock(ctx context.Context, endpoint string, conf *tls.Config, within time.D
 		return refused(err)
 	}
 	return nil
+}
+
+// connectTo connects to one endpoint, with TLS a tls.Conn whose handshake is done.
+func connectTo(ctx context.Context, endpoint string, conf *tls.Config) (net.Conn, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", store.ErrUnreachable, err)
+	}
+	if u.Scheme != "https" {
+		return conn, nil
+	}
+	conf = conf.Clone()
+	conf.ServerName, conf.NextProtos = u.Hostname(), []string{"h2"}
+	secure := tls.Client(conn, conf)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(refused(err), conn.Close())
+	}
+	return secure, nil
+}
+
+// expiry returns when the certificate of an endpoint expires; the zero time if it has none,
+// or cannot be spoken with.
+func expiry(ctx context.Context, endpoint string, conf *tls.Config) (at time.Time) {
+	conn, err := connectTo(ctx, endpoint, conf)
+	if err != nil {
+		return at
+	}
+	if secure, is := conn.(*tls.Conn); is {
+		at = secure.ConnectionState().PeerCertificates[0].NotAfter
+	}
+	_ = conn.Close()
+	return at
 }
 
 // refused says which key of mfa.toml a failed handshake is about.

@@ -35,6 +35,7 @@ package etcd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -63,6 +64,9 @@ type Store struct {
 	timeout time.Duration
 	key     *seal.Key
 	log     *slog.Logger
+	tls     *tls.Config // nil: no endpoint has TLS
+	now     func() time.Time
+	host    Host
 
 	cache  *cache
 	turns  turns

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mfa/internal/store"
+	"mfa/internal/wire"
 )
 
 // A Late is a Store that may not be there yet: a daemon that starts while etcd is away
@@ -123,6 +124,14 @@ func (l *Late) Alone(ctx context.Context, what string, rest time.Duration, do fu
 		return false, err
 	}
 	return s.Alone(ctx, what, rest, do)
+}
+
+// Fleet is Store.Fleet.
+func (l *Late) Fleet(ctx context.Context) wire.Fleet {
+	if s := l.now.Load(); s != nil {
+		return s.Fleet(ctx)
+	}
+	return wire.Fleet{Partly: errAway.Error()}
 }
 
 // Close closes the store, if it came.

@@ -36,7 +36,9 @@ type Options struct {
 	// known is empty, any one, for a new fleet.
 	Key func(known string) (*seal.Key, error)
 	Log *slog.Logger
-	Now func() time.Time // paces the log; nil: it says everything
+	Now func() time.Time // paces the log, and is what Host tells; nil: the log says everything
+	// Host is noted for the other hosts; the zero value is not.
+	Host Host
 	// Follow is told what the Store learns; nil: nobody is.
 	Follow Follower
 
@@ -56,6 +58,8 @@ func Open(ctx context.Context, cfg store.EtcdConfig, opts Options) (*Store, erro
 	}
 	ctx, s.endWatch = context.WithCancel(context.Background())
 	s.watching.Go(func() { s.watch(ctx) })
+	s.noteHost(ctx)
+	s.watching.Go(func() { s.attend(ctx) })
 	return s, nil
 }
 
@@ -120,7 +124,10 @@ func connect(ctx context.Context, cfg store.EtcdConfig, opts Options) (*Store, e
 	if now == nil {
 		now = func() (never time.Time) { return }
 	}
-	s := &Store{told: told{now: now}, client: client, prefix: cfg.Prefix, timeout: time.Duration(cfg.Timeout), log: log, cache: newCache(memory), follow: opts.Follow}
+	s := &Store{
+		told: told{now: now}, client: client, prefix: cfg.Prefix, timeout: time.Duration(cfg.Timeout), log: log, tls: conf.TLS, now: now, host: opts.Host,
+		cache: newCache(memory), follow: opts.Follow,
+	}
 	if _, _, err := s.readCheck(ctx); err != nil && !errors.Is(err, errNotCheck) {
 		return nil, errors.Join(diagnose(ctx, cfg, conf.TLS, err), client.Close())
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"mfa/internal/store"
 )
 
 // The pace of the watch.
@@ -20,7 +22,9 @@ const (
 
 // watch keeps the cache up to date until ctx ends. A watch that is cut, compacted,
 // without a leader or too far behind ends the cache, and a new one begins. There is one
-// watch for the prefix: etcd's own proxy makes one out of those of many hosts.
+// watch for all key spaces, which lie between the first and the last of them: etcd's own
+// proxy makes one out of those of many hosts. What hosts note of themselves (hosts/) is not
+// in it: a change of one host would go to all.
 func (s *Store) watch(ctx context.Context) {
 	wait := watchAgain
 	for ctx.Err() == nil {
@@ -48,7 +52,8 @@ var errBehind = errors.New("the watch is behind")
 func (s *Store) watchOnce(ctx context.Context) (began bool, err error) {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	events := s.client.Watch(ctx, s.prefix, clientv3.WithPrefix(), clientv3.WithCreatedNotify())
+	from, end := s.prefix+store.Meta, clientv3.GetPrefixRangeEnd(s.prefix+store.Users)
+	events := s.client.Watch(ctx, from, clientv3.WithRange(end), clientv3.WithCreatedNotify())
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	late := 0 // looks since it was not behind
