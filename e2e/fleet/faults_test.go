@@ -18,6 +18,10 @@ import (
 // members live and reach each other and the hosts.
 const failover = 5 * time.Second
 
+// mostBusy is how long this machine may take to start a program that does nothing: where it
+// takes longer, logins are refused because the machine has other things to do.
+const mostBusy = 250 * time.Millisecond
+
 // A scenario is something that is done to a fleet while people log in.
 type scenario struct {
 	name string
@@ -72,9 +76,11 @@ func TestFaults(t *testing.T) {
 			r.mark("")
 			time.Sleep(after)
 			r.end()
+			busy := r.slowest > mostBusy
+			t.Logf("this machine took up to %v to start a program; too busy to judge times: %v", r.slowest.Round(time.Millisecond), busy)
 			for _, p := range r.phases() {
 				t.Logf("%v", p)
-				if *whole && p.refusedUntil > failover && (!sc.down || p.name == "after") {
+				if !busy && p.refusedUntil > failover && (!sc.down || p.name == "after") {
 					t.Errorf("seed %d: %s: logins are refused that begin %v after the fault", r.seed, p.name, p.refusedUntil)
 				}
 				if sc.down && p.name == "during" && (p.within > 0 || p.refused == 0) {

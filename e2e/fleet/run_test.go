@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os/exec"
 	"slices"
 	"sync"
 	"testing"
@@ -53,6 +54,7 @@ type run struct {
 	mu      sync.Mutex // guards what follows
 	samples []sample
 	marks   []mark
+	slowest time.Duration // see watchMachine
 
 	stop    context.CancelFunc
 	working sync.WaitGroup
@@ -63,6 +65,7 @@ func (f *fleet) start(t testing.TB, pace time.Duration) *run {
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	r := &run{f: f, seed: *seed, pace: pace, stop: stop}
 	r.enrolled()
+	r.working.Go(func() { r.watchMachine(ctx) })
 	for i := range clients {
 		r.working.Go(func() { r.client(ctx, i, rand.New(rand.NewPCG(r.seed, uint64(i)))) })
 	}
@@ -74,6 +77,24 @@ func (r *run) enrolled() {
 	for _, p := range r.f.people {
 		r.rec.Begin(0, p.name, history.Action{Kind: history.SetUp, Of: theApp, N: 1}).End(history.Done)
 		r.rec.Begin(0, p.name, history.Action{Kind: history.NewCodes, Set: thePaper}).End(history.Done)
+	}
+}
+
+// watchMachine starts a program that does nothing now and then, until ctx ends, and notes
+// how long the slowest took. That tells whether figures say something of the fleet, or of
+// what else the machine has to do.
+func (r *run) watchMachine(ctx context.Context) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		if exec.CommandContext(ctx, "true").Run() == nil {
+			r.mu.Lock()
+			r.slowest = max(r.slowest, time.Since(began))
+			r.mu.Unlock()
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 }
 
