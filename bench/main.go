@@ -50,6 +50,8 @@ var groups = []measurement{
 	{"ssh", "Whole SSH logins", wholeSSH},
 	{"size", "The module in its host", sizes},
 	{"users", "Many enrolled users", manyUsers},
+	{"fleet", "A fleet over an etcd of one member", fleetOfOne},
+	{"fleet3", "A fleet over an etcd of three members", fleetOfThree},
 	{"mail", "Logins that send mail", mails},
 	{"where", "Where the time of one login goes", where},
 }
@@ -64,6 +66,13 @@ func main() {
 	}
 	if file := os.Getenv(floored); file != "" && len(os.Args) == 2 {
 		if err := serveFloor(os.Args[1], file); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if endpoints := os.Getenv(following); endpoints != "" && len(os.Args) == 2 {
+		if err := follow(endpoints, os.Args[1]); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}
@@ -126,7 +135,7 @@ func start(o options) error {
 		return errors.New("run as root: namespaces of their own and sshd need it")
 	}
 	install := exec.Command("e2e/install.sh", "gcc", "libc6-dev", "libpam0g-dev", "openssh-server", "openssh-client",
-		"libpam-google-authenticator", "libpam-oath", "iproute2", "binutils")
+		"libpam-google-authenticator", "libpam-oath", "iproute2", "binutils", "etcd-server")
 	install.Stdout, install.Stderr = os.Stderr, os.Stderr
 	if err := install.Run(); err != nil {
 		return fmt.Errorf("install the peers (run this in the top folder of the source): %w", err)

@@ -175,3 +175,9 @@ func (o *oath) shot(n int) (shot, error) {
 	code, err := o.codes.next(n)
 	return shot{service: o.service, user: userName(n), answer: code}, err
 }
+
+// shot is the next login of user n in a service.
+func (c *codes) shot(service string, n int) (shot, error) {
+	code, err := c.next(n)
+	return shot{service: service, user: userName(n), answer: code}, err
+}

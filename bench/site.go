@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,6 +34,8 @@ type site struct {
 	codes *codes
 	cmd   *exec.Cmd // nil: it does not run
 	mail  bool      // users are enrolled for mail, not for an app
+	store string    // more settings of [store]
+	key   string    // file of the key; empty: its own
 
 	profile string // a file: the daemon runs within this program, and writes its profile there
 }
@@ -48,7 +51,11 @@ func (s *site) remembered() int { return s.users + 3 }
 // newSite makes a site with that many users, who all logged in once: what is remembered
 // of them is there. Settings are more lines of mfa.toml.
 func (b *bench) newSite(name string, users int, settings ...string) (*site, error) {
-	s := &site{b: b, dir: filepath.Join(b.w.disk, name), users: users, more: strings.Join(settings, "\n")}
+	return b.makeSite(&site{b: b, dir: filepath.Join(b.w.disk, name), users: users, more: strings.Join(settings, "\n")})
+}
+
+// makeSite makes the folder of s, its key and its store.
+func (b *bench) makeSite(s *site) (*site, error) {
 	if err := os.Mkdir(s.dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -63,6 +70,9 @@ func (b *bench) newSite(name string, users int, settings ...string) (*site, erro
 }
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
+
+// keyFile is where the key is.
+func (s *site) keyFile() string { return cmp.Or(s.key, s.path("key")) }
 
 // socket is where the daemon listens; its folder is not on the disk.
 func (s *site) socket(name string) string { return filepath.Join(own, filepath.Base(s.dir)+"-"+name) }
@@ -84,13 +94,14 @@ pam_socket = %q
 control_socket = %q
 [store]
 path = %q
+%s
 [secrets]
 key_file = %q
 [audit]
 file = %q
 [totp]
 skew = %d
-`, s.socket("pam.sock"), s.socket("control.sock"), s.path("store"), s.path("key"), s.path("audit.jsonl"), skew)
+`, s.socket("pam.sock"), s.socket("control.sock"), s.path("store"), s.store, s.keyFile(), s.path("audit.jsonl"), skew)
 	text += s.more + fmt.Sprintf(`
 [[policy.rule]]
 users = [%q]
@@ -165,7 +176,7 @@ func (s *site) stop() error {
 
 // enroll writes the files of all users, with their secrets sealed.
 func (s *site) enroll() error {
-	key, err := seal.LoadFor(s.path("key"), 0, "")
+	key, err := seal.LoadFor(s.keyFile(), 0, "")
 	if err != nil {
 		return err
 	}
@@ -185,6 +196,15 @@ func (s *site) enroll() error {
 }
 
 func (s *site) enrollOne(key *seal.Key, n int) error {
+	text, err := s.enrollment(key, n)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(s.path("store/users"), userName(n)+".toml"), text, 0o600)
+}
+
+// enrollment returns the record of user n.
+func (s *site) enrollment(key *seal.Key, n int) ([]byte, error) {
 	confirmed := time.Now().Add(-24 * time.Hour).UTC().Truncate(time.Second)
 	e := mfa.Enrollment{UID: uint32(firstUID + n)}
 	if s.mail {
@@ -195,11 +215,7 @@ func (s *site) enrollOne(key *seal.Key, n int) error {
 			Algorithm: usual.Algorithm, Digits: usual.Digits, Period: mfa.Duration(usual.Period), Confirmed: confirmed,
 		}
 	}
-	text, err := record.EncodeEnrollment(userName(n), e)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(s.path("store/users"), userName(n)+".toml"), text, 0o600)
+	return record.EncodeEnrollment(userName(n), e)
 }
 
 // fill lets every user log in once, so that what is remembered of them is as large as it
@@ -305,8 +321,11 @@ func cpuOf(pid int) (time.Duration, error) {
 }
 
 // memory returns a figure of the daemon from proc_pid_status(5), in MiB.
-func (s *site) memory(field string) float64 {
+func (s *site) memory(field string) float64 { return memoryOfProcess(s.cmd.Process.Pid, field) }
+
+// memoryOfProcess returns a figure of a process from proc_pid_status(5), in MiB.
+func memoryOfProcess(pid int, field string) float64 {
 	var kib float64
-	_, _ = fmt.Sscan(firstField(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid), field), &kib)
+	_, _ = fmt.Sscan(firstField(fmt.Sprintf("/proc/%d/status", pid), field), &kib)
 	return kib / 1024
 }

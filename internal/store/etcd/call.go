@@ -95,11 +95,19 @@ func passes(err error) bool {
 	return errors.As(rpctypes.Error(err), &e) && e.Code() == codes.Unavailable
 }
 
-// past holds the newest revision that etcd has shown. It may be used from many goroutines.
+// past holds what etcd has shown of its history. It may be used from many goroutines.
 type past struct {
-	rev  atomic.Int64
-	back atomic.Pointer[string] // etcd went back; why it is not believed any more
+	rev     atomic.Int64  // the newest revision
+	term    atomic.Uint64 // the newest term of raft
+	cluster atomic.Uint64 // 0: nothing was heard yet
+
+	doubts atomic.Pointer[doubtError] // why etcd is not believed any more
 }
+
+// A doubtError says why etcd is not believed any more: it forgot, or is another one.
+type doubtError struct{ text string }
+
+func (e *doubtError) Error() string { return e.text }
 
 func (p *past) newest() int64 { return p.rev.Load() }
 
@@ -107,12 +115,11 @@ func (p *past) newest() int64 { return p.rev.Load() }
 // older one is an error, from then on for good: etcd was restored from a copy, so codes
 // that were used and locks may be forgotten.
 func (p *past) heard(before, rev int64) error {
-	if rev < before && p.back.Load() == nil {
-		p.back.Store(new(fmt.Sprintf("etcd went back from revision %d to %d, as after a restore of an older copy: codes that were used and locks may be forgotten; "+
-			"if that is meant, restart mfad on every host", before, rev)))
+	if rev < before {
+		p.doubt(fmt.Sprintf("etcd went back from revision %d to %d, as after a restore of an older copy", before, rev))
 	}
-	if why := p.back.Load(); why != nil {
-		return errors.New(*why)
+	if err := p.doubted(); err != nil {
+		return err
 	}
 	for {
 		now := p.rev.Load()
@@ -120,6 +127,20 @@ func (p *past) heard(before, rev int64) error {
 			return nil
 		}
 	}
+}
+
+// doubt has nothing of etcd believed any more, for the first reason that is given.
+func (p *past) doubt(why string) {
+	p.doubts.CompareAndSwap(nil, &doubtError{why + ": codes that were used and locks may be forgotten; " +
+		"if that is meant, restart mfad on every host"})
+}
+
+// doubted returns the reason of doubt, nil if there was none.
+func (p *past) doubted() error {
+	if why := p.doubts.Load(); why != nil {
+		return why
+	}
+	return nil
 }
 
 // health holds the error of the last write. It may be used from many goroutines.

@@ -71,7 +71,7 @@ type Store struct {
 	cache  *cache
 	turns  turns
 	told   told // what was said of etcd last
-	past   past // revisions that etcd has shown
+	past   *past
 	health health
 	follow Follower // nil: nobody follows
 

@@ -20,6 +20,8 @@ import (
 func (s *Store) explain(how kind, err error) error {
 	is := func(target error) bool { return errors.Is(rpctypes.Error(err), target) }
 	switch {
+	case errors.As(err, new(*doubtError)):
+		return err
 	case is(rpctypes.ErrNoSpace):
 		return fmt.Errorf("etcd takes no writes, its database has reached its quota: compact and defragment it, then run etcdctl alarm disarm: %w", err)
 	case is(rpctypes.ErrPermissionDenied):

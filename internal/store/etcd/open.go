@@ -11,6 +11,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 
 	"mfa/internal/seal"
 	"mfa/internal/store"
@@ -112,6 +113,8 @@ func connect(ctx context.Context, cfg store.EtcdConfig, opts Options) (*Store, e
 	if err != nil {
 		return nil, err
 	}
+	past := &past{}
+	conf.DialOptions = append(conf.DialOptions, grpc.WithChainUnaryInterceptor(past.heed))
 	client, err := clientv3.New(conf)
 	if err != nil {
 		return nil, diagnose(ctx, cfg, conf.TLS, err)
@@ -126,7 +129,7 @@ func connect(ctx context.Context, cfg store.EtcdConfig, opts Options) (*Store, e
 	}
 	s := &Store{
 		told: told{now: now}, client: client, prefix: cfg.Prefix, timeout: time.Duration(cfg.Timeout), log: log, tls: conf.TLS, now: now, host: opts.Host,
-		cache: newCache(memory), follow: opts.Follow,
+		past: past, cache: newCache(memory), follow: opts.Follow,
 	}
 	if _, _, err := s.readCheck(ctx); err != nil && !errors.Is(err, errNotCheck) {
 		return nil, errors.Join(diagnose(ctx, cfg, conf.TLS, err), client.Close())

@@ -33,15 +33,22 @@ func Program(t testing.TB) string {
 	if path := os.Getenv("ETCD_BIN"); path != "" {
 		return path
 	}
-	if path, err := exec.LookPath("etcd"); err == nil {
+	return installed(t, debian, "etcd")
+}
+
+// installed returns the path of a program, and installs the package of Debian that has it
+// where it is missing.
+func installed(t testing.TB, pkg, program string) string {
+	t.Helper()
+	if path, err := exec.LookPath(program); err == nil {
 		return path
 	}
 	_, here, _, _ := runtime.Caller(0)
 	install := filepath.Join(filepath.Dir(here), "../../../../e2e/install.sh")
-	if out, err := exec.CommandContext(t.Context(), install, debian).CombinedOutput(); err != nil {
-		t.Fatalf("install %s: %v\n%s", debian, err, out)
+	if out, err := exec.CommandContext(t.Context(), install, pkg).CombinedOutput(); err != nil {
+		t.Fatalf("install %s: %v\n%s", pkg, err, out)
 	}
-	path, err := exec.LookPath("etcd")
+	path, err := exec.LookPath(program)
 	if err != nil {
 		t.Fatal(err)
 	}
