@@ -5,6 +5,8 @@
 # make e2e      only the tests over real sshd, sudo and su (root)
 # make torture  crashes at every write of what people do, minutes instead of seconds, and an
 #               hour of what many people do at once (root); "make test" runs a part of both
+#               and every pair of calls of the module failing, hours more
+# make c-coverage  which lines of the module's C no test reaches
 # make fleet-test  what a fleet does while members of etcd die, hang and are cut off (root);
 #               "make test" runs a part
 # make etcd     a newer etcd than Debian's, for ETCD_BIN=... make fleet-test
@@ -40,7 +42,7 @@ TOOLCHAIN := $(shell cat packaging/toolchain)
 
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
 
-.PHONY: all build demo test e2e torture soak fleet-test etcd bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
+.PHONY: all build demo test e2e torture c-coverage soak fleet-test etcd bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
 
 all: build
 
@@ -83,6 +85,10 @@ torture: build
 	$(GO) build -o build/ ./e2e/crash ./e2e/histories
 	build/crash $(CRASH)
 	build/histories -for $(HISTORIES)
+	$(GO) test -count=1 -v -timeout 24h -run '^TestEachCallFails|^TestThreads|^TestSignals|^TestForks' ./pam_mfa -torture
+
+c-coverage: deps
+	$(GO) test -count=1 -v -run '^TestCoverage$$' ./pam_mfa -c-coverage
 
 # FLEET= has flags for go test, as -run TestGuesses; ETCD_BIN= names another etcd than Debian's.
 fleet-test: deps

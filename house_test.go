@@ -19,7 +19,7 @@ import (
 // floors are the rooms from the top of the house to its ground. An arrow goes
 // down, never up and never to a room on the same floor.
 var floors = [][]string{
-	{"mfad", "mfactl", "pam_mfa", "e2e", "bench"},
+	{"mfad", "mfactl", "pam_mfa", "e2e", "bench", "fuzz"},
 	{"internal/app", "internal/host"},
 	{"internal/config", "internal/server"},
 	{"internal/login", "internal/enroll"},

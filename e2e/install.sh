@@ -6,7 +6,7 @@
 set -eu
 
 packages=${*:-"gcc libc6-dev libpam0g-dev make procps openssh-server openssh-client
-	sudo pamtester exim4-daemon-light valgrind clang libclang-rt-dev
+	sudo pamtester exim4-daemon-light valgrind clang libclang-rt-dev llvm
 	zbar-tools oathtool pskctool debootstrap libpam-google-authenticator libpam-oath
 	binutils mandoc fail2ban prometheus dbus iproute2 strace
 	systemd-journal-remote postgresql dovecot-imapd openvpn sasl2-bin

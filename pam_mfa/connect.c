@@ -16,25 +16,32 @@
 
 enum { PATH_ROOM = sizeof(((struct sockaddr_un *)0)->sun_path) };
 
-static int64_t now_ms(void)
+/* Milliseconds of a clock that nobody sets; false if it cannot be read, as under a filter
+ * of system calls (seccomp(2)). Then every deadline has passed. */
+static bool read_clock(int64_t *ms)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
+		return false;
+	*ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return true;
 }
 
 int64_t relay_deadline(int64_t ms)
 {
-	return now_ms() + ms;
+	int64_t now;
+
+	return read_clock(&now) ? now + ms : 0;
 }
 
 int relay_time_left(int64_t deadline)
 {
-	int64_t left = deadline - now_ms();
+	int64_t now, left;
 
-	if (left <= 0)
+	if (!read_clock(&now) || now >= deadline)
 		return 0;
+	left = deadline - now;
 	return left < INT_MAX ? (int)left : INT_MAX;
 }
 

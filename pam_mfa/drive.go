@@ -4,6 +4,8 @@ package main
 #cgo CFLAGS: -std=gnu11
 #cgo LDFLAGS: -lpam
 #include <stdlib.h>
+#include <security/pam_appl.h>
+#include <security/pam_modules.h>
 #include "relay.h"
 
 extern void driveSay(uintptr_t who, _Bool failure, char *text);
@@ -27,6 +29,30 @@ static inline void drive_converse(int fd, int64_t deadline, const struct relay_h
 		.who = (void *)who, .say = drive_say, .ask = drive_ask, .password = password, .cut = cut};
 
 	relay_converse(fd, deadline, hello, &talk, v);
+}
+
+static inline int drive_nobody(int n, const struct pam_message **m, struct pam_response **r, void *data)
+{
+	(void)n, (void)m, (void)r, (void)data;
+	return PAM_CONV_ERR;
+}
+
+// The configuration does not matter: the module is called without a stack.
+static inline int drive_proven(const char *folder, const char *service, const char *info)
+{
+	const char *argv[] = {"proven=publickey"};
+	struct pam_conv conv = {.conv = drive_nobody};
+	pam_handle_t *pamh = NULL;
+	int code = pam_start_confdir("other", "alice", &conv, folder, &pamh);
+
+	if (code == PAM_SUCCESS)
+		code = pam_set_item(pamh, PAM_SERVICE, service);
+	if (code == PAM_SUCCESS)
+		code = pam_putenv(pamh, info);
+	if (code == PAM_SUCCESS)
+		code = pam_sm_authenticate(pamh, 0, 1, argv);
+	pam_end(pamh, code);
+	return code;
 }
 */
 import "C"
@@ -149,6 +175,24 @@ func converseOrCut(fd int, d deadline, req mfa.Request, p person, password strin
 		passwordTyped:  bool(v.password_typed),
 		why:            C.GoString(&v.why[0]),
 	}, said
+}
+
+// Results of proven.
+const (
+	codeSuccess = C.PAM_SUCCESS
+	codeIgnore  = C.PAM_IGNORE
+)
+
+// proven runs pam_sm_authenticate with proven=publickey, for a service and with
+// SSH_AUTH_INFO_0, and returns the PAM code. The folder has a configuration of PAM for "other".
+func proven(folder, service, info string) int {
+	conf := C.CString(folder)
+	defer C.free(unsafe.Pointer(conf))
+	name := C.CString(service)
+	defer C.free(unsafe.Pointer(name))
+	env := C.CString("SSH_AUTH_INFO_0=" + info)
+	defer C.free(unsafe.Pointer(env))
+	return int(C.drive_proven(conf, name, env))
 }
 
 // Results of split.

@@ -48,14 +48,16 @@ static enum io wait_for(struct conn *c, short events)
 	}
 }
 
-/* What recv(2) or send(2) failing means: wait, try again, or give up. */
+/* What recv(2) or send(2) failing means: wait and try again, or give up. */
 static enum io after_failure(struct conn *c, short events)
 {
 	switch (errno) {
 	case EINTR:
-		return IO_OK;
 	case EAGAIN:
-		return wait_for(c, events);
+		if (relay_time_left(c->deadline) > 0)
+			return wait_for(c, events);
+		errno = ETIMEDOUT;
+		return IO_FAILED;
 	case ECONNRESET:
 	case EPIPE:
 		return IO_CLOSED;

@@ -13,7 +13,6 @@ import (
 
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
-	"mfa/internal/wire/wiretest"
 )
 
 // exchange gives the relay a daemon that has sent stream and then no more, and
@@ -166,31 +165,6 @@ func FuzzDaemon(f *testing.F) {
 // isControl reports a control character that no text may hold.
 func isControl(r rune) bool {
 	return r < 0x20 && r != '\n' && r != '\t' || r >= 0x7f && r <= 0x9f
-}
-
-// HELLO is what package wiretest writes, which package wire reads.
-func FuzzHello(f *testing.F) {
-	f.Add(uint32(0x8001), "sshd", "alice", "203.0.113.7", "ssh", "bob", "publickey a\n", "1 2 3 4", "1.0", "answer")
-	f.Add(uint32(0), "", "", "", "", "", "", "", "", "")
-	f.Fuzz(func(t *testing.T, flags uint32, service, user, rhost, tty, ruser, info, connection, module, held string) {
-		req := mfa.Request{
-			Flags: flags, Service: cString(service), User: cString(user), RHost: cString(rhost), TTY: cString(tty),
-			RUser: cString(ruser), SSHAuthInfo: cString(info), SSHConnection: cString(connection), Module: cString(module), Held: cString(held),
-		}
-		v, sent := exchange(t, letIn, req, always(""), "")
-		if want := wiretest.Hello(req); len(sent) != 1 || sent[0].Type != want.Type || !bytes.Equal(sent[0].Payload, want.Payload) {
-			t.Errorf("relay sent %q, want %q", sent, want)
-		}
-		if v.outcome != accepted {
-			t.Errorf("%+v", v)
-		}
-	})
-}
-
-// cString is what C sees of a text.
-func cString(s string) string {
-	s, _, _ = strings.Cut(s, "\x00")
-	return s[:min(len(s), 4096)]
 }
 
 // An answer is sent clean or not at all, and the password never.
