@@ -29,11 +29,11 @@ func (c *client) change(ctx context.Context, socket *wire.Client) error {
 		return c.asks(o, history.Action{Kind: history.Lock}, func() error {
 			return socket.Call(ctx, wire.PostLock.For(o.name), wire.LockRequest{}, nil)
 		})
-	case n < 80:
+	case n < 82:
 		return c.asks(o, history.Action{Kind: history.Reset}, func() error {
 			return socket.Call(ctx, wire.PostReset.For(o.name), nil, nil)
 		})
-	case n < 91:
+	case n < 96:
 		return c.asks(o, history.Action{Kind: history.Revoke}, func() error {
 			return socket.Call(ctx, wire.DeleteUserSessions.For(o.name), nil, nil)
 		})

@@ -89,6 +89,7 @@ var signs = []sign{
 	{WrongLetIn, func(o Operation, _ Outcome) bool { return o.Outcome == Accepted }},
 	{FailureForgotten, func(o Operation, model Outcome) bool { return o.Outcome == Wrong && model == LastWrong }},
 	{FreeGuess, func(o Operation, model Outcome) bool { return o.lookedAt() && model == Locked }},
+	{ResetUndone, func(o Operation, model Outcome) bool { return o.lookedAt() && model == Refused }},
 	{GoodRefused, func(o Operation, model Outcome) bool { return o.lookedAt() && (model == Accepted || model == Used) }},
 }
 

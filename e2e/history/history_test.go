@@ -202,6 +202,7 @@ func TestBadHistories(t *testing.T) {
 			s.say(login("home"), Accepted)
 		}},
 		{ResetUndone, func(s *story) { s.say(aReset, Done); s.say(app(11), Accepted) }},
+		{ResetUndone, func(s *story) { s.say(aReset, Done); s.say(app(10), Used) }},
 		{ResetUndone, func(s *story) {
 			s.say(aReset, Done)
 			s.say(Action{Kind: Enroll, Of: "new app", N: 9, Set: "new set"}, Accepted)
