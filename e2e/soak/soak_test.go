@@ -137,13 +137,14 @@ func TestGrowth(t *testing.T) {
 		"up and down": {func(s *sample, n int) {
 			s.RSS += float64(n%7) * 10 * mib
 			if !s.Rest {
-				s.Goroutines += float64(n % 11 * 20)
+				s.Underway = float64(n % 11 * 4)
+				s.Goroutines += s.Underway * 5
 			}
 		}, ""},
 		"set back by restarts": {func(s *sample, n int) { s.RSS -= 20 * mib * max(0, 1-float64(n%10)/5) }, ""},
 		"a goroutine a login":  {func(s *sample, n int) { s.Goroutines += float64(n) * 600 }, "goroutines"},
 		"files that stay open": {func(s *sample, n int) { s.FDs += float64(n) / 2 }, "open files"},
-		"memory":               {func(s *sample, n int) { s.RSS += float64(n) * mib / 2 }, "resident memory"},
+		"memory":               {func(s *sample, n int) { s.RSS += float64(n) * mib }, "resident memory"},
 		"heap":                 {func(s *sample, n int) { s.NextGC += float64(n) * mib / 2 }, "heap at the next collection"},
 		"threads":              {func(s *sample, n int) { s.Threads += float64(n) / 10 }, "threads"},
 		"state":                {func(s *sample, n int) { s.State += float64(n) * mib / 30 }, "state.db"},
