@@ -91,8 +91,8 @@ func (r *result) loginTable(b *strings.Builder) {
 	}
 	rows = append(rows, []string{"wrong codes", fmt.Sprint(r.wrong), fmt.Sprint(r.counted)})
 	table(b, []string{"login ended with", "clients heard", "lines in the audit file"}, rows)
-	fmt.Fprintf(b, "Of the logins whose client went away or was cut off, %d have a line. %d were refused or ended after ten seconds or more while the machine was overloaded. Faults: %d.\n\n",
-		r.unheard, r.waited, len(r.faults))
+	fmt.Fprintf(b, "Of the logins whose client went away or was cut off, %d have a line. %d were refused or ended after ten seconds or more while the machine was overloaded, and %d verbs of mfactl and samples gave up meanwhile. Faults: %d.\n\n",
+		r.unheard, r.waited, r.gaveUp, len(r.faults))
 }
 
 // timeTable has the times of each quarter.

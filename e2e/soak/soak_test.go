@@ -201,6 +201,8 @@ func TestReckoning(t *testing.T) {
 		"wrong codes":       {visits: []visit{wrong}, lines: []string{line1(1, "accepted"), failed, failed}},
 		"one wrong code":    {visits: []visit{wrong}, lines: []string{line1(1, "accepted"), failed}, want: "heard of 2 wrong codes, and the audit file has 1"},
 		"a fault":           {events: []event{{What: "mfactl backup", Fault: "exit status 1"}}, want: "exit status 1"},
+		"gave up":           {events: []event{{What: "mfactl key", Took: 40, Fault: gaveUp}}, want: gaveUp},
+		"gave up, stalled":  {events: []event{{What: "mfactl key", Took: 40, Fault: gaveUp}, {At: 10, What: stall, Took: 5}}},
 		"somebody new":      {events: []event{{What: "mfactl show", Fault: `user "soak00007" is not enrolled`}}},
 		"the disk stalled":  {visits: []visit{refused}, lines: []string{line1(1, "unavailable")}, events: []event{{At: 3, What: stall, Took: 15}}},
 		"refused":           {visits: []visit{refused}, lines: []string{line1(1, "unavailable")}, events: []event{{At: 30, What: stall, Took: 15}}, want: unwanted},
