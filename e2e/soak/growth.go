@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"slices"
 	"sort"
 	"time"
 )
@@ -12,26 +14,47 @@ type measure struct {
 	per        float64 // of the unit
 	share      float64 // that it may grow by
 	more       float64 // units that it may grow by beside
+	sum        summary // what counts of some samples
+}
+
+// A summary is what counts of the samples of a time.
+type summary func(m measure, of []sample) float64
+
+// median is the middle of all.
+func median(m measure, of []sample) float64 { return quantile(m.values(of), 0.5) }
+
+// low is what a quarter of the samples is below.
+func low(m measure, of []sample) float64 { return quantile(m.values(of), 0.25) }
+
+// least is near the lowest: a backup code takes 19 MiB while it is looked at, and a heap that
+// is collected then may be twice as much larger.
+func least(m measure, of []sample) float64 { return quantile(m.values(of), 0.05) }
+
+// idle is the median of the five samples with the fewest logins and messages under way, each
+// of which has goroutines and descriptors.
+func idle(m measure, of []sample) float64 {
+	byWork := func(a, b sample) int { return cmp.Compare(a.Underway+a.Pending, b.Underway+b.Pending) }
+	sorted := slices.SortedStableFunc(slices.Values(of), byWork)
+	return median(m, sorted[:min(5, len(sorted))])
 }
 
 const mib = 1 << 20
 
 // ofProcess are measures that a restart sets back. They are compared within the stretches
-// that have none: the last sixth of one against its second sixth, by the lowest quarter of
-// the samples, which is what is there when little happens.
+// that have none: the last sixth of one against its second sixth.
 var ofProcess = []measure{
-	{"resident memory", "MiB", func(s *sample) float64 { return s.RSS }, mib, 0.10, 8},
-	{"heap at the next collection", "MiB", func(s *sample) float64 { return s.NextGC }, mib, 0.10, 8},
-	{"goroutines", "", func(s *sample) float64 { return s.Goroutines }, 1, 0.10, 8},
-	{"threads", "", func(s *sample) float64 { return s.Threads }, 1, 0, 4},
-	{"open files", "", func(s *sample) float64 { return s.FDs }, 1, 0.10, 8},
+	{"resident memory", "MiB", func(s *sample) float64 { return s.RSS }, mib, 0.10, 16, low},
+	{"heap at the next collection", "MiB", func(s *sample) float64 { return s.NextGC }, mib, 0.10, 4, least},
+	{"goroutines", "", func(s *sample) float64 { return s.Goroutines }, 1, 0.10, 8, idle},
+	{"threads", "", func(s *sample) float64 { return s.Threads }, 1, 0, 4, idle},
+	{"open files", "", func(s *sample) float64 { return s.FDs }, 1, 0.10, 8, idle},
 }
 
 // atRest are measures of a daemon that nobody asks anything, with nothing on its way: at the
 // beginning and at the end.
 var atRest = []measure{
-	{"goroutines", "", func(s *sample) float64 { return s.Goroutines }, 1, 0, 16},
-	{"open files", "", func(s *sample) float64 { return s.FDs }, 1, 0, 12},
+	{"goroutines", "", func(s *sample) float64 { return s.Goroutines }, 1, 0, 16, median},
+	{"open files", "", func(s *sample) float64 { return s.FDs }, 1, 0, 12, median},
 }
 
 // short is a run too short to tell what grows while people log in.
@@ -40,10 +63,10 @@ const short = 10 * time.Minute
 // ofDisk are measures that stay. They are compared by the medians of the last quarter of
 // the run and of its second.
 var ofDisk = []measure{
-	{"files in the store", "", func(s *sample) float64 { return s.StoreFiles }, 1, 0.001, 4},
-	{"other files", "", func(s *sample) float64 { return s.OtherFiles }, 1, 0, 2},
-	{"bytes in the store", "MiB", func(s *sample) float64 { return s.StoreBytes }, mib, 0.10, 1},
-	{"state.db", "MiB", func(s *sample) float64 { return s.State }, mib, 0.10, 1},
+	{"files in the store", "", func(s *sample) float64 { return s.StoreFiles }, 1, 0.001, 4, median},
+	{"other files", "", func(s *sample) float64 { return s.OtherFiles }, 1, 0, 2, median},
+	{"bytes in the store", "MiB", func(s *sample) float64 { return s.StoreBytes }, mib, 0.10, 1, median},
+	{"state.db", "MiB", func(s *sample) float64 { return s.State }, mib, 0.10, 1, median},
 }
 
 // A growth is a measure at two times.
@@ -64,8 +87,7 @@ func growths(all []sample, lasted time.Duration) (found []growth) {
 	}
 	quarter := lasted.Seconds() / 4
 	for _, m := range ofDisk {
-		early, late := m.within(all, quarter, 2*quarter), m.within(all, 3*quarter, 4*quarter)
-		found = append(found, m.grown("whole run", early, late, 0.5))
+		found = append(found, m.grown("whole run", within(all, quarter, 2*quarter), within(all, 3*quarter, 4*quarter)))
 	}
 	var rests []sample
 	for _, s := range all {
@@ -77,11 +99,11 @@ func growths(all []sample, lasted time.Duration) (found []growth) {
 		return found // of a build that did not look
 	}
 	for _, m := range atRest {
-		var early, late []float64
-		if len(rests) > 1 {
-			early, late = m.values(rests[:1]), m.values(rests[len(rests)-1:])
+		var early, late []sample
+		if n := len(rests); n > 1 {
+			early, late = rests[:1], rests[n-1:]
 		}
-		found = append(found, m.grown("at rest", early, late, 0.5))
+		found = append(found, m.grown("at rest", early, late))
 	}
 	return found
 }
@@ -93,8 +115,7 @@ func inStretches(all []sample, lasted time.Duration) (found []growth) {
 		from, to := o.part(q[0]).Seconds(), o.part(q[1]).Seconds()
 		sixth := (to - from) / 6
 		for _, m := range ofProcess {
-			early, late := m.within(all, from+sixth, from+2*sixth), m.within(all, to-sixth, to)
-			found = append(found, m.grown([]string{"first stretch", "second stretch"}[i], early, late, 0.25))
+			found = append(found, m.grown([]string{"first stretch", "second stretch"}[i], within(all, from+sixth, from+2*sixth), within(all, to-sixth, to)))
 		}
 	}
 	return found
@@ -108,15 +129,15 @@ func (m measure) values(all []sample) (values []float64) {
 	return values
 }
 
-// within are the values between two times, in seconds.
-func (m measure) within(all []sample, from, to float64) []float64 {
+// within are the samples between two times, in seconds.
+func within(all []sample, from, to float64) []sample {
 	first := sort.Search(len(all), func(i int) bool { return all[i].At >= from })
 	last := sort.Search(len(all), func(i int) bool { return all[i].At >= to })
-	return m.values(all[first:last])
+	return all[first:last]
 }
 
-// grown compares what was measured at two times by a quantile.
-func (m measure) grown(when string, early, late []float64, q float64) growth {
-	was := quantile(early, q)
-	return growth{m, when, min(len(early), len(late)), was, quantile(late, q), was*(1+m.share) + m.more}
+// grown compares what was measured at two times.
+func (m measure) grown(when string, early, late []sample) growth {
+	was := m.sum(m, early)
+	return growth{m, when, min(len(early), len(late)), was, m.sum(m, late), was*(1+m.share) + m.more}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -229,7 +230,46 @@ func (p *people) settle(w *world) (err error) {
 			return err
 		}
 	}
-	return nil
+	return p.fill(account.Records{S: s}, key)
+}
+
+// spent is how many codes that were sent and are good no more mfad keeps of a user, for a day.
+const spent = 16
+
+// fill writes states of people whom codes were sent to all day: a store that fills during the
+// run would seem to grow.
+func (p *people) fill(r account.Records, key *seal.Key) error {
+	const atOnce = 64 // which are written with one sync
+	errs := make([]error, atOnce)
+	var all sync.WaitGroup
+	for i := range atOnce {
+		all.Go(func() {
+			for n := i; n < len(p.all) && errs[i] == nil; n += atOnce {
+				if u := p.all[n]; u.kind == withApp || u.kind == withMail || u.kind == withPhone || u.kind == withBoth {
+					errs[i] = u.fill(r, key)
+				}
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// fill writes the state of a user.
+func (u *user) fill(r account.Records, key *seal.Key) error {
+	id, method, to := mfa.Identity{Name: u.name, UID: uint32(firstUID + u.n)}, mfa.Email, u.mail()
+	if u.kind == withPhone || u.kind == withBoth {
+		method, to = mfa.SMS, u.phone()
+	}
+	now := time.Now()
+	return r.UpdateState(context.Background(), u.name, func(st *mfa.State) error {
+		st.UID, st.Ended = id.UID, nil
+		for range spent {
+			code := factor.NewPending(key, id, mfa.Origin{Service: "sshd", Address: u.place}, method, to, "000000", now, 10*time.Minute)
+			st.Ended = append(st.Ended, mfa.EndedCode{PendingCode: code, Why: mfa.CodeUsed, At: now})
+		}
+		return nil
+	})
 }
 
 // enrollment returns the record of a user.

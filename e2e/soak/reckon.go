@@ -24,6 +24,7 @@ type reckoning struct {
 	stories map[string]int
 	visits  int
 	waited  int      // logins that mfad refused while the machine stalled
+	gaveUp  int      // verbs of mfactl and samples that did not wait for mfad meanwhile
 	unheard int      // lines of logins whose client was cut off or went away
 	wrong   int      // wrong codes, as clients heard
 	counted int      // wrong codes, as the audit file has them
@@ -35,6 +36,15 @@ type reckoning struct {
 	shaky  map[string]bool  // users of whom a client may not have heard all
 	kills  []span           // mfad was killed and is down
 	stalls []span           // the machine could not do what it is for
+}
+
+// gaveUp is what mfactl says when it heard nothing for half a minute.
+const gaveUp = "mfad says nothing more"
+
+// A trouble is an event that has a fault.
+type trouble struct {
+	event
+	span
 }
 
 // A span is a time in which something went on.
@@ -62,6 +72,7 @@ func reckon(dir string, began time.Time) (*reckoning, error) {
 			return nil, err
 		}
 	}
+	var troubles []trouble
 	err = each(filepath.Join(dir, "events.jsonl"), func(e event) {
 		at := began.Add(time.Duration(e.At * float64(time.Second)))
 		during := span{at, at.Add(time.Duration(e.Took * float64(time.Second)))}
@@ -71,9 +82,16 @@ func reckon(dir string, began time.Time) (*reckoning, error) {
 		case e.What == stall:
 			r.stalls = append(r.stalls, during)
 		case e.Fault != "" && !strings.Contains(e.Fault, "is not enrolled"): // a newcomer, who comes and goes
-			r.fault("%s: %s", e.What, strings.TrimSpace(e.Fault))
+			troubles = append(troubles, trouble{e, during})
 		}
 	})
+	for _, t := range troubles {
+		if (strings.Contains(t.Fault, gaveUp) || strings.Contains(t.Fault, metricsAt)) && t.within(r.stalls, slack) {
+			r.gaveUp++
+			continue
+		}
+		r.fault("%s: %s", t.What, strings.TrimSpace(t.Fault))
+	}
 	if err == nil {
 		err = each(filepath.Join(dir, "logins.jsonl"), r.visit)
 	}
@@ -145,7 +163,7 @@ func (r *reckoning) visit(v visit) {
 	r.look(&v, outcome)
 }
 
-// look compares a visit with the outcome that its line has; "" if there is none.
+// look takes a visit whose line has an outcome; "" if there is none.
 func (r *reckoning) look(v *visit, outcome string) {
 	switch {
 	case v.Strange != "" && !v.letIn() && v.Took >= patient && v.within(r.stalls, slack):
@@ -153,6 +171,11 @@ func (r *reckoning) look(v *visit, outcome string) {
 	case v.Strange != "":
 		r.fault("login %d of %s (%s): %s: %s %s, after %q", v.N, v.User, v.Story, v.Strange, v.End, v.Outcome, v.Said)
 	}
+	r.compare(v, outcome)
+}
+
+// compare compares how a visit ended for its client with the outcome that its line has.
+func (r *reckoning) compare(v *visit, outcome string) {
 	opened := outcome == mfa.Accepted.String() || outcome == mfa.Exempt.String()
 	switch {
 	case v.End == done && outcome != v.Outcome:
@@ -168,7 +191,12 @@ func (r *reckoning) look(v *visit, outcome string) {
 
 // within says whether a visit, or the time after it, has part in any of some spans.
 func (v *visit) within(all []span, after time.Duration) bool {
-	return slices.ContainsFunc(all, func(s span) bool { return v.Began.Before(s.to) && v.Began.Add(v.Took+after).After(s.from) })
+	return span{v.Began, v.Began.Add(v.Took)}.within(all, after)
+}
+
+// within says whether a span, or the time after it, has part in any of some others.
+func (s span) within(all []span, after time.Duration) bool {
+	return slices.ContainsFunc(all, func(other span) bool { return s.from.Before(other.to) && s.to.Add(after).After(other.from) })
 }
 
 // finish looks at what is left when all was taken.

@@ -91,8 +91,8 @@ func (r *result) loginTable(b *strings.Builder) {
 	}
 	rows = append(rows, []string{"wrong codes", fmt.Sprint(r.wrong), fmt.Sprint(r.counted)})
 	table(b, []string{"login ended with", "clients heard", "lines in the audit file"}, rows)
-	fmt.Fprintf(b, "Of the logins whose client went away or was cut off, %d have a line. %d were refused or ended after ten seconds or more while the machine was overloaded. Faults: %d.\n\n",
-		r.unheard, r.waited, len(r.faults))
+	fmt.Fprintf(b, "Of the logins whose client went away or was cut off, %d have a line. %d were refused or ended after ten seconds or more while the machine was overloaded, and %d verbs of mfactl and samples gave up meanwhile. Faults: %d.\n\n",
+		r.unheard, r.waited, r.gaveUp, len(r.faults))
 }
 
 // timeTable has the times of each quarter.
@@ -104,7 +104,7 @@ func (r *result) timeTable(b *strings.Builder) {
 		for _, of := range []func(*sample) [3]float64{func(s *sample) [3]float64 { return s.First }, func(s *sample) [3]float64 { return s.Last }} {
 			for i, at := range []float64{0.5, 0.5, 1} { // the median sample's median and 99th percentile, and the most of all
 				m := measure{of: func(s *sample) float64 { return of(s)[i] }, per: 1000}
-				row = append(row, fmt.Sprintf("%.1f", quantile(m.within(r.samples, quarter*float64(q), quarter*float64(q+1)), at)))
+				row = append(row, fmt.Sprintf("%.1f", quantile(m.values(within(r.samples, quarter*float64(q), quarter*float64(q+1))), at)))
 			}
 		}
 		rows = append(rows, row)

@@ -173,6 +173,9 @@ func (s *soak) files(v *sample) {
 	}
 }
 
+// metricsAt is the address of the metrics, of which the name is nobody's.
+const metricsAt = "http://mfad/metrics"
+
 var metricsClient = &http.Client{Timeout: patience, Transport: &http.Transport{
 	DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", own+"/metrics.sock")
@@ -182,7 +185,7 @@ var metricsClient = &http.Client{Timeout: patience, Transport: &http.Transport{
 
 // scrape reads the daemon's metrics.
 func scrape() (map[string]float64, error) {
-	res, err := metricsClient.Get("http://mfad/metrics")
+	res, err := metricsClient.Get(metricsAt)
 	if err != nil {
 		return nil, err
 	}

@@ -137,13 +137,14 @@ func TestGrowth(t *testing.T) {
 		"up and down": {func(s *sample, n int) {
 			s.RSS += float64(n%7) * 10 * mib
 			if !s.Rest {
-				s.Goroutines += float64(n % 11 * 20)
+				s.Underway = float64(n % 11 * 4)
+				s.Goroutines += s.Underway * 5
 			}
 		}, ""},
 		"set back by restarts": {func(s *sample, n int) { s.RSS -= 20 * mib * max(0, 1-float64(n%10)/5) }, ""},
 		"a goroutine a login":  {func(s *sample, n int) { s.Goroutines += float64(n) * 600 }, "goroutines"},
 		"files that stay open": {func(s *sample, n int) { s.FDs += float64(n) / 2 }, "open files"},
-		"memory":               {func(s *sample, n int) { s.RSS += float64(n) * mib / 2 }, "resident memory"},
+		"memory":               {func(s *sample, n int) { s.RSS += float64(n) * mib }, "resident memory"},
 		"heap":                 {func(s *sample, n int) { s.NextGC += float64(n) * mib / 2 }, "heap at the next collection"},
 		"threads":              {func(s *sample, n int) { s.Threads += float64(n) / 10 }, "threads"},
 		"state":                {func(s *sample, n int) { s.State += float64(n) * mib / 30 }, "state.db"},
@@ -200,6 +201,8 @@ func TestReckoning(t *testing.T) {
 		"wrong codes":       {visits: []visit{wrong}, lines: []string{line1(1, "accepted"), failed, failed}},
 		"one wrong code":    {visits: []visit{wrong}, lines: []string{line1(1, "accepted"), failed}, want: "heard of 2 wrong codes, and the audit file has 1"},
 		"a fault":           {events: []event{{What: "mfactl backup", Fault: "exit status 1"}}, want: "exit status 1"},
+		"gave up":           {events: []event{{What: "mfactl key", Took: 40, Fault: gaveUp}}, want: gaveUp},
+		"gave up, stalled":  {events: []event{{What: "mfactl key", Took: 40, Fault: gaveUp}, {At: 10, What: stall, Took: 5}}},
 		"somebody new":      {events: []event{{What: "mfactl show", Fault: `user "soak00007" is not enrolled`}}},
 		"the disk stalled":  {visits: []visit{refused}, lines: []string{line1(1, "unavailable")}, events: []event{{At: 3, What: stall, Took: 15}}},
 		"refused":           {visits: []visit{refused}, lines: []string{line1(1, "unavailable")}, events: []event{{At: 30, What: stall, Took: 15}}, want: unwanted},

@@ -64,7 +64,7 @@ func newWorld(out, programs string, accounts []byte) (*world, error) {
 	return w, errors.Join(err, f.Close(), os.WriteFile("/etc/nsswitch.conf", []byte("passwd: files\ngroup: files\nhosts: files\n"), 0o644))
 }
 
-// configure writes mfa.toml; more are lines that differ from one time to the next.
+// configure writes mfa.toml as a whole, for mfad may be reading it; more are lines that differ from one time to the next.
 func (w *world) configure(more ...string) error {
 	lines := append([]string{
 		"server.pam_socket = '" + own + "/pam.sock'", "server.control_socket = '" + own + "/control.sock'",
@@ -81,7 +81,8 @@ mode = "off"
 services = ["` + rememberService + `"]
 remember = "always"
 `
-	return os.WriteFile(w.path("mfa.toml"), []byte(text), 0o600)
+	draft := w.path("mfa.toml.new")
+	return errors.Join(os.WriteFile(draft, []byte(text), 0o600), os.Rename(draft, w.path("mfa.toml")))
 }
 
 // start starts the daemon and returns when it says that it is ready. The caller holds up.
