@@ -47,7 +47,7 @@ const (
 	MovedCopied  = "copied"  // what To has now is as in From
 	MovedSame    = "same"    // it was so before
 	MovedKept    = "kept"    // the fleet has another enrollment, which counts; the states were merged
-	MovedLocked  = "locked"  // what is remembered cannot be read, or the token is another's: locked there until an administrator unlocks
+	MovedLocked  = "locked"  // a record cannot be read, or the token is another's: kept out there until an administrator mends it
 	MovedRemoved = "removed" // From has none any more
 )
 
@@ -160,16 +160,23 @@ type userRecords struct {
 	text   []byte // the enrollment as it is stored; nil: there is none
 	en     mfa.Enrollment
 	known  bool // text could be parsed
+	lost   bool // the enrollment cannot be read; text is in its place
 	state  []byte
 	st     mfa.State
 	broken bool // state cannot be read
 }
 
+// lostEnrollment takes the place of an enrollment that cannot be read. It cannot be parsed,
+// so it keeps its user out, and does not count as "not enrolled".
+const lostEnrollment = "# this enrollment could not be read when it was to be moved; mfactl reset ends that\n"
+
 // read returns what From has of a user, for To.
 func (m *Move) read(ctx context.Context, user string) (h userRecords, err error) {
 	for range tries {
 		it, err := m.From.get(ctx, store.Users+user)
-		if err != nil {
+		if h.lost = errors.Is(err, store.ErrUnreadable); h.lost {
+			it.Value = []byte(lostEnrollment)
+		} else if err != nil {
 			return h, err
 		}
 		st, err := m.From.get(ctx, store.States+user)
@@ -177,7 +184,7 @@ func (m *Move) read(ctx context.Context, user string) (h userRecords, err error)
 			return h, err
 		}
 		again, err := m.From.get(ctx, store.Users+user)
-		if err != nil {
+		if err != nil && !h.lost {
 			return h, err
 		}
 		if again.Rev == it.Rev {

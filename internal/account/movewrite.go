@@ -60,7 +60,7 @@ func (m *Move) choose(ctx context.Context, user string, here userRecords, n move
 	if taken {
 		c.here.st.LockedHard, c.here.st.LockedBy = true, lockedByMove
 	}
-	if c.here.st.LockedHard && c.here.st.LockedBy == lockedByMove {
+	if c.here.st.LockedHard && c.here.st.LockedBy == lockedByMove || here.lost && c.result != MovedKept {
 		c.result = MovedLocked
 	}
 	return c, err
@@ -123,10 +123,12 @@ func (m *Move) write(ctx context.Context, c choice) error {
 			err = store.Update(ctx, m.To.S, store.States+c.user, state)
 		}
 	}
-	if err != nil || !c.copies || len(here.text) == 0 {
+	if err != nil && !errors.Is(err, store.ErrUnreadable) || !c.copies || len(here.text) == 0 {
 		return err
 	}
-	return store.Update(ctx, m.To.S, store.Users+c.user, func([]byte) ([]byte, error) { return here.text, nil })
+	// With a state that cannot be read the user is kept out, and must not be without an
+	// enrollment once that is mended.
+	return errors.Join(err, store.Update(ctx, m.To.S, store.Users+c.user, func([]byte) ([]byte, error) { return here.text, nil }))
 }
 
 // noteUIDs notes in a fleet where to look for the accounts of the records.
