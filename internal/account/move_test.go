@@ -296,7 +296,7 @@ func (s spoiled) Get(ctx context.Context, key string) (store.Item, error) {
 	return s.Store.Get(ctx, key)
 }
 
-// Who is kept out by a record that cannot be read is kept out in the fleet, too: there
+// A user whom a record keeps out that cannot be read is kept out in the fleet, too: there
 // they must not count as "not enrolled".
 func TestMoveOfWhatCannotBeRead(t *testing.T) {
 	for _, key := range []string{"users/alice", "state/alice"} {
