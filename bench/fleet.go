@@ -159,7 +159,7 @@ func (b *bench) fleetCrowds(f *fleet, least *bare) error {
 const mostFollowers = 200
 
 // fleetFollowers measures what a login costs while other hosts follow, and while none do.
-func (b *bench) fleetFollowers(f *fleet, least *bare) error {
+func (b *bench) fleetFollowers(f *fleet, _ *bare) error {
 	s := samples{}
 	name := func(what string, followers int) string {
 		return fmt.Sprintf("%s, %d hosts follow", what, followers)

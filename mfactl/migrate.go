@@ -98,7 +98,7 @@ func (f migration) print(w io.Writer) {
 		printf(w, "%s: the fleet has another enrollment, which counts; what was spent and counted here was added.\n", user)
 	}
 	for _, user := range f.Locked {
-		printf(w, "%s: what was remembered cannot be read, or the token is another user's: locked there until 'mfactl unlock'.\n", user)
+		printf(w, "%s: a record cannot be read, or the token is another user's: kept out there until 'mfactl unlock', or 'mfactl reset'.\n", user)
 	}
 	for _, p := range f.Problems {
 		printf(w, "%s: %s\n", p.User, p.Problem)

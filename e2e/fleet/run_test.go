@@ -210,7 +210,7 @@ func (p *person) heard(r reply) {
 func (r *run) check(t *testing.T) {
 	t.Helper()
 	all := r.rec.Take()
-	faults := history.Check(history.Params{Failures: 5, OldViews: true}, all)
+	faults := history.NewChecker(history.Params{Failures: 5, OldViews: true}).Add(all)
 	for _, f := range faults {
 		t.Errorf("seed %d: %v", r.seed, f)
 	}

@@ -38,9 +38,6 @@ func (c *Checker) Add(history []Operation) (faults []Fault) {
 	return faults
 }
 
-// Check checks a whole history.
-func Check(p Params, history []Operation) []Fault { return NewChecker(p).Add(history) }
-
 // A way is one that things can have gone so far: the user as they are now, and which of the
 // operations that have not returned have happened.
 type way struct {

@@ -162,7 +162,7 @@ func TestGoodHistories(t *testing.T) {
 			s.say(login("home"), Asked)
 		},
 	} {
-		if faults := Check(five, with(more)); len(faults) > 0 {
+		if faults := checked(five, with(more)); len(faults) > 0 {
 			t.Errorf("%s: %v", name, faults[0])
 		}
 	}
@@ -221,9 +221,12 @@ func TestBadHistories(t *testing.T) {
 		{GoodRefused, func(s *story) { s.say(app(11), Wrong) }},
 		{GoodRefused, func(s *story) { s.say(paper(1), Used) }},
 	} {
-		faults := Check(five, with(test.more))
+		faults := checked(five, with(test.more))
 		if len(faults) != 1 || !strings.HasPrefix(faults[0].String(), test.want+":") {
 			t.Errorf("want %q: %v", test.want, faults)
 		}
 	}
 }
+
+// checked checks a whole history.
+func checked(p Params, history []Operation) []Fault { return NewChecker(p).Add(history) }

@@ -85,7 +85,7 @@ func TestPorcupineAgrees(t *testing.T) {
 	for range 1500 {
 		p := Params{Failures: 2 + r.IntN(2), OldViews: r.IntN(4) == 0, whole: true}
 		ops := invent(r, p, 2+r.IntN(9))
-		faults := Check(p, ops)
+		faults := checked(p, ops)
 		if good := byPorcupine(p, ops); good != (len(faults) == 0) {
 			t.Fatalf("porcupine says %v, we say %v:%s", good, faults, lines(ops))
 		}

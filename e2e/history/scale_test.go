@@ -20,10 +20,10 @@ func TestManyAtOnce(t *testing.T) {
 			s.during(aGuess, LastWrong, locked+wrong)
 		})
 	}
-	if faults := Check(five, at(1996, 4)); len(faults) > 0 {
+	if faults := checked(five, at(1996, 4)); len(faults) > 0 {
 		t.Errorf("%v", faults[0].Op)
 	}
-	if faults := Check(five, at(1995, 5)); len(faults) != 1 {
+	if faults := checked(five, at(1995, 5)); len(faults) != 1 {
 		t.Errorf("%d faults of six guesses", len(faults))
 	}
 }

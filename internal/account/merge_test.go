@@ -36,8 +36,13 @@ type merging struct {
 var mergings = map[string][]merging{
 	"UID": {
 		{"only here", mfa.State{}, mfa.State{UID: 7}, mfa.State{}, mfa.State{UID: 7}},
-		{"another person", mfa.State{}, mfa.State{UID: 7, Failures: times(1), Sessions: []mfa.Session{{ID: "a"}}, Tokens: []mfa.TokenCount{{Token: "t", Next: 9}}},
-			mfa.State{UID: 8}, mfa.State{UID: 8, Tokens: []mfa.TokenCount{{Token: "t", Next: 9}}}},
+		{
+			"another person",
+			mfa.State{},
+			mfa.State{UID: 7, Failures: times(1), Sessions: []mfa.Session{{ID: "a"}}, Tokens: []mfa.TokenCount{{Token: "t", Next: 9}}},
+			mfa.State{UID: 8},
+			mfa.State{UID: 8, Tokens: []mfa.TokenCount{{Token: "t", Next: 9}}},
+		},
 	},
 	"Epoch": {{"the newer", mfa.State{Epoch: 1}, mfa.State{Epoch: 5}, mfa.State{Epoch: 4}, mfa.State{Epoch: 5}}},
 	"Failures": {
@@ -45,8 +50,13 @@ var mergings = map[string][]merging{
 		{"unlocked there", mfa.State{Failures: times(-3, -2)}, mfa.State{Failures: times(-3, -2, 1)}, mfa.State{}, mfa.State{Failures: times(1)}},
 		{"a right code here", mfa.State{Failures: times(-3)}, mfa.State{}, mfa.State{Failures: times(-3, 1)}, mfa.State{Failures: times(1)}},
 		{"reset there", mfa.State{UID: 7}, mfa.State{UID: 7, Failures: times(1, 5)}, mfa.State{UID: 7, Since: minuteOf(3)}, mfa.State{UID: 7, Since: minuteOf(3), Failures: times(5)}},
-		{"led to the lock there", mfa.State{}, mfa.State{Failures: times(1, 9)}, mfa.State{LockedUntil: minuteOf(15), LockedFor: mfa.Duration(10 * time.Minute)},
-			mfa.State{LockedUntil: minuteOf(15), LockedFor: mfa.Duration(10 * time.Minute), Failures: times(9)}},
+		{
+			"led to the lock there",
+			mfa.State{},
+			mfa.State{Failures: times(1, 9)},
+			mfa.State{LockedUntil: minuteOf(15), LockedFor: mfa.Duration(10 * time.Minute)},
+			mfa.State{LockedUntil: minuteOf(15), LockedFor: mfa.Duration(10 * time.Minute), Failures: times(9)},
+		},
 	},
 	"LockedUntil": {
 		{"the later", mfa.State{}, mfa.State{LockedUntil: minuteOf(9)}, mfa.State{LockedUntil: minuteOf(5)}, mfa.State{LockedUntil: minuteOf(9)}},
@@ -60,21 +70,41 @@ var mergings = map[string][]merging{
 	},
 	"LockedBy": {
 		{"an administrator's stays one", mfa.State{}, mfa.State{LockedHard: true}, mfa.State{LockedUntil: minuteOf(5), LockedBy: "root"}, mfa.State{LockedHard: true, LockedBy: "root"}},
-		{"one that was over", mfa.State{}, mfa.State{LockedUntil: minuteOf(9), LockedFor: mfa.Duration(3 * time.Minute)}, mfa.State{LockedUntil: minuteOf(5), LockedBy: "root"},
-			mfa.State{LockedUntil: minuteOf(9), LockedFor: mfa.Duration(3 * time.Minute)}},
+		{
+			"one that was over",
+			mfa.State{},
+			mfa.State{LockedUntil: minuteOf(9), LockedFor: mfa.Duration(3 * time.Minute)},
+			mfa.State{LockedUntil: minuteOf(5), LockedBy: "root"},
+			mfa.State{LockedUntil: minuteOf(9), LockedFor: mfa.Duration(3 * time.Minute)},
+		},
 	},
 	"LockedFor": {{"of the later", mfa.State{}, mfa.State{LockedUntil: minuteOf(9), LockedFor: 1}, mfa.State{LockedUntil: minuteOf(5), LockedFor: 2}, mfa.State{LockedUntil: minuteOf(9), LockedFor: 1}}},
 	"Sends":     {{"of both", mfa.State{Sends: times(-1)}, mfa.State{Sends: times(-1, 1)}, mfa.State{Sends: times(-1, 2)}, mfa.State{Sends: times(-1, 1, 2)}}},
-	"PlaceSends": {{"of both", mfa.State{}, mfa.State{PlaceSends: []mfa.PlaceSend{{Origin: "a", At: minute(1)}, {Origin: "a", At: minute(3)}}}, mfa.State{PlaceSends: []mfa.PlaceSend{{Origin: "a", At: minute(1)}, {Origin: "b", At: minute(1)}}},
-		mfa.State{PlaceSends: []mfa.PlaceSend{{Origin: "a", At: minute(1)}, {Origin: "b", At: minute(1)}, {Origin: "a", At: minute(3)}}}}},
+	"PlaceSends": {{
+		"of both",
+		mfa.State{},
+		mfa.State{PlaceSends: []mfa.PlaceSend{{Origin: "a", At: minute(1)}, {Origin: "a", At: minute(3)}}},
+		mfa.State{PlaceSends: []mfa.PlaceSend{{Origin: "a", At: minute(1)}, {Origin: "b", At: minute(1)}}},
+		mfa.State{PlaceSends: []mfa.PlaceSend{{Origin: "a", At: minute(1)}, {Origin: "b", At: minute(1)}, {Origin: "a", At: minute(3)}}},
+	}},
 	"Pending": {
 		{"of both", mfa.State{}, mfa.State{Pending: []mfa.PendingCode{pending("a", 1)}}, mfa.State{Pending: []mfa.PendingCode{pending("b", 0)}}, mfa.State{Pending: []mfa.PendingCode{pending("b", 0), pending("a", 1)}}},
 		{"used here", mfa.State{Pending: []mfa.PendingCode{pending("a", 1)}}, mfa.State{}, mfa.State{Pending: []mfa.PendingCode{pending("a", 1)}}, mfa.State{}},
-		{"tries", mfa.State{}, mfa.State{Pending: []mfa.PendingCode{{Nonce: []byte("a"), Tries: 3}}}, mfa.State{Pending: []mfa.PendingCode{{Nonce: []byte("a"), Tries: 1, Answered: true}}},
-			mfa.State{Pending: []mfa.PendingCode{{Nonce: []byte("a"), Tries: 3, Answered: true}}}},
+		{
+			"tries",
+			mfa.State{},
+			mfa.State{Pending: []mfa.PendingCode{{Nonce: []byte("a"), Tries: 3}}},
+			mfa.State{Pending: []mfa.PendingCode{{Nonce: []byte("a"), Tries: 1, Answered: true}}},
+			mfa.State{Pending: []mfa.PendingCode{{Nonce: []byte("a"), Tries: 3, Answered: true}}},
+		},
 	},
-	"Ended": {{"ends what is pending", mfa.State{}, mfa.State{Ended: []mfa.EndedCode{{PendingCode: pending("a", 1), Why: mfa.CodeUsed, At: minute(2)}}}, mfa.State{Pending: []mfa.PendingCode{pending("a", 1)}},
-		mfa.State{Ended: []mfa.EndedCode{{PendingCode: pending("a", 1), Why: mfa.CodeUsed, At: minute(2)}}}}},
+	"Ended": {{
+		"ends what is pending",
+		mfa.State{},
+		mfa.State{Ended: []mfa.EndedCode{{PendingCode: pending("a", 1), Why: mfa.CodeUsed, At: minute(2)}}},
+		mfa.State{Pending: []mfa.PendingCode{pending("a", 1)}},
+		mfa.State{Ended: []mfa.EndedCode{{PendingCode: pending("a", 1), Why: mfa.CodeUsed, At: minute(2)}}},
+	}},
 	"TOTPStep": {
 		{"used here", mfa.State{TOTPStep: 5}, mfa.State{TOTPStep: 9}, mfa.State{TOTPStep: 7}, mfa.State{TOTPStep: 9}},
 		{"used there", mfa.State{TOTPStep: 5}, mfa.State{TOTPStep: 7}, mfa.State{TOTPStep: 9}, mfa.State{TOTPStep: 9}},
@@ -90,8 +120,13 @@ var mergings = map[string][]merging{
 	"Enrolling":   {{"the newer", mfa.State{}, mfa.State{Enrolling: &mfa.Enrolling{ID: "a", Began: minute(1)}}, mfa.State{Enrolling: &mfa.Enrolling{ID: "b", Began: minute(2)}}, mfa.State{Enrolling: &mfa.Enrolling{ID: "b", Began: minute(2)}}}},
 	"EnrollSince": {{"the earlier", mfa.State{}, mfa.State{EnrollSince: minuteOf(1)}, mfa.State{EnrollSince: minuteOf(2)}, mfa.State{EnrollSince: minuteOf(1)}}},
 	"Sessions": {
-		{"of both", mfa.State{}, mfa.State{Sessions: []mfa.Session{{ID: "a", LastUsed: minute(3)}, {ID: "b"}}}, mfa.State{Sessions: []mfa.Session{{ID: "c"}, {ID: "a", LastUsed: minute(1)}}},
-			mfa.State{Sessions: []mfa.Session{{ID: "c"}, {ID: "a", LastUsed: minute(3)}, {ID: "b"}}}},
+		{
+			"of both",
+			mfa.State{},
+			mfa.State{Sessions: []mfa.Session{{ID: "a", LastUsed: minute(3)}, {ID: "b"}}},
+			mfa.State{Sessions: []mfa.Session{{ID: "c"}, {ID: "a", LastUsed: minute(1)}}},
+			mfa.State{Sessions: []mfa.Session{{ID: "c"}, {ID: "a", LastUsed: minute(3)}, {ID: "b"}}},
+		},
 		{"revoked here", mfa.State{Sessions: []mfa.Session{{ID: "a"}}}, mfa.State{}, mfa.State{Sessions: []mfa.Session{{ID: "a", LastUsed: minute(3)}}}, mfa.State{}},
 		{"revoked there", mfa.State{Sessions: []mfa.Session{{ID: "a"}}}, mfa.State{Sessions: []mfa.Session{{ID: "a", LastUsed: minute(3)}}}, mfa.State{}, mfa.State{}},
 	},
@@ -99,8 +134,13 @@ var mergings = map[string][]merging{
 		{"the most", mfa.State{MethodFailures: failed(3)}, mfa.State{MethodFailures: failed(6)}, mfa.State{MethodFailures: failed(4)}, mfa.State{MethodFailures: failed(6)}},
 		{"a right code there", mfa.State{MethodFailures: failed(3)}, mfa.State{MethodFailures: failed(3)}, mfa.State{}, mfa.State{}},
 	},
-	"Apart": {{"as the rest", mfa.State{}, mfa.State{Apart: &mfa.FailureCounts{Failures: times(1), MethodFailures: failed(1)}}, mfa.State{Apart: &mfa.FailureCounts{Failures: times(2), LockedUntil: minuteOf(9), MethodFailures: failed(2)}},
-		mfa.State{Apart: &mfa.FailureCounts{Failures: times(1, 2), LockedUntil: minuteOf(9), MethodFailures: failed(2)}}}},
+	"Apart": {{
+		"as the rest",
+		mfa.State{},
+		mfa.State{Apart: &mfa.FailureCounts{Failures: times(1), MethodFailures: failed(1)}},
+		mfa.State{Apart: &mfa.FailureCounts{Failures: times(2), LockedUntil: minuteOf(9), MethodFailures: failed(2)}},
+		mfa.State{Apart: &mfa.FailureCounts{Failures: times(1, 2), LockedUntil: minuteOf(9), MethodFailures: failed(2)}},
+	}},
 	"Recovery": {
 		{"the newer", mfa.State{}, mfa.State{Recovery: &mfa.Recovery{Nonce: []byte("a"), Expires: minute(1)}}, mfa.State{Recovery: &mfa.Recovery{Nonce: []byte("b"), Expires: minute(2)}}, mfa.State{Recovery: &mfa.Recovery{Nonce: []byte("b"), Expires: minute(2)}}},
 		{"used here", mfa.State{Recovery: &mfa.Recovery{Nonce: []byte("a")}}, mfa.State{}, mfa.State{Recovery: &mfa.Recovery{Nonce: []byte("a"), Tries: 1}}, mfa.State{}},

@@ -47,7 +47,7 @@ const (
 	MovedCopied  = "copied"  // what To has now is as in From
 	MovedSame    = "same"    // it was so before
 	MovedKept    = "kept"    // the fleet has another enrollment, which counts; the states were merged
-	MovedLocked  = "locked"  // what is remembered cannot be read, or the token is another's: locked there until an administrator unlocks
+	MovedLocked  = "locked"  // a record cannot be read, or the token is another's: kept out there until an administrator mends it
 	MovedRemoved = "removed" // From has none any more
 )
 
@@ -160,16 +160,23 @@ type userRecords struct {
 	text   []byte // the enrollment as it is stored; nil: there is none
 	en     mfa.Enrollment
 	known  bool // text could be parsed
+	lost   bool // the enrollment cannot be read; text is in its place
 	state  []byte
 	st     mfa.State
 	broken bool // state cannot be read
 }
 
+// lostEnrollment takes the place of an enrollment that cannot be read. It cannot be parsed,
+// so it keeps its user out, and does not count as "not enrolled".
+const lostEnrollment = "# this enrollment could not be read when it was to be moved; mfactl reset ends that\n"
+
 // read returns what From has of a user, for To.
 func (m *Move) read(ctx context.Context, user string) (h userRecords, err error) {
 	for range tries {
 		it, err := m.From.get(ctx, store.Users+user)
-		if err != nil {
+		if h.lost = errors.Is(err, store.ErrUnreadable); h.lost {
+			it.Value = []byte(lostEnrollment)
+		} else if err != nil {
 			return h, err
 		}
 		st, err := m.From.get(ctx, store.States+user)
@@ -177,7 +184,7 @@ func (m *Move) read(ctx context.Context, user string) (h userRecords, err error)
 			return h, err
 		}
 		again, err := m.From.get(ctx, store.Users+user)
-		if err != nil {
+		if err != nil && !h.lost {
 			return h, err
 		}
 		if again.Rev == it.Rev {
@@ -190,33 +197,11 @@ func (m *Move) read(ctx context.Context, user string) (h userRecords, err error)
 
 // fit parses h and makes of it what To is to have.
 func (m *Move) fit(user string, h userRecords) (userRecords, error) {
-	switch {
-	case len(h.state) > 0 && !h.broken:
-		var err error
-		h.st, err = record.DecodeState(m.From.location(store.States+user), h.state)
-		h.broken = err != nil
-	case m.From.Since != nil || m.To.Since != nil:
-		h.st.Since = m.From.Since // what no record means depends on the store
+	before, after, err := m.fitEnrollment(user, &h)
+	if err != nil {
+		return h, err
 	}
-	var before, after string
-	if len(h.text) > 0 {
-		en, err := record.DecodeEnrollment(m.From.location(store.Users+user), h.text)
-		if h.known = err == nil; h.known {
-			before = en.Fingerprint()
-			if m.reseal(user, &en) {
-				if h.text, err = record.EncodeEnrollment(user, en); err != nil {
-					return h, err
-				}
-			}
-			h.en, after = en, en.Fingerprint()
-		}
-	}
-	if h.broken {
-		h.st = mfa.State{Since: new(m.Now().UTC()), LockedHard: true, LockedBy: lockedByMove}
-	}
-	if h.st.UID == 0 && (len(h.state) > 0 || h.broken || m.From.Since != nil || m.To.Since != nil) {
-		h.st.UID = h.en.UID
-	}
+	m.fitState(user, &h)
 	m.host(&h.st)
 	for i := range h.st.Sessions {
 		if h.st.Sessions[i].Enrollment == before {
@@ -229,6 +214,46 @@ func (m *Move) fit(user string, h userRecords) (userRecords, error) {
 		}
 	}
 	return h, nil
+}
+
+// fitState parses the state of h, whose enrollment was parsed. One that cannot be read
+// becomes a lock.
+func (m *Move) fitState(user string, h *userRecords) {
+	sinceCounts := m.From.Since != nil || m.To.Since != nil // what no record means depends on the store
+	switch {
+	case len(h.state) > 0 && !h.broken:
+		var err error
+		h.st, err = record.DecodeState(m.From.location(store.States+user), h.state)
+		h.broken = err != nil
+	case sinceCounts:
+		h.st.Since = m.From.Since
+	}
+	if h.broken {
+		h.st = mfa.State{Since: new(m.Now().UTC()), LockedHard: true, LockedBy: lockedByMove}
+	}
+	if h.st.UID == 0 && (len(h.state) > 0 || h.broken || sinceCounts) {
+		h.st.UID = h.en.UID
+	}
+}
+
+// fitEnrollment parses the enrollment of h, and seals its secrets as To is to have them. It
+// returns the fingerprints of before and after; empty if it cannot be parsed.
+func (m *Move) fitEnrollment(user string, h *userRecords) (before, after string, err error) {
+	if len(h.text) == 0 {
+		return "", "", nil
+	}
+	en, err := record.DecodeEnrollment(m.From.location(store.Users+user), h.text)
+	if h.known = err == nil; !h.known {
+		return "", "", nil
+	}
+	before = en.Fingerprint()
+	if m.reseal(user, &en) {
+		if h.text, err = record.EncodeEnrollment(user, en); err != nil {
+			return "", "", err
+		}
+	}
+	h.en = en
+	return before, en.Fingerprint(), nil
 }
 
 // reseal seals the secrets of en anew that need a former key, and says whether any did.
@@ -361,6 +386,12 @@ func (m *Move) user(ctx context.Context, user string, there map[string]sum) (res
 	return result, err
 }
 
+// isDone says whether a former run copied all that From has of a user, and nothing changed
+// on either side since.
+func (n moveNote) isDone(user string, from sum, there map[string]sum) bool {
+	return n.Result != "" && !n.Trying && n.From == from && n.Users == there[store.Users+user] && n.States == there[store.States+user]
+}
+
 func (m *Move) copyUser(ctx context.Context, user string, there map[string]sum) (string, error) {
 	here, err := m.read(ctx, user)
 	if err != nil {
@@ -371,7 +402,7 @@ func (m *Move) copyUser(ctx context.Context, user string, there map[string]sum) 
 		return "", err
 	}
 	from := sha256.Sum256(slices.Concat(here.text, []byte{0}, here.state))
-	if n.Result != "" && !n.Trying && n.From == from && n.Users == there[store.Users+user] && n.States == there[store.States+user] {
+	if n.isDone(user, from, there) {
 		return n.Result, nil
 	}
 	c, err := m.choose(ctx, user, here, n)

@@ -283,6 +283,41 @@ func TestMoveDies(t *testing.T) {
 	}
 }
 
+// A spoiled store has a record that cannot be read.
+type spoiled struct {
+	store.Store
+	key string
+}
+
+func (s spoiled) Get(ctx context.Context, key string) (store.Item, error) {
+	if key == s.key {
+		return store.Item{Key: key, Rev: 1}, store.Unreadable(errors.New("others may write to it"))
+	}
+	return s.Store.Get(ctx, key)
+}
+
+// A user whom a record keeps out that cannot be read is kept out in the fleet, too: there
+// they must not count as "not enrolled".
+func TestMoveOfWhatCannotBeRead(t *testing.T) {
+	for _, key := range []string{"users/alice", "state/alice"} {
+		j := newJoining(t)
+		m := account.Move{
+			From: account.Records{S: spoiled{j.host, key}}, To: account.Records{S: j.fleet, Host: "here"}, Notes: j.host, ID: "one", Key: j.key,
+			Now: func() time.Time { return j.now },
+		}
+		became := map[string]string{}
+		for range 2 {
+			if err := m.Run(t.Context(), func(int) {}, func(u account.Migrated) { became[u.User] = u.Result }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := j.others().Enrollment(t.Context(), "alice")
+		if out := errors.Is(err, store.ErrUnreadable) || j.state("alice").LockedHard; !out || became["alice"] != account.MovedLocked {
+			t.Errorf("%s: %v, %v, %s", key, became, err, text(t, j.state("alice")))
+		}
+	}
+}
+
 // Out of a fleet the store of this host becomes what the fleet has, without what belongs
 // to other hosts.
 func TestMoveOutOfFleet(t *testing.T) {

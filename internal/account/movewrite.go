@@ -36,34 +36,50 @@ func (m *Move) choose(ctx context.Context, user string, here userRecords, n move
 		theirs.en, theirs.known = en, true
 	}
 	c := choice{user: user, here: here, wins: theirs}
-	tried := n.Trying && len(n.Enrollment) > 0 && bytes.Equal(theirs.text, n.Enrollment)
-	if tried || len(n.Copied) > 0 && bytes.Equal(theirs.text, n.Copied) {
-		c.copied = theirs.text
-	}
-	reset := len(theirs.text) == 0 && len(n.Copied) > 0 && bytes.Equal(here.text, n.Copied) && !n.Trying
-	switch {
-	case bytes.Equal(here.text, theirs.text):
-		c.result, c.wins, c.copies = MovedSame, here, c.copied != nil
-	case reset: // in the fleet, and here nobody changed it since
-		c.result = MovedSame
-	case m.intoFleet() && c.copied == nil && len(here.text) == 0:
-		c.result = MovedSame // the fleet's own
-	case m.intoFleet() && c.copied == nil && len(theirs.text) > 0:
-		c.result = MovedKept
-	default:
-		c.result, c.wins, c.copies = MovedCopied, here, true
-	}
-	if c.copies && len(here.text) == 0 {
-		c.result = MovedRemoved
-	}
+	m.chooseEnrollment(&c, n)
 	taken, err := m.taken(ctx, c)
 	if taken {
 		c.here.st.LockedHard, c.here.st.LockedBy = true, lockedByMove
 	}
-	if c.here.st.LockedHard && c.here.st.LockedBy == lockedByMove {
+	if c.here.st.LockedHard && c.here.st.LockedBy == lockedByMove || here.lost && c.result != MovedKept {
 		c.result = MovedLocked
 	}
 	return c, err
+}
+
+// chooseEnrollment decides between that of c.here and that of To, which c.wins is before.
+func (m *Move) chooseEnrollment(c *choice, n moveNote) {
+	here, theirs := c.here.text, c.wins.text
+	if n.put(theirs) {
+		c.copied = theirs
+	}
+	own := m.intoFleet() && c.copied == nil // what To has is the fleet's own
+	switch {
+	case bytes.Equal(here, theirs):
+		c.result, c.wins, c.copies = MovedSame, c.here, c.copied != nil
+	case len(theirs) == 0 && n.copiedOnce(here): // reset in the fleet, and here nobody changed it since
+		c.result = MovedSame
+	case own && len(here) == 0:
+		c.result = MovedSame
+	case own && len(theirs) > 0:
+		c.result = MovedKept
+	default:
+		c.result, c.wins, c.copies = MovedCopied, c.here, true
+	}
+	if c.copies && len(here) == 0 {
+		c.result = MovedRemoved
+	}
+}
+
+// put says whether an enrollment that To has is one that was copied, or may have been.
+func (n moveNote) put(theirs []byte) bool {
+	tried := n.Trying && len(n.Enrollment) > 0 && bytes.Equal(theirs, n.Enrollment)
+	return tried || len(n.Copied) > 0 && bytes.Equal(theirs, n.Copied)
+}
+
+// copiedOnce says whether an enrollment of From was copied as it is, for sure.
+func (n moveNote) copiedOnce(here []byte) bool {
+	return !n.Trying && len(n.Copied) > 0 && bytes.Equal(here, n.Copied)
 }
 
 // base is what From and To have in common by n. Of what may have been written it is only
@@ -123,10 +139,12 @@ func (m *Move) write(ctx context.Context, c choice) error {
 			err = store.Update(ctx, m.To.S, store.States+c.user, state)
 		}
 	}
-	if err != nil || !c.copies || len(here.text) == 0 {
+	if err != nil && !errors.Is(err, store.ErrUnreadable) || !c.copies || len(here.text) == 0 {
 		return err
 	}
-	return store.Update(ctx, m.To.S, store.Users+c.user, func([]byte) ([]byte, error) { return here.text, nil })
+	// With a state that cannot be read the user is kept out, and must not be without an
+	// enrollment once that is mended.
+	return errors.Join(err, store.Update(ctx, m.To.S, store.Users+c.user, func([]byte) ([]byte, error) { return here.text, nil }))
 }
 
 // noteUIDs notes in a fleet where to look for the accounts of the records.

@@ -272,7 +272,7 @@ func (a *App) finish(ctx context.Context, m *account.Move) error {
 		case u.Result == account.MovedKept:
 			a.opts.Log.Warn("the fleet has another enrollment, which counts", "user", u.User)
 		case u.Result == account.MovedLocked:
-			a.opts.Log.Error("locked: what was remembered could not be read, or the token is another user's; see mfactl show, then mfactl unlock", "user", u.User)
+			a.opts.Log.Error("kept out: a record could not be read, or the token is another user's; see mfactl show, then mfactl unlock, or mfactl reset", "user", u.User)
 		}
 	})
 	if err != nil && (other > 0 || unreadable == 0) {
@@ -299,7 +299,7 @@ func (a *App) rotateKey(ctx context.Context, begin func(total int), fn func(user
 		return err
 	}
 	if a.host == "" && mark != nil {
-		return fmt.Errorf("the records of this host are on their way to %s, which has this key: finish that first", mark.Fleet)
+		return fmt.Errorf("the records of this host are on their way to %s, which has this key: finish that first, or give it up and remove the file \"moved\" in the folder of the store", mark.Fleet)
 	}
 	return a.keyLife.Rotate(ctx, begin, fn)
 }

@@ -123,6 +123,9 @@ func (p Property) check(value any) error {
 	if n, ok := value.(float64); ok && p.Type == "integer" && n == float64(int64(n)) {
 		return nil
 	}
+	if _, ok := value.(bool); ok && p.Type == "boolean" {
+		return nil
+	}
 	text, ok := value.(string)
 	if !ok || p.Type != "string" {
 		return fmt.Errorf("%v is no %s", value, p.Type)

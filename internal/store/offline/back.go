@@ -126,7 +126,7 @@ func (s *Store) Return(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if since := s.away.since; s.away.why != errNotAsked || merged+rest > 0 {
+	if since := s.away.since; !errors.Is(s.away.why, errNotAsked) || merged+rest > 0 {
 		s.opts.Log.Warn("etcd is in reach again: logins are decided by it", "away_since", since.Format(time.RFC3339), "merged", merged+rest)
 	}
 	s.away, s.failed = nil, 0

@@ -269,11 +269,11 @@ func (r *rig) login(user string, add int) error {
 		head, _, served := strings.Cut(string(old), "|")
 		fields := strings.Fields(bare(old))
 		fields[0] = strconv.Itoa(sums{r.t}.sum(old) + add)
-		if next := strings.Join(fields, " "); !served {
-			return []byte(next), nil
-		} else {
-			return []byte(head + "|" + next), nil
+		next := strings.Join(fields, " ")
+		if served {
+			next = head + "|" + next
 		}
+		return []byte(next), nil
 	})
 	if err == nil {
 		r.LetIn(user)
