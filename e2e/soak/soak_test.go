@@ -180,6 +180,7 @@ func TestReckoning(t *testing.T) {
 	wrong := accepted(1)
 	wrong.Wrong = 2
 	failed := `{"event":"factor.failed","user":"alice"}`
+	recovery := `{"event":"recovery.failed","user":"alice"}`
 	kill := []event{{At: 0.5, What: "kill", Took: 1}}
 	refused := visit{N: 1, User: "alice", Began: began, Took: 20 * time.Second, End: done, Outcome: "unavailable", Strange: unwanted}
 	for name, test := range map[string]struct {
@@ -202,6 +203,7 @@ func TestReckoning(t *testing.T) {
 		"cut off, one line": {visits: []visit{cut}, lines: []string{line1(1, "accepted")}, events: kill},
 		"wrong codes":       {visits: []visit{wrong}, lines: []string{line1(1, "accepted"), failed, failed}},
 		"one wrong code":    {visits: []visit{wrong}, lines: []string{line1(1, "accepted"), failed}, want: "heard of 2 wrong codes, and the audit file has 1"},
+		"recovery code":     {visits: []visit{wrong}, lines: []string{line1(1, "accepted"), failed, recovery, recovery}},
 		"a fault":           {events: []event{{What: "mfactl backup", Fault: "exit status 1"}}, want: "exit status 1"},
 		"gave up":           {events: []event{{What: "mfactl key", Took: 40, Fault: gaveUp}}, want: gaveUp},
 		"gave up, stalled":  {events: []event{{What: "mfactl key", Took: 40, Fault: gaveUp}, {At: 10, What: stall, Took: 5}}},
