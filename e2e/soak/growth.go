@@ -62,11 +62,15 @@ const short = 10 * time.Minute
 
 // ofDisk are measures that stay. They are compared by the medians of the last quarter of
 // the run and of its second.
-var ofDisk = []measure{
+var ofDisk = append(ofFiles[:len(ofFiles):len(ofFiles)],
+	measure{"bytes in the store", "MiB", func(s *sample) float64 { return s.StoreBytes }, mib, 0.10, 1, median},
+	measure{"state.db", "MiB", func(s *sample) float64 { return s.State }, mib, 0.10, 1, median},
+)
+
+// ofFiles are those that a short run tells of: a database takes its room in the first minutes.
+var ofFiles = []measure{
 	{"files in the store", "", func(s *sample) float64 { return s.StoreFiles }, 1, 0.001, 4, median},
 	{"other files", "", func(s *sample) float64 { return s.OtherFiles }, 1, 0, 2, median},
-	{"bytes in the store", "MiB", func(s *sample) float64 { return s.StoreBytes }, mib, 0.10, 1, median},
-	{"state.db", "MiB", func(s *sample) float64 { return s.State }, mib, 0.10, 1, median},
 }
 
 // A growth is a measure at two times.
@@ -82,11 +86,12 @@ func (g growth) grew() bool { return g.late > g.most || g.samples == 0 }
 
 // growths compares all measures in the samples of a run that lasted so long.
 func growths(all []sample, lasted time.Duration) (found []growth) {
+	onDisk := ofFiles
 	if lasted >= short {
-		found = inStretches(all, lasted)
+		found, onDisk = inStretches(all, lasted), ofDisk
 	}
 	quarter := lasted.Seconds() / 4
-	for _, m := range ofDisk {
+	for _, m := range onDisk {
 		found = append(found, m.grown("whole run", within(all, quarter, 2*quarter), within(all, 3*quarter, 4*quarter)))
 	}
 	var rests []sample

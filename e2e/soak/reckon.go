@@ -128,6 +128,10 @@ func (r *reckoning) line(ev mfa.Event) {
 	case audit.Failed:
 		r.counted++
 		r.wrote[ev.User]++
+	case audit.RecoveryFailed:
+		r.counted++
+		r.wrote[ev.User]++
+		r.shaky[ev.User] = true // the third of a login is not told of
 	case audit.Login:
 		r.written[ev.Outcome]++
 		number, ours := strings.CutPrefix(ev.TTY, terminal)

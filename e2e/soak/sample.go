@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -156,10 +158,11 @@ func (s *soak) files(v *sample) {
 		switch {
 		case strings.HasPrefix(path, s.w.path("store")):
 			v.StoreFiles++
-			v.StoreBytes += size
 			if d.Name() == "state.db" {
+				size = used(path, size)
 				v.State = size
 			}
+			v.StoreBytes += size
 		case strings.HasPrefix(d.Name(), "audit"):
 			v.AuditBytes += size
 		case strings.HasPrefix(path, s.w.dir):
@@ -171,6 +174,29 @@ func (s *soak) files(v *sample) {
 		entries, _ := os.ReadDir(dir)
 		v.OtherFiles += float64(len(entries))
 	}
+}
+
+// used returns how much of a bbolt database of that size was ever used: its file is made
+// larger by doubling it. The mark is in the newer one of the two pages at its beginning
+// (bbolt, internal/common/meta.go): a head of 16 bytes, and at 40 and 48 of what follows the
+// number of pages and that of the transaction.
+func used(name string, size float64) float64 {
+	const page, head, pagesAt, transactionAt = 4096, 16, 40, 48
+	text := make([]byte, 2*page)
+	f, err := os.Open(name)
+	if err != nil {
+		return size
+	}
+	defer f.Close()
+	if _, err := io.ReadFull(f, text); err != nil {
+		return size
+	}
+	at := func(meta, off int) uint64 { return binary.NativeEndian.Uint64(text[meta*page+head+off:]) }
+	newer := 0
+	if at(1, transactionAt) > at(0, transactionAt) {
+		newer = 1
+	}
+	return min(size, page*float64(at(newer, pagesAt)))
 }
 
 // metricsAt is the address of the metrics, of which the name is nobody's.

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // A soak of seconds finds nothing; "make soak" runs for two hours.
@@ -178,6 +180,7 @@ func TestReckoning(t *testing.T) {
 	wrong := accepted(1)
 	wrong.Wrong = 2
 	failed := `{"event":"factor.failed","user":"alice"}`
+	recovery := `{"event":"recovery.failed","user":"alice"}`
 	kill := []event{{At: 0.5, What: "kill", Took: 1}}
 	refused := visit{N: 1, User: "alice", Began: began, Took: 20 * time.Second, End: done, Outcome: "unavailable", Strange: unwanted}
 	for name, test := range map[string]struct {
@@ -200,6 +203,7 @@ func TestReckoning(t *testing.T) {
 		"cut off, one line": {visits: []visit{cut}, lines: []string{line1(1, "accepted")}, events: kill},
 		"wrong codes":       {visits: []visit{wrong}, lines: []string{line1(1, "accepted"), failed, failed}},
 		"one wrong code":    {visits: []visit{wrong}, lines: []string{line1(1, "accepted"), failed}, want: "heard of 2 wrong codes, and the audit file has 1"},
+		"recovery code":     {visits: []visit{wrong}, lines: []string{line1(1, "accepted"), failed, recovery, recovery}},
 		"a fault":           {events: []event{{What: "mfactl backup", Fault: "exit status 1"}}, want: "exit status 1"},
 		"gave up":           {events: []event{{What: "mfactl key", Took: 40, Fault: gaveUp}}, want: gaveUp},
 		"gave up, stalled":  {events: []event{{What: "mfactl key", Took: 40, Fault: gaveUp}, {At: 10, What: stall, Took: 5}}},
@@ -274,5 +278,40 @@ func TestStories(t *testing.T) {
 	slices.Sort(names)
 	if n := len(slices.Compact(names)); n != 4*len(p.all) {
 		t.Errorf("%d names, addresses, numbers and places of %d users", n, len(p.all))
+	}
+}
+
+// The file of a database is larger than what is used of it.
+func TestUsed(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "state.db")
+	db, err := bolt.Open(name, 0o600, &bolt.Options{PageSize: 4096})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want int64
+	for n := range 5 {
+		err := db.Update(func(tx *bolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte("state"))
+			if err != nil {
+				return err
+			}
+			return b.Put([]byte{byte(n)}, make([]byte, 100_000))
+		})
+		if err == nil {
+			err = db.View(func(tx *bolt.Tx) error { want = tx.Size(); return nil })
+		}
+		info, statErr := os.Stat(name)
+		if err := errors.Join(err, statErr); err != nil {
+			t.Fatal(err)
+		}
+		if got := used(name, float64(info.Size())); got != float64(want) {
+			t.Errorf("%v bytes are used, want %d of %d", got, want, info.Size())
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := used(filepath.Join(t.TempDir(), "nothing"), 7); got != 7 {
+		t.Errorf("of no file %v bytes are used", got)
 	}
 }
