@@ -1,5 +1,6 @@
 # make build    the three programs into build/
 # make demo     real ssh logins with a second factor, changing nothing here
+# make pictures the pictures of the README, of logins that the demo holds
 # make test     everything that is checked; installs what it needs, and names at the
 #               end what failed
 # make e2e      only the tests over real sshd, sudo and su (root)
@@ -42,7 +43,7 @@ TOOLCHAIN := $(shell cat packaging/toolchain)
 
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
 
-.PHONY: all build demo test e2e torture c-coverage soak fleet-test etcd bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
+.PHONY: all build demo pictures test e2e torture c-coverage soak fleet-test etcd bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
 
 all: build
 
@@ -62,6 +63,11 @@ deps:
 
 demo:
 	@packaging/demo/demo.sh
+
+pictures:
+	@rm -rf build/pictures && mkdir -p build/pictures
+	@DEMO_PICTURES=$(abspath build/pictures) packaging/demo/demo.sh </dev/null
+	$(GO) run ./packaging/demo/pictures -out docs/pictures build/pictures/*.screen
 
 # One part after another, on behind what failed; what did is named at the end
 # (e2e/parts says how). No e2e part has the machine to itself; -p 2 is a core each.
