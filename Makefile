@@ -1,5 +1,6 @@
 # make build    the three programs into build/
 # make demo     real ssh logins with a second factor, changing nothing here
+# make pages-test  what the pages of docs say, done on whole systems (root)
 # make pictures the pictures of the README, of logins that the demo holds
 # make test     everything that is checked; installs what it needs, and names at the
 #               end what failed
@@ -43,7 +44,7 @@ TOOLCHAIN := $(shell cat packaging/toolchain)
 
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
 
-.PHONY: all build demo pictures test e2e torture c-coverage soak fleet-test etcd bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
+.PHONY: all build demo pictures pages-test test e2e torture c-coverage soak fleet-test etcd bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
 
 all: build
 
@@ -51,6 +52,10 @@ MODULE_VERSION := $(VERSION)
 include pam_mfa/module.mk
 
 build: build/mfad build/mfactl build/pam_mfa.so
+
+# What the pages of docs say, done on whole systems; PAGES= has flags for go test.
+pages-test: packages
+	$(GO) test -count=1 -v -timeout 60m -run '^TestPages$$' ./packaging/test -pages $(PAGES)
 
 # Go knows best what changed.
 .PHONY: build/mfad build/mfactl

@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,9 +16,16 @@ var helpers = []string{
 	"libpam-google-authenticator", "oathtool", "ldap-utils", "slapd", "openvpn", "dovecot-imapd", "openssl", "curl", "iproute2", "libpam-oath", "jq",
 }
 
-// TestPages does all that the pages say that are marked with <!-- played -->, on both
-// Debians: each page on a system of its own, from its first line to its last.
+var playOn = flag.String("pages-on", "bookworm", "the releases of Debian that the pages are played on")
+
+var playPages = flag.Bool("pages", false, "play the pages of docs (make pages-test)")
+
+// TestPages does all that the pages say that are marked with <!-- played -->: each page on
+// a system of its own, from its first line to its last.
 func TestPages(t *testing.T) {
+	if !*playPages {
+		t.Skip("make pages-test plays them")
+	}
 	asRoot(t)
 	found, err := filepath.Glob(root + "/docs/*.md")
 	if err != nil {
@@ -35,7 +43,7 @@ func TestPages(t *testing.T) {
 			continue
 		}
 		played++
-		for _, release := range []string{"bookworm", "trixie"} {
+		for _, release := range strings.Fields(*playOn) {
 			t.Run(strings.TrimSuffix(filepath.Base(path), ".md")+" on "+release, func(t *testing.T) {
 				t.Parallel()
 				here := over(t, fetched(t, "pages-"+release, release, helpers))

@@ -115,12 +115,13 @@ func (w *world) furnish() error {
 	}
 	var script strings.Builder
 	for _, user := range people {
-		fmt.Fprintf(&script, "id %s >/dev/null 2>&1 || useradd -m -s /bin/sh %s\necho '%s:%s' | chpasswd\necho \"PS1='%s@server:~\\$ '\" >/home/%s/.profile\n",
-			user, user, user, password, user, user)
+		fmt.Fprintf(&script, "id %s >/dev/null 2>&1 || useradd -m -s /bin/sh %s\necho '%s:%s' | chpasswd\necho \"PS1='%s@server:~\\$ '\" >/home/%s/.profile\ntouch /home/%s/.hushlogin\n",
+			user, user, user, password, user, user, user)
 	}
 	script.WriteString(`
 if [ -e /mfa-test/mfa.deb ]; then dpkg -i /mfa-test/mfa.deb; fi
-echo '192.0.2.1 server' >>/etc/hosts
+printf '127.0.0.1 localhost\n192.0.2.1 server.example.com server\n' >/etc/hosts
+hostname server
 mkdir -p -m 700 /root/.ssh
 printf 'Host *\nStrictHostKeyChecking no\nUserKnownHostsFile /dev/null\nLogLevel ERROR\n' >/root/.ssh/config
 `)
