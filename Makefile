@@ -1,5 +1,7 @@
 # make build    the three programs into build/
 # make demo     real ssh logins with a second factor, changing nothing here
+# make pages-test  what the pages of docs say, done on whole systems (root)
+# make pictures the pictures of the README, of logins that the demo holds
 # make test     everything that is checked; installs what it needs, and names at the
 #               end what failed
 # make e2e      only the tests over real sshd, sudo and su (root)
@@ -42,7 +44,7 @@ TOOLCHAIN := $(shell cat packaging/toolchain)
 
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
 
-.PHONY: all build demo test e2e torture c-coverage soak fleet-test etcd bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
+.PHONY: all build demo pictures pages-test test e2e torture c-coverage soak fleet-test etcd bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
 
 all: build
 
@@ -50,6 +52,10 @@ MODULE_VERSION := $(VERSION)
 include pam_mfa/module.mk
 
 build: build/mfad build/mfactl build/pam_mfa.so
+
+# What the pages of docs say, done on whole systems; PAGES= has flags for go test.
+pages-test: packages
+	$(GO) test -count=1 -v -timeout 60m -run '^TestPages$$' ./packaging/test -pages $(PAGES)
 
 # Go knows best what changed.
 .PHONY: build/mfad build/mfactl
@@ -62,6 +68,11 @@ deps:
 
 demo:
 	@packaging/demo/demo.sh
+
+pictures:
+	@rm -rf build/pictures && mkdir -p build/pictures
+	@DEMO_PICTURES=$(abspath build/pictures) packaging/demo/demo.sh </dev/null
+	$(GO) run ./packaging/demo/pictures -out docs/pictures build/pictures/*.screen
 
 # One part after another, on behind what failed; what did is named at the end
 # (e2e/parts says how). No e2e part has the machine to itself; -p 2 is a core each.

@@ -21,9 +21,9 @@ import (
 // and PAM files say. What only mfad decides (policy, locks, texts, mails) is the same
 // program on both, and is not run twice: a name costs 2 seconds.
 var onBoth = []string{
-	"TestReadmePasswordAndCode",
-	"TestReadmeKeyAndCode",
-	"TestReadmePasswordTriedFirst",
+	"TestManualPasswordAndCode",
+	"TestManualKeyAndCode",
+	"TestManualPasswordTriedFirst",
 	"TestPasswordMethod",
 	"TestPasswordThenKeyboardInteractiveInOneConnection",
 	"TestRecoverableControlRefusesLikeRequired",
@@ -36,7 +36,7 @@ var onBoth = []string{
 	"TestDaemonNotRunningIsDenied",
 	"TestClientGoneIsDroppedAtOnceAndNotCounted",
 	"TestRememberedByKeyAndAddress",
-	"TestReadmePasswordChange",
+	"TestManualPasswordChange",
 	"TestLifeOfASecondFactor",
 	"TestASSHShellIsToldOnce",
 	"TestSixtyColumnsAndFewMessages",

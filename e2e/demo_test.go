@@ -49,6 +49,55 @@ func TestDemoPlaysEveryScene(t *testing.T) {
 	}
 }
 
+// differs is what is another in each run of a picture: codes, keys, and the URI that names
+// the machine.
+var differs = regexp.MustCompile(`[2-9a-z]{4}-[2-9a-z]{4}-[2-9a-z]{4}-[2-9a-z]{4}|[A-Z2-7]{32}|(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}|\b[0-9]{6}\b|otpauth:[^\n]*\n[^\n]*\n`)
+
+// The pictures of the README show what logins show: but for codes and keys, what is read out
+// of each is what it was when "make pictures" drew it.
+func TestPicturesShowWhatLoginsShow(t *testing.T) {
+	cmd := demo(t)
+	dir, err := os.MkdirTemp("/var/tmp", "mfa-pictures") // the demo covers /run
+	ok(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	cmd.Env = append(cmd.Env, "DEMO_PICTURES="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	drawn, err := filepath.Glob(filepath.Join(moduleRoot(), "docs", "pictures", "*.svg"))
+	ok(t, err)
+	screens, err := filepath.Glob(dir + "/*.screen")
+	ok(t, err)
+	if len(drawn) == 0 || len(drawn) != len(screens) {
+		t.Fatalf("pictures %q of screens %q", drawn, screens)
+	}
+	draw := exec.Command("go", append([]string{"run", "./packaging/demo/pictures", "-out", dir}, screens...)...)
+	draw.Dir, draw.Env = moduleRoot(), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := draw.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, path := range drawn {
+		want, got := described(t, path), described(t, filepath.Join(dir, filepath.Base(path)))
+		if want != got {
+			t.Errorf("%s shows\n%s\nand a login shows\n%s\nrun make pictures", filepath.Base(path), want, got)
+		}
+	}
+}
+
+// described returns the description that a picture has for people who cannot see it, with
+// what differs left out.
+func described(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	ok(t, err)
+	_, desc, _ := strings.Cut(string(text), `<desc id="text">`)
+	desc, _, found := strings.Cut(desc, "</desc>")
+	if !found {
+		t.Fatalf("%s has no description", path)
+	}
+	return differs.ReplaceAllString(desc, "…")
+}
+
 // A person sits at a terminal of the usual size. The text that arrives is on the same screen
 // as the prompt that waits for it, and the prompt is the last line.
 func TestDemoByAPerson(t *testing.T) {

@@ -444,12 +444,12 @@ func TestPasswordCannotBeChanged(t *testing.T) {
 }
 
 // With the parts that Debian's services include.
-func TestReadmePasswordChange(t *testing.T) {
+func TestManualPasswordChange(t *testing.T) {
 	s := newSite(t)
 	lines := []string{"@include common-auth"}
-	lines = append(lines, readme(t, "pam.d: password and code")[1:]...)
+	lines = append(lines, manual(t, "pam.d: password and code")[1:]...)
 	lines = append(lines, "@include common-account")
-	lines = append(lines, readme(t, "pam.d: password change")...)
+	lines = append(lines, manual(t, "pam.d: password change")...)
 	lines = append(lines, "@include common-password", "session required pam_permit.so", "")
 	stack := strings.ReplaceAll(strings.Join(lines, "\n"), "pam_mfa.so", s.module())
 	ok(t, os.WriteFile("/etc/pam.d/sshd", []byte(stack), 0o644))

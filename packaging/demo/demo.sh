@@ -7,6 +7,9 @@
 # folder, and Debian's sshd on a free port of 127.0.0.1. Nothing of the machine's own
 # logins changes, and all of it ends with this script.
 #
+# With DEMO_PICTURES=FOLDER it shows nothing: it writes the screens of the logins that are
+# in the README there (make pictures).
+#
 # What is seen is the program stage's: a menu on a terminal; without one every scene
 # is played, and the script exits with 0 only if each came to its good end.
 set -eu
@@ -157,6 +160,8 @@ path = "$outbox"
 file = "$work/audit.jsonl"
 [lockout]
 failures = 3
+[totp]
+issuer = "server"
 END
 	chmod 600 "$work/mfa.toml"
 	"$root/build/mfad" --config "$work/mfa.toml" 2>"$work/mfad.log" &
@@ -205,10 +210,18 @@ inside() {
 	private_machine
 	demo_user demo 64999
 	demo_user newcomer 64998
+	if [ -n "${DEMO_PICTURES-}" ]; then
+		demo_user alice 64997
+		demo_user bob 64996
+	fi
 	pam_stack
 	say "mfad and a private sshd run"
 	start_mfad
 	start_sshd
+	if [ -n "${DEMO_PICTURES-}" ]; then
+		exec "$root/build/demo-stage" -pictures "$DEMO_PICTURES" -port "$port" -outbox "$outbox" \
+			-mfactl "$root/build/mfactl" -control "$control" -sshd-log "$work/sshd.log"
+	fi
 	if ! "$root/build/demo-stage" -port "$port" -outbox "$outbox" -mfactl "$root/build/mfactl" -control "$control" \
 		-sshd-log "$work/sshd.log"; then
 		die "not every login came to its good end"

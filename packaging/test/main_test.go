@@ -82,16 +82,24 @@ func attempt(t *testing.T, limit time.Duration, name string, args ...string) (st
 // the test may change.
 func system(t *testing.T, release string, more ...string) string {
 	t.Helper()
+	folder := fetched(t, release, release, more)
+	copied := t.TempDir()
+	say(t, 5*time.Minute, "cp", "-a", "--reflink=auto", folder+"/.", copied)
+	return copied
+}
+
+// fetched returns the folder of a Debian with more packages, which has that name among the
+// systems that are kept.
+func fetched(t *testing.T, name, release string, more []string) string {
+	t.Helper()
 	asRoot(t)
-	folder := filepath.Join(cache, release)
+	folder := filepath.Join(cache, name)
 	said, err := attempt(t, 15*time.Minute, "./root.sh", append([]string{release, folder}, more...)...)
 	if err != nil {
 		t.Log(said)
 	}
 	need(t, "a Debian "+release+" (root.sh)", err == nil)
-	copied := t.TempDir()
-	say(t, 5*time.Minute, "cp", "-a", "--reflink=auto", folder+"/.", copied)
-	return copied
+	return folder
 }
 
 // install copies a file into a system.

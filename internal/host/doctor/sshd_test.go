@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// good are the settings that README.md gives, as "sshd -T" prints them.
+// good are the settings that docs/install.md gives, as "sshd -T" prints them.
 const good = "usepam yes\nkbdinteractiveauthentication yes\npasswordauthentication no\npubkeyauthentication no\n" +
 	"logingracetime 120\nmaxstartups 100:30:300\npermitrootlogin no\nauthenticationmethods any\n"
 

@@ -16,7 +16,7 @@ const (
 const sshdHead = "# Written by \"mfactl setup sshd\"; \"mfactl setup sshd --undo\" takes it back.\n" +
 	"# Of two equal keywords sshd takes the first.\n"
 
-// sshdLines are what README.md tells to write.
+// sshdLines are what docs/install.md tells to write.
 func sshdLines(o Options) string {
 	keyboard := "KbdInteractiveAuthentication yes\n"
 	if o.OldSSHD {

@@ -30,6 +30,9 @@ type stage struct {
 	phone  *phone
 	logAt  int             // how long sshd's log was when the last login began
 	played map[string]bool // users of scenes that were played
+
+	inShell bool   // a login ends in a shell, and by leaving it
+	screen  string // of the last login
 }
 
 func main() {
@@ -39,8 +42,12 @@ func main() {
 	flag.StringVar(&s.mfactl, "mfactl", "mfactl", "the program")
 	flag.StringVar(&s.control, "control", "", "the socket of mfad")
 	flag.StringVar(&s.sshdLog, "sshd-log", "", "the log of sshd")
+	keep := flag.String("pictures", "", "a folder that the screens of the README's pictures are written to")
 	flag.Parse()
 	s.phone = &phone{outbox: s.outbox}
+	if *keep != "" {
+		os.Exit(status(s.keep(*keep)))
+	}
 	if term.IsTerminal(0) && term.IsTerminal(1) {
 		s.person = newPerson()
 		os.Exit(status(s.pick()))

@@ -38,14 +38,8 @@ var prompt = regexp.MustCompile(`[:?\]] ?$`)
 // login logs the user in by ssh, and tells whether sshd let them in. Without a person
 // answers are typed: what is asked for gives them.
 func (s *stage) login(user string, answers func(prompt string) string) (bool, error) {
-	const command = `echo "You are in: $(id)"`
-	args := []string{
-		"-F", "none", "-t", "-p", s.port, "-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no",
-		"-o", "LogLevel=ERROR", "-o", "PreferredAuthentications=keyboard-interactive", "-o", "NumberOfPasswordPrompts=1",
-		user + "@127.0.0.1", command,
-	}
 	_, _ = fmt.Fprintf(s.out, "\n$ ssh -p %s %s@127.0.0.1        (the password is \"demo\")\n", s.port, user)
-	c := &session{s: s, ssh: exec.Command("ssh", args...), out: make(chan []byte, 16), answers: answers}
+	c := &session{s: s, ssh: exec.Command("ssh", s.sshArgs(user)...), out: make(chan []byte, 16), answers: answers}
 	size := &pty.Winsize{Rows: 24, Cols: 80}
 	if s.person != nil {
 		if real, err := pty.GetsizeFull(os.Stdin); err == nil {
@@ -74,10 +68,28 @@ func (s *stage) login(user string, answers func(prompt string) string) (bool, er
 		}
 	}()
 	err = c.run()
-	in := c.ssh.Wait() == nil && strings.Contains(c.said.String(), "You are in: uid=")
+	s.screen = c.said.String()
+	in := c.ssh.Wait() == nil && (strings.Contains(s.screen, "You are in: uid=") || s.inShell && atShell(s.screen))
 	_ = c.file.Close()
 	return in, err
 }
+
+// sshArgs returns the arguments of ssh for a login.
+func (s *stage) sshArgs(user string) []string {
+	args := []string{
+		"-F", "none", "-t", "-p", s.port, "-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no",
+		"-o", "LogLevel=ERROR", "-o", "PreferredAuthentications=keyboard-interactive", "-o", "NumberOfPasswordPrompts=1",
+	}
+	command := `echo "You are in: $(id)"`
+	if s.inShell { // ssh calls the server by the name that its key has
+		args = append(args, "-o", "HostKeyAlias="+server)
+		command = "exec env PS1='" + user + "@" + server + ":~" + shellPrompt + "' sh -i"
+	}
+	return append(args, user+"@127.0.0.1", command)
+}
+
+// atShell tells whether a shell has said that it waits.
+func atShell(screen string) bool { return strings.Contains(screen, ":~"+shellPrompt) }
 
 // run carries between ssh and the person until ssh ends.
 func (c *session) run() error {
@@ -175,6 +187,11 @@ func (c *session) look() {
 		c.insert(boxed("a mail arrives", short(mail)))
 	}
 	asked := c.said.String()[c.asked:]
+	if c.s.inShell && atShell(asked) {
+		c.asked = c.said.Len()
+		_, _ = io.WriteString(c.file, "exit\n")
+		return
+	}
 	if time.Since(c.quiet) > 200*time.Millisecond && !c.waitsForMail() && asked != "" && prompt.MatchString(lastLine(asked)) {
 		c.asked = c.said.Len()
 		if c.s.phone.scan(asked) || c.waitsForApp(asked) {

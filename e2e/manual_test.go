@@ -9,14 +9,14 @@ import (
 )
 
 // readme returns the lines of the block that follows the comment <!-- name -->
-// in README.md.
-func readme(t *testing.T, name string) []string {
+// in docs/install.md.
+func manual(t *testing.T, name string) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(moduleRoot(), "README.md"))
+	text, err := os.ReadFile(filepath.Join(moduleRoot(), "docs", "install.md"))
 	ok(t, err)
 	m := regexp.MustCompile("<!-- " + regexp.QuoteMeta(name) + " -->\n *```\n((?s).*?)\n *```").FindStringSubmatch(string(text))
 	if m == nil {
-		t.Fatalf("README.md has no block %q", name)
+		t.Fatalf("docs/install.md has no block %q", name)
 	}
 	var lines []string
 	for line := range strings.Lines(m[1]) {
@@ -25,17 +25,17 @@ func readme(t *testing.T, name string) []string {
 	return lines
 }
 
-// readmeSite runs what the README says: its lines for PAM, naming our module,
+// manualSite runs what docs/install.md says: its lines for PAM, naming our module,
 // and its lines for sshd.
-func readmeSite(t *testing.T, pam string, sshd ...string) (*site, account) {
+func manualSite(t *testing.T, pam string, sshd ...string) (*site, account) {
 	t.Helper()
 	s := newSite(t)
 	var auth, conf []string
-	for _, line := range readme(t, pam) {
+	for _, line := range manual(t, pam) {
 		auth = append(auth, strings.Replace(line, "pam_mfa.so", s.module(), 1))
 	}
 	for _, name := range sshd {
-		conf = append(conf, readme(t, name)...)
+		conf = append(conf, manual(t, name)...)
 	}
 	s.stack("sshd", auth...)
 	s.startDaemon()
@@ -43,8 +43,8 @@ func readmeSite(t *testing.T, pam string, sshd ...string) (*site, account) {
 	return s, s.newUser("alice")
 }
 
-func TestReadmePasswordAndCode(t *testing.T) {
-	s, alice := readmeSite(t, "pam.d: password and code", "sshd_config: password and code")
+func TestManualPasswordAndCode(t *testing.T) {
+	s, alice := manualSite(t, "pam.d: password and code", "sshd_config: password and code")
 	s.login(alice, 1)
 	c := s.ssh(alice)
 	c.expect(t, `Password: $`)
@@ -53,8 +53,8 @@ func TestReadmePasswordAndCode(t *testing.T) {
 	s.expectLetters(alice, 1)
 }
 
-func TestReadmeKeyAndCode(t *testing.T) {
-	s, alice := readmeSite(t, "pam.d: key and code", "sshd_config: password and code", "sshd_config: key and code")
+func TestManualKeyAndCode(t *testing.T) {
+	s, alice := manualSite(t, "pam.d: key and code", "sshd_config: password and code", "sshd_config: key and code")
 	const keyFirst = "PreferredAuthentications=publickey,keyboard-interactive"
 	c := s.ssh(alice, keyFirst)
 	c.expect(t, codePrompt(alice))
@@ -66,9 +66,9 @@ func TestReadmeKeyAndCode(t *testing.T) {
 	s.ssh(alice, keyFirst).expectIn(t) // exempt=success
 }
 
-func TestReadmePasswordTriedFirst(t *testing.T) {
+func TestManualPasswordTriedFirst(t *testing.T) {
 	s := newSite(t)
-	lines := readme(t, "pam.d: password tried first")
+	lines := manual(t, "pam.d: password tried first")
 	lines[0] = strings.Replace(lines[0], "pam_mfa.so", s.module(), 1)
 	s.stack("sshd", append([]string{"@include common-auth"}, lines...)...)
 	s.startDaemon()

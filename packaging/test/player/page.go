@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// A block is one thing that a page has its reader do, or that it only has the test do.
+type block struct {
+	kind kind
+	line int    // of the page, at which it begins
+	path string // of a file
+	text string
+
+	stays bool // console: the last command goes on when the block ends
+	more  bool // console: it begins with more of that command
+}
+
+// A kind says what is done with a block.
+type kind int
+
+const (
+	shell   kind = iota // run by root, one shell a block
+	file                // the whole content of the file at path
+	console             // what is typed at a terminal, and what is seen there
+)
+
+var (
+	// fileLine ends the text before a block that is the whole of a file.
+	fileLine = regexp.MustCompile("`(/[^`]+)`[^`]*:$")
+	// hiddenLine begins what only the test does: <!-- test: ... -->.
+	hiddenLine = regexp.MustCompile(`^<!-- test:\s*(.*)$`)
+)
+
+// languages are those that a block may have, and what it is then.
+var languages = map[string]kind{"sh": shell, "console": console, "toml": file, "conf": file}
+
+// parse returns the blocks of a page. A block of no language is only looked at by people.
+func parse(page string) (blocks []block, err error) {
+	lines := strings.Split(page, "\n")
+	before := "" // the last line with text before a block
+	for i := 0; i < len(lines); i++ {
+		line := lines[i]
+		if m := hiddenLine.FindStringSubmatch(line); m != nil {
+			begin := i
+			text := m[1]
+			for !strings.Contains(lines[i], "-->") {
+				if i++; i == len(lines) {
+					return nil, fmt.Errorf("line %d: a comment without an end", begin+1)
+				}
+				text += "\n" + lines[i]
+			}
+			text, _, _ = strings.Cut(text, "-->")
+			blocks = append(blocks, block{kind: shell, line: begin + 1, text: text})
+			continue
+		}
+		info, is := strings.CutPrefix(strings.TrimSpace(line), "```")
+		language, how, _ := strings.Cut(info, " ")
+		if !is {
+			if strings.TrimSpace(line) != "" {
+				before = strings.TrimSpace(line)
+			}
+			continue
+		}
+		begin, indent := i, len(line)-len(strings.TrimLeft(line, " "))
+		var text strings.Builder
+		for i++; ; i++ {
+			if i == len(lines) {
+				return nil, fmt.Errorf("line %d: a block without an end", begin+1)
+			}
+			if strings.TrimSpace(lines[i]) == "```" {
+				break
+			}
+			text.WriteString(lines[i][min(indent, len(lines[i])):] + "\n")
+		}
+		kind, known := languages[language]
+		switch {
+		case language == "" || language == "mermaid":
+			continue
+		case !known:
+			return nil, fmt.Errorf("line %d: no such language as %q", begin+1, language)
+		}
+		b := block{kind: kind, line: begin + 1, text: text.String(), stays: how == "stays", more: how == "more"}
+		if kind == file {
+			m := fileLine.FindStringSubmatch(before)
+			if m == nil {
+				return nil, fmt.Errorf("line %d: the text before it does not end with the path of its file and a colon", begin+1)
+			}
+			b.path = m[1]
+		}
+		blocks = append(blocks, b)
+	}
+	if len(blocks) == 0 {
+		return nil, fmt.Errorf("it has nothing to do")
+	}
+	return blocks, nil
+}
