@@ -43,16 +43,11 @@ func parse(page string) (blocks []block, err error) {
 	for i := 0; i < len(lines); i++ {
 		line := lines[i]
 		if m := hiddenLine.FindStringSubmatch(line); m != nil {
-			begin := i
-			text := m[1]
-			for !strings.Contains(lines[i], "-->") {
-				if i++; i == len(lines) {
-					return nil, fmt.Errorf("line %d: a comment without an end", begin+1)
-				}
-				text += "\n" + lines[i]
+			b := block{kind: shell, line: i + 1}
+			if b.text, i, err = hidden(lines, i, m[1]); err != nil {
+				return nil, err
 			}
-			text, _, _ = strings.Cut(text, "-->")
-			blocks = append(blocks, block{kind: shell, line: begin + 1, text: text})
+			blocks = append(blocks, b)
 			continue
 		}
 		info, is := strings.CutPrefix(strings.TrimSpace(line), "```")
@@ -95,4 +90,16 @@ func parse(page string) (blocks []block, err error) {
 		return nil, fmt.Errorf("it has nothing to do")
 	}
 	return blocks, nil
+}
+
+// hidden returns the text of a comment that begins in line i with first, and its last line.
+func hidden(lines []string, i int, first string) (text string, last int, err error) {
+	text = first
+	for last = i; !strings.Contains(lines[last], "-->"); text += "\n" + lines[last] {
+		if last++; last == len(lines) {
+			return "", 0, fmt.Errorf("line %d: a comment without an end", i+1)
+		}
+	}
+	text, _, _ = strings.Cut(text, "-->")
+	return text, last, nil
 }
