@@ -15,7 +15,7 @@ import (
 	"mfa/internal/store/etcd/etcdtest"
 )
 
-// What store.etcd.timeout of the hosts can be: the default, and one for tests that are not
+// Values of store.etcd.timeout for the hosts: the default, and one for tests that are not
 // about time, on machines that have much else to do.
 const (
 	timeout = 2 * time.Second

@@ -32,7 +32,7 @@ func TestHistories(t *testing.T) {
 	t.Run("another limit", func(t *testing.T) { findsFailures(t, dir) })
 }
 
-// What clients see in five minutes is what the model allows; "make torture" runs for longer.
+// The model allows all that clients see in five minutes; "make torture" runs for longer.
 func allAreGood(t *testing.T, dir string) {
 	t.Helper()
 	length := "5m"

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mfa/internal/deliver/delivertest"
 )
 
 // A mood is how a carrier behaves.
@@ -180,72 +181,40 @@ func (c *carriers) wellSince(t time.Time) bool {
 }
 
 func (c *carriers) serve() {
+	relay := &delivertest.Relay{Take: c.mail, Rcpt: c.recipient, Patience: 2 * patience}
 	for {
 		conn, err := c.mailing.Accept()
 		if err != nil {
 			return
 		}
 		c.sessions.Add(1)
-		go c.session(conn)
+		go func() {
+			if mood(c.post.Load()) == hangs {
+				time.Sleep(hanging)
+				_ = conn.Close()
+				return
+			}
+			relay.Serve(conn)
+		}()
 	}
 }
 
-// session speaks as much SMTP as a relay must (RFC 5321).
-func (c *carriers) session(conn net.Conn) {
-	defer conn.Close()
-	say := func(text string) { _, _ = fmt.Fprintf(conn, "%s\r\n", text) }
-	if mood(c.post.Load()) == hangs {
+// recipient is what the relay answers to one, by its mood.
+func (c *carriers) recipient(string) string {
+	switch mood(c.post.Load()) {
+	case slow:
+		time.Sleep(slowness)
+	case hangs:
 		time.Sleep(hanging)
-		return
+		return ""
+	case defers:
+		return "451 not now"
+	case refuses:
+		return "550 never"
+	case drops:
+		return ""
 	}
-	say("220 relay")
-	to, in := "", bufio.NewReader(conn)
-	for {
-		_ = conn.SetReadDeadline(time.Now().Add(2 * patience))
-		line, err := in.ReadString('\n')
-		if err != nil {
-			return
-		}
-		switch word := strings.ToUpper(line[:min(4, len(line))]); word {
-		case "EHLO":
-			say("250-relay\r\n250-PIPELINING\r\n250 8BITMIME")
-		case "RCPT":
-			_, address, _ := strings.Cut(line, "<")
-			to, _, _ = strings.Cut(address, ">")
-			switch mood(c.post.Load()) {
-			case slow:
-				time.Sleep(slowness)
-			case hangs:
-				time.Sleep(hanging)
-				return
-			case defers:
-				say("451 not now")
-				continue
-			case refuses:
-				say("550 never")
-				continue
-			case drops:
-				return
-			}
-			say("250 ok")
-		case "DATA":
-			say("354 go on")
-			var text strings.Builder
-			for line != ".\r\n" {
-				if line, err = in.ReadString('\n'); err != nil {
-					return
-				}
-				text.WriteString(line)
-			}
-			c.mail(to, text.String())
-			say("250 kept")
-		case "QUIT":
-			say("221 bye")
-			return
-		default:
-			say("250 ok")
-		}
-	}
+	return "250 ok"
 }
 
 // mail puts a mail into the box of its user.

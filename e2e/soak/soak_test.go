@@ -129,7 +129,7 @@ func line1(n int64, outcome string) string {
 	return fmt.Sprintf(`{"event":"login","user":"alice","tty":"soak-%d","outcome":%q}`, n, outcome)
 }
 
-// What grows is found, and what does not is not.
+// A measure that grows is found, and one that does not is not.
 func TestGrowth(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(s *sample, n int)

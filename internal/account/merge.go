@@ -15,7 +15,7 @@ import (
 // a caller drops from here the TOTPStep of an app with another period, which would be of
 // another time.
 //
-// What only one side changed is as that side has it. What one side added is kept, and what
+// A value that only one side changed is as that side has it. All that one side added is kept, and all that
 // one side took away goes: so a session that was revoked does not come back, nor the wrong
 // codes before an unlock. Where both changed the same, nothing that one side spent is good
 // again, the longer lock holds, and the most wrong codes of a method count. To merge the

@@ -160,7 +160,7 @@ func TestMigrateStartsLate(t *testing.T) {
 	m.lets(a, true, "in the fleet", spender{app: m.app(t, 1)})
 }
 
-// Who lost etcd for good begins anew on this host: nothing that was used is good.
+// A host that lost etcd for good begins anew: nothing that was used is good.
 func TestMigrateLosesEtcd(t *testing.T) {
 	m := newMover(t)
 	a := m.restart(nil, store.BackendLocal)

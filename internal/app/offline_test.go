@@ -253,7 +253,7 @@ func TestOfflineFailuresTogether(t *testing.T) {
 	}
 }
 
-// Whoever was not let in on this host before is refused, and who can only be sent a code.
+// A user who was not let in on this host before is refused, and so is one who can only be sent a code.
 func TestOfflineOthers(t *testing.T) {
 	f := newOfflineFleet(t, 1, func(c *config.Config) {
 		c.Policy.Mode, c.Session.Remember = login.ModeOptional, login.RememberAlways

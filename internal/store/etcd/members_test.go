@@ -169,7 +169,7 @@ func TestClocksAfterAnotherLeader(t *testing.T) {
 	}
 }
 
-// What hosts note goes to no other host, and is no record: it is not listed, sealed anew or
+// A note of a host goes to no other host, and is no record: it is not listed, sealed anew or
 // taken for the beginning of another program.
 func TestNotesAreNoRecords(t *testing.T) {
 	c := etcdtest.Start(t, 1)

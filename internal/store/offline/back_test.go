@@ -201,7 +201,7 @@ func (m *meddling) Merge(merge Merging) ([]byte, func(), error) {
 	return merged, login, err
 }
 
-// Whoever logs in for the first time without etcd while others are merged is merged, too,
+// A user who logs in for the first time without etcd while others are merged is merged, too,
 // before etcd decides.
 func TestMergesWhoComesLast(t *testing.T) {
 	r := newRig(t)
@@ -218,7 +218,7 @@ func TestMergesWhoComesLast(t *testing.T) {
 	r.expect("bob", 12)
 }
 
-// What the watch tells of a user of whom something is not merged yet changes nothing of
+// News of the watch about a user of whom something is not merged yet change nothing of
 // what is merged.
 func TestToldBeforeTheMerge(t *testing.T) {
 	r := newRig(t)

@@ -11,7 +11,7 @@ import (
 	"mfa/internal/store"
 )
 
-// What a login decides without etcd is on this host, and comes to the fleet.
+// A decision without etcd is on this host, and comes to the fleet.
 func TestDecidesWhatIsKept(t *testing.T) {
 	r := newRig(t)
 	r.mustLogin("alice", 1)
@@ -201,7 +201,7 @@ func TestNeverOnline(t *testing.T) {
 	r.mustNotLogin("alice", "never was in its fleet")
 }
 
-// What the watch tells is kept, and who is gone is not kept.
+// News of the watch are kept, and a user who is gone is not.
 func TestFollows(t *testing.T) {
 	r := newRig(t)
 	r.mustLogin("alice", 1)

@@ -60,7 +60,7 @@ func asks(line string) (question, answer string, is bool) {
 	return m[1] + ":", m[2], true
 }
 
-// What differs from run to run: numbers, times, keys, codes.
+// Texts that differ from run to run: numbers, times, keys, codes.
 var (
 	backupCode = `[2-9a-z]{4}(?:-[2-9a-z]{4}){3}`
 	differs    = regexp.MustCompile(backupCode + `|[A-Z2-7]{4}(?: [A-Z2-7]{4}){7}|\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d)?|\d\d:\d\d:\d\d|\d{4,}`)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"github.com/pquerna/otp/totp"
+
+	"mfa/internal/deliver/delivertest"
 )
 
 // password is that of all people.
@@ -145,52 +146,8 @@ func appendFile(path, text string) error {
 
 // serveMail is a mail server that delivers to the people.
 func (w *world) serveMail(l net.Listener) {
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		go w.session(c)
-	}
-}
-
-func (w *world) session(c net.Conn) {
-	defer c.Close()
-	say := func(text string) { _, _ = fmt.Fprintf(c, "%s\r\n", text) }
-	say("220 server ESMTP")
-	in, to := bufio.NewReader(c), ""
-	for {
-		line, err := in.ReadString('\n')
-		if err != nil {
-			return
-		}
-		verb, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-		switch strings.ToUpper(verb) {
-		case "RCPT":
-			to = strings.Trim(strings.TrimPrefix(strings.ToUpper(rest[:3])+rest[3:], "TO:"), "<> ")
-			say("250 ok")
-		case "DATA":
-			say("354 go on")
-			var raw strings.Builder
-			for {
-				line, err := in.ReadString('\n')
-				if err != nil {
-					return
-				}
-				if line == ".\r\n" {
-					break
-				}
-				raw.WriteString(line)
-			}
-			w.take(message{to, plain(raw.String())})
-			say("250 ok")
-		case "QUIT":
-			say("221 bye")
-			return
-		default:
-			say("250 ok")
-		}
-	}
+	relay := &delivertest.Relay{Take: func(to, text string) { w.take(message{to, plain(text)}) }}
+	relay.Accept(l)
 }
 
 // plain returns the text of a mail.
