@@ -231,7 +231,8 @@ type phase struct {
 	accepted, refused int
 	within            int             // of those let in, as long as the phase lasted
 	took              []time.Duration // by those that were not refused, sorted
-	// refusedUntil is how long after the mark before it the last login began that was refused.
+	// refusedUntil is how long after a mark the last login began that was refused. The mark is
+	// the newest before the login ended: what ends a fault can refuse a login, too.
 	refusedUntil time.Duration
 }
 
@@ -249,13 +250,24 @@ func (r *run) phases() (all []*phase) {
 			next++
 		}
 		if len(all) > 0 {
-			all[len(all)-1].add(s, r.marks[next-1].at, r.phaseEnd(next))
+			all[len(all)-1].add(s, r.markBefore(s.ended), r.phaseEnd(next))
 		}
 	}
 	for _, p := range all {
 		slices.Sort(p.took)
 	}
 	return all
+}
+
+// markBefore returns the newest mark before at. r.mu is held.
+func (r *run) markBefore(at time.Time) time.Time {
+	newest := r.marks[0].at
+	for _, m := range r.marks {
+		if m.at.Before(at) {
+			newest = m.at
+		}
+	}
+	return newest
 }
 
 // phaseEnd returns when the phase ends in which the mark before the nth is. r.mu is held.
