@@ -16,7 +16,7 @@ var helpers = []string{
 	"libpam-google-authenticator", "oathtool", "ldap-utils", "slapd", "openvpn", "dovecot-imapd", "openssl", "curl", "iproute2", "libpam-oath", "jq",
 }
 
-var playOn = flag.String("pages-on", "bookworm", "the releases of Debian that the pages are played on")
+var playOn = flag.String("pages-on", "bookworm trixie", "the releases of Debian that the pages are played on")
 
 var playPages = flag.Bool("pages", false, "play the pages of docs (make pages-test)")
 
