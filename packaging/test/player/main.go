@@ -2,13 +2,15 @@
 // what a page of docs says, from its first line to its last, and compares what is seen.
 //
 // What to know before trusting it: the package is installed, and people have accounts with
-// a password. A block of sh is run by root; a block of toml or conf is the whole content of
-// the file that the text before it names; a block of console is typed at a terminal, and
-// each of its lines has to be seen, but for codes, keys and times, of which only the shape
-// counts, and "…", which is anything. With "stays" behind the language the last command goes
-// on, for other blocks to be played beside it, and "more" is the rest of it. A code that is typed is the true one of the message or
-// the app, but for 000000. A comment that begins with "test:" is run by root and seen by no
-// reader: it does what the reader's own world would, as a mail server that is there already.
+// a password. A block of sh is run by root. A block of toml goes into the file that the text
+// before it names, each key into its table; a block of conf is the whole of that file. A
+// block of console is typed at a terminal, and each of its lines has to be seen, but for
+// codes, keys and times, of which only the shape counts, and "…", which is anything. With
+// "stays" behind the language the last command goes on, for other blocks to be played beside
+// it, and "more" is the rest of it. A code that is typed is the true one of the message, the
+// app or the token, but for 000000; PASSWORD is the password. A comment that begins with
+// "test:" is run by root and seen by no reader: it does what the reader's own world would,
+// as a mail server that is there already.
 package main
 
 import (
@@ -68,11 +70,17 @@ func run() error {
 // do does what a block says.
 func (w *world) do(b block) error {
 	switch b.kind {
-	case file:
-		if err := os.MkdirAll(filepath.Dir(b.path), 0o755); err != nil {
+	case settings, file:
+		text, old := b.text, []byte(nil)
+		err := os.MkdirAll(filepath.Dir(b.path), 0o755)
+		if err == nil && b.kind == settings {
+			old, err = os.ReadFile(b.path)
+			text = enter(string(old), text)
+		}
+		if err != nil {
 			return err
 		}
-		return os.WriteFile(b.path, []byte(b.text), 0o644)
+		return os.WriteFile(b.path, []byte(text), 0o644)
 	case console:
 		return w.play(b)
 	}
@@ -103,10 +111,10 @@ func environment() []string {
 // people have accounts.
 var people = []string{"alice", "bob", "carol"}
 
-// furnish makes the people, the mail server, what stands for Twilio, and lets ssh know the
+// furnish makes the people, the mail servers, what stands for Twilio, and lets ssh know the
 // machine as "server".
 func (w *world) furnish() error {
-	for at, serve := range map[string]func(net.Listener){"127.0.0.1:25": w.serveMail, "127.0.0.1:8025": w.serveTexts} {
+	for at, serve := range map[string]func(net.Listener){"127.0.0.1:25": w.serveMail, "127.0.0.1:587": w.serveRelay, "127.0.0.1:8025": w.serveTexts} {
 		l, err := net.Listen("tcp", at)
 		if err != nil {
 			return err

@@ -10,7 +10,7 @@ import (
 type block struct {
 	kind kind
 	line int    // of the page, at which it begins
-	path string // of a file
+	path string // of a file or of settings
 	text string
 
 	stays bool // console: the last command goes on when the block ends
@@ -21,9 +21,10 @@ type block struct {
 type kind int
 
 const (
-	shell   kind = iota // run by root, one shell a block
-	file                // the whole content of the file at path
-	console             // what is typed at a terminal, and what is seen there
+	shell    kind = iota // run by root, one shell a block
+	settings             // a part of the file at path
+	file                 // the whole content of the file at path
+	console              // what is typed at a terminal, and what is seen there
 )
 
 var (
@@ -34,7 +35,7 @@ var (
 )
 
 // languages are those that a block may have, and what it is then.
-var languages = map[string]kind{"sh": shell, "console": console, "toml": file, "conf": file}
+var languages = map[string]kind{"sh": shell, "console": console, "toml": settings, "conf": file}
 
 // parse returns the blocks of a page. A block of no language is only looked at by people.
 func parse(page string) (blocks []block, err error) {
@@ -77,7 +78,7 @@ func parse(page string) (blocks []block, err error) {
 			return nil, fmt.Errorf("line %d: no such language as %q", begin+1, language)
 		}
 		b := block{kind: kind, line: begin + 1, text: text.String(), stays: how == "stays", more: how == "more"}
-		if kind == file {
+		if kind == file || kind == settings {
 			m := fileLine.FindStringSubmatch(before)
 			if m == nil {
 				return nil, fmt.Errorf("line %d: the text before it does not end with the path of its file and a colon", begin+1)

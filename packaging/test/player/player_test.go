@@ -20,7 +20,7 @@ func TestParse(t *testing.T) {
 	want := []block{
 		{kind: shell, line: 3, text: "true\nfalse "},
 		{kind: shell, line: 6, text: "mfactl status\n"},
-		{kind: file, line: 12, path: "/etc/mfa/mfa.toml", text: "[policy]\n"},
+		{kind: settings, line: 12, path: "/etc/mfa/mfa.toml", text: "[policy]\n"},
 		{kind: console, line: 16, text: "# mfactl setup sshd\n…\n", stays: true},
 	}
 	if len(blocks) != len(want) {
@@ -62,19 +62,34 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// TestSent: a machine with much to do tells of a code before it has left.
+func TestSent(t *testing.T) {
+	const want = "(a@server) A code was sent to a***e@example.com.\nIt is good"
+	for _, said := range []string{
+		want,
+		"(a@server) A code is being sent to a***e@example.com.\nIt is good",
+		"(a@server) A code is being sent to a***e@example.com, but has not left\nyet.\nIt is good",
+	} {
+		if got := sent(said); got != want {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
 func TestCommands(t *testing.T) {
 	all := commandsOf("$ ssh alice@server\n(alice@server) Password:\nCode: 259028\nalice@server:~$\n# mfactl status\nwell\n\n")
 	if len(all) != 2 || all[0].shell != "alice@server:~$" || len(all[0].seen) != 2 || !all[1].root || all[1].line != "mfactl status" || len(all[1].seen) != 1 {
 		t.Errorf("%+v", all)
 	}
 	for line, want := range map[string]string{
-		"(alice@server) Password:":          "",
-		"Code: 259028":                      "259028",
-		"Code (m = other method): 1":        "1",
-		"Choice [1]: 2":                     "2",
-		"[sudo] password for alice:":        "",
-		"Press Enter when they are kept:":   "",
-		"(x) Remember this login? [y/N]: y": "y",
+		"(alice@server) Password:":   "",
+		"Code: 259028":               "259028",
+		"Code (m = other method): 1": "1",
+		"Choice [1]: 2":              "2",
+		"[sudo] password for alice:": "",
+		"Enter host password for user 'alice': PASSWORD123456": "PASSWORD123456",
+		"Press Enter when they are kept:":                      "",
+		"(x) Remember this login? [y/N]: y":                    "y",
 	} {
 		if _, answer, is := asks(line); !is || answer != want {
 			t.Errorf("%q: %q, %v", line, answer, is)

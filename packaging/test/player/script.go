@@ -18,7 +18,7 @@ var shellLine = regexp.MustCompile(`^\w+@\w+:~\$ ?$`)
 
 // commandsOf returns the commands of a console block.
 func commandsOf(text string) (all []command) {
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(sent(text)) {
 		line = strings.TrimRight(line, "\n")
 		rest, user := strings.CutPrefix(line, "$ ")
 		if !user {
@@ -48,7 +48,7 @@ func commandsOf(text string) (all []command) {
 
 // questions are what a person answers: a line begins with any text, and with one of these
 // its answer begins.
-var questions = regexp.MustCompile(`^(.*?(?:[Pp]assword(?: for \w+)?|Code(?: \([^)]*\))?|Choice \[[^\]]*\]|Backup code|Recovery code|Email address|Phone number \([^)]*\)|are kept|\[y/N\]|\[Y/n\]|confirm|continue|Verification code)): ?(.*)$`)
+var questions = regexp.MustCompile(`^(.*?(?:[Pp]assword(?: for (?:user )?'?\w+'?)?|Code(?: \([^)]*\))?|Choice \[[^\]]*\]|Backup code|Recovery code|Email address|Phone number \([^)]*\)|are kept|\[y/N\]|\[Y/n\]|confirm|continue|Verification code)): ?(.*)$`)
 
 // asks splits a line of a console block into a question and the answer that is typed, if
 // it is a question.
@@ -59,6 +59,13 @@ func asks(line string) (question, answer string, is bool) {
 	}
 	return m[1] + ":", m[2], true
 }
+
+// onItsWay is what is said of a code that goes out, but has not left yet.
+var onItsWay = regexp.MustCompile(`A code is being sent to (\S+?)(?:,\s+but\s+has\s+not\s+left\s+yet)?\.\n`)
+
+// sent returns a text with each code sent: whether it has left already is a matter of the
+// machine's load.
+func sent(text string) string { return onItsWay.ReplaceAllString(text, "A code was sent to $1.\n") }
 
 // Texts that differ from run to run: numbers, times, keys, codes.
 var (

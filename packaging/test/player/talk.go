@@ -157,7 +157,7 @@ func (w *world) finish(s *scene) error {
 	}
 	ended := t.end()
 	w.saw(t.said)
-	got := t.said
+	got := sent(t.said)
 	if s.shell != "" {
 		got, _, _ = strings.Cut(got, "\n"+s.shell)
 	}
@@ -196,7 +196,7 @@ func (w *world) converse(s *scene) error {
 			question = question[i+len("…"):]
 		}
 		from := t.read
-		if err := t.expect(question + " "); err != nil {
+		if err := t.expect(question); err != nil {
 			return err
 		}
 		answer, err := w.answer(question, typed, t.said[from:])
@@ -227,9 +227,13 @@ func withoutAnswers(lines []string) (all []string) {
 	return all
 }
 
-// userOf returns whom a command logs in: ssh NAME@..., su NAME, or nobody.
+// userOf returns whom a command logs in: ssh NAME@..., curl --user NAME, or nobody.
 func userOf(line string) string {
-	for _, word := range strings.Fields(line) {
+	words := strings.Fields(line)
+	for i, word := range words {
+		if i > 0 && words[i-1] == "--user" {
+			return word
+		}
 		if name, _, is := strings.Cut(word, "@"); is && name != "" {
 			return name
 		}

@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime/quotedprintable"
 	"net"
 	"net/http"
-	"net/mail"
 	"os"
 	"regexp"
 	"slices"
@@ -15,9 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pquerna/otp/hotp"
 	"github.com/pquerna/otp/totp"
-
-	"mfa/internal/deliver/delivertest"
 )
 
 // password is that of all people.
@@ -28,12 +25,14 @@ type message struct{ to, text string }
 
 // A world is what is around the machine: people with mailboxes, phones, apps and paper.
 type world struct {
-	user string // who logs in now
-	have int    // messages that there were before
-	left *scene // a command that goes on; nil: none
+	user  string // who logs in now
+	have  int    // messages that there were before
+	asked bool   // a message was asked for in one line with the password, and its code not typed yet
+	left  *scene // a command that goes on; nil: none
 
 	secrets map[string]string   // of the apps, by user
 	used    map[string][]string // codes of the app that were typed, by user
+	presses map[string]uint64   // of the button of the token, by user
 	paper   map[string][]string // backup codes that are not used, by user
 
 	mu   sync.Mutex // guards sent
@@ -41,13 +40,16 @@ type world struct {
 }
 
 func newWorld() *world {
-	return &world{secrets: map[string]string{}, used: map[string][]string{}, paper: map[string][]string{}}
+	return &world{secrets: map[string]string{}, used: map[string][]string{}, presses: map[string]uint64{}, paper: map[string][]string{}}
 }
 
 // begin says whom the next command is about; nobody: as before.
 func (w *world) begin(user string) {
 	if user != "" {
 		w.user = user
+	}
+	if w.asked {
+		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -57,7 +59,7 @@ func (w *world) begin(user string) {
 var (
 	keyLine  = regexp.MustCompile(`(?m)Key: ((?:[A-Z2-7]{4} ?)+)$`)
 	paperRow = regexp.MustCompile(backupCode)
-	codeLine = regexp.MustCompile(`(?m)(?:^Your code: |[Cc]ode[^0-9\n]*)([0-9]{6})`)
+	codeLine = regexp.MustCompile(`(?m)(?:^|^Your code: |[Cc]ode[^0-9\n]*)([0-9]{6})\b`)
 	recovery = regexp.MustCompile(`(?m)^Recovery code: (\S+)`)
 )
 
@@ -74,6 +76,10 @@ func (w *world) saw(screen string) {
 // answer returns what a person types at a question, where the page shows typed.
 func (w *world) answer(question, typed, screen string) (string, error) {
 	w.saw(screen)
+	if behind, is := strings.CutPrefix(typed, "PASSWORD"); is {
+		answer, err := w.oneLine(behind)
+		return password + answer, err
+	}
 	switch {
 	case strings.Contains(question, "assword"):
 		return password, nil
@@ -94,6 +100,22 @@ func (w *world) answer(question, typed, screen string) (string, error) {
 	return w.fromApp()
 }
 
+// oneLine returns what is typed behind the password in its line, where the page shows typed.
+func (w *world) oneLine(typed string) (string, error) {
+	switch {
+	case typed == ",email", typed == ",text":
+		w.asked = true
+		return typed, nil
+	case strings.HasPrefix(typed, ","):
+		code, err := w.answer("Backup code", typed, "")
+		return "," + code, err
+	case w.asked:
+		w.asked = false
+		return w.fromMessage(codeLine)
+	}
+	return w.fromApp()
+}
+
 // fromMessage waits for the message that holds what is looked for.
 func (w *world) fromMessage(what *regexp.Regexp) (string, error) {
 	for late := time.Now().Add(patience); time.Now().Before(late); time.Sleep(20 * time.Millisecond) {
@@ -109,9 +131,14 @@ func (w *world) fromMessage(what *regexp.Regexp) (string, error) {
 	return "", errors.New("no message came")
 }
 
-// fromApp returns the code of the app, once there is one that was not typed yet.
+// fromApp returns the code of the app, once there is one that was not typed yet; or that of
+// the token that counts, whose secret the page has left in token/USER.
 func (w *world) fromApp() (string, error) {
 	secret := w.secrets[w.user]
+	if data, err := os.ReadFile(home + "token/" + w.user); err == nil {
+		w.presses[w.user]++
+		return hotp.GenerateCode(strings.TrimSpace(string(data)), w.presses[w.user]-1)
+	}
 	if data, err := os.ReadFile(home + "secret/" + w.user); err == nil && secret == "" {
 		secret = strings.TrimSpace(string(data))
 	}
@@ -142,29 +169,6 @@ func appendFile(path, text string) error {
 	}
 	_, err = f.WriteString(text)
 	return errors.Join(err, f.Close())
-}
-
-// serveMail is a mail server that delivers to the people.
-func (w *world) serveMail(l net.Listener) {
-	relay := &delivertest.Relay{Take: func(to, text string) { w.take(message{to, plain(text)}) }}
-	relay.Accept(l)
-}
-
-// plain returns the text of a mail.
-func plain(raw string) string {
-	m, err := mail.ReadMessage(strings.NewReader(raw))
-	if err != nil {
-		return raw
-	}
-	var body io.Reader = m.Body
-	if strings.EqualFold(m.Header.Get("Content-Transfer-Encoding"), "quoted-printable") {
-		body = quotedprintable.NewReader(body)
-	}
-	text, err := io.ReadAll(body)
-	if err != nil {
-		return raw
-	}
-	return strings.ReplaceAll(string(text), "\r", "")
 }
 
 // serveTexts stands for Twilio: it takes each message and says that it did.
