@@ -13,7 +13,7 @@ packages=${*:-"gcc libc6-dev libpam0g-dev make procps openssh-server openssh-cli
 	freeradius freeradius-utils ansible-core cron at git
 	pkexec polkitd vlock vsftpd apache2 libapache2-mod-authnz-pam
 	cockpit-ws cockpit-bridge i3lock xvfb xdotool tinyproxy-bin slapd
-	systemd-userdbd"}
+	systemd-userdbd etcd-server etcd-client openssl"}
 
 # runtime_of_clang names the package that holds the sanitizers of the clang that
 # is, or will be, installed: before Debian 13 its name carries the version.

@@ -137,8 +137,14 @@ var accounts int
 // name@example.com. Its password is password, its SSH key userKey.
 func newAccount(t testing.TB, name string) account {
 	t.Helper()
+	return namedAccount(t, fmt.Sprintf("%s%d", name, accounts+1), name+"@example.com")
+}
+
+// namedAccount makes a user of that name, as newAccount does.
+func namedAccount(t testing.TB, name, email string) account {
+	t.Helper()
 	accounts++
-	a := account{name: fmt.Sprintf("%s%d", name, accounts), uid: 20000 + accounts, email: name + "@example.com"}
+	a := account{name: name, uid: 20000 + accounts, email: email}
 	a.home = filepath.Join(base, "home", a.name)
 	key, err := os.ReadFile(userKey + ".pub")
 	ok(t, err)
