@@ -46,23 +46,21 @@ func SetFloor(ctx context.Context, s store.Store, now time.Time) error {
 // policy that was off made void stays so, as far as the enrollments tell; there are
 // enrolled of them, and log has those that cannot be read.
 func (r Records) BeginAnew(ctx context.Context, now time.Time, log *slog.Logger) (enrolled int, err error) {
-	users, err := r.Users(ctx)
-	if err != nil {
-		return 0, err
-	}
 	generation := 0
-	for _, user := range users {
-		en, err := r.Enrollment(ctx, user)
-		if err != nil {
+	err = r.EachEnrollment(ctx, func(user string, en mfa.Enrollment, err error) error {
+		if enrolled++; err != nil {
 			log.Error("record cannot be read", "user", user, "error", err)
-			continue
 		}
 		generation = max(generation, en.Generation)
+		return nil
+	})
+	if err != nil {
+		return 0, err
 	}
 	if err := NoteGeneration(ctx, r.S, generation); err != nil {
 		return 0, err
 	}
-	return len(users), SetFloor(ctx, r.S, now)
+	return enrolled, SetFloor(ctx, r.S, now)
 }
 
 // RestartState is UpdateState for a record that may be unreadable: then it writes a new

@@ -222,29 +222,20 @@ func noteOwned(st *mfa.State, t factor.Token, c *claimed, isNew bool, now time.T
 // NoteTokens notes whose the tokens are that enrollments have, in a store that was begun
 // anew. A record that cannot be read or opened is told in log.
 func (r Records) NoteTokens(ctx context.Context, key *seal.Key, log *slog.Logger) error {
-	users, err := r.Users(ctx)
-	if err != nil {
-		return err
-	}
 	a := New(Config{}, Deps{Records: r, Key: key, Log: log})
-	for _, user := range users {
-		en, err := r.Enrollment(ctx, user)
+	return r.EachEnrollment(ctx, func(user string, en mfa.Enrollment, err error) error {
 		if err != nil || en.HOTP == nil {
-			continue // BeginAnew tells of the record
+			return nil // BeginAnew tells of the record
 		}
 		id := mfa.Identity{Name: user, UID: en.UID}
 		secret, err := a.OpenHOTP(id, en.HOTP.Secret)
 		if err != nil {
 			log.Error("the secret of a token cannot be opened; the user is to set it up anew", "user", user, "error", err)
-			continue
+			return nil
 		}
-		err = a.updateOwner(ctx, secret, func(o *owner) error {
+		return a.updateOwner(ctx, secret, func(o *owner) error {
 			o.User, o.UID, o.Claim = id.Name, id.UID, nil
 			return nil
 		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	})
 }

@@ -63,7 +63,7 @@ func newFleet(t *testing.T, n, members int, change func(*config.Config)) *fleet 
 		cfg.Secrets.KeyFile = filepath.Join(dir, "key")
 		cfg.Store.Backend = store.BackendEtcd
 		cfg.Store.Etcd.Endpoints = f.cluster.Endpoints()
-		cfg.Store.Etcd.Timeout = mfa.Duration(10 * time.Second)
+		cfg.Store.Etcd.Timeout = mfa.Duration(30 * time.Second) // the most there is: these tests are not about time
 		if change != nil {
 			change(&cfg)
 		}

@@ -2,11 +2,10 @@ package enroll
 
 import (
 	"context"
-	"errors"
 	"slices"
 
+	"mfa/internal/account"
 	"mfa/internal/mfa"
-	"mfa/internal/store"
 	"mfa/internal/wire"
 )
 
@@ -24,44 +23,31 @@ func (s *Service) Each(ctx context.Context, reveal bool, begin func(total int) e
 	if err := begin(len(names)); err != nil {
 		return err
 	}
-	for _, name := range names {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		v, listed, err := s.row(ctx, name, reveal)
-		if err != nil {
-			v, listed = wire.User{User: name, Problem: err.Error()}, true
+	return s.Accounts.Records().Each(ctx, func(found account.Stored) error {
+		v, listed := wire.User{User: found.User}, true
+		if found.Problem != nil {
+			v.Problem = found.Problem.Error()
+		} else {
+			v, listed = s.row(found, reveal)
 		}
 		if !listed {
-			continue
+			return nil
 		}
-		if err := fn(v); err != nil {
-			return err
-		}
-	}
-	return nil
+		return fn(v)
+	})
 }
 
 // row returns what is known of a user, and whether Each lists them.
-func (s *Service) row(ctx context.Context, name string, reveal bool) (v wire.User, listed bool, err error) {
-	en, err := s.Accounts.Records().Enrollment(ctx, name)
-	none := errors.Is(err, store.ErrNotFound)
-	if err != nil && !none {
-		return wire.User{}, false, err
+func (s *Service) row(found account.Stored, reveal bool) (v wire.User, listed bool) {
+	id := mfa.Identity{Name: found.User, UID: found.Enrollment.UID}
+	if !found.Enrolled {
+		id.UID = found.State.UID
 	}
-	st, err := s.Accounts.Records().StoredState(ctx, name)
-	if err != nil {
-		return wire.User{}, false, err
-	}
-	id := mfa.Identity{Name: name, UID: en.UID}
-	if none {
-		id.UID = st.UID
-	}
-	v = s.view(id, en, st)
+	v = s.view(id, found.Enrollment, found.State)
 	if reveal {
-		unmask(&v, s.Accounts.Known(id, en, s.Accounts.Records().Bounded(st)))
+		unmask(&v, s.Accounts.Known(id, found.Enrollment, s.Accounts.Records().Bounded(found.State)))
 	}
-	return v, !none || v.Locked || len(v.Ahead) > 0 || slices.ContainsFunc(v.Directory, countsThere), nil
+	return v, found.Enrolled || v.Locked || len(v.Ahead) > 0 || slices.ContainsFunc(v.Directory, countsThere)
 }
 
 // countsThere says whether codes go where a directory says.

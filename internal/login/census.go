@@ -58,19 +58,20 @@ func TellOfPolicy(before, after Config, records account.Records, log *slog.Logge
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), CensusTime)
 	defer cancel()
-	users, err := records.Users(ctx)
-	if err != nil {
+	var then, now wire.Census
+	err := records.EachEnrollment(ctx, func(user string, en mfa.Enrollment, err error) error {
+		if err == nil { // who cannot be read is kept out, whatever the policy
+			Count(ctx, &then, before, nss.Groups{}, user, en)
+			Count(ctx, &now, after, nss.Groups{}, user, en)
+		}
+		return nil
+	})
+	switch {
+	case ctx.Err() != nil:
+		then.Partly, now.Partly = true, true
+	case err != nil:
 		log.Error("whom the new policy asks was not counted", "error", err)
 		return ""
-	}
-	var then, now wire.Census
-	for _, user := range users {
-		en, err := records.Enrollment(ctx, user)
-		if err != nil {
-			continue // denied, whatever the policy
-		}
-		Count(ctx, &then, before, nss.Groups{}, user, en)
-		Count(ctx, &now, after, nss.Groups{}, user, en)
 	}
 	was, is := before.Policy.Newcomers(before.TextMessages), after.Policy.Newcomers(after.TextMessages)
 	if then == now && was == is {

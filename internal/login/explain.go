@@ -34,14 +34,14 @@ const explainCensus = 2 * time.Second
 func (e *Engine) census(ctx context.Context) (c wire.Census, err error) {
 	ctx, cancel := context.WithTimeout(ctx, explainCensus)
 	defer cancel()
-	users, err := e.deps.Accounts.Records().Users(ctx)
-	for _, user := range users {
-		if en, err := e.deps.Accounts.Records().Enrollment(ctx, user); err == nil || ctx.Err() != nil {
-			Count(ctx, &c, e.cfg, e.deps.Groups, user, en) // who cannot be read is kept out, whatever the policy
+	err = e.deps.Accounts.Records().EachEnrollment(ctx, func(user string, en mfa.Enrollment, err error) error {
+		if err == nil { // who cannot be read is kept out, whatever the policy
+			Count(ctx, &c, e.cfg, e.deps.Groups, user, en)
 		}
-		if c.Partly {
-			break
-		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		c.Partly, err = true, nil
 	}
 	return c, err
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"mfa/internal/account"
 	"mfa/internal/account/record"
 	"mfa/internal/config"
 	"mfa/internal/login"
@@ -84,12 +85,8 @@ func eachOfFleet(ctx context.Context, cfg config.Config, fn func(user string, en
 	}
 	key := func(known string) (*seal.Key, error) { return keyOfFleet(cfg, daemonOf(cfg.Store), known, false) }
 	return etcd.ReadOnly(ctx, cfg.Store.Etcd, etcd.Options{Key: key}, func(s store.Store) error {
-		return store.Each(ctx, s, store.Users, func(it store.Item, err error) error {
-			var en mfa.Enrollment
-			if err == nil {
-				en, err = record.DecodeEnrollment(it.Key, it.Value)
-			}
-			fn(strings.TrimPrefix(it.Key, store.Users), en, err)
+		return account.Records{S: s}.EachEnrollment(ctx, func(user string, en mfa.Enrollment, err error) error {
+			fn(user, en, err)
 			return nil
 		})
 	})
