@@ -110,14 +110,15 @@ c-coverage: deps
 fleet-test: deps
 	$(GO) test -count=1 -v -timeout 90m ./e2e/fleet $(FLEET) -args -whole
 
-# An etcd newer than Debian's, out of its modules.
+# An etcd newer than Debian's, out of its modules, and what restores its snapshots.
 ETCD_VERSION ?= v3.7.3
 etcd: build/etcd-$(ETCD_VERSION)/etcd
 
 build/etcd-%/etcd:
 	@mkdir -p $(@D)
 	cd $(@D) && printf '%s\n' 'package main' 'import ("os"; "go.etcd.io/etcd/server/v3/etcdmain")' 'func main() { etcdmain.Main(os.Args) }' >main.go && \
-		{ [ -e go.mod ] || $(GO) mod init etcd; } && $(GO) get go.etcd.io/etcd/server/v3@$* && $(GO) build -trimpath -o etcd .
+		{ [ -e go.mod ] || $(GO) mod init etcd; } && $(GO) get go.etcd.io/etcd/server/v3@$* go.etcd.io/etcd/etcdutl/v3@$* && \
+		$(GO) build -trimpath -o etcdutl go.etcd.io/etcd/etcdutl/v3 && $(GO) build -trimpath -o etcd .
 
 FOR ?= 2h
 soak: build
