@@ -70,6 +70,7 @@ type guide struct {
 	*network
 	people    map[string]*person
 	strangers []*person         // of those, who have no app yet
+	kept      *person           // on web1, for the time without etcd
 	since     *person           // who enrolled after the snapshot
 	said      map[string]string // by host, what the last block wrote there
 }
@@ -78,7 +79,8 @@ type guide struct {
 type person struct {
 	account
 	phone phone
-	last  int64 // step of the code that was typed last
+	codes []string // for backup, of who enrolled at a login
+	last  int64    // step of the code that was typed last
 }
 
 // a step is what the test does with a block, in the place of running it, or after that.
@@ -252,17 +254,19 @@ func (g *guide) login(t *testing.T, host string, p *person) string {
 	return code
 }
 
+// cannotBeChecked is said where nothing can decide a login.
+const cannotBeChecked = "cannot be checked"
+
 // unchecked wants a login to be refused since nothing can decide it: at once, or, where the
 // host still has the user in memory, behind a good code.
 func (g *guide) unchecked(t *testing.T, host string, p *person) {
 	t.Helper()
-	const words = "cannot be checked"
 	c := g.ssh(t, host, p)
 	c.expect(t, `assword: $`)
 	c.send(password)
-	if said := c.expect(t, words+"|"+appPrompt); !strings.Contains(said, words) {
+	if said := c.expect(t, cannotBeChecked+"|"+appPrompt); !strings.Contains(said, cannotBeChecked) {
 		c.send(p.code(t))
-		c.expect(t, words)
+		c.expect(t, cannotBeChecked)
 	}
 	c.close()
 }

@@ -56,6 +56,15 @@ var steps = map[string]step{
 		g.eventuallyWell(t, "web1")
 		g.login(t, "web1", g.newcomer(t, "web2"))
 	}},
+	"offline-on":   {after: keepSomebody},
+	"offline":      {after: aloneOnHost},
+	"offline-over": {after: merged},
+	"offline-off": {after: func(t *testing.T, g *guide) {
+		for _, host := range []string{"web1", "web2"} {
+			g.must(t, host, "test ! -e /var/lib/mfa/offline")
+		}
+		g.login(t, "web2", g.newcomer(t, "web1"))
+	}},
 	"member-broken": {after: func(t *testing.T, g *guide) { g.login(t, "web2", g.newcomer(t, "web1")) }},
 	"member-added": {instead: func(t *testing.T, g *guide, b block) {
 		eventually(t, "etcd takes a new member", func() bool {
@@ -151,20 +160,27 @@ func oneFleet(t *testing.T, g *guide) {
 	g.must(t, "web2", "mfactl unlock "+p.name)
 	g.login(t, "web1", p)
 
-	// Somebody sets up an app in their first login, and keeps backup codes.
-	carol := g.stranger()
-	c = g.ssh(t, "web1", carol)
-	c.expect(t, `assword: $`)
-	c.send(password)
-	shown := c.expect(t, codeWanted)
-	carol.phone = phoneOf(t, regexp.MustCompile(`otpauth://\S+`).FindString(shown))
-	c.send(carol.code(t))
-	codes := c.keep(t)
-	c.expectIn(t)
+	carol := g.enrollsAtLogin(t, "web1")
+	codes := carol.codes
 	g.backup(t, "web2", carol, codes[0]).expectIn(t)
 	again := g.backup(t, "web1", carol, codes[0])
 	again.expect(t, backupPrompt)
 	again.close()
+}
+
+// enrollsAtLogin has somebody set up an app in their first login, who keeps the backup codes.
+func (g *guide) enrollsAtLogin(t *testing.T, host string) *person {
+	t.Helper()
+	p := g.stranger()
+	c := g.ssh(t, host, p)
+	c.expect(t, `assword: $`)
+	c.send(password)
+	shown := c.expect(t, codeWanted)
+	p.phone = phoneOf(t, regexp.MustCompile(`otpauth://\S+`).FindString(shown))
+	c.send(p.code(t))
+	p.codes = c.keep(t)
+	c.expectIn(t)
+	return p
 }
 
 // backup types a backup code.

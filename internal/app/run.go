@@ -15,6 +15,7 @@ import (
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
 	"mfa/internal/server"
+	"mfa/internal/store"
 	"mfa/internal/wire"
 )
 
@@ -188,11 +189,15 @@ func (a *App) status(ctx context.Context) wire.Status {
 		Audit:      cfg.Audit.File, Fixed: cfg.Fixed(), Restart: cur.waiting,
 	}
 	st.Moving = a.movingTo()
-	users, err := a.records.Users(ctx)
-	st.Users = len(users)
-	texts, terr := cur.ledger.Total(ctx)
-	st.Texts = texts.Used
-	if err := errors.Join(err, terr, a.store.Check(ctx)); err != nil {
+	err := a.store.Check(ctx)
+	if !errors.Is(err, store.ErrUnreachable) { // else each question would wait for its answer
+		users, uerr := a.records.Users(ctx)
+		st.Users = len(users)
+		texts, terr := cur.ledger.Total(ctx)
+		st.Texts = texts.Used
+		err = errors.Join(uerr, terr, err)
+	}
+	if err != nil {
 		st.StoreOK, st.Problem = false, err.Error()
 	}
 	return st
