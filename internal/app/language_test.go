@@ -28,7 +28,7 @@ func TestLoginInGerman(t *testing.T) {
 	m.answer(wrong(found[1]))
 	m.expect(wire.Prompt, "Noch 1 Versuch.\nCode: ")
 	m.answer(wrong(found[1]))
-	m.expect(wire.Prompt, "Der Code ist nicht richtig. Diese Anmeldung endet hier.")
+	m.expect(wire.Failure, "Der Code ist nicht richtig. Diese Anmeldung endet hier.")
 	m.expect(wire.Done, "")
 }
 
