@@ -123,7 +123,7 @@ func (p *setup) app(ctx context.Context) (mfa.Verdict, error) {
 	})
 }
 
-// What is typed once an app or a token is set up.
+// Texts for the code that an app or a token shows, once it is set up.
 const (
 	thenApp   = "Then type the code that the app shows. You have %s; if that is not enough, begin again from here, and this key stays."
 	thenToken = "Then type the code that the token shows. You have %s; if that is not enough, begin again from here, and this key stays."
