@@ -28,7 +28,7 @@ var floors = [][]string{
 	{"internal/account/record", "internal/deliver/spend", "internal/deliver/smtp", "internal/deliver/sms"},
 	{"internal/deliver/carrier"},
 	{"internal/factor", "internal/deliver", "internal/store", "internal/audit"},
-	{"internal/host/nss", "internal/host/clock", "internal/factor/otp", "internal/seal", "internal/wire", "internal/store/local/wal"},
+	{"internal/text", "internal/host/nss", "internal/host/clock", "internal/factor/otp", "internal/seal", "internal/wire", "internal/store/local/wal"},
 	{"internal/host/file", "internal/mfa", "internal/plot"},
 }
 
@@ -58,6 +58,7 @@ type law struct {
 // of the daemon's rooms, and what looks at a machine works where no daemon runs.
 var laws = []law{
 	{room: "internal/wire", may: []string{"internal/mfa"}},
+	{room: "internal/text", may: []string{"internal/mfa"}},
 	{
 		room:  "mfactl",
 		may:   []string{"internal/wire", "internal/host", "internal/config", "internal/mfa"},
@@ -65,7 +66,7 @@ var laws = []law{
 	},
 	{room: "internal/host", may: []string{
 		"internal/wire", "internal/config", "internal/mfa", "internal/factor/otp",
-		"internal/account/record", "internal/store", "internal/seal", "internal/deliver", "internal/audit", // to look at what is on disk, and at the carriers
+		"internal/account/record", "internal/store", "internal/seal", "internal/deliver", "internal/audit", "internal/text", // to look at what is on disk, and at the carriers
 	}},
 }
 

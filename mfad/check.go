@@ -14,6 +14,7 @@ import (
 	"mfa/internal/config/disk"
 	"mfa/internal/deliver"
 	"mfa/internal/host/doctor"
+	"mfa/internal/text"
 	"mfa/internal/wire"
 )
 
@@ -33,8 +34,10 @@ func check(cfg config.Config, path string, stdout, stderr io.Writer) int {
 	if problem := deliver.SenderProblem(cfg.Email, deliver.FullName()); problem != "" {
 		fmt.Fprintln(stdout, problem)
 	}
-	if text := disk.Census(cfg); text != "" {
-		fmt.Fprintln(stdout, text)
+	for _, told := range []string{text.Unspoken(cfg.Prompt.Language), disk.Census(cfg)} {
+		if told != "" {
+			fmt.Fprintln(stdout, told)
+		}
 	}
 	for _, key := range cfg.Credentials() {
 		fmt.Fprintf(stdout, "%s was not looked at: only the service sees its credentials\n", key)

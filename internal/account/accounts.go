@@ -19,6 +19,7 @@ type Config struct {
 	Skew       int          // totp.skew
 	Host       string       // name of this machine, as people know it
 	Generation int          // how often everybody had to enroll anew
+	Language   string       // prompt.language
 	FleetHost  string       // names this machine among those with the same store; empty: there is no other
 
 	Contacts     ContactsConfig

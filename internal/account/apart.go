@@ -2,10 +2,10 @@ package account
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // CountApart says that the peer which asks is not root: a program under some uid, which
@@ -41,25 +41,27 @@ func (u *User) counting(st *mfa.State, do func(counted *mfa.State)) {
 // Locked reports whether a lock of st holds in this conversation, and returns the text
 // for the person.
 func (u *User) Locked(st mfa.State) (told string, locked bool) {
+	lock, locked := u.lockHere(st)
+	return lock.In(u.Words()), locked
+}
+
+// lockHere is Locked with the text in no language yet.
+func (u *User) lockHere(st mfa.State) (told text.Sentence, locked bool) {
 	now := u.in.deps.Now()
 	if _, _, locked := st.Locked(now); locked {
 		return textLocked(st, now), true
 	}
 	if !u.apart || st.Apart == nil {
-		return "", false
+		return text.Sentence{}, false
 	}
 	left, hard, locked := st.Apart.Locked(now)
 	switch {
 	case hard:
-		return textApart("until an administrator unlocks it"), true
+		return text.Of(textApartHard), true
 	case locked:
-		return textApart("for " + mfa.Span(left)), true
+		return text.Of(textApart, text.SpanOf(left)), true
 	}
-	return "", false
-}
-
-func textApart(length string) string {
-	return fmt.Sprintf("Your second factor is locked here %s, after too many wrong codes. Logins by ssh or at the console are not.", length)
+	return text.Sentence{}, false
 }
 
 // Disabled reports whether the method took too many wrong codes to prove anything in this
@@ -86,13 +88,15 @@ func (u *User) tellLockedApart(ctx context.Context) {
 	}
 	if isNew {
 		u.Notify(en, Notice{
-			Subject: "Wrong codes",
-			What:    "A program on this machine typed too many wrong codes in your name, and is locked out for now.",
-			Advice: "Your logins are not locked.\n\n" +
-				"If that was not you, at a screen lock or with mfactl, somebody runs programs\nunder your account: tell your administrator.",
+			Subject: text.Of("Wrong codes"),
+			What:    text.Of("A program on this machine typed too many wrong codes in your name, and is locked out for now."),
+			Advice:  text.Of(adviceApart),
 		})
 	}
 }
+
+const adviceApart = "Your logins are not locked.\n\n" +
+	"If that was not you, at a screen lock or with mfactl, somebody runs programs\nunder your account: tell your administrator."
 
 // Enabled returns the methods that are not Disabled, in their order, in a new slice.
 func (u *User) Enabled(st mfa.State, methods []mfa.Method) []mfa.Method {

@@ -62,7 +62,7 @@ func (u *User) Change(ctx context.Context, ch Change) (before, after mfa.Enrollm
 		}
 		u.in.deps.Audit.Record(ev)
 	}
-	if ch.Notice.Subject != "" && before.Fingerprint() != after.Fingerprint() {
+	if !ch.Notice.Subject.IsZero() && before.Fingerprint() != after.Fingerprint() {
 		if known := u.known(ctx, before); known.Enrolled() {
 			u.Notify(known, ch.Notice)
 		}

@@ -19,6 +19,7 @@ import (
 	"mfa/internal/seal"
 	"mfa/internal/store"
 	"mfa/internal/store/storetest"
+	"mfa/internal/text"
 )
 
 var alice = mfa.Identity{Name: "alice", UID: 1000}
@@ -193,7 +194,7 @@ func newApp() account.Change {
 		Edit:  func(en *mfa.Enrollment) error { en.TOTP = &mfa.TOTPSecret{Secret: "new"}; return nil },
 		Fresh: true, Anew: mfa.TOTP,
 		Event:  mfa.Event{Event: audit.Enrolled, Method: "totp", Actor: "alice"},
-		Notice: account.Notice{Subject: "Second factor changed", What: "An app."},
+		Notice: account.Notice{Subject: text.Of("Second factor changed"), What: text.Of("An app.")},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"mfa/internal/audit"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // A Wrong is the result of counting a wrong code.
@@ -14,6 +15,8 @@ type Wrong struct {
 	Left     int    // how many more may follow until the lock; 0: locked now
 	Disabled bool   // the method proves nothing from now on
 	LockText string // for the person; empty without a lock
+
+	lock text.Sentence // the same, in no language yet
 }
 
 // CountWrong counts a wrong code of the method in st at the time now, and locks the user
@@ -24,7 +27,8 @@ func (u *User) CountWrong(st *mfa.State, m mfa.Method, now time.Time) (w Wrong) 
 		w.Disabled = countMethod(counted, m)
 		w.Left = u.in.cfg.Lockout.fail(counted, now)
 	})
-	w.LockText, _ = u.Locked(*st)
+	w.lock, _ = u.lockHere(*st)
+	w.LockText = w.lock.In(u.Words())
 	return w
 }
 
@@ -84,11 +88,11 @@ func (u *User) afterLock(ctx context.Context, ev mfa.Event, w *Wrong) {
 	ev.Event = audit.Locked
 	u.in.deps.Audit.Record(ev)
 	u.in.deps.Log.Warn("second factor locked after wrong codes; mfactl unlock ends it", "user", u.Account.ID.Name,
-		"lock", w.LockText, "service", u.Origin.Service, "address", u.Origin.Address)
+		"lock", w.lock.String(), "service", u.Origin.Service, "address", u.Origin.Address)
 	if u.apart {
 		u.tellLockedApart(ctx)
 		return
 	}
-	u.in.conversations.end(u.Account.ID.Name, u, ended(w.LockText, "locked by wrong codes elsewhere"))
+	u.in.conversations.end(u.Account.ID.Name, u, w.lock, "locked by wrong codes elsewhere")
 	w.LockText = strings.TrimSuffix(w.LockText+"\n"+u.tellLocked(ctx), "\n")
 }

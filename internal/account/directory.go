@@ -11,6 +11,7 @@ import (
 	"mfa/internal/audit"
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 	"mfa/internal/wire"
 )
 
@@ -281,7 +282,7 @@ func (u *User) tellMoved(before mfa.Contacts, now *mfa.Contacts) {
 	}
 	old := mfa.Enrollment{Email: &mfa.Address{Address: before.Email, Confirmed: before.At}}
 	u.Notify(old, Notice{
-		Subject: "Second factor changed", What: "The directory says of another address or number where your codes go.",
-		Advice: "If that surprises you, tell your administrator at once: somebody may have changed it there.",
+		Subject: text.Of("Second factor changed"), What: text.Of("The directory says of another address or number where your codes go."),
+		Advice: text.Of("If that surprises you, tell your administrator at once: somebody may have changed it there."),
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"mfa/internal/audit"
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // Invite tells an address or a number that an administrator entered for id that
@@ -15,12 +16,13 @@ import (
 // of the sending; actor is the administrator, for the audit file. The error is that of
 // Spending.Reserve, for a text message; nothing is sent then.
 func (a *Accounts) Invite(ctx context.Context, id mfa.Identity, method mfa.Method, to, actor string, after func(error)) (*deliver.Sending, error) {
-	m := a.invitation(id, to)
+	words := a.mailWords(mfa.Enrollment{})
+	m := a.invitation(id, to, words)
 	if method == mfa.SMS {
 		if err := a.deps.Spending.Reserve(ctx, id.Name, to, false); err != nil {
 			return nil, err
 		}
-		m = deliver.InvitationSMS(rand.Text(), a.cfg.Host, to)
+		m = deliver.InvitationSMS(rand.Text(), a.cfg.Host, to, words)
 	}
 	m.User = id.Name
 	ev := mfa.Event{
@@ -38,12 +40,14 @@ func (a *Accounts) Invite(ctx context.Context, id mfa.Identity, method mfa.Metho
 	}), nil
 }
 
-func (a *Accounts) invitation(id mfa.Identity, to string) mfa.Message {
+const adviceInvited = "Your next login sends a code here. Typing it confirms the address;\n" +
+	"until then there is nothing to do.\n\n" +
+	"If this account is not yours, tell the administrator of that machine."
+
+func (a *Accounts) invitation(id mfa.Identity, to string, words *text.Printer) mfa.Message {
 	return deliver.Notice{
-		Host: a.cfg.Host, User: id.Name, At: a.deps.Now(), To: to, Subject: "Your second factor",
-		What: "Codes for your logins will be sent to this address.",
-		Advice: "Your next login sends a code here. Typing it confirms the address;\n" +
-			"until then there is nothing to do.\n\n" +
-			"If this account is not yours, tell the administrator of that machine.",
+		Host: a.cfg.Host, User: id.Name, At: a.deps.Now(), To: to, Subject: text.Of("Your second factor"),
+		What:   text.Of("Codes for your logins will be sent to this address."),
+		Advice: text.Of(adviceInvited), Words: words,
 	}.Email(rand.Text())
 }

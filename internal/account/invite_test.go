@@ -10,6 +10,7 @@ import (
 	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // An invitation goes to the address or number itself, has no code in it, and is written down
@@ -79,7 +80,7 @@ func TestInviteAtALimit(t *testing.T) {
 // account is sent none.
 func TestNotify(t *testing.T) {
 	unconfirmed := mfa.Enrollment{Email: &mfa.Address{Address: "alice@example.com"}}
-	notice := account.Notice{Subject: "Second factor changed", What: "An app.", Advice: "Tell."}
+	notice := account.Notice{Subject: text.Of("Second factor changed"), What: text.Of("An app."), Advice: text.Of("Tell.")}
 	w := newHarness(t, strict())
 	w.has(reachable(), mfa.State{})
 	u, nobody := w.user(), w.User(w.Records().NewUnknownAccount("ghost"), home)

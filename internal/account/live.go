@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // Conversations are the conversations under way in this process, of all Accounts that share it.
@@ -42,13 +43,14 @@ func (l *Conversations) enter(u *User, cancel context.CancelCauseFunc) (leave fu
 	}
 }
 
-// end ends the conversations of user, except that of but, which may be nil.
-func (l *Conversations) end(user string, but *User, why mfa.Ended) {
+// end ends the conversations of user, except that of but, which may be nil. Each person is
+// told in their language.
+func (l *Conversations) end(user string, but *User, told text.Sentence, why string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for u, cancel := range l.byUser[user] {
 		if u != but {
-			cancel(why)
+			cancel(ended(told.In(u.Words()), why))
 		}
 	}
 }
@@ -90,27 +92,27 @@ func (a *Accounts) Hold(user string) (release func()) {
 }
 
 // Interrupt ends the conversations of an account: in this daemon at once, on other hosts
-// at the next answer. Text is shown to the person; why goes to the audit file.
-func (a *Accounts) Interrupt(ctx context.Context, acct *Account, text, why string) error {
+// at the next answer. Told is shown to the person; why goes to the audit file.
+func (a *Accounts) Interrupt(ctx context.Context, acct *Account, told text.Sentence, why string) error {
 	defer a.Hold(acct.ID.Name)()
 	err := acct.Update(ctx, func(st *mfa.State) error {
 		st.NewEpoch(a.deps.Now())
 		return nil
 	})
 	if err == nil {
-		a.EndConversations(acct.ID.Name, text, why)
+		a.EndConversations(acct.ID.Name, told, why)
 	}
 	return err
 }
 
 // EndConversations is Interrupt for a user whose state has a new epoch already: it writes nothing.
-func (a *Accounts) EndConversations(user, text, why string) {
-	a.conversations.end(user, nil, ended(text, why))
+func (a *Accounts) EndConversations(user string, told text.Sentence, why string) {
+	a.conversations.end(user, nil, told, why)
 }
 
 // InConversation returns the accounts with conversations under way in this daemon.
 func (a *Accounts) InConversation() []mfa.Identity { return a.conversations.users() }
 
-func ended(text, why string) mfa.Ended {
-	return mfa.Ended{Outcome: mfa.Exhausted, Text: text, Err: errors.New(why)}
+func ended(told, why string) mfa.Ended {
+	return mfa.Ended{Outcome: mfa.Exhausted, Text: told, Err: errors.New(why)}
 }

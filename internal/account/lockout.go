@@ -10,6 +10,7 @@ import (
 	"mfa/internal/audit"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
+	"mfa/internal/text"
 )
 
 // fail counts one wrong code at the time now. It returns how many more may
@@ -148,20 +149,20 @@ func (a *Accounts) whoseLock(ctx context.Context, user string) (id mfa.Identity,
 // audit file.
 func (a *Accounts) Lock(ctx context.Context, id mfa.Identity, length time.Duration, actor string) (until *time.Time, err error) {
 	defer a.Hold(id.Name)()
-	var text string
+	var told text.Sentence
 	err = a.deps.Records.Account(id).Update(ctx, func(st *mfa.State) error {
 		now := a.deps.Now()
 		st.Unlock()
 		LockoutConfig{Duration: mfa.Duration(length)}.lock(st, now)
 		st.LockedBy = actor
 		st.NewEpoch(now)
-		until, text = st.LockedUntil, textLocked(*st, now)
+		until, told = st.LockedUntil, textLocked(*st, now)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	a.EndConversations(id.Name, text, "locked by "+actor)
+	a.EndConversations(id.Name, told, "locked by "+actor)
 	ev := mfa.Event{Time: a.deps.Now(), Event: audit.Locked, User: id.Name, UID: &id.UID, Actor: actor, Reason: "until unlocked"}
 	if until != nil {
 		ev.Reason = "for " + mfa.Duration(length).String()

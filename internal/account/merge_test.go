@@ -178,7 +178,7 @@ func pending(nonce string, sent int) mfa.PendingCode {
 func failed(n int) map[mfa.Method]int { return map[mfa.Method]int{mfa.TOTP: n} }
 
 // text is st for comparing and for people.
-func text(t *testing.T, st mfa.State) string {
+func written(t *testing.T, st mfa.State) string {
 	t.Helper()
 	b, err := json.Marshal(st)
 	if err != nil {
@@ -196,11 +196,11 @@ func TestMergeKnowsAllOfState(t *testing.T) {
 	for field, all := range mergings {
 		for _, m := range all {
 			merged := account.MergeStates(m.base, m.here, m.there)
-			if got, want := text(t, merged), text(t, m.want); got != want {
+			if got, want := written(t, merged), written(t, m.want); got != want {
 				t.Errorf("%s, %s:\n got %s\nwant %s", field, m.what, got, want)
 			}
-			if again := account.MergeStates(m.base, m.here, merged); text(t, again) != text(t, merged) {
-				t.Errorf("%s, %s: merged twice:\n got %s\nwant %s", field, m.what, text(t, again), text(t, merged))
+			if again := account.MergeStates(m.base, m.here, merged); written(t, again) != written(t, merged) {
+				t.Errorf("%s, %s: merged twice:\n got %s\nwant %s", field, m.what, written(t, again), written(t, merged))
 			}
 		}
 	}
@@ -214,24 +214,24 @@ func TestMergeOfAnything(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	for range 500 {
 		base, here, there := anyState(r), anyState(r), anyState(r)
-		was := [3]string{text(t, base), text(t, here), text(t, there)}
+		was := [3]string{written(t, base), written(t, here), written(t, there)}
 		merged := account.MergeStates(base, here, there)
-		if got := [3]string{text(t, base), text(t, here), text(t, there)}; got != was {
+		if got := [3]string{written(t, base), written(t, here), written(t, there)}; got != was {
 			t.Fatalf("seed %d: an argument was changed:\n got %v\nwant %v", seed, got, was)
 		}
-		if again := account.MergeStates(base, here, merged); text(t, again) != text(t, merged) {
-			t.Fatalf("seed %d: merged twice:\nbase %s\nhere %s\nthere %s\n once %s\ntwice %s", seed, was[0], was[1], was[2], text(t, merged), text(t, again))
+		if again := account.MergeStates(base, here, merged); written(t, again) != written(t, merged) {
+			t.Fatalf("seed %d: merged twice:\nbase %s\nhere %s\nthere %s\n once %s\ntwice %s", seed, was[0], was[1], was[2], written(t, merged), written(t, again))
 		}
-		if same := account.MergeStates(base, base, there); text(t, same) != was[2] {
-			t.Fatalf("seed %d: nothing changed here:\nbase %s\n got %s\nwant %s", seed, was[0], text(t, same), was[2])
+		if same := account.MergeStates(base, base, there); written(t, same) != was[2] {
+			t.Fatalf("seed %d: nothing changed here:\nbase %s\n got %s\nwant %s", seed, was[0], written(t, same), was[2])
 		}
 		for _, side := range []mfa.State{here, there} {
 			if merged.TOTPStep < side.TOTPStep && side.TOTPStep != base.TOTPStep {
-				t.Fatalf("seed %d: step %d is good again: %s", seed, side.TOTPStep, text(t, merged))
+				t.Fatalf("seed %d: step %d is good again: %s", seed, side.TOTPStep, written(t, merged))
 			}
 			for _, f := range side.Failures {
 				if !f.Before(minute(0)) && !containsTime(merged.Failures, f) && merged.LockedUntil == nil && !merged.LockedHard && there.Since == nil {
-					t.Fatalf("seed %d: the failure of %v is forgotten: %s", seed, f, text(t, merged))
+					t.Fatalf("seed %d: the failure of %v is forgotten: %s", seed, f, written(t, merged))
 				}
 			}
 		}

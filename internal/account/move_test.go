@@ -175,7 +175,7 @@ func (j *joining) found() string {
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			j.t.Fatal(err)
 		}
-		fmt.Fprintf(&b, "%s: %s%s\n", name, en, text(j.t, j.state(name)))
+		fmt.Fprintf(&b, "%s: %s%s\n", name, en, written(j.t, j.state(name)))
 	}
 	return b.String()
 }
@@ -205,7 +205,7 @@ func TestMoveIntoFleet(t *testing.T) {
 	}
 	alice := j.state("alice")
 	if alice.TOTPStep != 8 || !slices.Equal(alice.BackupUsed, []int{0, 1}) && !slices.Equal(alice.BackupUsed, []int{1, 0}) || len(alice.Failures) > 0 || len(alice.Pending) > 0 {
-		t.Errorf("alice: %s", text(t, alice))
+		t.Errorf("alice: %s", written(t, alice))
 	}
 	for _, s := range alice.Sessions {
 		if s.ID == "revoked" || s.Host != "here" {
@@ -213,11 +213,11 @@ func TestMoveIntoFleet(t *testing.T) {
 		}
 	}
 	if erin := j.state("erin"); erin.LockedUntil == nil || erin.Failures != nil {
-		t.Errorf("wrong codes that lock only together: %s", text(t, erin))
+		t.Errorf("wrong codes that lock only together: %s", written(t, erin))
 	}
 	bob := j.state("bob")
 	if bob.TOTPStep != 9 || !bob.LockedHard || bob.LockedBy != "root" || bob.BackupID != "set-f" {
-		t.Errorf("bob: %s", text(t, bob))
+		t.Errorf("bob: %s", written(t, bob))
 	}
 	for user, address := range map[string]string{"alice": "new@example.com", "bob": "bob@example.com", "carol": "c@example.com", "erin": "e@example.com"} {
 		if en, err := j.others().Enrollment(t.Context(), user); err != nil || en.Email.Address != address {
@@ -317,7 +317,7 @@ func TestMoveOfWhatCannotBeRead(t *testing.T) {
 			out = errors.Is(err, store.ErrUnreadable) // an unlock must not make of it a user who is not enrolled
 		}
 		if !out || became["alice"] != account.MovedLocked {
-			t.Errorf("%s: %v, %v, %s", key, became, err, text(t, j.state("alice")))
+			t.Errorf("%s: %v, %v, %s", key, became, err, written(t, j.state("alice")))
 		}
 	}
 }
@@ -342,7 +342,7 @@ func TestMoveOutOfFleet(t *testing.T) {
 	}
 	st, err := j.local().StoredState(t.Context(), "alice")
 	if err != nil || st.TOTPStep != 20 || len(st.Sessions) != 1 || st.Sessions[0].Host != "" || len(st.Pending) != 1 || st.Pending[0].Origin != "sshd|192.0.2.1|" {
-		t.Errorf("%v, %s", err, text(t, st))
+		t.Errorf("%v, %s", err, written(t, st))
 	}
 	if bob, err := j.local().Enrollment(t.Context(), "bob"); err != nil || bob.Email.Address != "bob@example.com" {
 		t.Errorf("bob: %+v, %v", bob.Email, err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 const (
@@ -76,8 +77,8 @@ func (u *User) TellOfFailures(ctx context.Context) {
 	}
 	if isNew {
 		u.Notify(en, Notice{
-			Subject: "Wrong code", What: "A wrong code was typed at a login from an address that is new for you.",
-			Advice: "If this was not you, somebody knows your password (or key): change it,\nand tell your administrator.",
+			Subject: text.Of("Wrong code"), What: text.Of("A wrong code was typed at a login from an address that is new for you."),
+			Advice: text.Of(adviceNotYou),
 		})
 	}
 }

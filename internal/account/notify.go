@@ -8,13 +8,14 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
+	"mfa/internal/text"
 )
 
 // A Notice tells the user by mail what became of their second factor.
 type Notice struct {
-	Subject string
-	What    string // happened
-	Advice  string // what to do if it was not them
+	Subject text.Sentence
+	What    text.Sentence // happened
+	Advice  text.Sentence // what to do if it was not them
 }
 
 // Notify queues n for the confirmed address of en, and returns at once. Without one it
@@ -25,11 +26,11 @@ func (u *User) Notify(en mfa.Enrollment, n Notice) {
 	}
 	m := deliver.Notice{
 		Host: u.in.cfg.Host, User: u.Account.ID.Name, Service: u.Origin.Service, Address: u.Origin.Address, At: u.in.deps.Now(),
-		To: en.Email.Address, Subject: n.Subject, What: n.What, Advice: n.Advice,
+		To: en.Email.Address, Subject: n.Subject, What: n.What, Advice: n.Advice, Words: u.in.mailWords(en),
 	}.Email(rand.Text())
 	u.in.deps.Mail.Send(m, func(_ string, err error) {
 		if err != nil {
-			u.in.deps.Log.Error("notice not delivered", "user", u.Account.ID.Name, "subject", n.Subject, "error", err)
+			u.in.deps.Log.Error("notice not delivered", "user", u.Account.ID.Name, "subject", n.Subject.String(), "error", err)
 		}
 	})
 }

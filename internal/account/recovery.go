@@ -3,13 +3,13 @@ package account
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"time"
 
 	"mfa/internal/audit"
 	"mfa/internal/deliver"
 	"mfa/internal/factor"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 const (
@@ -57,9 +57,9 @@ func (u *User) tellLocked(ctx context.Context) (told string) {
 		u.in.deps.Log.Warn("no more mails about locks today; the last recovery code stays good", "user", u.Account.ID.Name, "most", maxLockMails)
 	default:
 		u.lockTold = true
-		u.Notify(en, Notice{Subject: "Second factor locked", What: textLocked(lock, u.in.deps.Now()), Advice: lockAdvice(code, recoverable)})
+		u.Notify(en, Notice{Subject: text.Of("Second factor locked"), What: textLocked(lock, u.in.deps.Now()), Advice: lockAdvice(code, recoverable)})
 		if recoverable {
-			return TextRecoverySent(deliver.Mask(en.Email.Address))
+			return u.TextRecoverySent(deliver.Mask(en.Email.Address))
 		}
 	}
 	return ""
@@ -82,14 +82,18 @@ func dropRecovery(st *mfa.State, now time.Time) {
 }
 
 // lockAdvice returns the advice in the mail about a lock. Recoverable says that the code ends it.
-func lockAdvice(code string, recoverable bool) string {
-	const adviceNotYou = "If this was not you, somebody knows your password (or key): change it,\nand tell your administrator."
+func lockAdvice(code string, recoverable bool) text.Sentence {
 	if !recoverable {
-		return adviceNotYou
+		return text.Of(adviceNotYou)
 	}
-	return fmt.Sprintf("Recovery code: %s\n\nIt ends the lock: log in again and type it where it is asked for. Your\n"+
-		"second factor is asked for after it. It works once, for %s.\nGive it to nobody.\n\n%s", code, mfa.Span(recoveryLifetime), adviceNotYou)
+	return text.Of("%s\n\n%s", text.Of(adviceRecovery, code, text.SpanOf(recoveryLifetime)), text.Of(adviceNotYou))
 }
+
+const (
+	adviceNotYou   = "If this was not you, somebody knows your password (or key): change it,\nand tell your administrator."
+	adviceRecovery = "Recovery code: %s\n\nIt ends the lock: log in again and type it where it is asked for. Your\n" +
+		"second factor is asked for after it. It works once, for %s.\nGive it to nobody."
+)
 
 // Recoverable reports whether st has a recovery code that ends its lock now.
 func (u *User) Recoverable(st mfa.State) bool {
@@ -147,7 +151,7 @@ func (u *User) TryRecovery(ctx context.Context, answer string) (right, void bool
 	case err != nil:
 		return false, false, err
 	case used:
-		u.in.conversations.end(u.Account.ID.Name, u, ended(textRecovered, "unlocked by a recovery code elsewhere"))
+		u.in.conversations.end(u.Account.ID.Name, u, text.Of(textRecovered), "unlocked by a recovery code elsewhere")
 		ev := u.Event(audit.Unlocked)
 		ev.Actor, ev.Reason = u.Account.ID.Name, "recovery code"
 		u.in.deps.Audit.Record(ev)
@@ -186,6 +190,6 @@ func (u *User) Mailbox(ctx context.Context) (masked string, ok bool) {
 }
 
 // TextRecoverySent returns the text that says where a recovery code was sent.
-func TextRecoverySent(masked string) string {
-	return fmt.Sprintf("A recovery code was sent to %s. It ends the lock.", masked)
+func (u *User) TextRecoverySent(masked string) string {
+	return u.Words().Say(textRecoverySent, masked)
 }

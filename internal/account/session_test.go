@@ -9,6 +9,7 @@ import (
 	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // remembering is what is remembered of somebody with sessions of these IDs.
@@ -108,7 +109,7 @@ func TestInterrupt(t *testing.T) {
 	if ids := w.InConversation(); !slices.Equal(ids, []mfa.Identity{alice}) {
 		t.Errorf("under way: %+v", ids)
 	}
-	if err := w.Interrupt(t.Context(), w.Records().Account(alice), "You were reset.", "reset by root"); err != nil {
+	if err := w.Interrupt(t.Context(), w.Records().Account(alice), text.Of("You were reset."), "reset by root"); err != nil {
 		t.Fatal(err)
 	}
 	<-ctx.Done()

@@ -10,6 +10,7 @@ import (
 
 	"mfa/internal/mfa"
 	"mfa/internal/store"
+	"mfa/internal/text"
 )
 
 // ErrChanged means that the user changed since the conversation saw them: another changed
@@ -32,6 +33,8 @@ type User struct {
 	seen     *seen          // what See noted; nil: nothing is compared
 	required Preconditions  // see Require
 	offline  atomic.Bool    // see IsOffline
+
+	prompts atomic.Pointer[text.Printer] // see Words
 }
 
 // seen is the user as a conversation saw them.
@@ -43,7 +46,9 @@ type seen struct {
 // User returns acct for a conversation from origin. Nothing is compared before See.
 func (a *Accounts) User(acct *Account, origin mfa.Origin) *User {
 	origin.Host = a.cfg.FleetHost
-	return &User{in: a, Account: acct, Origin: origin}
+	u := &User{in: a, Account: acct, Origin: origin}
+	u.prompts.Store(text.In(a.cfg.Language))
+	return u
 }
 
 // ByAdministrator returns the User for a change by an administrator: there is no

@@ -216,7 +216,7 @@ func (a *App) build(cfg config.Config, notes store.Store) (*instance, error) {
 	s.calls.Alert = func(_ string, used, max int) { a.metrics.CallAlert(used, max) }
 	keeping := account.Config{
 		Lockout: cfg.Lockout, Lifetime: cfg.Code.Lifetime, Period: cfg.TOTP.Period, Skew: cfg.TOTP.Skew, Host: host, Generation: generation, FleetHost: a.host,
-		Contacts: cfg.Contacts, TextMessages: cfg.SMS.Provider != "",
+		Language: cfg.Prompt.Language, Contacts: cfg.Contacts, TextMessages: cfg.SMS.Provider != "",
 	}
 	s.lengths = keeping.Lengths()
 	s.accounts = account.New(keeping, account.Deps{

@@ -22,14 +22,14 @@ type appCode struct {
 // returns the secret, sealed. Setup is the ID of the mfa.Enrolling that the code proves:
 // then no code of the app can have been used before. It is empty for an app that is set up.
 func (c *Conversation) AppCode(setup string, current func(context.Context) (mfa.TOTPSecret, error)) Code {
-	return &appCode{c: c, setup: setup, current: current}
+	return &appCode{fixed: fixed{c}, c: c, setup: setup, current: current}
 }
 
 // Kind implements Code.
 func (a *appCode) Kind() Kind {
 	return Kind{
-		Method: mfa.TOTP, Setup: a.setup, End: EndCode, Hint: textTOTP, Spent: textTOTPSpent,
-		Doubted: textClock, DoubtedReason: "the clock may be wrong",
+		Method: mfa.TOTP, Setup: a.setup, End: EndCode, Hint: a.c.Words(textTOTP), Spent: textSpent, Instead: adviceWait,
+		Doubted: a.c.Words(textClock), DoubtedReason: "the clock may be wrong",
 	}
 }
 

@@ -20,12 +20,12 @@ type backupCode struct {
 // BackupCode returns the Code of a backup code. Current is called at each answer and
 // returns the set.
 func (c *Conversation) BackupCode(current func(context.Context) (mfa.BackupSet, error)) Code {
-	return &backupCode{c: c, current: current}
+	return &backupCode{fixed: fixed{c}, c: c, current: current}
 }
 
 // Kind implements Code.
-func (*backupCode) Kind() Kind {
-	return Kind{Method: mfa.Backup, End: EndBackup, Hint: textBackup, Spent: textBackupSpent, Costly: true}
+func (b *backupCode) Kind() Kind {
+	return Kind{Method: mfa.Backup, End: EndBackup, Hint: b.c.Words(textBackup), Spent: textBackupSpent, Instead: adviceAnother, Costly: true}
 }
 
 // Prepare implements Code.

@@ -1,23 +1,25 @@
 package challenge
 
 import (
-	"fmt"
 	"time"
 
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // A wording is what is said of the codes of a method, with places for where they go and
 // how long they are good.
 type wording struct {
-	thing   string // that goes out
+	thing   string // that goes out, for the log
 	sent    string
 	leaves  string // nobody has taken it yet
 	follows string // it is about to go out
 	resent  string
-	before  string // when it went out, and how long it is good yet
+	before  string // when it went out
+	left    string // how long it is good yet
 	none    string // nothing went out yet
 	failed  string
+	unsent  string // the same, where the code went another way
 	lost    string // it was taken, and did not arrive
 	noMore  string // for how long
 }
@@ -25,25 +27,29 @@ type wording struct {
 var (
 	ofSent = wording{
 		thing:   "text message",
-		sent:    "A code was sent to %s.\n%s",
-		leaves:  "A code is being sent to %s, but has not left yet.\n%s",
-		follows: "A code is being sent to %s.\n%s",
-		resent:  "A new code was sent to %s. %s",
-		before:  "A code was sent to %s %s ago.\nIt is still good for %s. Type r for a new one.",
+		sent:    "A code was sent to %s.",
+		leaves:  "A code is being sent to %s, but has not left yet.",
+		follows: "A code is being sent to %s.",
+		resent:  "A new code was sent to %s.",
+		before:  "A code was sent to %s %s.",
+		left:    "It is still good for %s. Type r for a new one.",
 		none:    "No code was sent yet. Type r to have one sent to %s.",
 		failed:  "The code could not be sent to %s.",
+		unsent:  "The text message to %s could not be sent.",
 		lost:    "The text message to %s did not arrive.",
 		noMore:  "No more text messages can be sent for now. The next can be sent in %s.",
 	}
 	ofCalls = wording{
 		thing:   "call",
-		sent:    "%s is being called: a voice reads the code twice.\n%s",
-		leaves:  "%s is to be called, but the call has not gone out yet.\n%s",
-		follows: "%s will be called: a voice reads the code twice.\n%s",
-		resent:  "%s is being called again, with a new code. %s",
-		before:  "%s was called %s ago.\nThe code is still good for %s. Type r for a new call.",
+		sent:    "%s is being called: a voice reads the code twice.",
+		leaves:  "%s is to be called, but the call has not gone out yet.",
+		follows: "%s will be called: a voice reads the code twice.",
+		resent:  "%s is being called again, with a new code.",
+		before:  "%s was called %s.",
+		left:    "The code is still good for %s. Type r for a new call.",
 		none:    "Nobody was called yet. Type r to have a code read out at %s.",
 		failed:  "The call to %s could not be made.",
+		unsent:  "The call to %s could not be made.",
 		lost:    "The call to %s did not get through.",
 		noMore:  "No more calls can be made for now. The next can be made in %s.",
 	}
@@ -57,29 +63,24 @@ func wordOf(m mfa.Method) wording {
 	return ofSent
 }
 
-func textCodeLeaves(m mfa.Method, masked, goodFor string) string {
-	return fmt.Sprintf(wordOf(m).leaves, masked, goodFor)
+// textOn says where a code goes, and in the next line how long it is good.
+func textOn(w *text.Printer, what, masked, goodFor string) string {
+	return w.Say(what, masked) + "\n" + goodFor
 }
 
-func textCodeSent(m mfa.Method, masked, goodFor string) string {
-	return fmt.Sprintf(wordOf(m).sent, masked, goodFor)
+func textNotSentYet(w *text.Printer, m mfa.Method, masked string) string {
+	return w.Say(wordOf(m).none, masked)
 }
-
-func textCodeFollows(m mfa.Method, masked, goodFor string) string {
-	return fmt.Sprintf(wordOf(m).follows, masked, goodFor)
-}
-
-func textNotSentYet(m mfa.Method, masked string) string { return fmt.Sprintf(wordOf(m).none, masked) }
 
 // textCodeAlreadySent is of a code that may have fallen back to email.
-func textCodeAlreadySent(p mfa.PendingCode, ago, left time.Duration) string {
+func textCodeAlreadySent(w *text.Printer, p mfa.PendingCode, ago, left time.Duration) string {
 	m := p.Method
 	if p.Via != "" {
 		m = mfa.Email
 	}
-	return fmt.Sprintf(wordOf(m).before, masked(p), mfa.Span(ago), mfa.SpanLeft(left))
+	return w.Say(wordOf(m).before, masked(p), text.AgoOf(ago)) + "\n" + w.Say(wordOf(m).left, text.SpanLeft(left))
 }
 
-func textCodeResent(m mfa.Method, masked string) string {
-	return fmt.Sprintf(wordOf(m).resent, masked, textOldIsVoid)
+func textCodeResent(w *text.Printer, m mfa.Method, masked string) string {
+	return w.Join(w.Say(wordOf(m).resent, masked), w.Say(textOldIsVoid))
 }

@@ -22,6 +22,7 @@ import (
 	"mfa/internal/factor"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
+	"mfa/internal/text"
 )
 
 // Deps is what an Asker works with.
@@ -51,12 +52,11 @@ func (d Deps) Undelivered(m mfa.Message, receipt string, err error) {
 // An Asker begins Conversations, under one configuration. It may be used from many
 // goroutines.
 type Asker struct {
-	cfg     Config
-	deps    Deps
-	goodFor string        // what is said of how long a code is good that was just sent
-	voice   deliver.Voice // of calls
-	argons  chan struct{} // room for as many Argon2id at once
-	costly  nameLocks     // one costly answer of a user at a time
+	cfg    Config
+	deps   Deps
+	voice  deliver.Voice // of calls
+	argons chan struct{} // room for as many Argon2id at once
+	costly nameLocks     // one costly answer of a user at a time
 }
 
 // maxArgons bounds the memory that answers to backup codes take: 19 MiB each for a set
@@ -66,7 +66,7 @@ const maxArgons = 2
 // New returns an Asker.
 func New(cfg Config, deps Deps) *Asker {
 	voice, _ := deliver.VoiceOf(cfg.Prompt.Language) // checked where it counts
-	return &Asker{cfg: cfg, deps: deps, goodFor: textGoodFor(cfg.Code.goodFor()), voice: voice, argons: make(chan struct{}, maxArgons)}
+	return &Asker{cfg: cfg, deps: deps, voice: voice, argons: make(chan struct{}, maxArgons)}
 }
 
 const (
@@ -142,7 +142,7 @@ const adviceName = "a name was given in place of a code; nothing was counted. Pr
 // code was given.
 func (c *Conversation) MustChangePassword() bool { return c.mustChange }
 
-// Say shows a text that wants no answer. It ignores errors: no decision depends on it.
+// Say shows a text that wants no answer, which is in the language of the person already. It ignores errors: no decision depends on it.
 func (c *Conversation) Say(ctx context.Context, kind mfa.PromptKind, text string) {
 	_, _ = c.p.Prompt(ctx, mfa.Prompt{Kind: kind, Text: fold(text)})
 }
@@ -186,19 +186,19 @@ func (c *Conversation) Entry(ctx context.Context, kind mfa.PromptKind, text stri
 		if !errors.Is(err, mfa.ErrPasswordTyped) {
 			return answer, err
 		}
-		told = textNoPassword + "\n" + text
+		told = c.Words(textNoPassword) + "\n" + text
 	}
 	return c.Line(ctx, kind, told)
 }
 
-// Patience says for people how long the next prompt waits: code.entry_timeout, or
+// Patience returns how long the next prompt waits: code.entry_timeout, or
 // what is left of the login.
-func (c *Conversation) Patience(ctx context.Context) string {
+func (c *Conversation) Patience(ctx context.Context) text.Span {
 	wait := time.Duration(c.asker.cfg.Code.EntryTimeout)
 	if end, ok := ctx.Deadline(); ok {
 		wait = min(wait, time.Until(end))
 	}
-	return mfa.SpanLeft(wait)
+	return text.SpanLeft(wait)
 }
 
 // codeKind is the kind of a prompt for a code, by prompt.echo.
@@ -218,19 +218,19 @@ func (c *Conversation) NoAnswer(ctx context.Context, method mfa.Method, err erro
 	}
 	switch {
 	case errors.Is(err, errNoEntry), errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-		c.Say(ctx, mfa.Failure, textTooSlow)
+		c.Say(ctx, mfa.Failure, c.Words(textTooSlow))
 		v.Reason = "nothing was typed in time"
 	case ctx.Err() != nil:
 		v.Reason = fmt.Sprintf("ended: %v", context.Cause(ctx))
 	case errors.As(err, new(mfa.Withheld)):
-		c.Say(ctx, mfa.Failure, textWithheld)
+		c.Say(ctx, mfa.Failure, c.Words(textWithheld))
 		v.Reason = "sshd does not let this user in this way"
 		c.adviseWithheld()
 	case errors.Is(err, mfa.ErrPasswordTyped):
-		c.Say(ctx, mfa.Failure, TextStopped)
+		c.Say(ctx, mfa.Failure, c.Words(TextStopped))
 		v.Reason = "the password was given where it was not asked for"
 	case errors.Is(err, errTooMany):
-		c.Say(ctx, mfa.Failure, TextStopped)
+		c.Say(ctx, mfa.Failure, c.Words(TextStopped))
 		v.Reason = "too many prompts"
 	case errors.Is(err, mfa.ErrNoConversation):
 		v.Reason = "the client cannot be asked, or gave up"
@@ -260,7 +260,7 @@ func (c *Conversation) Failed(ctx context.Context, err error) (mfa.Verdict, erro
 		return mfa.Verdict{Outcome: mfa.Unavailable, Reason: err.Error()}, err
 	}
 	if _, ended := errors.AsType[mfa.Ended](context.Cause(ctx)); !ended {
-		c.Say(ctx, mfa.Failure, TextUnavailable)
+		c.Say(ctx, mfa.Failure, c.Words(TextUnavailable))
 	}
 	return mfa.Verdict{Outcome: mfa.Unavailable, Reason: "record or store unusable"}, err
 }

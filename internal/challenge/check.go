@@ -156,7 +156,7 @@ func (c *Conversation) wasWrong(ctx context.Context, method mfa.Method, res *che
 	c.guessed = true
 	hint := ""
 	if res.Drift != nil {
-		hint = textDrift("the app's", *res.Drift)
+		hint = driftReason(*res.Drift)
 	}
 	c.User.AfterWrong(ctx, method, &res.counted, hint)
 }

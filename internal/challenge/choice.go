@@ -12,7 +12,7 @@ import (
 // EndChoice is how a menu ends. Programs wait for it.
 const EndChoice = "Choice [1]: "
 
-// Choose shows a menu and returns the index chosen, from 0. If star is not empty it is
+// Choose shows a menu, whose texts are in the language of the person already, and returns the index chosen, from 0. If star is not empty it is
 // shown below, and the person may put a * behind the number, for "and from now on". An
 // empty line chooses the first. The errors are those of Entry.
 func (c *Conversation) Choose(ctx context.Context, title string, items []string, star string) (chosen int, starred bool, err error) {
@@ -34,7 +34,7 @@ func (c *Conversation) ChooseOrKey(ctx context.Context, title string, items []st
 	if key != "" {
 		b.WriteString("\n" + keyText)
 	}
-	menu := b.String() + "\n" + EndChoice
+	menu := b.String() + "\n" + c.Words(EndChoice)
 	text := menu
 	for {
 		answer, err := c.Entry(ctx, mfa.Ask, text)
@@ -52,6 +52,6 @@ func (c *Conversation) ChooseOrKey(ctx context.Context, title string, items []st
 		if n, err := strconv.Atoi(number); err == nil && n >= 1 && n <= len(items) && (!starred || star != "") {
 			return n - 1, starred, false, nil
 		}
-		text = fmt.Sprintf("Please type a number from 1 to %d.\n", len(items)) + menu
+		text = c.Words("Please type a number from 1 to %d.", len(items)) + "\n" + menu
 	}
 }

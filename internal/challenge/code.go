@@ -27,15 +27,16 @@ type Code interface {
 
 // A Kind is how a code is asked for.
 type Kind struct {
-	Method mfa.Method
-	Setup  string // ID of the mfa.Enrolling that the code proves; empty: it is of what is set up
-	End    string // of the prompt: EndCode or one of its like
-	Hint   string // what is said to an empty line
-	Spent  string // what is said to a code that was used before
-	Costly bool   // to look at: of one user one answer at a time, and none while they are locked
-	Due    bool   // to be sent, once its first prompt has stood for a moment
-	Advice string // what is said with every wrong code; empty: nothing
-	Number string // of the token on the shelf that the code is to prove; empty: none
+	Method  mfa.Method
+	Setup   string // ID of the mfa.Enrolling that the code proves; empty: it is of what is set up
+	End     string // of the prompt: EndCode or one of its like
+	Hint    string // what is said to an empty line
+	Spent   string // what is said to a code that was used before, in English
+	Instead string // what to type in its place, in English
+	Costly  bool   // to look at: of one user one answer at a time, and none while they are locked
+	Due     bool   // to be sent, once its first prompt has stood for a moment
+	Advice  string // what is said with every wrong code; empty: nothing
+	Number  string // of the token on the shelf that the code is to prove; empty: none
 
 	Doubted, DoubtedReason string // what is said, and written down, of a code that is Doubted
 }
@@ -73,28 +74,38 @@ const (
 	Doubted                 // not looked at: what was used before is not known for sure
 )
 
-// said returns the text after an answer that is neither right nor counted.
-func (k Kind) said(r Result) string {
+// said returns what is said of an answer that is neither right nor counted, and what to type
+// in its place, both in English; empty for an answer that cannot be a code.
+func (k Kind) said(r Result) (what, instead string) {
 	switch r {
-	case Unsent:
-		return k.Hint
 	case Spent:
-		return k.Spent
+		return k.Spent, k.Instead
 	case Expired:
-		return textExpired
+		return textExpired, adviceResend
 	case Replaced:
-		return textReplaced
+		return textReplaced, adviceNewer
 	case Void:
-		return textVoid
+		return textVoid, adviceResend
 	case Elsewhere:
-		return textElsewhere
+		return textElsewhere, adviceThis
 	}
-	return textNoCode + " " + k.Hint
+	return "", ""
+}
+
+// toldOf returns the text after an answer that is neither right nor counted.
+func (c *Conversation) toldOf(k Kind, r Result) string {
+	if r == Unsent {
+		return k.Hint
+	}
+	if what, instead := k.said(r); what != "" {
+		return c.User.Words().Join(c.Words(what), c.Words(instead))
+	}
+	return c.User.Words().Join(c.Words(textNoCode), k.Hint)
 }
 
 // fixed has the methods News and Send of a Code that is not sent.
-type fixed struct{}
+type fixed struct{ of *Conversation }
 
 func (fixed) News() (string, error) { return "", nil }
 
-func (fixed) Send(context.Context, bool) (string, error) { return textNotSent, nil }
+func (f fixed) Send(context.Context, bool) (string, error) { return f.of.Words(textNotSent), nil }

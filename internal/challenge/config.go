@@ -44,7 +44,7 @@ type TOTPConfig struct {
 type PromptConfig struct {
 	Echo     bool   `toml:"echo"`     // codes are visible while typed
 	QR       string `toml:"qr"`       // utf8, ascii or off
-	Language string `toml:"language"` // of calls (RFC 5646); empty: English
+	Language string `toml:"language"` // of prompts, messages and calls (RFC 5646); empty: English
 }
 
 func (c CodeConfig) goodFor() time.Duration { return time.Duration(c.Lifetime) }

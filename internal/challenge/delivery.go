@@ -13,6 +13,7 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/deliver/spend"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // How long the prompt after a sending waits for the carrier's answer, so that a refusal
@@ -41,14 +42,14 @@ type delivery struct {
 	notice deliver.CodeNotice
 	to     string // masked
 
-	mu       sync.Mutex // guards what follows
-	ways     []way      // not tried yet
-	done     bool       // taken by a carrier, or given up
-	err      error      // why it was given up
-	fellBack string     // masked address it goes to in place of to; empty: it does not
-	reason   string     // why, for the person
-	toldBack bool       // the person knows that it fell back
-	lost     bool       // a carrier took it and said later that it did not arrive
+	mu       sync.Mutex    // guards what follows
+	ways     []way         // not tried yet
+	done     bool          // taken by a carrier, or given up
+	err      error         // why it was given up
+	fellBack string        // masked address it goes to in place of to; empty: it does not
+	reason   text.Sentence // why, for the person
+	toldBack bool          // the person knows that it fell back
+	lost     bool          // a carrier took it and said later that it did not arrive
 }
 
 // A way is where a code is sent, and by what.
@@ -67,7 +68,7 @@ func (c *Conversation) deliver(p mfa.PendingCode, code string, to Target, limit 
 	d := &delivery{asker: c.asker, user: c.User, code: p, to: deliver.Mask(p.To)}
 	d.notice = deliver.CodeNotice{
 		Code: code, Host: cfg.Host, User: c.User.Account.ID.Name, Service: c.User.Origin.Service, Address: c.User.Origin.Address,
-		Sent: p.Sent, Lifetime: cfg.Code.goodFor(), Subject: cfg.MailSubject,
+		Sent: p.Sent, Lifetime: cfg.Code.goodFor(), Subject: cfg.MailSubject, Words: c.User.MailWords(),
 	}
 	if c.User.Account.IsUnknown() {
 		d.done = true
@@ -152,7 +153,7 @@ func (d *delivery) redirect(w way, cause error) (stands bool, err error) {
 	if err == nil && stands {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		d.fellBack, d.reason = masked, textWhyNoText(cause)
+		d.fellBack, d.reason = masked, whyNoText(cause)
 	}
 	return stands, err
 }
@@ -217,7 +218,7 @@ func (d *delivery) notArrived(err error) {
 func (d *delivery) giveUp(cause error) {
 	d.mu.Lock()
 	if d.fellBack == "" {
-		d.reason = textWhyNoText(cause)
+		d.reason = whyNoText(cause)
 	}
 	d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
@@ -243,22 +244,24 @@ func (d *delivery) end(err error) {
 
 // told is the text of the first prompt.
 func (d *delivery) told() string {
-	goodFor := d.asker.goodFor
-	if text := d.news(); text != "" {
-		return text + "\n" + goodFor
+	w := d.user.Words()
+	goodFor, of := d.asker.goodFor(w), wordOf(d.code.Method)
+	if news := d.news(); news != "" {
+		return news + "\n" + goodFor
 	}
 	if d.underway() {
-		return textCodeLeaves(d.code.Method, d.to, goodFor)
+		return textOn(w, of.leaves, d.to, goodFor)
 	}
-	return textCodeSent(d.code.Method, d.to, goodFor)
+	return textOn(w, of.sent, d.to, goodFor)
 }
 
 // toldAgain is the text of the prompt after a resend.
 func (d *delivery) toldAgain() string {
-	if text := d.news(); text != "" {
-		return text + "\n" + textOldIsVoid
+	w := d.user.Words()
+	if news := d.news(); news != "" {
+		return news + "\n" + w.Say(textOldIsVoid)
 	}
-	return textCodeResent(d.code.Method, d.to)
+	return textCodeResent(w, d.code.Method, d.to)
 }
 
 // news returns once the text that the code took another way, else "".
@@ -272,7 +275,8 @@ func (d *delivery) news() string {
 		return ""
 	}
 	d.toldBack = true
-	return textFellBack(d.code.Method, d.to, d.fellBack, d.reason, d.lost)
+	w := d.user.Words()
+	return textFellBack(w, d.code.Method, d.to, d.fellBack, d.reason.In(w), d.lost)
 }
 
 // failure returns the text and the error of a delivery that was given up, else none.
@@ -285,7 +289,8 @@ func (d *delivery) failure() (string, error) {
 	if d.err == nil {
 		return "", nil
 	}
-	return textSendFailed(d.code.Method, d.to, d.reason, d.lost), d.err
+	w := d.user.Words()
+	return textSendFailed(w, d.code.Method, d.to, d.reason.In(w), d.lost), d.err
 }
 
 // underway reports whether no carrier has taken the message yet.

@@ -6,6 +6,7 @@ import (
 
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // An app whose clock is wrong shows codes of another time. Such a code is wrong and
@@ -38,32 +39,46 @@ func driftOf(before *mfa.Drift, now time.Time, secret []byte, last int64, code s
 	return &d
 }
 
-// textDrift says how far a clock seems to be off.
-func textDrift(whose string, d mfa.Drift) string {
+// driftReason says for the audit file how far a clock seems to be off.
+func driftReason(d mfa.Drift) string {
 	way := "behind"
 	if d.Off > 0 {
 		way = "ahead"
 	}
-	return fmt.Sprintf("%s clock seems to be %s %s.", whose, mfa.Span(d.Off.Abs()), way)
+	return fmt.Sprintf("the app's clock seems to be %s %s.", mfa.Span(d.Off.Abs()), way)
 }
+
+// textDrift tells the person how far the clock of their app seems to be off.
+func (c *Conversation) textDrift(d mfa.Drift) string {
+	what := textBehind
+	if d.Off > 0 {
+		what = textAhead
+	}
+	return c.User.Words().Join(c.Words(what, text.SpanOf(d.Off.Abs())), c.Words(adviceDrift))
+}
+
+const (
+	textBehind = "Your app's clock seems to be %s behind."
+	textAhead  = "Your app's clock seems to be %s ahead."
+)
 
 // clockHint is the text about the app's clock after a wrong code, if that helps no guesser. In
 // a setup it helps none: the person sees the secret.
-func (k Kind) clockHint(res checked) string {
+func (c *Conversation) clockHint(k Kind, res checked) string {
 	if res.Drift == nil || !res.Drift.Sure && k.Setup == "" {
 		return ""
 	}
-	return "\n" + textDrift("Your app's", *res.Drift) + adviceDrift
+	return "\n" + c.textDrift(*res.Drift)
 }
 
 // adviseClock has the next prompt say what may be wrong with an app, when the person
 // leaves it for another method after any wrong code. So it tells a guesser nothing.
 func (c *Conversation) adviseClock(k Kind) {
 	if k.Method == mfa.TOTP && c.wrong > 0 && k.Setup == "" {
-		c.news = adviceRefused
+		c.news = c.Words(adviceRefused)
 	}
 }
 
 const adviceRefused = "If what your app showed was refused, let the phone set its time by itself."
 
-const adviceDrift = " Let the phone set its time by itself."
+const adviceDrift = "Let the phone set its time by itself."

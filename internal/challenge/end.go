@@ -17,7 +17,7 @@ func (c *Conversation) Close(ctx context.Context, v mfa.Verdict, err error) (mfa
 	cause := context.Cause(ctx)
 	if ended, ok := errors.AsType[mfa.Ended](cause); ok {
 		if ended.Text != "" {
-			c.Say(ctx, mfa.Failure, ended.Text)
+			c.Say(ctx, mfa.Failure, c.Words(ended.Text)) // which may be in English yet
 		}
 		return mfa.Verdict{Outcome: ended.Outcome, Method: v.Method, Reason: fmt.Sprintf("ended: %v", ended)}, err
 	}
@@ -60,16 +60,16 @@ func (c *Conversation) Repeat(ctx context.Context, once func(context.Context) (m
 		}
 		switch {
 		case errors.Is(err, account.ErrAccount):
-			c.Say(ctx, mfa.Failure, textAccount)
+			c.Say(ctx, mfa.Failure, c.Words(textAccount))
 			return v, nil
 		case !errors.Is(err, account.ErrChanged) || ctx.Err() != nil:
 			return v, err
 		case errors.Is(err, account.ErrRules):
-			c.news = textRules
+			c.news = c.Words(textRules)
 		default:
-			c.news = textChanged
+			c.news = c.Words(textChanged)
 		}
 	}
-	c.Say(ctx, mfa.Failure, TextStopped)
+	c.Say(ctx, mfa.Failure, c.Words(TextStopped))
 	return mfa.Verdict{Outcome: mfa.Exhausted, Reason: "the user changed again and again"}, nil
 }

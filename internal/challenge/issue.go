@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"mfa/internal/deliver/spend"
 	"mfa/internal/factor"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // maxPending bounds the codes that are pending of one send group.
@@ -34,10 +34,10 @@ type refusal struct {
 	reason  string // for the log, with the key of mfa.toml
 }
 
-// refuse returns the refusal by the limit of that key of mfa.toml. Text has a %s for the
+// refuse returns the refusal by the limit of that key of mfa.toml. What has a %s for the
 // wait.
-func refuse(text string, wait time.Duration, key string) refusal {
-	return refusal{fmt.Sprintf(text, mfa.Span(wait)), key + " reached"}
+func (c *Conversation) refuse(what string, wait time.Duration, key string) refusal {
+	return refusal{c.Words(what, text.SpanOf(wait)), key + " reached"}
 }
 
 // issue makes a code for this origin and sends it. If one that was sent before
@@ -56,7 +56,7 @@ func (c *Conversation) issue(ctx context.Context, to Target, setup string, again
 		return issued{}, err
 	}
 	if limit != nil && to.AtLimit == "" {
-		return issued{refusal: refuse(wordOf(to.Method).noMore, limit.Until.Sub(c.asker.deps.Now()), limit.Limit)}, nil
+		return issued{refusal: c.refuse(wordOf(to.Method).noMore, limit.Until.Sub(c.asker.deps.Now()), limit.Limit)}, nil
 	}
 	var is issued
 	err = c.User.Account.Update(ctx, func(st *mfa.State) error {
@@ -108,12 +108,12 @@ func (c *Conversation) arrange(st *mfa.State, to Target, code string, again bool
 			return issued{code: old}
 		}
 		if wait := old.Sent.Add(time.Duration(cfg.ResendAfter)).Sub(now); wait > 0 {
-			return issued{code: old, refusal: refuse(textResendTooSoon, wait, "code.resend_after")}
+			return issued{code: old, refusal: c.refuse(textResendTooSoon, wait, "code.resend_after")}
 		}
 	}
 	group := c.sendGroup(st)
 	if wait := c.sendWait(st, group, now); wait > 0 {
-		return issued{refusal: refuse(textNoMoreSends, wait, "code.max_sends")}
+		return issued{refusal: c.refuse(textNoMoreSends, wait, "code.max_sends")}
 	}
 	p := factor.NewPending(c.asker.deps.Key, c.User.Account.ID, c.User.Origin, to.Method, to.To, code, now, cfg.goodFor())
 	if i >= 0 {

@@ -3,13 +3,12 @@ package challenge
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // In a login in one line the answer came with the password, and nothing can be asked: it
@@ -32,7 +31,7 @@ func (a anyOf) Kind() Kind {
 func (anyOf) News() (string, error) { return "", nil }
 
 // Send implements Code.
-func (anyOf) Send(context.Context, bool) (string, error) { return textNotSent, nil }
+func (anyOf) Send(context.Context, bool) (string, error) { return "", nil } // nobody can ask for it
 
 // Prepare implements Code.
 func (a anyOf) Prepare(ctx context.Context, answer string) (CheckFunc, error) {
@@ -90,7 +89,7 @@ func (c *Conversation) Try(ctx context.Context, codes []Code, answer string) (mf
 	k := code.Kind()
 	if c.isName(answer) {
 		c.advise(adviceName)
-		return c.untried(ctx, k.Method, textWasName), nil
+		return c.untried(ctx, k.Method, c.Words(textWasName)), nil
 	}
 	res, err := c.check(ctx, code, k, answer)
 	if err != nil {
@@ -102,35 +101,35 @@ func (c *Conversation) Try(ctx context.Context, codes []Code, answer string) (mf
 		}
 	}
 	v := mfa.Verdict{Outcome: mfa.Exhausted, Method: k.Method}
-	text := ""
+	told, wrong := "", c.Words(textWrongCode)+c.clockHint(k, res)
 	switch {
 	case res.wasLocked:
-		text, v.Reason = res.lockText, "locked"
+		told, v.Reason = res.lockText, "locked"
 	case res.wasDisabled:
-		text, v.Reason = TextDisabled, "method disabled"
+		told, v.Reason = c.Words(TextDisabled), "method disabled"
 	case res.Result == Right:
 		if res.Drift != nil {
-			c.Say(ctx, mfa.Info, textDrift("Your app's", *res.Drift)+adviceDrift)
+			c.Say(ctx, mfa.Info, c.textDrift(*res.Drift))
 		}
 		return mfa.Verdict{Outcome: mfa.Accepted, Method: v.Method, Reason: "right code"}, nil
 	case res.Result == Doubted:
-		text, v.Outcome, v.Reason = k.Doubted, mfa.Unavailable, k.DoubtedReason
+		told, v.Outcome, v.Reason = k.Doubted, mfa.Unavailable, k.DoubtedReason
 	case res.Result != Wrong:
-		return c.untried(ctx, v.Method, textBehind(res.Result)), nil
+		return c.untried(ctx, v.Method, c.Words(behind(res.Result))), nil
 	case res.counted.Disabled:
-		text, v.Reason = textWrongCode+k.clockHint(res)+"\n"+TextDisabled, "wrong code; method now disabled"
+		told, v.Reason = wrong+"\n"+c.Words(TextDisabled), "wrong code; method now disabled"
 	case res.counted.Left == 0:
-		text, v.Reason = textWrongCode+k.clockHint(res)+"\n"+res.counted.LockText, "wrong code; now locked"
+		told, v.Reason = wrong+"\n"+res.counted.LockText, "wrong code; now locked"
 	default:
-		text, v.Outcome, v.Reason = textWrongCode+k.clockHint(res), mfa.WrongCode, "wrong code"
+		told, v.Outcome, v.Reason = wrong, mfa.WrongCode, "wrong code"
 	}
-	c.Say(ctx, mfa.Failure, text)
+	c.Say(ctx, mfa.Failure, told)
 	return v, nil
 }
 
 // untried is the verdict on an answer that is no attempt.
-func (c *Conversation) untried(ctx context.Context, m mfa.Method, text string) mfa.Verdict {
-	c.Say(ctx, mfa.Failure, text)
+func (c *Conversation) untried(ctx context.Context, m mfa.Method, told string) mfa.Verdict {
+	c.Say(ctx, mfa.Failure, told)
 	return mfa.Verdict{Outcome: mfa.NoConversation, Method: m, Reason: "what stood behind the password is no attempt"}
 }
 
@@ -145,7 +144,7 @@ func (c *Conversation) SendBehind(ctx context.Context, to Target, wanted bool) (
 			return c.Failed(ctx, err)
 		}
 		if who != Present {
-			c.Say(ctx, mfa.Failure, textNoneUnasked)
+			c.Say(ctx, mfa.Failure, c.Words(textNoneUnasked))
 			return mfa.Verdict{Outcome: mfa.NoConversation, Method: to.Method, Reason: "the last codes were not typed, so none is sent unasked"}, nil
 		}
 	}
@@ -165,36 +164,41 @@ func (c *Conversation) SendBehind(ctx context.Context, to Target, wanted bool) (
 		c.Say(ctx, mfa.Failure, c.textStandsBehind(masked(is.code), now.Sub(is.code.Sent), is.code.Expires.Sub(now)))
 	default:
 		pause(ctx, grace(to.Method))
-		if text, err := is.delivery.failure(); err != nil {
-			c.Say(ctx, mfa.Failure, text)
+		if failed, err := is.delivery.failure(); err != nil {
+			c.Say(ctx, mfa.Failure, failed)
 			return mfa.Verdict{Outcome: mfa.Unavailable, Method: to.Method, Reason: "code not delivered"}, err
 		}
-		told := cmp.Or(is.delivery.news(), fmt.Sprintf("A code was sent to %s.", deliver.Mask(to.To)))
+		told := cmp.Or(is.delivery.news(), c.Words("A code was sent to %s.", deliver.Mask(to.To)))
 		c.Say(ctx, mfa.Failure, told+"\n"+c.textNextCarries(c.asker.cfg.Code.goodFor()))
 	}
 	return v, nil
 }
 
+const (
+	textAgainBehind = "Log in again with it right behind your password."
+	textAgainComma  = "Log in again with a comma and it behind your password."
+	textNoneYet     = "No code was sent yet."
+)
+
 const textNoneUnasked = "No code was sent: the last ones were not typed. Log in with ,email, ,text or ,call behind your password to have one sent."
 
 func (c *Conversation) textStandsBehind(masked string, ago, left time.Duration) string {
-	return fmt.Sprintf("A code was sent to %s %s ago.\n%s", masked, mfa.Span(ago), c.textNextCarries(left))
+	return c.Words("A code was sent to %s %s.", masked, text.AgoOf(ago)) + "\n" + c.textNextCarries(left)
 }
 
 func (c *Conversation) textNextCarries(left time.Duration) string {
-	how := "it right behind your password"
+	how := textAgainBehind
 	if slices.ContainsFunc(c.OwnDigits, func(n int) bool { return n != cmp.Or(c.asker.cfg.Code.Digits, minDigits) }) {
-		how = "a comma and it behind your password"
+		how = textAgainComma
 	}
-	return fmt.Sprintf("Log in again with %s. It is good for %s.", how, mfa.SpanLeft(left))
+	return c.User.Words().Join(c.Words(how), c.Words("It is good for %s.", text.SpanLeft(left)))
 }
 
-// textBehind is what is said of an answer that is neither right nor counted.
-func textBehind(r Result) string {
-	said := Kind{Hint: "No code was sent yet.", Spent: "That code was used already."}.said(r)
-	said, _, _ = strings.Cut(said, " Type ")
-	if r == None {
-		said = textNoCode
+// behind is what is said of an answer that is neither right nor counted, in English.
+func behind(r Result) string {
+	if r == Unsent {
+		return textNoneYet
 	}
-	return said
+	what, _ := Kind{Spent: textSpent}.said(r)
+	return cmp.Or(what, textNoCode)
 }

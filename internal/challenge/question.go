@@ -28,8 +28,8 @@ const (
 // A Question is a code that is asked for.
 type Question struct {
 	Code Code
-	Text string   // what the prompt says above its end
-	End  string   // of the prompt; empty: that of the code's Kind
+	Text string   // what the prompt says above its end, in the language of the person
+	End  string   // of the prompt, in English; empty: that of the code's Kind
 	Keys []string // answers that leave the question, such as KeyMenu
 }
 
@@ -91,7 +91,7 @@ func (p *posing) tell(text string) *questionEnd {
 func (p *posing) once(ctx context.Context) *questionEnd {
 	p.kind = p.q.Code.Kind()
 	if p.idle == maxIdle {
-		p.Say(ctx, mfa.Failure, TextStopped)
+		p.Say(ctx, mfa.Failure, p.Words(TextStopped))
 		return p.end(p.refusal(mfa.NoConversation), "only answers that are no attempt")
 	}
 	if end := p.hear(ctx); end != nil {
@@ -99,10 +99,10 @@ func (p *posing) once(ctx context.Context) *questionEnd {
 	}
 	text := strings.TrimPrefix(p.news+"\n"+p.text, "\n")
 	p.news = ""
-	answer, err := p.ask(ctx, text+"\n"+cmp.Or(p.q.End, p.kind.End))
+	answer, err := p.ask(ctx, text+"\n"+p.Words(cmp.Or(p.q.End, p.kind.End)))
 	if errors.Is(err, mfa.ErrPasswordTyped) {
 		p.advise("the password was given in place of a code; nothing was counted")
-		return p.tell(textWasPassword)
+		return p.tell(p.Words(textWasPassword))
 	}
 	if err != nil {
 		v, err := p.NoAnswer(ctx, p.kind.Method, err)
@@ -154,9 +154,9 @@ func (p *posing) take(ctx context.Context, answer string) *questionEnd {
 		return &questionEnd{key: key}
 	case p.isName(answer):
 		p.advise(adviceName)
-		return p.tell(textWasName + " " + p.kind.Hint)
+		return p.tell(p.User.Words().Join(p.Words(textWasName), p.kind.Hint))
 	case key == KeyMenu:
-		p.text = p.q.noOther()
+		p.text = p.noOther()
 		return nil
 	case key == keyResend:
 		text, err := p.q.Code.Send(ctx, false)
@@ -180,11 +180,11 @@ func (p *posing) follow(ctx context.Context, res checked) *questionEnd {
 		p.Say(ctx, mfa.Failure, res.lockText)
 		return p.end(mfa.Exhausted, "locked")
 	case res.wasDisabled:
-		p.Say(ctx, mfa.Failure, TextDisabled)
+		p.Say(ctx, mfa.Failure, p.Words(TextDisabled))
 		return p.end(mfa.Exhausted, "method disabled")
 	case res.Result == Right:
 		if res.Drift != nil {
-			p.Say(ctx, mfa.Info, textDrift("Your app's", *res.Drift)+adviceDrift)
+			p.Say(ctx, mfa.Info, p.textDrift(*res.Drift))
 		}
 		return p.end(mfa.Accepted, "right code")
 	case res.Result == Doubted:
@@ -196,24 +196,25 @@ func (p *posing) follow(ctx context.Context, res checked) *questionEnd {
 	case res.Result == Wrong:
 		return p.wrongCode(ctx, res)
 	}
-	return p.tell(p.kind.said(res.Result))
+	return p.tell(p.toldOf(p.kind, res.Result))
 }
 
 // wrongCode tells the person of a wrong code, and ends the question if it was the last.
 func (p *posing) wrongCode(ctx context.Context, res checked) *questionEnd {
-	text := textWrongCode + p.kind.clockHint(res)
+	hint := p.clockHint(p.kind, res)
+	text := p.Words(textWrongCode) + hint
 	switch {
 	case res.counted.Disabled:
-		p.Say(ctx, mfa.Failure, text+"\n"+TextDisabled)
+		p.Say(ctx, mfa.Failure, text+"\n"+p.Words(TextDisabled))
 		return p.end(mfa.Exhausted, "wrong code; method now disabled")
 	case res.counted.Left == 0:
 		p.Say(ctx, mfa.Failure, text+"\n"+res.counted.LockText)
 		return p.end(mfa.Exhausted, "wrong code; now locked")
 	case p.wrong == maxTries:
-		p.Say(ctx, mfa.Failure, text+" "+TextStopped)
+		p.Say(ctx, mfa.Failure, p.User.Words().Join(text, p.Words(TextStopped)))
 		return p.end(mfa.Exhausted, "wrong code, the last of this login")
 	}
-	p.idle, p.text = 0, textWrong(min(res.counted.Left, maxTries-p.wrong))+p.kind.clockHint(res)
+	p.idle, p.text = 0, textWrong(p.User.Words(), min(res.counted.Left, maxTries-p.wrong))+hint
 	if p.kind.Advice != "" {
 		p.text += "\n" + p.kind.Advice
 	}
@@ -221,9 +222,9 @@ func (p *posing) wrongCode(ctx context.Context, res checked) *questionEnd {
 }
 
 // noOther is the text after KeyMenu if there is no other method.
-func (q Question) noOther() string {
-	if slices.Contains(q.Keys, KeyPassword) {
-		return textNoOther + "\n" + TextPasswordKey
+func (p *posing) noOther() string {
+	if slices.Contains(p.q.Keys, KeyPassword) {
+		return p.Words(textNoOther) + "\n" + p.Words(TextPasswordKey)
 	}
-	return textNoOther
+	return p.Words(textNoOther)
 }

@@ -82,7 +82,7 @@ func TestAnswersToAnApp(t *testing.T) {
 			return []step{{"Your app", func() (string, error) {
 				h.set(func(st *mfa.State) { st.TOTPStep = h.clock().Unix() / 30 })
 				return h.appCodeAt(h.clock()), nil
-			}}, {textTOTPSpent, types("")}, {textTOTP, types("")}}
+			}}, {textSpent + " " + adviceWait, types("")}, {textTOTP, types("")}}
 		}, asked{mfa.NoConversation, "", 0}, "This login ends here."},
 		"locked meanwhile": {nil, func(h *harness) []step {
 			return []step{{"Your app", func() (string, error) {
@@ -221,7 +221,7 @@ func TestAnswersToBackupCodes(t *testing.T) {
 		}
 	}
 	ask(mfa.Accepted, step{"Backup code:", types(strings.ToUpper(codes[0]))})
-	ask(mfa.Accepted, step{"Backup", types(codes[0])}, step{textBackupSpent, types("123")}, step{textNoCode + " " + textBackup, types(codes[1])})
+	ask(mfa.Accepted, step{"Backup", types(codes[0])}, step{textBackupSpent + " " + adviceAnother, types("123")}, step{textNoCode + " " + textBackup, types(codes[1])})
 	h.set(func(st *mfa.State) { st.LockedHard = true })
 	ask(mfa.Exhausted, step{"Backup", types(codes[1])})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"mfa/internal/account"
 	"mfa/internal/factor"
 	"mfa/internal/mfa"
 )
@@ -24,9 +23,9 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 		c.Say(ctx, mfa.Failure, told)
 		return locked, nil
 	}
-	text := told + "\n" + account.TextRecoverySent(to)
+	text := told + "\n" + c.User.TextRecoverySent(to)
 	for tries, idle := 0, 0; tries < maxTries && idle < maxIdle; {
-		answer, err := c.Line(ctx, c.codeKind(), text+"\n"+EndRecovery)
+		answer, err := c.Line(ctx, c.codeKind(), text+"\n"+c.Words(EndRecovery))
 		if instead := c.noRecoveryCode(answer, err); instead != "" {
 			idle, text = idle+1, instead
 			continue
@@ -38,7 +37,7 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 		case err != nil:
 			return c.NoAnswer(ctx, "", err)
 		case answer == "":
-			c.Say(ctx, mfa.Failure, TextStopped)
+			c.Say(ctx, mfa.Failure, c.Words(TextStopped))
 			return locked, nil
 		}
 		right, void, err := c.tryRecovery(ctx, answer)
@@ -48,12 +47,12 @@ func (c *Conversation) Recover(ctx context.Context, st mfa.State) (mfa.Verdict, 
 		case right:
 			return mfa.Verdict{Outcome: mfa.Accepted, Reason: "unlocked by the user"}, nil
 		case void:
-			c.Say(ctx, mfa.Failure, "That code is not right. "+told)
+			c.Say(ctx, mfa.Failure, c.User.Words().Join(c.Words(textWrongCode), told))
 			return locked, nil
 		}
-		tries, text = tries+1, "That code is not right. An empty line ends this login."
+		tries, text = tries+1, c.User.Words().Join(c.Words(textWrongCode), c.Words("An empty line ends this login."))
 	}
-	c.Say(ctx, mfa.Failure, TextStopped)
+	c.Say(ctx, mfa.Failure, c.Words(TextStopped))
 	return locked, nil
 }
 
@@ -64,14 +63,14 @@ func (c *Conversation) noRecoveryCode(answer string, err error) string {
 	switch {
 	case errors.Is(err, mfa.ErrPasswordTyped):
 		c.advise("the password was given in place of a recovery code; nothing was counted")
-		return textWasPassword
+		return c.Words(textWasPassword)
 	case err != nil || answer == "":
 		return ""
 	case c.isName(answer):
 		c.advise(adviceName)
-		return textWasName
+		return c.Words(textWasName)
 	case !factor.IsRecoveryCode(answer):
-		return textNoRecovery
+		return c.Words(textNoRecovery)
 	}
 	return ""
 }

@@ -48,10 +48,10 @@ func (c *Conversation) SentCode(ctx context.Context, to Target, setup string) (Q
 	}
 	switch {
 	case who == Absent:
-		q.Text = textNotSentYet(to.Method, deliver.Mask(to.To))
+		q.Text = textNotSentYet(c.User.Words(), to.Method, deliver.Mask(to.To))
 	case who == Doubtful:
 		s.due = true
-		q.Text = textCodeFollows(to.Method, deliver.Mask(to.To), c.asker.goodFor)
+		q.Text = textOn(c.User.Words(), wordOf(to.Method).follows, deliver.Mask(to.To), c.asker.goodFor(c.User.Words()))
 	case s.cur.refused != "":
 		c.Say(ctx, mfa.Failure, s.cur.refused)
 		return q, &mfa.Verdict{Outcome: mfa.Exhausted, Method: to.Method, Reason: s.cur.reason}, nil
@@ -68,17 +68,17 @@ func (s *sentCode) standing(ctx context.Context) string {
 		return s.cur.delivery.told()
 	}
 	now := s.c.asker.deps.Now()
-	return textCodeAlreadySent(s.cur.code, now.Sub(s.cur.code.Sent), s.cur.code.Expires.Sub(now))
+	return textCodeAlreadySent(s.c.User.Words(), s.cur.code, now.Sub(s.cur.code.Sent), s.cur.code.Expires.Sub(now))
 }
 
 // Kind implements Code.
 func (s *sentCode) Kind() Kind {
-	k := Kind{Method: s.to.Method, Setup: s.setup, End: EndCode, Hint: textEmpty, Spent: textSentSpent, Due: s.due && !s.sent}
+	k := Kind{Method: s.to.Method, Setup: s.setup, End: EndCode, Hint: s.c.Words(textEmpty), Spent: textSpent, Instead: adviceResend, Due: s.due && !s.sent}
 	switch {
 	case !s.sent:
-		k.Hint = textNotSentYet(s.to.Method, deliver.Mask(s.to.To))
+		k.Hint = textNotSentYet(s.c.User.Words(), s.to.Method, deliver.Mask(s.to.To))
 	case s.cur.delivery.underway():
-		k.Hint = textUnderway
+		k.Hint = s.c.Words(textUnderway)
 	}
 	return k
 }
@@ -89,7 +89,7 @@ func (s *sentCode) News() (string, error) {
 	case s.fault != nil && s.cur.refused != "":
 		return s.cur.refused, s.fault
 	case s.fault != nil:
-		return TextUnavailable, s.fault
+		return s.c.Words(TextUnavailable), s.fault
 	}
 	if text, err := s.cur.delivery.failure(); err != nil {
 		return text, err

@@ -2,23 +2,20 @@ package challenge
 
 import (
 	"errors"
-	"fmt"
-	"strings"
-	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"mfa/internal/deliver"
 	"mfa/internal/deliver/spend"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // KeyPassword is the key that TextPasswordKey names.
 const KeyPassword = "p"
 
-// Texts that people read. Plain ASCII; one prompt has all its lines, because older sshd
-// glues messages to the next prompt. Long lines are folded as they are said. How a prompt
-// ends is fixed: programs wait for it.
+// Texts that people read, in English; Conversation.Words says them in the language of the
+// person. One prompt has all its lines, because older sshd glues messages to the next
+// prompt. Long lines are folded as they are said. How a prompt ends is fixed: programs wait
+// for it.
 
 // Texts that other rooms say too.
 const (
@@ -43,90 +40,71 @@ const (
 	textEmpty       = "Type the code, or r for a new one."
 	textUnderway    = "The code has not left yet: nobody takes it. It is tried again."
 	textOldIsVoid   = "The one before is void."
-	textExpired     = "That code has expired. Type r for a new one."
-	textSentSpent   = "That code was used already. Type r for a new one."
-	textReplaced    = "That code is the older one: a newer one was sent. Type the newer one, or r for another."
-	textVoid        = "That code is void. Type r for a new one."
-	textElsewhere   = "That code was sent for another login, or to another address. Type the one for this login, or r for a new one."
+	textExpired     = "That code has expired."
+	textSpent       = "That code was used already."
+	textReplaced    = "That code is the older one: a newer one was sent."
+	textVoid        = "That code is void."
+	textElsewhere   = "That code was sent for another login, or to another address."
+	adviceResend    = "Type r for a new one."
+	adviceNewer     = "Type the newer one, or r for another."
+	adviceThis      = "Type the one for this login, or r for a new one."
 	textWrongCode   = "That code is not right."
 	textTOTP        = "Type the code that your authenticator app shows."
-	textTOTPSpent   = "That code was used already. Wait for the next one."
+	adviceWait      = "Wait for the next one."
 	textClock       = "Codes of your app cannot be checked for now: the clock of this machine may be wrong. Tell your administrator."
 	textBackup      = "Type one of your backup codes."
-	textBackupSpent = "That backup code was used already. Type another one."
+	textBackupSpent = "That backup code was used already."
+	adviceAnother   = "Type another one."
 )
 
 // Texts with a place for how long.
 const (
 	textResendTooSoon = "A new code can be sent in %s. Type the one you have, or wait."
 	textNoMoreSends   = "Too many codes were sent to you. The next can be sent in %s."
+	textGoodFor       = "It is good for %s. Type r for a new one."
 )
 
-func textGoodFor(lifetime time.Duration) string {
-	return fmt.Sprintf("It is good for %s. Type r for a new one.", mfa.Span(lifetime))
+// Words says a sentence in the language of the person; see text.Printer.Say.
+func (c *Conversation) Words(english string, args ...any) string {
+	return c.User.Words().Say(english, args...)
 }
 
-func textFellBack(m mfa.Method, number, address, reason string, lost bool) string {
-	what := fmt.Sprintf("The %s to %s could not be sent.", wordOf(m).thing, number)
-	switch {
-	case lost:
-		what = fmt.Sprintf(wordOf(m).lost, number)
-	case m == mfa.Call:
-		what = fmt.Sprintf(wordOf(m).failed, number)
+// goodFor is what is said of how long a code is good that was just sent.
+func (a *Asker) goodFor(w *text.Printer) string {
+	return w.Say(textGoodFor, text.SpanOf(a.cfg.Code.goodFor()))
+}
+
+func textFellBack(w *text.Printer, m mfa.Method, number, address, reason string, lost bool) string {
+	what := wordOf(m).unsent
+	if lost {
+		what = wordOf(m).lost
 	}
-	what = strings.TrimSpace(what + " " + reason)
-	return fmt.Sprintf("%s\nThe code was sent by email to %s.", what, address)
+	return w.Join(w.Say(what, number), reason) + "\n" + w.Say("The code was sent by email to %s.", address)
 }
 
-// textWhyNoText says why a text message was not sent, if the person can do something
-// about it, else "".
-func textWhyNoText(err error) string {
+// whyNoText says why a text message was not sent, if the person can do something about it,
+// else nothing.
+func whyNoText(err error) text.Sentence {
 	if errors.Is(err, spend.ErrLimit) {
-		return "Too many were sent lately."
+		return text.Of("Too many were sent lately.")
 	}
 	return deliver.NumberReason(err)
 }
 
-func textSendFailed(m mfa.Method, masked, reason string, lost bool) string {
-	text := fmt.Sprintf(wordOf(m).failed, masked)
+func textSendFailed(w *text.Printer, m mfa.Method, masked, reason string, lost bool) string {
+	what := wordOf(m).failed
 	if lost {
-		text = fmt.Sprintf(wordOf(m).lost, masked)
+		what = wordOf(m).lost
 	}
-	if reason != "" {
-		text += " " + reason
-	}
-	return text + "\nTry again later, or ask your administrator."
+	return w.Join(w.Say(what, masked), reason) + "\n" + w.Say("Try again later, or ask your administrator.")
 }
 
-func textWrong(left int) string {
-	if left == 1 {
-		return "That code is not right. One try left."
-	}
-	return fmt.Sprintf("That code is not right. %d tries left.", left)
+func textWrong(w *text.Printer, left int) string {
+	return w.Count(left, "That code is not right. One try left.", "That code is not right. %d tries left.")
 }
 
 // columns is the width of the narrowest terminals in use.
 const columns = 60
 
-// fold breaks lines that are longer than columns at their spaces. Words stay
-// whole, and lines without letters, such as those of a QR code, as they are.
-func fold(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		if !strings.ContainsFunc(line, unicode.IsLetter) {
-			b.WriteString(line)
-			continue
-		}
-		folded := ""
-		for _, word := range strings.SplitAfter(line, " ") {
-			width := utf8.RuneCountInString(folded) + utf8.RuneCountInString(strings.TrimRight(word, " \n"))
-			if folded != "" && width > columns {
-				b.WriteString(strings.TrimRight(folded, " ") + "\n")
-				folded = ""
-			}
-			folded += word
-		}
-		b.WriteString(folded)
-	}
-	return b.String()
-}
+// fold breaks lines that are wider than columns.
+func fold(said string) string { return text.Fold(said, columns) }

@@ -35,7 +35,7 @@ const maxTokenDigits = 8
 
 // TokenCode returns the code of a token that counts. Current is that of AppCode.
 func (c *Conversation) TokenCode(current func(context.Context) (mfa.HOTPSecret, error)) Code {
-	return &tokenCode{c: c, current: current}
+	return &tokenCode{fixed: fixed{c}, c: c, current: current}
 }
 
 // TokenSetup is TokenCode for the setup of that ID, of tok, which has a number if it is from
@@ -43,20 +43,20 @@ func (c *Conversation) TokenCode(current func(context.Context) (mfa.HOTPSecret, 
 // shows; then SetupStep returns the next count, and SetupDigits what it showed.
 func (c *Conversation) TokenSetup(setup string, tok mfa.HOTPSecret) Code {
 	current := func(context.Context) (mfa.HOTPSecret, error) { return tok, nil }
-	return &tokenCode{c: c, setup: setup, number: tok.Serial, current: current}
+	return &tokenCode{fixed: fixed{c}, c: c, setup: setup, number: tok.Serial, current: current}
 }
 
 // Kind implements Code.
 func (t *tokenCode) Kind() Kind {
 	k := Kind{
-		Method: mfa.HOTP, Setup: t.setup, Number: t.number, End: EndCode, Hint: textHOTP, Spent: textHOTPSpent,
-		Doubted: textHOTPLost, DoubtedReason: "how far the token has counted is not known",
+		Method: mfa.HOTP, Setup: t.setup, Number: t.number, End: EndCode, Hint: t.c.Words(textHOTP), Spent: textHOTPSpent, Instead: adviceHOTPNext,
+		Doubted: t.c.Words(textHOTPLost), DoubtedReason: "how far the token has counted is not known",
 	}
 	if t.setup == "" {
-		k.Advice = adviceHOTP
+		k.Advice = t.c.Words(adviceHOTP)
 		return k
 	}
-	k.Doubted, k.DoubtedReason = textShelfShut, "too many codes were tried for tokens that wait"
+	k.Doubted, k.DoubtedReason = t.c.Words(textShelfShut), "too many codes were tried for tokens that wait"
 	return k
 }
 
@@ -180,10 +180,12 @@ func (c *Conversation) wasAhead(m mfa.Method, ahead int64) {
 
 const (
 	textHOTP      = "Press the button of your token and type the code that it shows."
-	textHOTPSpent = "That code was used already, or one after it was. Press the button and type the next one."
+	textHOTPSpent = "That code was used already, or one after it was."
 	textHOTPLost  = "Codes of your token cannot be checked: how far it had counted is not known any more. Ask your administrator, with two codes in a row of it."
 
 	textShelfShut = "Too many codes were typed for tokens by their number, so this one is not looked at. Ask your administrator, or try again tomorrow."
+
+	adviceHOTPNext = "Press the button and type the next one."
 
 	// adviceHOTP is said of every wrong code, so it tells a guesser nothing.
 	adviceHOTP = "If the token was pressed many times without a login, type its very next code now."

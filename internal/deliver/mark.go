@@ -3,6 +3,8 @@ package deliver
 import (
 	"errors"
 	"time"
+
+	"mfa/internal/text"
 )
 
 // Kinds of errors of text messages. An error that wraps one of them wraps
@@ -42,27 +44,27 @@ func Uncertain(err error) error { return mark(err, ErrUncertain) }
 
 // OfNumber returns err with ErrNumber and ErrPermanent wrapped, too. The reason is a
 // sentence for the person, without a code or the number; NumberReason returns it.
-func OfNumber(err error, reason string) error {
+func OfNumber(err error, reason text.Sentence) error {
 	return numberError{mark(err, ErrNumber, ErrPermanent), reason}
 }
 
 type numberError struct {
 	error
-	reason string // for the person
+	reason text.Sentence // for the person
 }
 
 func (e numberError) Unwrap() error { return e.error }
 
 // NumberReason returns a sentence for the person whose number err is about, without a code
-// or the number. It is empty if err does not wrap ErrNumber.
-func NumberReason(err error) string {
+// or the number. It says nothing if err does not wrap ErrNumber.
+func NumberReason(err error) text.Sentence {
 	if e, ok := errors.AsType[numberError](err); ok {
 		return e.reason
 	}
 	if errors.Is(err, ErrNumber) {
-		return "This number cannot get our text messages."
+		return text.Of("This number cannot get our text messages.")
 	}
-	return ""
+	return text.Sentence{}
 }
 
 // Busy returns err with the time that the next hop wants to be left alone. Retry waits at

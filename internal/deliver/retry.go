@@ -51,10 +51,18 @@ func (r retrier) Send(ctx context.Context, m mfa.Message) error {
 		next := waitFor(err, jitter(wait))
 		until, ends := ctx.Deadline()
 		if uncertain == maxUncertain || ends && time.Until(until) < next || !Pause(ctx, next) {
-			return fmt.Errorf("gave up after %s: %w", count(int64(attempts), "attempt"), last)
+			return fmt.Errorf("gave up after %s: %w", counted(attempts), last)
 		}
 		wait = min(2*wait, r.limit)
 	}
+}
+
+// counted says how many attempts there were.
+func counted(attempts int) string {
+	if attempts == 1 {
+		return "1 attempt"
+	}
+	return fmt.Sprintf("%d attempts", attempts)
 }
 
 // Pause waits for d, or until ctx ends, and reports whether ctx has not ended.

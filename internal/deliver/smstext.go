@@ -6,8 +6,10 @@ import (
 	"strings"
 	"text/template"
 	"time"
+	"unicode/utf16"
 
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // defaultSMS is the text of a message when sms.template is empty.
@@ -15,6 +17,9 @@ const defaultSMS = "{{.Code}} is your login code for {{.Host}}. It works once, w
 
 // oneSegment is what one text message holds, in septets (3GPP TS 23.038, 6.1.2.1.1).
 const oneSegment = 160
+
+// oneWideSegment is what it holds in UCS-2.
+const oneWideSegment = 70
 
 // minHost is how much of the host's name a text must have room for.
 const minHost = 12
@@ -56,26 +61,41 @@ func CheckSMSTemplate(template, autofillDomain string) error {
 
 // SMS returns the notice as a text message with that ID, in one segment: the host's
 // name is shortened as far as needed. The template is one that CheckSMSTemplate
-// accepted, or empty. If autofillDomain is not empty, the last line is one that
+// accepted, or empty: then the text is in the language of Words, if that fits into one
+// segment, else in English. If autofillDomain is not empty, the last line is one that
 // phones recognise and offer to fill in on that host only
 // (https://wicg.github.io/sms-one-time-codes/). It fails only for a bad template.
 func (n CodeNotice) SMS(id, template, autofillDomain string) (mfa.Message, error) {
-	text, err := renderSMS(template, smsFields{
-		Host: gsmOnly(ASCII(n.Host, FieldLimit)), Code: n.Code,
-		Minutes: max(1, int(n.Lifetime/time.Minute)), Lifetime: span(n.Lifetime),
-	}, autofillDomain)
+	fields := smsFields{Host: gsmOnly(ASCII(n.Host, FieldLimit)), Code: n.Code, Minutes: max(1, int(n.Lifetime/time.Minute))}
+	render := func(template string, w *text.Printer) (string, error) {
+		fields.Lifetime = w.Say("%s", text.Exact(n.Lifetime))
+		return renderSMS(template, fields, autofillDomain)
+	}
+	said, err := render(template, nil)
+	if template == "" && n.Words != nil {
+		if in, err := render(n.Words.Say(defaultSMS), n.Words); err == nil && fits(in) {
+			said = in
+		}
+	}
 	if err != nil {
 		return mfa.Message{}, fmt.Errorf("write message %q: %w", id, err)
 	}
-	return mfa.Message{ID: id, Carrier: mfa.SMS, To: n.To, Text: text, Code: n.Code}, nil
+	return mfa.Message{ID: id, Carrier: mfa.SMS, To: n.To, Text: said, Code: n.Code}, nil
 }
 
 // InvitationSMS returns the text message, with that ID, that tells a number that codes
-// for logins on host will go there. It fits into one segment.
-func InvitationSMS(id, host, to string) mfa.Message {
-	return mfa.Message{ID: id, Carrier: mfa.SMS, To: to, Text: "Codes for your logins on " + gsmOnly(ASCII(host, FieldLimit)) +
-		" will be sent to this number. Your next login confirms it."}
+// for logins on host will go there. It fits into one segment. Words are of who reads it.
+func InvitationSMS(id, host, to string, words *text.Printer) mfa.Message {
+	host = gsmOnly(ASCII(host, FieldLimit))
+	said := words.Say(smsInvitation, host)
+	for !fits(said) && len(host) > minHost {
+		host = shorten(host)
+		said = words.Say(smsInvitation, host)
+	}
+	return mfa.Message{ID: id, Carrier: mfa.SMS, To: to, Text: said}
 }
+
+const smsInvitation = "Codes for your logins on %s will be sent to this number. Your next login confirms it."
 
 // renderSMS returns the text with as much of the host's name as fits, but at least minHost
 // characters of it, even if the text is too long then.
@@ -88,7 +108,7 @@ func renderSMS(text string, f smsFields, autofillDomain string) (string, error) 
 		return "", fmt.Errorf("sms.template: is no template: %w", err)
 	}
 	full, err := executeSMS(t, f, autofillDomain)
-	for err == nil && septets(full) > oneSegment && len(f.Host) > minHost {
+	for err == nil && !fits(full) && len(f.Host) > minHost {
 		f.Host = shorten(f.Host)
 		full, err = executeSMS(t, f, autofillDomain)
 	}
@@ -124,6 +144,15 @@ const (
 		"¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 	gsmExtended = "^{}\\[~]|€"
 )
+
+// fits says whether one text message holds a text: 160 septets, or with another letter
+// than those 70 of two octets (3GPP TS 23.038, 6.2.3).
+func fits(said string) bool {
+	if notGSM7(said) != "" {
+		return len(utf16.Encode([]rune(said))) <= oneWideSegment
+	}
+	return septets(said) <= oneSegment
+}
 
 // septets returns the length of a text in the GSM 7-bit alphabet.
 func septets(text string) int {

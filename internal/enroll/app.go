@@ -2,7 +2,6 @@ package enroll
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -11,12 +10,13 @@ import (
 	"mfa/internal/challenge"
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // SetApp gives id a new authenticator app, which replaces one that is there, and
 // returns the text to show to the user, once: key, address and QR code. The app
 // counts as confirmed once a code of it was typed. Actor is the administrator.
-func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (text string, err error) {
+func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (shown string, err error) {
 	secret := otp.NewSecret(s.TOTP.Algorithm)
 	t := mfa.TOTPSecret{
 		Secret: s.Accounts.SealTOTP(id, secret), Algorithm: s.TOTP.Algorithm, Digits: s.TOTP.Digits, Period: s.TOTP.Period,
@@ -33,37 +33,37 @@ func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (te
 			account.BeginApp(st)
 		},
 		Event:  mfa.Event{Event: audit.Enrolled, Method: string(mfa.TOTP), Actor: actor, Reason: "app entered"},
-		Notice: account.Notice{Subject: subjectChanged, What: "An authenticator app was set up for you, by an administrator.", Advice: adviceAsk},
+		Notice: account.Notice{Subject: text.Of(subjectChanged), What: text.Of("An authenticator app was set up for you, by an administrator."), Advice: text.Of(adviceAsk)},
 	})
 	if err != nil {
 		return "", err
 	}
-	setup := s.appSetup(id, secret)
+	setup := s.appSetup(nil, id, secret)
 	return strings.TrimRight(setup.text+"\n\n"+setup.drawing, "\n"), nil
 }
 
 // An appSetup is what a person needs to set up an authenticator app.
 type appSetup struct {
 	text    string // the key, and the address that has it
-	what    string // it is that shows the code
+	then    string // what is typed then, in English
 	drawing string // the address as a QR code; empty: prompt.qr is off
 }
 
-// appSetup returns the appSetup for a new app of id.
-func (s *Service) appSetup(id mfa.Identity, secret []byte) appSetup {
+// appSetup returns the appSetup for a new app of id, in the language of w.
+func (s *Service) appSetup(w *text.Printer, id mfa.Identity, secret []byte) appSetup {
 	p := otp.Params{Digits: s.TOTP.Digits, Period: time.Duration(s.TOTP.Period), Algorithm: s.TOTP.Algorithm}
-	return s.drawn(s.uri(id, func(issuer, account string) string { return otp.URI(issuer, account, secret, p) }),
-		secret, "Add this key to your authenticator app.")
+	return s.drawn(w, s.uri(id, func(issuer, account string) string { return otp.URI(issuer, account, secret, p) }),
+		secret, textAddApp, thenApp)
 }
 
-// drawn returns what an app is set up from by uri, which has the secret. Text says what to
-// do with it.
-func (s *Service) drawn(uri string, secret []byte, text string) appSetup {
+// drawn returns what an app is set up from by uri, which has the secret. Do says what to
+// do with it, and then what is typed next, both in English.
+func (s *Service) drawn(w *text.Printer, uri string, secret []byte, do, then string) appSetup {
 	drawing, err := otp.QR(uri, s.QR)
 	if err != nil { // too long; the key can be typed
 		drawing = ""
 	}
-	return appSetup{text: fmt.Sprintf("%s\n\nKey: %s\n\n%s", text, otp.Groups(secret), uri), what: "app", drawing: drawing}
+	return appSetup{text: w.Say(do) + "\n\n" + w.Say("Key: %s", otp.Groups(secret)) + "\n\n" + uri, then: then, drawing: drawing}
 }
 
 // uri names the account by the site that totp.issuer gives and the host, or by the host
@@ -89,7 +89,7 @@ func (p *setup) app(ctx context.Context) (mfa.Verdict, error) {
 	switch {
 	case err != nil:
 	case key != nil:
-		again = fmt.Sprintf("This key was begun with %s ago from here. If that was not you, type n: another is made.", p.s.age(begun.Began))
+		again = p.c.Words("This key was begun with %s from here. If that was not you, type n: another is made.", text.AgoOf(p.s.age(begun.Began)))
 	default:
 		key = otp.NewSecret(p.s.TOTP.Algorithm)
 		begun, err = p.c.User.BeginApp(ctx, key)
@@ -99,7 +99,7 @@ func (p *setup) app(ctx context.Context) (mfa.Verdict, error) {
 	}
 	t := mfa.TOTPSecret{Secret: begun.Secret, Algorithm: p.s.TOTP.Algorithm, Digits: p.s.TOTP.Digits, Period: p.s.TOTP.Period}
 	code := p.c.AppCode(begun.ID, func(context.Context) (mfa.TOTPSecret, error) { return t, nil })
-	typed, v, err := p.poseApp(ctx, code, p.s.appSetup(p.c.User.Account.ID, key), again)
+	typed, v, err := p.poseApp(ctx, code, p.s.appSetup(p.c.User.Words(), p.c.User.Account.ID, key), again)
 	switch {
 	case typed == challenge.KeyMenu:
 		return mfa.Verdict{}, errOther
@@ -114,7 +114,7 @@ func (p *setup) app(ctx context.Context) (mfa.Verdict, error) {
 	t.Secret = p.s.Accounts.SealTOTP(p.c.User.Account.ID, key) // the daemon's key may have changed meanwhile
 	t.Confirmed = p.s.Now().UTC().Truncate(time.Second)
 	return p.complete(ctx, v, proven{
-		begun: begun, what: "An authenticator app was added.",
+		begun: begun, what: text.Of("An authenticator app was added."),
 		edit: func(en *mfa.Enrollment) { en.TOTP = &t },
 		spend: func(st *mfa.State) {
 			st.TOTPStep = p.c.SetupStep()
@@ -122,6 +122,16 @@ func (p *setup) app(ctx context.Context) (mfa.Verdict, error) {
 		},
 	})
 }
+
+// Texts for the code that an app or a token shows, once it is set up.
+const (
+	thenApp   = "Then type the code that the app shows. You have %s; if that is not enough, begin again from here, and this key stays."
+	thenToken = "Then type the code that the token shows. You have %s; if that is not enough, begin again from here, and this key stays."
+)
+
+const textAddApp = "Add this key to your authenticator app."
+
+const textOther = "Type m for another method."
 
 // Keys that show the QR code, and that make another secret for the app.
 const (
@@ -140,11 +150,11 @@ func (p *setup) poseApp(ctx context.Context, code challenge.Code, shown appSetup
 	}
 	q.Text += "\n"
 	if shown.drawing != "" {
-		q.Text, q.Keys = q.Text+"\nType q to see it as a QR code.", append(q.Keys, keyDrawing)
+		q.Text, q.Keys = q.Text+"\n"+p.c.Words("Type q to see it as a QR code."), append(q.Keys, keyDrawing)
 	}
-	q.Text += fmt.Sprintf("\nThen type the code that the %s shows. You have %s; if that is not enough, begin again from here, and this key stays.", shown.what, p.c.Patience(ctx))
+	q.Text += "\n" + p.c.Words(shown.then, p.c.Patience(ctx))
 	if p.others {
-		q.Text, q.Keys = q.Text+"\nType m for another method.", append(q.Keys, challenge.KeyMenu)
+		q.Text, q.Keys = q.Text+"\n"+p.c.Words(textOther), append(q.Keys, challenge.KeyMenu)
 	}
 	q.Text += p.last
 	for {

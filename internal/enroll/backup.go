@@ -18,6 +18,7 @@ import (
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/store"
+	"mfa/internal/text"
 	"mfa/internal/wire"
 )
 
@@ -119,7 +120,7 @@ func (s *Service) Restore(ctx context.Context, holder *mfa.Identity, head wire.B
 			Event: audit.Enrolled, Actor: actor, Reason: "restored from the backup of " + head.Made.Format(time.DateTime) + " UTC",
 		},
 		Notice: account.Notice{
-			Subject: subjectChanged, What: "Your second factor was restored from a backup, by an administrator.", Advice: adviceAsk,
+			Subject: text.Of(subjectChanged), What: text.Of("Your second factor was restored from a backup, by an administrator."), Advice: text.Of(adviceAsk),
 		},
 	})
 	if err != nil {

@@ -3,13 +3,13 @@ package enroll
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"strings"
 
 	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/factor"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // endKept is how the prompt below new backup codes ends. Programs wait for it.
@@ -21,12 +21,11 @@ const adviceChanged = "If this was not you, tell your administrator at once: som
 // It returns v, by which the method was proven.
 func (p *setup) finish(ctx context.Context, v mfa.Verdict, codes []string) (mfa.Verdict, error) {
 	if codes == nil {
-		p.c.Say(ctx, mfa.Info, "Done: it works.")
+		p.c.Say(ctx, mfa.Info, p.c.Words("Done: it works."))
 		return v, nil
 	}
-	text := fmt.Sprintf("%s\nDone: it works. This screen waits %s; if it goes away, all of it is good, and the next login asks for it.\n%s",
-		BackupText(codes), p.c.Patience(ctx), endKept)
-	if _, err := p.c.Entry(ctx, mfa.Ask, text); err != nil {
+	shown := BackupText(p.c.User.Words(), codes) + "\n" + p.c.Words(textKept, p.c.Patience(ctx)) + "\n" + p.c.Words(endKept)
+	if _, err := p.c.Entry(ctx, mfa.Ask, shown); err != nil {
 		// They are set up and have proven it; the codes can be made anew.
 		p.s.Log.Warn("nobody confirmed to have kept the backup codes", "user", p.c.User.Account.ID.Name, "error", err)
 	}
@@ -35,12 +34,14 @@ func (p *setup) finish(ctx context.Context, v mfa.Verdict, codes []string) (mfa.
 
 // textLast is what a setup says above the prompt for its code, if that is its last one:
 // behind it nothing can be said once where sshd shows it (see login's bufferedPrompter).
-const textLast = "\nWith the right code you are done."
+const textLast = "With the right code you are done."
 
-// BackupText returns the text that shows backup codes, two in a row.
-func BackupText(codes []string) string {
+const textKept = "Done: it works. This screen waits %s; if it goes away, all of it is good, and the next login asks for it."
+
+// BackupText returns the text that shows backup codes, two in a row, in the language of w.
+func BackupText(w *text.Printer, codes []string) string {
 	var b strings.Builder
-	b.WriteString("Backup codes, for the day the other ways fail. Each works once. They are shown this once: print them, or write them down.\n")
+	b.WriteString(w.Say("Backup codes, for the day the other ways fail. Each works once. They are shown this once: print them, or write them down.") + "\n")
 	for i, code := range codes {
 		if i%2 == 0 {
 			b.WriteString("\n ")
@@ -80,7 +81,9 @@ func (s *Service) NewBackupCodes(ctx context.Context, u *account.User) ([]string
 		return nil, err
 	}
 	if before.Backup != nil {
-		u.Notify(has, account.Notice{Subject: "New backup codes", What: "New backup codes were made; the old ones are void.", Advice: adviceChanged})
+		u.Notify(has, account.Notice{
+			Subject: text.Of("New backup codes"), What: text.Of("New backup codes were made; the old ones are void."), Advice: text.Of(adviceChanged),
+		})
 	}
 	return codes, nil
 }

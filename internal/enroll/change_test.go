@@ -9,6 +9,7 @@ import (
 	"mfa/internal/account"
 	"mfa/internal/challenge"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // watched is a conversation that saw alice as she is.
@@ -83,7 +84,7 @@ func TestNothingIsWrittenOverWhatCameBetween(t *testing.T) {
 			return err
 		},
 		"revoked": func(s *Service) error {
-			return s.Accounts.Interrupt(t.Context(), s.Accounts.Records().Account(alice), "x", "x")
+			return s.Accounts.Interrupt(t.Context(), s.Accounts.Records().Account(alice), text.Of("x"), "x")
 		},
 		"edited by hand": func(s *Service) error {
 			return s.Accounts.Records().UpdateEnrollment(t.Context(), alice.Name, func(en *mfa.Enrollment) error {

@@ -3,13 +3,13 @@ package enroll
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"mfa/internal/challenge"
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // How prompts end. Programs wait for these.
@@ -18,11 +18,28 @@ const (
 	endPhone = "Phone number (like +17891234567): "
 )
 
-// whereto has the words with which a method's address is asked for.
-var whereto = map[mfa.Method]struct{ what, end string }{
-	mfa.Email: {"address", endEmail},
-	mfa.SMS:   {"number", endPhone},
-	mfa.Call:  {"number", endPhone},
+// A place is what is said of where codes of a method go, in English.
+type place struct{ end, correct, correctOr, known, knownOr string }
+
+var (
+	mailbox = place{
+		end: endEmail, correct: "Type c to correct the address.", correctOr: "Type c to correct the address, m for another method.",
+		known:   "The directory says that your address is %s. Press Enter to have a code sent there.",
+		knownOr: "The directory says that your address is %s. Press Enter to have a code sent there, or type another.",
+	}
+	telephone = place{
+		end: endPhone, correct: "Type c to correct the number.", correctOr: "Type c to correct the number, m for another method.",
+		known:   "The directory says that your number is %s. Press Enter to have a code sent there.",
+		knownOr: "The directory says that your number is %s. Press Enter to have a code sent there, or type another.",
+	}
+)
+
+// placeOf returns the place of a method.
+func placeOf(m mfa.Method) place {
+	if m.Rings() {
+		return telephone
+	}
+	return mailbox
 }
 
 // contact asks for an address or a number, or takes the one of a setup that was begun,
@@ -53,7 +70,7 @@ func (p *setup) contact(ctx context.Context, m mfa.Method) (mfa.Verdict, error) 
 			return *end, err
 		}
 		if typed { // whole, or a slip could not be seen
-			q.Text += "\nYou typed " + to.To + "."
+			q.Text += "\n" + p.c.Words("You typed %s.", to.To)
 		}
 		key, v, err := p.c.Pose(ctx, p.correctable(q, m))
 		switch {
@@ -74,7 +91,7 @@ func (p *setup) contact(ctx context.Context, m mfa.Method) (mfa.Verdict, error) 
 func (p *setup) confirmed(ctx context.Context, v mfa.Verdict, m mfa.Method, to mfa.Enrolling) (mfa.Verdict, error) {
 	now := p.s.Now().UTC().Truncate(time.Second)
 	return p.complete(ctx, v, proven{
-		begun: to, what: fmt.Sprintf("%s now go to %s.", codesBy[m], deliver.Mask(to.To)),
+		begun: to, what: text.Of(goTo[m].own, deliver.Mask(to.To)),
 		edit: func(en *mfa.Enrollment) {
 			en.SetContact(m, &mfa.Address{Address: to.To, Confirmed: now, AddedBy: p.from(m, to.To)})
 			if m == mfa.Call { // else a text would be as good, which a landline does not get
@@ -114,11 +131,11 @@ func (p *setup) from(m mfa.Method, address string) string {
 // correctable returns the question with a key to correct the address, and one for another
 // method, if there are others.
 func (p *setup) correctable(q challenge.Question, m mfa.Method) challenge.Question {
-	q.Text, q.Keys = q.Text+"\nType c to correct the "+whereto[m].what, []string{"c"}
+	told, keys := placeOf(m).correct, []string{"c"}
 	if p.others {
-		q.Text, q.Keys = q.Text+", m for another method", []string{"c", challenge.KeyMenu}
+		told, keys = placeOf(m).correctOr, append(keys, challenge.KeyMenu)
 	}
-	q.Text += "." + p.last
+	q.Text, q.Keys = q.Text+"\n"+p.c.Words(told)+p.last, keys
 	return q
 }
 
@@ -129,12 +146,9 @@ func (p *setup) askContact(ctx context.Context, m mfa.Method) (to string, typed 
 		to, is, err := p.askKnown(ctx, m, known, deliver.Mask(known))
 		return to, !is, err
 	}
-	text := "Where shall codes go?"
-	if p.others {
-		text += " Type m for another method."
-	}
+	told := p.orOther(p.c.Words("Where shall codes go?"))
 	for {
-		answer, err := p.answer(ctx, m, text)
+		answer, err := p.answer(ctx, m, told)
 		if err != nil {
 			return "", false, err
 		}
@@ -142,14 +156,30 @@ func (p *setup) askContact(ctx context.Context, m mfa.Method) (to string, typed 
 		if err == nil {
 			return address, true, nil
 		}
-		text = err.Error()
+		told = p.wrong(err)
 	}
+}
+
+// orOther adds that another method can be had, if there are others.
+func (p *setup) orOther(told string) string {
+	if p.others {
+		told = p.c.User.Words().Join(told, p.c.Words(textOther))
+	}
+	return told
+}
+
+// wrong says to the person what is wrong with what they typed.
+func (p *setup) wrong(err error) string {
+	if fault, ok := errors.AsType[invalid](err); ok {
+		return fault.In(p.c.User.Words())
+	}
+	return err.Error()
 }
 
 // answer has a line typed where an address or a number is asked for. The error is
 // errOther if it says that another method is wanted, if there are others.
-func (p *setup) answer(ctx context.Context, m mfa.Method, text string) (string, error) {
-	answer, err := p.c.Entry(ctx, mfa.Ask, text+"\n"+whereto[m].end)
+func (p *setup) answer(ctx context.Context, m mfa.Method, told string) (string, error) {
+	answer, err := p.c.Entry(ctx, mfa.Ask, told+"\n"+p.c.Words(placeOf(m).end))
 	if answer = strings.TrimSpace(answer); err == nil && p.others && strings.EqualFold(answer, challenge.KeyMenu) {
 		err = errOther
 	}

@@ -11,6 +11,7 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
+	"mfa/internal/text"
 	"mfa/internal/wire"
 )
 
@@ -97,9 +98,9 @@ func (s *Service) entries(in Contacts) ([]contactEntry, error) {
 	}
 	switch {
 	case len(wrong) > 0:
-		return nil, invalid(strings.Join(wrong, " "))
+		return nil, invalidf(strings.Join(wrong, " "))
 	case len(entries) == 0:
-		return nil, invalid("There is neither an address nor a number.")
+		return nil, invalidf("There is neither an address nor a number.")
 	}
 	return entries, nil
 }
@@ -150,9 +151,10 @@ func (e contactEntry) event(actor string) mfa.Event {
 
 // noticeOf tells a user where codes go now.
 func noticeOf(changed []contactEntry) account.Notice {
-	what := fmt.Sprintf("%s now go to %s", codesBy[changed[0].method], deliver.Mask(changed[0].to))
-	for _, e := range changed[1:] {
-		what += fmt.Sprintf(" and %s to %s", strings.ToLower(codesBy[e.method]), deliver.Mask(e.to))
+	first := changed[0]
+	what := text.Of(goTo[first.method].entered, deliver.Mask(first.to))
+	if len(changed) > 1 {
+		what = text.Of("Codes by email now go to %s and codes by text message to %s, by an administrator.", deliver.Mask(first.to), deliver.Mask(changed[1].to))
 	}
-	return account.Notice{Subject: subjectChanged, What: what + ", by an administrator.", Advice: adviceAsk}
+	return account.Notice{Subject: text.Of(subjectChanged), What: what, Advice: text.Of(adviceAsk)}
 }

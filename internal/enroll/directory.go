@@ -75,15 +75,13 @@ func (s *Service) knowing(ctx context.Context, u *account.User) (func(en *mfa.En
 // askKnown has somebody confirm that codes go where the directory says, or type another
 // address if they may. The error is errOther if the person wants another method.
 func (p *setup) askKnown(ctx context.Context, m mfa.Method, known, masked string) (to string, isKnown bool, err error) {
-	text := fmt.Sprintf("The directory says that your %s is %s. Press Enter to have a code sent there", whereto[m].what, masked)
+	says := placeOf(m).known
 	if !p.may.OnlyKnown {
-		text += ", or type another"
+		says = placeOf(m).knownOr
 	}
-	if text += "."; p.others {
-		text += " Type m for another method."
-	}
+	told := p.orOther(p.c.Words(says, masked))
 	for {
-		answer, err := p.answer(ctx, m, text)
+		answer, err := p.answer(ctx, m, told)
 		if err != nil {
 			return "", false, err
 		}
@@ -91,13 +89,13 @@ func (p *setup) askKnown(ctx context.Context, m mfa.Method, known, masked string
 			return known, true, nil
 		}
 		if p.may.OnlyKnown {
-			text = fmt.Sprintf("Only %s, which the directory says, can be set up here. Press Enter to have a code sent there, or ask your administrator.", masked)
+			told = p.c.Words("Only %s, which the directory says, can be set up here. Press Enter to have a code sent there, or ask your administrator.", masked)
 			continue
 		}
 		address, err := p.s.parseContact(m, answer)
 		if err == nil {
 			return address, address == known, nil
 		}
-		text = err.Error() + " Or press Enter for " + masked + "."
+		told = p.c.User.Words().Join(p.wrong(err), p.c.Words("Or press Enter for %s.", masked))
 	}
 }

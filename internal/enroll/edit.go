@@ -12,6 +12,7 @@ import (
 	"mfa/internal/audit"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
+	"mfa/internal/text"
 )
 
 // ErrMeanwhile means that an enrollment is not any more what an administrator began to
@@ -37,13 +38,13 @@ func (s *Service) Text(ctx context.Context, id mfa.Identity) (string, error) {
 func (s *Service) Edit(ctx context.Context, id mfa.Identity, before, after, actor string) (changed bool, err error) {
 	en, err := record.DecodeEnrollment(id.Name+".toml", []byte(after))
 	if err != nil {
-		return false, invalid(err.Error())
+		return false, invalidf(err.Error())
 	}
 	if en.UID != id.UID {
-		return false, invalid(fmt.Sprintf("uid = %d is not the uid of %s, which is %d.", en.UID, id.Name, id.UID))
+		return false, invalidf(fmt.Sprintf("uid = %d is not the uid of %s, which is %d.", en.UID, id.Name, id.UID))
 	}
 	if err := s.checkSealed(id, en); err != nil {
-		return false, invalid(err.Error())
+		return false, invalidf(err.Error())
 	}
 	was, err := record.DecodeEnrollment(id.Name+".toml", []byte(before))
 	if err != nil {
@@ -64,7 +65,7 @@ func (s *Service) Edit(ctx context.Context, id mfa.Identity, before, after, acto
 		},
 		Event: mfa.Event{Event: audit.Enrolled, Actor: actor, Reason: "the record was edited: " + editedParts(was, en)},
 		Notice: account.Notice{
-			Subject: subjectChanged, What: "The record of your second factor was edited by an administrator.", Advice: adviceAsk,
+			Subject: text.Of(subjectChanged), What: text.Of("The record of your second factor was edited by an administrator."), Advice: text.Of(adviceAsk),
 		},
 	})
 	return err == nil, err

@@ -23,6 +23,7 @@ import (
 	"mfa/internal/factor"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
+	"mfa/internal/text"
 	"mfa/internal/wire"
 )
 
@@ -68,15 +69,21 @@ func (s *Service) SetContact(ctx context.Context, id mfa.Identity, m mfa.Method,
 		Anew:  m,
 		Event: mfa.Event{Event: audit.Enrolled, Method: string(m), To: deliver.Mask(address), Actor: actor, Reason: "address entered"},
 		Notice: account.Notice{
-			Subject: subjectChanged, Advice: adviceAsk,
-			What: fmt.Sprintf("%s now go to %s, by an administrator.", codesBy[m], deliver.Mask(address)),
+			Subject: text.Of(subjectChanged), Advice: text.Of(adviceAsk),
+			What: text.Of(goTo[m].entered, deliver.Mask(address)),
 		},
 	})
 	return err
 }
 
-// codesBy names codes of a method at the head of a sentence.
-var codesBy = map[mfa.Method]string{mfa.Email: "Codes by email", mfa.SMS: "Codes by text message", mfa.Call: "Codes by phone call"}
+// A going says where codes of a method go now, by the user or by an administrator.
+type going struct{ own, entered string }
+
+var goTo = map[mfa.Method]going{
+	mfa.Email: {own: "Codes by email now go to %s.", entered: "Codes by email now go to %s, by an administrator."},
+	mfa.SMS:   {own: "Codes by text message now go to %s.", entered: "Codes by text message now go to %s, by an administrator."},
+	mfa.Call:  {own: "Codes by phone call now go to %s.", entered: "Codes by phone call now go to %s, by an administrator."},
+}
 
 const (
 	subjectChanged = "Second factor changed"
@@ -86,28 +93,38 @@ const (
 
 // parseContact returns the bare address of RFC 5322, section 3.4.1, or the number
 // in E.164. An error wraps ErrInvalid and is for the person who typed it.
-func (s *Service) parseContact(m mfa.Method, text string) (string, error) {
-	text = strings.TrimSpace(text)
+func (s *Service) parseContact(m mfa.Method, typed string) (string, error) {
+	typed = strings.TrimSpace(typed)
 	if m.Rings() {
-		number, err := deliver.ParsePhone(text, s.Regions)
+		number, err := deliver.ParsePhone(typed, s.Regions)
 		if err != nil {
-			return "", invalid(err.Error() + ".")
+			return "", invalidf("%s.", wrongOf(err))
 		}
 		return number, nil
 	}
 	switch {
-	case !mfa.IsAddress(text):
-		return "", invalid("That is not an address like alice@example.com.")
-	case strings.Contains(text, "***"): // of deliver.Mask, every character of which can stand in an address
-		return "", invalid("That is an address with its middle masked; give the whole address.")
+	case !mfa.IsAddress(typed):
+		return "", invalidf("That is not an address like alice@example.com.")
+	case strings.Contains(typed, "***"): // of deliver.Mask, every character of which can stand in an address
+		return "", invalidf("That is an address with its middle masked; give the whole address.")
 	}
-	return text, nil
+	return typed, nil
 }
 
 // invalid is an ErrInvalid with a sentence for the person who entered something.
-type invalid string
+type invalid struct{ text.Fault }
 
-func (e invalid) Error() string { return string(e) }
+func invalidf(english string, args ...any) invalid {
+	return invalid{text.Fault{Sentence: text.Of(english, args...)}}
+}
+
+// wrongOf returns the sentence of an error for the person, or its text.
+func wrongOf(err error) text.Sentence {
+	if fault, ok := errors.AsType[text.Fault](err); ok {
+		return fault.Sentence
+	}
+	return text.Of(err.Error())
+}
 
 func (e invalid) Is(target error) bool { return target == ErrInvalid }
 
@@ -121,10 +138,10 @@ func (s *Service) Reset(ctx context.Context, user, actor string) (wasEnrolled bo
 	if err := s.Accounts.Records().ResetUser(ctx, user, s.Now()); err != nil {
 		return false, err
 	}
-	s.Accounts.EndConversations(user, "Your second factor was reset by an administrator. Please log in again.", "reset by "+actor)
+	s.Accounts.EndConversations(user, text.Of("Your second factor was reset by an administrator. Please log in again."), "reset by "+actor)
 	s.Audit.Record(mfa.Event{Time: s.Now(), Event: audit.ResetUser, User: user, Actor: actor})
 	s.Accounts.ByAdministrator(mfa.Identity{Name: user, UID: before.UID}).Notify(before, account.Notice{
-		Subject: subjectRemoved, What: "Your second factor was reset by an administrator.", Advice: adviceAsk,
+		Subject: text.Of(subjectRemoved), What: text.Of("Your second factor was reset by an administrator."), Advice: text.Of(adviceAsk),
 	})
 	return wasEnrolled, nil
 }
@@ -161,7 +178,7 @@ func (s *Service) OptOut(ctx context.Context, u *account.User) error {
 		},
 		Tidy:   func(st *mfa.State) { st.Enrolling = nil },
 		Event:  mfa.Event{Event: audit.OptedOut, Actor: id.Name},
-		Notice: account.Notice{Subject: subjectRemoved, What: "Your second factor was removed, by your own choice.", Advice: adviceChanged},
+		Notice: account.Notice{Subject: text.Of(subjectRemoved), What: text.Of("Your second factor was removed, by your own choice."), Advice: text.Of(adviceChanged)},
 	})
 	return err
 }

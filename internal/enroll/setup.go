@@ -12,6 +12,7 @@ import (
 	"mfa/internal/challenge"
 	"mfa/internal/factor"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // The choices that set up no method.
@@ -32,9 +33,9 @@ func (s *Service) AtLogin(ctx context.Context, c *challenge.Conversation, may mf
 	if !slices.Contains(may.Choices(), begun.Method) {
 		begun.Method = ""
 	}
-	intro := "A second factor is needed for this account."
+	intro := c.Words(textNeeded)
 	if may.Skip {
-		intro = "A second factor protects this account. If you skip it you are not asked again; mfactl enroll sets it up later."
+		intro = c.User.Words().Join(c.Words(textProtects), c.Words("If you skip it you are not asked again; mfactl enroll sets it up later."))
 	}
 	return s.setUp(ctx, c, may, begun.Method, intro)
 }
@@ -42,7 +43,7 @@ func (s *Service) AtLogin(ctx context.Context, c *challenge.Conversation, may mf
 // Add sets up one more method, or replaces one. The caller has proven the user before, by
 // login.Engine.Prove.
 func (s *Service) Add(ctx context.Context, c *challenge.Conversation, may mfa.EnrollOffer) (mfa.Verdict, error) {
-	return s.setUp(ctx, c, may, "", "What do you want to set up?")
+	return s.setUp(ctx, c, may, "", c.Words("What do you want to set up?"))
 }
 
 // setUp has the user set up method; if that is empty, one that they choose.
@@ -57,7 +58,7 @@ func (s *Service) setUp(ctx context.Context, c *challenge.Conversation, may mfa.
 	}
 	p.backup = slices.Contains(may.Methods, mfa.Backup) && s.Accounts.CurrentEnrollment(en, c.User.Account.ID).Backup == nil
 	if !p.backup {
-		p.last = textLast
+		p.last = "\n" + c.Words(textLast)
 	}
 	return p.run(ctx, method, intro)
 }
@@ -87,7 +88,7 @@ func (p *setup) run(ctx context.Context, method mfa.Method, intro string) (mfa.V
 		v, err := p.one(ctx, method)
 		switch {
 		case errors.Is(err, challenge.ErrVoid):
-			p.c.Say(ctx, mfa.Failure, textVoid)
+			p.c.Say(ctx, mfa.Failure, p.c.Words(textVoid))
 			return mfa.Verdict{Outcome: mfa.MustEnroll, Method: method, Reason: err.Error()}, nil
 		case !errors.Is(err, errOther):
 			return v, err
@@ -101,6 +102,11 @@ func (p *setup) run(ctx context.Context, method mfa.Method, intro string) (mfa.V
 		method = ""
 	}
 }
+
+const (
+	textNeeded   = "A second factor is needed for this account."
+	textProtects = "A second factor protects this account."
+)
 
 const textVoid = "Setting this up was begun anew from another place or window, so this one is void. If you did not do that, tell your administrator."
 
@@ -136,11 +142,11 @@ func (p *setup) begun(ctx context.Context, m mfa.Method) (mfa.Enrolling, []byte,
 // about.
 func (p *setup) choose(ctx context.Context, intro string) (mfa.Method, error) {
 	names := map[mfa.Method]string{
-		mfa.TOTP:  "Authenticator app on a phone",
-		mfa.HOTP:  "Hardware token, or an app that counts",
-		mfa.Email: "Codes by email",
-		mfa.SMS:   "Codes by text message",
-		mfa.Call:  "Codes by phone call, for landlines too",
+		mfa.TOTP:  p.c.Words("Authenticator app on a phone"),
+		mfa.HOTP:  p.c.Words("Hardware token, or an app that counts"),
+		mfa.Email: p.c.Words("Codes by email"),
+		mfa.SMS:   p.c.Words("Codes by text message"),
+		mfa.Call:  p.c.Words("Codes by phone call, for landlines too"),
 	}
 	all := p.may.Choices()
 	var items []string
@@ -149,19 +155,19 @@ func (p *setup) choose(ctx context.Context, intro string) (mfa.Method, error) {
 	}
 	all = slices.Clone(all)
 	if p.may.Later > 0 {
-		items, all = append(items, fmt.Sprintf("Later (within %s)", mfa.Span(p.may.Later))), append(all, later)
+		items, all = append(items, p.c.Words("Later (within %s)", text.SpanOf(p.may.Later))), append(all, later)
 	}
 	if p.may.NotNow {
-		items, all = append(items, "Not now"), append(all, later)
+		items, all = append(items, p.c.Words("Not now")), append(all, later)
 	}
 	if p.may.Skip {
-		items, all = append(items, "Skip for now"), append(all, skip)
+		items, all = append(items, p.c.Words("Skip for now")), append(all, skip)
 	}
 	if len(all) == 1 {
 		p.c.Say(ctx, mfa.Info, intro)
 		return all[0], nil
 	}
-	i, _, err := p.c.Choose(ctx, intro+" Choose one:", items, "")
+	i, _, err := p.c.Choose(ctx, p.c.User.Words().Join(intro, p.c.Words("Choose one:")), items, "")
 	return all[max(0, i)], err
 }
 
@@ -189,17 +195,18 @@ func (p *setup) skip(ctx context.Context) (mfa.Verdict, error) {
 // addresses. They are let in if they could have put it off, and are told whom to ask. As
 // it is not their choice, they are not asked, and no skip is stored.
 func (p *setup) nothing(ctx context.Context) (mfa.Verdict, error) {
-	const reason, ask = "no method can be set up by the user", "Nothing can be set up here. Ask your administrator to enroll you."
+	const reason = "no method can be set up by the user"
+	ask := p.c.Words("Nothing can be set up here. Ask your administrator to enroll you.")
 	if !canWait(p.may) {
 		p.c.Say(ctx, mfa.Failure, ask)
 		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: reason}, nil
 	}
-	text := "A second factor protects this account. " + ask
+	told := p.c.Words(textProtects)
 	if p.may.Later > 0 {
-		text = fmt.Sprintf("A second factor is needed for this account within %s. %s", mfa.Span(p.may.Later), ask)
+		told = p.c.Words("A second factor is needed for this account within %s.", text.SpanOf(p.may.Later))
 	}
 	if p.c.Presence != challenge.Absent { // else telling would need an answer
-		p.c.Say(ctx, mfa.Info, text)
+		p.c.Say(ctx, mfa.Info, p.c.User.Words().Join(told, ask))
 	}
 	return p.putOff(ctx, reason+", and it could be put off")
 }
@@ -207,7 +214,7 @@ func (p *setup) nothing(ctx context.Context) (mfa.Verdict, error) {
 // A proven is a new method whose code was right.
 type proven struct {
 	begun mfa.Enrolling
-	what  string                // a sentence that says what happened
+	what  text.Sentence         // that says what happened
 	edit  func(*mfa.Enrollment) // adds it
 	own   *factor.Token         // that it is; nil: it is none
 	spend func(*mfa.State)      // notes what its proof used up, once it counts; nil: nothing
@@ -217,7 +224,7 @@ type proven struct {
 // codes, if there are none yet; tells the address that was confirmed before, with where it
 // was begun, and shows the codes.
 func (p *setup) complete(ctx context.Context, v mfa.Verdict, m proven) (mfa.Verdict, error) {
-	what := m.what + fmt.Sprintf(" It was begun %s before, over %s.", p.s.age(m.begun.Began), m.begun.From())
+	what := text.Both(m.what, begunAt(m.begun, p.s.age(m.begun.Began)))
 	var codes []string
 	var set *mfa.BackupSet
 	var also []mfa.Event
@@ -249,9 +256,9 @@ func (p *setup) complete(ctx context.Context, v mfa.Verdict, m proven) (mfa.Verd
 				st.Enrolling = nil
 			}
 		},
-		Event:  mfa.Event{Event: audit.Enrolled, Method: string(m.begun.Method), Actor: p.c.User.Account.ID.Name, Reason: what},
+		Event:  mfa.Event{Event: audit.Enrolled, Method: string(m.begun.Method), Actor: p.c.User.Account.ID.Name, Reason: what.String()},
 		Also:   also,
-		Notice: account.Notice{Subject: subjectChanged, What: what, Advice: adviceChanged},
+		Notice: account.Notice{Subject: text.Of(subjectChanged), What: what, Advice: text.Of(adviceChanged)},
 	})
 	if errors.Is(err, account.ErrTaken) {
 		return p.taken(ctx, err)
@@ -262,5 +269,14 @@ func (p *setup) complete(ctx context.Context, v mfa.Verdict, m proven) (mfa.Verd
 	return p.finish(ctx, v, codes)
 }
 
-// age says how long ago something was.
-func (s *Service) age(t time.Time) string { return mfa.Span(max(0, s.Now().Sub(t))) }
+// begunAt says where and how long before a setup was begun.
+func begunAt(e mfa.Enrolling, age time.Duration) text.Sentence {
+	service, address, known := e.BegunAt()
+	if !known {
+		return text.Of("It was begun %s before, over an unknown place.", text.SpanOf(age))
+	}
+	return text.Of("It was begun %s before, over %s from %s.", text.SpanOf(age), service, address)
+}
+
+// age returns how long ago something was.
+func (s *Service) age(t time.Time) time.Duration { return max(0, s.Now().Sub(t)) }

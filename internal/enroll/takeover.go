@@ -16,6 +16,7 @@ import (
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
+	"mfa/internal/text"
 	"mfa/internal/wire"
 )
 
@@ -100,7 +101,7 @@ func (s *Service) TakeOver(ctx context.Context, id mfa.Identity, in Takeover, ac
 			}
 		},
 		Event:  mfa.Event{Event: audit.Enrolled, Method: string(in.method()), Actor: actor, Reason: "taken over from " + in.Source + in.numbered()},
-		Notice: account.Notice{Subject: subjectChanged, What: in.what() + " was taken over from " + in.Source + ", by an administrator.", Advice: adviceAsk},
+		Notice: account.Notice{Subject: text.Of(subjectChanged), What: in.what(), Advice: text.Of(adviceAsk)},
 	})
 	return out, asInvalid(err)
 }
@@ -143,12 +144,12 @@ func (in Takeover) method() mfa.Method {
 	return mfa.TOTP
 }
 
-// what names it, at the head of a sentence.
-func (in Takeover) what() string {
+// what says what happens.
+func (in Takeover) what() text.Sentence {
 	if in.Token != nil {
-		return "Your token"
+		return text.Of("Your token was taken over from %s, by an administrator.", in.Source)
 	}
-	return "Your authenticator app"
+	return text.Of("Your authenticator app was taken over from %s, by an administrator.", in.Source)
 }
 
 // numbered tells of the number on a token, if it is known.

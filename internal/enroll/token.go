@@ -13,6 +13,7 @@ import (
 	"mfa/internal/factor"
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 	"mfa/internal/wire"
 )
 
@@ -71,7 +72,7 @@ func asInvalid(err error) error {
 // token counts as confirmed once a code of it was typed. What was used of it stays used: if
 // it is the one that they have, and its count was lost, only FindToken finds it again.
 // Actor is who did it. An error about t wraps ErrInvalid.
-func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor string) (text string, err error) {
+func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor string) (shown string, err error) {
 	made := len(t.Secret) == 0 && t.Serial == ""
 	switch {
 	case made:
@@ -105,13 +106,13 @@ func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor 
 		Anew:   mfa.HOTP,
 		Own:    t.owned(),
 		Event:  mfa.Event{Event: audit.Enrolled, Method: string(mfa.HOTP), Actor: actor, Reason: "token entered" + t.numbered()},
-		Notice: account.Notice{Subject: subjectChanged, What: "A token was set up for you, by an administrator.", Advice: adviceAsk},
+		Notice: account.Notice{Subject: text.Of(subjectChanged), What: text.Of("A token was set up for you, by an administrator."), Advice: text.Of(adviceAsk)},
 	})
 	err = asInvalid(err)
 	if err != nil || !made {
 		return "", err
 	}
-	setup := s.countingApp(id, t.Secret)
+	setup := s.countingApp(nil, id, t.Secret)
 	return strings.TrimRight(setup.text+"\n\n"+setup.drawing, "\n"), nil
 }
 
@@ -181,10 +182,20 @@ func (t Token) numbered() string {
 	return ", number " + t.Serial
 }
 
-// countingApp returns what an app that counts is set up from.
-func (s *Service) countingApp(id mfa.Identity, secret []byte) appSetup {
-	return s.drawn(s.uri(id, func(issuer, account string) string { return otp.CountURI(issuer, account, secret, 0, usualToken) }),
-		secret, "Add this key to your app, as one that counts (HOTP).")
+// added says that the token is set up.
+func (t Token) added() text.Sentence {
+	if t.Serial == "" {
+		return text.Of("A token was added.")
+	}
+	return text.Of("A token was added, number %s.", t.Serial)
+}
+
+const textAddCounting = "Add this key to your app, as one that counts (HOTP)."
+
+// countingApp returns what an app that counts is set up from, in the language of w.
+func (s *Service) countingApp(w *text.Printer, id mfa.Identity, secret []byte) appSetup {
+	return s.drawn(w, s.uri(id, func(issuer, account string) string { return otp.CountURI(issuer, account, secret, 0, usualToken) }),
+		secret, textAddCounting, thenApp)
 }
 
 // viewToken returns what is shown of a token, which may be nil.

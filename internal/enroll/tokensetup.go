@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"mfa/internal/challenge"
 	"mfa/internal/factor/otp"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // endToken is how the prompt for a token ends. Programs wait for it.
@@ -38,7 +38,7 @@ func (p *setup) token(ctx context.Context) (mfa.Verdict, error) {
 	case err != nil:
 		return p.c.Failed(ctx, err)
 	case secret != nil:
-		again = fmt.Sprintf("This was begun %s ago from here. If that was not you, type n to begin anew.", p.s.age(begun.Began))
+		again = p.c.Words("This was begun %s from here. If that was not you, type n to begin anew.", text.AgoOf(p.s.age(begun.Began)))
 	default:
 		o, v, err := p.askToken(ctx)
 		if o.secret == nil {
@@ -55,14 +55,14 @@ func (p *setup) token(ctx context.Context) (mfa.Verdict, error) {
 // askToken has a token named. Without one it is how the setup ends; the error is errOther
 // for who wants another method.
 func (p *setup) askToken(ctx context.Context) (o offer, v mfa.Verdict, err error) {
-	ask := "Type the number on your token; or its secret, as its paper or file has it, in base32 or hexadecimal.\n" +
-		"If an app that counts is your token, type q: a key for it is made."
+	ask := p.c.Words("Type the number on your token; or its secret, as its paper or file has it, in base32 or hexadecimal.") + "\n" +
+		p.c.Words("If an app that counts is your token, type q: a key for it is made.")
 	if p.others {
-		ask += "\nType m for another method."
+		ask += "\n" + p.c.Words(textOther)
 	}
-	text := ask
+	told := ask
 	for {
-		answer, err := p.c.Entry(ctx, mfa.Ask, text+"\n"+endToken)
+		answer, err := p.c.Entry(ctx, mfa.Ask, told+"\n"+p.c.Words(endToken))
 		if err != nil {
 			v, err = p.c.NoAnswer(ctx, mfa.HOTP, err)
 			return offer{}, v, err
@@ -80,7 +80,7 @@ func (p *setup) askToken(ctx context.Context) (o offer, v mfa.Verdict, err error
 		if o.secret != nil {
 			return o, v, nil
 		}
-		text = "No token of that number waits for its user, and it is no secret: that has 16 letters and digits or more.\n" + ask
+		told = p.c.Words("No token of that number waits for its user, and it is no secret: that has 16 letters and digits or more.") + "\n" + ask
 	}
 }
 
@@ -108,12 +108,12 @@ const textAsSecret = "No token of that number waits for its user, so what you ty
 // many digits it shows, the code tells, unless it is from the shelf.
 func (p *setup) proveToken(ctx context.Context, begun mfa.Enrolling, secret []byte, again string) (mfa.Verdict, error) {
 	id := p.c.User.Account.ID
-	shown := appSetup{text: textAsSecret, what: "token"}
+	shown := appSetup{text: p.c.Words(textAsSecret), then: thenToken}
 	trial := mfa.HOTPSecret{Secret: begun.Secret, Algorithm: usualToken.Algorithm}
 	serial, numbered := strings.CutPrefix(begun.To, ofNumber)
 	switch {
 	case begun.To == asApp:
-		shown = p.s.countingApp(id, secret)
+		shown = p.s.countingApp(p.c.User.Words(), id, secret)
 	case numbered:
 		t, err := p.s.fromShelf(ctx, id, serial)
 		if errors.Is(err, ErrInvalid) || err == nil && !bytes.Equal(t.Secret, secret) {
@@ -122,7 +122,7 @@ func (p *setup) proveToken(ctx context.Context, begun mfa.Enrolling, secret []by
 		if err != nil {
 			return p.c.Failed(ctx, err)
 		}
-		shown.text = "It is the token of the number " + serial + ". Press its button."
+		shown.text = p.c.Words("It is the token of the number %s. Press its button.", serial)
 		trial.Algorithm, trial.Digits, trial.Counter, trial.Serial = t.Params.Algorithm, t.Params.Digits, t.Count, serial
 	}
 	code := p.c.TokenSetup(begun.ID, trial)
@@ -152,7 +152,7 @@ const textTaken = "That token is somebody else's by now. Ask your administrator.
 
 // taken is how the setup ends of a token that is somebody else's, as err says.
 func (p *setup) taken(ctx context.Context, err error) (mfa.Verdict, error) {
-	p.c.Say(ctx, mfa.Failure, textTaken)
+	p.c.Say(ctx, mfa.Failure, p.c.Words(textTaken))
 	return mfa.Verdict{Outcome: mfa.MustEnroll, Method: mfa.HOTP, Reason: err.Error()}, nil
 }
 
@@ -171,7 +171,7 @@ func (p *setup) keepToken(ctx context.Context, v mfa.Verdict, begun mfa.Enrollin
 	kept := p.s.kept(id, t) // sealed anew: the daemon's key may have changed meanwhile
 	kept.Confirmed = p.s.Now().UTC().Truncate(time.Second)
 	return p.complete(ctx, v, proven{
-		begun: begun, what: "A token was added" + t.numbered() + ".",
+		begun: begun, what: t.added(),
 		edit: func(en *mfa.Enrollment) { en.HOTP = kept },
 		own:  t.owned(),
 	})

@@ -8,6 +8,7 @@ import (
 
 	"mfa/internal/account"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // How long a directory is waited for: as long as it takes, by its own bounds, if all
@@ -174,14 +175,14 @@ func (l *attempt) failed(ctx context.Context, err error) (mfa.Verdict, error) {
 	if _, unsaid := errors.AsType[*account.DirectoryError](err); !unsaid {
 		return l.talk.Failed(ctx, err)
 	}
-	text := textDirectoryDown
+	told := textDirectoryDown
 	switch {
 	case errors.Is(err, account.ErrTwoEntries):
-		text = textDirectoryTwice
+		told = textDirectoryTwice
 	case errors.Is(err, account.ErrUnusable):
-		text = textDirectoryUnusable
+		told = textDirectoryUnusable
 	}
-	l.talk.Say(ctx, mfa.Failure, text)
+	l.talk.Say(ctx, mfa.Failure, l.talk.Words(told))
 	return mfa.Verdict{Outcome: mfa.Unavailable, Reason: "directory look-up failed"}, err
 }
 
@@ -200,8 +201,8 @@ func (l *attempt) staleNote(en mfa.Enrollment, m mfa.Method) string {
 	if l.missing == nil || a == nil || a.Looked.IsZero() || l.user.Account.IsUnknown() {
 		return ""
 	}
-	age := mfa.Span(max(0, l.engine.deps.Now().Sub(a.Looked)))
+	age := max(0, l.engine.deps.Now().Sub(a.Looked))
 	l.engine.deps.Log.Warn("the directory could not be asked: the code goes where it said before", "user", l.user.Account.ID.Name,
-		"method", m, "age", age, "error", l.missing)
-	return "The directory cannot be asked now; it said so " + age + " ago."
+		"method", m, "age", mfa.Span(age), "error", l.missing)
+	return l.talk.Words("The directory cannot be asked now; it said so %s.", text.AgoOf(age))
 }

@@ -89,7 +89,7 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	acct, err := e.account(ctx, req.User)
 	far := newBufferedPrompter(req, p)
 	l := e.attempt(e.conversation(acct, OriginOf(req), far), provenFactors(req))
-	l.prompter = far
+	l.prompter, far.words = far, l.user.Words
 	l.talk.Presence = presence(req)
 	l.talk.Called(req.User)
 	if req.UID != 0 {
@@ -214,7 +214,7 @@ func (l *attempt) decideOnce(ctx context.Context) (mfa.Verdict, error) {
 	case leadToEnroll:
 		return l.setUp(ctx, p)
 	}
-	l.talk.Say(ctx, mfa.Failure, textNotEnrolled)
+	l.talk.Say(ctx, mfa.Failure, l.talk.Words(textNotEnrolled))
 	return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: p.reason}, nil
 }
 
@@ -251,13 +251,13 @@ func (l *attempt) ask(ctx context.Context, p plan) (mfa.Verdict, error) {
 
 // unavailable tells the person that nothing can be decided, and returns a refusal.
 func (l *attempt) unavailable(ctx context.Context, reason string, err error) (mfa.Verdict, error) {
-	l.talk.Say(ctx, mfa.Failure, challenge.TextUnavailable)
+	l.talk.Say(ctx, mfa.Failure, l.talk.Words(challenge.TextUnavailable))
 	return mfa.Verdict{Outcome: mfa.Unavailable, Reason: reason}, err
 }
 
 // refuseDisabled refuses somebody all of whose methods took too many wrong codes.
 func (l *attempt) refuseDisabled(ctx context.Context) (mfa.Verdict, error) {
-	l.talk.Say(ctx, mfa.Failure, textAllDisabled)
+	l.talk.Say(ctx, mfa.Failure, l.talk.Words(textAllDisabled))
 	return mfa.Verdict{Outcome: mfa.Exhausted, Reason: disabled}, nil
 }
 
@@ -379,7 +379,7 @@ func (l *attempt) notHere(ctx context.Context, proven mfa.Verdict, putOff bool) 
 	case putOff:
 		return mfa.Verdict{Outcome: mfa.Exempt, Reason: "not enrolled, and can put it off; " + reason}, nil
 	}
-	l.talk.Say(ctx, mfa.Failure, textElsewhere)
+	l.talk.Say(ctx, mfa.Failure, l.talk.Words(textElsewhere))
 	return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: reason}, nil
 }
 

@@ -191,7 +191,7 @@ func (l *attempt) proveBehind(ctx context.Context, en mfa.Enrollment, methods []
 	l.talk.OwnDigits = ownDigits(en, methods)
 	switch {
 	case errors.Is(err, mfa.ErrPasswordTyped):
-		return l.noCode(ctx, "That is your password once more, not a code. Nothing was counted.", "the password stood behind the password")
+		return l.noCode(ctx, l.talk.Words("That is your password once more, not a code. Nothing was counted."), "the password stood behind the password")
 	case err != nil:
 		return l.talk.NoAnswer(ctx, "", err)
 	case answer == "":
@@ -202,7 +202,7 @@ func (l *attempt) proveBehind(ctx context.Context, en mfa.Enrollment, methods []
 			continue
 		}
 		if !slices.Contains(methods, w.method) {
-			return l.noCode(ctx, fmt.Sprintf("No code can be sent to you by %s here. Nothing was counted.", w.word), "asked for a code by a method that is not set up")
+			return l.noCode(ctx, l.talk.Words("No code can be sent to you by %s here. Nothing was counted.", w.word), "asked for a code by a method that is not set up")
 		}
 		return l.talk.SendBehind(ctx, l.targetOf(en, w.method, methods), true)
 	}
@@ -245,11 +245,11 @@ func (l *attempt) alone(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 	if i >= 0 && !slices.ContainsFunc(methods, func(m mfa.Method) bool { return !sends(m) && m != mfa.Backup }) {
 		return l.talk.SendBehind(ctx, l.targetOf(en, methods[i], methods), false)
 	}
-	text := "A code is missing: type it right behind your password."
+	told := l.talk.Words("A code is missing: type it right behind your password.")
 	if i >= 0 {
-		text += fmt.Sprintf(" Or type ,%s behind it to have one sent to %s.", wordOf(methods[i]), deliver.Mask(en.Contact(methods[i]).Address))
+		told = l.user.Words().Join(told, l.talk.Words("Or type ,%s behind it to have one sent to %s.", wordOf(methods[i]), deliver.Mask(en.Contact(methods[i]).Address)))
 	}
-	return l.noCode(ctx, text, "the password came without a code")
+	return l.noCode(ctx, told, "the password came without a code")
 }
 
 // wordOf returns the word that has a code sent by the method m.
@@ -263,8 +263,8 @@ func wordOf(m mfa.Method) string {
 }
 
 // noCode refuses a login in which there was no code to look at.
-func (l *attempt) noCode(ctx context.Context, text, reason string) (mfa.Verdict, error) {
-	l.talk.Say(ctx, mfa.Failure, text)
+func (l *attempt) noCode(ctx context.Context, told, reason string) (mfa.Verdict, error) {
+	l.talk.Say(ctx, mfa.Failure, told)
 	return mfa.Verdict{Outcome: mfa.NoConversation, Reason: reason}, nil
 }
 
@@ -279,5 +279,5 @@ func (l *attempt) recoverBehind(ctx context.Context, p plan) (mfa.Verdict, error
 	if v.Outcome != mfa.Accepted {
 		return v, err
 	}
-	return l.noCode(ctx, "You are not locked any more. Log in again with a code right behind your password.", "unlocked by the user; the next login carries a code")
+	return l.noCode(ctx, l.talk.Words("You are not locked any more. Log in again with a code right behind your password."), "unlocked by the user; the next login carries a code")
 }

@@ -11,6 +11,7 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/factor"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // fewBackupCodes is how many backup codes are left when a mail says so.
@@ -82,7 +83,7 @@ func (l *attempt) prove(ctx context.Context, en mfa.Enrollment, methods []mfa.Me
 			q.Keys = []string{challenge.KeyMenu}
 			switch method {
 			case mfa.Backup:
-				q.Text += " m shows the other methods."
+				q.Text = l.user.Words().Join(q.Text, l.talk.Words("m shows the other methods."))
 			case mfa.TOTP, mfa.HOTP:
 				q.End = challenge.EndCodeMenu
 			default:
@@ -111,7 +112,7 @@ func (l *attempt) pose(ctx context.Context, q challenge.Question) (key string, v
 		if key != challenge.KeyPassword {
 			return key, v, err
 		}
-		l.wantsNewPassword, q.Text = true, textOwnWish+" Type the code."
+		l.wantsNewPassword, q.Text = true, l.user.Words().Join(l.talk.Words(textOwnWish), l.talk.Words("Type the code."))
 	}
 }
 
@@ -120,17 +121,17 @@ func (l *attempt) pose(ctx context.Context, q challenge.Question) (key string, v
 func (l *attempt) choose(ctx context.Context, en mfa.Enrollment, methods []mfa.Method) (mfa.Method, error) {
 	items := make([]string, len(methods))
 	for i, m := range methods {
-		items[i] = name(m, en)
+		items[i] = l.name(m, en)
 	}
-	title, key := "How do you want to prove that it is you?", ""
+	title, key := l.talk.Words("How do you want to prove that it is you?"), ""
 	if l.mayChangePassword() {
 		key = challenge.KeyPassword
 	}
-	const star = "Put a * behind the number to be asked for it first from now on."
-	i, starred, keyed, err := l.talk.ChooseOrKey(ctx, title, items, star, key, challenge.TextPasswordKey)
+	star := l.talk.Words("Put a * behind the number to be asked for it first from now on.")
+	i, starred, keyed, err := l.talk.ChooseOrKey(ctx, title, items, star, key, l.talk.Words(challenge.TextPasswordKey))
 	if keyed {
 		l.wantsNewPassword = true
-		i, starred, err = l.talk.Choose(ctx, textOwnWish+"\n"+title, items, star)
+		i, starred, err = l.talk.Choose(ctx, l.talk.Words(textOwnWish)+"\n"+title, items, star)
 	}
 	if err != nil {
 		return "", err
@@ -154,20 +155,20 @@ func (l *attempt) prefer(ctx context.Context, proven mfa.Method) {
 }
 
 // name is the text of a method in a menu.
-func name(m mfa.Method, en mfa.Enrollment) string {
+func (l *attempt) name(m mfa.Method, en mfa.Enrollment) string {
 	switch m {
 	case mfa.Email:
-		return "Code by email to " + deliver.Mask(en.Email.Address)
+		return l.talk.Words("Code by email to %s", deliver.Mask(en.Email.Address))
 	case mfa.SMS:
-		return "Code by text message to " + deliver.Mask(en.SMS.Address)
+		return l.talk.Words("Code by text message to %s", deliver.Mask(en.SMS.Address))
 	case mfa.Call:
-		return "Code by phone call to " + deliver.Mask(en.SMS.Address)
+		return l.talk.Words("Code by phone call to %s", deliver.Mask(en.SMS.Address))
 	case mfa.TOTP:
-		return "Code from your authenticator app"
+		return l.talk.Words("Code from your authenticator app")
 	case mfa.HOTP:
-		return nameOfToken(en.HOTP.Serial)
+		return l.nameOfToken(en.HOTP.Serial)
 	case mfa.Backup:
-		return "Backup code"
+		return l.talk.Words("Backup code")
 	}
 	return string(m)
 }
@@ -181,16 +182,16 @@ func (l *attempt) question(ctx context.Context, en mfa.Enrollment, m mfa.Method,
 	case mfa.Email, mfa.SMS, mfa.Call:
 		return l.talk.SentCode(ctx, l.target(en, m, emailCounts), "")
 	case mfa.TOTP:
-		return challenge.Question{Code: l.talk.AppCode("", l.app), Text: "Type the code that your authenticator app shows."}, nil, nil
+		return challenge.Question{Code: l.talk.AppCode("", l.app), Text: l.talk.Words("Type the code that your authenticator app shows.")}, nil, nil
 	case mfa.HOTP:
-		return challenge.Question{Code: l.talk.TokenCode(l.token), Text: textToken}, nil, nil
+		return challenge.Question{Code: l.talk.TokenCode(l.token), Text: l.talk.Words(textToken)}, nil, nil
 	case mfa.Backup:
-		text, err := l.backupText(ctx, *en.Backup)
+		told, err := l.backupText(ctx, *en.Backup)
 		if err != nil {
 			v, err := l.talk.Failed(ctx, err)
 			return challenge.Question{}, &v, err
 		}
-		return challenge.Question{Code: l.talk.BackupCode(l.backup), Text: text}, nil, nil
+		return challenge.Question{Code: l.talk.BackupCode(l.backup), Text: told}, nil, nil
 	}
 	v, err := l.talk.Failed(ctx, fmt.Errorf("no method %q", m))
 	return challenge.Question{}, &v, err
@@ -265,25 +266,18 @@ func (l *inquiry) backupText(ctx context.Context, set mfa.BackupSet) (string, er
 	if err != nil {
 		return "", err
 	}
-	left := factor.BackupLeft(st, set, l.engine.deps.Now()) - 1
-	text := "Type one of your backup codes. After it, " + textBackupLeft(left)
+	left, w := factor.BackupLeft(st, set, l.engine.deps.Now())-1, l.user.Words()
+	told := w.Count(left, "Type one of your backup codes. After it, 1 backup code is left.", "Type one of your backup codes. After it, %d backup codes are left.")
 	switch {
 	case left < 0:
-		return "All your backup codes are used.", nil
+		return w.Say("All your backup codes are used."), nil
 	case left == 0:
-		text = "Type your last backup code."
+		told = w.Say("Type your last backup code.")
 	}
 	if left <= fewBackupCodes {
-		text += " mfactl backup-codes makes new ones."
+		told = w.Join(told, w.Say("mfactl backup-codes makes new ones."))
 	}
-	return text, nil
-}
-
-func textBackupLeft(n int) string {
-	if n == 1 {
-		return "1 backup code is left."
-	}
-	return fmt.Sprintf("%d backup codes are left.", n)
+	return told, nil
 }
 
 // backupUsed mails the user when few codes are left.
@@ -294,8 +288,9 @@ func (l *inquiry) backupUsed(ctx context.Context, en mfa.Enrollment) {
 	}
 	if left := factor.BackupLeft(st, *en.Backup, l.engine.deps.Now()); left <= fewBackupCodes {
 		l.user.Notify(en, account.Notice{
-			Subject: "Few backup codes", What: "A backup code was used to log in. " + textBackupLeft(left),
-			Advice: "Make new ones with: mfactl backup-codes\nIf this was not you, tell your administrator at once.",
+			Subject: text.Of("Few backup codes"),
+			What:    text.Both(text.Of("A backup code was used to log in."), text.Counted(left, "1 backup code is left.", "%d backup codes are left.")),
+			Advice:  text.Of("Make new ones with: mfactl backup-codes\nIf this was not you, tell your administrator at once."),
 		})
 	}
 }

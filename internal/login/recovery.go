@@ -41,9 +41,9 @@ func (l *attempt) passwordChange(ctx context.Context, v mfa.Verdict) mfa.Verdict
 	}
 	v.ChangePassword = true
 	if due {
-		l.talk.Say(ctx, mfa.Info, textChangePassword)
+		l.talk.Say(ctx, mfa.Info, l.talk.Words(textChangePassword))
 	} else {
-		l.talk.Say(ctx, mfa.Info, textChangeNow)
+		l.talk.Say(ctx, mfa.Info, l.talk.Words(textChangeNow))
 	}
 	if !due || ctx.Err() != nil || l.user.Origin.UID != 0 {
 		return v // a program of the user's own may do nothing with it

@@ -9,6 +9,7 @@ import (
 	"mfa/internal/account"
 	"mfa/internal/challenge"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // A user's change of their own enrollment is no login, but the rules of policy
@@ -141,3 +142,6 @@ func offered(methods []mfa.Method, texts, selfContacts bool) mfa.EnrollOffer {
 	}
 	return mfa.EnrollOffer{Methods: methods, SelfContacts: selfContacts}
 }
+
+// Words returns the Printer for somebody of whom nothing is known.
+func (e *Engine) Words() *text.Printer { return text.In(e.deps.Accounts.Config().Language) }

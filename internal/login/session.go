@@ -12,6 +12,7 @@ import (
 	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // Words of SessionConfig.Remember and SessionConfig.Bind.
@@ -213,7 +214,7 @@ func (l *attempt) rememberLogin(ctx context.Context, en mfa.Enrollment, m mfa.Me
 	})
 	if err != nil {
 		l.engine.deps.Log.Error("login not remembered", "user", l.user.Account.ID.Name, "error", err)
-		l.talk.Say(ctx, mfa.Info, "This login could not be remembered.")
+		l.talk.Say(ctx, mfa.Info, l.talk.Words("This login could not be remembered."))
 		return
 	}
 	ev := l.user.Event(audit.Remembered)
@@ -227,18 +228,29 @@ func newSessionID() string { return strings.ToLower(rand.Text()[:10]) }
 
 // wantsToBeRemembered asks the person. No answer counts as no.
 func (l *attempt) wantsToBeRemembered(ctx context.Context, s mfa.Session) bool {
-	answer, err := l.talk.Line(ctx, mfa.Ask, textRemember(s, time.Duration(l.engine.cfg.Session.Lifetime)))
+	answer, err := l.talk.Line(ctx, mfa.Ask, textRemember(l.user.Words(), s, time.Duration(l.engine.cfg.Session.Lifetime)))
 	return err == nil && (strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"))
 }
 
-// textRemember is the prompt, which says what y means. Programs wait for its end.
-func textRemember(s mfa.Session, lifetime time.Duration) string {
-	what := "y: no code is asked for"
-	if s.Address != mfa.Any {
-		what += " from " + strings.TrimSuffix(strings.TrimSuffix(s.Address, "/32"), "/128")
+// endRemember is how the prompt ends. Programs wait for it, so the span is in English.
+const endRemember = "Remember this login for %s? [y/N]: "
+
+// textRemember is the prompt, which says what y means; in another language than English also
+// what its end asks.
+func textRemember(w *text.Printer, s mfa.Session, lifetime time.Duration) string {
+	end := fmt.Sprintf(endRemember, mfa.Span(lifetime))
+	if asked := w.Say("Remember this login for %s?", text.SpanOf(lifetime)); !strings.HasPrefix(end, asked) {
+		end = asked + "\n" + end
 	}
-	if s.Key != mfa.Any && s.Key != "" {
-		what += " with this key"
+	from, key := strings.TrimSuffix(strings.TrimSuffix(s.Address, "/32"), "/128"), s.Key != mfa.Any && s.Key != ""
+	what := w.Say("y: no code is asked for.")
+	switch {
+	case s.Address != mfa.Any && key:
+		what = w.Say("y: no code is asked for from %s with this key.", from)
+	case s.Address != mfa.Any:
+		what = w.Say("y: no code is asked for from %s.", from)
+	case key:
+		what = w.Say("y: no code is asked for with this key.")
 	}
-	return fmt.Sprintf("%s.\nRemember this login for %s? [y/N]: ", what, mfa.Span(lifetime))
+	return what + "\n" + end
 }

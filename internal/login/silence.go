@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // pamSilent is PAM_SILENT of pam_authenticate(3): the application shows no messages.
@@ -24,10 +25,11 @@ const ttyOfSSHD = "ssh"
 // that sshd would show twice. One goroutine at a time may use it.
 type bufferedPrompter struct {
 	Prompter
-	silent   bool      // PAM_SILENT
-	twice    bool      // what is said last is shown twice
-	buffered []string  // said, and not shown yet
-	line     *heldLine // nil: prompts can be answered
+	silent   bool                 // PAM_SILENT
+	twice    bool                 // what is said last is shown twice
+	buffered []string             // said, and not shown yet
+	line     *heldLine            // nil: prompts can be answered
+	words    func() *text.Printer // of the person; nil: English
 }
 
 // newBufferedPrompter returns the far end of the login that req asks for.
@@ -56,6 +58,14 @@ func (f *bufferedPrompter) Prompt(ctx context.Context, p mfa.Prompt) (string, er
 	return f.Prompter.Prompt(ctx, p)
 }
 
+// spoken returns the Printer of the person.
+func (f *bufferedPrompter) spoken() *text.Printer {
+	if f.words == nil {
+		return nil
+	}
+	return f.words()
+}
+
 // finish shows what is still kept, and returns the verdict. A silent application shows it
 // in a prompt that wants only Enter: the answer does not matter, but without one an
 // acceptance becomes a refusal, as the module would refuse, too. Nothing is asked where
@@ -74,7 +84,7 @@ func (f *bufferedPrompter) finish(ctx context.Context, v mfa.Verdict) mfa.Verdic
 		}
 		return v
 	}
-	_, err := f.Prompt(ctx, mfa.Prompt{Kind: mfa.Ask, Text: endEnter})
+	_, err := f.Prompt(ctx, mfa.Prompt{Kind: mfa.Ask, Text: f.spoken().Say(endEnter)})
 	if err != nil && !errors.Is(err, mfa.ErrPasswordTyped) && !v.Refuses() {
 		return mfa.Verdict{Outcome: mfa.NoConversation, Method: v.Method, Reason: v.Reason + ", but the last prompt got no answer"}
 	}

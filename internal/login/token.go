@@ -11,12 +11,12 @@ import (
 const textToken = "Press the button of your token and type the code that it shows."
 
 // nameOfToken is how a token is called in a menu: by the end of the number on it.
-func nameOfToken(serial string) string {
+func (l *attempt) nameOfToken(serial string) string {
 	const shown = 4
 	if len(serial) > shown {
-		return "Code from your token, number ..." + serial[len(serial)-shown:]
+		return l.talk.Words("Code from your token, number ...%s", serial[len(serial)-shown:])
 	}
-	return "Code from your token"
+	return l.talk.Words("Code from your token")
 }
 
 // token is the user's token as it is set up now.

@@ -40,11 +40,20 @@ type Enrolling struct {
 	Began  time.Time `json:"began"`
 }
 
-// From says for people where it was begun.
+// From says where it was begun, for the audit file.
 func (e Enrolling) From() string {
-	words := strings.Split(e.Origin, "|")
-	if len(words) < 3 {
+	service, address, known := e.BegunAt()
+	if !known {
 		return "an unknown place"
 	}
-	return words[0] + " from " + words[1]
+	return service + " from " + address
+}
+
+// BegunAt returns the service and the address that it was begun from, if they are known.
+func (e Enrolling) BegunAt() (service, address string, known bool) {
+	words := strings.Split(e.Origin, "|")
+	if len(words) < 3 {
+		return "", "", false
+	}
+	return words[0], words[1], true
 }

@@ -137,7 +137,7 @@ func (s *PAM) answer(ctx context.Context, c *peerConn) {
 	if ended, ok := errors.AsType[mfa.Ended](cause); ok && verdict.Refuses() && verdict.Outcome != ended.Outcome {
 		// A Loginer that did not ask why its login ended.
 		if verdict.Outcome = ended.Outcome; ended.Text != "" {
-			_, _ = conv.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: ended.Text})
+			_, _ = conv.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: ended.Text}) // in English: nobody says whose login it was
 		}
 	}
 	if errors.Is(cause, wire.ErrFrame) {

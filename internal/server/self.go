@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"mfa/internal/host/nss"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 	"mfa/internal/wire"
 )
 
@@ -114,7 +114,7 @@ func selfOrigin(uid uint32) mfa.Origin {
 func (s exchange) manage(ctx context.Context, uid uint32, verb string, method mfa.Method, p mfa.Prompter) (mfa.Verdict, error) {
 	id, err := nss.LookupUID(ctx, uid)
 	if err != nil {
-		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: challenge.TextUnavailable})
+		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: s.Engine.Words().Say(challenge.TextUnavailable)})
 		return mfa.Verdict{Outcome: mfa.Unavailable}, err
 	}
 	c := s.Engine.Converse(id, selfOrigin(uid), p)
@@ -135,9 +135,9 @@ func (s exchange) manage(ctx context.Context, uid uint32, verb string, method mf
 }
 
 func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p mfa.Prompter, verb string, method mfa.Method) (mfa.Verdict, error) {
-	refuse := func(text string) (mfa.Verdict, error) {
-		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: text})
-		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: text}, nil
+	refuse := func(why text.Sentence) (mfa.Verdict, error) {
+		c.Say(ctx, mfa.Failure, why.In(c.User.Words()))
+		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: why.String()}, nil
 	}
 	engine, service := s.Engine, s.Enroll
 	switch verb {
@@ -146,10 +146,10 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 		if may, err := engine.MayOptOut(ctx, c.User); err != nil {
 			return c.Failed(ctx, err)
 		} else if !may {
-			return refuse("A second factor is required here; only an administrator can change that.")
+			return refuse(text.Of("A second factor is required here; only an administrator can change that."))
 		}
 	default:
-		return refuse("mfad does not know that.")
+		return refuse(text.Of("mfad does not know that."))
 	}
 	if v, err := engine.Prove(ctx, c); v.Outcome != mfa.Accepted {
 		return v, err
@@ -159,7 +159,7 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 	case wire.SelfEnroll:
 		offer, err := engine.Offer(ctx, c.User)
 		if errors.Is(err, login.ErrOnlyAdministrators) {
-			return refuse("Only an administrator can set up your first second factor. Ask yours to enroll you.")
+			return refuse(text.Of("Only an administrator can set up your first second factor. Ask yours to enroll you."))
 		}
 		if err != nil {
 			return c.Failed(ctx, err)
@@ -174,9 +174,9 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 	}
 	switch {
 	case errors.Is(err, enroll.ErrNotEnrolled):
-		return refuse("You have no second factor yet: mfactl enroll sets one up.")
+		return refuse(text.Of("You have no second factor yet: mfactl enroll sets one up."))
 	case errors.Is(err, enroll.ErrInvalid):
-		return refuse(fmt.Sprintf("%q is not set up for you: mfactl enroll adds a method.", method))
+		return refuse(text.Of("%q is not set up for you: mfactl enroll adds a method.", string(method)))
 	case err != nil:
 		return c.Failed(ctx, err)
 	}
@@ -186,7 +186,7 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 func (s exchange) showBackupCodes(ctx context.Context, service *enroll.Service, c *challenge.Conversation) error {
 	codes, err := service.NewBackupCodes(ctx, c.User)
 	if err == nil {
-		c.Say(ctx, mfa.Info, enroll.BackupText(codes))
+		c.Say(ctx, mfa.Info, enroll.BackupText(c.User.Words(), codes))
 	}
 	return err
 }

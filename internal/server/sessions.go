@@ -10,6 +10,7 @@ import (
 
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 	"mfa/internal/wire"
 )
 
@@ -75,7 +76,7 @@ func (s exchange) revoke(r *http.Request, id mfa.Identity, actor string) (any, e
 // interrupt ends the conversations of a user under way.
 func (s exchange) interrupt(ctx context.Context, id mfa.Identity, actor string) error {
 	return s.Accounts.Interrupt(ctx, s.Accounts.Records().Account(id),
-		"An administrator ended this login. Please log in again.", "revoked by "+actor)
+		text.Of("An administrator ended this login. Please log in again."), "revoked by "+actor)
 }
 
 // revokers is how many users are worked on at once: the store writes many waiting changes

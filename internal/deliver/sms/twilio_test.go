@@ -125,10 +125,11 @@ func TestTwilioRefusals(t *testing.T) {
 
 // Every code in the tables is told as its table says, and no person reads a code.
 func TestTwilioTables(t *testing.T) {
-	for code, reason := range twilioNumber {
+	for code, said := range twilioNumber {
+		reason := said.String()
 		s, _ := twilioReplies(t, delivertest.TwilioReply{Status: 400, Code: code})
 		err := s.Send(t.Context(), sms("123456"))
-		if !errors.Is(err, deliver.ErrNumber) || !errors.Is(err, deliver.ErrPermanent) || deliver.NumberReason(err) != reason {
+		if !errors.Is(err, deliver.ErrNumber) || !errors.Is(err, deliver.ErrPermanent) || deliver.NumberReason(err).String() != reason {
 			t.Errorf("%d: %v, reason %q", code, err, deliver.NumberReason(err))
 		}
 		if strings.ContainsFunc(reason, unicode.IsDigit) || !strings.HasSuffix(reason, ".") {
@@ -148,7 +149,7 @@ func TestTwilioTables(t *testing.T) {
 			t.Errorf("%d: %v", code, err)
 		}
 	}
-	if deliver.NumberReason(errors.New("other")) != "" || deliver.NumberReason(deliver.Permanent(deliver.ErrNumber)) == "" {
+	if !deliver.NumberReason(errors.New("other")).IsZero() || deliver.NumberReason(deliver.Permanent(deliver.ErrNumber)).IsZero() {
 		t.Error("the reason does not follow ErrNumber")
 	}
 }

@@ -35,9 +35,9 @@ func TestCallSaysTheCode(t *testing.T) {
 	}{
 		"":      {"en-US", []string{"Hello. Your login code for web1 is"}},
 		"en-gb": {"en-GB", []string{"Hello. Your login code for web1 is"}},
-		"de":    {"de-DE", nil},
+		"de":    {"de-DE", []string{"Guten Tag. Ihr Anmeldecode für web1 lautet"}},
 		"pt-BR": {"pt-BR", nil},
-		"de-AT": {"de-DE", nil},
+		"de-AT": {"de-DE", []string{"Guten Tag. Ihr Anmeldecode für web1 lautet"}},
 		"tr":    {"tr-TR", nil},
 	} {
 		s, srv := callTable(t, language, delivertest.TwilioReply{})
@@ -178,7 +178,7 @@ func TestWhatsApp(t *testing.T) {
 	if err := s.Send(t.Context(), m); blameOf(err) != "config" || !strings.Contains(err.Error(), "sms.twilio.content_sid") {
 		t.Errorf("%v", err)
 	}
-	if err := s.Send(t.Context(), m); blameOf(err) != "number" || !strings.Contains(deliver.NumberReason(err), "WhatsApp") {
+	if err := s.Send(t.Context(), m); blameOf(err) != "number" || !strings.Contains(deliver.NumberReason(err).String(), "WhatsApp") {
 		t.Errorf("%v, %q", err, deliver.NumberReason(err))
 	}
 	m.Code = ""

@@ -8,30 +8,31 @@ import (
 
 	"mfa/internal/deliver"
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // twilioNumber has the error codes that are about the number, with the text for the person
 // (https://www.twilio.com/docs/api/errors).
-var twilioNumber = map[int]string{
-	21211: "This is not a valid phone number.",
-	21214: "This number cannot be reached by text message.",
-	21215: "Calls to the country of this number are not allowed here.",
-	21216: "This number may not be called.",
-	21217: "This is not a valid phone number.",
-	21265: "This is a short number, which cannot get text messages.",
-	21266: "This is the number that our messages come from.",
-	21268: "This is a premium-rate number, which cannot get text messages.",
-	21408: "Text messages to the country of this number are not allowed here.",
-	21610: "This number has said STOP to our messages. Text START to the number they came from to get them again.",
-	21612: "This number cannot be reached by text message.",
-	21614: "This is not a mobile number.",
-	21635: "This is a landline, which cannot get text messages.",
-	30003: "This phone cannot be reached now.",
-	30004: "This number does not take our messages.",
-	30005: "This number is unknown or no longer in service.",
-	30006: "This is a landline, or its network cannot be reached.",
-	63003: "This number is not on WhatsApp.",
-	63024: "This number cannot get our WhatsApp messages.",
+var twilioNumber = map[int]text.Sentence{
+	21211: text.Of("This is not a valid phone number."),
+	21214: text.Of("This number cannot be reached by text message."),
+	21215: text.Of("Calls to the country of this number are not allowed here."),
+	21216: text.Of("This number may not be called."),
+	21217: text.Of("This is not a valid phone number."),
+	21265: text.Of("This is a short number, which cannot get text messages."),
+	21266: text.Of("This is the number that our messages come from."),
+	21268: text.Of("This is a premium-rate number, which cannot get text messages."),
+	21408: text.Of("Text messages to the country of this number are not allowed here."),
+	21610: text.Of("This number has said STOP to our messages. Text START to the number they came from to get them again."),
+	21612: text.Of("This number cannot be reached by text message."),
+	21614: text.Of("This is not a mobile number."),
+	21635: text.Of("This is a landline, which cannot get text messages."),
+	30003: text.Of("This phone cannot be reached now."),
+	30004: text.Of("This number does not take our messages."),
+	30005: text.Of("This number is unknown or no longer in service."),
+	30006: text.Of("This is a landline, or its network cannot be reached."),
+	63003: text.Of("This number is not on WhatsApp."),
+	63024: text.Of("This number cannot get our WhatsApp messages."),
 }
 
 // twilioConfig has the error codes that an administrator must mend, with a hint
