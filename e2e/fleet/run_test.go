@@ -108,18 +108,22 @@ func (r *run) end() {
 func (r *run) client(ctx context.Context, me int, rng *rand.Rand) {
 	for ctx.Err() == nil {
 		p, h := r.f.people[rng.IntN(len(r.f.people))], r.f.hosts[rng.IntN(len(r.f.hosts))]
-		if r.try(me, p, h, rng) == locked {
+		rest := rand.N(r.pace)
+		switch end := r.try(me, p, h, rng); {
+		case end.reply == locked:
 			r.unlock(me, p, r.f.hosts[rng.IntN(len(r.f.hosts))])
+		case end.refused:
+			rest = rand.N(pace) // it may be that there is no daemon just now
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(rand.N(r.pace)):
+		case <-time.After(rest):
 		}
 	}
 }
 
 // try logs in once, with a code that is right, used, wrong, or on paper.
-func (r *run) try(me int, p *person, h *host, rng *rand.Rand) reply {
+func (r *run) try(me int, p *person, h *host, rng *rand.Rand) heard {
 	var a answer
 	action := history.Action{Kind: history.Guess}
 	switch n := rng.IntN(100); {
@@ -138,7 +142,7 @@ func (r *run) try(me int, p *person, h *host, rng *rand.Rand) reply {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.samples = append(r.samples, sample{h, began, time.Now(), end})
-	return end.reply
+	return end
 }
 
 // enter logs in, and notes it in the history.
