@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"time"
 
 	"mfa/internal/mfa"
@@ -32,6 +33,21 @@ const (
 // Words returns the Printer for what the person in the conversation reads at its prompts. It
 // may be called from many goroutines.
 func (u *User) Words() *text.Printer { return u.prompts.Load() }
+
+// OnlyASCII says that the terminal shows nothing but ASCII. It is called before anybody is asked.
+func (u *User) OnlyASCII() {
+	u.ascii = true
+	u.speak("")
+}
+
+// speak has the prompts in a language; if that is empty, in that of the configuration.
+func (u *User) speak(tag string) {
+	in := text.In
+	if u.ascii {
+		in = text.ASCIIIn
+	}
+	u.prompts.Store(in(cmp.Or(tag, u.in.cfg.Language)))
+}
 
 // mailWords returns the Printer for mails and text messages to whoever has en.
 func (a *Accounts) mailWords(mfa.Enrollment) *text.Printer { return text.In(a.cfg.Language) }

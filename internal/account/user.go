@@ -35,6 +35,7 @@ type User struct {
 	offline  atomic.Bool    // see IsOffline
 
 	prompts atomic.Pointer[text.Printer] // see Words
+	ascii   bool                         // see OnlyASCII
 }
 
 // seen is the user as a conversation saw them.
@@ -47,7 +48,7 @@ type seen struct {
 func (a *Accounts) User(acct *Account, origin mfa.Origin) *User {
 	origin.Host = a.cfg.FleetHost
 	u := &User{in: a, Account: acct, Origin: origin}
-	u.prompts.Store(text.In(a.cfg.Language))
+	u.speak("")
 	return u
 }
 

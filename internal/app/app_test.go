@@ -169,7 +169,10 @@ type module struct {
 }
 
 // dial begins a login of the user.
-func (r *running) dial() *module {
+func (r *running) dial() *module { return r.dialAt("") }
+
+// dialAt is dial at a terminal.
+func (r *running) dialAt(tty string) *module {
 	r.t.Helper()
 	c, err := net.Dial("unix", r.cfg.Server.PAMSocket)
 	if err != nil {
@@ -178,7 +181,7 @@ func (r *running) dial() *module {
 	r.t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(patience))
 	m := &module{r.t, c}
-	_ = wire.Write(c, wiretest.Hello(mfa.Request{Service: "sudo", User: r.user})) // whoever is turned away may be so before
+	_ = wire.Write(c, wiretest.Hello(mfa.Request{Service: "sudo", User: r.user, TTY: tty})) // whoever is turned away may be so before
 	return m
 }
 

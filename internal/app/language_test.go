@@ -2,6 +2,7 @@ package app
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 
 	"mfa/internal/deliver/delivertest"
@@ -30,6 +31,36 @@ func TestLoginInGerman(t *testing.T) {
 	m.answer(wrong(found[1]))
 	m.expect(wire.Failure, "Der Code ist nicht richtig. Diese Anmeldung endet hier.")
 	m.expect(wire.Done, "")
+}
+
+// A login in Japanese: lines are folded by columns, and the mail comes through whole. The
+// console shows none of it, so it is asked in English there, and German is spelled out.
+func TestLoginInJapanese(t *testing.T) {
+	cfg := goodConfig(shortDir(t))
+	cfg.Prompt.Language = "ja"
+	r := run(t, cfg)
+	m := r.dial()
+	m.expect(wire.Prompt, "有効時間は10分です。rで新しいコードを送信します。\nコードを入力\nCode: ")
+	mail := delivertest.WaitMaildir(t, cfg.Email.Outbox.Path, 1)[0]
+	found := regexp.MustCompile(`(?m)^コード: (\d+)$`).FindStringSubmatch(mail.Text)
+	if found == nil || !strings.Contains(mail.Text, "\n  ホスト:    ") {
+		t.Fatalf("mail %q", mail.Text)
+	}
+	m.answer("000")
+	m.expect(wire.Prompt, "それはコードではありません。回数には数えていません。コードを\n入力してください。新しいコードはrで送信します。\n")
+	m.answer(found[1])
+	m.expect(wire.Done, "s")
+
+	m = r.dialAt("/dev/tty1")
+	m.expect(wire.Prompt, "It is good for 10 minutes. Type r for a new one.\nCode: ")
+	cfg.Prompt.Language = "de"
+	if err := r.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	m = r.dialAt("ttyS0")
+	m.expect(wire.Prompt, " Mit r bekommen Sie einen neuen.\nCode: ")
+	m.answer("")
+	m.expect(wire.Prompt, "Geben Sie den Code ein, oder r fuer einen neuen.\nCode: ")
 }
 
 // A language that nobody speaks is English: no login fails because of it.

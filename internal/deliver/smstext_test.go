@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 func smsNotice() CodeNotice {
@@ -27,6 +28,31 @@ func TestSMSText(t *testing.T) {
 		}
 		if err := CheckSMSTemplate(tc.template, tc.domain); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// In another language a text is as short as in English, or it is in English.
+func TestSMSTextInALanguage(t *testing.T) {
+	for _, tc := range []struct{ language, domain, want string }{
+		{"de", "", "123456 ist Ihr Anmeldecode für web1.example.com. Er gilt einmal, 10 Minuten lang. Geben Sie ihn niemandem."},
+		{"ja", "", "web1.example.comのログインコード: 123456（10分有効、1回限り）。誰にも教えないでください。"},
+		{"ja", "example.com", "123456 is your login code for web1.example.com. It works once, within 10 minutes. Give it to nobody.\n\n@example.com #123456"},
+	} {
+		n := smsNotice()
+		n.Words = text.In(tc.language)
+		if m, err := n.SMS("1", "", tc.domain); err != nil || m.Text != tc.want {
+			t.Errorf("%s: %q, %v\nwant %q", tc.language, m.Text, err, tc.want)
+		}
+		if m, err := n.SMS("1", "{{.Code}} {{.Lifetime}}", ""); err != nil || m.Text != "123456 10 minutes" {
+			t.Errorf("%s: a template of their own is %q, %v", tc.language, m.Text, err)
+		}
+		if m := InvitationSMS("1", strings.Repeat("host.", 20), "+14155552671", n.Words); !fits(m.Text) {
+			t.Errorf("%s: %q does not fit", tc.language, m.Text)
+		}
+		n.Code, n.Lifetime, n.Host = "1234567890", 86399*time.Second, strings.Repeat("h", minHost)
+		if in, err := n.SMS("1", "", ""); err != nil || in.Text == strings.Repeat("h", minHost) || !fits(in.Text) || strings.Contains(in.Text, "login code") {
+			t.Errorf("%s: the longest text is %q, %v", tc.language, in.Text, err)
 		}
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/store"
+	"mfa/internal/text"
 )
 
 // A Prompter shows prompts and reads the answers.
@@ -90,6 +91,9 @@ func (e *Engine) Login(ctx context.Context, req mfa.Request, p Prompter) (mfa.Ve
 	far := newBufferedPrompter(req, p)
 	l := e.attempt(e.conversation(acct, OriginOf(req), far), provenFactors(req))
 	l.prompter, far.words = far, l.user.Words
+	if !text.ShowsUTF8(req.TTY, req.Service) {
+		l.user.OnlyASCII()
+	}
 	l.talk.Presence = presence(req)
 	l.talk.Called(req.User)
 	if req.UID != 0 {

@@ -136,7 +136,7 @@ func (s exchange) manage(ctx context.Context, uid uint32, verb string, method mf
 
 func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p mfa.Prompter, verb string, method mfa.Method) (mfa.Verdict, error) {
 	refuse := func(why text.Sentence) (mfa.Verdict, error) {
-		c.Say(ctx, mfa.Failure, why.In(c.User.Words()))
+		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: why.In(c.User.Words())})
 		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: why.String()}, nil
 	}
 	engine, service := s.Engine, s.Enroll

@@ -33,6 +33,10 @@ func TestSay(t *testing.T) {
 		{both.String(), "A backup code was used to log in. 1 backup code is left."},
 		{Sentence{}.In(german), ""},
 		{ASCIIIn("de").Say("A second factor is needed for this account."), "Fuer dieses Konto wird ein zweiter Faktor gebraucht."},
+		{ASCIIIn("ja").Say("It is good for %s.", SpanOf(72*time.Hour)), "It is good for 3 days."},
+		{In("ja-JP").Join("一。", "二。"), "一。二。"},
+		{In("ja").Say("A code was sent to %s %s.", "a***e@example.com", AgoOf(72*time.Hour)), "3日前にa***e@example.comへコードを送信しました。"},
+		{In("ja").Count(1, "1 day", "%d days"), "1日"},
 		{ASCIIIn("").Say("A second factor is needed for this account."), "A second factor is needed for this account."},
 	} {
 		if tc.got != tc.want {

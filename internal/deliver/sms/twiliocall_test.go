@@ -36,6 +36,7 @@ func TestCallSaysTheCode(t *testing.T) {
 		"":      {"en-US", []string{"Hello. Your login code for web1 is"}},
 		"en-gb": {"en-GB", []string{"Hello. Your login code for web1 is"}},
 		"de":    {"de-DE", []string{"Guten Tag. Ihr Anmeldecode für web1 lautet"}},
+		"ja":    {"ja-JP", []string{"こんにちは。web1のログインコードは次のとおりです"}},
 		"pt-BR": {"pt-BR", nil},
 		"de-AT": {"de-DE", []string{"Guten Tag. Ihr Anmeldecode für web1 lautet"}},
 		"tr":    {"tr-TR", nil},
