@@ -1,33 +1,16 @@
 package house
 
 import (
-	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 )
 
 // Each test that docs/threat-model.md, docs/standards.md and docs/module.md name is there,
 // in the room that they name with it.
 func TestDocsNameRealTests(t *testing.T) {
-	rooms := map[string][]string{} // of each test
-	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		for _, m := range declared.FindAllSubmatch(text, -1) {
-			rooms[string(m[1])] = append(rooms[string(m[1])], filepath.ToSlash(filepath.Dir(path)))
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	rooms := testRooms(t)
 	for path, least := range map[string]int{"docs/threat-model.md": 40, "docs/standards.md": 40, "docs/module.md": 4} {
 		doc, err := os.ReadFile(path)
 		if err != nil {

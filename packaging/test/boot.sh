@@ -1,10 +1,12 @@
 #!/bin/sh
 # Boots the system in the folder given and ends when it is down again, in a
-# container with no network but its own loopback. Each has control groups of its
+# container with no network but its own loopback. What else is given are options of
+# systemd-nspawn. Each has control groups of its
 # own: two systemds in one would take each other's services for theirs.
 set -eu
 
 folder=${1:?the folder of the system}
+shift
 name=mfa-test-$$
 
 # groups prints the folders of our own control groups: of systemd's hierarchy and
@@ -33,4 +35,4 @@ for group in $ours; do
 done
 # From version 258 on systemd knows only the unified hierarchy.
 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn --quiet --register=no --keep-unit --private-network --machine="$name" \
-	--console=pipe --boot --directory="$folder"
+	--console=pipe --boot --directory="$folder" "$@"

@@ -73,11 +73,12 @@ func furnish(t *testing.T, here, program, deb string) {
 	say(t, time.Minute, "systemctl", "--root="+here, "enable", "package-test.service")
 }
 
-// live boots a system until the guest is done with it, and wants all to be well.
-func live(t *testing.T, here string) {
+// live boots a system until the guest is done with it, and wants all to be well. More are
+// options of systemd-nspawn.
+func live(t *testing.T, here string, more ...string) {
 	t.Helper()
 	for range 2 {
-		t.Log(say(t, 15*time.Minute, "./boot.sh", here))
+		t.Log(say(t, 15*time.Minute, "./boot.sh", append([]string{here}, more...)...))
 		if _, err := os.Stat(here + "/mfa-test/result"); err == nil {
 			break
 		}

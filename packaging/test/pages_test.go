@@ -14,6 +14,7 @@ import (
 // helpers are Debian's packages that pages use beside our own.
 var helpers = []string{
 	"libpam-google-authenticator", "oathtool", "ldap-utils", "slapd", "openvpn", "dovecot-imapd", "openssl", "curl", "iproute2", "libpam-oath", "jq",
+	"gcc", "libc6-dev", "make", "libpam0g-dev",
 }
 
 var playOn = flag.String("pages-on", "bookworm trixie", "the releases of Debian that the pages are played on")
@@ -21,7 +22,8 @@ var playOn = flag.String("pages-on", "bookworm trixie", "the releases of Debian 
 var playPages = flag.Bool("pages", false, "play the pages of docs (make pages-test)")
 
 // TestPages does all that the pages say that are marked with <!-- played -->: each page on
-// a system of its own, from its first line to its last.
+// a system of its own, from its first line to its last. One that is played "from nothing"
+// installs the package itself.
 func TestPages(t *testing.T) {
 	if !*playPages {
 		t.Skip("make pages-test plays them")
@@ -31,33 +33,60 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deb := dist(t, "amd64.deb")
 	player := build(t, "./player", "CGO_ENABLED=0")
 	played := 0
-	for _, path := range found {
-		page, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(string(page), "<!-- played") {
+	for _, path := range append(found, root+"/README.md") {
+		page := read(t, path)
+		if !strings.Contains(page, "<!-- played") {
 			continue
 		}
 		played++
 		for _, release := range strings.Fields(*playOn) {
 			t.Run(strings.TrimSuffix(filepath.Base(path), ".md")+" on "+release, func(t *testing.T) {
 				t.Parallel()
-				here := over(t, fetched(t, "pages-"+release, release, helpers))
-				install(t, here+"/mfa-test/guest", player, 0o755)
-				install(t, here+"/mfa-test/mfa.deb", deb, 0o644)
-				write(t, here+"/mfa-test/page.md", string(page))
-				write(t, here+"/etc/systemd/system/package-test.service", unit)
-				say(t, time.Minute, "systemctl", "--root="+here, "enable", "package-test.service")
-				live(t, here)
+				play(t, page, release, player)
 			})
 		}
 	}
 	if played == 0 {
 		t.Error("no page is marked with <!-- played -->")
+	}
+}
+
+// play plays a page on a Debian.
+func play(t *testing.T, page, release, player string) {
+	t.Helper()
+	here, deb := over(t, fetched(t, "pages-"+release, release, helpers)), dist(t, "amd64.deb")
+	install(t, here+"/mfa-test/guest", player, 0o755)
+	at := here + "/mfa-test/mfa.deb"
+	if strings.Contains(page, "<!-- played from nothing -->") {
+		at = here + "/mfa-test/dist/" + filepath.Base(deb)
+	}
+	install(t, at, deb, 0o644)
+	write(t, here+"/mfa-test/page.md", page)
+	write(t, here+"/etc/systemd/system/package-test.service", unit)
+	say(t, time.Minute, "systemctl", "--root="+here, "enable", "package-test.service")
+	var more []string
+	if strings.Contains(page, "make install") {
+		more = withSources(t, here, release)
+	}
+	live(t, here, more...)
+}
+
+// withSources puts the sources into a system, and returns the options of systemd-nspawn that
+// show it this machine's Go and modules, and what was built on that release before.
+func withSources(t *testing.T, here, release string) []string {
+	t.Helper()
+	say(t, time.Minute, "cp", "-a", sources(t), here+"/mfa-test/source")
+	of := func(name string) string { return strings.TrimSpace(say(t, time.Minute, "go", "env", name)) }
+	built := filepath.Join(cache, "go-build-"+release)
+	if err := os.MkdirAll(built, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return []string{
+		"--bind-ro=" + of("GOROOT") + ":/usr/local/go",
+		"--bind-ro=" + of("GOMODCACHE") + ":/root/go/pkg/mod",
+		"--bind=" + built + ":/root/.cache/go-build",
 	}
 }
 

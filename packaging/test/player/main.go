@@ -1,7 +1,8 @@
 // Player is the part of the test of the pages that runs within a booted Debian: it does
 // what a page of docs says, from its first line to its last, and compares what is seen.
 //
-// What to know before trusting it: the package is installed, and people have accounts with
+// What to know before trusting it: the package is installed, unless the page is played "from
+// nothing", and people have accounts with
 // a password. A block of sh is run by root. A block of toml goes into the file that the text
 // before it names, each key into its table; a block of conf is the whole of that file. A
 // block of console is typed at a terminal, and each of its lines has to be seen, but for
@@ -93,17 +94,24 @@ func (w *world) do(b block) error {
 	return nil
 }
 
-// root runs a script as root.
+// packages stands for "make packages", which was done before the machine was there.
+const packages = `make() { if [ "$*" = packages ]; then mkdir -p dist; cp /mfa-test/dist/* dist/; else command make "$@"; fi; }
+`
+
+// root runs a script as root, in the folder of the sources if there is one.
 func root(script string) (string, error) {
-	cmd := exec.Command("bash", "-e", "-o", "pipefail", "-c", script)
+	cmd := exec.Command("bash", "-e", "-o", "pipefail", "-c", packages+script)
 	cmd.Dir, cmd.Env = "/root", environment()
+	if _, err := os.Stat(home + "source"); err == nil {
+		cmd.Dir = home + "source"
+	}
 	said, err := cmd.CombinedOutput()
 	return string(said), err
 }
 
 func environment() []string {
 	return []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", "TERM=dumb",
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/go/bin", "GOTOOLCHAIN=local", "GOPROXY=off", "HOME=/root", "USER=root", "TERM=dumb",
 		"LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive",
 	}
 }

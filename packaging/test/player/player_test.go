@@ -10,7 +10,7 @@ const page = `# A page
 <!-- test: true
 false -->
 
-` + "```sh\nmfactl status\n```\n\nIn `/etc/mfa/mfa.toml`:\n\n```toml\n[policy]\n```\n\n   ```console stays\n   # mfactl setup sshd\n   …\n   ```\n\n```\nonly looked at\n```\n"
+` + "```sh\nmfactl status\n```\n\nIn `/etc/mfa/mfa.toml`:\n\n```toml\n[policy]\n```\n\n   ```console stays\n   # mfactl setup sshd\n   …\n   ```\n\n```\nonly looked at\n```\n<!-- run by: TestElsewhere -->\n```sh\nmake test\n```\n"
 
 func TestParse(t *testing.T) {
 	blocks, err := parse(page)
@@ -89,6 +89,7 @@ func TestCommands(t *testing.T) {
 		"[sudo] password for alice:": "",
 		"Enter host password for user 'alice': PASSWORD123456": "PASSWORD123456",
 		"Press Enter when they are kept:":                      "",
+		"Make these changes? [y/N] y":                          "y",
 		"(x) Remember this login? [y/N]: y":                    "y",
 	} {
 		if _, answer, is := asks(line); !is || answer != want {

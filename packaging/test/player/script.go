@@ -48,7 +48,7 @@ func commandsOf(text string) (all []command) {
 
 // questions are what a person answers: a line begins with any text, and with one of these
 // its answer begins.
-var questions = regexp.MustCompile(`^(.*?(?:[Pp]assword(?: for (?:user )?'?\w+'?)?|Code(?: \([^)]*\))?|Choice \[[^\]]*\]|Backup code|Recovery code|Email address|Phone number \([^)]*\)|are kept|\[y/N\]|\[Y/n\]|confirm|continue|Verification code)): ?(.*)$`)
+var questions = regexp.MustCompile(`^(.*?(?:\[[yY]/[nN]\]:?|(?:[Pp]assword(?: for (?:user )?'?\w+'?)?|Code(?: \([^)]*\))?|Choice \[[^\]]*\]|Backup code|Recovery code|Email address|Phone number \([^)]*\)|are kept|confirm|continue|Verification code):)) ?(.*)$`)
 
 // asks splits a line of a console block into a question and the answer that is typed, if
 // it is a question.
@@ -57,7 +57,7 @@ func asks(line string) (question, answer string, is bool) {
 	if m == nil {
 		return "", "", false
 	}
-	return m[1] + ":", m[2], true
+	return m[1], m[2], true
 }
 
 // onItsWay is what is said of a code that goes out, but has not left yet.
