@@ -70,6 +70,7 @@ type guide struct {
 	*network
 	people    map[string]*person
 	strangers []*person         // of those, who have no app yet
+	own       *person           // who enrolled on web3 before it came to the fleet
 	kept      *person           // on web1, for the time without etcd
 	since     *person           // who enrolled after the snapshot
 	said      map[string]string // by host, what the last block wrote there
@@ -150,8 +151,8 @@ func newGuide(t *testing.T) *guide {
 	ok(t, os.Mkdir("/etc/ssh/sshd_config.d", 0o755))
 	conf := debianSSHD + fmt.Sprintf("HostKey %s\nUseDNS no\nLogLevel VERBOSE\nMaxStartups 300\n%s\n", hostKey, strings.Join(noPenalties(), "\n"))
 	ok(t, os.WriteFile("/etc/ssh/sshd_config", []byte(conf), 0o644))
-	g.network = newNetwork(t, "admin", "etcd1", "etcd2", "etcd3", "web1", "web2")
-	for _, host := range []string{"web1", "web2"} {
+	g.network = newNetwork(t, "admin", "etcd1", "etcd2", "etcd3", "web1", "web2", "web3")
+	for _, host := range []string{"web1", "web2", "web3"} {
 		ok(t, g.run(g.machines[host], "ssh"))
 	}
 	return g

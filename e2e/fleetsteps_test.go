@@ -20,6 +20,14 @@ var steps = map[string]step{
 	"second-host": {after: anotherKey},
 	"setup":       {instead: setUp},
 	"doctor":      {instead: examine, after: oneFleet},
+	"host-with-users": {instead: func(t *testing.T, g *guide, b block) {
+		ownUsers(t, g)
+		g.runBlock(t, b)
+	}},
+	"copied":       {after: copied},
+	"moved":        {after: moved},
+	"own-key-goes": {after: func(t *testing.T, g *guide) { g.login(t, "web3", g.own) }},
+	"copied-back":  {after: movedBack},
 	"host-goes": {after: func(t *testing.T, g *guide) {
 		p := g.newcomer(t, "web1")
 		g.login(t, "web1", p)
@@ -113,13 +121,19 @@ func (g *guide) eventuallyWell(t *testing.T, host string) {
 // setUp answers mfactl setup, and proves it with a login of alice.
 func setUp(t *testing.T, g *guide, b block) {
 	for _, host := range b.hosts {
-		c := open(t, g.machines[host].command("/bin/sh", "-c", b.script))
-		c.expect(t, `Make these changes\? \[y/N\] $`)
-		c.send("y")
-		c.expect(t, nowLogIn)
-		g.login(t, host, g.people["alice"])
-		expectSaid(t, c.expectStatus(t, 0), "alice logged in", "The change stays")
+		g.setUp(t, host, b.script, g.people["alice"])
 	}
+}
+
+// setUp is that for one host and person.
+func (g *guide) setUp(t *testing.T, host, script string, p *person) {
+	t.Helper()
+	c := open(t, g.machines[host].command("/bin/sh", "-c", script))
+	c.expect(t, `Make these changes\? \[y/N\] $`)
+	c.send("y")
+	c.expect(t, nowLogIn)
+	g.login(t, host, p)
+	expectSaid(t, c.expectStatus(t, 0), p.name+" logged in", "The change stays")
 }
 
 // anotherKey: a host with another key than its fleet does not start, and says so.

@@ -196,6 +196,9 @@ func (a *App) joinWithRecords(ctx context.Context, cfg config.Config, fleet stor
 	if err := a.finish(ctx, m); err != nil {
 		return fmt.Errorf("move the records of this host to etcd: %w", err)
 	}
+	if err := s.Retag(ctx); err != nil { // the key of this host alone is about to be taken out of the file
+		return err
+	}
 	mark.Done = a.opts.Now().UTC()
 	if err := s.Mark(*mark); err != nil {
 		return err

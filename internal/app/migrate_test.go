@@ -213,7 +213,17 @@ func TestMigrateWithAnotherKey(t *testing.T) {
 	if got := m.migrate(a, store.BackendEtcd); got != account.MovedCopied {
 		t.Errorf("with both keys: %q", got)
 	}
-	m.restart(a, store.BackendEtcd)
+	a = m.restart(a, store.BackendEtcd)
 	m.lets(f.hosts[0], false, "a code used before, on another host", spender{app: m.app(t, -1)})
 	m.lets(f.hosts[0], true, "on another host", spender{app: m.app(t, 0)})
+
+	// Its own key goes, and it comes back. What its store had could not be read then.
+	if err := os.WriteFile(m.cfg.Secrets.KeyFile, keys[:len(keys)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a = m.restart(a, store.BackendEtcd)
+	m.migrate(a, store.BackendLocal)
+	a = m.restart(a, store.BackendLocal)
+	m.lets(a, false, "a code used in the fleet", spender{app: m.app(t, 0)})
+	m.lets(a, true, "back here", spender{app: m.app(t, 1)})
 }
