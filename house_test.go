@@ -61,7 +61,7 @@ var laws = []law{
 	{room: "internal/text", may: []string{"internal/mfa"}},
 	{
 		room:  "mfactl",
-		may:   []string{"internal/wire", "internal/host", "internal/config", "internal/mfa"},
+		may:   []string{"internal/wire", "internal/host", "internal/config", "internal/text", "internal/mfa"},
 		tests: []string{"internal/app", "internal/audit/audittest", "internal/deliver/delivertest"}, // a daemon of their own, and a relay
 	},
 	{room: "internal/host", may: []string{

@@ -30,6 +30,7 @@ var arguments = map[string][]completer{
 	"confirm resend": {users, only()}, "sessions list": {users, only()}, "sessions revoke": {users, only()},
 	"doctor": {services}, "setup": {only(setup.Services...), only()},
 	"prefer":    {only(slices.Concat(methodNames, []string{"call"})...), only()},
+	"language":  {only(languages()...), only()},
 	"send-test": {only("email", "sms", "call"), only()},
 	"status":    {only()}, "reload": {only()}, "users": {only()}, "audit": {only()}, "opt-out": {only()},
 	"backup-codes": {only()}, "key rotate": {only()},

@@ -13,6 +13,9 @@ import (
 // converse holds a conversation with mfad about the caller's own enrollment, in
 // the words that a login uses.
 func (c *client) converse(cmd *cobra.Command, to wire.Resource) error {
+	if tty := ttyName(); tty != "" {
+		to = to.With(wire.QueryTTY, tty)
+	}
 	outcome, err := c.daemon.Converse(cmd.Context(), to, newTerminal(cmd))
 	_, answered := errors.AsType[*wire.Error](err)
 	switch {

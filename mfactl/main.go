@@ -95,6 +95,7 @@ func newRoot() *cobra.Command {
 		editCommand(c),
 		resetCommand(c),
 		preferCommand(c),
+		languageCommand(c),
 		optOutCommand(c),
 		backupCodesCommand(c),
 		sendTestCommand(c),

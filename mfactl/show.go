@@ -111,6 +111,9 @@ func methodRows(v wire.User) (rows [][2]any) {
 	if v.Preferred != "" {
 		rows = append(rows, [2]any{"asked for first", v.Preferred})
 	}
+	if v.Language != "" {
+		rows = append(rows, [2]any{"language", v.Language})
+	}
 	return rows
 }
 

@@ -16,7 +16,7 @@ import (
 // of the sending; actor is the administrator, for the audit file. The error is that of
 // Spending.Reserve, for a text message; nothing is sent then.
 func (a *Accounts) Invite(ctx context.Context, id mfa.Identity, method mfa.Method, to, actor string, after func(error)) (*deliver.Sending, error) {
-	words := a.mailWords(mfa.Enrollment{})
+	words := a.mailWords(a.ofInvited(ctx, id))
 	m := a.invitation(id, to, words)
 	if method == mfa.SMS {
 		if err := a.deps.Spending.Reserve(ctx, id.Name, to, false); err != nil {
@@ -38,6 +38,16 @@ func (a *Accounts) Invite(ctx context.Context, id mfa.Identity, method mfa.Metho
 		a.deps.Audit.Record(ev)
 		after(err)
 	}), nil
+}
+
+// ofInvited returns the enrollment of id; the zero one if it cannot be read, which keeps no
+// message from going out.
+func (a *Accounts) ofInvited(ctx context.Context, id mfa.Identity) mfa.Enrollment {
+	en, err := a.deps.Records.Enrollment(ctx, id.Name)
+	if err != nil {
+		return mfa.Enrollment{}
+	}
+	return Of(en, id)
 }
 
 const adviceInvited = "Your next login sends a code here. Typing it confirms the address;\n" +

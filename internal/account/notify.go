@@ -26,7 +26,7 @@ func (u *User) Notify(en mfa.Enrollment, n Notice) {
 	}
 	m := deliver.Notice{
 		Host: u.in.cfg.Host, User: u.Account.ID.Name, Service: u.Origin.Service, Address: u.Origin.Address, At: u.in.deps.Now(),
-		To: en.Email.Address, Subject: n.Subject, What: n.What, Advice: n.Advice, Words: u.in.mailWords(en),
+		To: en.Email.Address, Subject: n.Subject, What: n.What, Advice: n.Advice, Words: u.wordsFor(en),
 	}.Email(rand.Text())
 	u.in.deps.Mail.Send(m, func(_ string, err error) {
 		if err != nil {

@@ -30,9 +30,16 @@ const (
 	textApartHard = "Your second factor is locked here until an administrator unlocks it, after too many wrong codes. Logins by ssh or at the console are not."
 )
 
-// Words returns the Printer for what the person in the conversation reads at its prompts. It
-// may be called from many goroutines.
-func (u *User) Words() *text.Printer { return u.prompts.Load() }
+// A spoken is the language of a person: as their terminal shows it, and in mails.
+type spoken struct{ prompts, mails *text.Printer }
+
+// Words returns the Printer for what the person in the conversation reads at its prompts: in
+// the language of the configuration, until Load has read of another. It may be called from
+// many goroutines.
+func (u *User) Words() *text.Printer { return u.language.Load().prompts }
+
+// MailWords is Words for mails and text messages.
+func (u *User) MailWords() *text.Printer { return u.language.Load().mails }
 
 // OnlyASCII says that the terminal shows nothing but ASCII. It is called before anybody is asked.
 func (u *User) OnlyASCII() {
@@ -40,17 +47,29 @@ func (u *User) OnlyASCII() {
 	u.speak("")
 }
 
-// speak has the prompts in a language; if that is empty, in that of the configuration.
+// speakOf has the conversation go on in the language that en names, if it is of this account.
+func (u *User) speakOf(en mfa.Enrollment) { u.speak(Of(en, u.Account.ID).Language) }
+
+// speak has the conversation go on in a language; if that is empty, in that of the
+// configuration.
 func (u *User) speak(tag string) {
-	in := text.In
+	tag = cmp.Or(tag, u.in.cfg.Language)
+	s := &spoken{text.In(tag), text.In(tag)}
 	if u.ascii {
-		in = text.ASCIIIn
+		s.prompts = text.ASCIIIn(tag)
 	}
-	u.prompts.Store(in(cmp.Or(tag, u.in.cfg.Language)))
+	u.language.Store(s)
 }
 
 // mailWords returns the Printer for mails and text messages to whoever has en.
-func (a *Accounts) mailWords(mfa.Enrollment) *text.Printer { return text.In(a.cfg.Language) }
+func (a *Accounts) mailWords(en mfa.Enrollment) *text.Printer {
+	return text.In(cmp.Or(en.Language, a.cfg.Language))
+}
 
-// MailWords is Words for mails and text messages.
-func (u *User) MailWords() *text.Printer { return u.in.mailWords(mfa.Enrollment{}) }
+// wordsFor is MailWords for a mail about en.
+func (u *User) wordsFor(en mfa.Enrollment) *text.Printer {
+	if en.Language == "" {
+		return u.MailWords()
+	}
+	return u.in.mailWords(en)
+}

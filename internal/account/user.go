@@ -10,7 +10,6 @@ import (
 
 	"mfa/internal/mfa"
 	"mfa/internal/store"
-	"mfa/internal/text"
 )
 
 // ErrChanged means that the user changed since the conversation saw them: another changed
@@ -34,8 +33,8 @@ type User struct {
 	required Preconditions  // see Require
 	offline  atomic.Bool    // see IsOffline
 
-	prompts atomic.Pointer[text.Printer] // see Words
-	ascii   bool                         // see OnlyASCII
+	language atomic.Pointer[spoken] // see Words
+	ascii    bool                   // see OnlyASCII
 }
 
 // seen is the user as a conversation saw them.
@@ -65,17 +64,21 @@ func (a *Accounts) ByAdministrator(id mfa.Identity) *User {
 func (u *User) Pretend(decoy mfa.Enrollment) { u.decoy = decoy }
 
 // Load reads the user's records, and notes them (See) and the preconditions (Require): what
-// follows in this conversation holds for the user as they are now. If the user is locked it
-// returns before it reads the enrollment, and notes nothing.
+// follows in this conversation holds for the user as they are now, in their language. If the
+// user is locked it returns no enrollment, and notes nothing.
 func (u *User) Load(ctx context.Context, on Preconditions) (st mfa.State, en mfa.Enrollment, locked bool, err error) {
 	if st, err = u.Account.State(ctx); err != nil {
 		return st, en, false, err
 	}
 	u.saw(st)
 	if _, locked = u.Locked(st); locked {
+		if en, err := u.Account.Enrollment(ctx); err == nil { // else it is told in the language of the configuration
+			u.speakOf(en)
+		}
 		return st, en, true, nil
 	}
 	if en, err = u.Account.Enrollment(ctx); err == nil {
+		u.speakOf(en)
 		u.See(st, en)
 		u.Require(on)
 	}

@@ -206,13 +206,13 @@ func (m *module) expect(kind byte, text string) {
 	}
 }
 
-var codeLine = regexp.MustCompile(`(?m)^Your code: (\d+)$`)
-
-// code returns the code in the nth mail (1: first) of an outbox.
-func code(t *testing.T, outbox string, n int) string {
+// code returns the code in the nth mail (1: first) of an outbox, which is called so in another
+// language than English.
+func code(t *testing.T, outbox string, n int, called ...string) string {
 	t.Helper()
 	m := delivertest.WaitMaildir(t, outbox, n)[n-1]
-	found := codeLine.FindStringSubmatch(m.Text)
+	line := regexp.MustCompile(`(?m)^` + strings.Join(append(called, "Your code")[:1], "") + `: (\d+)$`)
+	found := line.FindStringSubmatch(m.Text)
 	if found == nil {
 		t.Fatalf("no code in %q", m.Raw)
 	}

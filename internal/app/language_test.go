@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"mfa/internal/deliver/delivertest"
+	"mfa/internal/host/nss"
+	"mfa/internal/mfa"
 	"mfa/internal/wire"
 )
 
@@ -61,6 +63,59 @@ func TestLoginInJapanese(t *testing.T) {
 	m.expect(wire.Prompt, " Mit r bekommen Sie einen neuen.\nCode: ")
 	m.answer("")
 	m.expect(wire.Prompt, "Geben Sie den Code ein, oder r fuer einen neuen.\nCode: ")
+}
+
+// The user's own language goes before that of the site, in prompts and mails, also when
+// they are locked; one that nobody speaks is English. A change of it is none of a factor.
+func TestLoginInTheUsersLanguage(t *testing.T) {
+	cfg := goodConfig(shortDir(t))
+	cfg.Prompt.Language = "ja"
+	r := run(t, cfg)
+	id, err := nss.Lookup(t.Context(), r.user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := r.cur.Load()
+	choose := func(tag string) error {
+		return s.enroll.SetLanguage(t.Context(), s.accounts.ByAdministrator(id), tag, "root")
+	}
+	m := r.dial()
+	m.expect(wire.Prompt, "コードを入力\nCode: ")
+	if err := choose("de"); err != nil {
+		t.Fatal(err)
+	}
+	first := code(t, cfg.Email.Outbox.Path, 1, `コード`)
+	m.answer(first) // the conversation stands, and so does its code
+	m.expect(wire.Done, "s")
+
+	m = r.dial()
+	m.expect(wire.Prompt, "Mit r bekommen Sie einen neuen.\nCode: ")
+	m.answer(code(t, cfg.Email.Outbox.Path, 2, `Ihr Code`))
+	m.expect(wire.Done, "s")
+
+	if err := choose("tlh"); err == nil || !strings.Contains(err.Error(), "in these: en, de, ja.") {
+		t.Errorf("a language that nobody speaks: %v", err)
+	}
+	if _, err := s.accounts.Lock(t.Context(), id, 0, "root"); err != nil {
+		t.Fatal(err)
+	}
+	m = r.dial()
+	m.expect(wire.Failure, "Ihr zweiter Faktor ist von einem Administrator gesperrt")
+	m.expect(wire.Done, "")
+	if _, err := s.accounts.Unlock(t.Context(), r.user, "root"); err != nil {
+		t.Fatal(err)
+	}
+	edit := func(en *mfa.Enrollment) error { en.Language = "no language"; return nil }
+	if err := r.records.UpdateEnrollment(t.Context(), r.user, edit); err != nil {
+		t.Fatal(err)
+	}
+	m = r.dial()
+	m.expect(wire.Prompt, "Type r for a new one.\nCode: ")
+	if err := choose("default"); err != nil {
+		t.Fatal(err)
+	}
+	m = r.dial()
+	m.expect(wire.Prompt, "コードを入力\nCode: ")
 }
 
 // A language that nobody speaks is English: no login fails because of it.

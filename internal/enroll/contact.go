@@ -169,12 +169,7 @@ func (p *setup) orOther(told string) string {
 }
 
 // wrong says to the person what is wrong with what they typed.
-func (p *setup) wrong(err error) string {
-	if fault, ok := errors.AsType[invalid](err); ok {
-		return fault.In(p.c.User.Words())
-	}
-	return err.Error()
-}
+func (p *setup) wrong(err error) string { return WrongOf(err).In(p.c.User.Words()) }
 
 // answer has a line typed where an address or a number is asked for. The error is
 // errOther if it says that another method is wanted, if there are others.

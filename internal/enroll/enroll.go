@@ -98,7 +98,7 @@ func (s *Service) parseContact(m mfa.Method, typed string) (string, error) {
 	if m.Rings() {
 		number, err := deliver.ParsePhone(typed, s.Regions)
 		if err != nil {
-			return "", invalidf("%s.", wrongOf(err))
+			return "", invalidf("%s.", WrongOf(err))
 		}
 		return number, nil
 	}
@@ -118,8 +118,11 @@ func invalidf(english string, args ...any) invalid {
 	return invalid{text.Fault{Sentence: text.Of(english, args...)}}
 }
 
-// wrongOf returns the sentence of an error for the person, or its text.
-func wrongOf(err error) text.Sentence {
+// WrongOf returns the sentence of an error for the person, or its text.
+func WrongOf(err error) text.Sentence {
+	if typed, ok := errors.AsType[invalid](err); ok {
+		return typed.Sentence
+	}
 	if fault, ok := errors.AsType[text.Fault](err); ok {
 		return fault.Sentence
 	}
@@ -173,7 +176,7 @@ func (s *Service) OptOut(ctx context.Context, u *account.User) error {
 	id, now := u.Account.ID, s.Now().UTC().Truncate(time.Second)
 	_, _, err := u.Change(ctx, account.Change{
 		Edit: func(en *mfa.Enrollment) error {
-			*en = mfa.Enrollment{UID: id.UID, Generation: s.generation(), Skipped: &now}
+			*en = mfa.Enrollment{UID: id.UID, Generation: s.generation(), Skipped: &now, Language: en.Language}
 			return nil
 		},
 		Tidy:   func(st *mfa.State) { st.Enrolling = nil },
@@ -252,7 +255,7 @@ func (s *Service) view(id mfa.Identity, en mfa.Enrollment, st mfa.State) wire.Us
 	}
 	en = s.Accounts.Known(id, en, s.Accounts.Records().Bounded(st))
 	v := wire.User{
-		User: id.Name, UID: id.UID, Methods: methods(en), Preferred: en.Preferred, Skipped: en.Skipped,
+		User: id.Name, UID: id.UID, Methods: methods(en), Preferred: en.Preferred, Skipped: en.Skipped, Language: en.Language,
 		Outdated: en.Generation < s.generation(), Directory: s.Accounts.DirectoryView(en, s.Accounts.Records().Bounded(st)),
 	}
 	if en.TOTP != nil {

@@ -11,10 +11,11 @@ import (
 // It changes by people's decisions, never by a login's counters.
 type Enrollment struct {
 	Version    int         `toml:"version"`
-	UID        uint32      `toml:"uid"`                 // the account it belongs to; another uid is another person
-	Generation int         `toml:"generation,omitzero"` // how often everybody had to enroll anew before this
-	Preferred  Method      `toml:"preferred,omitempty"` // offered first
-	Skipped    *time.Time  `toml:"skipped,omitempty"`   // when the user chose to have no second factor
+	UID        uint32      `toml:"uid"`                                  // the account it belongs to; another uid is another person
+	Generation int         `toml:"generation,omitzero"`                  // how often everybody had to enroll anew before this
+	Preferred  Method      `toml:"preferred,omitempty"`                  // offered first
+	Skipped    *time.Time  `toml:"skipped,omitempty"`                    // when the user chose to have no second factor
+	Language   string      `toml:"language,omitempty" json:",omitempty"` // of prompts and messages (RFC 5646); empty: that of the configuration
 	Email      *Address    `toml:"email,omitempty"`
 	SMS        *Address    `toml:"sms,omitempty"` // its address is a number in E.164
 	TOTP       *TOTPSecret `toml:"totp,omitempty"`
@@ -121,10 +122,10 @@ type Address struct {
 const EnrollmentVersion = 1
 
 // Fingerprint returns a hash of the account, the methods set up and the backup codes.
-// The preferred method and the confirmation of an address are no part of it. It holds
+// The preferred method, the language and the confirmation of an address are no part of it. It holds
 // sealed secrets as they are, so it changes when they are sealed anew.
 func (en Enrollment) Fingerprint() string {
-	en.Version, en.Preferred = 0, ""
+	en.Version, en.Preferred, en.Language = 0, "", ""
 	for _, a := range []**Address{&en.Email, &en.SMS} {
 		if *a != nil {
 			*a = &Address{Address: (*a).Address}

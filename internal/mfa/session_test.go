@@ -49,7 +49,7 @@ func TestFingerprint(t *testing.T) {
 		}
 	}
 	same := base()
-	same.Version, same.Preferred = 2, Email
+	same.Version, same.Preferred, same.Language = 2, Email, "de"
 	same.Email.Confirmed, same.Email.AddedBy = time.Unix(1, 0), "root"
 	if same.Fingerprint() != before {
 		t.Error("what is no method shows")

@@ -93,6 +93,7 @@ func (s *Control) routes(mux router) {
 		wire.GetUser:            s.own(exchange.show),
 		wire.PutEmail:           s.admin(setContact(mfa.Email)),
 		wire.PutPhone:           s.admin(setContact(mfa.SMS)),
+		wire.PutLanguage:        s.admin(exchange.setLanguage),
 		wire.PostApp:            s.admin(exchange.setApp),
 		wire.PutToken:           s.admin(exchange.shelve),
 		wire.PostToken:          s.admin(exchange.setToken),

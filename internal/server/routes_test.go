@@ -35,6 +35,7 @@ var adminWays = []way{
 	{"GET /v1/status", "/v1/status", "", 200, false},
 	{"PUT /v1/users/{name}/email", "/v1/users/nobody/email", `{"address": "eve@example.com"}`, 200, false},
 	{"PUT /v1/users/{name}/phone", "/v1/users/nobody/phone", `{"address": "+17891234567"}`, 200, false},
+	{"PUT /v1/users/{name}/language", "/v1/users/nobody/language", `{"language": "de"}`, 200, false},
 	{"POST /v1/users/{name}/totp", "/v1/users/nobody/totp", "", 200, false},
 	{"POST /v1/users/{name}/hotp", "/v1/users/nobody/hotp", "{}", 200, false},
 	{"PUT /v1/tokens/{serial}", "/v1/tokens/1234", `{"secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"}`, 200, false},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"mfa/internal/audit"
@@ -75,7 +76,7 @@ func (s exchange) self(w http.ResponseWriter, r *http.Request) {
 	conv := newConversation(ctx, c.(*peerConn), newInput(c))
 	defer conv.close()
 	verb := r.PathValue("verb")
-	v, err := s.manage(conv.ctx, cred.Uid, verb, mfa.Method(r.URL.Query().Get(wire.QueryMethod)), conv)
+	v, err := s.manage(conv.ctx, cred.Uid, verb, r.URL.Query(), conv)
 	s.managed(ctx, cred.Uid, verb, v, err)
 	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
 	_ = wire.Write(c, wire.EncodeDone(v))
@@ -111,7 +112,7 @@ func selfOrigin(uid uint32) mfa.Origin {
 
 // manage carries out one verb for the enrollment of uid, again when the user or the rules
 // changed meanwhile; see challenge.Conversation.Repeat.
-func (s exchange) manage(ctx context.Context, uid uint32, verb string, method mfa.Method, p mfa.Prompter) (mfa.Verdict, error) {
+func (s exchange) manage(ctx context.Context, uid uint32, verb string, query url.Values, p mfa.Prompter) (mfa.Verdict, error) {
 	id, err := nss.LookupUID(ctx, uid)
 	if err != nil {
 		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: s.Engine.Words().Say(challenge.TextUnavailable)})
@@ -121,6 +122,9 @@ func (s exchange) manage(ctx context.Context, uid uint32, verb string, method mf
 	if uid != 0 {
 		c.CountApart()
 	}
+	if !text.ShowsUTF8(query.Get(wire.QueryTTY), selfOrigin(uid).Service) {
+		c.User.OnlyASCII()
+	}
 	ctx, done := c.User.Begin(ctx)
 	defer done()
 	begun := false
@@ -129,19 +133,19 @@ func (s exchange) manage(ctx context.Context, uid uint32, verb string, method mf
 			s = s.exchange()
 		}
 		begun = true
-		return s.manageOnce(ctx, c, p, verb, method)
+		return s.manageOnce(ctx, c, p, verb, query)
 	})
 	return c.Close(ctx, v, err)
 }
 
-func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p mfa.Prompter, verb string, method mfa.Method) (mfa.Verdict, error) {
+func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p mfa.Prompter, verb string, query url.Values) (mfa.Verdict, error) {
 	refuse := func(why text.Sentence) (mfa.Verdict, error) {
 		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: why.In(c.User.Words())})
 		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: why.String()}, nil
 	}
 	engine, service := s.Engine, s.Enroll
 	switch verb {
-	case wire.SelfEnroll, wire.SelfPrefer, wire.SelfBackupCodes:
+	case wire.SelfEnroll, wire.SelfPrefer, wire.SelfLanguage, wire.SelfBackupCodes:
 	case wire.SelfOptOut:
 		if may, err := engine.MayOptOut(ctx, c.User); err != nil {
 			return c.Failed(ctx, err)
@@ -166,7 +170,9 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 		}
 		return service.Add(ctx, c, offer)
 	case wire.SelfPrefer:
-		err = service.Prefer(ctx, c.User, method)
+		err = service.Prefer(ctx, c.User, mfa.Method(query.Get(wire.QueryMethod)))
+	case wire.SelfLanguage:
+		err = service.SetLanguage(ctx, c.User, query.Get(wire.QueryLanguage), c.User.Account.ID.Name)
 	case wire.SelfOptOut:
 		err = service.OptOut(ctx, c.User)
 	case wire.SelfBackupCodes:
@@ -175,8 +181,10 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 	switch {
 	case errors.Is(err, enroll.ErrNotEnrolled):
 		return refuse(text.Of("You have no second factor yet: mfactl enroll sets one up."))
+	case errors.Is(err, enroll.ErrInvalid) && verb == wire.SelfLanguage:
+		return refuse(enroll.WrongOf(err))
 	case errors.Is(err, enroll.ErrInvalid):
-		return refuse(text.Of("%q is not set up for you: mfactl enroll adds a method.", string(method)))
+		return refuse(text.Of("%q is not set up for you: mfactl enroll adds a method.", query.Get(wire.QueryMethod)))
 	case err != nil:
 		return c.Failed(ctx, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -117,10 +118,13 @@ var everything = login.PolicyConfig{
 	Methods: []mfa.Method{mfa.TOTP, mfa.Email, mfa.Backup},
 }
 
+// asked is what the verbs of self-service are asked for.
+var asked = url.Values{wire.QueryMethod: {string(mfa.TOTP)}, wire.QueryLanguage: {"de"}}
+
 // Whatever one wants to change, the second factor comes first: without it
 // nothing is.
 func TestSelfServiceWantsProof(t *testing.T) {
-	for _, verb := range []string{wire.SelfEnroll, wire.SelfPrefer, wire.SelfOptOut, wire.SelfBackupCodes} {
+	for _, verb := range []string{wire.SelfEnroll, wire.SelfPrefer, wire.SelfLanguage, wire.SelfOptOut, wire.SelfBackupCodes} {
 		t.Run(verb, func(t *testing.T) {
 			s, records, _ := selfDesk(t, everything)
 			before, err := records.S.Get(t.Context(), "users/nobody")
@@ -128,7 +132,7 @@ func TestSelfServiceWantsProof(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := &person{fn: func(string) (string, error) { return "990099", nil }}
-			v, _ := s.exchange().manage(t.Context(), nobodyUID, verb, mfa.TOTP, p)
+			v, _ := s.exchange().manage(t.Context(), nobodyUID, verb, asked, p)
 			if v.Outcome != mfa.Exhausted {
 				t.Errorf("outcome %v, said %q", v.Outcome, p.said)
 			}
@@ -143,13 +147,14 @@ func TestSelfServiceWantsProof(t *testing.T) {
 func TestSelfServiceAfterProof(t *testing.T) {
 	for verb, want := range map[string]func(en mfa.Enrollment) bool{
 		wire.SelfPrefer:      func(en mfa.Enrollment) bool { return en.Preferred == mfa.TOTP },
+		wire.SelfLanguage:    func(en mfa.Enrollment) bool { return en.Language == "de" && en.TOTP != nil },
 		wire.SelfOptOut:      func(en mfa.Enrollment) bool { return en.Skipped != nil && en.TOTP == nil },
 		wire.SelfBackupCodes: func(en mfa.Enrollment) bool { return en.Backup != nil },
 	} {
 		t.Run(verb, func(t *testing.T) {
 			s, records, secret := selfDesk(t, everything)
 			p := &person{fn: func(string) (string, error) { return codeOf(t, secret), nil }}
-			v, err := s.exchange().manage(t.Context(), nobodyUID, verb, mfa.TOTP, p)
+			v, err := s.exchange().manage(t.Context(), nobodyUID, verb, asked, p)
 			if v.Outcome != mfa.Accepted {
 				t.Fatalf("outcome %v, %v, said %q", v.Outcome, err, p.said)
 			}
@@ -172,12 +177,13 @@ func TestSelfServiceRefuses(t *testing.T) {
 		"opting out of what is required": {required, wire.SelfOptOut, "", "required here"},
 		"a method that is not set up":    {everything, wire.SelfPrefer, mfa.Email, "is not set up"},
 		"an unknown method":              {everything, wire.SelfPrefer, "pigeon", "is not set up"},
+		"a language that nobody speaks":  {everything, wire.SelfLanguage, "", "but in these: en, de, ja."},
 		"an unknown verb":                {everything, "everything", "", "does not know"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _, secret := selfDesk(t, tc.policy)
 			p := &person{fn: func(string) (string, error) { return codeOf(t, secret), nil }}
-			v, _ := s.exchange().manage(t.Context(), nobodyUID, tc.verb, tc.method, p)
+			v, _ := s.exchange().manage(t.Context(), nobodyUID, tc.verb, url.Values{wire.QueryMethod: {string(tc.method)}, wire.QueryLanguage: {"tlh"}}, p)
 			if v.Outcome != mfa.MustEnroll || !strings.Contains(strings.Join(p.said, "\n"), tc.want) {
 				t.Errorf("outcome %v, said %q", v.Outcome, p.said)
 			}

@@ -28,6 +28,7 @@ var bodies = []any{
 	NewToken{},
 	ShelfToken{},
 	LockRequest{},
+	Language{},
 	Lock{},
 	Unlocked{},
 	Cleared{},

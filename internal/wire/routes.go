@@ -14,20 +14,21 @@ const (
 	GetStatus  Route = "GET /v1/status"  // answers a Status
 	PostReload Route = "POST /v1/reload" // takes mfa.toml as it is now; answers a Reloaded
 
-	ListUsers  Route = "GET /v1/users"                        // a stream of User
-	GetUser    Route = "GET /v1/users/{name}"                 // a User
-	PutEmail   Route = "PUT /v1/users/{name}/email"           // takes a Contact; answers a User
-	PutPhone   Route = "PUT /v1/users/{name}/phone"           // takes a Contact; answers a User
-	PostApp    Route = "POST /v1/users/{name}/totp"           // makes a new app; answers a NewApp
-	PutToken   Route = "PUT /v1/tokens/{serial}"              // takes a ShelfToken; answers an Imported, whose user is who took it
-	PostToken  Route = "POST /v1/users/{name}/hotp"           // takes a NewToken; answers a NewApp, empty if a secret was given
-	PostLock   Route = "POST /v1/users/{name}/lock"           // takes a LockRequest; answers a Lock
-	PostUnlock Route = "POST /v1/users/{name}/unlock"         // answers an Unlocked
-	PostReset  Route = "POST /v1/users/{name}/reset"          // answers a Cleared
-	PostResend Route = "POST /v1/users/{name}/confirm-resend" // answers a Resent
-	PostImport Route = "POST /v1/users/{name}/import"         // takes an Import; answers an Imported
-	GetRecord  Route = "GET /v1/users/{name}/record"          // a Record; root only
-	PutRecord  Route = "PUT /v1/users/{name}/record"          // takes an Edit; answers an Edited; root only
+	ListUsers   Route = "GET /v1/users"                        // a stream of User
+	GetUser     Route = "GET /v1/users/{name}"                 // a User
+	PutEmail    Route = "PUT /v1/users/{name}/email"           // takes a Contact; answers a User
+	PutPhone    Route = "PUT /v1/users/{name}/phone"           // takes a Contact; answers a User
+	PutLanguage Route = "PUT /v1/users/{name}/language"        // takes a Language; answers a User
+	PostApp     Route = "POST /v1/users/{name}/totp"           // makes a new app; answers a NewApp
+	PutToken    Route = "PUT /v1/tokens/{serial}"              // takes a ShelfToken; answers an Imported, whose user is who took it
+	PostToken   Route = "POST /v1/users/{name}/hotp"           // takes a NewToken; answers a NewApp, empty if a secret was given
+	PostLock    Route = "POST /v1/users/{name}/lock"           // takes a LockRequest; answers a Lock
+	PostUnlock  Route = "POST /v1/users/{name}/unlock"         // answers an Unlocked
+	PostReset   Route = "POST /v1/users/{name}/reset"          // answers a Cleared
+	PostResend  Route = "POST /v1/users/{name}/confirm-resend" // answers a Resent
+	PostImport  Route = "POST /v1/users/{name}/import"         // takes an Import; answers an Imported
+	GetRecord   Route = "GET /v1/users/{name}/record"          // a Record; root only
+	PutRecord   Route = "PUT /v1/users/{name}/record"          // takes an Edit; answers an Edited; root only
 
 	ListSessions       Route = "GET /v1/sessions"                           // of everybody: Sessions
 	DeleteSessions     Route = "DELETE /v1/sessions"                        // of everybody: a Revocation
@@ -50,16 +51,18 @@ const (
 
 // Routes lists every route.
 var Routes = []Route{
-	GetStatus, PostReload, ListUsers, GetUser, PutEmail, PutPhone, PostApp, PutToken, PostToken, PostLock, PostUnlock, PostReset,
+	GetStatus, PostReload, ListUsers, GetUser, PutEmail, PutPhone, PutLanguage, PostApp, PutToken, PostToken, PostLock, PostUnlock, PostReset,
 	PostResend, PostImport, GetRecord, PutRecord, PostContacts, ListSessions, DeleteSessions, ListUserSessions, DeleteUserSessions, DeleteUserSession,
 	GetDirectory, GetFleet, PostExplain, PostSendTest, GetBackup, PostRestore, PostRotate, PostMigrate, PostSelf,
 }
 
 // Queries of some routes.
 const (
-	QueryReveal = "reveal" // ListUsers, GetUser: "true" shows addresses without masks
-	QueryAhead  = "ahead"  // PostUnlock: "true" ends what a clock that ran ahead left, and no lock
-	QueryMethod = "method" // PostSelf with SelfPrefer: the method to prefer
+	QueryReveal   = "reveal"   // ListUsers, GetUser: "true" shows addresses without masks
+	QueryAhead    = "ahead"    // PostUnlock: "true" ends what a clock that ran ahead left, and no lock
+	QueryMethod   = "method"   // PostSelf with SelfPrefer: the method to prefer
+	QueryLanguage = "language" // PostSelf with SelfLanguage: as Language.Language
+	QueryTTY      = "tty"      // PostSelf: the terminal, which may show nothing but ASCII
 )
 
 // Yes is the value of a query that is a flag.

@@ -7,7 +7,8 @@ const Upgrade = "mfa-conversation/1"
 // The verbs of PostSelf. Each first has a second factor proven, if there is one.
 const (
 	SelfEnroll      = "enroll"
-	SelfPrefer      = "prefer" // with QueryMethod
+	SelfPrefer      = "prefer"   // with QueryMethod
+	SelfLanguage    = "language" // with QueryLanguage
 	SelfOptOut      = "opt-out"
 	SelfBackupCodes = "backup-codes"
 )

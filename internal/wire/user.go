@@ -22,6 +22,7 @@ type User struct {
 	BackupLeft         *int               `json:"backup_left,omitempty"`      // codes that are not used
 	BackupVoid         bool               `json:"backup_void,omitempty"`      // none of them counts: new ones are to be made
 	Preferred          mfa.Method         `json:"preferred,omitempty"`
+	Language           string             `json:"language,omitempty"` // of prompts and messages; absent: that of prompt.language
 	Skipped            *time.Time         `json:"skipped,omitempty"`  // when the user chose to have no second factor
 	Outdated           bool               `json:"outdated,omitempty"` // must enroll anew, after policy.mode was off
 	Failures           int                `json:"failures"`
@@ -79,6 +80,14 @@ type Contact struct {
 	Address string `json:"address"` // of mail, or a number in E.164
 	Silent  bool   `json:"silent"`  // do not tell the user
 }
+
+// Language is that of a user's prompts and messages: a tag (RFC 5646), or DefaultLanguage.
+type Language struct {
+	Language string `json:"language"`
+}
+
+// DefaultLanguage stands for that of prompt.language.
+const DefaultLanguage = "default"
 
 // NewApp is the text that a user needs once to set up a new authenticator app, or an app
 // that counts in the place of a token.
