@@ -114,17 +114,10 @@ func (w *world) play(b block) error {
 // playAll plays commands. With stays the last of them goes on.
 func (w *world) playAll(all []command, stays bool) error {
 	for i, c := range all {
-		w.begin(userOf(c.line))
-		awaitServer()
-		t, err := open(c)
-		s := &scene{command: c, on: t}
-		switch {
-		case err != nil:
-		case stays && i == len(all)-1:
-			err = w.converse(s)
-			w.left = s
-		default:
-			err = w.finish(s)
+		err := w.playOne(c, stays && i == len(all)-1)
+		for late := time.Now().Add(patience); errors.Is(err, errAway) && time.Now().Before(late); {
+			awaitServer()
+			err = w.playOne(c, false)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.line, err)
@@ -133,7 +126,25 @@ func (w *world) playAll(all []command, stays bool) error {
 	return nil
 }
 
-// awaitServer waits until sshd listens: one that was told of a change is away for a moment.
+// playOne plays a command, and with stays leaves it going on.
+func (w *world) playOne(c command, stays bool) error {
+	w.begin(userOf(c.line))
+	t, err := open(c)
+	if err != nil {
+		return err
+	}
+	s := &scene{command: c, on: t}
+	if !stays {
+		return w.finish(s)
+	}
+	w.left = s
+	return w.converse(s)
+}
+
+// errAway: sshd did not listen. One that was told of a change is away for a moment.
+var errAway = errors.New("nobody listens")
+
+// awaitServer waits until sshd listens.
 func awaitServer() {
 	for late := time.Now().Add(patience); time.Now().Before(late); time.Sleep(20 * time.Millisecond) {
 		if c, err := net.Dial("tcp", "127.0.0.1:22"); err == nil {
@@ -172,6 +183,9 @@ func (w *world) finish(s *scene) error {
 	var status *exec.ExitError // a page shows what a refused login looks like, too
 	if err == nil && !errors.As(ended, &status) {
 		err = ended
+	}
+	if strings.Contains(t.said, "port 22: Connection refused") {
+		err = errAway
 	}
 	if err != nil {
 		return fmt.Errorf("%w\nit said:\n%s", err, t.said)
