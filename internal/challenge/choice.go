@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // EndChoice is how a menu ends. Programs wait for it.
@@ -35,12 +36,13 @@ func (c *Conversation) ChooseOrKey(ctx context.Context, title string, items []st
 		b.WriteString("\n" + keyText)
 	}
 	menu := b.String() + "\n" + c.Words(EndChoice)
-	text := menu
+	told := menu
 	for {
-		answer, err := c.Entry(ctx, mfa.Ask, text)
+		answer, err := c.Entry(ctx, mfa.Ask, told)
 		if err != nil {
 			return 0, false, false, err
 		}
+		answer = text.Key(answer)
 		if key != "" && strings.EqualFold(answer, key) {
 			return 0, false, true, nil
 		}
@@ -52,6 +54,6 @@ func (c *Conversation) ChooseOrKey(ctx context.Context, title string, items []st
 		if n, err := strconv.Atoi(number); err == nil && n >= 1 && n <= len(items) && (!starred || star != "") {
 			return n - 1, starred, false, nil
 		}
-		text = c.Words("Please type a number from 1 to %d.", len(items)) + "\n" + menu
+		told = c.Words("Please type a number from 1 to %d.", len(items)) + "\n" + menu
 	}
 }

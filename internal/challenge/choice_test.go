@@ -19,6 +19,7 @@ func TestPasswordWhereItIsNotAskedFor(t *testing.T) {
 		"once":         {[]step{{"Which", given}, {textNoPassword + " Which", types("2")}}, 1, nil},
 		"twice":        {[]step{{"Which", given}, {textNoPassword, given}, {textNoPassword, types("")}}, 0, nil},
 		"always":       {[]step{{"Which", given}, {textNoPassword, given}, {textNoPassword, given}}, 0, mfa.ErrPasswordTyped},
+		"wide":         {[]step{{"Which", types("２")}}, 1, nil},
 		"then nothing": {[]step{{"Which", given}, {textNoPassword, fails(mfa.ErrNoConversation)}}, 0, mfa.ErrNoConversation},
 	} {
 		h := newHarness(t)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"mfa/internal/mfa"
+	"mfa/internal/text"
 )
 
 // How prompts end. Programs wait for these.
@@ -35,7 +36,7 @@ type Question struct {
 
 // leaves says whether an answer leaves the question, and by which key.
 func (q Question) leaves(answer string) (key string, does bool) {
-	key = strings.ToLower(answer)
+	key = text.Key(answer)
 	return key, slices.Contains(q.Keys, key)
 }
 

@@ -66,7 +66,7 @@ func TestAnswersToAnApp(t *testing.T) {
 			return []step{{"Your app", types("r")}, {textNotSent, right(h)}}
 		}, asked{mfa.Accepted, "", 0}, "Code:"},
 		"m, and there is no other": {nil, func(h *harness) []step {
-			return []step{{"Your app", types("m")}, {textNoOther, right(h)}}
+			return []step{{"Your app", types("m")}, {textNoOther, types("ｍ")}, {textNoOther, right(h)}}
 		}, asked{mfa.Accepted, "", 0}, "Code:"},
 		"m, and p is offered": {[]string{KeyPassword}, func(h *harness) []step {
 			return []step{{"Your app", types("m")}, {TextPasswordKey, right(h)}}

@@ -175,7 +175,7 @@ func (p *setup) wrong(err error) string { return WrongOf(err).In(p.c.User.Words(
 // errOther if it says that another method is wanted, if there are others.
 func (p *setup) answer(ctx context.Context, m mfa.Method, told string) (string, error) {
 	answer, err := p.c.Entry(ctx, mfa.Ask, told+"\n"+p.c.Words(placeOf(m).end))
-	if answer = strings.TrimSpace(answer); err == nil && p.others && strings.EqualFold(answer, challenge.KeyMenu) {
+	if answer = strings.TrimSpace(answer); err == nil && p.others && text.Key(answer) == challenge.KeyMenu {
 		err = errOther
 	}
 	return answer, err

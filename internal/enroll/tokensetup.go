@@ -68,9 +68,9 @@ func (p *setup) askToken(ctx context.Context) (o offer, v mfa.Verdict, err error
 			return offer{}, v, err
 		}
 		switch answer = strings.TrimSpace(answer); {
-		case strings.EqualFold(answer, keyDrawing):
+		case text.Key(answer) == keyDrawing:
 			return offer{otp.NewSecret(usualToken.Algorithm), asApp}, v, nil
-		case p.others && strings.EqualFold(answer, challenge.KeyMenu):
+		case p.others && text.Key(answer) == challenge.KeyMenu:
 			return offer{}, v, errOther
 		}
 		if o, err = p.s.named(ctx, p.c.User.Account.ID, answer); err != nil {

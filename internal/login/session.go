@@ -229,7 +229,8 @@ func newSessionID() string { return strings.ToLower(rand.Text()[:10]) }
 // wantsToBeRemembered asks the person. No answer counts as no.
 func (l *attempt) wantsToBeRemembered(ctx context.Context, s mfa.Session) bool {
 	answer, err := l.talk.Line(ctx, mfa.Ask, textRemember(l.user.Words(), s, time.Duration(l.engine.cfg.Session.Lifetime)))
-	return err == nil && (strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"))
+	answer = text.Key(answer)
+	return err == nil && (answer == "y" || answer == "yes")
 }
 
 // endRemember is how the prompt ends. Programs wait for it, so the span is in English.

@@ -132,6 +132,9 @@ func TestFold(t *testing.T) {
 			t.Errorf("%q is folded to %q, want %q", tc.in, got, tc.want)
 		}
 	}
+	if got := Key("Ｒ１＊"); got != "r1*" {
+		t.Errorf("the key is %q", got)
+	}
 	if got := Width("ab字e\u0301"); got != 5 {
 		t.Errorf("%d columns, want 5", got)
 	}

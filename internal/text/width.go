@@ -27,6 +27,10 @@ func widthOf(r rune) int {
 	return 1
 }
 
+// Key returns what was typed as a key or a number: who writes Japanese or Chinese may type
+// wide letters and digits.
+func Key(typed string) string { return strings.ToLower(width.Narrow.String(typed)) }
+
 // Pad returns s with blanks behind it, up to so many columns.
 func Pad(s string, columns int) string {
 	return s + strings.Repeat(" ", max(0, columns-Width(s)))
