@@ -60,25 +60,20 @@ func parse(page string) (blocks []block, err error) {
 			}
 			continue
 		}
-		begin, indent := i, len(line)-len(strings.TrimLeft(line, " "))
-		var text strings.Builder
-		for i++; ; i++ {
-			if i == len(lines) {
-				return nil, fmt.Errorf("line %d: a block without an end", begin+1)
-			}
-			if strings.TrimSpace(lines[i]) == "```" {
-				break
-			}
-			text.WriteString(lines[i][min(indent, len(lines[i])):] + "\n")
+		begin := i
+		var text string
+		if text, i, err = fenced(lines, i); err != nil {
+			return nil, err
+		}
+		if language == "" || language == "mermaid" || strings.HasPrefix(before, "<!-- run by:") {
+			before = "" // the next block is no longer about it
+			continue
 		}
 		kind, known := languages[language]
-		switch {
-		case language == "" || language == "mermaid" || strings.HasPrefix(before, "<!-- run by:"):
-			continue
-		case !known:
+		if !known {
 			return nil, fmt.Errorf("line %d: no such language as %q", begin+1, language)
 		}
-		b := block{kind: kind, line: begin + 1, text: text.String(), stays: how == "stays", more: how == "more"}
+		b := block{kind: kind, line: begin + 1, text: text, stays: how == "stays", more: how == "more"}
 		if kind == file || kind == settings {
 			m := fileLine.FindStringSubmatch(before)
 			if m == nil {
@@ -92,6 +87,18 @@ func parse(page string) (blocks []block, err error) {
 		return nil, fmt.Errorf("it has nothing to do")
 	}
 	return blocks, nil
+}
+
+// fenced returns the text of the block that begins in line i, and its last line.
+func fenced(lines []string, i int) (text string, last int, err error) {
+	indent := len(lines[i]) - len(strings.TrimLeft(lines[i], " "))
+	for last = i + 1; last < len(lines); last++ {
+		if strings.TrimSpace(lines[last]) == "```" {
+			return text, last, nil
+		}
+		text += lines[last][min(indent, len(lines[last])):] + "\n"
+	}
+	return "", 0, fmt.Errorf("line %d: a block without an end", i+1)
 }
 
 // hidden returns the text of a comment that begins in line i with first, and its last line.

@@ -10,7 +10,7 @@ const page = `# A page
 <!-- test: true
 false -->
 
-` + "```sh\nmfactl status\n```\n\nIn `/etc/mfa/mfa.toml`:\n\n```toml\n[policy]\n```\n\n   ```console stays\n   # mfactl setup sshd\n   …\n   ```\n\n```\nonly looked at\n```\n<!-- run by: TestElsewhere -->\n```sh\nmake test\n```\n"
+` + "```sh\nmfactl status\n```\n\nIn `/etc/mfa/mfa.toml`:\n\n```toml\n[policy]\n```\n\n   ```console stays\n   # mfactl setup sshd\n   …\n   ```\n\n```\nonly looked at\n```\n<!-- run by: TestElsewhere -->\n```sh\nmake test\n```\n```sh\ntrue\n```\n"
 
 func TestParse(t *testing.T) {
 	blocks, err := parse(page)
@@ -22,6 +22,7 @@ func TestParse(t *testing.T) {
 		{kind: shell, line: 6, text: "mfactl status\n"},
 		{kind: settings, line: 12, path: "/etc/mfa/mfa.toml", text: "[policy]\n"},
 		{kind: console, line: 16, text: "# mfactl setup sshd\n…\n", stays: true},
+		{kind: shell, line: 28, text: "true\n"},
 	}
 	if len(blocks) != len(want) {
 		t.Fatalf("%+v", blocks)
