@@ -71,6 +71,7 @@ type guide struct {
 	people    map[string]*person
 	strangers []*person         // of those, who have no app yet
 	own       *person           // who enrolled on web3 before it came to the fleet
+	former    *person           // whose secret was sealed with the former key
 	kept      *person           // on web1, for the time without etcd
 	since     *person           // who enrolled after the snapshot
 	said      map[string]string // by host, what the last block wrote there

@@ -35,13 +35,14 @@ var steps = map[string]step{
 	}},
 	"host-comes-back": {after: func(t *testing.T, g *guide) {
 		g.eventuallyWell(t, "web2")
-		g.login(t, "web2", g.newcomer(t, "web1"))
+		g.former = g.newcomer(t, "web1")
+		g.login(t, "web2", g.former)
 	}},
 	"key-known": {after: func(t *testing.T, g *guide) { g.login(t, "web2", g.newcomer(t, "web1")) }},
 	"key-first": {after: func(t *testing.T, g *guide) { g.login(t, "web1", g.newcomer(t, "web2")) }},
 	"key-changed": {after: func(t *testing.T, g *guide) {
 		g.login(t, "web1", g.newcomer(t, "web2"))
-		g.login(t, "web2", g.people["alice"]) // whose secret was sealed with the former key
+		g.login(t, "web2", g.former)
 	}},
 	"member-down": {after: func(t *testing.T, g *guide) {
 		out, _ := g.machines["web1"].sh("mfactl status")
