@@ -40,12 +40,12 @@ func TestCallIn(t *testing.T) {
 	s.run()
 	alice := s.withPhone("alice")
 	c := s.begin(alice)
-	if said := unwrapped(c.expect(t, endOfCode)); !strings.Contains(said, maskedNumber+" is being called: a voice reads the code twice.") {
+	if said := unwrapped(c.expect(t, endOfCode)); !strings.Contains(said, maskedNumber+" wird angerufen: Eine Stimme liest den Code zweimal vor.") {
 		t.Errorf("the prompt says %q", said)
 	}
 	code := heard(t, tw, 1)
 	c.send(wrong(code))
-	c.expect(t, `not right[^\0]*`+endOfCode)
+	c.expect(t, `nicht richtig[^\0]*`+endOfCode)
 	c.send(code)
 	c.expectIn(t)
 	if _, languages := tw.Calls()[0].Said(); slices.ContainsFunc(languages, func(l string) bool { return l != "de-DE" }) {
