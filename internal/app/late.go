@@ -58,7 +58,10 @@ func (a *App) join(ctx context.Context) {
 func (a *App) joinOnce(ctx context.Context) (err error) {
 	cfg := a.cur.Load().cfg
 	s, err := etcd.Await(ctx, cfg.Store.Etcd, a.fleetOptions(func(known string) (*seal.Key, error) {
-		if known != "" && !slices.Contains(a.key.IDs(), known) {
+		if known == "" {
+			return a.key, disk.MayBegin(cfg)
+		}
+		if !slices.Contains(a.key.IDs(), known) {
 			return nil, fmt.Errorf("secrets.key_file %q: %w", cfg.Secrets.KeyFile, etcd.WrongKey(known, a.key.ID()))
 		}
 		return a.key, nil
@@ -88,6 +91,7 @@ func (a *App) joinOnce(ctx context.Context) (err error) {
 	}
 	next.waiting = a.cur.Load().waiting
 	a.take(next)
+	a.noteJoined(cfg)
 	a.late.Come(s) // now that what it says of the past counts
 	a.comeBack(ctx)
 	a.opts.Log.Info("joined the fleet")

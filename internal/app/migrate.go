@@ -12,6 +12,7 @@ import (
 
 	"mfa/internal/account"
 	"mfa/internal/config"
+	"mfa/internal/config/disk"
 	"mfa/internal/login"
 	"mfa/internal/seal"
 	"mfa/internal/store"
@@ -167,9 +168,13 @@ func (a *App) moveFrom(ctx context.Context, fleet account.Records, s store.Store
 }
 
 // joinWithRecords is the second step of a move to etcd: it copies into fleet what changed
-// on this host since the first, if there was one. An error that wraps
-// store.ErrUnreachable means that it is to be called again.
+// on this host since the first, if there was one; without one it refuses a host that has
+// enrollments of its own (disk.MayJoin). An error that wraps store.ErrUnreachable means that
+// it is to be called again.
 func (a *App) joinWithRecords(ctx context.Context, cfg config.Config, fleet store.Store) (err error) {
+	if err := disk.MayJoin(ctx, cfg, fleet); err != nil {
+		return err
+	}
 	mark, err := local.Moved(cfg.Store.Path)
 	if err != nil || mark == nil || mark.To != store.BackendEtcd || !mark.Done.IsZero() {
 		return err
@@ -238,6 +243,9 @@ func (a *App) leaveWithRecords(ctx context.Context, cfg config.Config, s *local.
 	}
 	if err != nil {
 		return fmt.Errorf("bring the records of this host back from etcd: %w", err)
+	}
+	if err := disk.ForgetJoined(cfg); err != nil {
+		return err
 	}
 	return s.Unmark()
 }

@@ -177,7 +177,7 @@ func (a *App) offlineReport() *wire.Offline {
 	}
 	r := a.offline.Report()
 	out := &wire.Offline{Kept: r.Kept}
-	if r.Away {
+	if r.Away && !errors.Is(r.Why, store.ErrForgot) { // else nothing is decided here either
 		out.Since, out.Until = &r.Since, &r.Until
 	}
 	return out

@@ -94,10 +94,18 @@ func (a *App) openFleet(cfg config.Config) error {
 		return err
 	}
 	a.late.Come(s)
+	a.noteJoined(cfg)
 	if err := a.forgetOffline(context.Background(), cfg, s); err != nil {
 		return err
 	}
 	return a.openOffline(cfg)
+}
+
+// noteJoined notes on this host that it is in the fleet.
+func (a *App) noteJoined(cfg config.Config) {
+	if err := disk.NoteJoined(cfg, a.opts.Now()); err != nil {
+		a.opts.Log.Error("should etcd lose its data, this host will take it for a new fleet", "error", err)
+	}
 }
 
 // fleetOptions returns how a fleet's store is opened.

@@ -29,6 +29,10 @@ var (
 	ErrConflict = errors.New("changed by someone else")
 	// ErrUnreachable means that the store of a fleet gave no answer, or none in time.
 	ErrUnreachable = errors.New("etcd cannot be reached")
+
+	// ErrForgot means that the store of a fleet does not have any more what it had: it was
+	// restored from a copy, or is another one. From then on nothing that it says counts.
+	ErrForgot = errors.New("etcd is not what it was")
 )
 
 // An Item is one record. Rev is the store's own mark of this content. It is zero only for

@@ -97,12 +97,23 @@ func checkFleet(cfg config.Config, unseen []string) error {
 	if err := checkOffline(cfg, uid, slices.Contains(unseen, "secrets.key_file")); err != nil {
 		return err
 	}
-	return etcd.Look(context.Background(), cfg.Store.Etcd, etcd.Options{Key: func(known string) (*seal.Key, error) {
+	key := func(known string) (*seal.Key, error) {
+		if known == "" {
+			if err := MayBegin(cfg); err != nil {
+				return nil, err
+			}
+		}
 		if slices.Contains(unseen, "secrets.key_file") {
 			return nil, nil
 		}
 		return keyOfFleet(cfg, uid, known, false)
-	}})
+	}
+	if err := etcd.Look(context.Background(), cfg.Store.Etcd, etcd.Options{Key: key}); err != nil {
+		return err
+	}
+	return etcd.ReadOnly(context.Background(), cfg.Store.Etcd, etcd.Options{Key: key}, func(s store.Store) error {
+		return MayJoin(context.Background(), cfg, s)
+	})
 }
 
 // checkOffline says what keeps a daemon from opening what is kept for the time without etcd.

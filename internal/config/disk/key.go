@@ -41,8 +41,13 @@ func OpenKey(cfg config.Config, known string, log *slog.Logger) (*seal.Key, erro
 }
 
 // OpenFleetKey reads the key that a fleet has, or makes one for a fleet that has none yet:
-// known is empty then.
+// known is empty then. The error says so if this host is in a fleet already.
 func OpenFleetKey(cfg config.Config, known string) (*seal.Key, error) {
+	if known == "" {
+		if err := MayBegin(cfg); err != nil {
+			return nil, err
+		}
+	}
 	return keyOfFleet(cfg, os.Geteuid(), known, true)
 }
 
@@ -55,6 +60,9 @@ func FleetKey(cfg config.Config) (*seal.Key, error) { return keyOfFleet(cfg, os.
 func keyOfFleet(cfg config.Config, uid int, known string, mayMake bool) (*seal.Key, error) {
 	key, err := seal.LoadFor(cfg.Secrets.KeyFile, uid, "")
 	switch {
+	case err == nil && known != "" && !slices.Contains(key.IDs(), known) && local.Enrolled(cfg.Store.Path):
+		return nil, fmt.Errorf("secrets.key_file %q: what is secret in the enrollments of this host is sealed with key %s, and the fleet has key %s: set store.backend = \"local\" again, "+
+			"put the line of the fleet's key before the one that is there, restart mfad, and run mfactl migrate --to etcd", cfg.Secrets.KeyFile, key.ID(), known)
 	case err == nil && known != "" && !slices.Contains(key.IDs(), known):
 		return nil, fmt.Errorf("secrets.key_file %q: %w", cfg.Secrets.KeyFile, etcd.WrongKey(known, key.ID()))
 	case errors.Is(err, fs.ErrNotExist) && known != "":

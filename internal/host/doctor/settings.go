@@ -102,7 +102,11 @@ func (e *exam) daemon(ctx context.Context) {
 		if e.isFleet() {
 			mend = "do what it says, and what is said of etcd here; then mfactl doctor"
 		}
-		e.add(Finding{Error, "store", "mfad", "cannot use its store: " + st.Problem, "Every login that needs a second factor is refused.", mend})
+		refuses := refusesAll
+		if st.Offline != nil && st.Offline.Since != nil {
+			refuses = "Every login is refused that needs a second factor, but those that this host decides without etcd."
+		}
+		e.add(Finding{Error, "store", "mfad", "cannot use its store: " + st.Problem, refuses, mend})
 	}
 	if o := st.Offline; o != nil && o.Since != nil {
 		e.add(Finding{

@@ -11,6 +11,8 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
+
+	"mfa/internal/store"
 )
 
 // A kind of question to etcd.
@@ -58,6 +60,8 @@ func (s *Store) call(ctx context.Context, how kind, ask func(context.Context) er
 		}
 	case outer.Err() != nil:
 		err = fmt.Errorf("%w: %w", outer.Err(), err)
+	case s.past.doubted() != nil:
+		err = s.past.doubted() // that it cannot be reached either is no news
 	default:
 		err = s.explain(how, err)
 	}
@@ -108,6 +112,9 @@ type past struct {
 type doubtError struct{ text string }
 
 func (e *doubtError) Error() string { return e.text }
+
+// Is says that it is store.ErrForgot.
+func (e *doubtError) Is(target error) bool { return target == store.ErrForgot }
 
 func (p *past) newest() int64 { return p.rev.Load() }
 

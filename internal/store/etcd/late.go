@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -145,10 +146,22 @@ func (l *Late) Close() error {
 // Await opens the store as soon as etcd can be reached, trying again and again until ctx
 // ends. Any other error than store.ErrUnreachable ends it, too.
 func Await(ctx context.Context, cfg store.EtcdConfig, opts Options) (*Store, error) {
-	for {
+	var quiet *hush
+	if opts.Log != nil {
+		quiet = &hush{Handler: opts.Log.Handler()}
+		opts.Log = slog.New(quiet)
+	}
+	for said := time.Now(); ; {
 		s, err := Open(ctx, cfg, opts)
 		if err == nil || !errors.Is(err, store.ErrUnreachable) {
+			quiet.set(false)
 			return s, err
+		}
+		if now := time.Now(); now.Sub(said) < sayAgain {
+			quiet.set(true)
+		} else {
+			quiet.set(false)
+			said = now
 		}
 		select {
 		case <-ctx.Done():
@@ -160,3 +173,22 @@ func Await(ctx context.Context, cfg store.EtcdConfig, opts Options) (*Store, err
 
 // awaitEvery is the pace of Await.
 const awaitEvery = time.Second
+
+// A hush is a slog.Handler that can be silenced, so that attempts which fail one after
+// another are not a line each. It may be used from many goroutines.
+type hush struct {
+	slog.Handler
+	silent atomic.Bool
+}
+
+// set silences h, or has it speak again; nil is no log.
+func (h *hush) set(silent bool) {
+	if h != nil {
+		h.silent.Store(silent)
+	}
+}
+
+// Enabled implements slog.Handler.
+func (h *hush) Enabled(ctx context.Context, level slog.Level) bool {
+	return !h.silent.Load() && h.Handler.Enabled(ctx, level)
+}

@@ -74,7 +74,9 @@ func Look(ctx context.Context, cfg store.EtcdConfig, opts Options) error {
 	if err == nil && was != nil {
 		_, err = opts.Key(was.Key)
 	} else if err == nil {
-		err = s.mayBegin(ctx)
+		if err = s.mayBegin(ctx); err == nil {
+			_, err = opts.Key("")
+		}
 	}
 	if err = errors.Join(err, s.client.Close()); err != nil {
 		return fmt.Errorf("open store in etcd: %w", err)

@@ -3,6 +3,7 @@ package local
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -191,6 +192,22 @@ func Enrolled(dir string) bool {
 		_, ok := userName(e.Name())
 		return ok
 	})
+}
+
+// Users returns the names of those who have an enrollment in the store in dir, sorted. It may
+// be called beside a daemon; a store that is not there has none.
+func Users(dir string) (names []string, err error) {
+	entries, err := os.ReadDir(filepath.Join(dir, "users"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if name, ok := userName(e.Name()); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, err
 }
 
 // Verify is CheckState, and also verifies the records with the key. Key is as for Open.

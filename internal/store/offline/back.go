@@ -108,6 +108,9 @@ func (s *Store) Return(ctx context.Context) error {
 		return nil
 	}
 	if err := s.reach(ctx); err != nil {
+		if errors.Is(err, store.ErrForgot) {
+			s.contact.distrust(err)
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.away.why = err

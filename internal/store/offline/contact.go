@@ -31,6 +31,7 @@ type contact struct {
 	alive bool  // it was heard of by this process
 	fresh bool  // it was heard of since silent was called
 	noted noted // on the disk
+	wrong error // etcd is not what it was: nothing counts until a restart
 }
 
 // noted is a contact as it is stored.
@@ -139,4 +140,18 @@ func (c *contact) setGeneration(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.was.Generation = n
+}
+
+// distrust takes in that etcd is not what it was (store.ErrForgot), which err says.
+func (c *contact) distrust(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wrong = err
+}
+
+// distrusted returns what distrust was told, nil if nothing.
+func (c *contact) distrusted() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.wrong
 }

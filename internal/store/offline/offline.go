@@ -238,7 +238,9 @@ func (s *Store) find(ctx context.Context, do, key string) (r record, rev uint64,
 func (s *Store) believable(key string) (heard time.Time, err error) {
 	now := s.opts.Now()
 	heard, known := s.contact.last()
-	switch trueAt := s.contact.trueAt(); {
+	switch trueAt, wrong := s.contact.trueAt(), s.contact.distrusted(); {
+	case wrong != nil:
+		return heard, fmt.Errorf("get %q: %w", key, wrong)
 	case !known:
 		return heard, errKept("get", key, "this host never was in its fleet")
 	case now.Before(trueAt), s.contact.isBefore(now):
