@@ -108,7 +108,7 @@ func printStatus(cmd *cobra.Command, st wire.Status, fleet *wire.Fleet) {
 		{"text messages", texts},
 		{"store", st.Store},
 		{"store health", store},
-		{"enrolled users", st.Users},
+		{"enrolled users", enrolledText(st)},
 		{"logins under way", st.Logins},
 	}
 	if st.Offline != nil {
@@ -124,6 +124,14 @@ func printStatus(cmd *cobra.Command, st wire.Status, fleet *wire.Fleet) {
 		rows = append(rows, [2]any{"waits for a restart", key + ": systemctl restart mfad"})
 	}
 	printRows(cmd.OutOrStdout(), rows)
+}
+
+// enrolledText says how many users are enrolled, if that could be found out.
+func enrolledText(st wire.Status) string {
+	if !st.StoreOK && st.Users == 0 {
+		return "not counted"
+	}
+	return strconv.Itoa(st.Users)
 }
 
 // offlineText says for people how it stands with logins while etcd is away.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"mfa/internal/config/disk"
 	"mfa/internal/deliver"
 	"mfa/internal/host/doctor"
+	"mfa/internal/store"
 	"mfa/internal/text"
 	"mfa/internal/wire"
 )
@@ -24,6 +26,10 @@ import (
 func check(cfg config.Config, path string, stdout, stderr io.Writer) int {
 	if err := disk.Check(cfg); err != nil {
 		fmt.Fprintf(stderr, "mfad: %v\n", err)
+		if errors.Is(err, store.ErrUnreachable) {
+			fmt.Fprintln(stderr, "mfad: so the store was not looked at. A start goes on without it: until etcd is in reach those are let in whom a rule lets in, and whom store.etcd.offline is for.")
+			return exitFailed
+		}
 		return exitUsage
 	}
 	if err := doctor.Promises(os.DirFS("/"), cfg); err != nil {

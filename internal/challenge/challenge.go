@@ -234,7 +234,9 @@ func (c *Conversation) NoAnswer(ctx context.Context, method mfa.Method, err erro
 		v.Reason = "too many prompts"
 	case errors.Is(err, mfa.ErrNoConversation):
 		v.Reason = "the client cannot be asked, or gave up"
-		c.advise("the client cannot be asked, or gave up; nothing was counted")
+		if c.wrong == 0 {
+			c.advise("the client cannot be asked, or gave up; nothing was counted")
+		}
 	}
 	return v, err
 }

@@ -107,7 +107,7 @@ func membersFindings(f wire.Fleet) []Finding {
 	}
 	all, up := len(voters), len(voters)-len(silent)
 	if all == 0 {
-		return []Finding{{Error, "fleet-members", "etcd", "no member is known: " + f.Partly, refusesAll, "start etcd, or mend store.etcd in mfa.toml"}}
+		return []Finding{{Error, "fleet-members", "etcd", "no member is known: " + f.Partly, refusesAway, "start etcd, or mend store.etcd in mfa.toml"}}
 	}
 	need := all/2 + 1
 	what := fmt.Sprintf("%d of %s", up, memberCount(all))
@@ -117,7 +117,7 @@ func membersFindings(f wire.Fleet) []Finding {
 	case !f.Led:
 		return []Finding{{
 			Error, "fleet-members", "etcd", what + ", and there is no leader" + strings.TrimSuffix(away, "; not: "),
-			fmt.Sprintf("%s Etcd works while %d of them are up and reach each other.", refusesAll, need), mend,
+			fmt.Sprintf("%s Etcd works while %d of them are up and reach each other.", refusesAway, need), mend,
 		}}
 	case up < need:
 		return []Finding{{
@@ -136,6 +136,9 @@ func membersFindings(f wire.Fleet) []Finding {
 }
 
 const refusesAll = "Every login that needs a second factor is refused."
+
+// refusesAway is refusesAll where etcd cannot be reached, or has no leader.
+const refusesAway = `Every login that needs a second factor is refused, but those that store.etcd.offline = "totp" is for.`
 
 func memberCount(n int) string {
 	if n == 1 {
