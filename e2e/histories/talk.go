@@ -123,7 +123,7 @@ func (h heard) byMemory(from place) bool {
 // the code is looked at; then nobody knows.
 func (h heard) judged() history.Outcome {
 	switch {
-	case h.is(saysNotRight + " " + saysLocked):
+	case h.is(saysNotRight) && h.is(saysLocked): // between them may be a word about a clock
 		return history.LastWrong
 	case h.is(saysNotRight):
 		return history.Wrong
