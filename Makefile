@@ -9,8 +9,8 @@
 #               hour of what many people do at once (root); "make test" runs a part of both
 #               and every pair of calls of the module failing, hours more
 # make c-coverage  which lines of the module's C no test reaches
-# make fleet-test  what a fleet does while members of etcd die, hang and are cut off (root);
-#               "make test" runs a part
+# make fleet-test  what a fleet does while members of etcd die, hang and are cut off, of which
+#               "make test" runs a part; and docs/fleet.md from its first line to its last (root)
 # make etcd     a newer etcd than Debian's, for ETCD_BIN=... make fleet-test
 # make soak     two hours of logins of every kind: what grew, and which login has no line in the
 #               audit file, into docs/soak.md; FOR=10m is shorter, and only says (root)
@@ -87,9 +87,10 @@ test:
 		'tests' '$(GO) test -json -race -timeout 40m -skip "$(LONGER)" $$($(GO) list ./... | grep -v /packaging/test)' \
 		'tests of the packages' '$(PACKAGES_TEST) -json'
 
-# Tests that have a target of their own, c-coverage and pages-test: "make test" does not
-# start them, for in CI a skipped test is a failed one.
-LONGER := ^Test(Coverage|Pages)$$
+# Tests that have a target of their own, c-coverage, pages-test and fleet-test: "make test"
+# does not start them, for in CI a skipped test is a failed one.
+MACHINES := FleetGuide|HostMoves
+LONGER := ^Test(Coverage|Pages|$(MACHINES))$$
 
 e2e: deps build
 	$(GO) test -count=1 -v ./e2e
@@ -107,8 +108,10 @@ c-coverage: deps
 	$(GO) test -count=1 -v -run '^TestCoverage$$' ./pam_mfa -c-coverage
 
 # FLEET= has flags for go test, as -run TestGuesses; ETCD_BIN= names another etcd than Debian's.
-fleet-test: deps
+# Then the machines of docs/fleet.md, as its commands make them.
+fleet-test: deps build
 	$(GO) test -count=1 -v -timeout 90m ./e2e/fleet $(FLEET) -args -whole
+	$(GO) test -count=1 -v -timeout 30m -run '^Test($(MACHINES))$$' ./e2e
 
 # An etcd newer than Debian's, out of its modules, and what restores its snapshots.
 ETCD_VERSION ?= v3.7.3

@@ -411,6 +411,11 @@ func TestDirectoryOfUserdbd(t *testing.T) {
 	record(alice, alice.uid, alice.email)
 	record(carol, carol.uid+5000, "eve@example.com")
 	ok(t, os.MkdirAll("/run/systemd/userdb", 0o755))
+	t.Cleanup(func() { // a socket that nobody listens on is an error to libnss-systemd, for each name it is asked for
+		for _, dir := range []string{"/run/systemd/userdb", "/run/userdb"} {
+			ok(t, os.RemoveAll(dir))
+		}
+	})
 	_, stop := service(t, exec.Command("/usr/lib/systemd/systemd-userdbd"))
 	eventually(t, "systemd-userdbd listens", func() bool {
 		c, err := net.Dial("unix", "/run/systemd/userdb/io.systemd.Multiplexer")

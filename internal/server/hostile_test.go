@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -144,7 +145,9 @@ func answerOf(t *testing.T, c net.Conn, parts ...string) int {
 func outwait(c net.Conn, text, more string) error {
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-	if _, err := io.WriteString(c, text); err != nil {
+	if _, err := io.WriteString(c, text); errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		return nil // it is hung up already, on a machine with much else to do
+	} else if err != nil {
 		return err
 	}
 	var sender sync.WaitGroup
