@@ -33,7 +33,6 @@ type machine struct {
 	name, dir, address string
 
 	holder *exec.Cmd // holds its namespaces
-	ask    *os.File  // FIFO by which its stand-ins for programs ask the test
 
 	mu      sync.Mutex // guards running
 	running map[string]func(syscall.Signal) error

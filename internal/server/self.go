@@ -178,17 +178,26 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 	case wire.SelfBackupCodes:
 		err = s.showBackupCodes(ctx, service, c)
 	}
-	switch {
-	case errors.Is(err, enroll.ErrNotEnrolled):
-		return refuse(text.Of("You have no second factor yet: mfactl enroll sets one up."))
-	case errors.Is(err, enroll.ErrInvalid) && verb == wire.SelfLanguage:
-		return refuse(enroll.WrongOf(err))
-	case errors.Is(err, enroll.ErrInvalid):
-		return refuse(text.Of("%q is not set up for you: mfactl enroll adds a method.", query.Get(wire.QueryMethod)))
-	case err != nil:
+	if why, told := whyNot(err, verb, query); told {
+		return refuse(why)
+	}
+	if err != nil {
 		return c.Failed(ctx, err)
 	}
 	return mfa.Verdict{Outcome: mfa.Accepted}, nil
+}
+
+// whyNot returns what the person is told of an error that lies with what they asked for.
+func whyNot(err error, verb string, query url.Values) (why text.Sentence, told bool) {
+	switch {
+	case errors.Is(err, enroll.ErrNotEnrolled):
+		return text.Of("You have no second factor yet: mfactl enroll sets one up."), true
+	case errors.Is(err, enroll.ErrInvalid) && verb == wire.SelfLanguage:
+		return enroll.WrongOf(err), true
+	case errors.Is(err, enroll.ErrInvalid):
+		return text.Of("%q is not set up for you: mfactl enroll adds a method.", query.Get(wire.QueryMethod)), true
+	}
+	return why, false
 }
 
 func (s exchange) showBackupCodes(ctx context.Context, service *enroll.Service, c *challenge.Conversation) error {

@@ -151,18 +151,13 @@ func Await(ctx context.Context, cfg store.EtcdConfig, opts Options) (*Store, err
 		quiet = &hush{Handler: opts.Log.Handler()}
 		opts.Log = slog.New(quiet)
 	}
-	for said := time.Now(); ; {
+	for tries := 1; ; tries++ {
 		s, err := Open(ctx, cfg, opts)
 		if err == nil || !errors.Is(err, store.ErrUnreachable) {
 			quiet.set(false)
 			return s, err
 		}
-		if now := time.Now(); now.Sub(said) < sayAgain {
-			quiet.set(true)
-		} else {
-			quiet.set(false)
-			said = now
-		}
+		quiet.set(tries%int(sayAgain/awaitEvery) != 0)
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
