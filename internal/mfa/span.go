@@ -5,10 +5,6 @@ import (
 	"time"
 )
 
-// SpanLeft says for people how much longer something lasts. It rounds down, so that
-// nobody counts on time that is not there.
-func SpanLeft(d time.Duration) string { return said(SpannedLeft(d)) }
-
 // Span says a duration as people do, like "15 minutes". It rounds up, so that nobody
 // comes back too early.
 func Span(d time.Duration) string { return said(Spanned(d)) }
@@ -19,7 +15,8 @@ func Spanned(d time.Duration) (n int64, unit time.Duration) {
 	return int64(max(1, (d+unit-1)/unit)), unit
 }
 
-// SpannedLeft returns what SpanLeft says.
+// SpannedLeft is Spanned for how much longer something lasts. It rounds down, so that nobody
+// counts on time that is not there.
 func SpannedLeft(d time.Duration) (n int64, unit time.Duration) {
 	return Spanned(d.Truncate(unitOf(d)))
 }

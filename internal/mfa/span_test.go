@@ -25,7 +25,7 @@ func TestSpanLeft(t *testing.T) {
 		90 * time.Second: "90 seconds", 119 * time.Second: "60 seconds", 120 * time.Second: "2 minutes", 590 * time.Second: "9 minutes", 10 * time.Minute: "10 minutes",
 		119 * time.Minute: "119 minutes", 3*time.Hour - 1: "120 minutes", 49 * time.Hour: "48 hours",
 	} {
-		if got := SpanLeft(d); got != want {
+		if got := said(SpannedLeft(d)); got != want {
 			t.Errorf("%v is said as %q, want %q", d, got, want)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // A Span is a duration as people say it, like "15 minutes". It is rounded as mfa.Span and
-// mfa.SpanLeft round.
+// mfa.SpannedLeft round.
 type Span struct {
 	n    int
 	unit time.Duration
