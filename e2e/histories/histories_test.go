@@ -64,13 +64,15 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// The last wrong code is told apart from others, also where a word about a clock stands between.
+// The last wrong code is told apart from others, also where a word about a clock stands between,
+// and from one of a login that ends while another one locks.
 func TestJudged(t *testing.T) {
 	for text, want := range map[string]history.Outcome{
-		"That code is not right. Your second factor is locked for 1 hour, after too many wrong codes.":                           history.LastWrong,
-		"That code is not right. Your app's clock is 5 minutes behind. Your second factor is locked for 1 hour, after too many.": history.LastWrong,
-		"That code is not right. 2 tries left. Code: ":                                                                           history.Wrong,
-		"Your second factor is locked by an administrator, for 1 hour.":                                                          history.Unknown,
+		"That code is not right. Your second factor is locked for 1 hour, after too many wrong codes.":                                                                          history.LastWrong,
+		"That code is not right. Your app's clock seems to be 5 minutes behind. Let the phone set its time by itself. Your second factor is locked for 1 hour, after too many.": history.LastWrong,
+		"That code is not right. This login ends here. Your second factor is locked for 1 hour, after too many wrong codes.":                                                    history.Wrong,
+		"That code is not right. 2 tries left. Code: ":                  history.Wrong,
+		"Your second factor is locked by an administrator, for 1 hour.": history.Unknown,
 	} {
 		if got := (heard{text: text}).judged(); got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)

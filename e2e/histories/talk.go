@@ -85,6 +85,8 @@ func (h heard) ends(text string) bool { return h.asks && strings.HasSuffix(h.tex
 const (
 	saysNotRight  = "That code is not right."
 	saysLocked    = "Your second factor is locked"
+	saysClock     = "Your app's clock"
+	saysEnds      = "This login ends here."
 	saysUsed      = "was used already"
 	saysAgain     = "so this begins again"
 	saysVoid      = "so this one is void"
@@ -123,7 +125,7 @@ func (h heard) byMemory(from place) bool {
 // the code is looked at; then nobody knows.
 func (h heard) judged() history.Outcome {
 	switch {
-	case h.is(saysNotRight) && h.is(saysLocked): // between them may be a word about a clock
+	case h.lockedByIt():
 		return history.LastWrong
 	case h.is(saysNotRight):
 		return history.Wrong
@@ -135,6 +137,15 @@ func (h heard) judged() history.Outcome {
 		return history.Accepted
 	}
 	return history.Unknown
+}
+
+// lockedByIt reports whether a wrong code was told of that locked the user. Between the two
+// may be a word about a clock; after anything else it was another login that locked.
+func (h heard) lockedByIt() bool {
+	_, after, _ := strings.Cut(h.text, saysNotRight)
+	between, _, locked := strings.Cut(after, saysLocked)
+	between = strings.TrimSpace(between)
+	return locked && (between == "" || strings.HasPrefix(between, saysClock) && !strings.Contains(between, saysEnds))
 }
 
 // remembered returns what became of the wish to be remembered.
