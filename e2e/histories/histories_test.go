@@ -46,12 +46,14 @@ func allAreGood(t *testing.T, dir string) {
 	t.Log(out.String())
 }
 
-// An mfad that takes one guess too many is found out.
+// An mfad that takes one guess too many is found out. Where an unlock that is under way may have
+// forgotten the first ones, it is the lock that the model does not have yet.
 func findsFailures(t *testing.T, dir string) {
 	t.Helper()
 	var out bytes.Buffer
 	o := options{length: 3 * time.Minute, seed: 1, programs: dir, users: 3, clients: 3, pace: 20 * time.Millisecond, failures: failures - 1}
-	if err := o.histories(t.Context(), &out); err == nil || !strings.HasPrefix(err.Error(), history.FailureForgotten) {
+	err := o.histories(t.Context(), &out)
+	if err == nil || !strings.HasPrefix(err.Error(), history.FailureForgotten) && !strings.HasPrefix(err.Error(), history.LockedForNothing) {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }
