@@ -57,11 +57,8 @@ func (a *App) join(ctx context.Context) {
 
 func (a *App) joinOnce(ctx context.Context) (err error) {
 	cfg := a.cur.Load().cfg
-	s, err := etcd.Await(ctx, cfg.Store.Etcd, a.fleetOptions(func(known string) (*seal.Key, error) {
-		if known == "" {
-			return a.key, disk.MayBegin(cfg)
-		}
-		if !slices.Contains(a.key.IDs(), known) {
+	s, err := etcd.Await(ctx, cfg.Store.Etcd, a.fleetOptions(cfg, func(known string) (*seal.Key, error) {
+		if known != "" && !slices.Contains(a.key.IDs(), known) {
 			return nil, fmt.Errorf("secrets.key_file %q: %w", cfg.Secrets.KeyFile, etcd.WrongKey(known, a.key.ID()))
 		}
 		return a.key, nil

@@ -56,6 +56,12 @@ func TestFleetIsNotBegunTwice(t *testing.T) {
 	if err := starts(t, cfg); err != nil {
 		t.Errorf("the fleet, afterwards: %v", err)
 	}
+	there := slip
+	there.Store.Path = filepath.Join(shortDir(t), "another")
+	if err := starts(t, there); err != nil {
+		t.Fatal(err)
+	}
+	refusesToStart(t, "another fleet", slip, "is in a fleet")
 	if err := os.Remove(filepath.Join(cfg.Store.Path, "fleet")); err != nil {
 		t.Fatal(err)
 	}
@@ -125,6 +131,11 @@ func TestEnrolledHostDoesNotJoin(t *testing.T) {
 	if err := starts(t, cfg); err != nil {
 		t.Errorf("a reset in the fleet keeps a host out that is in it: %v", err)
 	}
+
+	if err := starts(t, alone); err != nil {
+		t.Fatal(err)
+	}
+	refusesToStart(t, "a host that left the fleet and is to be in it again", cfg, "mfactl migrate --to etcd")
 }
 
 // A host that decides without etcd stops doing so when an etcd answers that is not what it was,

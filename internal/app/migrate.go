@@ -244,9 +244,6 @@ func (a *App) leaveWithRecords(ctx context.Context, cfg config.Config, s *local.
 	if err != nil {
 		return fmt.Errorf("bring the records of this host back from etcd: %w", err)
 	}
-	if err := disk.ForgetJoined(cfg); err != nil {
-		return err
-	}
 	return s.Unmark()
 }
 

@@ -74,7 +74,7 @@ func (a *App) openFleet(cfg config.Config) error {
 	}
 	a.late = &etcd.Late{}
 	a.use(a.late, host)
-	s, err := etcd.Open(context.Background(), cfg.Store.Etcd, a.fleetOptions(func(known string) (*seal.Key, error) {
+	s, err := etcd.Open(context.Background(), cfg.Store.Etcd, a.fleetOptions(cfg, func(known string) (*seal.Key, error) {
 		key, err := disk.OpenFleetKey(cfg, known)
 		a.key = key
 		return key, err
@@ -109,9 +109,10 @@ func (a *App) noteJoined(cfg config.Config) {
 }
 
 // fleetOptions returns how a fleet's store is opened.
-func (a *App) fleetOptions(key func(known string) (*seal.Key, error)) etcd.Options {
+func (a *App) fleetOptions(cfg config.Config, key func(known string) (*seal.Key, error)) etcd.Options {
 	here := etcd.Host{ID: a.host, Name: deliver.HostName(), Version: mfa.Version}
-	return etcd.Options{Log: a.opts.Log, Now: a.opts.Now, Follow: &a.follow, Key: key, Host: here}
+	mayBegin := func() error { return disk.MayBegin(cfg) }
+	return etcd.Options{Log: a.opts.Log, Now: a.opts.Now, Follow: &a.follow, Key: key, MayBegin: mayBegin, Host: here}
 }
 
 // openLocal opens the store of this host, and begins it anew if an administrator ran
@@ -140,7 +141,10 @@ func (a *App) openLocal(cfg config.Config) error {
 			return fmt.Errorf("begin store %q anew: %w", cfg.Store.Path, err)
 		}
 	}
-	return a.leaveWithRecords(ctx, cfg, s)
+	if err := a.leaveWithRecords(ctx, cfg, s); err != nil {
+		return err
+	}
+	return disk.ForgetJoined(cfg)
 }
 
 // beginAnew counts all that could have been used before as used.

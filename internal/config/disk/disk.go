@@ -98,20 +98,16 @@ func checkFleet(cfg config.Config, unseen []string) error {
 		return err
 	}
 	key := func(known string) (*seal.Key, error) {
-		if known == "" {
-			if err := MayBegin(cfg); err != nil {
-				return nil, err
-			}
-		}
 		if slices.Contains(unseen, "secrets.key_file") {
 			return nil, nil
 		}
 		return keyOfFleet(cfg, uid, known, false)
 	}
-	if err := etcd.Look(context.Background(), cfg.Store.Etcd, etcd.Options{Key: key}); err != nil {
+	opts := etcd.Options{Key: key, MayBegin: func() error { return MayBegin(cfg) }}
+	if err := etcd.Look(context.Background(), cfg.Store.Etcd, opts); err != nil {
 		return err
 	}
-	return etcd.ReadOnly(context.Background(), cfg.Store.Etcd, etcd.Options{Key: key}, func(s store.Store) error {
+	return etcd.ReadOnly(context.Background(), cfg.Store.Etcd, opts, func(s store.Store) error {
 		return MayJoin(context.Background(), cfg, s)
 	})
 }

@@ -29,6 +29,8 @@ type joined struct {
 	Since  time.Time `json:"since"`
 }
 
+var errJoined = errors.New("this host is in a fleet")
+
 func joinedPath(cfg config.Config) string { return filepath.Join(cfg.Store.Path, joinedFile) }
 
 // readJoined returns which fleet this host is in, nil if it was in none yet.
@@ -47,10 +49,11 @@ func readJoined(cfg config.Config) (*joined, error) {
 	return &j, nil
 }
 
-// NoteJoined notes, durably, that this host is in the fleet of cfg since now.
+// NoteJoined notes, durably, that this host is in the fleet of cfg since now, if it is in none
+// yet.
 func NoteJoined(cfg config.Config, now time.Time) error {
 	was, err := readJoined(cfg)
-	if err != nil || was != nil && was.Prefix == cfg.Store.Etcd.Prefix {
+	if err != nil || was != nil {
 		return err
 	}
 	data, err := json.Marshal(joined{cfg.Store.Etcd.Prefix, now.UTC().Truncate(time.Second)})
@@ -82,18 +85,25 @@ func MayBegin(cfg config.Config) error {
 	if err != nil || was == nil {
 		return err
 	}
-	return fmt.Errorf("this host is in a fleet, under %q since %s, and in etcd there is none under %q: bring back etcd's data, or mend store.etcd.endpoints and store.etcd.prefix; "+
+	return fmt.Errorf("%w under %q since %s, and in etcd there is none under %q: bring back etcd's data, or mend store.etcd.endpoints and store.etcd.prefix; "+
 		"in a new fleet nobody is enrolled, and whoever has a password could set up a second factor. If that is meant, remove %s and start again",
-		was.Prefix, was.Since.Format(time.DateOnly), cfg.Store.Etcd.Prefix, joinedPath(cfg))
+		errJoined, was.Prefix, was.Since.Format(time.DateOnly), cfg.Store.Etcd.Prefix, joinedPath(cfg))
 }
 
-// MayJoin returns why this host must not join the fleet in s: people are enrolled on this
-// host alone, who would not be enrolled there. A host that is in the fleet, or that mfactl
-// migrate brings there, may.
+// MayJoin returns why this host must not join the fleet in s: it is in another one, or people
+// are enrolled on this host alone, who would not be enrolled there. A host that is in the
+// fleet, or that mfactl migrate brings there, may.
 func MayJoin(ctx context.Context, cfg config.Config, s store.Store) error {
 	was, err := readJoined(cfg)
-	if err != nil || was != nil {
+	switch {
+	case err != nil:
 		return err
+	case was != nil && was.Prefix != cfg.Store.Etcd.Prefix:
+		return fmt.Errorf("%w under %q since %s, and store.etcd.prefix is %q now: whoever is not enrolled there could set up a second factor with the password alone. "+
+			"Mend store.etcd.prefix; if another fleet is meant, remove %s and start again",
+			errJoined, was.Prefix, was.Since.Format(time.DateOnly), cfg.Store.Etcd.Prefix, joinedPath(cfg))
+	case was != nil:
+		return nil
 	}
 	if mark, err := local.Moved(cfg.Store.Path); err != nil || mark != nil {
 		return err

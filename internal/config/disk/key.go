@@ -41,13 +41,8 @@ func OpenKey(cfg config.Config, known string, log *slog.Logger) (*seal.Key, erro
 }
 
 // OpenFleetKey reads the key that a fleet has, or makes one for a fleet that has none yet:
-// known is empty then. The error says so if this host is in a fleet already.
+// known is empty then.
 func OpenFleetKey(cfg config.Config, known string) (*seal.Key, error) {
-	if known == "" {
-		if err := MayBegin(cfg); err != nil {
-			return nil, err
-		}
-	}
 	return keyOfFleet(cfg, os.Geteuid(), known, true)
 }
 

@@ -82,7 +82,7 @@ func (e *exam) daemon(ctx context.Context) {
 	if err != nil {
 		e.add(Finding{
 			Error, "daemon", "mfad", fmt.Sprintf("does not answer: %v", err),
-			"Every login that needs a second factor is refused.",
+			refusesAll,
 			"mfad --check; " + StartAgain + "; journalctl -u mfad",
 		})
 		return

@@ -36,6 +36,10 @@ type Options struct {
 	// Key returns the key of the fleet: the one with the ID known (seal.Key.ID), or, if
 	// known is empty, any one, for a new fleet.
 	Key func(known string) (*seal.Key, error)
+	// MayBegin returns why no new fleet is to begin where etcd has none, or nil; nil itself:
+	// one may.
+	MayBegin func() error
+
 	Log *slog.Logger
 	Now func() time.Time // paces the log, and is what Host tells; nil: the log says everything
 	// Host is noted for the other hosts; the zero value is not.
@@ -54,7 +58,7 @@ func Open(ctx context.Context, cfg store.EtcdConfig, opts Options) (*Store, erro
 	if err != nil {
 		return nil, fmt.Errorf("open store in etcd: %w", err)
 	}
-	if err := s.admit(ctx, opts.Key); err != nil {
+	if err := s.admit(ctx, opts); err != nil {
 		return nil, fmt.Errorf("open store in etcd: %w", errors.Join(err, s.client.Close()))
 	}
 	ctx, s.endWatch = context.WithCancel(context.Background())
@@ -74,9 +78,7 @@ func Look(ctx context.Context, cfg store.EtcdConfig, opts Options) error {
 	if err == nil && was != nil {
 		_, err = opts.Key(was.Key)
 	} else if err == nil {
-		if err = s.mayBegin(ctx); err == nil {
-			_, err = opts.Key("")
-		}
+		err = s.mayBegin(ctx, opts)
 	}
 	if err = errors.Join(err, s.client.Close()); err != nil {
 		return fmt.Errorf("open store in etcd: %w", err)
@@ -162,8 +164,9 @@ func (s *Store) readCheck(ctx context.Context) (*checkValue, int64, error) {
 	return &v, resp.Kvs[0].ModRevision, nil
 }
 
-// mayBegin returns an error unless nothing is under the prefix.
-func (s *Store) mayBegin(ctx context.Context) error {
+// mayBegin returns an error unless nothing is under the prefix, and nothing speaks against a
+// new fleet.
+func (s *Store) mayBegin(ctx context.Context, opts Options) error {
 	var resp *clientv3.GetResponse
 	err := s.call(ctx, reading, func(ctx context.Context) (err error) {
 		resp, err = s.client.Get(ctx, s.prefix, clientv3.WithPrefix(), clientv3.WithLimit(1), clientv3.WithKeysOnly())
@@ -172,25 +175,28 @@ func (s *Store) mayBegin(ctx context.Context) error {
 	if err == nil && len(resp.Kvs) > 0 {
 		err = fmt.Errorf("%q is missing, but there is %q: the prefix is another program's, or what tells the key of the fleet was deleted", s.prefix+checkName, resp.Kvs[0].Key)
 	}
+	if err == nil && opts.MayBegin != nil {
+		err = opts.MayBegin()
+	}
 	return err
 }
 
 // admit gets the key, and compares it with the one that the fleet has.
-func (s *Store) admit(ctx context.Context, key func(known string) (*seal.Key, error)) error {
+func (s *Store) admit(ctx context.Context, opts Options) error {
 	was, _, err := s.readCheck(ctx)
 	if err != nil {
 		return err
 	}
 	if was == nil {
-		if err := s.mayBegin(ctx); err != nil {
+		if err := s.mayBegin(ctx, opts); err != nil {
 			return err
 		}
-		if s.key, err = key(""); err != nil {
+		if s.key, err = opts.Key(""); err != nil {
 			return err
 		}
 		return s.begin(ctx)
 	}
-	s.key, err = key(was.Key)
+	s.key, err = opts.Key(was.Key)
 	if err == nil && !slices.Contains(s.key.IDs(), was.Key) {
 		err = WrongKey(was.Key, s.key.ID())
 	}
