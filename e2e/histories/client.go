@@ -17,7 +17,8 @@ type place struct{ service, address string }
 func (p place) String() string { return strings.TrimSpace(p.service + " " + p.address) }
 
 // console is a place from where no login is ever remembered. Only there backup codes are
-// typed: elsewhere it is not told apart who is let in by them, and who is remembered.
+// typed, also if they are asked for elsewhere, as after 100 wrong codes of the app: there it
+// is not told apart who is let in by them, and who is remembered.
 var console = place{service: "login"}
 
 var places = []place{console, {"sshd", "203.0.113.7"}, {"sshd", "198.51.100.9"}}
@@ -117,7 +118,7 @@ func (c *client) responds(o *owner, t *talk, from place) error {
 		return c.remembers(o, t, from)
 	case h.ends(asksChoice):
 		return c.plain(t, c.choice(h.text))
-	case h.ends(asksBackup) && c.rand.IntN(8) > 0:
+	case h.ends(asksBackup) && from == console && c.rand.IntN(8) > 0:
 		return c.types(o, t, from, o.onPaper(c.rand))
 	case h.ends(asksKept):
 		return c.plain(t, "")

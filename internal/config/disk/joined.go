@@ -70,10 +70,13 @@ func NoteJoined(cfg config.Config, now time.Time) error {
 }
 
 // ForgetJoined removes what NoteJoined wrote: this host is in no fleet. It is no error if
-// there is nothing.
+// there is nothing, also on a disk that takes no writes.
 func ForgetJoined(cfg config.Config) error {
-	if err := os.Remove(joinedPath(cfg)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if _, err := os.Lstat(joinedPath(cfg)); errors.Is(err, fs.ErrNotExist) {
+		return nil // os.Remove would say that the disk is read-only
+	}
+	if err := os.Remove(joinedPath(cfg)); err != nil {
+		return fmt.Errorf("note that this host is in no fleet: %w", err)
 	}
 	return nil
 }
