@@ -55,11 +55,11 @@ func runOutside() int {
 }
 
 // chooses says whether an argument says which tests to run, or that something else is
-// wanted of them: that is one shard.
+// wanted of them: that is one shard. One that leaves some out is for each shard.
 func chooses(arg string) bool {
 	name, value, _ := strings.Cut(arg, "=")
 	switch name {
-	case "-test.run", "-test.skip", "-test.list", "-test.bench", "-test.fuzz", "-test.coverprofile":
+	case "-test.run", "-test.list", "-test.bench", "-test.fuzz", "-test.coverprofile":
 		return value != ""
 	}
 	return false
