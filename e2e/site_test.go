@@ -29,6 +29,7 @@ type site struct {
 	dir      string
 	settings map[string]string          // mfa.toml: dotted key to TOML value
 	env      []string                   // of the daemon, beside what it needs
+	under    []string                   // the program that starts the daemon, and its arguments
 	log      *record                    // of the daemon that runs
 	signal   func(syscall.Signal) error // to that daemon
 	stop     func(syscall.Signal) error // the same, and waits for its end
@@ -104,7 +105,8 @@ func (s *site) startDaemon() {
 	notify, err := net.ListenPacket("unixgram", name)
 	ok(s.t, err)
 	defer func() { _ = notify.Close() }()
-	cmd := exec.Command(artefact("mfad"), "--config", s.writeConfig())
+	line := append(slices.Clone(s.under), artefact("mfad"), "--config", s.writeConfig())
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "NOTIFY_SOCKET=" + name}, s.env...)
 	s.log, s.stop = service(s.t, cmd)
 	s.pid = cmd.Process.Pid

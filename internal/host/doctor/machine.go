@@ -125,7 +125,9 @@ func (e *exam) disk(context.Context) {
 		free := st.Bavail * uint64(st.Bsize)
 		percent := 100 * st.Bavail / st.Blocks
 		switch {
-		case st.Bavail == 0 || st.Files > 0 && st.Ffree == 0:
+		case st.Bavail > 0 && st.Files > 0 && st.Ffree == 0:
+			e.add(Finding{Error, "disk", dir, "the disk has no free inodes", "mfad refuses what it would have to make a file for.", "remove files: du --inodes -x / | sort -n | tail"})
+		case st.Bavail == 0:
 			e.add(Finding{Error, "disk", dir, "the disk is full", "mfad refuses logins that it cannot write down.", "make room: du -x / | sort -n | tail"})
 		case free < leastBytes && percent < leastPercent || st.Files > 0 && st.Ffree < 100:
 			e.add(Finding{

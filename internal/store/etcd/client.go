@@ -2,11 +2,13 @@ package etcd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -113,16 +115,18 @@ func diagnose(ctx context.Context, cfg store.EtcdConfig, conf *tls.Config, err e
 	if !isNoAnswer(err) && !errors.Is(err, store.ErrUnreachable) {
 		return (&Store{prefix: cfg.Prefix}).explain(reading, err)
 	}
-	var found []error
+	var found error
 	for _, e := range cfg.Endpoints {
-		if wrong := knock(ctx, e, conf, min(time.Duration(cfg.Timeout), 2*time.Second)); wrong != nil {
-			found = append(found, fmt.Errorf("%s: %w", e, wrong))
+		wrong := knock(ctx, e, conf, min(time.Duration(cfg.Timeout), 2*time.Second))
+		switch {
+		case wrong == nil:
+		case found == nil:
+			found = fmt.Errorf("%s: %w", e, wrong)
+		default:
+			found = fmt.Errorf("%w; %s: %w", found, e, wrong)
 		}
 	}
-	if len(found) == 0 {
-		return err
-	}
-	return errors.Join(found...)
+	return cmp.Or(found, err)
 }
 
 // knock connects to one endpoint and returns why it could not be spoken with.
@@ -134,18 +138,34 @@ func knock(ctx context.Context, endpoint string, conf *tls.Config, within time.D
 		return err
 	}
 	defer conn.Close()
-	secure, is := conn.(*tls.Conn)
-	if !is {
-		return nil
-	}
-	// With TLS 1.3 a member refuses our certificate only after the handshake.
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(deadline)
 	}
+	secure, is := conn.(*tls.Conn)
+	if !is {
+		return greet(conn)
+	}
+	// With TLS 1.3 a member refuses our certificate only after the handshake.
 	if _, err := secure.Read(make([]byte, 1)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return refused(err)
+		return refused(conf, err)
 	}
 	return nil
+}
+
+// greet begins to speak HTTP/2 without TLS, and returns an error if what answers does not: a
+// server sends its SETTINGS first (RFC 9113, sections 3.4 and 4.1). Silence is no error.
+func greet(conn net.Conn) error {
+	const preface, noSettings = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+	const typeOfFrame, settings = 3, 4
+	_, err := conn.Write([]byte(preface + noSettings))
+	head := make([]byte, typeOfFrame+1)
+	if err == nil {
+		_, err = io.ReadFull(conn, head)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) || err == nil && head[typeOfFrame] == settings {
+		return nil
+	}
+	return errors.New("it does not speak as etcd does without TLS; if it has TLS, write https:// in store.etcd.endpoints")
 }
 
 // connectTo connects to one endpoint, with TLS a tls.Conn whose handshake is done.
@@ -165,7 +185,7 @@ func connectTo(ctx context.Context, endpoint string, conf *tls.Config) (net.Conn
 	conf.ServerName, conf.NextProtos = u.Hostname(), []string{"h2"}
 	secure := tls.Client(conn, conf)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(refused(err), conn.Close())
+		return nil, errors.Join(refused(conf, err), conn.Close())
 	}
 	return secure, nil
 }
@@ -184,8 +204,8 @@ func expiry(ctx context.Context, endpoint string, conf *tls.Config) (at time.Tim
 	return at
 }
 
-// refused says which key of mfa.toml a failed handshake is about.
-func refused(err error) error {
+// refused says which key of mfa.toml a failed handshake by conf is about.
+func refused(conf *tls.Config, err error) error {
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var alert *net.OpError // with the text of the alert
@@ -197,6 +217,8 @@ func refused(err error) error {
 		return fmt.Errorf("its certificate is for another name than store.etcd.endpoints has: %w", err)
 	case errors.As(err, &record):
 		return fmt.Errorf("it does not speak TLS; if this is right, write http:// in store.etcd.endpoints: %w", err)
+	case errors.As(err, &alert) && alert.Op == "remote error" && len(conf.Certificates) == 0:
+		return fmt.Errorf("it wants a certificate of this host, and store.etcd.cert_file is empty: %w", err)
 	case errors.As(err, &alert) && alert.Op == "remote error":
 		return fmt.Errorf("it refuses this host's certificate (store.etcd.cert_file): %w", err)
 	}

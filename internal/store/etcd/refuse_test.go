@@ -109,13 +109,14 @@ func TestWrongConfiguration(t *testing.T) {
 		"another name": {func(c *store.EtcdConfig) {
 			c.Endpoints = []string{strings.Replace(c.Endpoints[0], "127.0.0.1", "localhost", 1)}
 		}, "for another name than store.etcd.endpoints has"},
-		"no certificate":    {func(c *store.EtcdConfig) { c.CertFile, c.KeyFile = "", "" }, "refuses this host's certificate"},
+		"no certificate":    {func(c *store.EtcdConfig) { c.CertFile, c.KeyFile = "", "" }, "store.etcd.cert_file is empty"},
 		"their certificate": {func(c *store.EtcdConfig) { c.CertFile, c.KeyFile = otherCert, otherKey }, "refuses this host's certificate"},
 		"no rights":         {func(c *store.EtcdConfig) { c.CertFile, c.KeyFile = strangerCert, strangerKey }, "grant its role readwrite on that prefix"},
 		"another prefix":    {func(c *store.EtcdConfig) { c.Prefix = "/others/" }, "grant its role readwrite on that prefix"},
 		"wrong password":    {func(c *store.EtcdConfig) { c.Username, c.PasswordFile = "host1", tell(t, "guess") }, "refuses store.etcd.username"},
 		"nobody there":      {func(c *store.EtcdConfig) { c.Endpoints = []string{"https://127.0.0.1:1"} }, "connection refused"},
-		"no TLS":            {func(c *store.EtcdConfig) { c.Endpoints = []string{strings.Replace(c.Endpoints[0], "https", "http", 1)} }, "cannot be reached"},
+		"no TLS":            {func(c *store.EtcdConfig) { c.Endpoints = []string{strings.Replace(c.Endpoints[0], "https", "http", 1)} }, "write https:// in store.etcd.endpoints"},
+		"nobody at two":     {func(c *store.EtcdConfig) { c.Endpoints = []string{"https://127.0.0.1:1", "https://127.0.0.1:2"} }, "connection refused; https://127.0.0.1:2: "},
 		"no such file":      {func(c *store.EtcdConfig) { c.CAFile = "/nonexistent" }, `store.etcd.ca_file: read "/nonexistent"`},
 		"no authority":      {func(c *store.EtcdConfig) { c.CAFile = tell(t, "x") }, "holds no certificate"},
 		"another's key":     {func(c *store.EtcdConfig) { c.KeyFile = otherKey }, "store.etcd.key_file"},

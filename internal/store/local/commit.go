@@ -18,9 +18,12 @@ func (l *ledger) do(ctx context.Context, r *request) error {
 	}
 	if leads {
 		batch := l.queue.take() // r is the first
-		if r.job != nil {
+		switch err := l.setup.lost(); {
+		case err != nil:
+			l.refuse(batch, err)
+		case r.job != nil:
 			r.err = explain(l.db.Path(), r.job())
-		} else {
+		default:
 			l.commit(batch)
 		}
 		l.queue.handOver(batch, r)
@@ -47,9 +50,13 @@ func (l *ledger) commit(batch []*request) {
 			l.health.wrote(nil)
 		}
 	}
-	if err == nil {
-		return
+	if err != nil {
+		l.refuse(batch, err)
 	}
+}
+
+// refuse gives all of a batch the error.
+func (l *ledger) refuse(batch []*request, err error) {
 	l.health.wrote(err)
 	for _, r := range batch {
 		r.err = explain(l.db.Path(), err)

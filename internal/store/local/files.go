@@ -36,14 +36,16 @@ type files struct {
 	opened os.FileInfo // of dir
 	health health
 	kept   *kept
+	lost   func() error // of a folderLock
 
 	mu     sync.Mutex // guards closed, and all writing in dir
 	closed bool
 }
 
 // openFiles opens the folder dir, makes it when missing, and removes the files of
-// writes that were cut short, if the disk takes writes.
-func openFiles(dir string) (*files, error) {
+// writes that were cut short, if the disk takes writes. Lost tells, before each write, that the
+// folder is another daemon's now.
+func openFiles(dir string, lost func() error) (*files, error) {
 	if err := makeFolder(dir); err != nil {
 		return nil, err
 	}
@@ -62,7 +64,7 @@ func openFiles(dir string) (*files, error) {
 			}
 		}
 	}
-	return &files{dir: dir, opened: opened, kept: newKept()}, nil
+	return &files{dir: dir, opened: opened, kept: newKept(), lost: lost}, nil
 }
 
 // close refuses further writes, after the one under way.
@@ -129,6 +131,9 @@ func (f *files) swap(ctx context.Context, user string, rev uint64, value []byte)
 		return 0, os.ErrClosed
 	}
 	if err := ctx.Err(); err != nil { // mu may have been long in coming
+		return 0, err
+	}
+	if err := f.lost(); err != nil {
 		return 0, err
 	}
 	path := f.location(user)

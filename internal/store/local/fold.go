@@ -84,6 +84,9 @@ func (l *ledger) reap(wait bool) {
 // what vouches for them and the mark of the log; nil: no log counts.
 func (l *ledger) store(layers []*layer, mark *wal.Mark) error {
 	defer drop(l.db)
+	if err := l.setup.lost(); err != nil {
+		return err
+	}
 	return l.setup.transact(func() error { return l.db.Update(func(tx *bolt.Tx) error { return l.put(tx, layers, mark) }) })
 }
 

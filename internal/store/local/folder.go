@@ -3,11 +3,8 @@ package local
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -58,56 +55,6 @@ func checkOwnerOf(path string, uid uint32, perm os.FileMode) error {
 	return nil
 }
 
-// lockFolder takes dir for this process. The lock is flock(2) on DIR/lock: it
-// ends with the process, however that ends. The file stays, with the pid of its
-// holder in it for people to read.
-func lockFolder(dir string) (*os.File, error) {
-	name := filepath.Join(dir, "lock")
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
-	if errors.Is(err, unix.EROFS) {
-		f, err = os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW, 0) // flock(2) asks for no more
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := flock(f); err != nil {
-		return nil, errors.Join(describeLock(dir, f, err), f.Close())
-	}
-	// The pid is a courtesy: on a full disk the lock holds without it.
-	if f.Truncate(0) == nil {
-		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	}
-	return f, nil
-}
-
-// unlockFolder releases the lock. Closing alone would leave it with a child process that
-// is between its fork and its exec.
-func unlockFolder(f *os.File) error {
-	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
-}
-
-// flock takes the lock without waiting.
-func flock(f *os.File) error {
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
-}
-
-// describeLock returns err with the process that holds the lock.
-func describeLock(dir string, f *os.File, err error) error {
-	if !errors.Is(err, unix.EWOULDBLOCK) {
-		return &os.PathError{Op: "lock", Path: f.Name(), Err: err}
-	}
-	text, _ := io.ReadAll(io.LimitReader(f, 20))
-	if pid, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 31); err == nil {
-		return fmt.Errorf("folder %q is in use by another daemon, process %d", dir, pid)
-	}
-	return fmt.Errorf("folder %q is in use by another daemon", dir)
-}
-
 // samePlace returns an error unless path is still the file that was opened: a file that
 // was moved away must not be read and written on.
 func samePlace(path string, opened os.FileInfo) error {
@@ -121,9 +68,18 @@ func samePlace(path string, opened os.FileInfo) error {
 	return nil
 }
 
+// lacksInodes reports whether the file system of a file can take no more files, however much
+// room there is.
+func lacksInodes(path string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(filepath.Dir(path), &fs) == nil && fs.Files > 0 && fs.Ffree == 0 && fs.Bavail > 0
+}
+
 // explain adds to an error what an administrator can do about it.
 func explain(path string, err error) error {
 	switch {
+	case errors.Is(err, unix.ENOSPC) && lacksInodes(path):
+		return fmt.Errorf("the file system of %q has no free inodes (df -i), remove files from it: %w", path, err)
 	case errors.Is(err, unix.ENOSPC):
 		return fmt.Errorf("the file system of %q is full, make room on it: %w", path, err)
 	case errors.Is(err, unix.EROFS):

@@ -355,7 +355,7 @@ func TestKeptFileIsNeverBehind(t *testing.T) {
 func BenchmarkGetEnrollment(b *testing.B) {
 	for name, ahead := range map[string]time.Duration{"anew": -time.Hour, "kept": time.Hour} {
 		b.Run(name, func(b *testing.B) {
-			f, err := openFiles(filepath.Join(b.TempDir(), "users"))
+			f, err := openFiles(filepath.Join(b.TempDir(), "users"), asUsual.lost)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -142,12 +142,14 @@ func makeDatabase(path string) error {
 	return file.SyncFolder(filepath.Dir(path))
 }
 
-// A setup is where the log is, its shape, and what runs folds and transactions.
+// A setup is where the log is, its shape, what runs folds and transactions, and what tells that
+// the folder is another daemon's now.
 type setup struct {
 	folder   func(dir string) wal.Folder
 	shape    shape
 	spawn    func(fold func())
 	transact func(run func() error) error
+	lost     func() error
 }
 
 // asUsual is the setup of a daemon.
@@ -156,6 +158,7 @@ var asUsual = setup{
 	shape:    usual,
 	spawn:    func(fold func()) { go fold() }, // reap waits for it
 	transact: func(run func() error) error { return run() },
+	lost:     func() error { return nil }, // nobody else knows of the folder
 }
 
 func newLedger(db *bolt.DB, setup setup) *ledger {
@@ -273,11 +276,11 @@ func (l *ledger) misplaced() error {
 }
 
 // close carries out the waiting writes, folds the log and closes the database. A fold that
-// fails loses nothing: the next start reads the log.
+// fails loses nothing: the next start reads the log. What another daemon took is left alone.
 func (l *ledger) close() error {
 	l.queue.shut()
 	var errs []error
-	if !l.readOnly {
+	if !l.readOnly && l.setup.lost() == nil {
 		if err := l.finish(); err != nil && !l.marked && len(l.recent.records) > 0 {
 			errs = append(errs, err)
 		}

@@ -48,7 +48,7 @@ type space interface {
 // be called from many goroutines.
 type Store struct {
 	dir   string
-	lock  *os.File
+	lock  *folderLock
 	close func() error // runs once
 
 	files *files
@@ -91,10 +91,11 @@ func openWith(dir string, key keyFunc, setup setup) (_ *Store, err error) {
 	if s.lock, err = lockFolder(dir); err != nil {
 		return nil, err
 	}
+	s.setup.lost = s.lock.lost
 	if err := s.checkUsers(); err != nil {
 		return nil, err
 	}
-	if s.files, err = openFiles(s.usersDir()); err != nil {
+	if s.files, err = openFiles(s.usersDir(), s.lock.lost); err != nil {
 		return nil, err
 	}
 	open := s.openToWrite
@@ -175,8 +176,7 @@ func (s *Store) release() error {
 		errs = append(errs, s.ledger.close())
 	}
 	if s.lock != nil {
-		_ = s.lock.Truncate(0) // a courtesy, as the pid is
-		errs = append(errs, unlockFolder(s.lock))
+		errs = append(errs, s.lock.release())
 	}
 	return errors.Join(errs...)
 }

@@ -39,12 +39,12 @@ func NewState(dir string, now time.Time) (aside string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("begin anew: %w; stop it first: systemctl stop mfad.socket mfad.service", err)
 	}
-	defer func() { err = errors.Join(err, lock.Truncate(0), unlockFolder(lock)) }()
+	defer func() { err = errors.Join(err, lock.release()) }()
 	marker, err := os.OpenFile(filepath.Join(dir, newStateFile), os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return "", fmt.Errorf("begin anew: %w", err)
 	}
-	err = errors.Join(give(lock, info), give(marker, info), marker.Sync(), marker.Close())
+	err = errors.Join(give(lock.File, info), give(marker, info), marker.Sync(), marker.Close())
 	if err == nil {
 		err = file.SyncFolder(dir) // the marker is there before the database goes
 	}

@@ -1,0 +1,115 @@
+package local
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A folderLock keeps other daemons out of a folder. It is flock(2) on the file "lock" in it,
+// which ends with the process, however that ends. The file stays. In it stand the pid of the
+// last holder, for people to read, and a word that is of that holder alone: flock(2) can be
+// lost, as when a lock server of NFS restarts, and then the word tells that another daemon took
+// the folder.
+type folderLock struct {
+	*os.File
+	holds string // what stands in the file while it is ours
+}
+
+// lockFolder takes dir for this process.
+func lockFolder(dir string) (*folderLock, error) {
+	name := filepath.Join(dir, "lock")
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if errors.Is(err, unix.EROFS) {
+		f, err = os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW, 0) // flock(2) asks for no more
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f); err != nil {
+		return nil, errors.Join(describeLock(dir, f, err), f.Close())
+	}
+	l := &folderLock{File: f}
+	text := fmt.Sprintf("%d\n%s\n", os.Getpid(), rand.Text())
+	if _, err := f.WriteAt([]byte(text), 0); err == nil { // else, on a full disk, flock alone has to do
+		_ = f.Truncate(int64(len(text)))
+	}
+	if l.holds, err = readLock(name); err != nil {
+		return nil, errors.Join(err, l.release())
+	}
+	return l, nil
+}
+
+// maxLock is how much of the file is read, in bytes.
+const maxLock = 100
+
+// readLock returns what stands in the file, or os.ErrNotExist. It opens the file anew: NFS looks
+// at the server then (nfs(5), "Close-to-open cache consistency").
+func readLock(name string) (string, error) {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return "", &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, maxLock)
+	n, err := unix.Pread(fd, buf, 0)
+	if err != nil {
+		return "", &os.PathError{Op: "read", Path: name, Err: err}
+	}
+	return string(buf[:n]), nil
+}
+
+// lost returns an error if another daemon took the folder since, or if that cannot be found
+// out. A file that is gone says nothing. Any number of goroutines may call it.
+func (l *folderLock) lost() error {
+	now, err := readLock(l.Name())
+	switch {
+	case errors.Is(err, os.ErrNotExist), err == nil && now == l.holds:
+		return nil
+	case err != nil:
+		return fmt.Errorf("find out whether the store is still this daemon's: %w", err)
+	}
+	pid, _, _ := strings.Cut(now, "\n")
+	return fmt.Errorf("another daemon took the folder %q (process %s of this or another host), though this one has locked it; "+
+		"this one decides nothing any more. Have one mfad alone use a folder, on a disk of its host, and restart it", filepath.Dir(l.Name()), pid)
+}
+
+// release ends the lock. Closing alone would leave it with a child process that is between
+// its fork and its exec.
+func (l *folderLock) release() error {
+	if l.lost() == nil {
+		_ = l.Truncate(0) // a courtesy, as the pid is
+	}
+	return errors.Join(unix.Flock(int(l.Fd()), unix.LOCK_UN), l.Close())
+}
+
+// flock takes the lock without waiting.
+func flock(f *os.File) error {
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// describeLock returns err with the process that holds the lock.
+func describeLock(dir string, f *os.File, err error) error {
+	if !errors.Is(err, unix.EWOULDBLOCK) {
+		return &os.PathError{Op: "lock", Path: f.Name(), Err: err}
+	}
+	text, _ := io.ReadAll(io.LimitReader(f, maxLock))
+	pid, _, _ := strings.Cut(string(text), "\n")
+	if _, err := strconv.ParseUint(pid, 10, 31); err == nil {
+		return fmt.Errorf("folder %q is in use by another daemon, process %s", dir, pid)
+	}
+	return fmt.Errorf("folder %q is in use by another daemon", dir)
+}
