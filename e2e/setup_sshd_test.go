@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -204,4 +205,50 @@ func TestSetupUndoSparesWhatOthersWrote(t *testing.T) {
 	if !strings.Contains(string(text), "# mine") || !strings.Contains(string(text), "pam_mfa.so") {
 		t.Errorf("changed all the same: %s", text)
 	}
+}
+
+// TestSetupDryRun: what a dry run shows is what a change then makes, both on and off, and it
+// changes nothing itself. Programs that keep machines as they are written down need both.
+func TestSetupDryRun(t *testing.T) {
+	s, alice := debian(t)
+	plan := func(args ...string) (plans []struct {
+		Service  string
+		Changes  []struct{ Path, Diff string }
+		Warnings []struct{ ID string }
+	}) {
+		t.Helper()
+		args = append([]string{"setup", "--config", s.path("mfa.toml"), "--dry-run", "--json"}, args...)
+		out, status := s.control(args...)
+		if err := json.Unmarshal([]byte(out), &plans); err != nil || status != 0 {
+			t.Fatalf("%v: status %d, %v:\n%s", args, status, err, out)
+		}
+		return plans
+	}
+	if off := plan("--undo"); len(off) != 0 {
+		t.Errorf("nothing is on, and --undo would change %v", off)
+	}
+	on := plan("sshd", "--first-factor", "key")
+	if len(on) != 1 || len(on[0].Changes) != 2 {
+		t.Fatalf("it would change %v", on)
+	}
+	expectSaid(t, on[0].Changes[0].Diff, "+++ "+sshdPAM, "+auth     required   pam_mfa.so ", "exempt=success")
+	expectSaid(t, on[0].Changes[1].Diff, "--- /dev/null", "+++ "+sshdDropIn)
+	expectSaid(t, s.setup("sshd", "--dry-run").expectStatus(t, 0), "+++ "+sshdPAM, "Nothing was changed.")
+	expectAsBefore(t, s, alice)
+
+	s.setup("sshd", "--first-factor", "key", "--yes", "--confirm-within", "0").expectStatus(t, 0)
+	if again := plan("sshd", "--first-factor", "key"); len(again) != 1 || len(again[0].Changes) != 0 {
+		t.Errorf("it is on, and would change %v", again)
+	}
+	for _, off := range [][]string{{"--undo"}, {"sshd", "--undo"}} {
+		back := plan(off...)
+		if len(back) != 1 || back[0].Service != "sshd" || len(back[0].Changes) != 2 {
+			t.Fatalf("%v would change %v", off, back)
+		}
+		expectSaid(t, back[0].Changes[0].Diff, "-auth     required   pam_mfa.so ", "+@include common-auth")
+		expectSaid(t, back[0].Changes[1].Diff, "--- "+sshdDropIn, "+++ /dev/null")
+	}
+	expectSaid(t, s.setup("--undo", "--dry-run").expectStatus(t, 0), "+++ /dev/null", "Nothing was changed.")
+	s.setup("--undo").expectStatus(t, 0)
+	expectAsBefore(t, s, alice)
 }

@@ -38,6 +38,7 @@ func importCSVCommand(c *client) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&im.yes, "yes", false, "do it; without, only show what would happen")
 	cmd.Flags().BoolVar(&im.replace, "replace", false, "also in the place of what users have confirmed")
+	jsonFlag(cmd, &im.asJSON)
 	return cmd
 }
 
@@ -46,6 +47,7 @@ type listImporter struct {
 	client       *client
 	path         string
 	yes, replace bool
+	asJSON       bool
 }
 
 // maxSheet bounds a table, in bytes: a hundred times what ten thousand users take.
@@ -74,6 +76,9 @@ func (im *listImporter) run(cmd *cobra.Command, path string) error {
 		if set, err = im.do(cmd, s.lines, would); err != nil {
 			return err
 		}
+	}
+	if im.asJSON {
+		return printJSON(cmd.OutOrStdout(), set)
 	}
 	im.show(cmd, s, set)
 	return nil

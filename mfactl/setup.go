@@ -30,6 +30,8 @@ type switcher struct {
 	user    string // whose login proves it; "": anybody's
 	warned  []doctor.Finding
 	yes     bool
+	dryRun  bool
+	asJSON  bool          // of what a dry run shows
 	within  time.Duration // for the proof; 0: none is asked for
 }
 
@@ -56,8 +58,9 @@ func setupCommand(c *client) *cobra.Command {
 			"With --one-line the code is typed behind the password, for programs that ask for a\n" +
 			"password and no more: any service of /etc/pam.d, such as dovecot, openvpn or vsftpd.\n\n" +
 			"With --undo everything is put back as it was before; without SERVICE, all that\n" +
-			"was ever switched on.",
-		Example:   "  mfactl setup sshd\n  mfactl setup sshd --first-factor key\n  mfactl setup sshd --first-factor both --user alice\n  mfactl setup openvpn --one-line\n  mfactl setup sudo --confirm-within 5m\n  mfactl setup sshd --undo",
+			"was ever switched on.\n\n" +
+			"With --dry-run it only shows what would change, on or off; with --json for programs.",
+		Example:   "  mfactl setup sshd\n  mfactl setup sshd --first-factor key\n  mfactl setup sshd --first-factor both --user alice\n  mfactl setup openvpn --one-line\n  mfactl setup sudo --confirm-within 5m\n  mfactl setup sshd --undo\n  mfactl setup --undo --dry-run",
 		ValidArgs: setup.Services,
 		Args: func(_ *cobra.Command, args []string) error {
 			if undo && len(args) == 0 {
@@ -73,9 +76,14 @@ func setupCommand(c *client) *cobra.Command {
 			if len(args) > 0 {
 				s.service = args[0]
 			}
+			if s.asJSON && !s.dryRun {
+				return exitError{code: exitUsage, err: errors.New("--json goes with --dry-run")}
+			}
 			switch {
 			case guard > 0:
 				return s.guard(cmd.Context(), guard, until)
+			case undo && s.dryRun:
+				return s.showUndo()
 			case undo:
 				return s.undo(cmd.Context())
 			}
@@ -84,6 +92,8 @@ func setupCommand(c *client) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&undo, "undo", false, "put back what was there before")
 	cmd.Flags().BoolVar(&s.yes, "yes", false, "do not ask before the change is made")
+	cmd.Flags().BoolVar(&s.dryRun, "dry-run", false, "only show what would change")
+	jsonFlag(cmd, &s.asJSON)
 	cmd.Flags().DurationVar(&s.within, "confirm-within", 2*time.Minute, "how long to wait for a login that proves it; 0: do not wait, the change stays")
 	cmd.Flags().StringVar(&s.first, "first-factor", setup.Password, "what comes before the second factor: password; for sshd also key, or both")
 	cmd.Flags().BoolVar(&s.oneLine, "one-line", false, "the code stands behind the password, in one line; for any service")
@@ -120,6 +130,9 @@ func (s *switcher) run(ctx context.Context) error {
 	}
 	opts := setup.Options{Service: s.service, First: s.first, OneLine: s.oneLine, Socket: cfg.Server.PAMSocket, OldSSHD: s.service == "sshd" && h.SSHD != nil && host.IsOldSSHD(ctx)}
 	changes, err := setup.Make(h.FS, opts)
+	if errors.Is(err, setup.ErrAlready) && s.asJSON {
+		return s.showPlans(s.plan(nil))
+	}
 	if errors.Is(err, setup.ErrAlready) {
 		s.Printf("The second factor is switched on for %s already. What a login goes through: %s\n",
 			s.service, doctor.ExamineStack(h.FS, s.service).Login.Goes)
@@ -133,6 +146,9 @@ func (s *switcher) run(ctx context.Context) error {
 		return hinted(err, "Nothing was changed.")
 	}
 	s.warned = setup.Foresee(ctx, h, opts, changes, time.Duration(cfg.Server.LoginTimeout))
+	if s.dryRun {
+		return s.showPlans(s.plan(changes))
+	}
 	if !s.agreed(changes) {
 		return hinted(errors.New("nothing was changed"), "Answer y, or give --yes.")
 	}
@@ -141,11 +157,7 @@ func (s *switcher) run(ctx context.Context) error {
 
 // agreed shows the changes and asks whether to make them, unless --yes is given.
 func (s *switcher) agreed(changes []setup.Change) bool {
-	s.Println("This is what changes:")
-	s.Println()
-	for _, c := range changes {
-		printLines(s.OutOrStderr(), c.Diff())
-	}
+	s.showChanges(changes)
 	s.Printf("What is there now is kept in %s.\n", filepath.Join(setup.Folder, s.service))
 	if s.within > 0 {
 		s.Println("Keep this session open: it is your way back.")
@@ -276,12 +288,9 @@ func (s *switcher) reload(ctx context.Context) {
 
 // undo puts back the files of one service, or of all.
 func (s *switcher) undo(ctx context.Context) error {
-	services := []string{s.service}
-	if s.service == "" {
-		var err error
-		if services, err = setup.Kept(); err != nil {
-			return hinted(err, "")
-		}
+	services, err := s.toUndo()
+	if err != nil {
+		return hinted(err, "")
 	}
 	done := 0
 	for _, s.service = range services {
@@ -292,12 +301,8 @@ func (s *switcher) undo(ctx context.Context) error {
 		if err == nil {
 			err = s.putBack(ctx, b, false)
 		}
-		if foreign, ok := errors.AsType[setup.Foreign](err); ok {
-			return hinted(err, "What it was before is in "+filepath.Join(setup.Folder, s.service)+"/manifest.json.\nTake the lines with pam_mfa.so out of "+
-				strings.Join(foreign.Paths, " and ")+" by hand.")
-		}
 		if err != nil {
-			return hinted(err, "")
+			return s.notUndone(err)
 		}
 		done++
 		s.Printf("%s is as it was before.\n", s.service)
@@ -306,6 +311,24 @@ func (s *switcher) undo(ctx context.Context) error {
 		s.Println("There is nothing to take back.")
 	}
 	return nil
+}
+
+// toUndo returns the services that are to be put back.
+func (s *switcher) toUndo() ([]string, error) {
+	if s.service != "" {
+		return []string{s.service}, nil
+	}
+	return setup.Kept()
+}
+
+// notUndone returns err with what can be done about it.
+func (s *switcher) notUndone(err error) error {
+	foreign, ok := errors.AsType[setup.Foreign](err)
+	if !ok {
+		return hinted(err, "")
+	}
+	return hinted(err, "What it was before is in "+filepath.Join(setup.Folder, s.service)+"/manifest.json.\nTake the lines with pam_mfa.so out of "+
+		strings.Join(foreign.Paths, " and ")+" by hand.")
 }
 
 // putBack puts back what was there, and tells sshd.

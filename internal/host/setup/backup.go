@@ -196,6 +196,29 @@ func (f Foreign) Error() string {
 	return fmt.Sprintf("changed by somebody else since: %q", f.Paths)
 }
 
+// Back returns what Undo would change. It writes nothing. If somebody else changed a file
+// since, the error is a Foreign.
+func (b *Backup) Back() ([]Change, error) {
+	foreign, err := b.foreign()
+	if err != nil {
+		return nil, err
+	}
+	if len(foreign) > 0 {
+		return nil, Foreign{foreign}
+	}
+	var changes []Change
+	for _, k := range b.files {
+		now, err := os.ReadFile(k.Path)
+		if err != nil && !isAbsent(err) {
+			return nil, err
+		}
+		if !bytes.Equal(now, k.Before) {
+			changes = append(changes, Change{k.Path, now, k.Before})
+		}
+	}
+	return changes, nil
+}
+
 // Undo puts back the files as they were, and removes the backup. If somebody else changed
 // a file since, the error is a Foreign and nothing is changed, unless force is set: then
 // their files are copied beside the backup, and kept has the paths of the copies. To undo

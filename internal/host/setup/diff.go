@@ -12,12 +12,15 @@ const around = 3
 // Diff returns the change as a unified diff, as diff -u writes it.
 func (c Change) Diff() string {
 	before, after := splitLines(c.Before), splitLines(c.After)
-	from := c.Path
+	from, to := c.Path, c.Path
 	if c.Before == nil {
 		from = "/dev/null"
 	}
+	if c.After == nil {
+		to = "/dev/null"
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "--- %s\n+++ %s\n", from, c.Path)
+	fmt.Fprintf(&b, "--- %s\n+++ %s\n", from, to)
 	// All that setup does is replace one run of lines by another.
 	head := commonPrefix(before, after)
 	tail := commonSuffix(before[head:], after[head:])

@@ -48,7 +48,7 @@ type Options struct {
 type Change struct {
 	Path   string // absolute
 	Before []byte // nil: there is no such file
-	After  []byte
+	After  []byte // nil: it is removed
 }
 
 // defaultSocket is where pam_mfa asks if its line does not say.
