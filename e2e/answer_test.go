@@ -167,7 +167,7 @@ func (s *site) expectNobodyGuessed(a account) {
 			s.t.Errorf("a login of a program that cannot ask: %v", e)
 		}
 	}
-	expectSaid(s.t, s.log.String(), "a name was given in place of a code", "hold no conversation")
+	awaitSaid(s.t, s.log, 0, "a name was given in place of a code", "hold no conversation")
 }
 
 // dovecot answers every visible prompt with the user's name.

@@ -181,7 +181,7 @@ func TestEveryLimitOnCallsHolds(t *testing.T) {
 			if calls, texts := len(tw.Calls()), len(tw.Texts()); calls != 1 || texts != 1 {
 				t.Errorf("%d calls and %d texts, want one each", calls, texts)
 			}
-			expectSaid(t, s.log.String(), "sms.call."+limit)
+			awaitSaid(t, s.log, 0, "sms.call."+limit)
 		})
 	}
 }

@@ -73,9 +73,7 @@ func TestI3lock(t *testing.T) {
 		t.Errorf("the password alone unlocks: %s", log)
 	}
 	_ = stop(unix.SIGTERM)
-	if !strings.Contains(s.log.String(), "the password was given in place of a code; nothing was counted") {
-		t.Error("the log does not say why")
-	}
+	awaitSaid(t, s.log, 0, "the password was given in place of a code; nothing was counted")
 	s.expectFailures(alice, 0)
 
 	s.stack("i3lock", s.codeOnly()...)

@@ -87,7 +87,7 @@ func TestPostgreSQL(t *testing.T) {
 			}
 			if !trusted {
 				awaitText(t, &syslog, from, `\(PAM_PERM_DENIED\)`)
-				expectSaid(t, s.log.String(), "server.trusted_users", `postgres`, "not_allowed")
+				awaitSaid(t, s.log, 0, "server.trusted_users", `postgres`, "not_allowed")
 				return
 			}
 			if _, in := login(wrong(app.code(t, clock.step(app.period)))); in {

@@ -107,7 +107,7 @@ func TestFreeRADIUSLocksNobody(t *testing.T) {
 				}
 			}
 			s.expectFailures(alice, 0)
-			expectSaid(t, s.log.String(), tc.log...)
+			awaitSaid(t, s.log, 0, tc.log...)
 			letters, err := s.letters(alice.email)
 			ok(t, err)
 			s.settings["prompt.echo"] = "true"

@@ -60,7 +60,7 @@ func TestReadOnlyDisk(t *testing.T) {
 
 	s.settings["policy.rule"] = fmt.Sprintf("[{name = \"break-glass\", users = [%q], mode = \"off\"}]", glass.name)
 	s.startDaemon()
-	expectSaid(t, s.log.String(), "audit.file cannot be written")
+	awaitSaid(t, s.log, 0, "audit.file cannot be written")
 	c = s.ssh(glass)
 	c.expect(t, `Password: $`)
 	c.send(password)

@@ -408,9 +408,7 @@ func TestEveryLimitOnTextsHolds(t *testing.T) {
 			if n := len(tw.Texts()); n != 1 {
 				t.Errorf("%d messages, want 1", n)
 			}
-			if !strings.Contains(s.log.String(), "sms."+limit) {
-				t.Errorf("the log does not name the limit:\n%s", s.log)
-			}
+			awaitSaid(t, s.log, 0, "sms."+limit)
 		})
 	}
 }

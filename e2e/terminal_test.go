@@ -159,6 +159,15 @@ func awaitText(t testing.TB, r *record, from int, pattern string) string {
 	return text
 }
 
+// awaitSaid waits until a program wrote all of the texts, behind from. What it wrote may come
+// through its pipe after what it did.
+func awaitSaid(t testing.TB, r *record, from int, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		awaitText(t, r, from, regexp.QuoteMeta(text))
+	}
+}
+
 // show logs what a program wrote, when the test failed.
 func show(t testing.TB, name string, r *record) {
 	if t.Failed() {
