@@ -164,7 +164,7 @@ func (s *switcher) agreed(changes []setup.Change) bool {
 	}
 	s.warn(s.warned)
 	if s.service == "sshd" && s.first != setup.Both && !s.oneLine && !s.yes {
-		s.Println("A host can have both, a key and a code for who has a key, a password and a code for\n" +
+		s.Println("A host can have both, a key and a code for those who have a key, a password and a code for\n" +
 			"the others: mfactl setup sshd --first-factor both")
 	}
 	return s.yes || confirm(s.Command, "Make these changes? [y/N] ")

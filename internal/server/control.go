@@ -181,7 +181,7 @@ func (s *Control) oneEach(h http.Handler) http.Handler {
 				if err, ok := fault.(error); ok && errors.Is(err, http.ErrAbortHandler) { // meant
 					panic(fault)
 				}
-				s.Log.Error("control request ended by a fault of ours; please report it",
+				s.Log.Error("control request ended by a fault of ours; report it",
 					"fault", fault, "stack", string(debug.Stack()))
 				panic(http.ErrAbortHandler)
 			}
