@@ -227,7 +227,7 @@ func (s *switcher) tryOut(ctx context.Context, h doctor.Host, cfg config.Config)
 // warn shows what doctor warns of.
 func (s *switcher) warn(findings []doctor.Finding) {
 	for _, f := range findings {
-		s.Printf("Look at this: %s: %s\n  -> %s\n", f.Where, f.What, f.Mend)
+		s.Printf("Look at this: %s: %s\n  To mend it: %s\n", f.Where, f.What, f.Mend)
 	}
 }
 

@@ -384,8 +384,8 @@ func (s exchange) setApp(r *http.Request, actor string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := s.Enroll.SetApp(r.Context(), id, actor)
-	return wire.NewApp{User: id.Name, Text: text}, err
+	shown, err := s.Enroll.SetApp(r.Context(), id, actor)
+	return wire.NewApp{User: id.Name, Text: shown.Text, QR: shown.Drawing}, err
 }
 
 func (s exchange) unlock(r *http.Request, actor string) (any, error) {
