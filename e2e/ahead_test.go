@@ -47,7 +47,7 @@ func TestWrongClock(t *testing.T) {
 			byApp, ended, settled := newAccount(t, "app"), newAccount(t, "ended"), newAccount(t, "settled")
 			phones := map[string]phone{}
 			for _, a := range []account{byApp, ended, settled} {
-				phones[a.name] = scan(t, s.mustControl("enroll", a.name, "--totp"))
+				phones[a.name] = scan(t, s.mustControl("enroll", a.name, "--totp", "--qr"))
 				s.app(a, phones[a.name], clock)
 			}
 			s.login(sent, 1)

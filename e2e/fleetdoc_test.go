@@ -201,7 +201,7 @@ func (g *guide) stranger() *person {
 func (g *guide) newcomer(t *testing.T, host string) *person {
 	t.Helper()
 	p := g.stranger()
-	p.phone = scan(t, g.must(t, host, "mfactl enroll "+p.name+" --totp"))
+	p.phone = scan(t, g.must(t, host, "mfactl enroll "+p.name+" --totp --qr"))
 	return p
 }
 

@@ -46,7 +46,7 @@ var steps = map[string]step{
 	}},
 	"member-down": {after: func(t *testing.T, g *guide) {
 		out, _ := g.machines["web1"].sh("mfactl status")
-		expectSaid(t, out, "2 of 3 members answer; not: etcd3", "One more failure, and no one can log in")
+		expectSaid(t, out, "2 of 3 members answer; not: etcd3", "One more failure, and nobody who is asked for a second factor can log in")
 		g.login(t, "web2", g.newcomer(t, "web1"))
 	}},
 	"majority-down": {after: func(t *testing.T, g *guide) {

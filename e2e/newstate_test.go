@@ -13,7 +13,7 @@ import (
 func TestLostStateIsNotBegunInSilence(t *testing.T) {
 	s, alice := ready(t)
 	bob := s.newUser("bob")
-	app := scan(t, s.mustControl("enroll", alice.name, "--totp"))
+	app := scan(t, s.mustControl("enroll", alice.name, "--totp", "--qr"))
 	code := app.code(t, time.Now())
 	c := s.begin(alice)
 	c.expect(t, `Code[^\n]*: $`)

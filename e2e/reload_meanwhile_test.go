@@ -120,7 +120,7 @@ func TestAccountMadeAnewMeanwhile(t *testing.T) {
 				before = s.record(alice)
 			}
 			c.send(p.code(t, clock.step(p.period)))
-			expectSaid(t, unwrapped(c.expectOut(t)), "This account changed. Please log in again.")
+			expectSaid(t, unwrapped(c.expectOut(t)), "This account changed. Log in again.")
 			if !enrolled {
 				s.expectNoRecord(alice)
 			} else if now := s.record(alice); now != before {

@@ -122,7 +122,7 @@ func TestRememberedByKeyAndAddress(t *testing.T) {
 		}
 		id := fmt.Sprint(all[0]["id"])
 		logins := s.events(alice, "login")
-		if last := logins[len(logins)-1]; last["reason"] != "remembered session "+id || last["outcome"] != "accepted" {
+		if last := logins[len(logins)-1]; last["reason"] != "remembered login "+id || last["outcome"] != "accepted" {
 			t.Errorf("the audit file says %v", last)
 		}
 		s.mustControl("sessions", "revoke", alice.name, id)

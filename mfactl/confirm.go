@@ -30,8 +30,8 @@ func resendCommand(c *client) *cobra.Command {
 		Use:   "resend USER|--all",
 		Short: "Send the message about an address to confirm once more",
 		Long: "Tell users once more that their next login confirms the address that was entered\n" +
-			"for them: one user, or all whose address is not confirmed. Who was told within\n" +
-			"the last five minutes is left in peace.",
+			"for them: one user, or all whose address is not confirmed. Users who were told within\n" +
+			"the last five minutes are left in peace.",
 		Example: "  mfactl confirm resend alice\n  mfactl confirm resend --all",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

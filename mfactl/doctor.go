@@ -112,7 +112,7 @@ func printReport(w io.Writer, r doctor.Report) {
 			printf(w, "         %s\n", f.Why)
 		}
 		if f.Mend != "" {
-			printf(w, "         -> %s\n", f.Mend)
+			printf(w, "         To mend it: %s\n", f.Mend)
 		}
 	}
 	printf(w, "\n%d errors, %d warnings, %d ok\n", r.Count(doctor.Error), r.Count(doctor.Warning), r.Count(doctor.OK))

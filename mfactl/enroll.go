@@ -11,7 +11,7 @@ import (
 
 func enrollCommand(c *client) *cobra.Command {
 	var email, phone string
-	var silent, app bool
+	var silent, app, drawn bool
 	var token newToken
 	cmd := &cobra.Command{
 		Use:   "enroll [USER --email ADDRESS --phone NUMBER --totp --hotp]",
@@ -22,13 +22,13 @@ func enrollCommand(c *client) *cobra.Command {
 			"With USER, for administrators: set up where the user's codes go. A mail to the\n" +
 			"address tells the user so. An address or a number counts as confirmed once the\n" +
 			"user has typed back a code that was sent there; 'mfactl confirm resend' repeats\n" +
-			"the mail. With --totp, show the QR code and the key of a new authenticator app, to\n" +
-			"hand over; nobody can see them again.\n\n" +
+			"the mail. With --totp, show the key of a new authenticator app, to hand over, and\n" +
+			"with --qr draw it as a QR code, too; nobody can see it again.\n\n" +
 			"With --hotp, set up a token that counts (RFC 4226). Its secret, in base32 or\n" +
 			"hexadecimal, is the first line of --secret-file, - for the standard input. With\n" +
 			"--serial alone it is the token of that number that import brought in; without\n" +
 			"both a new one is made and shown for an app that counts.",
-		Example: "  mfactl enroll\n  mfactl enroll alice --email alice@example.com\n  mfactl enroll alice --phone +17891234567\n  mfactl enroll alice --totp\n  mfactl enroll alice --hotp --secret-file secret --serial 12345678",
+		Example: "  mfactl enroll\n  mfactl enroll alice --email alice@example.com\n  mfactl enroll alice --phone +17891234567\n  mfactl enroll alice --totp --qr\n  mfactl enroll alice --hotp --secret-file secret --serial 12345678",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -48,17 +48,18 @@ func enrollCommand(c *client) *cobra.Command {
 				return err
 			}
 			if app {
-				if err := c.enrollApp(cmd, args[0]); err != nil {
+				if err := c.enrollApp(cmd, args[0], drawn); err != nil {
 					return err
 				}
 			}
 			if token.wanted {
-				return c.enrollToken(cmd, args[0], in)
+				return c.enrollToken(cmd, args[0], in, drawn)
 			}
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&app, "totp", false, "set up a new authenticator app")
+	cmd.Flags().BoolVar(&drawn, "qr", false, "draw the key of a new app as a QR code, too")
 	token.flags(cmd)
 	cmd.Flags().BoolVar(&silent, "no-message", false, "do not tell the user")
 	cmd.Flags().StringVar(&email, "email", "", "send codes to this `ADDRESS`")
@@ -100,13 +101,23 @@ func (c *client) warnOfNoProvider(cmd *cobra.Command) {
 	}
 }
 
-// enrollApp sets up an app for another user and shows what it needs.
-func (c *client) enrollApp(cmd *cobra.Command, user string) error {
+// enrollApp sets up an app for another user and shows what it needs; drawn, if that is asked
+// for.
+func (c *client) enrollApp(cmd *cobra.Command, user string, drawn bool) error {
 	var out wire.NewApp
 	if err := c.call(cmd.Context(), wire.PostApp.For(user), nil, &out); err != nil {
 		return err
 	}
-	printf(cmd.OutOrStdout(), "For %s:\n\n", out.User)
-	printLines(cmd.OutOrStdout(), out.Text)
+	printApp(cmd, out, drawn)
 	return nil
+}
+
+// printApp shows what is handed over to the user of a new app. A drawing is for those alone
+// who asked for it: a screen reader reads each block of it.
+func printApp(cmd *cobra.Command, app wire.NewApp, drawn bool) {
+	printf(cmd.OutOrStdout(), "For %s:\n\n", app.User)
+	printLines(cmd.OutOrStdout(), app.Text)
+	if drawn && app.QR != "" {
+		printLines(cmd.OutOrStdout(), "\n"+app.QR)
+	}
 }

@@ -91,7 +91,7 @@ func (t *newToken) line(cmd *cobra.Command) (string, error) {
 
 // enrollToken sets up a token for another user, and shows what an app needs that got a new
 // secret.
-func (c *client) enrollToken(cmd *cobra.Command, user string, in wire.NewToken) error {
+func (c *client) enrollToken(cmd *cobra.Command, user string, in wire.NewToken, drawn bool) error {
 	var out wire.NewApp
 	if err := c.call(cmd.Context(), wire.PostToken.For(user), in, &out); err != nil {
 		return err
@@ -102,8 +102,7 @@ func (c *client) enrollToken(cmd *cobra.Command, user string, in wire.NewToken) 
 	case out.Text == "":
 		printf(cmd.OutOrStdout(), "%s has the token.\n", out.User)
 	default:
-		printf(cmd.OutOrStdout(), "For %s:\n\n", out.User)
-		printLines(cmd.OutOrStdout(), out.Text)
+		printApp(cmd, out, drawn)
 	}
 	c.warnOfNoTokens(cmd)
 	return nil

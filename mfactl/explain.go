@@ -26,7 +26,7 @@ before it do not match, what is asked, and what PAM returns. Nothing is sent or
 changed.`,
 		Example: "  mfactl explain alice --rhost 203.0.113.7\n" +
 			"  mfactl explain alice --service sudo\n" +
-			"  mfactl explain alice --rhost 203.0.113.7 --key SHA256:…",
+			"  mfactl explain alice --rhost 203.0.113.7 --key SHA256:...",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v.User = args[0]
@@ -64,7 +64,7 @@ changed.`,
 	cmd.Flags().StringVar(&v.Service, "service", "sshd", "PAM service: the name of a file in /etc/pam.d")
 	cmd.Flags().StringVar(&v.RHost, "rhost", "", "address that the login comes from; none: this machine itself")
 	cmd.Flags().StringVar(&v.Key, "key", "", "fingerprint of the SSH key, as ssh-keygen -l prints it")
-	cmd.Flags().StringVar(&v.FirstFactor, "first-factor", "", "what was proven before: password, publickey, gssapi-with-mic … (default password, or publickey with --key)")
+	cmd.Flags().StringVar(&v.FirstFactor, "first-factor", "", "what was proven before: password, publickey, gssapi-with-mic ... (default password, or publickey with --key)")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }

@@ -31,7 +31,8 @@ func importCSVCommand(c *client) *cobra.Command {
 			"wrong are named and nothing is changed. What is set up so already stays as it is,\n" +
 			"so it can be run again. Another address or number that the user has confirmed stays,\n" +
 			"unless --replace is given.\n\n" +
-			"Nobody is told who had no second factor before: 'mfactl confirm resend --all' does.",
+			"Users who had no second factor before are not told:\n" +
+			"'mfactl confirm resend --all' tells them.",
 		Example: "  mfactl import csv people.csv\n  mfactl import csv people.csv --yes\n  mfactl users --csv --reveal | mfactl import csv -",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return im.run(cmd, args[0]) },

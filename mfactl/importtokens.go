@@ -32,7 +32,7 @@ func importPSKCCommand(c *client) *cobra.Command {
 			"plain or encrypted under a key that is in --key-file, in hexadecimal; or lines\n" +
 			"with commas, of which the first names the columns: serial,secret, and if they are\n" +
 			"there user,counter,digits. The file must be readable by its owner alone.\n\n" +
-			"Whose a token is the list says, or --user, or a file of lines like 12345678,alice.\n" +
+			"The list says whose a token is, or --user, or a file of lines like 12345678,alice.\n" +
 			"A token that counts and is nobody's waits for whoever says the number on it.\n" +
 			"Tokens that count and tokens that go by time are taken. A count never goes back:\n" +
 			"importing a list again brings no used code back.",
@@ -135,7 +135,7 @@ func own(owners map[string]string, serial, user string) error {
 	case serial == "" || user == "":
 		return errors.New("want the number of a token and a user")
 	case owners[serial] != "":
-		return fmt.Errorf("whose %s is was said before", serial)
+		return fmt.Errorf("the user of %s was given before", serial)
 	}
 	owners[serial] = user
 	return nil

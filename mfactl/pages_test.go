@@ -17,6 +17,9 @@ func TestPagesNameRealVerbs(t *testing.T) {
 	}
 	named, looked := regexp.MustCompile("`mfactl ([^`\n]+)`"), 0
 	for _, path := range append(paths, "../README.md", "../NEWS.md", "../CONTRIBUTING.md", "../SECURITY.md") {
+		if filepath.Base(path) == "strings.md" {
+			continue // what is said, and nothing to type
+		}
 		page, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

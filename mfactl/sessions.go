@@ -22,7 +22,7 @@ func sessionsCommand(c *client) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sessions",
 		Short: "List and revoke remembered logins",
-		Long: "A remembered session lets logins from one place in without a second factor for\n" +
+		Long: "A remembered login lets logins from one place in without a second factor for\n" +
 			"a while. It is no login that runs: see --end-logins.",
 		Example: "  mfactl sessions list\n  mfactl sessions revoke alice",
 		Args:    noVerb,

@@ -164,7 +164,7 @@ func (s *switcher) agreed(changes []setup.Change) bool {
 	}
 	s.warn(s.warned)
 	if s.service == "sshd" && s.first != setup.Both && !s.oneLine && !s.yes {
-		s.Println("A host can have both, a key and a code for who has a key, a password and a code for\n" +
+		s.Println("A host can have both, a key and a code for those who have a key, a password and a code for\n" +
 			"the others: mfactl setup sshd --first-factor both")
 	}
 	return s.yes || confirm(s.Command, "Make these changes? [y/N] ")
@@ -227,7 +227,7 @@ func (s *switcher) tryOut(ctx context.Context, h doctor.Host, cfg config.Config)
 // warn shows what doctor warns of.
 func (s *switcher) warn(findings []doctor.Finding) {
 	for _, f := range findings {
-		s.Printf("Look at this: %s: %s\n  -> %s\n", f.Where, f.What, f.Mend)
+		s.Printf("Look at this: %s: %s\n  To mend it: %s\n", f.Where, f.What, f.Mend)
 	}
 }
 

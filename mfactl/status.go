@@ -148,7 +148,7 @@ func fleetRows(f wire.Fleet) (rows [][2]any) {
 	for _, found := range doctor.FleetFindings(f, time.Now()) {
 		switch {
 		case found.Severity != doctor.OK:
-			wrong = append(wrong, [2]any{string(found.Severity), fmt.Sprintf("%s: %s. %s -> %s", found.Where, found.What, found.Why, found.Mend)})
+			wrong = append(wrong, [2]any{string(found.Severity), fmt.Sprintf("%s: %s. %s To mend it: %s", found.Where, found.What, found.Why, found.Mend)})
 		default:
 			rows = append(rows, [2]any{found.Where, found.What})
 		}

@@ -242,7 +242,7 @@ func TestNamesInTheLog(t *testing.T) {
 	got.wantLog(t, logNotice, "rhost=a?user=root??[2J??"+strings.Repeat("z", 109)+" user=alice")
 }
 
-const unavailableText = "The second factor cannot be checked right now. Please try again later."
+const unavailableText = "The second factor cannot be checked right now. Try again later."
 
 // unavailable=ignore opens for a daemon that is not there, and for nothing else:
 // what load or a crafted login can bring about stays a refusal.

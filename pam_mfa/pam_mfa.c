@@ -114,7 +114,7 @@ static void say(void *who, bool failure, const char *text)
  */
 static void tell_unavailable(const struct login *in)
 {
-	static const char text[] = "The second factor cannot be checked right now. Please try again later.";
+	static const char text[] = "The second factor cannot be checked right now. Try again later.";
 	char *line = NULL;
 
 	if (!(in->flags & PAM_SILENT)) {

@@ -23,7 +23,7 @@ func textLocked(st mfa.State, now time.Time) text.Sentence {
 }
 
 const (
-	textRecovered    = "This login was ended, as a recovery code was used. Please log in again."
+	textRecovered    = "This login was ended, as a recovery code was used. Log in again."
 	textRecoverySent = "A recovery code was sent to %s. It ends the lock."
 
 	textApart     = "Your second factor is locked here for %s, after too many wrong codes. Logins by ssh or at the console are not."

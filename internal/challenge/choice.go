@@ -54,6 +54,6 @@ func (c *Conversation) ChooseOrKey(ctx context.Context, title string, items []st
 		if n, err := strconv.Atoi(number); err == nil && n >= 1 && n <= len(items) && (!starred || star != "") {
 			return n - 1, starred, false, nil
 		}
-		told = c.Words("Please type a number from 1 to %d.", len(items)) + "\n" + menu
+		told = c.Words("Type a number from 1 to %d.", len(items)) + "\n" + menu
 	}
 }

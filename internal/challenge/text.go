@@ -19,7 +19,7 @@ const KeyPassword = "p"
 
 // Texts that other rooms say too.
 const (
-	TextUnavailable = "The second factor cannot be checked right now. Please tell your administrator; the log of mfad says why."
+	TextUnavailable = "The second factor cannot be checked right now. Tell your administrator; the log of mfad says why."
 	TextStopped     = "This login ends here."
 	TextDisabled    = "This method is disabled after 100 wrong codes in a row. Log in by another one and set it up anew, or ask your administrator."
 	TextPasswordKey = "Type p to change your password after this login."
@@ -28,8 +28,8 @@ const (
 const (
 	textChanged     = "Your second factor was changed meanwhile, so this begins again."
 	textRules       = "The rules for logging in have changed, so this begins again."
-	textAccount     = "This account changed. Please log in again."
-	textTooSlow     = "No code was entered in time. Please log in again; a code that was sent stays good until it expires."
+	textAccount     = "This account changed. Log in again."
+	textTooSlow     = "No code was entered in time. Log in again; a code that was sent stays good until it expires."
 	textWasPassword = "That is your password, not the code. Nothing was counted."
 	textNoPassword  = "That is your password. It is not asked for here."
 	textWasName     = "That is a name, not the code. Nothing was counted."

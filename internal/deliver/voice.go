@@ -90,7 +90,7 @@ func CheckCalls(cfg SMSConfig, language, by string) error {
 	_, spoken := VoiceOf(language)
 	switch {
 	case cfg.Provider != ProviderTwilio:
-		return fmt.Errorf(`%s: "call" needs sms.provider = %q, who alone can call`, by, ProviderTwilio)
+		return fmt.Errorf(`%s: "call" needs sms.provider = %q, which alone can call`, by, ProviderTwilio)
 	case !spoken:
 		return fmt.Errorf(`prompt.language: %q is not spoken in calls, which %s has with "call"`, language, by)
 	case cfg.Twilio.Caller() == "":

@@ -14,14 +14,14 @@ import (
 )
 
 // SetApp gives id a new authenticator app, which replaces one that is there, and
-// returns the text to show to the user, once: key, address and QR code. The app
-// counts as confirmed once a code of it was typed. Actor is the administrator.
-func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (shown string, err error) {
+// returns what the user needs to set it up. The app counts as confirmed
+// once a code of it was typed. Actor is the administrator.
+func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (Shown, error) {
 	secret := otp.NewSecret(s.TOTP.Algorithm)
 	t := mfa.TOTPSecret{
 		Secret: s.Accounts.SealTOTP(id, secret), Algorithm: s.TOTP.Algorithm, Digits: s.TOTP.Digits, Period: s.TOTP.Period,
 	}
-	_, _, err = s.Accounts.ByAdministrator(id).Change(ctx, account.Change{
+	_, _, err := s.Accounts.ByAdministrator(id).Change(ctx, account.Change{
 		Fresh: true,
 		Edit: func(en *mfa.Enrollment) error {
 			en.TOTP = &t
@@ -36,10 +36,15 @@ func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (sh
 		Notice: account.Notice{Subject: text.Of(subjectChanged), What: text.Of("An authenticator app was set up for you, by an administrator."), Advice: text.Of(adviceAsk)},
 	})
 	if err != nil {
-		return "", err
+		return Shown{}, err
 	}
-	setup := s.appSetup(nil, id, secret)
-	return strings.TrimRight(setup.text+"\n\n"+setup.drawing, "\n"), nil
+	return s.appSetup(nil, id, secret).shown(), nil
+}
+
+// Shown is what an administrator hands over to a user, once.
+type Shown struct {
+	Text    string // the key, and the address that has it; empty: there is nothing to hand over
+	Drawing string // the address as a QR code; empty: prompt.qr is off
 }
 
 // An appSetup is what a person needs to set up an authenticator app.
@@ -48,6 +53,8 @@ type appSetup struct {
 	then    string // what is typed then, in English
 	drawing string // the address as a QR code; empty: prompt.qr is off
 }
+
+func (a appSetup) shown() Shown { return Shown{a.text, strings.TrimRight(a.drawing, "\n")} }
 
 // appSetup returns the appSetup for a new app of id, in the language of w.
 func (s *Service) appSetup(w *text.Printer, id mfa.Identity, secret []byte) appSetup {

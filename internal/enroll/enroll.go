@@ -141,7 +141,7 @@ func (s *Service) Reset(ctx context.Context, user, actor string) (wasEnrolled bo
 	if err := s.Accounts.Records().ResetUser(ctx, user, s.Now()); err != nil {
 		return false, err
 	}
-	s.Accounts.EndConversations(user, text.Of("Your second factor was reset by an administrator. Please log in again."), "reset by "+actor)
+	s.Accounts.EndConversations(user, text.Of("Your second factor was reset by an administrator. Log in again."), "reset by "+actor)
 	s.Audit.Record(mfa.Event{Time: s.Now(), Event: audit.ResetUser, User: user, Actor: actor})
 	s.Accounts.ByAdministrator(mfa.Identity{Name: user, UID: before.UID}).Notify(before, account.Notice{
 		Subject: text.Of(subjectRemoved), What: text.Of("Your second factor was reset by an administrator."), Advice: text.Of(adviceAsk),

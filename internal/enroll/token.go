@@ -72,7 +72,7 @@ func asInvalid(err error) error {
 // token counts as confirmed once a code of it was typed. What was used of it stays used: if
 // it is the one that they have, and its count was lost, only FindToken finds it again.
 // Actor is who did it. An error about t wraps ErrInvalid.
-func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor string) (shown string, err error) {
+func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor string) (shown Shown, err error) {
 	made := len(t.Secret) == 0 && t.Serial == ""
 	switch {
 	case made:
@@ -82,18 +82,18 @@ func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor 
 			err = s.Accounts.Take(ctx, t.Serial, t.Secret, id)
 		}
 		if err != nil {
-			return "", err
+			return Shown{}, err
 		}
 	}
 	if err := t.check(); err != nil {
-		return "", err
+		return Shown{}, err
 	}
 	if err := s.claim(ctx, id, Takeover{Token: &t, Replace: true}); err != nil {
-		return "", err
+		return Shown{}, err
 	}
 	least, err := s.leastOf(ctx, id, t)
 	if err != nil {
-		return "", err
+		return Shown{}, err
 	}
 	t.Count = max(t.Count, least)
 	kept := s.kept(id, t)
@@ -110,10 +110,9 @@ func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor 
 	})
 	err = asInvalid(err)
 	if err != nil || !made {
-		return "", err
+		return Shown{}, err
 	}
-	setup := s.countingApp(nil, id, t.Secret)
-	return strings.TrimRight(setup.text+"\n\n"+setup.drawing, "\n"), nil
+	return s.countingApp(nil, id, t.Secret).shown(), nil
 }
 
 // leastOf returns the count at which t began, if it is the token that id has already.

@@ -20,15 +20,15 @@ func TestAppOfAnAdministrator(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := d.enrol.SetApp(t.Context(), mfa.Identity{Name: "alice", UID: 1000}, "root")
+	shown, err := d.enrol.SetApp(t.Context(), mfa.Identity{Name: "alice", UID: 1000}, "root")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(text, "secret=")
+	_, rest, _ := strings.Cut(shown.Text, "secret=")
 	secret, _, _ := strings.Cut(rest, "&")
 	raw, err := otp.ParseSecret(strings.TrimSpace(strings.SplitN(secret, "\n", 2)[0]))
 	if err != nil {
-		t.Fatalf("%v in %q", err, text)
+		t.Fatalf("%v in %q", err, shown.Text)
 	}
 	p := otp.Params{Digits: 6, Period: 30 * time.Second, Algorithm: "SHA1"}
 	code, err := otp.Code(raw, otp.Step(start, p.Period), p)

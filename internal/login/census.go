@@ -70,7 +70,7 @@ func TellOfPolicy(before, after Config, records account.Records, log *slog.Logge
 	case ctx.Err() != nil:
 		then.Partly, now.Partly = true, true
 	case err != nil:
-		log.Error("whom the new policy asks was not counted", "error", err)
+		log.Error("the users whom the new policy asks were not counted", "error", err)
 		return ""
 	}
 	was, is := before.Policy.Newcomers(before.TextMessages), after.Policy.Newcomers(after.TextMessages)

@@ -187,11 +187,11 @@ func (l *attempt) failed(ctx context.Context, err error) (mfa.Verdict, error) {
 }
 
 const (
-	textDirectoryDown = "Your codes go where the directory says, and it cannot be asked now. Please try again in a few minutes. If that does not help, tell your administrator."
+	textDirectoryDown = "Your codes go where the directory says, and it cannot be asked now. Try again in a few minutes. If that does not help, tell your administrator."
 
-	textDirectoryUnusable = "What the directory says of where your codes go is nothing that a code can be sent to. Please tell your administrator."
+	textDirectoryUnusable = "What the directory says of where your codes go is nothing that a code can be sent to. Tell your administrator."
 
-	textDirectoryTwice = "The directory has more than one entry for you, so it is not known where your codes go. Please tell your administrator."
+	textDirectoryTwice = "The directory has more than one entry for you, so it is not known where your codes go. Tell your administrator."
 )
 
 // staleNote is what is said of an address that the directory gave earlier, if it could not

@@ -180,7 +180,7 @@ func (l *inquiry) result(x *wire.Explanation, p plan, st mfa.State, offer mfa.En
 	case acceptRemembered:
 		x.Result, x.PAM = wire.ResultRemembered, "PAM_SUCCESS"
 		x.Asks, x.Sessions = []mfa.Method{}, append(x.Sessions, p.session.ID)
-		x.Text = fmt.Sprintf("let in without a code: remembered session %s, until %s", p.session.ID,
+		x.Text = fmt.Sprintf("let in without a code: remembered login %s, until %s", p.session.ID,
 			l.engine.cfg.Session.expiry(p.session).Local().Format(time.DateTime))
 	case leadToEnroll:
 		x.Result, x.PAM = wire.ResultEnroll, "PAM_SUCCESS"

@@ -62,5 +62,5 @@ const (
 	textAllDisabled    = "Your second factor is disabled after 100 wrong codes in a row. Ask your administrator to enroll you anew."
 	textOwnWish        = "Your password is changed after this login."
 	textChangePassword = "You are required to change your password now."
-	textChangeNow      = "Please change your password now."
+	textChangeNow      = "Change your password now."
 )

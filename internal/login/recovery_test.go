@@ -290,7 +290,7 @@ func TestChangePasswordByChoice(t *testing.T) {
 		{"sent", say("m"), nil},
 		{"Type p to change your password after this login.", say("P"), nil},
 		{"Your password is changed after this login.", d.code, nil},
-		{want: "change your password now"},
+		{want: "Change your password now"},
 	}}
 	if v, err := d.engine.Login(t.Context(), request("alice"), s); v.Outcome != mfa.Accepted || !v.ChangePassword || err != nil {
 		t.Errorf("%+v %v", v, err)

@@ -75,8 +75,8 @@ func TestAccountGoneWhileAsked(t *testing.T) {
 		err  error
 		want string
 	}{
-		"another":        {mfa.Identity{Name: "bob", UID: 6001}, nil, "This account changed. Please log in again."},
-		"nobody":         {mfa.Identity{}, nss.ErrNoAccount, "This account changed. Please log in again."},
+		"another":        {mfa.Identity{Name: "bob", UID: 6001}, nil, "This account changed. Log in again."},
+		"nobody":         {mfa.Identity{}, nss.ErrNoAccount, "This account changed. Log in again."},
 		"nobody can say": {mfa.Identity{}, errors.New("ldap is down"), "cannot be checked"},
 	} {
 		for _, enrolled := range []bool{false, true} {

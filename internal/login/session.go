@@ -185,7 +185,7 @@ func (l *attempt) acceptSession(ctx context.Context, p plan) (mfa.Verdict, error
 	case !ok:
 		return l.ask(ctx, p)
 	}
-	return mfa.Verdict{Outcome: mfa.Accepted, Reason: "remembered session " + found.ID}, nil
+	return mfa.Verdict{Outcome: mfa.Accepted, Reason: "remembered login " + found.ID}, nil
 }
 
 // rememberLogin remembers a login whose code was right, if the configuration and the person want

@@ -222,7 +222,7 @@ func TestAlwaysRemembers(t *testing.T) {
 		t.Errorf("session %+v", now)
 	}
 	if text := d.events(); !strings.Contains(text, `"event":"session.remembered"`) ||
-		!strings.Contains(text, `"outcome":"accepted","reason":"remembered session `+s.ID+`"`) {
+		!strings.Contains(text, `"outcome":"accepted","reason":"remembered login `+s.ID+`"`) {
 		t.Errorf("audit: %s", text)
 	}
 	d.login(mfa.Request{Service: "sshd", User: "alice", RHost: "192.0.2.2"}, mfa.Accepted, d.withCode())

@@ -23,7 +23,7 @@ func (e *Engine) Sessions(ctx context.Context, id mfa.Identity) ([]wire.Session,
 func (e *Engine) EachSession(ctx context.Context, fn func(wire.Session) error) (unreadable []string, err error) {
 	err = e.deps.Accounts.Records().EachState(ctx, func(user string, st mfa.State, err error) error {
 		if err != nil {
-			e.deps.Log.Error("remembered sessions not shown", "user", user, "error", err)
+			e.deps.Log.Error("remembered logins not shown", "user", user, "error", err)
 			unreadable = append(unreadable, user)
 			return nil
 		}

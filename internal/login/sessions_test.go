@@ -115,7 +115,7 @@ func TestRecoveryRevokes(t *testing.T) {
 	t.Run("password changed by choice", func(t *testing.T) {
 		d.advance(time.Hour) // the codes of the lock are over
 		d.login(elsewhere, mfa.Accepted, step{"sent to", say("p"), nil}, step{"is changed after this login", d.code, nil},
-			step{want: "change your password now"})
+			step{want: "Change your password now"})
 		if st := d.state("alice"); st.Sessions != nil {
 			t.Errorf("%+v", st.Sessions)
 		}

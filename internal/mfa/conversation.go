@@ -72,7 +72,7 @@ func (e Ended) Unwrap() error { return e.Err }
 
 // ErrStopping is the cause of a conversation that ended because the daemon stops.
 var ErrStopping error = Ended{
-	Outcome: Unavailable, Text: "The second factor service restarts. Please log in again.",
+	Outcome: Unavailable, Text: "The second factor service restarts. Log in again.",
 	Err: errors.New("the daemon is stopping"),
 }
 

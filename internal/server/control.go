@@ -181,7 +181,7 @@ func (s *Control) oneEach(h http.Handler) http.Handler {
 				if err, ok := fault.(error); ok && errors.Is(err, http.ErrAbortHandler) { // meant
 					panic(fault)
 				}
-				s.Log.Error("control request ended by a fault of ours; please report it",
+				s.Log.Error("control request ended by a fault of ours; report it",
 					"fault", fault, "stack", string(debug.Stack()))
 				panic(http.ErrAbortHandler)
 			}
@@ -384,8 +384,8 @@ func (s exchange) setApp(r *http.Request, actor string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := s.Enroll.SetApp(r.Context(), id, actor)
-	return wire.NewApp{User: id.Name, Text: text}, err
+	shown, err := s.Enroll.SetApp(r.Context(), id, actor)
+	return wire.NewApp{User: id.Name, Text: shown.Text, QR: shown.Drawing}, err
 }
 
 func (s exchange) unlock(r *http.Request, actor string) (any, error) {

@@ -99,7 +99,7 @@ func (s *PAM) answer(ctx context.Context, c *peerConn) {
 	var req mfa.Request
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.Log.Error("login refused after a fault of ours; please report it",
+			s.Log.Error("login refused after a fault of ours; report it",
 				"fault", fault, "stack", string(debug.Stack()))
 			s.refuse(c, req, mfa.Broken, "a fault of ours; the log has it")
 		}

@@ -31,7 +31,7 @@ func (s *Control) allSessions(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case err != nil && out.begun:
-		s.Log.Error("the list of remembered sessions is cut short", "error", err)
+		s.Log.Error("the list of remembered logins is cut short", "error", err)
 		panic(http.ErrAbortHandler) // or it would look whole
 	case err != nil:
 		s.refuse(w, r, err)
@@ -66,7 +66,7 @@ func (s exchange) revoke(r *http.Request, id mfa.Identity, actor string) (any, e
 	case err != nil:
 		return nil, err
 	case n == 0 && session != "":
-		return nil, fault{http.StatusNotFound, fmt.Errorf("no remembered session %q of %s", session, id.Name)}
+		return nil, fault{http.StatusNotFound, fmt.Errorf("no remembered login %q of %s", session, id.Name)}
 	case n == 0:
 		return wire.Revocation{UID: &id.UID}, nil
 	}
@@ -76,7 +76,7 @@ func (s exchange) revoke(r *http.Request, id mfa.Identity, actor string) (any, e
 // interrupt ends the conversations of a user under way.
 func (s exchange) interrupt(ctx context.Context, id mfa.Identity, actor string) error {
 	return s.Accounts.Interrupt(ctx, s.Accounts.Records().Account(id),
-		text.Of("An administrator ended this login. Please log in again."), "revoked by "+actor)
+		text.Of("An administrator ended this login. Log in again."), "revoked by "+actor)
 }
 
 // revokers is how many users are worked on at once: the store writes many waiting changes
@@ -96,7 +96,7 @@ func (s exchange) revokeAll(r *http.Request, actor string) (any, error) {
 				n, err := s.Accounts.RevokeSessions(r.Context(), s.Accounts.Records().Account(id), "", actor, "of everybody")
 				mu.Lock()
 				if err != nil {
-					s.Log.Error("remembered sessions not revoked", "user", id.Name, "error", err)
+					s.Log.Error("remembered logins not revoked", "user", id.Name, "error", err)
 					out.Failed = append(out.Failed, id.Name)
 				} else if n > 0 {
 					out.Revoked, out.Users = out.Revoked+n, append(out.Users, id.Name)

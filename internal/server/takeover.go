@@ -76,14 +76,14 @@ func (s exchange) setToken(r *http.Request, actor string) (any, error) {
 	if err != nil {
 		return nil, fault{http.StatusBadRequest, err}
 	}
-	text := ""
+	var shown enroll.Shown
 	switch n := len(in.Codes); {
 	case n > 0 && (n != 2 || in.Secret != "" || in.Serial != ""):
 		return nil, fault{http.StatusBadRequest, errors.New("codes: want two in a row of the token that the user has, and no other token")}
 	case n > 0:
 		err = s.Enroll.FindToken(r.Context(), id, in.Codes[0], in.Codes[1], actor)
 	default:
-		text, err = s.Enroll.SetToken(r.Context(), id, t, actor)
+		shown, err = s.Enroll.SetToken(r.Context(), id, t, actor)
 	}
 	switch {
 	case errors.Is(err, enroll.ErrInvalid):
@@ -91,7 +91,7 @@ func (s exchange) setToken(r *http.Request, actor string) (any, error) {
 	case errors.Is(err, enroll.ErrNotEnrolled):
 		return nil, fault{http.StatusNotFound, err}
 	}
-	return wire.NewApp{User: id.Name, Text: text}, err
+	return wire.NewApp{User: id.Name, Text: shown.Text, QR: shown.Drawing}, err
 }
 
 // shelve brings in a token that waits for its user.

@@ -20,7 +20,7 @@ type Visit struct {
 // The values of Explanation.Result.
 const (
 	ResultLetIn       = "let_in"      // let in without a second factor
-	ResultRemembered  = "remembered"  // let in without a second factor, by a remembered session
+	ResultRemembered  = "remembered"  // let in without a second factor, by a remembered login
 	ResultAsk         = "ask"         // asked for a code
 	ResultEnroll      = "enroll"      // must set up a second factor
 	ResultLocked      = "locked"      // refused for now

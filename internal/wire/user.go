@@ -92,7 +92,8 @@ const DefaultLanguage = "default"
 // NewApp is the text that a user needs once to set up a new authenticator app, or an app
 // that counts in the place of a token.
 type NewApp struct {
-	Text string `json:"text"` // QR code and key
+	Text string `json:"text"`         // the key, and the address that has it
+	QR   string `json:"qr,omitempty"` // the address as a QR code, unless prompt.qr is off
 	User string `json:"user"`
 }
 

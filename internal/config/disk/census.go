@@ -38,7 +38,7 @@ func Census(cfg config.Config) string {
 		cfg.Count(ctx, &c, 0, user, en)
 	})
 	if err != nil {
-		return fmt.Sprintf("whom it asks was not counted: %v", err)
+		return fmt.Sprintf("the users it asks were not counted: %v", err)
 	}
 	if !there {
 		return ""

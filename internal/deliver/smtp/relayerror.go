@@ -91,7 +91,7 @@ func (r *relay) hint(step string, err error) string {
 	case carrier.StepConnect:
 		return fmt.Sprintf("Is email.smtp.port right, and does the relay run? Does a firewall let this machine out to port %d?", r.cfg.Port)
 	case stepGreeting:
-		return "Who answers may be no mail relay, expect TLS from the first byte (email.smtp.tls = \"implicit\", often port 465)," +
+		return "What answers there may be no mail relay, expect TLS from the first byte (email.smtp.tls = \"implicit\", often port 465)," +
 			" or not want this machine as a client."
 	case carrier.StepTLS:
 		return "Look at email.smtp.tls and email.smtp.ca_file, and at the relay's certificate."

@@ -37,7 +37,7 @@ func (e *exam) census(ctx context.Context) {
 	case c.Without > 0:
 		e.add(Finding{
 			Warning, "policy-without", e.Config, text, "They are asked for what does not count, until they have set up what does.",
-			"mfactl users shows who has which method; their method under policy.methods counts it again",
+			"mfactl users shows the methods of each user; their method under policy.methods counts it again",
 		})
 	default:
 		e.ok("policy", e.Config, text)

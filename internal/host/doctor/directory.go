@@ -28,11 +28,11 @@ func (e *exam) directory(ctx context.Context) {
 	case d.Problem != "" && d.Confirmed:
 		e.add(Finding{
 			Error, "directory", where, d.Problem + "; " + text,
-			"Whose address is remembered gets codes there for " + e.cfg.Contacts.Keep.String() + " (contacts.keep); others who have nothing else are refused.",
+			"Users whose address is remembered get codes there for " + e.cfg.Contacts.Keep.String() + " (contacts.keep); others who have nothing else are refused.",
 			"mend [contacts], then: mfactl reload; mfactl doctor",
 		})
 	case d.Problem != "":
-		e.add(Finding{Warning, "directory", where, d.Problem + "; " + text, "Its addresses are not offered to who enrolls.", "mend [contacts], then: mfactl reload; mfactl doctor"})
+		e.add(Finding{Warning, "directory", where, d.Problem + "; " + text, "Its addresses are not offered to users who enroll.", "mend [contacts], then: mfactl reload; mfactl doctor"})
 	default:
 		e.ok("directory", where, "answers; "+text)
 	}

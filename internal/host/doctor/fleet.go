@@ -129,7 +129,7 @@ func membersFindings(f wire.Fleet) []Finding {
 	case all == need:
 		return []Finding{{Warning, "fleet-members", "etcd", what, bears(0), "three members, on three machines (docs/fleet.md)"}}
 	case onOneMachine(voters):
-		return []Finding{{Warning, "fleet-members", "etcd", what + ", all on one machine", "When that fails, nobody logs in whom a second factor is asked for.", "three members, on three machines (docs/fleet.md)"}}
+		return []Finding{{Warning, "fleet-members", "etcd", what + ", all on one machine", "When that fails, nobody who is asked for a second factor can log in.", "three members, on three machines (docs/fleet.md)"}}
 	}
 	what += "; " + leader + " leads"
 	return []Finding{{Severity: OK, ID: "fleet-members", Where: "etcd", What: what}}
@@ -151,11 +151,11 @@ func memberCount(n int) string {
 func bears(more int) string {
 	switch more {
 	case 0:
-		return "One more failure, and no one can log in whom a second factor is asked for."
+		return "One more failure, and nobody who is asked for a second factor can log in."
 	case 1:
-		return "One more may fail; with two, no one can log in whom a second factor is asked for."
+		return "One more may fail; with two, nobody who is asked for a second factor can log in."
 	}
-	return fmt.Sprintf("%d more may fail; with one more than that, no one can log in whom a second factor is asked for.", more)
+	return fmt.Sprintf("%d more may fail; with one more than that, nobody who is asked for a second factor can log in.", more)
 }
 
 // onOneMachine says whether several members have one host name or address.
@@ -185,7 +185,7 @@ func memberFindings(m wire.Member, now time.Time) (found []Finding) {
 		}}
 	}
 	if slices.Contains(m.Alarms, wire.AlarmCorrupt) {
-		found = append(found, Finding{Error, "fleet-corrupt", where, "found its data corrupt", "Etcd takes no writes: " + refusesAll, "replace that member (docs/fleet.md)"})
+		found = append(found, Finding{Error, "fleet-corrupt", where, "found its data corrupt", "Etcd takes no writes. " + refusesAll, "replace that member (docs/fleet.md)"})
 	}
 	quota, of := m.Quota, size(m.Quota)
 	if quota == 0 {
@@ -199,7 +199,7 @@ func memberFindings(m wire.Member, now time.Time) (found []Finding) {
 	case slices.Contains(m.Alarms, wire.AlarmNoSpace):
 		found = append(found, Finding{
 			Error, "fleet-space", where, fmt.Sprintf("has reached the quota of its database, with %s", size(m.Size)),
-			"Etcd takes no writes: " + refusesAll, spare,
+			"Etcd takes no writes. " + refusesAll, spare,
 		})
 	case m.Size*10 > quota*8:
 		found = append(found, Finding{

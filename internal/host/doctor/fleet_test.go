@@ -42,7 +42,7 @@ func TestFleetFindings(t *testing.T) {
 	}{
 		"nothing": {func(*wire.Fleet) {}, nil},
 		"one away": {func(f *wire.Fleet) { down(&f.Members[1]) }, []string{
-			"warning fleet-members 2 of 3 members answer; not: m1 (connection refused) One more failure, and no one can log in",
+			"warning fleet-members 2 of 3 members answer; not: m1 (connection refused) One more failure, and nobody who is asked for a second factor can log in",
 		}},
 		"two away, no leader": {func(f *wire.Fleet) { down(&f.Members[0]); down(&f.Members[1]); f.Led = false }, []string{
 			"error fleet-members 1 of 3 members answer, and there is no leader; not: m0 (connection refused), m1 (connection refused) Every login that needs a second factor is refused, but those that store.etcd.offline = \"totp\" is for. Etcd works while 2",

@@ -67,7 +67,7 @@ func (e *exam) moduleFile(file string) {
 	if perm := info.Mode().Perm(); perm&0o022 != 0 || ownerOf(info) != 0 {
 		e.add(Finding{
 			Error, "module-file", where, fmt.Sprintf("has mode %04o and belongs to uid %d", perm, ownerOf(info)),
-			"Who can write it decides about every login.", "chown root:root " + where + "; chmod 0644 " + where,
+			"Whoever can write it decides about every login.", "chown root:root " + where + "; chmod 0644 " + where,
 		})
 	}
 	data, err := fs.ReadFile(e.FS, file)
@@ -94,18 +94,18 @@ func (e *exam) clock(context.Context) {
 	synchronised, err := clock.Synchronised()
 	switch {
 	case err != nil:
-		e.ok("clock", "clock", fmt.Sprintf("whether it is synchronised cannot be told: %v", err))
+		e.ok("clock", "clock", fmt.Sprintf("whether it is synchronized cannot be told: %v", err))
 	case !synchronised:
 		sev := OK
 		if slices.Contains(e.cfg.Policy.Methods, mfa.TOTP) {
 			sev = Warning
 		}
 		e.add(Finding{
-			sev, "clock", "clock", "is not synchronised", "Codes of authenticator apps are right for some " +
+			sev, "clock", "clock", "is not synchronized", "Codes of authenticator apps are right for some " +
 				"half a minute around this machine's time.", "timedatectl set-ntp true; or install chrony",
 		})
 	default:
-		e.ok("clock", "clock", "is synchronised")
+		e.ok("clock", "clock", "is synchronized")
 	}
 }
 

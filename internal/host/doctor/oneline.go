@@ -23,7 +23,7 @@ func (e *examination) oneLine() {
 		case pamstack.RoleOf(l) != pamstack.Factor || isKeyLine(l):
 		case !cut:
 			e.add(Error, "one-line-order", fmt.Sprintf("%s: %s stands above the line that cuts the code off", l.Place(), l.Base()),
-				"It takes the code for a part of the password: nobody gets in who types both.",
+				"It takes the code for a part of the password: nobody who types both gets in.",
 				"move the line \"pam_mfa.so split\" above that of the first factor")
 		default:
 			e.takesPassword(l)

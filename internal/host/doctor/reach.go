@@ -46,7 +46,7 @@ func (e *exam) mail(ctx context.Context) {
 	if e.cfg.Email.Transport == deliver.TransportOutbox {
 		e.add(Finding{
 			Warning, "mail-outbox", where, "messages become files and go to nobody",
-			"Only who can read this machine's files gets a code.", `transport = "smtp" under [email]`,
+			"Only those who can read this machine's files get a code.", `transport = "smtp" under [email]`,
 		})
 	}
 }

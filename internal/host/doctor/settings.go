@@ -104,7 +104,7 @@ func (e *exam) daemon(ctx context.Context) {
 		}
 		refuses := refusesAll
 		if st.Offline != nil && st.Offline.Since != nil {
-			refuses = "Every login is refused that needs a second factor, but those that this host decides without etcd."
+			refuses = "Every login that needs a second factor is refused, but those that this host decides without etcd."
 		}
 		e.add(Finding{Error, "store", "mfad", "cannot use its store: " + st.Problem, refuses, mend})
 	}

@@ -355,7 +355,7 @@ func (c *sshdChecks) methods() {
 			continue
 		}
 		c.add(Warning, "sshd-"+o.method+"-bypass", fmt.Sprintf("%s yes: %s alone lets in, with no second factor", o.written, o.method),
-			"sshd does not ask PAM to authenticate who comes by "+o.method+".",
+			"sshd does not ask PAM to authenticate users who come by "+o.method+".",
 			c.put("AuthenticationMethods "+o.method+",keyboard-interactive:pam")+"; or "+o.written+" no")
 	}
 	if c.stack.Factors {
@@ -367,7 +367,7 @@ func (c *sshdChecks) methods() {
 	})
 	if codeAlone {
 		c.add(Error, "sshd-code-alone", "a code alone lets in: the stack asks for no password, and sshd for no key",
-			"One factor is left where there should be two; who needs no second factor gets in by nothing.",
+			"One factor is left where there should be two; users who need no second factor get in by nothing.",
 			c.put("AuthenticationMethods publickey,keyboard-interactive:pam"))
 	}
 }

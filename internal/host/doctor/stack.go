@@ -118,7 +118,7 @@ func (st *Stack) ours(kind pamstack.Kind, l pamstack.Line) {
 	st.Sockets, st.Timeouts = append(st.Sockets, socket), append(st.Timeouts, timeout)
 	if v, _ := l.Arg("unavailable"); v == "ignore" {
 		st.add(Warning, "fail-open", fmt.Sprintf("%s: unavailable=ignore", l.Place()),
-			"While mfad does not run, the first factor alone lets in. Who can stop mfad needs no second factor.",
+			"While mfad does not run, the first factor alone lets in. Whoever can stop mfad needs no second factor.",
 			"take unavailable=ignore out of the line")
 	}
 }

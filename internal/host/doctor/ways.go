@@ -149,11 +149,11 @@ func (e *examination) refusals() {
 	case len(codes) == 0:
 	case onlyAbsent:
 		e.add(Warning, "fail-open", fmt.Sprintf("%s: %q lets in while mfad cannot be asked", line.Place(), line.Control),
-			"Who can stop mfad, or fill its disk, needs no second factor.",
+			"Whoever can stop mfad, or fill its disk, needs no second factor.",
 			"auth     required   pam_mfa.so")
 	default:
 		e.add(Error, "refusal-ignored",
-			fmt.Sprintf("%s: %q lets in whom pam_mfa refuses with %s", line.Place(), line.Control, strings.Join(codes, ", ")),
+			fmt.Sprintf("%s: %q lets in users whom pam_mfa refuses with %s", line.Place(), line.Control, strings.Join(codes, ", ")),
 			"A wrong code is as good as a right one.", "auth     required   pam_mfa.so")
 	}
 }
@@ -261,7 +261,7 @@ func (e *examination) exempt() {
 		}
 	}
 	if possible {
-		e.add(Warning, "exempt-refused", "who needs no second factor by policy is refused",
+		e.add(Warning, "exempt-refused", "users who need no second factor by policy are refused",
 			"pam_mfa then says \"ignore\", and no other line says that the login is good.",
 			"auth     required   pam_mfa.so exempt=success")
 	}

@@ -72,7 +72,7 @@ func namedGoogle(ctx context.Context, path string) Found {
 		id, err = nss.Lookup(ctx, filepath.Base(path))
 	}
 	if err != nil {
-		f.Err = fmt.Errorf("whose it is: %w", err)
+		f.Err = fmt.Errorf("find its owner: %w", err)
 		return f
 	}
 	f.User, f.UID = id.Name, id.UID

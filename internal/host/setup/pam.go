@@ -202,7 +202,7 @@ func (f *pamFile) ways(o Options) []func() (string, error) {
 func (f *pamFile) waysOfBoth(ours string) []func() (string, error) {
 	write := func(own []string) string {
 		return f.replace(slices.Concat([]string{
-			"# Who proved a key to sshd is not asked for a password: the line jumps to pam_mfa.so.",
+			"# A user who proved a key to sshd is not asked for a password: the line jumps to pam_mfa.so.",
 			fmt.Sprintf("auth     [success=%d default=ignore]   pam_mfa.so proven=publickey", len(own)),
 		}, own, []string{"auth     required   " + ours + " exempt=success"})...)
 	}
