@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -165,4 +168,65 @@ func TestRelayNotThere(t *testing.T) {
 	s.settings["email.transport"] = `"outbox"`
 	s.restartDaemon()
 	s.login(alice, 1) // the code that never left is not waited for
+}
+
+// A mail as a real mail server takes it: text before HTML that says the same, with what big
+// receivers want in its header.
+func TestMailIsTextAndHTML(t *testing.T) {
+	e := delivertest.StartExim(t, delivertest.EximOptions{NoTLS: true})
+	s, alice := smtpReady(t, "alice", e.Port, `email.reply_to = "help@example.org"`, `email.code_in_subject = true`)
+	s.loginByExim(alice, e, 1)
+	m := e.Mails(t, 1)[0]
+	code, err := letter{body: m.Text, raw: m.Raw}.code()
+	ok(t, err)
+	if strings.Count(m.HTML, ">"+code+"<") != 1 || !strings.Contains(m.HTML, `<html lang="en">`) || strings.Contains(m.HTML, "href") {
+		t.Errorf("HTML\n%s", m.HTML)
+	}
+	for name, want := range map[string]string{
+		"To": "<" + alice.email + ">", "Reply-To": "<help@example.org>", "Return-Path": "<mfa@example.org>", "Auto-Submitted": "auto-generated",
+		"Content-Language": "en", "Subject": code + ": Login code for " + hostName, "User-Agent": "",
+	} {
+		if got := m.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if id := m.Header.Get("Message-Id"); !strings.HasSuffix(id, "@example.org>") {
+		t.Errorf("Message-ID %q", id)
+	}
+}
+
+// An administrator's templates count from a reload on; a bad one is named by --check and by the
+// reload, which keeps what was, and so is one that others could change.
+func TestTemplatesOfMails(t *testing.T) {
+	s, alice := ready(t)
+	dir := s.path("mail")
+	ok(t, os.Mkdir(dir, 0o755))
+	put := func(name, text string) { ok(t, os.WriteFile(dir+"/"+name, []byte(text), 0o644)) }
+	put("code.txt", "Subject: For {{.User}}\n\nYour code: {{.Code}}\nHelp desk: 555 0100\n")
+	s.settings["email.templates"] = quoted(dir)
+	s.reload()
+	s.login(alice, 1)
+	const desk = "\nHelp desk: 555 0100\n"
+	if l := s.letterAt(alice, 1); !strings.Contains(l.body, desk) || l.subject != "For "+alice.name || l.html != "" {
+		t.Errorf("mail %q", l.raw)
+	}
+	for want, spoil := range map[string]func(){
+		`code\.txt:2:\d+: executing [^\n]*Password`: func() { put("code.txt", "{{.Code}}\n{{.Password}}\n") },
+		`notice\.html: does not say what happened`:  func() { put("notice.html", "<p>{{.Code}}</p>") },
+		`group or others may write`:                 func() { ok(t, os.Chmod(dir+"/code.txt", 0o666)) },
+	} {
+		spoil()
+		from := s.log.len()
+		ok(t, s.signal(syscall.SIGHUP))
+		awaitText(t, s.log, from, `refused[^\n]*email\.templates: [^\n]*`+want)
+		if said := s.check(); !regexp.MustCompile(`email\.templates: [^\n]*` + want).MatchString(said) {
+			t.Errorf("--check says %q", said)
+		}
+		put("code.txt", "Your code: {{.Code}}\n")
+		ok(t, errors.Join(os.Chmod(dir+"/code.txt", 0o644), os.RemoveAll(dir+"/notice.html")))
+	}
+	s.login(alice, 2)
+	if l := s.letterAt(alice, 2); !strings.Contains(l.body, desk) {
+		t.Errorf("after refused reloads the mail is %q", l.raw)
+	}
 }

@@ -4,11 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"mime/quotedprintable"
 	"net"
-	"net/mail"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +17,7 @@ import (
 	"time"
 
 	"mfa/internal/audit/audittest"
+	"mfa/internal/deliver/delivertest"
 )
 
 // A site is one test's installation: a folder with a configuration, a store, an
@@ -205,7 +203,7 @@ func (s *site) codeOnly(args ...string) []string {
 }
 
 // A letter is one mail.
-type letter struct{ to, subject, body, raw string }
+type letter struct{ to, subject, body, html, raw string }
 
 // codeLine is how a mail shows its code.
 var codeLine = regexp.MustCompile(`(?m)^Your code: (\d+)\r?$`)
@@ -258,18 +256,10 @@ func readMaildir(dir, to string) ([]letter, error) {
 	return found, nil
 }
 
-// parseLetter reads an RFC 5322 message with a text body.
+// parseLetter reads a mail.
 func parseLetter(raw string) (letter, error) {
-	m, err := mail.ReadMessage(strings.NewReader(raw))
-	if err != nil {
-		return letter{}, err
-	}
-	body := m.Body
-	if strings.EqualFold(m.Header.Get("Content-Transfer-Encoding"), "quoted-printable") {
-		body = quotedprintable.NewReader(body)
-	}
-	text, err := io.ReadAll(body)
-	return letter{to: m.Header.Get("To"), subject: m.Header.Get("Subject"), body: string(text), raw: raw}, err
+	m, err := delivertest.ReadMail(raw)
+	return letter{to: m.Header.Get("To"), subject: m.Header.Get("Subject"), body: m.Text, html: m.HTML, raw: raw}, err
 }
 
 // waitCode returns the code of the nth mail (1: first) to an address that has

@@ -119,7 +119,7 @@ stage() {
 	put "$work/selinux/mfa.pp" usr/share/selinux/packages
 	put packaging/selinux/mfa.{te,fc,if} $docs/selinux
 	put mfa.toml.example README.md packaging/doc/*.md docs/{module,standards}.md $docs
-	put packaging/systemd/local-only.conf $docs
+	put packaging/systemd/local-only.conf internal/deliver/mail/mail.{txt,html} $docs
 	gzip -9nc NEWS.md >"$stage/$docs/NEWS.gz"
 	gzip -9nc "$work/third-party-$arch" >"$stage/$docs/third-party.gz"
 	stage_manual

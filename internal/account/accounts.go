@@ -7,6 +7,7 @@ import (
 
 	"mfa/internal/audit"
 	"mfa/internal/deliver"
+	"mfa/internal/deliver/mail"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 )
@@ -18,6 +19,7 @@ type Config struct {
 	Period     mfa.Duration // totp.period, of apps that are set up now
 	Skew       int          // totp.skew
 	Host       string       // name of this machine, as people know it
+	Mails      *mail.Writer // nil: writes ours
 	Generation int          // how often everybody had to enroll anew
 	Language   string       // prompt.language
 	FleetHost  string       // names this machine among those with the same store; empty: there is no other

@@ -6,6 +6,7 @@ import (
 
 	"mfa/internal/audit"
 	"mfa/internal/deliver"
+	"mfa/internal/deliver/mail"
 	"mfa/internal/mfa"
 	"mfa/internal/text"
 )
@@ -55,9 +56,9 @@ const adviceInvited = "Your next login sends a code here. Typing it confirms the
 	"If this account is not yours, tell the administrator of that machine."
 
 func (a *Accounts) invitation(id mfa.Identity, to string, words *text.Printer) mfa.Message {
-	return deliver.Notice{
+	return a.cfg.Mails.Notice(rand.Text(), mail.Notice{
 		Host: a.cfg.Host, User: id.Name, At: a.deps.Now(), To: to, Subject: text.Of("Your second factor"),
 		What:   text.Of("Codes for your logins will be sent to this address."),
 		Advice: text.Of(adviceInvited), Words: words,
-	}.Email(rand.Text())
+	})
 }

@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 
-	"mfa/internal/deliver"
+	"mfa/internal/deliver/mail"
 	"mfa/internal/mfa"
 	"mfa/internal/store"
 	"mfa/internal/text"
@@ -16,6 +16,7 @@ type Notice struct {
 	Subject text.Sentence
 	What    text.Sentence // happened
 	Advice  text.Sentence // what to do if it was not them
+	Code    string        // the recovery code that is in Advice; empty: there is none
 }
 
 // Notify queues n for the confirmed address of en, and returns at once. Without one it
@@ -24,10 +25,10 @@ func (u *User) Notify(en mfa.Enrollment, n Notice) {
 	if en.Email == nil || en.Email.Confirmed.IsZero() || u.Account.IsUnknown() {
 		return
 	}
-	m := deliver.Notice{
+	m := u.in.cfg.Mails.Notice(rand.Text(), mail.Notice{
 		Host: u.in.cfg.Host, User: u.Account.ID.Name, Service: u.Origin.Service, Address: u.Origin.Address, At: u.in.deps.Now(),
-		To: en.Email.Address, Subject: n.Subject, What: n.What, Advice: n.Advice, Words: u.wordsFor(en),
-	}.Email(rand.Text())
+		To: en.Email.Address, Subject: n.Subject, What: n.What, Advice: n.Advice, Code: n.Code, Words: u.wordsFor(en),
+	})
 	u.in.deps.Mail.Send(m, func(_ string, err error) {
 		if err != nil {
 			u.in.deps.Log.Error("notice not delivered", "user", u.Account.ID.Name, "subject", n.Subject.String(), "error", err)

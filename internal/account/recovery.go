@@ -57,7 +57,11 @@ func (u *User) tellLocked(ctx context.Context) (told string) {
 		u.in.deps.Log.Warn("no more mails about locks today; the last recovery code stays good", "user", u.Account.ID.Name, "most", maxLockMails)
 	default:
 		u.lockTold = true
-		u.Notify(en, Notice{Subject: text.Of("Second factor locked"), What: textLocked(lock, u.in.deps.Now()), Advice: lockAdvice(code, recoverable)})
+		n := Notice{Subject: text.Of("Second factor locked"), What: textLocked(lock, u.in.deps.Now()), Advice: lockAdvice(code, recoverable)}
+		if recoverable {
+			n.Code = code
+		}
+		u.Notify(en, n)
 		if recoverable {
 			return u.TextRecoverySent(deliver.Mask(en.Email.Address))
 		}

@@ -24,6 +24,7 @@ import (
 	"mfa/internal/challenge"
 	"mfa/internal/config"
 	"mfa/internal/deliver"
+	"mfa/internal/deliver/mail"
 	"mfa/internal/deliver/sms"
 	"mfa/internal/deliver/smtp"
 	"mfa/internal/deliver/spend"
@@ -113,6 +114,7 @@ type instance struct {
 	enroll   *enroll.Service
 	engine   *login.Engine
 	login    login.Config // of engine
+	mails    *mail.Writer
 	carriers deliver.Carriers
 	contacts *contacts.Directory // nil: [contacts] chose none
 	ledger   *spend.Ledger
@@ -197,6 +199,10 @@ func (a *App) build(cfg config.Config, notes store.Store) (*instance, error) {
 		a.opts.Log.Warn(problem)
 	}
 	asking := challenge.Deps{Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now}
+	mails, err := mail.New(cfg.Email)
+	if err != nil {
+		return nil, err
+	}
 	carriers, err := a.carriers(cfg, full, asking.Undelivered)
 	if err != nil {
 		return nil, err
@@ -205,7 +211,7 @@ func (a *App) build(cfg config.Config, notes store.Store) (*instance, error) {
 	if err != nil {
 		return nil, errors.Join(err, carriers.Close())
 	}
-	s := &instance{cfg: cfg, carriers: carriers, ledger: spend.New(cfg.SMS, a.records.S, a.key)}
+	s := &instance{cfg: cfg, mails: mails, carriers: carriers, ledger: spend.New(cfg.SMS, a.records.S, a.key)}
 	if s.contacts, err = contacts.New(cfg.Contacts, contacts.Options{Regions: cfg.SMS.Regions, Log: a.opts.Log, Now: a.opts.Now}); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -215,7 +221,7 @@ func (a *App) build(cfg config.Config, notes store.Store) (*instance, error) {
 	s.calls.Log, s.calls.Now, s.calls.Host = a.opts.Log, a.opts.Now, a.host
 	s.calls.Alert = func(_ string, used, max int) { a.metrics.CallAlert(used, max) }
 	keeping := account.Config{
-		Lockout: cfg.Lockout, Lifetime: cfg.Code.Lifetime, Period: cfg.TOTP.Period, Skew: cfg.TOTP.Skew, Host: host, Generation: generation, FleetHost: a.host,
+		Lockout: cfg.Lockout, Lifetime: cfg.Code.Lifetime, Period: cfg.TOTP.Period, Skew: cfg.TOTP.Skew, Host: host, Mails: mails, Generation: generation, FleetHost: a.host,
 		Language: cfg.Prompt.Language, Contacts: cfg.Contacts, TextMessages: cfg.SMS.Provider != "",
 	}
 	s.lengths = keeping.Lengths()
@@ -225,7 +231,7 @@ func (a *App) build(cfg config.Config, notes store.Store) (*instance, error) {
 	})
 	asking.Accounts, asking.Spending, asking.Calls = s.accounts, s.ledger, s.calls
 	asker := challenge.New(challenge.Config{
-		Code: cfg.Code, TOTP: cfg.TOTP, HOTP: cfg.HOTP, Prompt: cfg.Prompt, Host: host, MailSubject: cfg.Email.Subject,
+		Code: cfg.Code, TOTP: cfg.TOTP, HOTP: cfg.HOTP, Prompt: cfg.Prompt, Host: host, Mails: mails,
 		SMSTemplate: cfg.SMS.Template, AutofillDomain: cfg.SMS.AutofillDomain,
 	}, asking)
 	s.enroll = &enroll.Service{

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"mfa/internal/config"
+	"mfa/internal/deliver"
 	"mfa/internal/deliver/carrier"
 	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
 	"mfa/internal/server"
 	"mfa/internal/store"
+	"mfa/internal/text"
 	"mfa/internal/wire"
 )
 
@@ -151,7 +153,11 @@ func (a *App) control() *server.Control {
 		Reload:    a.LoadAndReload,
 		SendTest: func(ctx context.Context, method mfa.Method, to string) ([]wire.Step, error) {
 			cur := a.cur.Load()
-			return carrier.SendTest(ctx, cur.carriers, carrier.Ledgers{Texts: cur.ledger, Calls: cur.calls}, method, to)
+			letter := func(id string, n deliver.CodeNotice) mfa.Message {
+				n.Sent, n.Lifetime, n.Words = a.opts.Now(), time.Duration(cur.cfg.Code.Lifetime), text.In(cur.cfg.Prompt.Language)
+				return cur.mails.Code(id, n)
+			}
+			return carrier.SendTest(ctx, cur.carriers, carrier.Ledgers{Texts: cur.ledger, Calls: cur.calls}, method, to, letter)
 		},
 		Directory: a.directory,
 		Audit:     a.audit,

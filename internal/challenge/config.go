@@ -3,6 +3,7 @@ package challenge
 import (
 	"time"
 
+	"mfa/internal/deliver/mail"
 	"mfa/internal/mfa"
 )
 
@@ -13,8 +14,8 @@ type Config struct {
 	HOTP   HOTPConfig
 	Prompt PromptConfig
 
-	Host        string // name of this machine, as people know it
-	MailSubject string // of mails with a code; empty: one that names the host
+	Host  string       // name of this machine, as people know it
+	Mails *mail.Writer // nil: writes ours
 
 	SMSTemplate    string // of text messages with a code; empty: ours
 	AutofillDomain string // host that phones offer the code to; empty: none

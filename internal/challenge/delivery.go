@@ -68,7 +68,7 @@ func (c *Conversation) deliver(p mfa.PendingCode, code string, to Target, limit 
 	d := &delivery{asker: c.asker, user: c.User, code: p, to: deliver.Mask(p.To)}
 	d.notice = deliver.CodeNotice{
 		Code: code, Host: cfg.Host, User: c.User.Account.ID.Name, Service: c.User.Origin.Service, Address: c.User.Origin.Address,
-		Sent: p.Sent, Lifetime: cfg.Code.goodFor(), Subject: cfg.MailSubject, Words: c.User.MailWords(),
+		Sent: p.Sent, Lifetime: cfg.Code.goodFor(), Words: c.User.MailWords(),
 	}
 	if c.User.Account.IsUnknown() {
 		d.done = true
@@ -168,7 +168,7 @@ func (d *delivery) message(w way) (mfa.Message, error) {
 	case mfa.SMS:
 		return n.SMS(rand.Text(), d.asker.cfg.SMSTemplate, d.asker.cfg.AutofillDomain)
 	}
-	return n.Email(rand.Text()), nil
+	return d.asker.cfg.Mails.Code(rand.Text(), n), nil
 }
 
 // hand queues a message for the carrier, and audits that and the result. A carrier of text

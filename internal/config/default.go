@@ -67,6 +67,7 @@ func Default() Config {
 		},
 		Email: deliver.EmailConfig{
 			Transport: deliver.TransportSMTP,
+			HTML:      true,
 			SMTP: deliver.SMTPConfig{
 				Host:    "localhost",
 				Port:    25,

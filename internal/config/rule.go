@@ -98,7 +98,11 @@ var rules = map[string]rule{
 
 	"email.transport":          word(deliver.TransportSMTP, deliver.TransportSendmail, deliver.TransportOutbox),
 	"email.from":               sender,
+	"email.reply_to":           sender,
 	"email.subject":            text(200),
+	"email.code_in_subject":    flag,
+	"email.html":               flag,
+	"email.templates":          optionalPath,
 	"email.smtp.host":          host,
 	"email.smtp.port":          count(1, 65535),
 	"email.smtp.tls":           word(deliver.TLSNone, deliver.TLSOpportunistic, deliver.TLSStartTLS, deliver.TLSImplicit),

@@ -66,6 +66,7 @@ func (c *Config) deciding() ([]decidingFile, error) {
 			all = append(all, decidingFile{s.name, *value})
 		}
 	}
+	all = append(all, filesIn("email.templates", c.Email.Templates)...)
 	if c.Contacts.Source == "command" {
 		all = append(all, filesAmong("contacts.command.args", c.Contacts.Command.Args)...)
 	}
@@ -88,6 +89,22 @@ func (c *Config) deciding() ([]decidingFile, error) {
 		}
 	}
 	return all, nil
+}
+
+// filesIn returns the files in the folder that a key names. One that cannot be read is refused
+// where its files are read.
+func filesIn(key, folder string) (all []decidingFile) {
+	if folder == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		all = append(all, decidingFile{key, filepath.Join(folder, e.Name())})
+	}
+	return all
 }
 
 // filesAmong returns the files among the arguments that a key gives a program.

@@ -37,6 +37,7 @@ func TestFilesThatDecide(t *testing.T) {
 			"contacts.ldap.ca_file":       "[contacts.ldap]\nca_file = %q\n",
 			"email.sendmail.path":         "[email]\ntransport = \"sendmail\"\n[email.sendmail]\npath = %q\n",
 			"email.smtp.password_file":    "[email.smtp]\nusername = \"u\"\ntls = \"starttls\"\npassword_file = %q\n",
+			"email.templates":             "[email]\ntemplates = \"%d\"\n",
 			"secrets.key_file":            "[secrets]\nkey_file = %q\n",
 			"sms.http.headers.X": "[sms]\nprovider = \"http\"\n[sms.http]\nurl = \"https://example.com/\"\nbody = \"{{.To}} {{.Text}}\"\n" +
 				"[sms.http.headers]\nX = '{{file \"%s\"}}'\n",
@@ -54,6 +55,7 @@ func TestFilesThatDecide(t *testing.T) {
 				ok(t, os.WriteFile(file, []byte(program), 0o755))
 				path := filepath.Join(dir, "mfa.toml")
 				text := strings.ReplaceAll(strings.ReplaceAll(settings, "%q", `"`+file+`"`), "%s", file)
+				text = strings.ReplaceAll(text, "%d", filepath.Dir(file))
 				ok(t, os.WriteFile(path, []byte(text), 0o600))
 				if _, err := Load(path); err != nil {
 					t.Fatalf("before it is spoilt: %v", err)

@@ -11,12 +11,16 @@ const (
 
 // EmailConfig is the table [email] of mfa.toml.
 type EmailConfig struct {
-	Transport string         `toml:"transport"` // smtp, sendmail or outbox
-	From      string         `toml:"from"`      // address, with or without a display name (RFC 5322); empty: mfa@HOST
-	Subject   string         `toml:"subject"`   // empty: a subject that names the host
-	SMTP      SMTPConfig     `toml:"smtp"`
-	Sendmail  SendmailConfig `toml:"sendmail"`
-	Outbox    OutboxConfig   `toml:"outbox"`
+	Transport     string         `toml:"transport"`       // smtp, sendmail or outbox
+	From          string         `toml:"from"`            // address, with or without a display name (RFC 5322); empty: mfa@HOST
+	ReplyTo       string         `toml:"reply_to"`        // address for answers; empty: that of From
+	Subject       string         `toml:"subject"`         // empty: a subject that names the host
+	CodeInSubject bool           `toml:"code_in_subject"` // where it is seen while a phone is locked
+	HTML          bool           `toml:"html"`            // beside the text
+	Templates     string         `toml:"templates"`       // folder; empty: ours
+	SMTP          SMTPConfig     `toml:"smtp"`
+	Sendmail      SendmailConfig `toml:"sendmail"`
+	Outbox        OutboxConfig   `toml:"outbox"`
 }
 
 // Values of SMTPConfig.TLS.

@@ -20,6 +20,7 @@ import (
 	"mfa/internal/account/contacts"
 	"mfa/internal/config"
 	"mfa/internal/deliver"
+	"mfa/internal/deliver/mail"
 	"mfa/internal/deliver/sms"
 	"mfa/internal/deliver/smtp"
 	"mfa/internal/seal"
@@ -43,7 +44,8 @@ func Check(cfg config.Config) error {
 	hidden := func(table string) bool {
 		return slices.ContainsFunc(unseen, func(key string) bool { return strings.HasPrefix(key, table) })
 	}
-	var errs []error
+	_, err := mail.New(cfg.Email)
+	errs := []error{err}
 	if !hidden("email.") {
 		email, err := smtp.New(cfg.Email, smtp.Options{Host: deliver.FullName()})
 		if errs = append(errs, err); err == nil {

@@ -19,7 +19,8 @@ type Ledgers struct{ Texts, Calls Ledger }
 
 // SendTest makes one attempt to send a test message to an address or a number, and
 // returns every step of it. A text message or a call costs like any other, and is counted.
-func SendTest(ctx context.Context, carriers deliver.Carriers, ledgers Ledgers, method mfa.Method, to string) ([]wire.Step, error) {
+// A mail is the one that letter writes: that of a login, which says that it is a test.
+func SendTest(ctx context.Context, carriers deliver.Carriers, ledgers Ledgers, method mfa.Method, to string, letter func(id string, n deliver.CodeNotice) mfa.Message) ([]wire.Step, error) {
 	c, err := carriers.Of(method)
 	if err != nil {
 		return nil, err
@@ -32,7 +33,9 @@ func SendTest(ctx context.Context, carriers deliver.Carriers, ledgers Ledgers, m
 	case mfa.Call:
 		err = ledgers.Calls.Reserve(ctx, testUser, to, false)
 	default:
-		m.Subject, m.Text = "Test message of mfa on "+deliver.HostName(), text+"\n"
+		m = letter(m.ID, deliver.CodeNotice{
+			Code: testCode, Host: deliver.HostName(), User: "nobody: this is a test message", Service: testUser, To: to,
+		})
 	}
 	if err != nil {
 		return nil, err

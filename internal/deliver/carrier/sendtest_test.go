@@ -56,7 +56,10 @@ func TestSendTest(t *testing.T) {
 		if tc.none {
 			c.SMS = nil
 		}
-		_, err := carrier.SendTest(t.Context(), c, ledgers, tc.method, "to")
+		letter := func(_ string, n deliver.CodeNotice) mfa.Message {
+			return mfa.Message{Carrier: mfa.Email, To: n.To, Text: n.User + n.Code}
+		}
+		_, err := carrier.SendTest(t.Context(), c, ledgers, tc.method, "to", letter)
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v", name, err)
 		}

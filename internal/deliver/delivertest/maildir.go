@@ -2,44 +2,15 @@ package delivertest
 
 import (
 	"errors"
-	"io"
 	"io/fs"
-	"mime/quotedprintable"
-	"net/mail"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// A Mail is one message as it arrived.
-type Mail struct {
-	Header mail.Header
-	Text   string // decoded, with \n line ends
-	Raw    string
-}
-
-// ParseMail reads a message as the programs under test write it: one part of
-// plain text, quoted-printable.
-func ParseMail(t testing.TB, raw string) Mail {
-	t.Helper()
-	m, err := mail.ReadMessage(strings.NewReader(raw))
-	if err != nil {
-		t.Fatalf("parse mail %q: %v", raw, err)
-	}
-	if enc := m.Header.Get("Content-Transfer-Encoding"); enc != "quoted-printable" {
-		t.Fatalf("mail is encoded as %q, want quoted-printable", enc)
-	}
-	text, err := io.ReadAll(quotedprintable.NewReader(m.Body))
-	if err != nil {
-		t.Fatalf("decode mail %q: %v", raw, err)
-	}
-	return Mail{m.Header, strings.ReplaceAll(string(text), "\r\n", "\n"), raw}
-}
 
 // ReadMaildir returns the messages in new of the maildir at path, oldest first;
 // none if it does not exist yet.

@@ -22,10 +22,11 @@ import (
 // An Email sends messages over the transport in [email]. It makes one attempt for a
 // message; wrap it with deliver.Retry for more. It may be used from many goroutines.
 type Email struct {
-	from mail.Address
-	host string // of Message-IDs: the domain of from
-	now  func() time.Time
-	hop  hop
+	from    mail.Address
+	replyTo mail.Address // empty: answers go to from
+	host    string       // of Message-IDs: the domain of from
+	now     func() time.Time
+	hop     hop
 }
 
 // Options is what New takes beside the table of mfa.toml.
@@ -59,11 +60,17 @@ func New(cfg deliver.EmailConfig, opts Options) (*Email, error) {
 	if err != nil {
 		return nil, err
 	}
+	var replyTo mail.Address
+	if cfg.ReplyTo != "" {
+		if replyTo, err = parse("email.reply_to", cfg.ReplyTo); err != nil {
+			return nil, err
+		}
+	}
 	h, err := newHop(cfg, opts)
 	if err != nil {
 		return nil, err
 	}
-	return &Email{from: from, host: deliver.Domain(mfa.DomainOf(from.Address)), now: opts.Now, hop: h}, nil
+	return &Email{from: from, replyTo: replyTo, host: deliver.Domain(mfa.DomainOf(from.Address)), now: opts.Now, hop: h}, nil
 }
 
 func newHop(cfg deliver.EmailConfig, opts Options) (hop, error) {
@@ -90,10 +97,14 @@ func sender(from, host string) (mail.Address, error) {
 	if from == "" {
 		return mail.Address{Address: "mfa@" + host}, nil
 	}
-	a, err := mfa.ParseSender(from)
+	return parse("email.from", from)
+}
+
+// parse returns the address that a key of mfa.toml has.
+func parse(key, address string) (mail.Address, error) {
+	a, err := mfa.ParseSender(address)
 	if err != nil {
-		return mail.Address{}, fmt.Errorf(
-			"email.from: %q is not an address like \"Login <mfa@example.com>\": %w", from, err)
+		return mail.Address{}, fmt.Errorf("%s: %q is not an address like \"Login <mfa@example.com>\": %w", key, address, err)
 	}
 	return a, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"mfa/internal/deliver"
 	"mfa/internal/deliver/delivertest"
+	"mfa/internal/deliver/mail"
 	"mfa/internal/mfa"
 )
 
@@ -133,10 +134,11 @@ func TestEximSendmail(t *testing.T) {
 
 // message returns what a login sends.
 func message(code string) mfa.Message {
-	return deliver.CodeNotice{
+	w, _ := mail.New(deliver.EmailConfig{HTML: true}) // without templates nothing can fail
+	return w.Code("m-"+code, deliver.CodeNotice{
 		Code: code, Host: "web1.example.com", User: "alice", Service: "sshd",
 		Address: "203.0.113.7", Sent: testTime, Lifetime: testLifetime, To: "alice@example.com",
-	}.Email("m-" + code)
+	})
 }
 
 func newEmail(t *testing.T, cfg deliver.EmailConfig) *Email {

@@ -40,9 +40,20 @@ func (e *Email) compose(m mfa.Message) (letter, error) {
 	msg.Subject(carrier.OneLine(m.Subject))
 	msg.SetDateWithValue(e.now())
 	msg.SetMessageIDWithValue(messageID(m.ID) + "@" + e.host)
-	// RFC 3834: no automatic responder shall answer this.
+	if e.replyTo.Address != "" {
+		msg.ReplyToMailAddress(&e.replyTo)
+	}
+	if m.Language != "" {
+		msg.SetGenHeader(gomail.HeaderContentLang, m.Language)
+	}
+	// No automatic responder shall answer this: RFC 3834, and for Exchange MS-OXCMAIL,
+	// 2.1.3.2.20, where NDR is left out: bounces are welcome.
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
+	msg.SetGenHeader("X-Auto-Response-Suppress", "DR, RN, NRN, OOF, AutoReply")
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
+	if m.HTML != "" {
+		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML) // last, as what is best to show (RFC 2046, 5.1.4)
+	}
 	var data bytes.Buffer
 	if _, err := msg.WriteTo(&data); err != nil {
 		return letter{}, fmt.Errorf("compose: %w", err)

@@ -73,10 +73,16 @@ func TestSMTPPlain(t *testing.T) {
 		"To":             "<alice@example.com>",
 		"Date":           "Sun, 01 Mar 2026 14:03:05 +0100",
 		"Message-Id":     "<m-123456@web1.example.com>",
+		"Mime-Version":   "1.0",
 		"Auto-Submitted": "auto-generated",
-		"Content-Type":   "text/plain; charset=UTF-8",
 		"Bcc":            "",
 		"User-Agent":     "",
+		"X-Mailer":       "",
+		"Reply-To":       "",
+		"Precedence":     "",
+
+		"Content-Language":         "en",
+		"X-Auto-Response-Suppress": "DR, RN, NRN, OOF, AutoReply",
 	} {
 		if v := got.Header.Get(name); v != want {
 			t.Errorf("%s: %q, want %q", name, v, want)
@@ -86,8 +92,8 @@ func TestSMTPPlain(t *testing.T) {
 	if err != nil || subject != "Anmeldung für Zoë Bcc: mallory@example.com" {
 		t.Errorf("Subject: %q (%v)", subject, err)
 	}
-	if got.Text != m.Text {
-		t.Errorf("text is %q, want %q", got.Text, m.Text)
+	if got.Text != m.Text || got.HTML != m.HTML {
+		t.Errorf("came as %q and %q, want %q and %q", got.Text, got.HTML, m.Text, m.HTML)
 	}
 }
 

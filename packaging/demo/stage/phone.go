@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"mfa/internal/deliver/delivertest"
 	"mfa/internal/factor/otp"
 )
 
@@ -17,7 +18,7 @@ import (
 type phone struct {
 	outbox  string
 	shown   map[string]bool
-	mails   []string // texts, oldest first
+	mails   []string // subjects and texts, oldest first
 	arrived []string // those not shown yet
 	secret  []byte   // of the app; empty: there is none
 	used    int64    // the last time step whose code was shown
@@ -52,7 +53,10 @@ func (p *phone) check() {
 			p.shown = map[string]bool{}
 		}
 		p.shown[name] = true
-		mail := strings.ReplaceAll(string(text), "\r", "")
+		mail := string(text)
+		if m, err := delivertest.ReadMail(mail); err == nil {
+			mail = "Subject: " + m.Header.Get("Subject") + "\n\n" + m.Text
+		}
 		p.mails, p.arrived = append(p.mails, mail), append(p.arrived, mail)
 	}
 }

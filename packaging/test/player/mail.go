@@ -2,11 +2,7 @@ package main
 
 import (
 	"crypto/tls"
-	"io"
-	"mime/quotedprintable"
 	"net"
-	"net/mail"
-	"strings"
 
 	"mfa/internal/deliver/delivertest"
 )
@@ -41,17 +37,9 @@ func (w *world) mailed(to, text string) { w.take(message{to, plain(text)}) }
 
 // plain returns the text of a mail.
 func plain(raw string) string {
-	m, err := mail.ReadMessage(strings.NewReader(raw))
+	m, err := delivertest.ReadMail(raw)
 	if err != nil {
 		return raw
 	}
-	var body io.Reader = m.Body
-	if strings.EqualFold(m.Header.Get("Content-Transfer-Encoding"), "quoted-printable") {
-		body = quotedprintable.NewReader(body)
-	}
-	text, err := io.ReadAll(body)
-	if err != nil {
-		return raw
-	}
-	return strings.ReplaceAll(string(text), "\r", "")
+	return m.Text
 }

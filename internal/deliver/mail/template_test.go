@@ -1,0 +1,157 @@
+package mail
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mfa/internal/deliver"
+)
+
+// folderOf returns a folder with these files.
+func folderOf(t testing.TB, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestTemplates(t *testing.T) {
+	w := newWriter(t, deliver.EmailConfig{HTML: true, Subject: "by the key", Templates: folderOf(t, map[string]string{
+		"code.txt":       "\ufeffSubject: Code of {{.User}}: {{.Subject}}\r\n\r\nHello {{.User}},\r\nyour code is {{.Code}}.\r\n",
+		"code.html":      "<p>Hello {{.User}}, <b>{{.Code}}</b> <img src=\"data:image/png;base64,AA==\"> <a href=\"https://help.example.com/\">help</a>",
+		"code.de.txt":    "Hallo {{.Code}}",
+		"notice.ja.html": "{{range .Opening}}{{.Text}}{{end}}{{range $p := .Advice}}{{with $p.Code}}<i>{{.}}</i>{{end}}{{end}}",
+		"README":         "{{", "code.txt~": "{{", ".code.txt": "{{", "code.txt.dpkg-old": "{{",
+	})})
+	n := codeNotice("")
+	n.User = "<al>"
+	m := w.Code("1", n)
+	if m.Subject != "Code of <al>: by the key" || m.Text != "Hello <al>,\nyour code is 123456.\n" || !strings.HasPrefix(m.HTML, "<p>Hello &lt;al&gt;, <b>123456</b>") {
+		t.Errorf("message %+v", m)
+	}
+	if m = w.Code("1", codeNotice("de")); m.Text != "Hallo 123456\n" || m.HTML != "" || m.Subject != "by the key" {
+		t.Errorf("where the text is an administrator's and the HTML is not, the mail is text alone: %+v", m)
+	}
+	var none *Writer
+	if m = w.Notice("1", lockNotice("ja")); m.Text != none.Notice("1", lockNotice("ja")).Text || !strings.HasSuffix(m.HTML, "<i>"+recoveryCode+"</i>") {
+		t.Errorf("the text is ours: %+v", m)
+	}
+	if m = w.Notice("1", lockNotice("de")); m.Text != none.Notice("1", lockNotice("de")).Text || !strings.Contains(m.HTML, "<!DOCTYPE html>") {
+		t.Errorf("all of it is ours: %+v", m)
+	}
+	w.html = false
+	if m = w.Code("1", n); m.HTML != "" || !strings.HasPrefix(m.Text, "Hello") {
+		t.Errorf("message %+v", m)
+	}
+}
+
+// What an administrator gets to copy are our templates.
+func TestOurTemplatesAreGood(t *testing.T) {
+	w := newWriter(t, deliver.EmailConfig{HTML: true, Templates: folderOf(t, map[string]string{
+		"code.txt": ourText, "code.html": ourHTML, "notice.txt": ourText, "notice.html": ourHTML,
+	})})
+	ours := newWriter(t, deliver.EmailConfig{HTML: true})
+	if got, want := w.Code("1", codeNotice("")), ours.Code("1", codeNotice("")); got != want {
+		t.Errorf("message is\n%+v\nwant\n%+v", got, want)
+	}
+	if got, want := w.Notice("1", lockNotice("de")), ours.Notice("1", lockNotice("de")); got != want {
+		t.Errorf("message is\n%+v\nwant\n%+v", got, want)
+	}
+}
+
+// A subject with a code in it has it once.
+func TestCodeInSubjectOfATemplate(t *testing.T) {
+	w := newWriter(t, deliver.EmailConfig{CodeInSubject: true, Templates: folderOf(t, map[string]string{
+		"code.txt": "Subject: Your code is {{.Code}}\n\n{{.Code}}", "code.de.txt": "Subject: Ihr Code\n\n{{.Code}}",
+	})})
+	if got := w.Code("1", codeNotice("")).Subject; got != "Your code is 123456" {
+		t.Errorf("subject %q", got)
+	}
+	if got := w.Code("1", codeNotice("de")).Subject; got != "123456: Ihr Code" {
+		t.Errorf("subject %q", got)
+	}
+}
+
+// Each template is tried before it counts, and what is wrong is named with file and line.
+func TestBadTemplates(t *testing.T) {
+	const notice = "{{range .Opening}}{{.Text}}{{end}}{{.Code}}"
+	for _, tc := range []struct{ file, text, want string }{
+		{"code.txt", "{{.Code}}\n\n{{end}}", "code.txt:3: unexpected {{end}}"},
+		{"code.txt", "Subject: x\n\n{{.Code}} {{.Secret}}", "code.txt:3:12: executing \"FILE\" at <.Secret>: can't evaluate field Secret"},
+		{"code.txt", "{{.Code}}{{if eq .Language \"ja\"}}{{.Secret}}{{end}}", "code.txt:1:"},
+		{"code.txt", "Hello", "code.txt: does not show the code"},
+		{"code.txt", "", "code.txt: does not show the code"},
+		{"code.txt", "{{if ne .Language \"de\"}}{{.Code}}{{end}}", "code.txt: does not show the code"},
+		{"code.txt", "{{.Code}}\n\xff", "code.txt:2: it is not text in UTF-8"},
+		{"code.txt", "{{.Code}}\x00", "code.txt:1: it is not text in UTF-8"},
+		{"code.txt", strings.Repeat("x", mostBytes+1), "code.txt: it is larger than 64 KiB"},
+		{"code.txt", "{{.Code}}{{range .Facts}}" + strings.Repeat("x", mostBytes/4) + "{{end}}", "code.txt: makes more than 64 KiB"},
+		{"code.txt", "{{.Code}}{{range 1000000000000}}{{end}}", "code.txt:1:17: range goes over"},
+		{"code.txt", "{{.Code}}\n{{if .Code}}{{range .Facts}}{{range $.Facts}}{{end}}{{end}}{{end}}", "code.txt:2:36: range goes over"},
+		{"code.txt", "{{.Code}}{{define \"x\"}}{{template \"x\"}}{{end}}{{template \"x\"}}", "code.txt:1:57: a template of a mail calls no other"},
+		{"code.txt", "Subject: Hi\n{{range 9}}{{end}}", "code.txt:2:8: range goes over"},
+		{"code.txt", "Subject: {{.Nothing}}\n\n{{.Code}}", "code.txt:1:3: executing"},
+		{"code.txt", "Subject:\n\n{{.Code}}", "code.txt:1: the subject is empty"},
+		{"code.txt", "Subject: a{{\"\\n\"}}Bcc: b@example.com\n\n{{.Code}}", "code.txt:1: a control character in the subject"},
+		{"code.txt", "Subject: {{printf \"%-300s\" .User}}x\n\n{{.Code}}", "is too long; allowed: 200"},
+		{"code.txt", "Subject: {{.Code}}\n\n{{.Code}}", "code.txt:1: the code is in the subject, which is seen while a phone is locked"},
+		{"code.html", "{{.Code}\n", "code.html:1: "},
+		{"code.html", "\n<p>{{.Cod}}</p>", "code.html:2:5: executing"},
+		{"code.html", "<p title=\"{{.Code}}\">Hello", "code.html: has the code within a tag"},
+		{"code.html", "<!-- {{.Code}} -->", "code.html: does not show the code"},
+		{"code.html", "{{.Code}}\n<img\nsrc=\"https://example.com/x.png\">", "code.html:2: <img src> has something loaded"},
+		{"code.html", "{{.Code}}\n\n<p style=\"background: URL(//x)\">", "code.html:3: <p style> has something loaded"},
+		{"code.html", "{{.Code}}<style>\n@import 'x'</style>", "code.html:1: a style has something loaded"},
+		{"code.html", "{{.Code}}<body background=x>", "code.html:1: <body background> has"},
+		{"code.html", "{{.Code}}<meta http-equiv=refresh content=1>", "code.html:1: <meta http-equiv> has"},
+		{"code.html", "{{.Code}}<script>1</script>", "code.html:1: <script> is nothing for a mail"},
+		{"code.html", "{{.Code}}<p {{.User}}", "code.html"},
+		{"notice.txt", "{{.Code}}", "notice.txt: does not say what happened"},
+		{"notice.txt", "{{range .Opening}}{{.}}{{end}}", "notice.txt: does not show the code"},
+		{"notice.txt", "Subject: {{.Code}}.\n\n" + notice, "notice.txt:1: the code is in the subject"},
+		{"notice.html", "{{.Code}}{{range .Opening}}<p title=\"{{.}}\">{{end}}", "notice.html: does not say what happened"},
+		{"codes.txt", "{{.Code}}", "codes.txt: no mail is written by this name; there are code and notice"},
+		{"code.fr.txt", "{{.Code}}", `code.fr.txt: no mail is in "fr"; there are en, de, ja`},
+		{"code..html", "{{.Code}}", `code..html: no mail is in ""`},
+	} {
+		dir := folderOf(t, map[string]string{tc.file: tc.text})
+		want := strings.ReplaceAll(tc.want, "FILE", filepath.Join(dir, tc.file))
+		_, err := New(deliver.EmailConfig{Templates: dir, CodeInSubject: tc.file == "notice.txt"})
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "email.templates: "+filepath.Join(dir, tc.file)) {
+			t.Errorf("%s %.80q: %v, want %q", tc.file, tc.text, err, want)
+		}
+	}
+}
+
+// All that is wrong is told at once; a folder that is none is no folder without templates.
+func TestBadFolder(t *testing.T) {
+	dir := folderOf(t, map[string]string{"code.txt": "{{", "notice.html": "{{"})
+	_, err := New(deliver.EmailConfig{Templates: dir})
+	if err == nil || !strings.Contains(err.Error(), "code.txt:1") || !strings.Contains(err.Error(), "notice.html:1") {
+		t.Errorf("%v", err)
+	}
+	dir = folderOf(t, map[string]string{"code.txt": "{{.Code}}", "code.de.txt": "x", "code.ja.html": "y", "notice.html": "z"})
+	_, err = New(deliver.EmailConfig{Templates: dir})
+	for _, want := range []string{"code.de.txt: does not", "code.ja.html: does not", "notice.html: does not"} {
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "code.txt") {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	if _, err = New(deliver.EmailConfig{Templates: filepath.Join(dir, "none")}); err == nil || !strings.HasPrefix(err.Error(), "email.templates: open ") {
+		t.Errorf("%v", err)
+	}
+	dir = t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, "code.txt"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = New(deliver.EmailConfig{Templates: dir}); err == nil || !strings.Contains(err.Error(), "code.txt: it is not a regular file") {
+		t.Errorf("%v", err)
+	}
+}

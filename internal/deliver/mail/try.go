@@ -1,0 +1,90 @@
+package mail
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"mfa/internal/deliver"
+	"mfa/internal/mfa"
+	"mfa/internal/text"
+)
+
+// mostSubject bounds a subject, in bytes: email.subject has the same.
+const mostSubject = 200
+
+// try fills in a form with made-up mails in each language, with and without what may be
+// missing, and says what is wrong with one.
+func try(f form, kind string, codeInSubject bool) error {
+	for _, fields := range samples(kind) {
+		m, err := f.fill(fields)
+		if err == nil && f.subject != nil {
+			err = trySubject(m, fields, kind == kindCode && codeInSubject)
+			if err != nil {
+				err = fmt.Errorf("%s:1: %w", f.subject.Name(), err)
+			}
+		}
+		if err == nil {
+			err = tell(m.Text, f.text.Name(), kind, fields)
+		}
+		if err == nil && f.html != nil {
+			err = tryHTML(m.HTML, f.html.Name(), kind, fields)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// samples returns what a template of a kind is tried with.
+func samples(kind string) (all []Fields) {
+	const code = "8642097531"
+	at := time.Date(2006, 1, 2, 15, 4, 5, 0, time.UTC)
+	for _, language := range append([]string{""}, text.Languages()...) {
+		for _, host := range []string{"web1", strings.Repeat("host", 20)} {
+			words, service := text.In(language), "sshd"
+			if kind == kindCode {
+				all = append(all, fieldsOfCode(deliver.CodeNotice{
+					Code: code, Host: host, User: "alice", Service: service, Address: "2001:db8::1", Sent: at, Lifetime: time.Hour, Words: words,
+				}))
+				continue
+			}
+			n := Notice{
+				Host: host, User: "alice", At: at, Subject: text.Of("Second factor locked"),
+				What: text.Of("A program on this machine typed too many wrong codes in your name, and is locked out for now."), Words: words,
+			}
+			all = append(all, fieldsOfNotice(n))
+			n.Service, n.Address, n.Code, n.Advice = service, "2001:db8::1", code, text.Of("%s", code)
+			all = append(all, fieldsOfNotice(n))
+		}
+	}
+	return all
+}
+
+// trySubject says what is wrong with the subject of a mail.
+func trySubject(m mfa.Message, fields Fields, mayHaveCode bool) error {
+	switch {
+	case m.Subject == "":
+		return errors.New("the subject is empty")
+	case strings.ContainsFunc(m.Subject, unicode.IsControl):
+		return errors.New("a control character in the subject, which must be one line")
+	case len(m.Subject) > mostSubject:
+		return fmt.Errorf("a subject of %d bytes is too long; allowed: %d", len(m.Subject), mostSubject)
+	case fields.Code != "" && strings.Contains(m.Subject, fields.Code) && !mayHaveCode:
+		return errors.New("the code is in the subject, which is seen while a phone is locked; " +
+			"that of a login may be, with email.code_in_subject = true")
+	}
+	return nil
+}
+
+// tell says whether a mail, or its HTML without tags, leaves out what a notice is about.
+func tell(said, name, kind string, fields Fields) error {
+	solid := func(s string) string { return strings.Join(strings.Fields(s), "") } // however it is folded
+	if kind == kindNotice && !strings.Contains(solid(said), solid(fields.Opening[0].Text)) {
+		return fmt.Errorf("%s: does not say what happened; write {{range .Opening}}{{.Text}}{{end}} where it shall stand", name)
+	}
+	return nil
+}
