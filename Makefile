@@ -1,6 +1,7 @@
 # make build    the three programs into build/
 # make demo     real ssh logins with a second factor, changing nothing here
 # make pages-test  what the pages of docs say, done on whole systems (root)
+# make transcripts  the installation on a just-made Debian 12 and 13, as it was seen (root)
 # make pictures the pictures of the README, of logins that the demo holds
 # make test     everything that is checked; installs what it needs, and names at the
 #               end what failed
@@ -44,7 +45,7 @@ TOOLCHAIN := $(shell cat packaging/toolchain)
 
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
 
-.PHONY: all build demo pictures pages-test test e2e torture c-coverage soak fleet-test etcd bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
+.PHONY: all build demo pictures pages-test transcripts test e2e torture c-coverage soak fleet-test etcd bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
 
 all: build
 
@@ -57,6 +58,11 @@ build: build/mfad build/mfactl build/pam_mfa.so
 # has flags for the test, as -pages-on trixie.
 pages-test: packages
 	$(GO) test -count=1 -v -timeout 60m -parallel 2 -run '^TestPages$$' ./packaging/test -pages $(PAGES)
+
+# The README's installation, recorded on a just-made Debian 12 and 13, into docs/transcripts.
+transcripts:
+	began=$$(date +%s) && $(MAKE) --no-print-directory packages && took=$$(($$(date +%s) - began))s && \
+	$(GO) test -count=1 -timeout 30m -parallel 1 -run '^TestPages$$' ./packaging/test -pages -built $$took -transcripts $(abspath docs/transcripts)
 
 # Go knows best what changed.
 .PHONY: build/mfad build/mfactl

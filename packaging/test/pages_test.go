@@ -20,6 +20,10 @@ var helpers = []string{
 
 var playOn = flag.String("pages-on", "bookworm trixie", "the releases of Debian that the pages are played on")
 
+var transcripts = flag.String("transcripts", "", "play the README alone, on a Debian that was just made, and leave transcripts in this folder (make transcripts)")
+
+var built = flag.Duration("built", 0, "how long make packages took, for -transcripts")
+
 var playPages = flag.Bool("pages", false, "play the pages of docs (make pages-test)")
 
 // marked is a line that has a page played.
@@ -39,6 +43,9 @@ func TestPages(t *testing.T) {
 	}
 	player := build(t, "./player", "CGO_ENABLED=0")
 	played := 0
+	if *transcripts != "" {
+		found = nil
+	}
 	for _, path := range append(found, root+"/README.md") {
 		page := read(t, path)
 		if !marked.MatchString(page) {
@@ -60,7 +67,11 @@ func TestPages(t *testing.T) {
 // play plays a page on a Debian.
 func play(t *testing.T, page, release, player string) {
 	t.Helper()
-	here, deb := over(t, fetched(t, "pages-"+release, release, helpers)), dist(t, "amd64.deb")
+	name, more := "pages-"+release, helpers
+	if *transcripts != "" {
+		name, more = release, nil
+	}
+	here, deb := over(t, fetched(t, name, release, more)), dist(t, "amd64.deb")
 	install(t, here+"/mfa-test/guest", player, 0o755)
 	at := here + "/mfa-test/mfa.deb"
 	if marked.FindStringSubmatch(page)[1] != "" {
@@ -70,12 +81,21 @@ func play(t *testing.T, page, release, player string) {
 	write(t, here+"/mfa-test/page.md", page)
 	write(t, here+"/etc/systemd/system/package-test.service", unit)
 	say(t, time.Minute, "systemctl", "--root="+here, "enable", "package-test.service")
-	var more []string
-	if strings.Contains(page, "make install") {
-		more = withSources(t, here, release)
+	if *transcripts != "" {
+		write(t, here+"/mfa-test/transcript.md", built.String())
 	}
-	live(t, here, more...)
+	var options []string
+	if strings.Contains(page, "make install") {
+		options = withSources(t, here, release)
+	}
+	live(t, here, options...)
+	if *transcripts != "" && !t.Failed() {
+		install(t, filepath.Join(*transcripts, versions[release]), here+"/mfa-test/transcript.md", 0o644)
+	}
 }
+
+// versions are the transcripts of the releases.
+var versions = map[string]string{"bookworm": "debian-12.md", "trixie": "debian-13.md"}
 
 // withSources puts the sources into a system, and returns the options of systemd-nspawn that
 // show it this machine's Go and modules, and what was built on that release before.

@@ -65,7 +65,7 @@ func run() error {
 		}
 		fmt.Printf("player: ok   line %d (%.1f s)\n", b.line, time.Since(began).Seconds())
 	}
-	return nil
+	return w.notes.write()
 }
 
 // do does what a block says.
@@ -86,7 +86,11 @@ func (w *world) do(b block) error {
 		return w.play(b)
 	}
 	w.begin("")
-	said, err := root(b.text)
+	run := root
+	if w.notes != nil && !b.hidden {
+		run = w.eachLine
+	}
+	said, err := run(b.text)
 	w.saw(said)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, said)

@@ -13,8 +13,9 @@ type block struct {
 	path string // of a file or of settings
 	text string
 
-	stays bool // console: the last command goes on when the block ends
-	more  bool // console: it begins with more of that command
+	hidden bool // shell: seen by no reader
+	stays  bool // console: the last command goes on when the block ends
+	more   bool // console: it begins with more of that command
 }
 
 // A kind says what is done with a block.
@@ -45,7 +46,7 @@ func parse(page string) (blocks []block, err error) {
 	for i := 0; i < len(lines); i++ {
 		line := lines[i]
 		if m := hiddenLine.FindStringSubmatch(line); m != nil {
-			b := block{kind: shell, line: i + 1}
+			b := block{kind: shell, line: i + 1, hidden: true}
 			if b.text, i, err = hidden(lines, i, m[1]); err != nil {
 				return nil, err
 			}

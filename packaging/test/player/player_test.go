@@ -18,7 +18,7 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []block{
-		{kind: shell, line: 3, text: "true\nfalse "},
+		{kind: shell, line: 3, hidden: true, text: "true\nfalse "},
 		{kind: shell, line: 6, text: "mfactl status\n"},
 		{kind: settings, line: 12, path: "/etc/mfa/mfa.toml", text: "[policy]\n"},
 		{kind: console, line: 16, text: "# mfactl setup sshd\n…\n", stays: true},

@@ -88,8 +88,10 @@ func (t *terminal) end() error {
 // A scene is a command at a terminal that goes on.
 type scene struct {
 	command
-	on   *terminal
-	from int // of seen: not played yet
+	on    *terminal
+	from  int // of seen: not played yet
+	began time.Time
+	noted int // how much of what it said is in the transcript
 }
 
 // play types what a console block says is typed, and compares what is seen.
@@ -133,12 +135,45 @@ func (w *world) playOne(c command, stays bool) error {
 	if err != nil {
 		return err
 	}
-	s := &scene{command: c, on: t}
+	s := &scene{command: c, on: t, began: time.Now()}
 	if !stays {
 		return w.finish(s)
 	}
 	w.left = s
-	return w.converse(s)
+	if err := w.converse(s); err != nil {
+		return err
+	}
+	if w.notes != nil {
+		t.settle()
+		w.note(s)
+	}
+	return nil
+}
+
+// note adds what a scene said since it was noted last to the transcript.
+func (w *world) note(s *scene) {
+	said := s.on.said[s.noted:]
+	if s.noted == 0 {
+		w.notes.command(s.line, s.root, said, time.Since(s.began))
+	} else {
+		w.notes.more(s.line, said)
+	}
+	s.noted = len(s.on.said)
+}
+
+// settle reads what is said until nothing more comes for a moment.
+func (t *terminal) settle() {
+	for {
+		select {
+		case piece, more := <-t.out:
+			if t.said += piece; !more {
+				t.over = true
+				return
+			}
+		case <-time.After(300 * time.Millisecond):
+			return
+		}
+	}
 }
 
 // errAway: sshd did not listen. One that was told of a change is away for a moment.
@@ -190,6 +225,7 @@ func (w *world) finish(s *scene) error {
 	if err != nil {
 		return fmt.Errorf("%w\nit said:\n%s", err, t.said)
 	}
+	w.note(s)
 	return nil
 }
 

@@ -29,6 +29,7 @@ type world struct {
 	have  int    // messages that there were before
 	asked bool   // a message was asked for in one line with the password, and its code not typed yet
 	left  *scene // a command that goes on; nil: none
+	notes *transcript
 
 	secrets map[string]string   // of the apps, by user
 	used    map[string][]string // codes of the app that were typed, by user
@@ -40,7 +41,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	return &world{secrets: map[string]string{}, used: map[string][]string{}, presses: map[string]uint64{}, paper: map[string][]string{}}
+	return &world{notes: newTranscript(), secrets: map[string]string{}, used: map[string][]string{}, presses: map[string]uint64{}, paper: map[string][]string{}}
 }
 
 // begin says whom the next command is about; nobody: as before.
