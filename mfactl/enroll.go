@@ -117,7 +117,11 @@ func (c *client) enrollApp(cmd *cobra.Command, user string, drawn bool) error {
 func printApp(cmd *cobra.Command, app wire.NewApp, drawn bool) {
 	printf(cmd.OutOrStdout(), "For %s:\n\n", app.User)
 	printLines(cmd.OutOrStdout(), app.Text)
-	if drawn && app.QR != "" {
+	switch {
+	case app.QR == "":
+	case drawn:
 		printLines(cmd.OutOrStdout(), "\n"+app.QR)
+	default:
+		printf(cmd.ErrOrStderr(), "\nTo draw it, run this again with --qr: that makes another key, and this one no longer counts.\n")
 	}
 }
