@@ -229,4 +229,8 @@ func TestTemplatesOfMails(t *testing.T) {
 	if l := s.letterAt(alice, 2); !strings.Contains(l.body, desk) {
 		t.Errorf("after refused reloads the mail is %q", l.raw)
 	}
+	put("code.de.txt", "Hallo")
+	if said, _ := s.control("doctor", "--config", s.path("mfa.toml")); !strings.Contains(unwrapped(said), "code.de.txt: does not show the code") {
+		t.Errorf("doctor says %q", said)
+	}
 }

@@ -60,7 +60,7 @@ func ReadMail(raw string) (Mail, error) {
 		}
 	}
 	if _, err = parts.NextRawPart(); !errors.Is(err, io.EOF) {
-		return Mail{}, fmt.Errorf("there is a third part (%v)", err)
+		return Mail{}, errors.Join(errors.New("there is more than text and HTML"), err)
 	}
 	return m, nil
 }

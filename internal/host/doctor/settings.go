@@ -14,6 +14,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"mfa/internal/config"
+	"mfa/internal/deliver/mail"
 	"mfa/internal/deliver/smtp"
 	"mfa/internal/seal"
 	"mfa/internal/store/local"
@@ -62,11 +63,13 @@ func (e *exam) config() {
 		return
 	}
 	email, err := smtp.New(cfg.Email, smtp.Options{Host: host})
-	if err != nil {
-		e.add(Finding{Error, "config-email", e.Config, err.Error(), "mfad does not start with it.", "mfad --check --config " + e.Config})
-		return
+	if err == nil {
+		err = email.Close()
 	}
-	_ = email.Close()
+	_, templates := mail.New(cfg.Email)
+	if err := errors.Join(err, templates); err != nil {
+		e.add(Finding{Error, "config-email", e.Config, strings.ReplaceAll(err.Error(), "\n", "; "), "mfad does not start with it.", "mfad --check --config " + e.Config})
+	}
 }
 
 // StartAgain is the command that starts a daemon after failures: systemd counts them and
