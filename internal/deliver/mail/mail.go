@@ -68,14 +68,16 @@ func (w *Writer) Notice(id string, n Notice) mfa.Message {
 	return m
 }
 
-// write fills in the form of a kind of mail.
-func (w *Writer) write(kind string, f Fields) mfa.Message {
-	m, err := w.formOf(kind, f.Language).fill(f)
-	if err != nil { // New would have refused the form
-		m, _ = builtIn().fill(f) // its test fills it with everything
-	}
-	if !w.html {
-		m.HTML = ""
+// write fills in the form of a kind of mail, or ours if that fails. Ours does not.
+func (w *Writer) write(kind string, fields Fields) (m mfa.Message) {
+	for _, f := range []form{w.formOf(kind, fields.Language), builtIn()} {
+		if !w.html {
+			f.html = nil
+		}
+		var err error
+		if m, err = f.fill(fields); err == nil {
+			break
+		}
 	}
 	return m
 }

@@ -52,6 +52,27 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
+// A template that fails only for somebody, or shows them no code, keeps nobody out: the mail is
+// ours.
+func TestTemplateThatFailsForOne(t *testing.T) {
+	ours := newWriter(t, deliver.EmailConfig{HTML: true})
+	for file, text := range map[string]string{
+		"code.txt":    `{{.Code}}{{if eq .User "bob"}}{{index .User 99}}{{end}}`,
+		"code.en.txt": `{{if ne .User "bob"}}{{.Code}}{{end}}`,
+		"code.html":   `{{if ne .User "bob"}}{{.Code}}{{end}}`,
+	} {
+		w := newWriter(t, deliver.EmailConfig{HTML: true, Templates: folderOf(t, map[string]string{file: text})})
+		n := codeNotice("")
+		if got := w.Code("1", n); got == ours.Code("1", n) {
+			t.Errorf("%s: the template does not count", file)
+		}
+		n.User = "bob"
+		if got, want := w.Code("1", n), ours.Code("1", n); got != want {
+			t.Errorf("%s: message %+v, want %+v", file, got, want)
+		}
+	}
+}
+
 // What an administrator gets to copy are our templates.
 func TestOurTemplatesAreGood(t *testing.T) {
 	w := newWriter(t, deliver.EmailConfig{HTML: true, Templates: folderOf(t, map[string]string{
