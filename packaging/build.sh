@@ -124,6 +124,7 @@ stage() {
 	gzip -9nc "$work/third-party-$arch" >"$stage/$docs/third-party.gz"
 	stage_manual
 	stage_fail2ban
+	stage_ansible "$docs"
 	"stage_$format" "$docs"
 }
 
@@ -145,6 +146,14 @@ stage_fail2ban() {
 		if compgen -G "$from/$dir/*" >/dev/null; then put "$from/$dir"/* "etc/fail2ban/$dir"; fi
 	done
 	if compgen -G "$from/*.conf" >/dev/null; then put "$from"/*.conf etc/fail2ban/filter.d; fi
+}
+
+# stage_ansible takes the role and its example.
+stage_ansible() {
+	local path
+	(cd packaging && find ansible -type f -printf '%P\n') | while read -r path; do
+		put "packaging/ansible/$path" "$1/ansible/$(dirname "$path")"
+	done
 }
 
 stage_deb() {

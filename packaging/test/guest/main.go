@@ -74,6 +74,9 @@ func main() {
 	if _, err := os.Stat(home + "threads"); err == nil {
 		boots = [][]step{hosts}
 	}
+	if _, err := os.Stat(playbooks); err == nil {
+		boots = [][]step{byAnsible}
+	}
 	fmt.Printf("guest: boot %d\n", m.Boot+1)
 	for _, s := range boots[m.Boot] {
 		began := time.Now()
