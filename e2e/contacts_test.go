@@ -146,7 +146,7 @@ func TestDirectoryIsDown(t *testing.T) {
 	s.reload()
 	from := s.log.len()
 	c := s.begin(alice)
-	if said := unwrapped(c.expect(t, codePrompt(alice))); !strings.Contains(said, "The directory cannot be asked now; it said so ") {
+	if said := unwrapped(c.expect(t, codePrompt(alice))); !strings.Contains(said, "The directory cannot be asked now; it last answered ") {
 		t.Errorf("the prompt says %q", said)
 	}
 	c.send(s.code(alice, 2))
@@ -268,7 +268,7 @@ func TestDirectoryHasNoMobile(t *testing.T) {
 	c := s.begin(alice)
 	c.expect(t, phonePrompt)
 	c.close()
-	s.expectDirectory(bob, "nothing that a code can be sent to", "Begin the number with + and the country code")
+	s.expectDirectory(bob, "nothing for you that a code can be sent to", "Begin the number with + and the country code")
 	c = s.begin(carol)
 	c.expect(t, regexp.QuoteMeta(maskedNumber)+`[^\0]*`+endOfCode)
 	c.send(texted(t, tw, 1))
@@ -296,7 +296,7 @@ func TestDirectoryChanges(t *testing.T) {
 	eventually(t, "a notice to the old address", func() bool {
 		found, err := s.letters(alice.email)
 		ok(t, err)
-		return len(found) == 2 && strings.Contains(unwrapped(found[1].body), "directory says of another address")
+		return len(found) == 2 && strings.Contains(unwrapped(found[1].body), "directory has another address")
 	})
 	if events := s.events(alice, "contacts.changed"); len(events) != 2 || !strings.Contains(fmt.Sprint(events[1]["reason"]), "before: a***e@example.com") {
 		t.Errorf("the audit file has %v", events)

@@ -282,7 +282,7 @@ func (u *User) tellMoved(before mfa.Contacts, now *mfa.Contacts) {
 	}
 	old := mfa.Enrollment{Email: &mfa.Address{Address: before.Email, Confirmed: before.At}}
 	u.Notify(old, Notice{
-		Subject: text.Of("Second factor changed"), What: text.Of("The directory says of another address or number where your codes go."),
+		Subject: text.Of("Second factor changed"), What: text.Of("The directory has another address or number for your codes now."),
 		Advice: text.Of("If that surprises you, tell your administrator at once: somebody may have changed it there."),
 	})
 }

@@ -181,7 +181,7 @@ func (c *Conversation) wasAhead(m mfa.Method, ahead int64) {
 const (
 	textHOTP      = "Press the button of your token and type the code that it shows."
 	textHOTPSpent = "That code was used already, or one after it was."
-	textHOTPLost  = "Codes of your token cannot be checked: how far it had counted is not known any more. Ask your administrator, with two codes in a row of it."
+	textHOTPLost  = "Codes of your token cannot be checked: how far it had counted is not known any more. Ask your administrator, and have two codes in a row of it ready."
 
 	textShelfShut = "Too many codes were typed for tokens by their number, so this one is not looked at. Ask your administrator, or try again tomorrow."
 

@@ -142,7 +142,7 @@ func TestTokenWhoseCountIsLost(t *testing.T) {
 		if v.Outcome == mfa.Accepted || (keys == nil) != (v.Outcome == mfa.Unavailable) || (keys != nil) != (key == KeyMenu) || len(h.state().Failures) != 0 {
 			t.Errorf("%q, %+v", key, v)
 		}
-		s.end("Ask your administrator, with two codes in a row of it.")
+		s.end("Ask your administrator, and have two codes in a row of it ready.")
 	}
 }
 

@@ -146,7 +146,7 @@ func (p *setup) askContact(ctx context.Context, m mfa.Method) (to string, typed 
 		to, is, err := p.askKnown(ctx, m, known, deliver.Mask(known))
 		return to, !is, err
 	}
-	told := p.orOther(p.c.Words("Where shall codes go?"))
+	told := p.orOther(p.c.Words("Where should codes be sent?"))
 	for {
 		answer, err := p.answer(ctx, m, told)
 		if err != nil {

@@ -189,7 +189,7 @@ func (l *attempt) failed(ctx context.Context, err error) (mfa.Verdict, error) {
 const (
 	textDirectoryDown = "Your codes go where the directory says, and it cannot be asked now. Try again in a few minutes. If that does not help, tell your administrator."
 
-	textDirectoryUnusable = "What the directory says of where your codes go is nothing that a code can be sent to. Tell your administrator."
+	textDirectoryUnusable = "The directory has nothing for you that a code can be sent to. Tell your administrator."
 
 	textDirectoryTwice = "The directory has more than one entry for you, so it is not known where your codes go. Tell your administrator."
 )
@@ -204,5 +204,5 @@ func (l *attempt) staleNote(en mfa.Enrollment, m mfa.Method) string {
 	age := max(0, l.engine.deps.Now().Sub(a.Looked))
 	l.engine.deps.Log.Warn("the directory could not be asked: the code goes where it said before", "user", l.user.Account.ID.Name,
 		"method", m, "age", mfa.Span(age), "error", l.missing)
-	return l.talk.Words("The directory cannot be asked now; it said so %s.", text.AgoOf(age))
+	return l.talk.Words("The directory cannot be asked now; it last answered %s.", text.AgoOf(age))
 }

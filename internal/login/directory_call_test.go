@@ -69,7 +69,7 @@ func TestDirectoryPreferredAndDownWhenItIsOffered(t *testing.T) {
 	r.is(nil)
 	r.says("bob", account.Found{})
 	d.engine.cfg.Policy.Methods = []mfa.Method{mfa.Email}
-	d.login(request("bob"), mfa.NoConversation, step{want: "A second factor is needed"}, step{"Where shall codes go?", nil, mfa.ErrNoConversation})
+	d.login(request("bob"), mfa.NoConversation, step{want: "A second factor is needed"}, step{"Where should codes be sent?", nil, mfa.ErrNoConversation})
 }
 
 // A change of what somebody has is proven by what the directory has, though no login there is asked.

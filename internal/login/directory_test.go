@@ -105,7 +105,7 @@ func TestDirectoryDown(t *testing.T) {
 		d.login(request("bob"), mfa.Accepted, d.withCode())
 		r.is(failure)
 		d.advance(3 * 24 * time.Hour)
-		d.login(request("bob"), mfa.Accepted, step{"said so 3 days ago", d.code, nil})
+		d.login(request("bob"), mfa.Accepted, step{"it last answered 3 days", d.code, nil})
 		d.advance(5 * 24 * time.Hour)
 		want := "cannot be asked now"
 		if errors.Is(failure, account.ErrTwoEntries) {
@@ -161,12 +161,12 @@ func TestDirectoryDownAndAnApp(t *testing.T) {
 func TestDirectoryThatHasNothing(t *testing.T) {
 	d, r := withFakeDirectory(t, func(s *settings) { s.policy.Policy.Methods = []mfa.Method{mfa.Email} })
 	r.says("bob", account.Found{})
-	d.login(request("bob"), mfa.NoConversation, step{want: "A second factor is needed"}, step{"Where shall codes go?", nil, mfa.ErrNoConversation})
+	d.login(request("bob"), mfa.NoConversation, step{want: "A second factor is needed"}, step{"Where should codes be sent?", nil, mfa.ErrNoConversation})
 	if d.state("bob").Contacts != nil {
 		t.Error("none is remembered")
 	}
 	r.says("bob", account.Found{Unusable: map[mfa.Method]error{mfa.Email: errors.New("that is not an address")}})
-	d.login(request("bob"), mfa.Unavailable, step{want: "nothing that a code can be sent to"})
+	d.login(request("bob"), mfa.Unavailable, step{want: "nothing for you that a code can be sent"})
 }
 
 // An address of the directory that counts elsewhere is proven before another method is set
@@ -191,7 +191,7 @@ func TestDirectoryCountsNowhere(t *testing.T) {
 	d, _ := withFakeDirectory(t, func(s *settings) {
 		s.policy.Policy.Methods, s.policy.TextMessages, s.keeping.TextMessages = []mfa.Method{mfa.SMS}, true, true
 	})
-	d.login(request("bob"), mfa.NoConversation, step{want: "A second factor is needed"}, step{"Where shall codes go?", nil, mfa.ErrNoConversation})
+	d.login(request("bob"), mfa.NoConversation, step{want: "A second factor is needed"}, step{"Where should codes be sent?", nil, mfa.ErrNoConversation})
 }
 
 // Where both have something, contacts.prefer says whose counts.
@@ -261,7 +261,7 @@ func TestDirectoryChangesItsWord(t *testing.T) {
 	}
 	d.await(func() bool {
 		for _, m := range d.mails {
-			if m.To == "bob@example.com" && strings.Contains(m.Text, "directory says of another address") {
+			if m.To == "bob@example.com" && strings.Contains(m.Text, "directory has another address") {
 				return true
 			}
 		}
@@ -313,7 +313,7 @@ func TestDirectoryDownWhenItIsOffered(t *testing.T) {
 		})
 		r.is(errRegister)
 		if selfContacts {
-			d.login(request("bob"), mfa.NoConversation, step{want: "A second factor is needed"}, step{"Where shall codes go?", nil, mfa.ErrNoConversation})
+			d.login(request("bob"), mfa.NoConversation, step{want: "A second factor is needed"}, step{"Where should codes be sent?", nil, mfa.ErrNoConversation})
 		} else {
 			d.login(request("bob"), mfa.Unavailable, step{want: "cannot be asked now"})
 		}

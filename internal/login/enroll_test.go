@@ -95,10 +95,10 @@ func TestEnrollEmailAtLogin(t *testing.T) {
 	d := newHarness(t, enrolling)
 	d.login(request("bob"), mfa.Accepted,
 		step{"Codes by email", say("2"), nil},
-		step{"Where shall codes go", say("not an address"), nil},
+		step{"Where should codes be sent", say("not an address"), nil},
 		step{"not an address like", say("bbo@example.com"), nil},
 		step{"sent to b***o@example.com", say("c"), nil},
-		step{"Where shall codes go", say("bob@example.com"), nil},
+		step{"Where should codes be sent", say("bob@example.com"), nil},
 		step{"sent to b***b@example.com", d.code, nil},
 		step{"Backup codes", say(""), nil})
 	d.login(request("bob"), mfa.Accepted, d.withCode())
@@ -111,7 +111,7 @@ func TestEnrollmentResumes(t *testing.T) {
 	d := newHarness(t, enrolling)
 	d.login(request("bob"), mfa.NoConversation,
 		step{"Codes by email", say("2"), nil},
-		step{"Where shall", say("bob@example.com"), nil},
+		step{"Where should", say("bob@example.com"), nil},
 		step{want: "sent to b***b@example.com", err: errors.New("gone")})
 	if _, err := d.engine.deps.Accounts.Records().Enrollment(t.Context(), "bob"); err == nil {
 		t.Error("enrolled without a code")
