@@ -54,10 +54,10 @@ include pam_mfa/module.mk
 
 build: build/mfad build/mfactl build/pam_mfa.so
 
-# What the pages of docs say, done on whole systems of Debian 12 and 13, two at once; PAGES=
-# has flags for the test, as -pages-on trixie.
+# What the pages of docs say, done on whole systems of Debian 12 and 13, two at once, and what
+# the role for Ansible does there; PAGES= has flags for the test, as -pages-on trixie.
 pages-test: packages
-	$(GO) test -count=1 -v -timeout 60m -parallel 2 -run '^TestPages$$' ./packaging/test -pages $(PAGES)
+	$(GO) test -count=1 -v -timeout 60m -parallel 2 -run '^Test(Pages|Ansible)$$' ./packaging/test -pages $(PAGES)
 
 # The README's installation, recorded on a just-made Debian 12 and 13, into docs/transcripts.
 transcripts:
@@ -96,7 +96,7 @@ test:
 # Tests that have a target of their own, c-coverage, pages-test and fleet-test: "make test"
 # does not start them, for in CI a skipped test is a failed one.
 MACHINES := FleetGuide|HostMoves
-LONGER := ^Test(Coverage|Pages|$(MACHINES))$$
+LONGER := ^Test(Coverage|Pages|Ansible|$(MACHINES))$$
 
 e2e: deps build
 	$(GO) test -count=1 -v ./e2e

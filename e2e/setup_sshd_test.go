@@ -211,11 +211,11 @@ func TestSetupUndoSparesWhatOthersWrote(t *testing.T) {
 // changes nothing itself. Programs that keep machines as they are written down need both.
 func TestSetupDryRun(t *testing.T) {
 	s, alice := debian(t)
-	plan := func(args ...string) (plans []struct {
-		Service  string
-		Changes  []struct{ Path, Diff string }
-		Warnings []struct{ ID string }
-	}) {
+	type dryRun struct {
+		Service string
+		Changes []struct{ Path, Diff string }
+	}
+	plan := func(args ...string) (plans []dryRun) {
 		t.Helper()
 		args = append([]string{"setup", "--config", s.path("mfa.toml"), "--dry-run", "--json"}, args...)
 		out, status := s.control(args...)

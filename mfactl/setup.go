@@ -90,7 +90,17 @@ func setupCommand(c *client) *cobra.Command {
 			return s.run(cmd.Context())
 		},
 	}
+	s.flags(cmd)
 	cmd.Flags().BoolVar(&undo, "undo", false, "put back what was there before")
+	cmd.Flags().IntVar(&guard, "guard", 0, "watch this process")
+	cmd.Flags().StringVar(&until, "until", "", "take the change back then")
+	_ = cmd.Flags().MarkHidden("guard") // both are there
+	_ = cmd.Flags().MarkHidden("until")
+	return cmd
+}
+
+// flags gives the command the flags of s.
+func (s *switcher) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&s.yes, "yes", false, "do not ask before the change is made")
 	cmd.Flags().BoolVar(&s.dryRun, "dry-run", false, "only show what would change")
 	jsonFlag(cmd, &s.asJSON)
@@ -99,11 +109,6 @@ func setupCommand(c *client) *cobra.Command {
 	cmd.Flags().BoolVar(&s.oneLine, "one-line", false, "the code stands behind the password, in one line; for any service")
 	cmd.Flags().StringVar(&s.user, "user", "", "`USER` whose login proves it (default: who runs this)")
 	cmd.Flags().StringVar(&s.path, "config", config.Path, "the configuration of mfad, a `FILE`")
-	cmd.Flags().IntVar(&guard, "guard", 0, "watch this process")
-	cmd.Flags().StringVar(&until, "until", "", "take the change back then")
-	_ = cmd.Flags().MarkHidden("guard") // both are there
-	_ = cmd.Flags().MarkHidden("until")
-	return cmd
 }
 
 // hinted returns err with exitFailed and a hint.
@@ -130,13 +135,8 @@ func (s *switcher) run(ctx context.Context) error {
 	}
 	opts := setup.Options{Service: s.service, First: s.first, OneLine: s.oneLine, Socket: cfg.Server.PAMSocket, OldSSHD: s.service == "sshd" && h.SSHD != nil && host.IsOldSSHD(ctx)}
 	changes, err := setup.Make(h.FS, opts)
-	if errors.Is(err, setup.ErrAlready) && s.asJSON {
-		return s.showPlans(s.plan(nil))
-	}
 	if errors.Is(err, setup.ErrAlready) {
-		s.Printf("The second factor is switched on for %s already. What a login goes through: %s\n",
-			s.service, doctor.ExamineStack(h.FS, s.service).Login.Goes)
-		return nil
+		return s.isOn(h)
 	}
 	// A machine that is not ready is the better reason, if there are two.
 	if err := setup.Ready(ctx, h); err != nil {
@@ -153,6 +153,16 @@ func (s *switcher) run(ctx context.Context) error {
 		return hinted(errors.New("nothing was changed"), "Answer y, or give --yes.")
 	}
 	return s.change(ctx, h, cfg, changes)
+}
+
+// isOn says that the service is switched on already.
+func (s *switcher) isOn(h doctor.Host) error {
+	if s.asJSON {
+		return s.showPlans(s.plan(nil))
+	}
+	s.Printf("The second factor is switched on for %s already. What a login goes through: %s\n",
+		s.service, doctor.ExamineStack(h.FS, s.service).Login.Goes)
+	return nil
 }
 
 // agreed shows the changes and asks whether to make them, unless --yes is given.
