@@ -100,13 +100,14 @@ func TestIdleConnectionsOfAUser(t *testing.T) {
 		t.Errorf("audit and log grew by %d bytes", n)
 	}
 	during := s.usual(alice, 6)
-	t.Logf("a login takes %v, with 9000 idle connections %v", before, during)
-	if during > 2*before {
-		t.Errorf("a login takes %v, with 9000 idle connections %v", before, during)
-	}
 	s.awaitFiles(files) // while all of them are open at the other end
 	eventually(t, "the goroutines of the flood end", func() bool { return goroutinesAt(t, listen) <= goroutines+4 })
 	end()
+	after := s.usual(alice, 11) // the machine may have more to do by now
+	t.Logf("a login takes %v, with 9000 idle connections %v, behind them %v", before, during, after)
+	if during > 2*max(before, after) {
+		t.Errorf("a login takes %v, with 9000 idle connections %v, behind them %v", before, during, after)
+	}
 	s.mustControl("show", alice.name)
 }
 

@@ -456,7 +456,7 @@ func TestTokenOfAnAdministrator(t *testing.T) {
 	s.tokenSpent(alice, b.at(t, 39))
 	s.tokenIn(alice, b.press(t))
 	expectSaid(t, s.mustControl("show", alice.name), "token:              since", "next code:          41")
-	next := countingPhone(t, s.mustControl("enroll", alice.name, "--hotp"))
+	next := countingPhone(t, s.mustControl("enroll", alice.name, "--hotp", "--qr"))
 	s.tokenIn(alice, next.press(t))
 }
 

@@ -147,7 +147,7 @@ func short(mail string) string {
 	head, body, _ := strings.Cut(mail, "\n\n")
 	for line := range strings.Lines(head) {
 		if s, ok := strings.CutPrefix(line, "Subject: "); ok {
-			return s + strings.ReplaceAll(strings.TrimSpace(body), "\n\n", "\n")
+			return strings.TrimSpace(s) + "\n" + strings.ReplaceAll(strings.TrimSpace(body), "\n\n", "\n")
 		}
 	}
 	return body

@@ -32,14 +32,14 @@ func byEmail(s *stage, user string) error {
 }
 
 func byApp(s *stage, user string) error {
-	text, err := s.ctl("enroll", user, "--totp")
+	text, err := s.ctl("enroll", user, "--totp", "--qr")
 	if err != nil {
 		return err
 	}
 	if !s.phone.scan(text) {
 		return fmt.Errorf("mfactl enroll --totp shows no key:\n%s", text)
 	}
-	fmt.Printf("# mfactl enroll %s --totp\n%s", user, s.phone.qr())
+	fmt.Printf("# mfactl enroll %s --totp --qr\n%s", user, s.phone.qr())
 	if s.person != nil {
 		fmt.Print("Scan it if you like, then press Enter: ")
 		s.person.line()
