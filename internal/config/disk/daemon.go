@@ -1,16 +1,16 @@
 package disk
 
 import (
+	"context"
 	"fmt"
 	"os"
-	"os/user"
 	"runtime"
-	"strconv"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/host/nss"
 	"mfa/internal/store"
 )
 
@@ -36,31 +36,24 @@ func asDaemon(cfg store.Config, look func() error) error {
 
 // takeRights gives this thread the rights on files that a user has, with all their groups.
 func takeRights(uid int) error {
-	u, err := user.LookupId(strconv.Itoa(uid))
+	ctx := context.Background()
+	id, err := nss.LookupUID(ctx, uint32(uid))
 	if err != nil {
-		return fmt.Errorf("the store belongs to uid %d: %w", uid, err)
+		return fmt.Errorf("find whose the store is: %w", err)
 	}
-	names, err := u.GroupIds()
-	if err != nil {
-		return fmt.Errorf("find the groups of %q: %w", u.Username, err)
-	}
-	groups := []uint32{}
-	for _, name := range append([]string{u.Gid}, names...) {
-		gid, err := strconv.ParseUint(name, 10, 32)
-		if err != nil {
-			return fmt.Errorf("find the groups of %q: %w", u.Username, err)
-		}
-		groups = append(groups, uint32(gid))
+	groups, err := nss.Groups{}.Of(ctx, id.Name) // the first is that of the account
+	if err != nil || len(groups) == 0 {
+		return fmt.Errorf("find the groups of %q: %w", id.Name, err)
 	}
 	// The kernel's call is of this thread alone; that of package syscall is of all.
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&groups[0])), 0); errno != 0 {
-		return fmt.Errorf("take the groups of %q: %w", u.Username, errno)
+		return fmt.Errorf("take the groups of %q: %w", id.Name, errno)
 	}
 	if err := syscall.Setfsgid(int(groups[0])); err != nil {
-		return fmt.Errorf("take the group of %q: %w", u.Username, err)
+		return fmt.Errorf("take the group of %q: %w", id.Name, err)
 	}
 	if err := syscall.Setfsuid(uid); err != nil {
-		return fmt.Errorf("take the rights of %q: %w", u.Username, err)
+		return fmt.Errorf("take the rights of %q: %w", id.Name, err)
 	}
 	return nil
 }
