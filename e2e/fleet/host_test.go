@@ -42,7 +42,7 @@ func (h *host) configure(t testing.TB, settings ...string) {
 	}
 	lines := append([]string{
 		"server.pam_socket = '" + h.pam() + "'", "server.control_socket = '" + h.control() + "'",
-		"audit.file = '" + h.path("audit.jsonl") + "'", "log.level = 'warn'",
+		"store.path = '" + h.path("store") + "'", "audit.file = '" + h.path("audit.jsonl") + "'", "log.level = 'warn'",
 		"email.transport = 'outbox'", "email.outbox.path = '" + h.path("outbox") + "'", "email.from = 'mfa@example.com'",
 	}, settings...)
 	if err := os.WriteFile(h.path("mfa.toml"), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {

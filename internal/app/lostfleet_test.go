@@ -13,6 +13,7 @@ import (
 	"mfa/internal/mfa"
 	"mfa/internal/store"
 	"mfa/internal/store/etcd/etcdtest"
+	"mfa/internal/store/local"
 )
 
 // starts says whether a daemon starts, and why not.
@@ -94,6 +95,30 @@ func TestFleetIsNotBegunTwiceLate(t *testing.T) {
 	}
 }
 
+// A host that is in a fleet does not go on by a store of its own, where nobody is enrolled and
+// everybody could set up a second factor: not when mfa.toml loses [store], nor by a slip in it.
+func TestHostOfAFleetDoesNotGoAlone(t *testing.T) {
+	f := newFleet(t, 1, 1, nil)
+	cfg := f.hosts[0].cur.Load().cfg
+	if err := f.hosts[0].Close(); err != nil {
+		t.Fatal(err)
+	}
+	alone := cfg
+	alone.Store.Backend = store.BackendLocal
+	refusesToStart(t, "a store of its own", alone, "is in a fleet")
+	if err := starts(t, cfg); err != nil {
+		t.Errorf("the fleet, afterwards: %v", err)
+	}
+	if _, err := local.NewState(cfg.Store.Path, f.now()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := starts(t, alone); err != nil {
+			t.Errorf("begun anew: %v", err)
+		}
+	}
+}
+
 // A host on which people are enrolled does not join a fleet that does not know them.
 func TestEnrolledHostDoesNotJoin(t *testing.T) {
 	f := newFleet(t, 1, 1, nil)
@@ -132,6 +157,10 @@ func TestEnrolledHostDoesNotJoin(t *testing.T) {
 		t.Errorf("a reset in the fleet keeps a host out that is in it: %v", err)
 	}
 
+	refusesToStart(t, "a host that is in the fleet, and has people of its own", alone, "is in a fleet")
+	if err := os.Remove(filepath.Join(cfg.Store.Path, "fleet")); err != nil {
+		t.Fatal(err)
+	}
 	if err := starts(t, alone); err != nil {
 		t.Fatal(err)
 	}

@@ -244,6 +244,9 @@ func (a *App) leaveWithRecords(ctx context.Context, cfg config.Config, s *local.
 	if err != nil {
 		return fmt.Errorf("bring the records of this host back from etcd: %w", err)
 	}
+	if err := disk.ForgetJoined(cfg); err != nil { // before nothing says any more that they are back
+		return err
+	}
 	return s.Unmark()
 }
 

@@ -119,6 +119,9 @@ func (a *App) fleetOptions(cfg config.Config, key func(known string) (*seal.Key,
 // mfad --new-state.
 func (a *App) openLocal(cfg config.Config) error {
 	ctx := context.Background()
+	if err := disk.MayGoAlone(cfg); err != nil {
+		return err
+	}
 	var keyErr error
 	s, err := local.Open(cfg.Store.Path, func(known string) (*seal.Key, error) {
 		a.key, keyErr = disk.OpenKey(cfg, known, a.opts.Log)
@@ -137,22 +140,22 @@ func (a *App) openLocal(cfg config.Config) error {
 	if anew, err := s.BeginsAnew(); err != nil {
 		return err
 	} else if anew {
-		if err := a.beginAnew(ctx, s); err != nil {
+		if err := a.beginAnew(ctx, cfg, s); err != nil {
 			return fmt.Errorf("begin store %q anew: %w", cfg.Store.Path, err)
 		}
 	}
-	if err := a.leaveWithRecords(ctx, cfg, s); err != nil {
-		return err
-	}
-	return disk.ForgetJoined(cfg)
+	return a.leaveWithRecords(ctx, cfg, s)
 }
 
 // beginAnew counts all that could have been used before as used.
-func (a *App) beginAnew(ctx context.Context, s *local.Store) error {
+func (a *App) beginAnew(ctx context.Context, cfg config.Config, s *local.Store) error {
 	now := a.opts.Now()
 	enrolled, err := a.records.BeginAnew(ctx, now, a.opts.Log)
 	if err == nil {
 		err = a.records.NoteTokens(ctx, a.key, a.opts.Log)
+	}
+	if err == nil {
+		err = disk.ForgetJoined(cfg) // before the store forgets that it begins anew
 	}
 	if err == nil {
 		err = s.Begun()

@@ -30,7 +30,7 @@ func checkVisit(v wire.Visit) error {
 	case v.User == "" || v.Service == "":
 		return errors.New("user or service is missing")
 	case v.Key != "" && !strings.HasPrefix(v.Key, "SHA256:"):
-		return fmt.Errorf("key %q is no fingerprint like SHA256:..., as ssh-keygen -l prints it", v.Key)
+		return fmt.Errorf("key %q is not a fingerprint like SHA256:..., as ssh-keygen -l prints it", v.Key)
 	case v.Key != "" && v.FirstFactor != "" && v.FirstFactor != "publickey":
 		return fmt.Errorf("the first factor is a key or %q, not both", v.FirstFactor)
 	case v.FirstFactor != "" && !slices.Contains(factors, v.FirstFactor):

@@ -30,17 +30,29 @@ import (
 )
 
 // Check says what is wrong with a configuration beyond its text: files it names
-// that cannot be read. Nothing is made or opened for writing. Secrets that only
-// the service can see (config.Config.Credentials) are not looked at.
+// that cannot be read. What lies beside the store root reads with the rights of the daemon.
+// Nothing is made or opened for writing. Secrets that only the service can see
+// (config.Config.Credentials) are not looked at.
 func Check(cfg config.Config) error {
 	unseen := cfg.Credentials()
-	if cfg.Store.Backend == store.BackendEtcd {
-		if err := checkFleet(cfg, unseen); err != nil {
+	if cfg.Store.Backend != store.BackendEtcd {
+		if err := checkStore(cfg, slices.Contains(unseen, "secrets.key_file")); err != nil {
 			return err
 		}
-	} else if err := checkStore(cfg, slices.Contains(unseen, "secrets.key_file")); err != nil {
-		return err
 	}
+	return asDaemon(cfg.Store, func() error {
+		if cfg.Store.Backend == store.BackendEtcd {
+			if err := checkFleet(cfg, unseen); err != nil {
+				return err
+			}
+		}
+		return checkCarriers(cfg, unseen)
+	})
+}
+
+// checkCarriers says what is wrong with the files by which messages are written and sent, and
+// with those of the directory.
+func checkCarriers(cfg config.Config, unseen []string) error {
 	hidden := func(table string) bool {
 		return slices.ContainsFunc(unseen, func(key string) bool { return strings.HasPrefix(key, table) })
 	}
@@ -71,6 +83,9 @@ func Check(cfg config.Config) error {
 // that can be told without the key.
 func checkStore(cfg config.Config, keyHidden bool) error {
 	if err := local.MovedAway(cfg.Store.Path); err != nil {
+		return err
+	}
+	if err := MayGoAlone(cfg); err != nil {
 		return err
 	}
 	if keyHidden {

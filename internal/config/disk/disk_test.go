@@ -1,6 +1,7 @@
 package disk_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,44 @@ func goodConfig(dir string) config.Config {
 	cfg.Email.Transport = deliver.TransportOutbox
 	cfg.Email.Outbox.Path = filepath.Join(dir, "outbox")
 	return cfg
+}
+
+// Root looks with the rights of the daemon, whose store it is: what root alone can read keeps the
+// daemon from its next start.
+func TestCheckWithTheRightsOfTheDaemon(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root looks for another user")
+	}
+	const nobody = 65534
+	dir, err := os.MkdirTemp("/run", "check")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	cfg := goodConfig(dir)
+	cfg.Email.Templates = filepath.Join(dir, "mail")
+	template := filepath.Join(cfg.Email.Templates, "code.txt")
+	err = errors.Join(os.Chmod(dir, 0o755), os.Mkdir(cfg.Store.Path, 0o700), os.Chown(cfg.Store.Path, nobody, nobody),
+		os.Mkdir(cfg.Email.Templates, 0o755), os.WriteFile(template, []byte("{{.Code}}\n"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := disk.Check(cfg); err == nil || !strings.Contains(err.Error(), template) || !strings.Contains(err.Error(), "permission denied") {
+		t.Errorf("of root alone: %v", err)
+	}
+	if err := os.Chmod(template, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := disk.Check(cfg); err != nil {
+		t.Errorf("of all: %v", err)
+	}
+	secret := filepath.Join(dir, "secret")
+	if err := os.WriteFile(secret, []byte("x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile(secret); err != nil {
+		t.Errorf("root has the rights of the daemon behind it: %v", err)
+	}
 }
 
 // Check looks and makes nothing.

@@ -93,6 +93,27 @@ func MayBegin(cfg config.Config) error {
 		errJoined, was.Prefix, was.Since.Format(time.DateOnly), cfg.Store.Etcd.Prefix, joinedPath(cfg))
 }
 
+// MayGoAlone returns why this host must not decide by a store of its own: it is in a fleet, and
+// neither did mfactl migrate bring its records back nor has mfad --new-state begun them anew.
+func MayGoAlone(cfg config.Config) error {
+	was, err := readJoined(cfg)
+	if err != nil || was == nil {
+		return err
+	}
+	mark, err := local.Moved(cfg.Store.Path)
+	if err != nil {
+		return err
+	}
+	anew, err := local.BeginsAnew(cfg.Store.Path)
+	comes := mark != nil && (mark.To == store.BackendLocal || mark.Problem() != nil) // they are brought back, or the mark keeps the store shut
+	if err != nil || anew || comes {
+		return err
+	}
+	return fmt.Errorf("%w under %q since %s, and store.backend is %q: on this host alone its users are not enrolled, and whoever has a password could set up a second factor. "+
+		"Set store.backend = \"etcd\" and [store.etcd] again; mfactl migrate --to local brings the users here first. If they are not needed here, remove %s and start again",
+		errJoined, was.Prefix, was.Since.Format(time.DateOnly), cfg.Store.Backend, joinedPath(cfg))
+}
+
 // MayJoin returns why this host must not join the fleet in s: it is in another one, or people
 // are enrolled on this host alone, who would not be enrolled there. A host that is in the
 // fleet, or that mfactl migrate brings there, may.

@@ -98,8 +98,11 @@ func moveAside(dir string, now time.Time) (aside string, err error) {
 }
 
 // BeginsAnew reports whether NewState was called and Begun was not since.
-func (s *Store) BeginsAnew() (bool, error) {
-	_, err := os.Lstat(filepath.Join(s.dir, newStateFile))
+func (s *Store) BeginsAnew() (bool, error) { return BeginsAnew(s.dir) }
+
+// BeginsAnew is Store.BeginsAnew for the store in dir, which need not be open.
+func BeginsAnew(dir string) (bool, error) {
+	_, err := os.Lstat(filepath.Join(dir, newStateFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}
