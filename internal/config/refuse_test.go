@@ -165,6 +165,7 @@ var refusals = []struct{ name, document, want string }{
 	{"group with space", "[server]\nadmin_group = 'a '", `F:2: server.admin_group: "a " is not the name of a group; allowed: the name of a group, or "" for root alone`},
 	{"from with control", "[email]\nfrom = '\"a\tb\" <mfa@example.com>'", `F:2: email.from: "\"a\tb\" <mfa@example.com>" is not an email address (RFC 5322); allowed: an address like "mfa@example.com" or "Example login <mfa@example.com>", or ""`},
 	{"from", "[email]\nfrom = 'mfa at example.com'", `F:2: email.from: "mfa at example.com" is not an email address (RFC 5322); allowed: an address like "mfa@example.com" or "Example login <mfa@example.com>", or ""`},
+	{"reply_to beyond ASCII", "[email]\nreply_to = 'hélp@exämple.com'", `F:2: email.reply_to: "hélp@exämple.com" is not an email address in ASCII (RFC 5322); allowed: an address like "mfa@example.com" or "Example login <mfa@example.com>", or ""`},
 	{"from no relay takes", "[email]\nfrom = 'mfa@exa!mple.com'", `F:2: email.from: "mfa@exa!mple.com" is not an email address (RFC 5322); allowed: an address like "mfa@example.com" or "Example login <mfa@example.com>", or ""`},
 	{"subject with control", "[email]\nsubject = \"a\\nBcc: b@example.com\"", "F:2: email.subject: a control character in the text; allowed: one line of at most 200 bytes"},
 	{"subject long", "[email]\nsubject = '" + strings.Repeat("x", 201) + "'", "F:2: email.subject: 201 bytes are too long; allowed: one line of at most 200 bytes"},

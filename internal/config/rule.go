@@ -98,7 +98,7 @@ var rules = map[string]rule{
 
 	"email.transport":          word(deliver.TransportSMTP, deliver.TransportSendmail, deliver.TransportOutbox),
 	"email.from":               sender,
-	"email.reply_to":           sender,
+	"email.reply_to":           replyTo,
 	"email.subject":            text(200),
 	"email.code_in_subject":    flag,
 	"email.html":               flag,
@@ -336,14 +336,16 @@ var language = newRule(`a language like "de" or "pt-BR" (RFC 5646), or "" for En
 	return when(s != "" && !deliver.IsLanguage(s), "%q is not a language", s)
 })
 
-var sender = newRule(`an address like "mfa@example.com" or "Example login <mfa@example.com>", or ""`, func(s string) string {
-	if s == "" {
-		return ""
-	}
-	if _, err := mfa.ParseSender(s); err != nil {
-		return fmt.Sprintf("%q is not an email address (RFC 5322)", s)
-	}
-	return ""
+const anAddress = `an address like "mfa@example.com" or "Example login <mfa@example.com>", or ""`
+
+var sender = newRule(anAddress, func(s string) string {
+	_, err := mfa.ParseSender(s)
+	return when(s != "" && err != nil, "%q is not an email address (RFC 5322)", s)
+})
+
+var replyTo = newRule(anAddress, func(s string) string {
+	_, err := mfa.ParseReplyTo(s)
+	return when(s != "" && err != nil, "%q is not an email address in ASCII (RFC 5322)", s)
 })
 
 var host = newRule(`a name like "mail.example.com" or an address like "192.0.2.25", without a port`, func(s string) string {

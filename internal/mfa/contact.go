@@ -61,6 +61,17 @@ func ParseSender(s string) (mail.Address, error) {
 	return *a, nil
 }
 
+// ParseReplyTo reads the address that answers go to, as ParseSender does. It is of ASCII, but
+// for its name: in a header others are for mails that are sent with SMTPUTF8 (RFC 6531, 3.4),
+// which is asked for when the sender or the reader has such an address.
+func ParseReplyTo(s string) (mail.Address, error) {
+	a, err := ParseSender(s)
+	if err == nil && strings.ContainsFunc(a.Address, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return mail.Address{}, errors.New("the address is not in ASCII")
+	}
+	return a, err
+}
+
 // isUnseen says whether r leaves no ink: a control or format character, or a space. The
 // two joiners are none of them: words of Persian and of India are spelled with them
 // (RFC 5892, A.1 and A.2).

@@ -58,6 +58,23 @@ func TestParseSender(t *testing.T) {
 	}
 }
 
+// An address for answers is in ASCII: SMTPUTF8 is asked for the sender's and the reader's alone.
+func TestParseReplyTo(t *testing.T) {
+	for s, want := range map[string]mail.Address{
+		"help@example.com":               {Address: "help@example.com"},
+		"Büro <help@xn--exmple-cua.com>": {Name: "Büro", Address: "help@xn--exmple-cua.com"},
+		"hélp@example.com":               {},
+		"help@exämple.com":               {},
+		"Help <hélp@exämple.com>":        {},
+		"help":                           {},
+	} {
+		got, err := ParseReplyTo(s)
+		if got != want || (err == nil) != (want != mail.Address{}) {
+			t.Errorf("%q: %+v, %v", s, got, err)
+		}
+	}
+}
+
 // An address can stand in a header, an envelope and an argument as it is.
 func FuzzIsAddress(f *testing.F) {
 	for _, s := range []string{"alice@example.com", `"a b"@example.com`, "a@[192.0.2.1]", "Alice <a@example.com>", "ä@exämple.com", "a@b\r\n", "g:a@b;"} {

@@ -3,12 +3,17 @@ package mail
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"text/template/parse"
 )
 
-// bounded refuses what could keep a template busy for ever, while people wait for their
-// codes: loops over anything but what a mail has, loops within loops, and templates that call
-// templates.
+// functions are those that a template may call. They compare and make no text, so that what a
+// template has in memory is no more than itself and its fields.
+var functions = []string{"and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "len"}
+
+// bounded refuses what could keep a template busy for ever, or take the memory, while people
+// wait for their codes: loops over anything but what a mail has, loops within loops, templates
+// that call templates, variables, and functions that make text.
 func bounded(t *parse.Tree) error {
 	if t == nil {
 		return nil // an empty file
@@ -28,6 +33,8 @@ func look(t *parse.Tree, n parse.Node, looping bool) error {
 				return err
 			}
 		}
+	case *parse.ActionNode:
+		return calls(t, n.Pipe)
 	case *parse.IfNode:
 		return branch(t, &n.BranchNode, looping)
 	case *parse.WithNode:
@@ -44,10 +51,43 @@ func look(t *parse.Tree, n parse.Node, looping bool) error {
 }
 
 func branch(t *parse.Tree, b *parse.BranchNode, looping bool) error {
+	if err := calls(t, b.Pipe); err != nil {
+		return err
+	}
 	if err := look(t, b.List, looping); err != nil {
 		return err
 	}
 	return look(t, b.ElseList, looping)
+}
+
+// calls refuses variables, and functions that are not in the list.
+func calls(t *parse.Tree, n parse.Node) error {
+	var parts []parse.Node
+	switch n := n.(type) {
+	case *parse.PipeNode:
+		for _, v := range n.Decl {
+			parts = append(parts, v)
+		}
+		for _, c := range n.Cmds {
+			parts = append(parts, c.Args...)
+		}
+	case *parse.ChainNode:
+		parts = []parse.Node{n.Node}
+	case *parse.VariableNode:
+		if n.Ident[0] != "$" {
+			return refused(t, n, n.Ident[0]+": a template of a mail has no variables but $")
+		}
+	case *parse.IdentifierNode:
+		if !slices.Contains(functions, n.Ident) {
+			return refused(t, n, n.Ident+": a template of a mail calls no function but "+strings.Join(functions, ", "))
+		}
+	}
+	for _, part := range parts {
+		if err := calls(t, part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // overList says whether a loop goes over a list that a mail has.

@@ -38,7 +38,7 @@ var builtIn = sync.OnceValue(func() form {
 })
 
 // fill returns the mail that f makes of fields. It fails if a template does, or does not
-// show the code; the error begins with the template's name.
+// show the code, or has it in a tag of HTML; the error begins with the template's name.
 func (f form) fill(fields Fields) (m mfa.Message, err error) {
 	m = mfa.Message{Carrier: mfa.Email, Language: fields.Language, Subject: fields.Subject}
 	if f.subject != nil {
@@ -57,9 +57,10 @@ func (f form) fill(fields Fields) (m mfa.Message, err error) {
 	if f.html == nil {
 		return m, nil
 	}
-	if m.HTML, err = run(f.html, fields); err == nil && !strings.Contains(m.HTML, fields.Code) {
-		err = noCode(f.html.Name())
+	if m.HTML, err = run(f.html, fields); err != nil {
+		return m, err
 	}
+	_, err = shown(m.HTML, f.html.Name(), fields.Code)
 	return m, err
 }
 

@@ -43,8 +43,8 @@ func FuzzCode(f *testing.F) {
 func FuzzTemplates(f *testing.F) {
 	f.Add("Subject: {{.User}}\n\n{{.Code}}", "<p>{{.Code}} {{.User}}", "alice")
 	f.Add(ourText, ourHTML, `"><script>`)
-	f.Add("{{.Code}}{{range .Facts}}{{.}}{{end}}", "{{.Code}}<p title='{{.User}}'><a href=\"{{.Host}}\">", "javascript:alert(1)")
-	f.Add("{{.Code}}{{with .Service}}{{printf \"%5s\" .}}{{else}}-{{end}}", "{{.Code}}<p style='{{.User}}'>", "x\nBcc: y")
+	f.Add("{{.Code}}{{range .Facts}}{{.}}{{end}}", "{{.Code}}<p title='{{.User}}'><a href=\"https://x/\">{{.Host}}</a>", "javascript:alert(1)")
+	f.Add("{{.Code}}{{with .Service}}{{if gt (len .) 5}}{{.}}{{end}}{{else}}-{{end}}", "{{.Code}}<p title={{.User}} style='color: red'>", "x\nBcc: y")
 	f.Fuzz(func(t *testing.T, plain, html, user string) {
 		dir := folderOf(t, map[string]string{"code.txt": plain, "code.html": html})
 		w, err := New(deliver.EmailConfig{HTML: true, Templates: dir})

@@ -97,7 +97,10 @@ func (f *form) add(path, ext string) error {
 		if f.html, err = htmltemplate.New(path).Parse(source); err != nil {
 			return located(err)
 		}
-		return errors.Join(bounded(f.html.Tree), tryTags(path, source))
+		if err := bounded(f.html.Tree); err != nil {
+			return err
+		}
+		return tryTags(path, source, f.html.Tree)
 	}
 	if subject, rest, ok := cutSubject(source); ok {
 		if f.subject, err = template.New(path).Parse(subject); err != nil {
@@ -140,7 +143,7 @@ func read(path string) (string, error) {
 	}
 	line := 0
 	for text := range bytes.Lines(data) {
-		if line++; !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+		if line++; !utf8.Valid(text) || bytes.ContainsAny(text, "\x00"+hole) {
 			return "", fmt.Errorf("%s:%d: it is not text in UTF-8", path, line)
 		}
 	}

@@ -27,7 +27,7 @@ func TestTemplates(t *testing.T) {
 		"code.txt":       "\ufeffSubject: Code of {{.User}}: {{.Subject}}\r\n\r\nHello {{.User}},\r\nyour code is {{.Code}}.\r\n",
 		"code.html":      "<p>Hello {{.User}}, <b>{{.Code}}</b> <img src=\"data:image/png;base64,AA==\"> <a href=\"https://help.example.com/\">help</a>",
 		"code.de.txt":    "Hallo {{.Code}}",
-		"notice.ja.html": "{{range .Opening}}{{.Text}}{{end}}{{range $p := .Advice}}{{with $p.Code}}<i>{{.}}</i>{{end}}{{end}}",
+		"notice.ja.html": "{{range .Opening}}{{.Text}}{{end}}{{range .Advice}}{{with .Code}}<i title='{{$.Host}}'>{{.}}</i>{{end}}{{end}}",
 		"README":         "{{", "code.txt~": "{{", ".code.txt": "{{", "code.txt.dpkg-old": "{{",
 	})})
 	n := codeNotice("")
@@ -40,7 +40,7 @@ func TestTemplates(t *testing.T) {
 		t.Errorf("where the text is an administrator's and the HTML is not, the mail is text alone: %+v", m)
 	}
 	var none *Writer
-	if m = w.Notice("1", lockNotice("ja")); m.Text != none.Notice("1", lockNotice("ja")).Text || !strings.HasSuffix(m.HTML, "<i>"+recoveryCode+"</i>") {
+	if m = w.Notice("1", lockNotice("ja")); m.Text != none.Notice("1", lockNotice("ja")).Text || !strings.HasSuffix(m.HTML, "<i title='web1.example.com'>"+recoveryCode+"</i>") {
 		t.Errorf("the text is ours: %+v", m)
 	}
 	if m = w.Notice("1", lockNotice("de")); m.Text != none.Notice("1", lockNotice("de")).Text || !strings.Contains(m.HTML, "<!DOCTYPE html>") {
@@ -57,7 +57,7 @@ func TestTemplates(t *testing.T) {
 func TestTemplateThatFailsForOne(t *testing.T) {
 	ours := newWriter(t, deliver.EmailConfig{HTML: true})
 	for file, text := range map[string]string{
-		"code.txt":    `{{.Code}}{{if eq .User "bob"}}{{index .User 99}}{{end}}`,
+		"code.txt":    `{{.Code}}{{if eq .User "bob"}}{{lt .User 1}}{{end}}`,
 		"code.en.txt": `{{if ne .User "bob"}}{{.Code}}{{end}}`,
 		"code.html":   `{{if ne .User "bob"}}{{.Code}}{{end}}`,
 	} {
@@ -69,6 +69,23 @@ func TestTemplateThatFailsForOne(t *testing.T) {
 		n.User = "bob"
 		if got, want := w.Code("1", n), ours.Code("1", n); got != want {
 			t.Errorf("%s: message %+v, want %+v", file, got, want)
+		}
+	}
+}
+
+// HTML that has the code in a tag for somebody alone, or hides it, is not sent to them.
+func TestCodeLeavesInNoTag(t *testing.T) {
+	ours := newWriter(t, deliver.EmailConfig{HTML: true})
+	for _, html := range []string{
+		`{{if eq .User "alice"}}{{.Code}}{{else}}{{.Code}}<p title="{{.Code}}">x</p>{{end}}`,
+		`{{if eq .User "alice"}}{{.Code}}{{else}}<p title="{{.Code}}">x</p>{{end}}`,
+		`{{if eq .User "alice"}}{{.Code}}{{else}}<title>{{.Code}}</title>{{end}}`,
+	} {
+		w := newWriter(t, deliver.EmailConfig{HTML: true, Templates: folderOf(t, map[string]string{"code.html": html})})
+		n := codeNotice("")
+		n.User = "bob"
+		if got, want := w.Code("1", n), ours.Code("1", n); got != want {
+			t.Errorf("%s: message %+v, want %+v", html, got, want)
 		}
 	}
 }
@@ -111,6 +128,7 @@ func TestBadTemplates(t *testing.T) {
 		{"code.txt", "", "code.txt: does not show the code"},
 		{"code.txt", "{{if ne .Language \"de\"}}{{.Code}}{{end}}", "code.txt: does not show the code"},
 		{"code.txt", "{{.Code}}\n\xff", "code.txt:2: it is not text in UTF-8"},
+		{"code.html", "{{.Code}}\n<p \x01v>", "code.html:2: it is not text in UTF-8"},
 		{"code.txt", "{{.Code}}\x00", "code.txt:1: it is not text in UTF-8"},
 		{"code.txt", strings.Repeat("x", mostBytes+1), "code.txt: it is larger than 64 KiB"},
 		{"code.txt", "{{.Code}}{{range .Facts}}" + strings.Repeat("x", mostBytes/4) + "{{end}}", "code.txt: makes more than 64 KiB"},
@@ -121,19 +139,19 @@ func TestBadTemplates(t *testing.T) {
 		{"code.txt", "Subject: {{.Nothing}}\n\n{{.Code}}", "code.txt:1:3: executing"},
 		{"code.txt", "Subject:\n\n{{.Code}}", "code.txt:1: the subject is empty"},
 		{"code.txt", "Subject: a{{\"\\n\"}}Bcc: b@example.com\n\n{{.Code}}", "code.txt:1: a control character in the subject"},
-		{"code.txt", "Subject: {{printf \"%-300s\" .User}}x\n\n{{.Code}}", "is too long; allowed: 200"},
+		{"code.txt", "Subject: {{.Host}}{{.Host}}{{.Host}}{{.Host}}\n\n{{.Code}}", "is too long; allowed: 200"},
 		{"code.txt", "Subject: {{.Code}}\n\n{{.Code}}", "code.txt:1: the code is in the subject, which is seen while a phone is locked"},
 		{"code.html", "{{.Code}\n", "code.html:1: "},
 		{"code.html", "\n<p>{{.Cod}}</p>", "code.html:2:5: executing"},
 		{"code.html", "<p title=\"{{.Code}}\">Hello", "code.html: has the code within a tag"},
-		{"code.html", "<!-- {{.Code}} -->", "code.html: does not show the code"},
+		{"code.html", "<title>{{.Code}}</title>", "code.html: does not show the code"},
 		{"code.html", "{{.Code}}\n<img\nsrc=\"https://example.com/x.png\">", "code.html:2: <img src> has something loaded"},
 		{"code.html", "{{.Code}}\n\n<p style=\"background: URL(//x)\">", "code.html:3: <p style> has something loaded"},
 		{"code.html", "{{.Code}}<style>\n@import 'x'</style>", "code.html:1: a style has something loaded"},
-		{"code.html", "{{.Code}}<body background=x>", "code.html:1: <body background> has"},
-		{"code.html", "{{.Code}}<meta http-equiv=refresh content=1>", "code.html:1: <meta http-equiv> has"},
+		{"code.html", "{{.Code}}<body background=x>", "code.html:1: <body background> is nothing for a mail"},
+		{"code.html", "{{.Code}}<meta http-equiv=refresh content=1>", "code.html:1: <meta http-equiv> is nothing for a mail"},
 		{"code.html", "{{.Code}}<script>1</script>", "code.html:1: <script> is nothing for a mail"},
-		{"code.html", "{{.Code}}<p {{.User}}", "code.html"},
+		{"code.html", "{{.Code}}<p {{.User}}>", "code.html:1: {{ }} in a tag"},
 		{"notice.txt", "{{.Code}}", "notice.txt: does not say what happened"},
 		{"notice.txt", "{{range .Opening}}{{.}}{{end}}", "notice.txt: does not show the code"},
 		{"notice.txt", "Subject: {{.Code}}.\n\n" + notice, "notice.txt:1: the code is in the subject"},
@@ -149,6 +167,35 @@ func TestBadTemplates(t *testing.T) {
 			t.Errorf("%s %.80q: %v, want %q", tc.file, tc.text, err, want)
 		}
 	}
+}
+
+// The functions of a template are written down, so that it can take neither memory nor time that is
+// not bounded by its size: it has no variables, and of the functions those that compare.
+func TestTemplatesAreBounded(t *testing.T) {
+	double := `{{$x := "aaaaaaaaaaaaaaaa"}}` + strings.Repeat(`{{$x = printf "%s%s" $x $x}}`, 30)
+	for text, want := range map[string]string{
+		"{{.Code}}\n" + double:                                   "code.txt:2:2: $x: a template of a mail has no variables but $",
+		"{{.Code}}{{with $x := .Host}}{{end}}":                   "code.txt:1:16: $x: ",
+		"{{.Code}}{{if $x := .Host}}{{end}}":                     "code.txt:1:14: $x: ",
+		"{{.Code}}{{range $i, $x := .Facts}}{{end}}":             "code.txt:1:17: $i: ",
+		"{{.Code}}\n{{printf \"%1000000d\" 1}}":                  "code.txt:2:2: printf: a template of a mail calls no function but and, ",
+		"Subject: {{print 1}}\n\n{{.Code}}":                      "code.txt:1:3: print: ",
+		"{{.Code}}{{println 1}}":                                 "code.txt:1:11: println: ",
+		"{{.Code}}{{html 1}}":                                    "code.txt:1:11: html: ",
+		"{{.Code}}{{.Host | js}}":                                "code.txt:1:19: js: ",
+		"{{.Code}}{{if true}}{{else}}{{urlquery 1}}{{end}}":      "code.txt:1:30: urlquery: ",
+		"{{.Code}}{{range .Facts}}{{index .Name 1}}{{end}}":      "code.txt:1:27: index: ",
+		"{{.Code}}{{with slice .Host 1}}{{end}}":                 "code.txt:1:16: slice: ",
+		"{{.Code}}{{if and true (eq (call .Host) 1)}}{{end}}":    "code.txt:1:28: call: ",
+		"{{.Code}}{{(print .Host).X}}":                           "code.txt:1:12: print: ",
+		"{{.Code}}{{with 1}}{{else with print 1}}{{end}}{{end}}": "code.txt:1:",
+	} {
+		if _, err := New(deliver.EmailConfig{Templates: folderOf(t, map[string]string{"code.txt": text})}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.80q: %v, want %q", text, err, want)
+		}
+	}
+	newWriter(t, deliver.EmailConfig{Templates: folderOf(t, map[string]string{"code.txt": `{{.Code}}{{if and (eq .User $.User "x") (ne .Host "")}}{{len .Facts}}` +
+		`{{else if or (lt 1 2) (le 1 2) (gt 1 2) (ge 1 2) (not true)}}{{"x"}}{{end}}`})})
 }
 
 // All that is wrong is told at once; a folder that is none is no folder without templates.

@@ -80,6 +80,15 @@ func trySubject(m mfa.Message, fields Fields, mayHaveCode bool) error {
 	return nil
 }
 
+// tryHTML says what is wrong with the HTML of a mail, which must show what the mail is about.
+func tryHTML(said, name, kind string, fields Fields) error {
+	text, err := shown(said, name, fields.Code)
+	if err != nil {
+		return err
+	}
+	return tell(text, name, kind, fields)
+}
+
 // tell says whether a mail, or its HTML without tags, leaves out what a notice is about.
 func tell(said, name, kind string, fields Fields) error {
 	solid := func(s string) string { return strings.Join(strings.Fields(s), "") } // however it is folded

@@ -62,7 +62,7 @@ func New(cfg deliver.EmailConfig, opts Options) (*Email, error) {
 	}
 	var replyTo mail.Address
 	if cfg.ReplyTo != "" {
-		if replyTo, err = parse("email.reply_to", cfg.ReplyTo); err != nil {
+		if replyTo, err = parse("email.reply_to", cfg.ReplyTo, mfa.ParseReplyTo); err != nil {
 			return nil, err
 		}
 	}
@@ -97,12 +97,12 @@ func sender(from, host string) (mail.Address, error) {
 	if from == "" {
 		return mail.Address{Address: "mfa@" + host}, nil
 	}
-	return parse("email.from", from)
+	return parse("email.from", from, mfa.ParseSender)
 }
 
-// parse returns the address that a key of mfa.toml has.
-func parse(key, address string) (mail.Address, error) {
-	a, err := mfa.ParseSender(address)
+// parse returns the address that a key of mfa.toml has, by the reader for it.
+func parse(key, address string, read func(string) (mail.Address, error)) (mail.Address, error) {
+	a, err := read(address)
 	if err != nil {
 		return mail.Address{}, fmt.Errorf("%s: %q is not an address like \"Login <mfa@example.com>\": %w", key, address, err)
 	}

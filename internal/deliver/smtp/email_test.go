@@ -34,6 +34,7 @@ func TestNewEmailNamesTheKey(t *testing.T) {
 		{`email.transport: "pigeon" is none of "smtp"`, func(c *deliver.EmailConfig) { c.Transport = "pigeon" }},
 		{`email.from: "nobody" is not an address`, func(c *deliver.EmailConfig) { c.From = "nobody" }},
 		{`email.reply_to: "nobody" is not an address`, func(c *deliver.EmailConfig) { c.ReplyTo = "nobody" }},
+		{`email.reply_to: "hélp@exämple.com" is not an address`, func(c *deliver.EmailConfig) { c.ReplyTo = "hélp@exämple.com" }},
 		{"email.smtp.host: ", func(c *deliver.EmailConfig) { c.SMTP.Host = "" }},
 		{"email.smtp.port: 0 ", func(c *deliver.EmailConfig) { c.SMTP.Port = 0 }},
 		{"email.smtp.port: 65536 ", func(c *deliver.EmailConfig) { c.SMTP.Port = 65536 }},
