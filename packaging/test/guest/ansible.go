@@ -20,7 +20,10 @@ var byAnsible = []step{
 	{"the first run does what the dry run said", firstRun},
 	{"a second run changes nothing", secondRun},
 	{"a broken mfa.toml is refused", brokenConfig},
+	{"a broken file is refused by every run", brokenFile},
 	{"a service whose proof fails is taken back", unproven},
+	{"a slip in mfa_services switches nothing off", slip},
+	{"what an interrupted run left is proven anew", interrupted},
 	{"switched off, as the dry run said, and as before", switchedOff},
 	{"a change that keeps Ansible out takes itself back", keptOut},
 }
@@ -191,6 +194,57 @@ func brokenConfig(m *memory) {
 	}
 	same(m.Before, hashes("/etc", "/var/lib/mfa"), `^/var/lib/mfa/(state|outbox)`)
 	check(loginByEmail("alice"))
+}
+
+// brokenFile finds what a failed run has left: an mfa.toml that names a file that is not what
+// it should be, both as the role writes them.
+func brokenFile(*memory) {
+	const toml = "/etc/mfa/mfa.toml"
+	good := read(toml)
+	config := strings.Replace(pageConfig(), mailHere, "\n[email]\nfrom = \"mfa@example.com\"\n[email.smtp]\nca_file = \""+secretFile+"\"\n", 1)
+	write(toml, strings.TrimSpace(config)+"\n")
+	p := play(realRun(), settings(config, sshdOn, installed))
+	write(toml, good)
+	if p.err == nil || len(p.changed) > 0 {
+		failf("%v, changed %q\n%s", p.err, p.changed, p.said)
+	}
+	contains(p.said, "mfad refuses what is there")
+	contains(p.said, secretFile)
+}
+
+// slip has another service in the place of sshd, and there is none of that name.
+func slip(*memory) {
+	was := hashes("/etc/pam.d", "/etc/ssh")
+	p := play(realRun(), settings(pageConfig(), "mfa_services: [{name: shd}]", installed))
+	if p.err == nil {
+		failf("there is no shd:\n%s", p.said)
+	}
+	contains(p.said, "TASK [mfa : Switch on shd]")
+	same(was, hashes("/etc/pam.d", "/etc/ssh"), `^$`)
+	if byPassword("alice") == nil {
+		failf("the password alone lets in")
+	}
+}
+
+// interrupted finds sshd switched on and its way back still waiting, as a run leaves them that
+// is killed before the proof.
+func interrupted(*memory) {
+	const timer = "mfa-way-back-sshd.timer"
+	contains(run("journalctl", "--no-pager", "-o", "cat", "-u", timer), timer) // the name that the role has
+	run("systemd-run", "--quiet", "--collect", "--unit="+timer, "--on-active=1h", "mfactl", "setup", "sshd", "--undo")
+	run("systemctl", "is-active", timer)
+	dry := play(dryRun(), settings(pageConfig(), sshdOn, installed)).well()
+	run("systemctl", "is-active", timer)
+	wet := play(realRun(), settings(pageConfig(), sshdOn, installed)).well()
+	alike(dry, wet)
+	contains(wet.said, "TASK [mfa : Come in anew, as Ansible]")
+	if _, err := attempt("systemctl", "is-active", timer); err == nil {
+		failf("the way back still waits:\n%s", wet.said)
+	}
+	check(loginByEmail("alice"))
+	if byPassword("alice") == nil {
+		failf("the password alone lets in")
+	}
 }
 
 func unproven(*memory) {
