@@ -83,7 +83,7 @@ func explain(path string, err error) error {
 	case errors.Is(err, unix.ENOSPC):
 		return fmt.Errorf("the file system of %q is full, make room on it: %w", path, err)
 	case errors.Is(err, unix.EROFS):
-		return fmt.Errorf("the file system of %q takes no writes; see dmesg, mend the disk and mount it writable again: %w", path, err)
+		return fmt.Errorf("the file system of %q takes no writes; see dmesg, mend the disk, mount it writable again and restart mfad: %w", path, err)
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		if of, ok := errors.AsType[*os.PathError](err); ok {
 			path = of.Path

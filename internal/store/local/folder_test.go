@@ -27,6 +27,21 @@ func TestSecondDaemonIsRefused(t *testing.T) {
 	openStore(t, s.dir)
 }
 
+// Where somebody removed the lock file, a second daemon is refused by the database, and the
+// first one goes on.
+func TestSecondDaemonWithoutTheLockFile(t *testing.T) {
+	s := newStore(t)
+	if err := os.Remove(filepath.Join(s.dir, "lock")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(s.dir, aKey)
+	wantText(t, err, "is in use by another program")
+	enroll(t, s, "alice", "x")
+	if err := errors.Join(s.lock.lost(), s.Check(t.Context())); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	tests := map[string]struct {
 		make func(dir string) error

@@ -110,7 +110,10 @@ func openLedger(path string, isNew bool, key keyFunc, setup setup) (*ledger, err
 		l := newLedger(db, setup)
 		l.found = found
 		db.NoFreelistSync = false // from the first commit on
-		if err = l.prepare(isNew, key); err == nil {
+		if err = setup.claim(); err == nil {
+			err = l.prepare(isNew, key)
+		}
+		if err == nil {
 			l.health.wrote(l.begin())
 			return l, nil
 		}
@@ -142,13 +145,14 @@ func makeDatabase(path string) error {
 	return file.SyncFolder(filepath.Dir(path))
 }
 
-// A setup is where the log is, its shape, what runs folds and transactions, and what tells that
-// the folder is another daemon's now.
+// A setup is where the log is, its shape, what runs folds and transactions, what says that the
+// folder is this daemon's, and what tells that it is another one's now.
 type setup struct {
 	folder   func(dir string) wal.Folder
 	shape    shape
 	spawn    func(fold func())
 	transact func(run func() error) error
+	claim    func() error
 	lost     func() error
 }
 
@@ -158,6 +162,7 @@ var asUsual = setup{
 	shape:    usual,
 	spawn:    func(fold func()) { go fold() }, // reap waits for it
 	transact: func(run func() error) error { return run() },
+	claim:    func() error { return nil },
 	lost:     func() error { return nil }, // nobody else knows of the folder
 }
 

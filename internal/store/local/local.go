@@ -91,7 +91,7 @@ func openWith(dir string, key keyFunc, setup setup) (_ *Store, err error) {
 	if s.lock, err = lockFolder(dir); err != nil {
 		return nil, err
 	}
-	s.setup.lost = s.lock.lost
+	s.setup.claim, s.setup.lost = s.lock.claim, s.lock.lost
 	if err := s.checkUsers(); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,10 +22,10 @@ import (
 // the folder.
 type folderLock struct {
 	*os.File
-	holds string // what stands in the file while it is ours
+	holds atomic.Pointer[string] // what stands in the file while it is ours; nil, empty: that is not known
 }
 
-// lockFolder takes dir for this process.
+// lockFolder takes dir for this process, as far as flock(2) does; see claim.
 func lockFolder(dir string) (*folderLock, error) {
 	name := filepath.Join(dir, "lock")
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
@@ -37,15 +38,20 @@ func lockFolder(dir string) (*folderLock, error) {
 	if err := flock(f); err != nil {
 		return nil, errors.Join(describeLock(dir, f, err), f.Close())
 	}
-	l := &folderLock{File: f}
+	return &folderLock{File: f}, nil
+}
+
+// claim writes who holds the folder. It is called once the database is this process's, too:
+// whoever only tried must not stop the daemon that has it. On a disk that takes no writes
+// flock alone has to do.
+func (l *folderLock) claim() (err error) {
 	text := fmt.Sprintf("%d\n%s\n", os.Getpid(), rand.Text())
-	if _, err := f.WriteAt([]byte(text), 0); err == nil { // else, on a full disk, flock alone has to do
-		_ = f.Truncate(int64(len(text)))
+	if _, err := l.WriteAt([]byte(text), 0); err == nil {
+		_ = l.Truncate(int64(len(text)))
 	}
-	if l.holds, err = readLock(name); err != nil {
-		return nil, errors.Join(err, l.release())
-	}
-	return l, nil
+	text, err = readLock(l.Name())
+	l.holds.Store(&text)
+	return err
 }
 
 // maxLock is how much of the file is read, in bytes.
@@ -70,9 +76,13 @@ func readLock(name string) (string, error) {
 // lost returns an error if another daemon took the folder since, or if that cannot be found
 // out. A file that is gone says nothing. Any number of goroutines may call it.
 func (l *folderLock) lost() error {
+	holds := l.holds.Load()
+	if holds == nil || *holds == "" {
+		return nil
+	}
 	now, err := readLock(l.Name())
 	switch {
-	case errors.Is(err, os.ErrNotExist), err == nil && now == l.holds:
+	case errors.Is(err, os.ErrNotExist), err == nil && now == *holds:
 		return nil
 	case err != nil:
 		return fmt.Errorf("find out whether the store is still this daemon's: %w", err)
@@ -85,7 +95,7 @@ func (l *folderLock) lost() error {
 // release ends the lock. Closing alone would leave it with a child process that is between
 // its fork and its exec.
 func (l *folderLock) release() error {
-	if l.lost() == nil {
+	if l.holds.Load() != nil && l.lost() == nil {
 		_ = l.Truncate(0) // a courtesy, as the pid is
 	}
 	return errors.Join(unix.Flock(int(l.Fd()), unix.LOCK_UN), l.Close())
