@@ -74,7 +74,7 @@ func readLock(name string) (string, error) {
 }
 
 // lost returns an error if another daemon took the folder since, or if that cannot be found
-// out. A file that is gone says nothing. Any number of goroutines may call it.
+// out. A file that is gone, or new, says nothing. Any number of goroutines may call it.
 func (l *folderLock) lost() error {
 	holds := l.holds.Load()
 	if holds == nil || *holds == "" {
@@ -82,21 +82,26 @@ func (l *folderLock) lost() error {
 	}
 	now, err := readLock(l.Name())
 	switch {
-	case errors.Is(err, os.ErrNotExist), err == nil && now == *holds:
+	case errors.Is(err, os.ErrNotExist), err == nil && (now == "" || now == *holds): // nobody has claimed it
 		return nil
 	case err != nil:
 		return fmt.Errorf("find out whether the store is still this daemon's: %w", err)
 	}
-	pid, _, _ := strings.Cut(now, "\n")
-	return fmt.Errorf("another daemon took the folder %q (process %s of this or another host), though this one has locked it; "+
-		"this one decides nothing any more. Have one mfad alone use a folder, on a disk of its host, and restart it", filepath.Dir(l.Name()), pid)
+	who := "it has ended"
+	if pid, _, _ := strings.Cut(now, "\n"); pid != "" {
+		who = "process " + pid + " of this or another host"
+	}
+	return fmt.Errorf("another daemon took the folder %q (%s), though this one has locked it; "+
+		"this one decides nothing any more. Have one mfad alone use a folder, on a disk of its host, and restart it", filepath.Dir(l.Name()), who)
 }
 
 // release ends the lock. Closing alone would leave it with a child process that is between
 // its fork and its exec.
 func (l *folderLock) release() error {
 	if l.holds.Load() != nil && l.lost() == nil {
-		_ = l.Truncate(0) // a courtesy, as the pid is
+		if _, err := l.WriteAt([]byte("\n"), 0); err == nil { // no pid, and no word of a former holder either
+			_ = l.Truncate(1)
+		}
 	}
 	return errors.Join(unix.Flock(int(l.Fd()), unix.LOCK_UN), l.Close())
 }
