@@ -60,13 +60,13 @@ const maxLock = 100
 // readLock returns what stands in the file, or os.ErrNotExist. It opens the file anew: NFS looks
 // at the server then (nfs(5), "Close-to-open cache consistency").
 func readLock(name string) (string, error) {
-	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	fd, err := retry(func() (int, error) { return unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0) })
 	if err != nil {
 		return "", &os.PathError{Op: "open", Path: name, Err: err}
 	}
 	defer unix.Close(fd)
 	buf := make([]byte, maxLock)
-	n, err := unix.Pread(fd, buf, 0)
+	n, err := retry(func() (int, error) { return unix.Pread(fd, buf, 0) })
 	if err != nil {
 		return "", &os.PathError{Op: "read", Path: name, Err: err}
 	}
