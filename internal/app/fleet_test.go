@@ -219,7 +219,13 @@ func TestFleetCodeOnce(t *testing.T) {
 	if all := f.crowd(t, 16, func(int) spender { return spender{app: code} }); all[mfa.Accepted] != 1 {
 		t.Errorf("one app code: %v", all)
 	}
-	if all := f.crowd(t, 16, func(int) spender { return spender{backup: f.codes[0]} }); all[mfa.Accepted] != 1 {
+	all := map[mfa.Outcome]int{mfa.Unavailable: 16}
+	for range 4 { // on a busy machine 16 slow hashes at once keep etcd from answering anybody in time
+		if all[mfa.Unavailable] == 16 {
+			all = f.crowd(t, 16, func(int) spender { return spender{backup: f.codes[0]} })
+		}
+	}
+	if all[mfa.Accepted] != 1 {
 		t.Errorf("one backup code: %v", all)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"mfa/internal/config"
@@ -36,7 +37,7 @@ func joinedPath(cfg config.Config) string { return filepath.Join(cfg.Store.Path,
 // readJoined returns which fleet this host is in, nil if it was in none yet.
 func readJoined(cfg config.Config) (*joined, error) {
 	data, err := os.ReadFile(joinedPath(cfg))
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) { // opening the store says what is wrong
 		return nil, nil
 	}
 	var j joined
