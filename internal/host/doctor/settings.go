@@ -16,6 +16,7 @@ import (
 	"mfa/internal/config"
 	"mfa/internal/deliver/mail"
 	"mfa/internal/deliver/smtp"
+	"mfa/internal/host/rights"
 	"mfa/internal/seal"
 	"mfa/internal/store/local"
 )
@@ -62,12 +63,15 @@ func (e *exam) config() {
 	if !e.live() {
 		return
 	}
-	email, err := smtp.New(cfg.Email, smtp.Options{Host: host})
-	if err == nil {
-		err = email.Close()
-	}
-	_, templates := mail.New(cfg.Email)
-	if err := errors.Join(err, templates); err != nil {
+	err = rights.As(rights.OwnerOf(cfg.Store.Path), func() error {
+		email, err := smtp.New(cfg.Email, smtp.Options{Host: host})
+		if err == nil {
+			err = email.Close()
+		}
+		_, templates := mail.New(cfg.Email)
+		return errors.Join(err, templates)
+	})
+	if err != nil {
 		e.add(Finding{Error, "config-email", e.Config, strings.ReplaceAll(err.Error(), "\n", "; "), "mfad does not start with it.", "mfad --check --config " + e.Config})
 	}
 }
