@@ -145,7 +145,11 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 	}
 	engine, service := s.Engine, s.Enroll
 	switch verb {
-	case wire.SelfEnroll, wire.SelfPrefer, wire.SelfLanguage, wire.SelfBackupCodes:
+	case wire.SelfEnroll, wire.SelfPrefer, wire.SelfBackupCodes:
+	case wire.SelfLanguage:
+		if err := enroll.CheckLanguage(query.Get(wire.QueryLanguage)); err != nil {
+			return refuse(enroll.WrongOf(err)) // before a code is sent
+		}
 	case wire.SelfOptOut:
 		if may, err := engine.MayOptOut(ctx, c.User); err != nil {
 			return c.Failed(ctx, err)
@@ -178,7 +182,7 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 	case wire.SelfBackupCodes:
 		err = s.showBackupCodes(ctx, service, c)
 	}
-	if why, told := whyNot(err, verb, query); told {
+	if why, told := whyNot(err, query); told {
 		return refuse(why)
 	}
 	if err != nil {
@@ -188,12 +192,10 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 }
 
 // whyNot returns what the person is told of an error that lies with what they asked for.
-func whyNot(err error, verb string, query url.Values) (why text.Sentence, told bool) {
+func whyNot(err error, query url.Values) (why text.Sentence, told bool) {
 	switch {
 	case errors.Is(err, enroll.ErrNotEnrolled):
 		return text.Of("You have no second factor yet: mfactl enroll sets one up."), true
-	case errors.Is(err, enroll.ErrInvalid) && verb == wire.SelfLanguage:
-		return enroll.WrongOf(err), true
 	case errors.Is(err, enroll.ErrInvalid):
 		return text.Of("%q is not set up for you: mfactl enroll adds a method.", query.Get(wire.QueryMethod)), true
 	}
