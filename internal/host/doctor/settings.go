@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"mfa/internal/host/rights"
 	"mfa/internal/seal"
 	"mfa/internal/store/local"
+	"mfa/internal/wire"
 )
 
 // extra is the part of mfa.toml that is read even if config refuses the file.
@@ -52,7 +52,7 @@ func (e *exam) config() {
 	}
 	if err != nil {
 		e.add(Finding{
-			Error, "config", e.Config, strings.ReplaceAll(err.Error(), "\n", "; "),
+			Error, "config", e.Config, wire.ProblemOf(err),
 			"mfad does not start with it; one that runs goes on with what it had.", "mfad --check --config " + e.Config,
 		})
 		return
@@ -72,7 +72,7 @@ func (e *exam) config() {
 		return errors.Join(err, templates)
 	})
 	if err != nil {
-		e.add(Finding{Error, "config-email", e.Config, strings.ReplaceAll(err.Error(), "\n", "; "), "mfad does not start with it.", "mfad --check --config " + e.Config})
+		e.add(Finding{Error, "config-email", e.Config, wire.ProblemOf(err), "mfad does not start with it.", "mfad --check --config " + e.Config})
 	}
 }
 
