@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/enroll"
@@ -143,26 +144,17 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: why.In(c.User.Words())})
 		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: why.String()}, nil
 	}
-	engine, service := s.Engine, s.Enroll
-	switch verb {
-	case wire.SelfEnroll, wire.SelfPrefer, wire.SelfBackupCodes:
-	case wire.SelfLanguage:
-		if err := enroll.CheckLanguage(query.Get(wire.QueryLanguage)); err != nil {
-			return refuse(enroll.WrongOf(err)) // before a code is sent
-		}
-	case wire.SelfOptOut:
-		if may, err := engine.MayOptOut(ctx, c.User); err != nil {
-			return c.Failed(ctx, err)
-		} else if !may {
-			return refuse(text.Of("A second factor is required here; only an administrator can change that."))
-		}
-	default:
-		return refuse(text.Of("mfad does not know that."))
+	why, vain, err := s.inVain(ctx, c.User, verb, query)
+	if vain {
+		return refuse(why)
 	}
+	if err != nil {
+		return c.Failed(ctx, err)
+	}
+	engine, service := s.Engine, s.Enroll
 	if v, err := engine.Prove(ctx, c); v.Outcome != mfa.Accepted {
 		return v, err
 	}
-	var err error
 	switch verb {
 	case wire.SelfEnroll:
 		offer, err := engine.Offer(ctx, c.User)
@@ -189,6 +181,24 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 		return c.Failed(ctx, err)
 	}
 	return mfa.Verdict{Outcome: mfa.Accepted}, nil
+}
+
+// inVain reports whether verb would be refused whatever the person proves, and what they are told
+// then: no code is sent for it.
+func (s exchange) inVain(ctx context.Context, u *account.User, verb string, query url.Values) (why text.Sentence, vain bool, err error) {
+	switch verb {
+	case wire.SelfEnroll, wire.SelfPrefer, wire.SelfBackupCodes:
+		return why, false, nil
+	case wire.SelfLanguage:
+		if err := enroll.CheckLanguage(query.Get(wire.QueryLanguage)); err != nil {
+			return enroll.WrongOf(err), true, nil
+		}
+		return why, false, nil
+	case wire.SelfOptOut:
+		may, err := s.Engine.MayOptOut(ctx, u)
+		return text.Of("A second factor is required here; only an administrator can change that."), !may && err == nil, err
+	}
+	return text.Of("mfad does not know that."), true, nil
 }
 
 // whyNot returns what the person is told of an error that lies with what they asked for.

@@ -131,7 +131,7 @@ func tryAttribute(element string, a html.Attribute) error {
 	case picture && !strings.HasPrefix(a.Val, "data:image/"), a.Key == "style" && loads(a.Val):
 		return fmt.Errorf("<%s %s> has something loaded when the mail is opened, or has a backslash", element, a.Key)
 	case element == "a" && a.Key == "href" && !leads(a.Val):
-		return errors.New("<a href> leads to https://, mailto: or tel:")
+		return errors.New("<a href> may lead to https://, mailto: and tel: only")
 	case !picture && !slices.Contains(attributes, a.Key) && !strings.HasPrefix(a.Key, "aria-") && (element != "a" || a.Key != "href"):
 		return fmt.Errorf("<%s %s> is nothing for a mail", element, a.Key)
 	}
