@@ -7,7 +7,7 @@ import "testing"
 func TestChooses(t *testing.T) {
 	for arg, want := range map[string]bool{
 		"-test.run=^TestSSH$": true, "-test.list=.": true, "-test.bench=.": true, "-test.fuzz=FuzzA": true, "-test.coverprofile=c": true,
-		"-test.run=": false, "-test.skip=^TestFleetGuide$": false, "-test.v=test2json": false, "-test.timeout=40m0s": false,
+		"-test.run": true, "-test.run=": false, "-test.skip=^TestFleetGuide$": false, "-test.v=test2json": false, "-test.timeout=40m0s": false,
 	} {
 		if got := chooses(arg); got != want {
 			t.Errorf("%s: %v", arg, got)

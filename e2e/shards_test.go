@@ -57,10 +57,10 @@ func runOutside() int {
 // chooses says whether an argument says which tests to run, or that something else is
 // wanted of them: that is one shard. One that leaves some out is for each shard.
 func chooses(arg string) bool {
-	name, value, _ := strings.Cut(arg, "=")
+	name, value, inOne := strings.Cut(arg, "=")
 	switch name {
 	case "-test.run", "-test.list", "-test.bench", "-test.fuzz", "-test.coverprofile":
-		return value != ""
+		return value != "" || !inOne
 	}
 	return false
 }

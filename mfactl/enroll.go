@@ -117,6 +117,9 @@ func (c *client) enrollApp(cmd *cobra.Command, user string, drawn bool) error {
 func printApp(cmd *cobra.Command, app wire.NewApp, drawn bool) {
 	printf(cmd.OutOrStdout(), "For %s:\n\n", app.User)
 	printLines(cmd.OutOrStdout(), app.Text)
+	if app.Replaces {
+		printf(cmd.ErrOrStderr(), "\nWhat %s had in its place before no longer counts.\n", app.User)
+	}
 	switch {
 	case app.QR == "":
 	case drawn:

@@ -6,9 +6,10 @@
 // What to know before trusting it: commands are bash's. A line of theirs that is an
 // event of "go test -json" is taken in: shown are the lines that go test closes a
 // package with, and everything that a test said that did not pass; all other lines
-// pass through as they are. At the end of a part its slowest tests are listed. Where a name ends with "!" the parts behind it need it,
-// and are not run when it failed. The last line is "N passed, N failed, N skipped",
-// of tests, and of parts that failed without one. With CI=true a test that was
+// pass through as they are. At the end of a part its slowest tests are listed. Where a name
+// ends with "!" the parts behind it need it, and are not run when it failed. What failed is
+// listed at the end, each with the first line that says why. The last line is
+// "N passed, N failed, N skipped", of tests, and of parts that failed without one. With CI=true a test that was
 // skipped has failed. The exit status is 0 only if nothing failed and a test ran.
 package main
 
@@ -62,8 +63,9 @@ type timed struct {
 	seconds     float64
 }
 
-// A failure is what did not pass: a test of a package, or a part without one.
-type failure struct{ where, what string }
+// A failure is what did not pass: a test of a package, or a part without one. Why is the first
+// line in which the test says what is wrong, "" if there is none.
+type failure struct{ where, what, why string }
 
 // all runs the parts.
 func (r *run) all(ctx context.Context, args []string) {
@@ -101,7 +103,7 @@ func (r *run) part(ctx context.Context, name, command string) bool {
 		err = errors.New("interrupted")
 	}
 	if err != nil && len(r.failed) == before {
-		r.failed = append(r.failed, failure{name, fmt.Sprintf("%v (what it said is above)", err)})
+		r.failed = append(r.failed, failure{where: name, what: fmt.Sprintf("%v (what it said is above)", err)})
 	}
 	r.slowest()
 	_, _ = fmt.Fprintf(r.out, "== %s: %s\n", name, time.Since(begin).Round(time.Second))
@@ -157,7 +159,7 @@ func (r *run) slowest() {
 func (r *run) sum() int {
 	if r.strict {
 		for _, s := range r.skipped {
-			r.failed = append(r.failed, failure{s.where, s.what + " (skipped)"})
+			r.failed = append(r.failed, failure{where: s.where, what: s.what + " (skipped)"})
 		}
 		r.skipped = nil
 	}
@@ -187,22 +189,25 @@ func (r *run) list(title string, found []failure) {
 		return
 	}
 	var order []string
-	byWhere := map[string][]string{}
+	byWhere := map[string][]failure{}
 	for _, f := range found {
 		if byWhere[f.where] == nil {
 			order = append(order, f.where)
 		}
-		byWhere[f.where] = append(byWhere[f.where], f.what)
+		byWhere[f.where] = append(byWhere[f.where], f)
 	}
 	_, _ = fmt.Fprintf(r.out, "\n%s:\n", title)
 	for _, where := range order {
 		_, _ = fmt.Fprintf(r.out, "  %s\n", where)
-		for i, what := range byWhere[where] {
+		for i, f := range byWhere[where] {
 			if i == most {
 				_, _ = fmt.Fprintf(r.out, "    and %d more\n", len(byWhere[where])-most)
 				break
 			}
-			_, _ = fmt.Fprintf(r.out, "    %s\n", what)
+			_, _ = fmt.Fprintf(r.out, "    %s\n", f.what)
+			if f.why != "" {
+				_, _ = fmt.Fprintf(r.out, "      %.150s\n", f.why)
+			}
 		}
 	}
 }

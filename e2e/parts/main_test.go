@@ -12,7 +12,7 @@ import (
 var module = map[string]string{
 	"go.mod":           "module m\n\ngo 1.21\n",
 	"good/a_test.go":   "package good\n\nimport \"testing\"\n\nfunc TestGood(t *testing.T) { t.Log(\"chatter\"); t.Run(\"one\", func(t *testing.T) {}) }\n",
-	"bad/a_test.go":    "package bad\n\nimport \"testing\"\n\nfunc TestFine(t *testing.T) {}\nfunc TestBad(t *testing.T) { t.Run(\"deep\", func(t *testing.T) { t.Error(\"the reason\") }); t.Run(\"well\", func(t *testing.T) {}) }\nfunc TestBad2(t *testing.T) { t.Error(\"another\") }\n",
+	"bad/a_test.go":    "package bad\n\nimport \"testing\"\n\nfunc TestFine(t *testing.T) {}\nfunc TestBad(t *testing.T) { t.Run(\"deep\", func(t *testing.T) { t.Error(\"the reason\") }); t.Run(\"well\", func(t *testing.T) {}) }\nfunc TestBad2(t *testing.T) { t.Log(\"--- a log:\\nmuch\"); t.Error(\"another\") }\n",
 	"skips/a_test.go":  "package skips\n\nimport \"testing\"\n\nfunc TestSkips(t *testing.T) { t.Skip(\"no reason\") }\nfunc TestRuns(t *testing.T) {}\n",
 	"panics/a_test.go": "package panics\n\nimport \"testing\"\n\nfunc TestPanics(t *testing.T) { panic(\"oh no\") }\n",
 	"exits/a_test.go":  "package exits\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestMain(m *testing.M) { println(\"no world\"); os.Exit(1) }\n",
@@ -87,8 +87,8 @@ func TestFailuresAreNamedAtTheEnd(t *testing.T) {
 			t.Errorf("nothing of %q in\n%s", want, said)
 		}
 	}
-	expectEnd(t, said, "  lint\n    exit status 3", "  m/bad\n    TestBad/deep\n    TestBad2\n",
-		"  m/panics\n    TestPanics", "  m/exits\n", "  m/broken\n", "skipped:\n  m/skips\n    TestSkips\n", "7 passed, 6 failed, 1 skipped")
+	expectEnd(t, said, "  lint\n    exit status 3", "  m/bad\n    TestBad/deep\n      a_test.go:6: the reason\n    TestBad2\n      a_test.go:7: another\n",
+		"  m/panics\n    TestPanics\n      panic: oh no", "  m/exits\n", "  m/broken\n", "skipped:\n  m/skips\n    TestSkips\n", "7 passed, 6 failed, 1 skipped")
 }
 
 func TestASkipFailsInCI(t *testing.T) {

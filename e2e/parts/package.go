@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -20,6 +21,20 @@ type pkg struct {
 type test struct {
 	said  strings.Builder
 	ended string // the event that ended it
+}
+
+// complaint is a line in which a test says what is wrong, unless it is the title of something
+// longer, which begins with dashes: what a log or a terminal showed.
+var complaint = regexp.MustCompile(`^ *[\w.-]+\.go:\d+: [^-]|^panic: |^WARNING: DATA RACE`)
+
+// why returns the first line in which a test says what is wrong.
+func (t *test) why() string {
+	for line := range strings.Lines(t.said.String()) {
+		if complaint.MatchString(line) {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
 }
 
 // take takes one event of a package.
@@ -58,10 +73,10 @@ func (r *run) endTest(p *pkg, e event) {
 			r.slow = append(r.slow, timed{p.name, e.Test, e.Elapsed})
 		}
 	case "skip":
-		r.skipped = append(r.skipped, failure{p.name, e.Test})
+		r.skipped = append(r.skipped, failure{where: p.name, what: e.Test})
 	case "fail":
 		if !p.failedWithin(e.Test) {
-			r.failed = append(r.failed, failure{p.name, e.Test})
+			r.failed = append(r.failed, failure{p.name, e.Test, p.tests[e.Test].why()})
 		}
 	}
 	if e.Action == "fail" && !strings.Contains(e.Test, "/") {
@@ -101,14 +116,14 @@ func (r *run) endPackage(p *pkg, e event) {
 	named := slices.ContainsFunc(r.failed, func(f failure) bool { return f.where == p.name })
 	for _, name := range p.order {
 		if p.tests[name].ended == "" {
-			r.failed = append(r.failed, failure{p.name, name + " (never ended)"})
+			r.failed = append(r.failed, failure{p.name, name + " (never ended)", p.tests[name].why()})
 			named = true
 		}
 	}
 	r.show(p, func(string) bool { return true })
 	_, _ = io.WriteString(r.out, p.own.String())
 	if !named {
-		r.failed = append(r.failed, failure{p.name, "the package: what it said is above"})
+		r.failed = append(r.failed, failure{where: p.name, what: "the package: what it said is above"})
 	}
 	if !strings.Contains(p.own.String(), "FAIL\t") {
 		_, _ = fmt.Fprintf(r.out, "FAIL\t%s\t%.3fs\n", p.name, e.Elapsed)

@@ -50,7 +50,7 @@ func (a *App) LoadAndReload() (out wire.Reloaded, err error) {
 	}
 	if err != nil {
 		a.opts.Log.Error("configuration refused; the old one stays in force", "error", err)
-		a.opts.Notify("STATUS=The configuration was refused, and the one before counts: " + strings.ReplaceAll(err.Error(), "\n", "; "))
+		a.opts.Notify("STATUS=The configuration was refused, and the one before counts: " + wire.ProblemOf(err))
 		return out, err
 	}
 	out.Restart = a.cur.Load().waiting

@@ -177,7 +177,7 @@ func (a *App) directory(ctx context.Context) wire.Directory {
 		return d
 	}
 	if err := cur.contacts.Try(ctx); err != nil {
-		d.Problem = err.Error()
+		d.Problem = wire.ProblemOf(err)
 	}
 	return d
 }
@@ -204,7 +204,7 @@ func (a *App) status(ctx context.Context) wire.Status {
 		err = errors.Join(uerr, terr, err)
 	}
 	if err != nil {
-		st.StoreOK, st.Problem = false, err.Error()
+		st.StoreOK, st.Problem = false, wire.ProblemOf(err)
 	}
 	return st
 }

@@ -21,7 +21,7 @@ func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (Sh
 	t := mfa.TOTPSecret{
 		Secret: s.Accounts.SealTOTP(id, secret), Algorithm: s.TOTP.Algorithm, Digits: s.TOTP.Digits, Period: s.TOTP.Period,
 	}
-	_, _, err := s.Accounts.ByAdministrator(id).Change(ctx, account.Change{
+	before, _, err := s.Accounts.ByAdministrator(id).Change(ctx, account.Change{
 		Fresh: true,
 		Edit: func(en *mfa.Enrollment) error {
 			en.TOTP = &t
@@ -38,13 +38,15 @@ func (s *Service) SetApp(ctx context.Context, id mfa.Identity, actor string) (Sh
 	if err != nil {
 		return Shown{}, err
 	}
-	return s.appSetup(nil, id, secret).shown(), nil
+	return s.appSetup(nil, id, secret).shown(before.TOTP != nil), nil
 }
 
 // Shown is what an administrator hands over to a user, once.
 type Shown struct {
 	Text    string // the key, and the address that has it; empty: there is nothing to hand over
 	Drawing string // the address as a QR code; empty: prompt.qr is off
+
+	Replaces bool // the user had one before, which counts no more
 }
 
 // An appSetup is what a person needs to set up an authenticator app.
@@ -54,7 +56,9 @@ type appSetup struct {
 	drawing string // the address as a QR code; empty: prompt.qr is off
 }
 
-func (a appSetup) shown() Shown { return Shown{a.text, strings.TrimRight(a.drawing, "\n")} }
+func (a appSetup) shown(replaces bool) Shown {
+	return Shown{a.text, strings.TrimRight(a.drawing, "\n"), replaces}
+}
 
 // appSetup returns the appSetup for a new app of id, in the language of w.
 func (s *Service) appSetup(w *text.Printer, id mfa.Identity, secret []byte) appSetup {

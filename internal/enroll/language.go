@@ -16,11 +16,11 @@ import (
 // logins stay, and conversations go on. Actor is who did it. The error wraps ErrInvalid for
 // a language without a catalog, and ErrNotEnrolled for who has no second factor.
 func (s *Service) SetLanguage(ctx context.Context, u *account.User, tag, actor string) error {
-	switch {
-	case tag == wire.DefaultLanguage:
+	if err := CheckLanguage(tag); err != nil {
+		return err
+	}
+	if tag == wire.DefaultLanguage {
 		tag = ""
-	case tag == "" || !text.Speaks(tag):
-		return invalidf("There are no prompts in that language, but in these: %s.", strings.Join(append([]string{"en"}, text.Languages()...), ", "))
 	}
 	known, err := s.knowing(ctx, u)
 	if err != nil {
@@ -36,6 +36,14 @@ func (s *Service) SetLanguage(ctx context.Context, u *account.User, tag, actor s
 		Event: mfa.Event{Event: audit.Enrolled, Actor: actor, Reason: "language " + reasonOf(tag)},
 	})
 	return err
+}
+
+// CheckLanguage returns why SetLanguage takes no such tag, whoever it is for: an ErrInvalid.
+func CheckLanguage(tag string) error {
+	if tag == wire.DefaultLanguage || tag != "" && text.Speaks(tag) {
+		return nil
+	}
+	return invalidf("There are no prompts in that language, but in these: %s.", strings.Join(append([]string{"en"}, text.Languages()...), ", "))
 }
 
 // reasonOf names a language in the audit file.

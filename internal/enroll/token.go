@@ -97,7 +97,7 @@ func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor 
 	}
 	t.Count = max(t.Count, least)
 	kept := s.kept(id, t)
-	_, _, err = s.Accounts.ByAdministrator(id).Change(ctx, account.Change{
+	before, _, err := s.Accounts.ByAdministrator(id).Change(ctx, account.Change{
 		Fresh: true,
 		Edit: func(en *mfa.Enrollment) error {
 			en.HOTP = kept
@@ -112,7 +112,7 @@ func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor 
 	if err != nil || !made {
 		return Shown{}, err
 	}
-	return s.countingApp(nil, id, t.Secret).shown(), nil
+	return s.countingApp(nil, id, t.Secret).shown(before.HOTP != nil), nil
 }
 
 // leastOf returns the count at which t began, if it is the token that id has already.

@@ -385,7 +385,7 @@ func (s exchange) setApp(r *http.Request, actor string) (any, error) {
 		return nil, err
 	}
 	shown, err := s.Enroll.SetApp(r.Context(), id, actor)
-	return wire.NewApp{User: id.Name, Text: shown.Text, QR: shown.Drawing}, err
+	return wire.NewApp{User: id.Name, Text: shown.Text, QR: shown.Drawing, Replaces: shown.Replaces}, err
 }
 
 func (s exchange) unlock(r *http.Request, actor string) (any, error) {

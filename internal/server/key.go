@@ -23,7 +23,7 @@ func (s exchange) rotateKey(r *http.Request, actor string, out *stream) error {
 		line := wire.Resealed{User: user}
 		if err != nil {
 			problems++
-			line.Problem = err.Error()
+			line.Problem = wire.ProblemOf(err)
 		}
 		if gone == nil {
 			gone = out.item(line)

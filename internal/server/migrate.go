@@ -23,7 +23,7 @@ func (s exchange) migrate(r *http.Request, actor string, out *stream) error {
 		line := wire.Migrated{User: u.User, Result: u.Result}
 		if u.Problem != nil {
 			problems++
-			line.Problem = u.Problem.Error()
+			line.Problem = wire.ProblemOf(u.Problem)
 		}
 		if gone == nil {
 			gone = out.item(line)

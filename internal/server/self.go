@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"time"
 
+	"mfa/internal/account"
 	"mfa/internal/audit"
 	"mfa/internal/challenge"
 	"mfa/internal/enroll"
@@ -143,22 +144,17 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 		_, _ = p.Prompt(ctx, mfa.Prompt{Kind: mfa.Failure, Text: why.In(c.User.Words())})
 		return mfa.Verdict{Outcome: mfa.MustEnroll, Reason: why.String()}, nil
 	}
-	engine, service := s.Engine, s.Enroll
-	switch verb {
-	case wire.SelfEnroll, wire.SelfPrefer, wire.SelfLanguage, wire.SelfBackupCodes:
-	case wire.SelfOptOut:
-		if may, err := engine.MayOptOut(ctx, c.User); err != nil {
-			return c.Failed(ctx, err)
-		} else if !may {
-			return refuse(text.Of("A second factor is required here; only an administrator can change that."))
-		}
-	default:
-		return refuse(text.Of("mfad does not know that."))
+	why, vain, err := s.inVain(ctx, c.User, verb, query)
+	if vain {
+		return refuse(why)
 	}
+	if err != nil {
+		return c.Failed(ctx, err)
+	}
+	engine, service := s.Engine, s.Enroll
 	if v, err := engine.Prove(ctx, c); v.Outcome != mfa.Accepted {
 		return v, err
 	}
-	var err error
 	switch verb {
 	case wire.SelfEnroll:
 		offer, err := engine.Offer(ctx, c.User)
@@ -178,7 +174,7 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 	case wire.SelfBackupCodes:
 		err = s.showBackupCodes(ctx, service, c)
 	}
-	if why, told := whyNot(err, verb, query); told {
+	if why, told := whyNot(err, query); told {
 		return refuse(why)
 	}
 	if err != nil {
@@ -187,13 +183,29 @@ func (s exchange) manageOnce(ctx context.Context, c *challenge.Conversation, p m
 	return mfa.Verdict{Outcome: mfa.Accepted}, nil
 }
 
+// inVain reports whether verb would be refused whatever the person proves, and what they are told
+// then: no code is sent for it.
+func (s exchange) inVain(ctx context.Context, u *account.User, verb string, query url.Values) (why text.Sentence, vain bool, err error) {
+	switch verb {
+	case wire.SelfEnroll, wire.SelfPrefer, wire.SelfBackupCodes:
+		return why, false, nil
+	case wire.SelfLanguage:
+		if err := enroll.CheckLanguage(query.Get(wire.QueryLanguage)); err != nil {
+			return enroll.WrongOf(err), true, nil
+		}
+		return why, false, nil
+	case wire.SelfOptOut:
+		may, err := s.Engine.MayOptOut(ctx, u)
+		return text.Of("A second factor is required here; only an administrator can change that."), !may && err == nil, err
+	}
+	return text.Of("mfad does not know that."), true, nil
+}
+
 // whyNot returns what the person is told of an error that lies with what they asked for.
-func whyNot(err error, verb string, query url.Values) (why text.Sentence, told bool) {
+func whyNot(err error, query url.Values) (why text.Sentence, told bool) {
 	switch {
 	case errors.Is(err, enroll.ErrNotEnrolled):
 		return text.Of("You have no second factor yet: mfactl enroll sets one up."), true
-	case errors.Is(err, enroll.ErrInvalid) && verb == wire.SelfLanguage:
-		return enroll.WrongOf(err), true
 	case errors.Is(err, enroll.ErrInvalid):
 		return text.Of("%q is not set up for you: mfactl enroll adds a method.", query.Get(wire.QueryMethod)), true
 	}

@@ -182,7 +182,12 @@ func TestSelfServiceRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _, secret := selfDesk(t, tc.policy)
-			p := &person{fn: func(string) (string, error) { return codeOf(t, secret), nil }}
+			p := &person{fn: func(prompt string) (string, error) {
+				if tc.verb == wire.SelfLanguage {
+					t.Errorf("it is asked %q for what cannot be", prompt)
+				}
+				return codeOf(t, secret), nil
+			}}
 			v, _ := s.exchange().manage(t.Context(), nobodyUID, tc.verb, url.Values{wire.QueryMethod: {string(tc.method)}, wire.QueryLanguage: {"tlh"}}, p)
 			if v.Outcome != mfa.MustEnroll || !strings.Contains(strings.Join(p.said, "\n"), tc.want) {
 				t.Errorf("outcome %v, said %q", v.Outcome, p.said)

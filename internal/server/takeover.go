@@ -91,7 +91,7 @@ func (s exchange) setToken(r *http.Request, actor string) (any, error) {
 	case errors.Is(err, enroll.ErrNotEnrolled):
 		return nil, fault{http.StatusNotFound, err}
 	}
-	return wire.NewApp{User: id.Name, Text: shown.Text, QR: shown.Drawing}, err
+	return wire.NewApp{User: id.Name, Text: shown.Text, QR: shown.Drawing, Replaces: shown.Replaces}, err
 }
 
 // shelve brings in a token that waits for its user.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"strings"
 	"time"
 
 	"mfa/internal/mfa"
@@ -81,3 +82,7 @@ type Resealed struct {
 	User    string `json:"user"` // or "token SERIAL" for one that waits for its user
 	Problem string `json:"problem,omitempty"`
 }
+
+// ProblemOf returns the text of an error in one line: of several that were joined, one behind the
+// other.
+func ProblemOf(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

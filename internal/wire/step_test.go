@@ -2,6 +2,8 @@ package wire
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 )
@@ -26,5 +28,13 @@ func TestStepJSON(t *testing.T) {
 	}
 	if err := new(Step).UnmarshalJSON([]byte("[]")); err == nil {
 		t.Error("a list is no step")
+	}
+}
+
+// A text of several lines would be shown with a mark in the place of each line end.
+func TestProblemOf(t *testing.T) {
+	err := errors.Join(errors.New("read usage"), fmt.Errorf("look: %w", errors.New("gone")))
+	if got := ProblemOf(err); got != "read usage; look: gone" {
+		t.Errorf("%q", got)
 	}
 }

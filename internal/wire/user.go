@@ -95,6 +95,8 @@ type NewApp struct {
 	Text string `json:"text"`         // the key, and the address that has it
 	QR   string `json:"qr,omitempty"` // the address as a QR code, unless prompt.qr is off
 	User string `json:"user"`
+
+	Replaces bool `json:"replaces,omitempty"` // the user had one before, which counts no more
 }
 
 // LockRequest asks for a lock.

@@ -13,6 +13,7 @@ import (
 	"mfa/internal/account"
 	"mfa/internal/account/record"
 	"mfa/internal/config"
+	"mfa/internal/host/rights"
 	"mfa/internal/login"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
@@ -83,7 +84,9 @@ func eachOfFleet(ctx context.Context, cfg config.Config, fn func(user string, en
 	if slices.ContainsFunc(unseen, func(key string) bool { return key == "secrets.key_file" || strings.HasPrefix(key, "store.etcd.") }) {
 		return nil
 	}
-	key := func(known string) (*seal.Key, error) { return keyOfFleet(cfg, daemonOf(cfg.Store), known, false) }
+	key := func(known string) (*seal.Key, error) {
+		return keyOfFleet(cfg, rights.OwnerOf(cfg.Store.Path), known, false)
+	}
 	return etcd.ReadOnly(ctx, cfg.Store.Etcd, etcd.Options{Key: key}, func(s store.Store) error {
 		return account.Records{S: s}.EachEnrollment(ctx, func(user string, en mfa.Enrollment, err error) error {
 			fn(user, en, err)

@@ -15,7 +15,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 
 	"mfa/internal/account/contacts"
 	"mfa/internal/config"
@@ -23,6 +22,7 @@ import (
 	"mfa/internal/deliver/mail"
 	"mfa/internal/deliver/sms"
 	"mfa/internal/deliver/smtp"
+	"mfa/internal/host/rights"
 	"mfa/internal/seal"
 	"mfa/internal/store"
 	"mfa/internal/store/etcd"
@@ -40,7 +40,7 @@ func Check(cfg config.Config) error {
 			return err
 		}
 	}
-	return asDaemon(cfg.Store, func() error {
+	return rights.As(rights.OwnerOf(cfg.Store.Path), func() error {
 		if cfg.Store.Backend == store.BackendEtcd {
 			if err := checkFleet(cfg, unseen); err != nil {
 				return err
@@ -91,7 +91,7 @@ func checkStore(cfg config.Config, keyHidden bool) error {
 	if keyHidden {
 		return local.CheckState(cfg.Store.Path)
 	}
-	uid := daemonOf(cfg.Store)
+	uid := rights.OwnerOf(cfg.Store.Path)
 	err := seal.Check(cfg.Secrets.KeyFile, uid)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -110,7 +110,7 @@ func checkFleet(cfg config.Config, unseen []string) error {
 	if slices.ContainsFunc(unseen, func(key string) bool { return strings.HasPrefix(key, "store.etcd.") }) {
 		return nil
 	}
-	uid := daemonOf(cfg.Store)
+	uid := rights.OwnerOf(cfg.Store.Path)
 	if err := checkOffline(cfg, uid, slices.Contains(unseen, "secrets.key_file")); err != nil {
 		return err
 	}
@@ -139,13 +139,4 @@ func checkOffline(cfg config.Config, uid int, keyHidden bool) error {
 		return local.CheckState(dir)
 	}
 	return local.Verify(dir, func(known string) (*seal.Key, error) { return seal.LoadFor(cfg.Secrets.KeyFile, uid, known) })
-}
-
-// daemonOf returns the uid of the daemon whose store that is: who checks its
-// configuration is mostly root, and the daemon is not.
-func daemonOf(cfg store.Config) int {
-	if info, err := os.Stat(cfg.Path); err == nil && os.Geteuid() == 0 {
-		return int(info.Sys().(*syscall.Stat_t).Uid)
-	}
-	return os.Geteuid()
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mfa/internal/config"
+	"mfa/internal/host/rights"
 	"mfa/internal/mfa"
 	"mfa/internal/seal"
 	"mfa/internal/store"
@@ -91,7 +92,7 @@ func NewState(cfg config.Config, newKey bool, now time.Time) (aside string, err 
 		return aside, err
 	}
 	if os.Geteuid() == 0 {
-		err = os.Chown(cfg.Secrets.KeyFile, daemonOf(cfg.Store), -1)
+		err = os.Chown(cfg.Secrets.KeyFile, rights.OwnerOf(cfg.Store.Path), -1)
 	}
 	return aside, err
 }

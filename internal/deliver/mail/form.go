@@ -21,6 +21,8 @@ type form struct {
 	subject *template.Template // nil: Fields.Subject
 	text    *template.Template
 	html    *htmltemplate.Template // nil: the mail has none
+
+	codeInSubject bool // the subject may show the code
 }
 
 //go:embed mail.txt
@@ -38,7 +40,8 @@ var builtIn = sync.OnceValue(func() form {
 })
 
 // fill returns the mail that f makes of fields. It fails if a template does, or does not
-// show the code, or has it in a tag of HTML; the error begins with the template's name.
+// show the code, or has it in a tag of HTML, or makes no good subject; the error begins with the
+// template's name.
 func (f form) fill(fields Fields) (m mfa.Message, err error) {
 	m = mfa.Message{Carrier: mfa.Email, Language: fields.Language, Subject: fields.Subject}
 	if f.subject != nil {
@@ -46,6 +49,9 @@ func (f form) fill(fields Fields) (m mfa.Message, err error) {
 			return m, err
 		}
 		m.Subject = strings.TrimSpace(m.Subject)
+		if err := f.trySubject(m.Subject, fields.Code); err != nil {
+			return m, fmt.Errorf("%s:1: %w", f.subject.Name(), err)
+		}
 	}
 	if m.Text, err = run(f.text, fields); err != nil {
 		return m, err

@@ -130,10 +130,17 @@ func tryAttribute(element string, a html.Attribute) error {
 		return errInTag
 	case picture && !strings.HasPrefix(a.Val, "data:image/"), a.Key == "style" && loads(a.Val):
 		return fmt.Errorf("<%s %s> has something loaded when the mail is opened, or has a backslash", element, a.Key)
+	case element == "a" && a.Key == "href" && !leads(a.Val):
+		return errors.New("<a href> may lead to https://, mailto: and tel: only")
 	case !picture && !slices.Contains(attributes, a.Key) && !strings.HasPrefix(a.Key, "aria-") && (element != "a" || a.Key != "href"):
 		return fmt.Errorf("<%s %s> is nothing for a mail", element, a.Key)
 	}
 	return nil
+}
+
+// leads says whether a link leads where a person may be led.
+func leads(to string) bool {
+	return slices.ContainsFunc([]string{"https://", "mailto:", "tel:"}, func(scheme string) bool { return strings.HasPrefix(to, scheme) })
 }
 
 // loads says whether a style has something loaded, or could hide it. It is looked at with

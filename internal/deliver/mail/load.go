@@ -61,9 +61,10 @@ func complete(forms map[string]form, codeInSubject bool) (errs []error) {
 		f := forms[name]
 		if f.text == nil {
 			f.text = builtIn().text
-			forms[name] = f
 		}
-		errs = append(errs, try(f, kindOf(name), codeInSubject))
+		f.codeInSubject = codeInSubject && kindOf(name) == kindCode
+		forms[name] = f
+		errs = append(errs, try(f, kindOf(name)))
 	}
 	return errs
 }

@@ -52,23 +52,26 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
-// A template that fails only for somebody, or shows them no code, keeps nobody out: the mail is
-// ours.
+// A template that fails only for somebody, or shows them no code, or all who see their phone,
+// keeps nobody out: the mail is ours.
 func TestTemplateThatFailsForOne(t *testing.T) {
 	ours := newWriter(t, deliver.EmailConfig{HTML: true})
-	for file, text := range map[string]string{
-		"code.txt":    `{{.Code}}{{if eq .User "bob"}}{{lt .User 1}}{{end}}`,
-		"code.en.txt": `{{if ne .User "bob"}}{{.Code}}{{end}}`,
-		"code.html":   `{{if ne .User "bob"}}{{.Code}}{{end}}`,
+	for _, tc := range [][2]string{
+		{"code.txt", `{{.Code}}{{if eq .User "bob"}}{{lt .User 1}}{{end}}`},
+		{"code.en.txt", `{{if ne .User "bob"}}{{.Code}}{{end}}`},
+		{"code.html", `{{if ne .User "bob"}}{{.Code}}{{end}}`},
+		{"code.txt", "Subject: x{{if eq .User `bob`}}{{.Code}}{{end}}\n\n{{.Code}} y"},
+		{"code.txt", "Subject: {{if ne .User `bob`}}x{{end}}\n\n{{.Code}} y"},
 	} {
+		file, text := tc[0], tc[1]
 		w := newWriter(t, deliver.EmailConfig{HTML: true, Templates: folderOf(t, map[string]string{file: text})})
 		n := codeNotice("")
 		if got := w.Code("1", n); got == ours.Code("1", n) {
-			t.Errorf("%s: the template does not count", file)
+			t.Errorf("%s: the template %q does not count", file, text)
 		}
 		n.User = "bob"
 		if got, want := w.Code("1", n), ours.Code("1", n); got != want {
-			t.Errorf("%s: message %+v, want %+v", file, got, want)
+			t.Errorf("%s: %q: message %+v, want %+v", file, text, got, want)
 		}
 	}
 }
@@ -150,6 +153,7 @@ func TestBadTemplates(t *testing.T) {
 		{"code.html", "{{.Code}}<style>\n@import 'x'</style>", "code.html:1: a style has something loaded"},
 		{"code.html", "{{.Code}}<body background=x>", "code.html:1: <body background> is nothing for a mail"},
 		{"code.html", "{{.Code}}<meta http-equiv=refresh content=1>", "code.html:1: <meta http-equiv> is nothing for a mail"},
+		{"code.html", "{{.Code}}<a href='javascript:alert(1)'>x</a>", "code.html:1: <a href> may lead to https://"},
 		{"code.html", "{{.Code}}<script>1</script>", "code.html:1: <script> is nothing for a mail"},
 		{"code.html", "{{.Code}}<p {{.User}}>", "code.html:1: {{ }} in a tag"},
 		{"notice.txt", "{{.Code}}", "notice.txt: does not say what happened"},

@@ -8,7 +8,6 @@ import (
 	"unicode"
 
 	"mfa/internal/deliver"
-	"mfa/internal/mfa"
 	"mfa/internal/text"
 )
 
@@ -17,15 +16,9 @@ const mostSubject = 200
 
 // try fills in a form with made-up mails in each language, with and without what may be
 // missing, and says what is wrong with one.
-func try(f form, kind string, codeInSubject bool) error {
+func try(f form, kind string) error {
 	for _, fields := range samples(kind) {
 		m, err := f.fill(fields)
-		if err == nil && f.subject != nil {
-			err = trySubject(m, fields, kind == kindCode && codeInSubject)
-			if err != nil {
-				err = fmt.Errorf("%s:1: %w", f.subject.Name(), err)
-			}
-		}
 		if err == nil {
 			err = tell(m.Text, f.text.Name(), kind, fields)
 		}
@@ -64,16 +57,16 @@ func samples(kind string) (all []Fields) {
 	return all
 }
 
-// trySubject says what is wrong with the subject of a mail.
-func trySubject(m mfa.Message, fields Fields, mayHaveCode bool) error {
+// trySubject says what is wrong with the subject of a mail that has that code.
+func (f form) trySubject(subject, code string) error {
 	switch {
-	case m.Subject == "":
+	case subject == "":
 		return errors.New("the subject is empty")
-	case strings.ContainsFunc(m.Subject, unicode.IsControl):
+	case strings.ContainsFunc(subject, unicode.IsControl):
 		return errors.New("a control character in the subject, which must be one line")
-	case len(m.Subject) > mostSubject:
-		return fmt.Errorf("a subject of %d bytes is too long; allowed: %d", len(m.Subject), mostSubject)
-	case fields.Code != "" && strings.Contains(m.Subject, fields.Code) && !mayHaveCode:
+	case len(subject) > mostSubject:
+		return fmt.Errorf("a subject of %d bytes is too long; allowed: %d", len(subject), mostSubject)
+	case code != "" && strings.Contains(subject, code) && !f.codeInSubject:
 		return errors.New("the code is in the subject, which is seen while a phone is locked; " +
 			"that of a login may be, with email.code_in_subject = true")
 	}

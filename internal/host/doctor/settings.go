@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -16,8 +15,10 @@ import (
 	"mfa/internal/config"
 	"mfa/internal/deliver/mail"
 	"mfa/internal/deliver/smtp"
+	"mfa/internal/host/rights"
 	"mfa/internal/seal"
 	"mfa/internal/store/local"
+	"mfa/internal/wire"
 )
 
 // extra is the part of mfa.toml that is read even if config refuses the file.
@@ -51,7 +52,7 @@ func (e *exam) config() {
 	}
 	if err != nil {
 		e.add(Finding{
-			Error, "config", e.Config, strings.ReplaceAll(err.Error(), "\n", "; "),
+			Error, "config", e.Config, wire.ProblemOf(err),
 			"mfad does not start with it; one that runs goes on with what it had.", "mfad --check --config " + e.Config,
 		})
 		return
@@ -62,13 +63,16 @@ func (e *exam) config() {
 	if !e.live() {
 		return
 	}
-	email, err := smtp.New(cfg.Email, smtp.Options{Host: host})
-	if err == nil {
-		err = email.Close()
-	}
-	_, templates := mail.New(cfg.Email)
-	if err := errors.Join(err, templates); err != nil {
-		e.add(Finding{Error, "config-email", e.Config, strings.ReplaceAll(err.Error(), "\n", "; "), "mfad does not start with it.", "mfad --check --config " + e.Config})
+	err = rights.As(rights.OwnerOf(cfg.Store.Path), func() error {
+		email, err := smtp.New(cfg.Email, smtp.Options{Host: host})
+		if err == nil {
+			err = email.Close()
+		}
+		_, templates := mail.New(cfg.Email)
+		return errors.Join(err, templates)
+	})
+	if err != nil {
+		e.add(Finding{Error, "config-email", e.Config, wire.ProblemOf(err), "mfad does not start with it.", "mfad --check --config " + e.Config})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -35,6 +36,8 @@ func TestSecondDaemonWithoutTheLockFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Open(s.dir, aKey)
+	wantText(t, err, "is in use by another program")
+	_, err = NewState(s.dir, time.Now())
 	wantText(t, err, "is in use by another program")
 	enroll(t, s, "alice", "x")
 	if err := errors.Join(s.lock.lost(), s.Check(t.Context())); err != nil {

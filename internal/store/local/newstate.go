@@ -40,6 +40,9 @@ func NewState(dir string, now time.Time) (aside string, err error) {
 		return "", fmt.Errorf("begin anew: %w; stop it first: systemctl stop mfad.socket mfad.service", err)
 	}
 	defer func() { err = errors.Join(err, lock.release()) }()
+	if path := filepath.Join(dir, stateFile); flocked(path) { // somebody removed the lock file of a daemon
+		return "", fmt.Errorf("begin anew: %q is in use by another program; stop it first: systemctl stop mfad.socket mfad.service", path)
+	}
 	marker, err := os.OpenFile(filepath.Join(dir, newStateFile), os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return "", fmt.Errorf("begin anew: %w", err)
@@ -261,8 +264,11 @@ func look(path string) (empty bool, err error) {
 }
 
 // inUse reports whether a daemon has the store in dir open.
-func inUse(dir string) bool {
-	f, err := os.Open(filepath.Join(dir, "lock"))
+func inUse(dir string) bool { return flocked(filepath.Join(dir, "lock")) }
+
+// flocked reports whether a process has locked a file for itself, by flock(2).
+func flocked(path string) bool {
+	f, err := os.Open(path)
 	if err != nil {
 		return false
 	}

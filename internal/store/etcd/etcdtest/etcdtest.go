@@ -193,8 +193,31 @@ func (m *Member) Kill() {
 }
 
 // Pause stops the member without ending it, until Resume: it answers nothing, and its
-// connections stay.
-func (m *Member) Pause() { _ = m.cmd.Process.Signal(syscall.SIGSTOP) }
+// connections stay. It returns when all threads of the member stand still: one that runs on
+// another processor goes on for a moment after the signal.
+func (m *Member) Pause() {
+	_ = m.cmd.Process.Signal(syscall.SIGSTOP)
+	for !m.stopped() {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// stopped reports whether no thread of the member runs: all are stopped, or it has ended. See
+// proc_pid_stat(5).
+func (m *Member) stopped() bool {
+	stats, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", m.cmd.Process.Pid))
+	for _, name := range stats {
+		stat, err := os.ReadFile(name)
+		if err != nil {
+			continue // the thread has ended
+		}
+		_, behind, _ := strings.Cut(string(stat), ") ")
+		if behind[0] != 'T' {
+			return false
+		}
+	}
+	return true
+}
 
 // Resume ends Pause.
 func (m *Member) Resume() { _ = m.cmd.Process.Signal(syscall.SIGCONT) }
