@@ -82,7 +82,7 @@ pictures:
 	$(GO) run ./packaging/demo/pictures -out docs/pictures build/pictures/*.screen
 
 # One part after another, on behind what failed; what did is named at the end
-# (e2e/parts says how). No e2e part has the machine to itself; -p 2 is a core each.
+# (e2e/parts says how). Many tests wait for a time or a disk, so two cores take three packages.
 test:
 	@$(GO) run ./e2e/parts \
 		'what the tests need!' '$(MAKE) --no-print-directory deps packages-deps' \
@@ -90,7 +90,7 @@ test:
 		'lint' '$(MAKE) --no-print-directory lint' \
 		'known vulnerabilities' '$(MAKE) --no-print-directory vuln' \
 		'packages' '$(MAKE) --no-print-directory packages' \
-		'tests' '$(GO) test -json -race -timeout 40m -skip "$(LONGER)" $$($(GO) list ./... | grep -v /packaging/test)' \
+		'tests' '$(GO) test -json -race -p 3 -timeout 40m -skip "$(LONGER)" $$($(GO) list ./... | grep -v /packaging/test)' \
 		'tests of the packages' '$(PACKAGES_TEST) -json'
 
 # Tests that have a target of their own, c-coverage, pages-test and fleet-test: "make test"
