@@ -81,16 +81,17 @@ pictures:
 	@DEMO_PICTURES=$(abspath build/pictures) packaging/demo/demo.sh </dev/null
 	$(GO) run ./packaging/demo/pictures -out docs/pictures build/pictures/*.screen
 
-# One part after another, on behind what failed; what did is named at the end
-# (e2e/parts says how). No e2e part has the machine to itself; -p 2 is a core each.
+# One part after another, on behind what failed; what did is named at the end (e2e/parts says
+# how). The tests over sshd run beside them, since many wait; "make e2e" looks for races in them.
 test:
 	@$(GO) run ./e2e/parts \
 		'what the tests need!' '$(MAKE) --no-print-directory deps packages-deps' \
 		'build!' '$(MAKE) --no-print-directory build' \
+		'end to end&' '$(GO) test -json -timeout 40m -skip "$(LONGER)" ./e2e' \
 		'lint' '$(MAKE) --no-print-directory lint' \
 		'known vulnerabilities' '$(MAKE) --no-print-directory vuln' \
 		'packages' '$(MAKE) --no-print-directory packages' \
-		'tests' '$(GO) test -json -race -timeout 40m -skip "$(LONGER)" $$($(GO) list ./... | grep -v /packaging/test)' \
+		'tests' '$(GO) test -json -race -p 2 -timeout 40m -skip "$(LONGER)" $$($(GO) list ./... | grep -v -e /packaging/test -e mfa/e2e$$)' \
 		'tests of the packages' '$(PACKAGES_TEST) -json'
 
 # Tests that have a target of their own, c-coverage, pages-test and fleet-test: "make test"
@@ -99,7 +100,7 @@ MACHINES := FleetGuide|HostMoves
 LONGER := ^Test(Coverage|Pages|Ansible|$(MACHINES))$$
 
 e2e: deps build
-	$(GO) test -count=1 -v ./e2e
+	$(GO) test -race -count=1 -v ./e2e
 
 # What takes too long for "make test". CRASH= has flags for e2e/crash, as -replay app/41/7,
 # HISTORIES= says how long e2e/histories runs.

@@ -50,7 +50,7 @@ func (b *bench) fleetLogins(f *fleet, least *bare) (err error) {
 	if err := errors.Join(here.enroll(), here.fill()); err != nil {
 		return err
 	}
-	const rowBare, local, rowCold, rowWarm = "one bare transaction", "a login over the local store, beside it", "a login of a user whom the host has not seen", "a login of a user whom the host knows"
+	const rowBare, local, rowCold, rowWarm, rowDecision = "one bare transaction", "a login over the local store, beside it", "a login of a user whom the host has not seen", "a login of a user whom the host knows", "of that, from the answer to the verdict"
 	s := samples{}
 	for round := range b.rounds {
 		if err := errors.Join(f.fresh(1, b.logins), here.fresh()); err != nil {
@@ -63,15 +63,24 @@ func (b *bench) fleetLogins(f *fleet, least *bare) (err error) {
 			}
 			turns := map[string]func(n int) (float64, error){
 				rowBare: func(n int) (float64, error) { took, err := least.transact(n); return micros(took), err },
-				row:     func(n int) (float64, error) { return f.login(0, n) },
-				local:   func(n int) (float64, error) { return here.comeIn(here.codes, n) },
+				row: func(n int) (float64, error) {
+					took, err := f.login(0, n)
+					if pass > 0 && err == nil {
+						s.add(rowDecision, round, micros(took.decision))
+					}
+					return micros(took.whole), err
+				},
+				local: func(n int) (float64, error) {
+					took, err := here.comeIn(here.codes, n)
+					return micros(took.whole), err
+				},
 			}
 			if err := b.inTurns(s, round, turns); err != nil {
 				return err
 			}
 		}
 	}
-	for _, name := range []string{rowBare, local, rowWarm, rowCold} {
+	for _, name := range []string{rowBare, local, rowWarm, rowDecision, rowCold} {
 		r := s[name].row(name, "µs")
 		r.Ratio = s[name].over(s[rowBare])
 		b.group.Rows = append(b.group.Rows, r)
@@ -217,7 +226,7 @@ func (b *bench) followed(f *fleet, followers int, add func(what string, v float6
 		if err != nil {
 			return err
 		}
-		add("a login", took)
+		add("a login", micros(took.whole))
 	}
 	time.Sleep(settle)
 	spentAfter, err := f.c.cpu()

@@ -145,18 +145,17 @@ func (f *fleet) stop() (err error) {
 	return err
 }
 
-// login has user n log in at a host, and returns how many microseconds that took.
-func (f *fleet) login(host, n int) (took float64, err error) { return f.hosts[host].comeIn(f.codes, n) }
+// login has user n log in at a host, and returns how long that took.
+func (f *fleet) login(host, n int) (took span, err error) { return f.hosts[host].comeIn(f.codes, n) }
 
 // comeIn has user n log in with the next code.
-func (s *site) comeIn(codes *codes, n int) (took float64, err error) {
+func (s *site) comeIn(codes *codes, n int) (took span, err error) {
 	calm(300 * time.Millisecond)
 	sh, err := codes.shot("bench-ours", n)
 	if err != nil {
-		return 0, err
+		return span{}, err
 	}
-	d, err := logIn(s.socket("pam.sock"), sh)
-	return micros(d), err
+	return logIn(s.socket("pam.sock"), sh)
 }
 
 // crowd has the users first to last-1 log in, many at once, each at the host that is theirs

@@ -22,29 +22,35 @@ func hello(service, user string) wire.Frame {
 	return wire.Frame{Type: wire.Hello, Payload: b}
 }
 
-// logIn goes through one login at a daemon's socket, as the module does but without libpam,
-// and returns how long it took from HELLO to DONE. Who is not let in is an error.
-func logIn(socket string, s shot) (took time.Duration, err error) {
+// A span is how long one login took from HELLO to DONE, and of that from the answer to DONE: what
+// a person waits behind the code.
+type span struct{ whole, decision time.Duration }
+
+// logIn goes through one login at a daemon's socket, as the module does but without libpam.
+// A login that does not let in is an error.
+func logIn(socket string, s shot) (took span, err error) {
 	c, err := net.Dial("unix", socket)
 	if err != nil {
-		return 0, err
+		return span{}, err
 	}
 	defer c.Close()
 	began := time.Now()
+	answered := began
 	if err := wire.Write(c, hello(s.service, s.user)); err != nil {
-		return 0, err
+		return span{}, err
 	}
 	for {
 		f, err := wire.Read(c)
 		switch {
 		case err != nil:
-			return 0, fmt.Errorf("login of %s: %w", s.user, err)
+			return span{}, fmt.Errorf("login of %s: %w", s.user, err)
 		case f.Type == wire.Prompt:
+			answered = time.Now()
 			if err := wire.Write(c, wire.Frame{Type: wire.Answer, Payload: []byte(s.answer)}); err != nil {
-				return 0, err
+				return span{}, err
 			}
 		case f.Type == wire.Done:
-			took = time.Since(began)
+			took = span{time.Since(began), time.Since(answered)}
 			outcome, err := wire.DecodeDone(f)
 			if err == nil && outcome != mfa.Accepted {
 				err = fmt.Errorf("it ended with %v", outcome)

@@ -131,35 +131,46 @@ func TestStrangersHearWhatOthersHear(t *testing.T) {
 	}
 }
 
-// A stranger's prompts take as long to come as others'. The bound is wide: two means of
-// the same run, each of the middle half, on a machine that does other things too. (What
-// takes either three milliseconds or six, by when the kernel runs it, tips a median.)
+// A stranger's prompts take as long to come as others'. What keeps one of the two waiting is
+// there each time; what the machine does meanwhile is not.
 func TestStrangersWaitAsLongAsOthers(t *testing.T) {
 	s, alice := ready(t, "lockout.failures = 100", `email.from = "mfa@example.com"`)
 	s.stack("sshd", s.codeOnly()...)
+	for range 3 {
+		if s.waitsAlike(alice.name, "ghost") {
+			return
+		}
+	}
+	t.Error("strangers can be told from others by the time that their prompts take")
+}
+
+// waitsAlike reports whether prompts for a user and for a stranger take as long. The bound is
+// wide: two means of the same run, each of the middle half. (What takes either three
+// milliseconds or six, by when the kernel runs it, tips a median.)
+func (s *site) waitsAlike(user, stranger string) bool {
+	s.t.Helper()
 	const rounds = 15
 	var took [2][2][]time.Duration // by who; the first prompt, and the one after a wrong code
 	for round := range 2 * rounds {
 		for i := range 2 {
-			who := (round + i) % 2 // each first as often as the other
-			name := []string{alice.name, "ghost"}[who]
+			who := (round + i) % 2                    // each first as often as the other
 			time.Sleep(rand.N(16 * time.Millisecond)) // or the kernel's ticks always fall on the same of the two
-			v := s.visit(name, "990099")
+			v := s.visit([]string{user, stranger}[who], "990099")
 			if len(v.took) != 2 {
-				t.Fatalf("%q hears %q", name, v.said)
+				s.t.Fatalf("%q hears %q", []string{user, stranger}[who], v.said)
 			}
 			for i, d := range v.took {
 				took[who][i] = append(took[who][i], d)
 			}
 		}
 	}
+	alike := true
 	for i, what := range []string{"the first prompt", "the prompt after a wrong code"} {
 		known, unknown := midmean(took[0][i]), midmean(took[1][i])
-		t.Logf("%s takes %v, for a stranger %v", what, known, unknown)
-		if known > 2*unknown || unknown > 2*known {
-			t.Errorf("%s takes %v, for a stranger %v", what, known, unknown)
-		}
+		s.t.Logf("%s takes %v, for a stranger %v", what, known, unknown)
+		alike = alike && known <= 2*unknown && unknown <= 2*known
 	}
+	return alike
 }
 
 // A name that sshd refuses hears what others hear, but nothing is counted: what was

@@ -7,8 +7,9 @@
 // event of "go test -json" is taken in: shown are the lines that go test closes a
 // package with, and everything that a test said that did not pass; all other lines
 // pass through as they are. At the end of a part its slowest tests are listed. Where a name
-// ends with "!" the parts behind it need it, and are not run when it failed. What failed is
-// listed at the end, each with the first line that says why. The last line is
+// ends with "!" the parts behind it need it, and are not run when it failed. Where it ends with
+// "&" the part runs beside those behind it, and all that it said is shown last. What failed is
+// listed at the end, each with the last line that says why. The last line is
 // "N passed, N failed, N skipped", of tests, and of parts that failed without one. With CI=true a test that was
 // skipped has failed. The exit status is 0 only if nothing failed and a test ran.
 package main
@@ -63,34 +64,46 @@ type timed struct {
 	seconds     float64
 }
 
-// A failure is what did not pass: a test of a package, or a part without one. Why is the first
+// A failure is what did not pass: a test of a package, or a part without one. Why is the last
 // line in which the test says what is wrong, "" if there is none.
 type failure struct{ where, what, why string }
 
 // all runs the parts.
 func (r *run) all(ctx context.Context, args []string) {
+	var beside []*part
 	for len(args) > 0 {
-		name, needed := strings.CutSuffix(args[0], "!")
-		command := args[1]
+		name, command := args[0], args[1]
 		args = args[2:]
+		if name, alone := strings.CutSuffix(name, "&"); alone {
+			beside = append(beside, begin(ctx, name, command))
+			continue
+		}
+		name, needed := strings.CutSuffix(name, "!")
 		if r.part(ctx, name, command) || ctx.Err() == nil && !needed {
 			continue
 		}
 		for ; len(args) > 0; args = args[2:] {
-			r.unrun = append(r.unrun, strings.TrimSuffix(args[0], "!"))
+			r.unrun = append(r.unrun, strings.TrimRight(args[0], "!&"))
 		}
 	}
+	for _, p := range beside {
+		r.join(ctx, p)
+	}
+}
+
+// shell returns a command of bash that ends with ctx.
+func shell(ctx context.Context, command string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "bash", "-c", command)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
 }
 
 // part runs one part and reports whether all is well.
 func (r *run) part(ctx context.Context, name, command string) bool {
-	_, _ = fmt.Fprintf(r.out, "\n== %s\n", name)
-	before, begin := len(r.failed), time.Now()
-	r.slow = nil
-	cmd := exec.CommandContext(ctx, "bash", "-c", command)
+	before, began := r.open(name), time.Now()
+	cmd := shell(ctx, command)
 	cmd.Stderr = os.Stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -99,6 +112,48 @@ func (r *run) part(ctx context.Context, name, command string) bool {
 		r.read(out)
 		err = cmd.Wait()
 	}
+	return r.close(ctx, name, before, time.Since(began), err)
+}
+
+// A part is one that runs beside others.
+type part struct {
+	name  string
+	said  bytes.Buffer
+	ended chan struct{} // closed when what follows is known
+	took  time.Duration
+	err   error
+}
+
+// begin starts a part that runs beside others.
+func begin(ctx context.Context, name, command string) *part {
+	p := &part{name: name, ended: make(chan struct{})}
+	cmd, began := shell(ctx, command), time.Now()
+	cmd.Stdout, cmd.Stderr = &p.said, &p.said
+	go func() {
+		p.err = cmd.Run()
+		p.took = time.Since(began)
+		close(p.ended)
+	}()
+	return p
+}
+
+// join waits for a part that runs beside others, and shows what it said.
+func (r *run) join(ctx context.Context, p *part) {
+	<-p.ended
+	before := r.open(p.name)
+	r.read(&p.said)
+	r.close(ctx, p.name, before, p.took, p.err)
+}
+
+// open begins to show a part, and returns how many failures there were before.
+func (r *run) open(name string) (failures int) {
+	_, _ = fmt.Fprintf(r.out, "\n== %s\n", name)
+	r.slow = nil
+	return len(r.failed)
+}
+
+// close ends a part, and reports whether all is well.
+func (r *run) close(ctx context.Context, name string, before int, took time.Duration, err error) bool {
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
@@ -106,7 +161,7 @@ func (r *run) part(ctx context.Context, name, command string) bool {
 		r.failed = append(r.failed, failure{where: name, what: fmt.Sprintf("%v (what it said is above)", err)})
 	}
 	r.slowest()
-	_, _ = fmt.Fprintf(r.out, "== %s: %s\n", name, time.Since(begin).Round(time.Second))
+	_, _ = fmt.Fprintf(r.out, "== %s: %s\n", name, took.Round(time.Second))
 	return err == nil && len(r.failed) == before
 }
 

@@ -12,7 +12,7 @@ import (
 var module = map[string]string{
 	"go.mod":           "module m\n\ngo 1.21\n",
 	"good/a_test.go":   "package good\n\nimport \"testing\"\n\nfunc TestGood(t *testing.T) { t.Log(\"chatter\"); t.Run(\"one\", func(t *testing.T) {}) }\n",
-	"bad/a_test.go":    "package bad\n\nimport \"testing\"\n\nfunc TestFine(t *testing.T) {}\nfunc TestBad(t *testing.T) { t.Run(\"deep\", func(t *testing.T) { t.Error(\"the reason\") }); t.Run(\"well\", func(t *testing.T) {}) }\nfunc TestBad2(t *testing.T) { t.Log(\"--- a log:\\nmuch\"); t.Error(\"another\") }\n",
+	"bad/a_test.go":    "package bad\n\nimport \"testing\"\n\nfunc TestFine(t *testing.T) {}\nfunc TestBad(t *testing.T) { t.Run(\"deep\", func(t *testing.T) { t.Error(\"the reason\") }); t.Run(\"well\", func(t *testing.T) {}) }\nfunc TestBad2(t *testing.T) { t.Log(\"so far\"); t.Error(\"another\"); t.Log(\"--- a log:\\nmuch\") }\n",
 	"skips/a_test.go":  "package skips\n\nimport \"testing\"\n\nfunc TestSkips(t *testing.T) { t.Skip(\"no reason\") }\nfunc TestRuns(t *testing.T) {}\n",
 	"panics/a_test.go": "package panics\n\nimport \"testing\"\n\nfunc TestPanics(t *testing.T) { panic(\"oh no\") }\n",
 	"exits/a_test.go":  "package exits\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestMain(m *testing.M) { println(\"no world\"); os.Exit(1) }\n",
@@ -139,6 +139,20 @@ func TestSlowTestsAreNamed(t *testing.T) {
 	if !strings.Contains(said, "    1.0 s  m/x TestOther\n== more: ") {
 		t.Errorf("the slow test of the second part is missing:\n%s", said)
 	}
+}
+
+// A part beside others waits for none of them, and what it said is shown behind theirs.
+func TestBeside(t *testing.T) {
+	said, status := parts(t, false, "beside&", "until [ -e made ]; do sleep 0.01; done; echo found; go test -json ./bad", "other", "touch made; echo said", "last", "go test -json ./good")
+	if status != 1 || !strings.Contains(said, "\n== other\nsaid\n") || strings.Index(said, "found\n") < strings.Index(said, "== last: ") {
+		t.Errorf("status %d:\n%s", status, said)
+	}
+	expectEnd(t, said, "  m/bad\n    TestBad/deep\n", "4 passed, 2 failed")
+	said, _ = parts(t, false, "beside&", "echo ran", "build!", "false", "another&", "echo ran too")
+	if !strings.Contains(said, "ran\n") || strings.Contains(said, "ran too\n") {
+		t.Error(said)
+	}
+	expectEnd(t, said, "  build\n    exit status 1", "not run: another", "0 passed, 1 failed")
 }
 
 // A part that is ended amid a package leaves no test unnamed.

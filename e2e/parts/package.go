@@ -27,14 +27,14 @@ type test struct {
 // longer, which begins with dashes: what a log or a terminal showed.
 var complaint = regexp.MustCompile(`^ *[\w.-]+\.go:\d+: [^-]|^panic: |^WARNING: DATA RACE`)
 
-// why returns the first line in which a test says what is wrong.
-func (t *test) why() string {
+// why returns the last line in which a test says what is wrong: those before may tell how it went.
+func (t *test) why() (last string) {
 	for line := range strings.Lines(t.said.String()) {
 		if complaint.MatchString(line) {
-			return strings.TrimSpace(line)
+			last = strings.TrimSpace(line)
 		}
 	}
-	return ""
+	return last
 }
 
 // take takes one event of a package.

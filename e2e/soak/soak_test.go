@@ -39,7 +39,8 @@ func TestSoak(t *testing.T) {
 	t.Logf("%s", said)
 	if err != nil {
 		log, _ := os.ReadFile(filepath.Join(out, "mfad.log"))
-		t.Fatalf("%v; mfad said last:\n%s", err, log[max(0, len(log)-4000):])
+		events, _ := os.ReadFile(filepath.Join(out, "events.jsonl"))
+		t.Fatalf("%v; last came:\n%s\nmfad said last:\n%s", err, events[max(0, len(events)-4000):], log[max(0, len(log)-4000):])
 	}
 	r, err := read(out)
 	if err != nil {
