@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net"
 	"os"
@@ -54,6 +55,7 @@ var syslogLine = regexp.MustCompile(`^<\d+>(\w{3} [ \d]\d \d\d:\d\d:\d\d) (.*)$`
 // authLog writes what came to /dev/log since from as rsyslog would to auth.log.
 func (s *site) authLog(from int) string {
 	s.t.Helper()
+	awaitSyslog(s.t)
 	var b strings.Builder
 	for line := range strings.Lines(syslog.String()[from:]) {
 		if m := syslogLine.FindStringSubmatch(strings.TrimRight(line, "\n")); m != nil {
@@ -63,6 +65,20 @@ func (s *site) authLog(from int) string {
 	name := s.path("auth.log")
 	ok(s.t, os.WriteFile(name, []byte(b.String()), 0o600))
 	return name
+}
+
+// awaitSyslog waits until all that was sent to the system's log before is in syslog: its socket
+// keeps the order.
+func awaitSyslog(t testing.TB) {
+	t.Helper()
+	from := syslog.len()
+	c, err := net.Dial("unixgram", "/dev/log")
+	ok(t, err)
+	defer func() { _ = c.Close() }()
+	mark := rand.Text()
+	_, err = c.Write([]byte("<38>" + mark))
+	ok(t, err)
+	awaitText(t, &syslog, from, mark)
 }
 
 // fail2ban installs the filter and the jail in the private /etc.

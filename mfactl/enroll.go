@@ -112,13 +112,21 @@ func (c *client) enrollApp(cmd *cobra.Command, user string, drawn bool) error {
 	return nil
 }
 
+// warnOfReplaced says that something else counts no more, where it is so.
+func warnOfReplaced(cmd *cobra.Command, app wire.NewApp) {
+	if app.Replaces {
+		printf(cmd.ErrOrStderr(), "What %s had in its place before no longer counts.\n", app.User)
+	}
+}
+
 // printApp shows what is handed over to the user of a new app. A drawing is for those alone
 // who asked for it: a screen reader reads each block of it.
 func printApp(cmd *cobra.Command, app wire.NewApp, drawn bool) {
 	printf(cmd.OutOrStdout(), "For %s:\n\n", app.User)
 	printLines(cmd.OutOrStdout(), app.Text)
 	if app.Replaces {
-		printf(cmd.ErrOrStderr(), "\nWhat %s had in its place before no longer counts.\n", app.User)
+		printf(cmd.ErrOrStderr(), "\n")
+		warnOfReplaced(cmd, app)
 	}
 	switch {
 	case app.QR == "":

@@ -20,6 +20,7 @@ import (
 	"mfa/internal/app"
 	"mfa/internal/audit/journal"
 	"mfa/internal/config"
+	"mfa/internal/deliver/mail"
 	"mfa/internal/host/doctor"
 	"mfa/internal/mfa"
 )
@@ -62,6 +63,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	if *checks {
 		return check(cfg, *path, stdout, stderr)
+	}
+	if _, err := mail.New(cfg.Email); err != nil { // templates belong to the configuration
+		fmt.Fprintf(stderr, "mfad: %v\n", err)
+		return exitUsage
 	}
 	if err := serve(cfg, *path, stderr); err != nil {
 		fmt.Fprintf(stderr, "mfad: %v\n", err)

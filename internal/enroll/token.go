@@ -91,7 +91,7 @@ func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor 
 	if err := s.claim(ctx, id, Takeover{Token: &t, Replace: true}); err != nil {
 		return Shown{}, err
 	}
-	least, err := s.leastOf(ctx, id, t)
+	least, again, err := s.leastOf(ctx, id, t)
 	if err != nil {
 		return Shown{}, err
 	}
@@ -109,26 +109,30 @@ func (s *Service) SetToken(ctx context.Context, id mfa.Identity, t Token, actor 
 		Notice: account.Notice{Subject: text.Of(subjectChanged), What: text.Of("A token was set up for you, by an administrator."), Advice: text.Of(adviceAsk)},
 	})
 	err = asInvalid(err)
-	if err != nil || !made {
+	if err != nil {
 		return Shown{}, err
 	}
-	return s.countingApp(nil, id, t.Secret).shown(before.HOTP != nil), nil
+	shown = Shown{Replaces: before.HOTP != nil && !again}
+	if made {
+		shown = s.countingApp(nil, id, t.Secret).shown(shown.Replaces)
+	}
+	return shown, nil
 }
 
-// leastOf returns the count at which t began, if it is the token that id has already.
-func (s *Service) leastOf(ctx context.Context, id mfa.Identity, t Token) (least int64, err error) {
+// leastOf reports whether t is the token that id has already, and at which count it began then.
+func (s *Service) leastOf(ctx context.Context, id mfa.Identity, t Token) (least int64, again bool, err error) {
 	en, err := s.enrollment(ctx, id)
 	if errors.Is(err, ErrNotEnrolled) || err == nil && en.HOTP == nil {
-		return 0, nil
+		return 0, false, nil
 	}
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	secret, err := s.Accounts.OpenHOTP(id, en.HOTP.Secret)
 	if err != nil || subtle.ConstantTimeCompare(secret, t.Secret) != 1 { // one that cannot be opened is set up anew
-		return 0, nil
+		return 0, false, nil
 	}
-	return en.HOTP.Counter, nil
+	return en.HOTP.Counter, true, nil
 }
 
 // FindToken moves the token of id forward to where two codes in a row say that it is, as the

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,24 @@ type Fields struct {
 	Opening []Paragraph // the code, or what happened
 	Facts   []Fact      // host, user, service, address and time, with their names
 	Advice  []Paragraph // what to do, also if it was not the reader
+}
+
+// withoutCode returns the fields with the code taken out of each text.
+func (f Fields) withoutCode() Fields {
+	if f.Code == "" {
+		return f
+	}
+	code := f.Code
+	f.Code = ""
+	of := func(all []Paragraph) []Paragraph {
+		clean := slices.Clone(all)
+		for i := range clean {
+			clean[i].Text, clean[i].Code = strings.ReplaceAll(clean[i].Text, code, ""), ""
+		}
+		return clean
+	}
+	f.Opening, f.Advice = of(f.Opening), of(f.Advice)
+	return f
 }
 
 // A Paragraph is a text, behind which a code may stand.

@@ -45,12 +45,8 @@ var builtIn = sync.OnceValue(func() form {
 func (f form) fill(fields Fields) (m mfa.Message, err error) {
 	m = mfa.Message{Carrier: mfa.Email, Language: fields.Language, Subject: fields.Subject}
 	if f.subject != nil {
-		if m.Subject, err = run(f.subject, fields); err != nil {
+		if m.Subject, err = f.subjectOf(fields); err != nil {
 			return m, err
-		}
-		m.Subject = strings.TrimSpace(m.Subject)
-		if err := f.trySubject(m.Subject, fields.Code); err != nil {
-			return m, fmt.Errorf("%s:1: %w", f.subject.Name(), err)
 		}
 	}
 	if m.Text, err = run(f.text, fields); err != nil {
@@ -68,6 +64,29 @@ func (f form) fill(fields Fields) (m mfa.Message, err error) {
 	}
 	_, err = shown(m.HTML, f.html.Name(), fields.Code)
 	return m, err
+}
+
+// subjectOf returns the subject that f makes of fields. Unless the subject may show the code, it
+// is made without one, and must be the same with it: no comparison tells anything of the code.
+func (f form) subjectOf(fields Fields) (string, error) {
+	subject, err := run(f.subject, fields)
+	if err != nil {
+		return "", err
+	}
+	if !f.codeInSubject {
+		without, err := run(f.subject, fields.withoutCode())
+		if err == nil && without != subject {
+			err = fmt.Errorf("%s:1: %w", f.subject.Name(), errCodeInSubject)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	subject = strings.TrimSpace(subject)
+	if err := trySubject(subject); err != nil {
+		return "", fmt.Errorf("%s:1: %w", f.subject.Name(), err)
+	}
+	return subject, nil
 }
 
 func noCode(name string) error {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,8 +39,12 @@ func TestSecondDaemonWithoutTheLockFile(t *testing.T) {
 	}
 	_, err := Open(s.dir, aKey)
 	wantText(t, err, "is in use by another program")
+	removed := os.Remove(filepath.Join(s.dir, "lock"))
 	_, err = NewState(s.dir, time.Now())
 	wantText(t, err, "is in use by another program")
+	if _, err := os.Stat(filepath.Join(s.dir, "lock")); removed != nil || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the lock file: %v, %v", removed, err)
+	}
 	enroll(t, s, "alice", "x")
 	if err := errors.Join(s.lock.lost(), s.Check(t.Context())); err != nil {
 		t.Error(err)
@@ -209,5 +215,30 @@ func TestFirstStartThatWasCutShort(t *testing.T) {
 	}
 	if _, err := os.Lstat(half); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("half a database is left: %v", err)
+	}
+}
+
+// Whoever makes the lock file, it belongs to the owner of the folder: a daemon that could not read
+// it would refuse everything.
+func TestLockFileBelongsToTheDaemon(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root makes files for others")
+	}
+	const nobody = 65534
+	dir := t.TempDir()
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = lock.release() })
+	info, err := lock.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid := info.Sys().(*syscall.Stat_t).Uid; uid != nobody {
+		t.Errorf("it belongs to %d", uid)
 	}
 }

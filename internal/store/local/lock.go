@@ -25,8 +25,13 @@ type folderLock struct {
 	holds atomic.Pointer[string] // what stands in the file while it is ours; nil, empty: that is not known
 }
 
-// lockFolder takes dir for this process, as far as flock(2) does; see claim.
+// lockFolder takes dir for this process, as far as flock(2) does; see claim. The file belongs to
+// the owner of dir, whoever makes it: a daemon reads it before each write.
 func lockFolder(dir string) (*folderLock, error) {
+	folder, err := os.Stat(dir)
+	if err != nil {
+		return nil, err
+	}
 	name := filepath.Join(dir, "lock")
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if errors.Is(err, unix.EROFS) {
@@ -34,6 +39,9 @@ func lockFolder(dir string) (*folderLock, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if err := give(f, folder); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	if err := flock(f); err != nil {
 		return nil, errors.Join(describeLock(dir, f, err), f.Close())

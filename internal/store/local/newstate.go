@@ -28,26 +28,26 @@ const (
 // NewState makes the next Open of the store in dir begin a new database. The daemon that
 // opens it must then count all codes from before as used (Store.BeginsAnew). The old
 // database and its log are moved aside; aside is the new path of the database, empty if
-// there was none. If the records had moved to etcd (Mark), they are here again. It fails while a daemon has the store open. All it makes belongs to the
-// owner of dir.
+// there was none. If the records had moved to etcd (Mark), they are here again. It fails while a
+// daemon has the store open. All it makes belongs to the owner of dir.
 func NewState(dir string, now time.Time) (aside string, err error) {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return "", fmt.Errorf("begin anew: %w", err)
+	}
+	if path := filepath.Join(dir, stateFile); flocked(path) && !inUse(dir) { // somebody removed the lock file of a daemon
+		return "", fmt.Errorf("begin anew: %q is in use by another program; stop it first: systemctl stop mfad.socket mfad.service", path)
 	}
 	lock, err := lockFolder(dir)
 	if err != nil {
 		return "", fmt.Errorf("begin anew: %w; stop it first: systemctl stop mfad.socket mfad.service", err)
 	}
 	defer func() { err = errors.Join(err, lock.release()) }()
-	if path := filepath.Join(dir, stateFile); flocked(path) { // somebody removed the lock file of a daemon
-		return "", fmt.Errorf("begin anew: %q is in use by another program; stop it first: systemctl stop mfad.socket mfad.service", path)
-	}
 	marker, err := os.OpenFile(filepath.Join(dir, newStateFile), os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return "", fmt.Errorf("begin anew: %w", err)
 	}
-	err = errors.Join(give(lock.File, info), give(marker, info), marker.Sync(), marker.Close())
+	err = errors.Join(give(marker, info), marker.Sync(), marker.Close())
 	if err == nil {
 		err = file.SyncFolder(dir) // the marker is there before the database goes
 	}
@@ -66,11 +66,18 @@ func NewState(dir string, now time.Time) (aside string, err error) {
 	return aside, nil
 }
 
-// give makes the owner of the folder the owner of f, if it is not.
+// give makes the owner of the folder the owner of f, if root made f and it is not.
 func give(f *os.File, folder os.FileInfo) error {
 	st, ok := folder.Sys().(*syscall.Stat_t)
 	if !ok || os.Geteuid() != 0 {
 		return nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if has, ok := info.Sys().(*syscall.Stat_t); ok && has.Uid == st.Uid {
+		return nil // on a disk that takes no writes too
 	}
 	return f.Chown(int(st.Uid), int(st.Gid))
 }
