@@ -109,6 +109,7 @@ func (c *client) enrollApp(cmd *cobra.Command, user string, drawn bool) error {
 		return err
 	}
 	printApp(cmd, out, drawn)
+	warnOfReplaced(cmd, out)
 	return nil
 }
 
@@ -124,10 +125,6 @@ func warnOfReplaced(cmd *cobra.Command, app wire.NewApp) {
 func printApp(cmd *cobra.Command, app wire.NewApp, drawn bool) {
 	printf(cmd.OutOrStdout(), "For %s:\n\n", app.User)
 	printLines(cmd.OutOrStdout(), app.Text)
-	if app.Replaces {
-		printf(cmd.ErrOrStderr(), "\n")
-		warnOfReplaced(cmd, app)
-	}
 	switch {
 	case app.QR == "":
 	case drawn:

@@ -101,10 +101,10 @@ func (c *client) enrollToken(cmd *cobra.Command, user string, in wire.NewToken, 
 		printf(cmd.OutOrStdout(), "The token of %s is found again: its next code counts.\n", out.User)
 	case out.Text == "":
 		printf(cmd.OutOrStdout(), "%s has the token.\n", out.User)
-		warnOfReplaced(cmd, out)
 	default:
 		printApp(cmd, out, drawn)
 	}
+	warnOfReplaced(cmd, out)
 	c.warnOfNoTokens(cmd)
 	return nil
 }

@@ -64,15 +64,17 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if *checks {
 		return check(cfg, *path, stdout, stderr)
 	}
-	if _, err := mail.New(cfg.Email); err != nil { // templates belong to the configuration
+	err = serve(cfg, *path, stderr)
+	if err != nil {
 		fmt.Fprintf(stderr, "mfad: %v\n", err)
+	}
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, new(*mail.TemplateError)): // they belong to the configuration
 		return exitUsage
 	}
-	if err := serve(cfg, *path, stderr); err != nil {
-		fmt.Fprintf(stderr, "mfad: %v\n", err)
-		return exitFailed
-	}
-	return 0
+	return exitFailed
 }
 
 // serve runs the daemon until SIGTERM or SIGINT; SIGHUP reloads.

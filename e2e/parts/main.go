@@ -10,8 +10,9 @@
 // ends with "!" the parts behind it need it, and are not run when it failed. Where it ends with
 // "&" the part runs beside those behind it, and all that it said is shown last. What failed is
 // listed at the end, each with the last line that says why. The last line is
-// "N passed, N failed, N skipped", of tests, and of parts that failed without one. With CI=true a test that was
-// skipped has failed. The exit status is 0 only if nothing failed and a test ran.
+// "N passed, N failed, N skipped", of tests, and of parts that failed without one. With
+// CI=true a test that was skipped has failed. The exit status is 0 only if nothing failed and
+// a test ran.
 package main
 
 import (
@@ -74,7 +75,7 @@ func (r *run) all(ctx context.Context, args []string) {
 	for len(args) > 0 {
 		name, command := args[0], args[1]
 		args = args[2:]
-		if name, alone := strings.CutSuffix(name, "&"); alone {
+		if name, others := strings.CutSuffix(name, "&"); others {
 			beside = append(beside, begin(ctx, name, command))
 			continue
 		}

@@ -29,16 +29,24 @@ type Writer struct {
 	forms         map[string]form // by kind, or kind and language: "code", "code.de"
 }
 
-// New returns the Writer of the table [email]. It reads the templates and tries them. An
-// error begins with the key that is wrong, and names file and line.
+// A TemplateError says what is wrong with the templates of mails.
+type TemplateError struct{ error }
+
+// Unwrap returns what is wrong.
+func (e *TemplateError) Unwrap() error { return e.error }
+
+// New returns the Writer of the table [email]. It reads the templates and tries them. The
+// error is a *TemplateError, begins with the key that is wrong, and names file and line.
 func New(cfg deliver.EmailConfig) (*Writer, error) {
 	w := &Writer{subject: cfg.Subject, codeInSubject: cfg.CodeInSubject, html: cfg.HTML}
 	if cfg.Templates == "" {
 		return w, nil
 	}
 	var err error
-	w.forms, err = load(cfg.Templates, cfg.CodeInSubject)
-	return w, err
+	if w.forms, err = load(cfg.Templates, cfg.CodeInSubject); err != nil {
+		return w, &TemplateError{err}
+	}
+	return w, nil
 }
 
 // Code returns the mail, with that ID, that has the code of a login.

@@ -51,7 +51,7 @@ func take(uid int) error {
 	ctx := context.Background()
 	id, err := nss.LookupUID(ctx, uint32(uid))
 	if err != nil {
-		return fmt.Errorf("find the owner of the store: %w", err)
+		return fmt.Errorf("find the account of uid %d: %w", uid, err)
 	}
 	groups, err := nss.Groups{}.Of(ctx, id.Name) // the first is that of the account
 	if err == nil && len(groups) == 0 {

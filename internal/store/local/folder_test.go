@@ -242,3 +242,21 @@ func TestLockFileBelongsToTheDaemon(t *testing.T) {
 		t.Errorf("it belongs to %d", uid)
 	}
 }
+
+// A file of root's that the owner of the folder linked into it stays root's.
+func TestLockFileOfAnotherName(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root makes files for others")
+	}
+	dir := t.TempDir()
+	roots := filepath.Join(t.TempDir(), "roots")
+	err := errors.Join(os.Chown(dir, 65534, 65534), os.WriteFile(roots, nil, 0o600), os.Link(roots, filepath.Join(dir, "lock")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = lockFolder(dir)
+	wantText(t, err, "has 2 names")
+	if info, err := os.Stat(roots); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
+		t.Errorf("%v, %v", info, err)
+	}
+}

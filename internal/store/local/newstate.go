@@ -76,8 +76,12 @@ func give(f *os.File, folder os.FileInfo) error {
 	if err != nil {
 		return err
 	}
-	if has, ok := info.Sys().(*syscall.Stat_t); ok && has.Uid == st.Uid {
-		return nil // on a disk that takes no writes too
+	has, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok, has.Uid == st.Uid: // on a disk that takes no writes too
+		return nil
+	case has.Nlink != 1: // the owner of the folder may have linked a file of root's into it
+		return fmt.Errorf("%q has %d names; there must be one", f.Name(), has.Nlink)
 	}
 	return f.Chown(int(st.Uid), int(st.Gid))
 }

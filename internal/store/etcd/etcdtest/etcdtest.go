@@ -211,8 +211,7 @@ func (m *Member) stopped() bool {
 		if err != nil {
 			continue // the thread has ended
 		}
-		_, behind, _ := strings.Cut(string(stat), ") ")
-		if behind[0] != 'T' {
+		if _, behind, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(behind, "T") {
 			return false
 		}
 	}
