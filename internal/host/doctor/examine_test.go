@@ -32,6 +32,9 @@ func newMachine(t *testing.T) folder {
 		t.Skip("needs root: files have to be root's")
 	}
 	m := folder{t, t.TempDir()}
+	if err := errors.Join(os.Chmod(filepath.Dir(m.dir), 0o755), os.Chmod(m.dir, 0o755)); err != nil { //nolint:gosec // the daemon of a test is not root
+		t.Fatal(err)
+	}
 	m.write("etc/mfa/mfa.toml", 0o644, "[policy]\nmode = \"required\"\n")
 	m.write("etc/pam.d/sshd", 0o644, "auth requisite pam_unix.so\nauth required pam_mfa.so\n")
 	m.write("etc/pam.d/login", 0o644, "auth requisite pam_unix.so\n")

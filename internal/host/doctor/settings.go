@@ -59,21 +59,26 @@ func (e *exam) config() {
 	}
 	e.cfg, e.known = cfg, true
 	e.ok("config", e.Config, "is understood")
-	host, _ := os.Hostname()
 	if !e.live() {
 		return
 	}
-	err = rights.As(rights.OwnerOf(cfg.Store.Path), func() error {
+	if err := FilesProblem(cfg, e.Config); err != nil {
+		e.add(Finding{Error, "config-files", e.Config, wire.ProblemOf(err), "mfad does not start with it.", "mfad --check --config " + e.Config})
+	}
+}
+
+// FilesProblem returns what keeps a daemon with the configuration cfg, read from path, from opening
+// that file, the audit file, or the files by which mails are written and sent.
+func FilesProblem(cfg config.Config, path string) error {
+	host, _ := os.Hostname()
+	return errors.Join(cfg.Access(path), rights.As(rights.OwnerOf(cfg.Store.Path), func() error {
 		email, err := smtp.New(cfg.Email, smtp.Options{Host: host})
 		if err == nil {
 			err = email.Close()
 		}
 		_, templates := mail.New(cfg.Email)
 		return errors.Join(err, templates)
-	})
-	if err != nil {
-		e.add(Finding{Error, "config-email", e.Config, wire.ProblemOf(err), "mfad does not start with it.", "mfad --check --config " + e.Config})
-	}
+	}))
 }
 
 // StartAgain is the command that starts a daemon after failures: systemd counts them and
@@ -233,18 +238,25 @@ func (e *exam) storage(context.Context) {
 		}
 		e.add(Finding{sev, "store-folder", dir, fmt.Sprintf("has mode %04o", perm), why, "chmod 0700 " + dir})
 	}
-	if uid := ownerOf(info); uid != 0 && uid != e.daemonUID() {
+	foreign := ownerOf(info) != 0 && ownerOf(info) != e.daemonUID()
+	if uid := ownerOf(info); foreign {
 		e.add(Finding{
 			Error, "store-folder", dir, fmt.Sprintf("belongs to uid %d, who is neither root nor mfad", uid),
 			"That user could make anybody a second factor.", fmt.Sprintf("chown -R %d %s", e.daemonUID(), dir),
 		})
 	}
 	e.key()
+	if foreign {
+		return // what its owner could open says nothing of mfad
+	}
 	if err := StateProblem(e.cfg, e.Root); err != nil {
+		mend := "restore what it names from a backup; where there is none: systemctl stop mfad.socket mfad.service; mfad --new-state; " +
+			"systemctl start mfad.socket mfad.service"
+		if errors.Is(err, fs.ErrPermission) {
+			mend = "do what it says; then " + StartAgain
+		}
 		e.add(Finding{
-			Error, "state", dir, err.Error(), "mfad does not start, and every login that needs a second factor is refused.",
-			"restore what it names from a backup; where there is none: systemctl stop mfad.socket mfad.service; mfad --new-state; " +
-				"systemctl start mfad.socket mfad.service",
+			Error, "state", dir, wire.ProblemOf(err), "mfad does not start, and every login that needs a second factor is refused.", mend,
 		})
 	}
 }
@@ -256,14 +268,18 @@ func StateProblem(cfg config.Config, root string) error {
 	if cfg.Store.Backend != "local" {
 		return nil
 	}
+	uid := rights.OwnerOf(dir)
+	return rights.As(uid, func() error { return openProblem(cfg, dir, keyFile, uid) })
+}
+
+// openProblem is StateProblem for the store and the key at those paths, of a daemon with that uid.
+func openProblem(cfg config.Config, dir, keyFile string, uid int) error {
 	if err := local.MovedAway(dir); err != nil {
 		return err
 	}
-	info, err := os.Stat(dir)
-	if err != nil || !filepath.IsAbs(cfg.Secrets.KeyFile) {
+	if _, err := os.Stat(dir); err != nil || !filepath.IsAbs(cfg.Secrets.KeyFile) {
 		return local.CheckState(dir)
 	}
-	uid := int(ownerOf(info))
 	if err := seal.Check(keyFile, uid); errors.Is(err, fs.ErrNotExist) && local.Enrolled(dir) {
 		return errors.Join(local.CheckState(dir), fmt.Errorf("%w; there are enrollments, and what is secret in them is sealed with it", err))
 	} else if err != nil {
