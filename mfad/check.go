@@ -53,6 +53,9 @@ func check(cfg config.Config, path string, stdout, stderr io.Writer) int {
 			fmt.Fprintln(stdout, told)
 		}
 	}
+	for _, told := range cfg.Exposed() {
+		fmt.Fprintln(stdout, told)
+	}
 	for _, key := range cfg.Credentials() {
 		fmt.Fprintf(stdout, "%s was not looked at: only the service sees its credentials\n", key)
 	}

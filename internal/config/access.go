@@ -6,9 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"mfa/internal/host/file"
 	"mfa/internal/host/rights"
 )
 
@@ -40,4 +43,31 @@ func mayWrite(key, path, store string) error {
 		return fmt.Errorf("%s: %w; run chown --reference=%s %s", key, err, store, path)
 	}
 	return nil
+}
+
+// Exposed says of each secret that every user of this machine can read which file it is in, and how
+// to mend that. What only the service sees (Credentials) is not looked at.
+func (c Config) Exposed() []string {
+	files, err := c.deciding()
+	if err != nil {
+		return nil // Load says so
+	}
+	var all []string
+	for _, f := range files {
+		if isSecret(f.key) && file.OpenToAll(f.path) {
+			all = append(all, fmt.Sprintf("%s: every user of this machine can read %s: run chmod o-rwx %[2]s", f.key, f.path))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// isSecret says whether a file that a key names holds a secret. Certificates are none, and the key
+// of the store is seal's to check.
+func isSecret(key string) bool {
+	switch {
+	case key == "secrets.key_file", strings.HasSuffix(key, "ca_file"), strings.HasSuffix(key, "cert_file"):
+		return false
+	}
+	return strings.HasSuffix(key, "_file") || strings.HasPrefix(key, "sms.http.")
 }

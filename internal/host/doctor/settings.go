@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -61,6 +62,11 @@ func (e *exam) config() {
 	e.ok("config", e.Config, "is understood")
 	if !e.live() {
 		return
+	}
+	for _, told := range cfg.Exposed() {
+		key, what, _ := strings.Cut(told, ": ")
+		what, mend, _ := strings.Cut(what, ": run ")
+		e.add(Finding{Warning, "secret-file", key, what, "Whoever has an account here can send messages, or read what is looked up, in this machine's name.", mend})
 	}
 	if err := FilesProblem(cfg, e.Config); err != nil {
 		e.add(Finding{Error, "config-files", e.Config, wire.ProblemOf(err), "mfad does not start with it.", "mfad --check --config " + e.Config})
