@@ -59,8 +59,6 @@ func (t *newToken) check(cmd *cobra.Command) error {
 			return exitError{code: exitUsage, err: fmt.Errorf("--%s is for --hotp", name), hint: "Give --hotp too."}
 		case set && name == "codes" && (len(t.in.Codes) != 2 || t.secretFile != "" || t.in.Serial != ""):
 			return exitError{code: exitUsage, err: errors.New("--codes are two, of the token that the user has"), hint: "Give two codes in a row, as 123456,654321, and no token beside them."}
-		case set && name == "secret-file" && cmd.Flags().Changed("qr"):
-			return exitError{code: exitUsage, err: errors.New("--qr draws a new key, and --secret-file gives one that is there"), hint: "Leave one of them out."}
 		case set && t.secretFile == "" && name != "serial" && name != "codes":
 			return exitError{code: exitUsage, err: fmt.Errorf("--%s is for a token whose secret is given", name), hint: "Give --secret-file too."}
 		}

@@ -103,7 +103,7 @@ func TestCheckByRootSeesWhatTheDaemonCannotOpen(t *testing.T) {
 		}
 		t.Skip("needs root")
 	}
-	for _, name := range []string{"mfa.toml", "key", "store/lock", "store/state.db", "store/state-0.log", "store/state-1.log", "store/users", "log/audit.jsonl"} {
+	for _, name := range []string{"mfa.toml", "key", "store/lock", "store/state.db", "store/state-0.log", "store/state-1.log", "store/users", "log/audit.jsonl", "others' store/state.db", "others' store/users"} {
 		t.Run(name, func(t *testing.T) {
 			o := newOwned(t)
 			if said := o.start(); said != "" {
@@ -113,13 +113,17 @@ func TestCheckByRootSeesWhatTheDaemonCannotOpen(t *testing.T) {
 				t.Fatalf("a check of it: %s", said)
 			}
 			path := o.path(name)
+			owner := 0
+			if name, ok := strings.CutPrefix(name, "others' "); ok {
+				path, owner = o.path(name), 54321
+			}
 			mode := os.FileMode(0o600)
 			if info, err := os.Stat(path); err != nil {
 				t.Fatal(err)
 			} else if info.IsDir() {
 				mode = 0o700
 			}
-			if err := errors.Join(os.Chown(path, 0, 0), os.Chmod(path, mode)); err != nil {
+			if err := errors.Join(os.Chown(path, owner, 0), os.Chmod(path, mode)); err != nil {
 				t.Fatal(err)
 			}
 			said, started := o.check(), o.start()

@@ -154,6 +154,7 @@ func TestMachine(t *testing.T) {
 		"module missing":    {func(m folder) { m.remove("lib/x86_64-linux-gnu/security/pam_mfa.so") }, []string{"module-missing"}},
 		"record broken":     {func(m folder) { m.write(users+"dave.toml", 0o600, "uid = x") }, []string{"record-broken"}},
 		"record newer":      {func(m folder) { m.write(users+"dave.toml", 0o600, "version = 99\nuid = 1\n") }, []string{"record-broken"}},
+		"record of a user":  {func(m folder) { m.chown(users + "carol.toml") }, []string{"record-owner"}},
 		"record a link":     {func(m folder) { _ = os.Symlink("/dev/null", m.path(users+"dave.toml")) }, []string{"record-broken"}},
 		"record writable":   {func(m folder) { m.write(users+"dave.toml", 0o666, recordOf(1001)) }, []string{"record-mode"}},
 		"record misnamed":   {func(m folder) { m.write(users+"Dave.toml", 0o600, recordOf(1001)) }, []string{"record-name"}},

@@ -87,9 +87,13 @@ func TestFoldersOfTheDaemonThatIsStopped(t *testing.T) {
 	if err := os.Chown(m.path("var/lib/mfa/lock"), 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	expectIDs(t, "lock of root", m.examine().Findings, []string{"state"})
+	if err := os.Chown(m.path("var/lib/mfa/users/carol.toml"), 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	expectIDs(t, "lock and record of root", m.examine().Findings, []string{"state", "record-broken"})
 	m.write("etc/passwd", 0o644, "root:x:0:0::/root:/bin/sh\ncarol:x:1000:1000::/home/carol:/bin/sh\nmfa:x:4712:4711::/var/lib/mfa:/sbin/nologin\n")
-	expectIDs(t, "of somebody else", m.examine().Findings, []string{"store-folder", "key-file"})
+	m.chown("var/lib/mfa/users/carol.toml")
+	expectIDs(t, "of somebody else", m.examine().Findings, []string{"store-folder", "key-file", "record-broken"})
 }
 
 // Our package's files for fail2ban are not fail2ban.

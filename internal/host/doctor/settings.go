@@ -237,14 +237,16 @@ func (e *exam) storage(context.Context) {
 		e.add(Finding{Error, "store-folder", dir, err.Error(), "mfad cannot read who is enrolled.", "make it a folder that mfad can read"})
 		return
 	}
+	foreign := ownerOf(info) != 0 && ownerOf(info) != e.daemonUID()
+	refused := foreign
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
 		sev, why := Warning, "Others can see who is enrolled."
 		if perm&0o022 != 0 {
+			refused = true
 			sev, why = Error, "Others could make themselves a second factor; mfad refuses to start."
 		}
 		e.add(Finding{sev, "store-folder", dir, fmt.Sprintf("has mode %04o", perm), why, "chmod 0700 " + dir})
 	}
-	foreign := ownerOf(info) != 0 && ownerOf(info) != e.daemonUID()
 	if uid := ownerOf(info); foreign {
 		e.add(Finding{
 			Error, "store-folder", dir, fmt.Sprintf("belongs to uid %d, who is neither root nor mfad", uid),
@@ -252,8 +254,8 @@ func (e *exam) storage(context.Context) {
 		})
 	}
 	e.key()
-	if foreign {
-		return // what its owner could open says nothing of mfad
+	if refused {
+		return // that is mended first
 	}
 	if err := StateProblem(e.cfg, e.Root); err != nil {
 		mend := "restore what it names from a backup; where there is none: systemctl stop mfad.socket mfad.service; mfad --new-state; " +

@@ -54,14 +54,13 @@ func checkOwner(path string, info os.FileInfo) error {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		uid = st.Uid
 	}
-	return checkOwnerOf(path, uid, info.Mode().Perm())
+	return checkOwnerOf(path, uid, info.Mode().Perm(), os.Geteuid())
 }
 
-// checkOwnerOf is checkOwner for the file of an owner with those permissions.
-func checkOwnerOf(path string, uid uint32, perm os.FileMode) error {
-	if uid != 0 && int(uid) != os.Geteuid() {
-		return fmt.Errorf("%q belongs to uid %d, who could change it: run chown %d %s",
-			path, uid, os.Geteuid(), path)
+// checkOwnerOf is checkOwner for the file of an owner with those permissions, and for the user self.
+func checkOwnerOf(path string, uid uint32, perm os.FileMode, self int) error {
+	if uid != 0 && int(uid) != self {
+		return fmt.Errorf("%q belongs to uid %d, who could change it: run chown %d %s", path, uid, self, path)
 	}
 	if perm&0o022 != 0 {
 		return fmt.Errorf("%q has mode %04o, so others could change it: run chmod go-w %s", path, perm, path)

@@ -212,8 +212,8 @@ func readContents(dir string) (found contents, err error) {
 	return found, describeOpen(path, errNoState)
 }
 
-// mayOpen returns an error if this thread may not open what is there of the store, or if its lock is
-// no file.
+// mayOpen returns an error if this thread may not open what is there of the store, if others may
+// change it, or if its lock is no file.
 func (s *Store) mayOpen() error {
 	const toUse, toChange = unix.R_OK | unix.W_OK | unix.X_OK, unix.R_OK | unix.W_OK
 	err := rights.May(s.dir, toUse)
@@ -223,6 +223,12 @@ func (s *Store) mayOpen() error {
 	errs := []error{explain(s.dir, rights.May(s.usersDir(), toUse))}
 	for _, name := range append([]string{"lock", stateFile}, wal.Names[:]...) {
 		errs = append(errs, explain(s.dir, rights.May(filepath.Join(s.dir, name), toChange)))
+	}
+	self := rights.OwnerOf(s.dir)
+	for _, path := range []string{s.dir, s.usersDir(), filepath.Join(s.dir, stateFile)} {
+		if info, err := os.Stat(path); err == nil {
+			errs = append(errs, checkOwnerOf(path, info.Sys().(*syscall.Stat_t).Uid, info.Mode().Perm(), self))
+		}
 	}
 	lock, err := openToLock(filepath.Join(s.dir, "lock"), os.O_RDONLY)
 	if err == nil {
