@@ -28,7 +28,8 @@ var floors = [][]string{
 	{"internal/account/record", "internal/deliver/spend", "internal/deliver/smtp", "internal/deliver/sms"},
 	{"internal/deliver/carrier"},
 	{"internal/deliver/mail"},
-	{"internal/factor", "internal/deliver", "internal/store", "internal/audit", "internal/host/rights"},
+	{"internal/factor", "internal/deliver", "internal/store", "internal/audit"},
+	{"internal/host/rights"},
 	{"internal/text", "internal/host/nss", "internal/host/clock", "internal/factor/otp", "internal/seal", "internal/wire", "internal/store/local/wal"},
 	{"internal/host/file", "internal/mfa", "internal/plot"},
 }

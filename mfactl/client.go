@@ -43,7 +43,7 @@ func exitFor(err error) error {
 		e.code, e.hint = exitNotAllowed, "The socket's folder is closed to you. Try it as root."
 	case errors.Is(err, wire.ErrUnreachable):
 		e.code = exitUnreachable
-		e.hint = "Is it running? Try 'systemctl status mfad', or start it with 'mfad --config /etc/mfa/mfa.toml'."
+		e.hint = "Is it running? Try 'systemctl status mfad', and 'systemctl start mfad'."
 	}
 	return e
 }

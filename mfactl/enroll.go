@@ -61,6 +61,7 @@ func enrollCommand(c *client) *cobra.Command {
 	cmd.Flags().BoolVar(&app, "totp", false, "set up a new authenticator app")
 	cmd.Flags().BoolVar(&drawn, "qr", false, "draw the key of a new app as a QR code, too")
 	token.flags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("qr", "secret-file") // who has the secret needs no drawing
 	cmd.Flags().BoolVar(&silent, "no-message", false, "do not tell the user")
 	cmd.Flags().StringVar(&email, "email", "", "send codes to this `ADDRESS`")
 	cmd.Flags().StringVar(&phone, "phone", "", "send codes by text message to this `NUMBER`, with + and country code")

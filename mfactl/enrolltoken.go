@@ -45,7 +45,7 @@ func (t *newToken) read(cmd *cobra.Command) (wire.NewToken, error) {
 	}
 	line, err := t.line(cmd)
 	if err != nil {
-		return t.in, exitError{code: exitFailed, err: err}
+		return t.in, exitError{code: exitOf(err), err: err}
 	}
 	t.in.Secret = line
 	return t.in, nil

@@ -5,7 +5,6 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,11 +78,7 @@ func importOathCommand(c *client) *cobra.Command {
 			}
 			found, err := foreign.FindOath(cmd.Context(), path)
 			if err != nil {
-				code := exitFailed
-				if errors.Is(err, fs.ErrNotExist) {
-					code = exitNotFound
-				}
-				return exitError{code: code, err: err}
+				return exitError{code: exitOf(err), err: err}
 			}
 			return im.run(cmd, found)
 		},
@@ -108,7 +103,8 @@ func (im *importer) flags(cmd *cobra.Command) {
 // run imports all users, or in a dry run shows what mfad would do with each.
 func (im *importer) run(cmd *cobra.Command, all []foreign.Found) error {
 	g := newGrid("USER", "FROM", strings.ToUpper(im.what), "CODES", "RESULT")
-	var taken, kept, failed int
+	var taken, kept int
+	var failed []error
 	m := newMeter(cmd, "importing", len(all))
 	defer m.end()
 	for _, f := range all {
@@ -121,7 +117,7 @@ func (im *importer) run(cmd *cobra.Command, all []foreign.Found) error {
 		}
 		switch {
 		case err != nil:
-			failed++
+			failed = append(failed, err)
 		case out.App == wire.ImportedKept || out.App == wire.ImportedUnchanged:
 			kept++
 		default:
@@ -222,19 +218,28 @@ func waiting(would string, out wire.Imported) string {
 	return would + " kept until its user says the number on it"
 }
 
-func (im *importer) summary(cmd *cobra.Command, taken, kept, failed int) error {
+// summary prints how many were taken and kept, and returns an error for those that failed.
+func (im *importer) summary(cmd *cobra.Command, taken, kept int, failed []error) error {
 	text := counted(taken, im.what) + " imported"
 	if !im.yes {
 		text = counted(taken, im.what) + " would be imported"
 	}
-	printf(cmd.OutOrStdout(), "%s, %d left as they are, %d cannot be.\n", text, kept, failed)
+	printf(cmd.OutOrStdout(), "%s, %d left as they are, %d cannot be.\n", text, kept, len(failed))
 	switch {
 	case cmd.Context().Err() != nil:
 		return exitError{code: exitFailed, err: errors.New("interrupted")}
 	case !im.yes:
 		fmt.Fprintln(cmd.OutOrStdout(), "Nothing was changed: give --yes to import.")
-	case failed > 0:
-		return exitError{code: exitFailed, err: fmt.Errorf("%s cannot be imported", counted(failed, im.what))}
 	}
-	return nil
+	isThere := func(err error) bool { return exitOf(err) != exitNotFound }
+	code := exitFailed
+	switch {
+	case len(failed) == 0:
+		return nil
+	case taken+kept == 0 && !slices.ContainsFunc(failed, isThere):
+		code = exitNotFound
+	case !im.yes:
+		return nil // it showed what would fail, as was asked for
+	}
+	return exitError{code: code, err: fmt.Errorf("%s cannot be imported", counted(len(failed), im.what))}
 }

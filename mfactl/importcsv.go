@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -91,11 +90,7 @@ func readAll(cmd *cobra.Command, path string) ([]byte, error) {
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			code := exitFailed
-			if errors.Is(err, fs.ErrNotExist) {
-				code = exitNotFound
-			}
-			return nil, exitError{code: code, err: err}
+			return nil, exitError{code: exitOf(err), err: err}
 		}
 		defer f.Close()
 		from = f

@@ -74,7 +74,7 @@ func readTokens(cmd *cobra.Command, path, keyFile string, owners map[string]stri
 			shared, err = foreign.ParseShared(secret.Text)
 		}
 		if err != nil {
-			return list, exitError{code: exitFailed, err: fmt.Errorf("key file: %w", err)}
+			return list, exitError{code: exitOf(err), err: fmt.Errorf("key file: %w", err)}
 		}
 	}
 	list, err = foreign.FindTokens(cmd.Context(), path, shared, owners)

@@ -59,7 +59,7 @@ func (l lock) opens(cmd *cobra.Command) ([]age.Identity, error) {
 	if l.identityFile != "" {
 		f, err := file.ReadPrivate(l.identityFile, file.RootOrMe)
 		if err != nil {
-			return nil, err
+			return nil, exitError{code: exitOf(err), err: err}
 		}
 		ids, err := age.ParseIdentities(strings.NewReader(f.Text))
 		if err != nil {
@@ -85,7 +85,7 @@ func (l lock) passphrase(cmd *cobra.Command, question string) (string, error) {
 	}
 	f, err := file.ReadPrivate(l.passphraseFile, file.RootOrMe)
 	if err != nil {
-		return "", err
+		return "", exitError{code: exitOf(err), err: err}
 	}
 	line, _, _ := strings.Cut(f.Text, "\n")
 	if line = strings.TrimRight(line, "\r"); line == "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -316,6 +317,9 @@ func (s *switcher) undo(ctx context.Context) error {
 		}
 		done++
 		s.Printf("%s is as it was before.\n", s.service)
+	}
+	if _, err := os.Stat(filepath.Join("/etc/pam.d", s.service)); done == 0 && errors.Is(err, fs.ErrNotExist) {
+		return exitError{code: exitNotFound, err: fmt.Errorf("no PAM service is called %q, and there is nothing to take back", s.service)}
 	}
 	if done == 0 {
 		s.Println("There is nothing to take back.")

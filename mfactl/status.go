@@ -82,7 +82,7 @@ func whyDown(err error, path string) error {
 		return err
 	}
 	if problem == nil {
-		problem = doctor.StateProblem(cfg, "/")
+		problem = errors.Join(doctor.StateProblem(cfg, "/"), doctor.FilesProblem(cfg, path))
 	}
 	if problem != nil {
 		exit.hint = "It does not start: " + problem.Error() + "\n'mfactl doctor' says how to mend it."

@@ -24,13 +24,21 @@ import (
 // configuration that mfad would start with, but that needs more than the PAM stacks
 // give (doctor.Promises), is not good either.
 func check(cfg config.Config, path string, stdout, stderr io.Writer) int {
-	if err := disk.Check(cfg); err != nil {
-		fmt.Fprintf(stderr, "mfad: %v\n", err)
-		if errors.Is(err, store.ErrUnreachable) {
-			fmt.Fprintln(stderr, "mfad: so the store was not looked at. A start goes on without it: until etcd is in reach those are let in whom a rule lets in, and whom store.etcd.offline is for.")
-			return exitFailed
+	err, files := disk.CheckStore(cfg), disk.CheckFiles(cfg, path)
+	for _, err := range []error{err, files} {
+		if err != nil {
+			fmt.Fprintf(stderr, "mfad: %v\n", err)
 		}
+	}
+	away := errors.Is(err, store.ErrUnreachable)
+	if away {
+		fmt.Fprintln(stderr, "mfad: so the store was not looked at. A start goes on without it: until etcd is in reach those are let in whom a rule lets in, and whom store.etcd.offline is for.")
+	}
+	switch {
+	case files != nil, err != nil && !away:
 		return exitUsage
+	case away:
+		return exitFailed
 	}
 	if err := doctor.Promises(os.DirFS("/"), cfg); err != nil {
 		fmt.Fprintf(stderr, "mfad: %v\n", err)
@@ -44,6 +52,9 @@ func check(cfg config.Config, path string, stdout, stderr io.Writer) int {
 		if told != "" {
 			fmt.Fprintln(stdout, told)
 		}
+	}
+	for _, told := range cfg.Exposed() {
+		fmt.Fprintln(stdout, told)
 	}
 	for _, key := range cfg.Credentials() {
 		fmt.Fprintf(stdout, "%s was not looked at: only the service sees its credentials\n", key)

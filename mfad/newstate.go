@@ -32,10 +32,12 @@ func beginAnew(cfg config.Config, stdin io.Reader, stdout, stderr io.Writer) int
 		fmt.Fprintf(stderr, "mfad: %v\n", err)
 		return exitFailed
 	}
-	fmt.Fprint(stdout, "The next start of mfad begins anew. Codes of apps up to then count as used, those of tokens\n"+
-		"until an administrator has found them again (mfactl enroll USER --hotp --codes CODE,NEXT), and backup codes until they are made anew; codes that were sent\n"+
-		"are void, and so are remembered logins. Who was locked, and which\n"+
-		"methods were disabled, is not known any more: lock again whom you had locked.\nNow: "+doctor.StartAgain+"\n")
+	fmt.Fprint(stdout, "The next start of mfad begins anew. Codes of apps up to then count as used,\n"+
+		"those of tokens until an administrator has found them again\n"+
+		"(mfactl enroll USER --hotp --codes CODE,NEXT), and backup codes until they are\n"+
+		"made anew; codes that were sent are void, and so are remembered logins. Who was\n"+
+		"locked, and which methods were disabled, is not known any more: lock again whom\n"+
+		"you had locked.\nNow: "+doctor.StartAgain+"\n")
 	return 0
 }
 

@@ -32,7 +32,7 @@ func refusesToStart(t *testing.T, what string, cfg config.Config, word string) {
 	if err := starts(t, cfg); err == nil || !strings.Contains(err.Error(), word) {
 		t.Errorf("%s: start: %v, want %q", what, err, word)
 	}
-	if err := disk.Check(cfg); err == nil || !strings.Contains(err.Error(), word) {
+	if err := disk.CheckStore(cfg); err == nil || !strings.Contains(err.Error(), word) {
 		t.Errorf("%s: check: %v, want %q", what, err, word)
 	}
 }

@@ -23,7 +23,7 @@ func TestNewState(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(users, "alice.toml"), []byte("version = 1\nuid = 1\ngeneration = 3\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := disk.Check(cfg); err != nil {
+	if err := disk.CheckStore(cfg); err != nil {
 		t.Errorf("a good store: %v", err)
 	}
 	state := filepath.Join(cfg.Store.Path, "state.db")
@@ -34,13 +34,13 @@ func TestNewState(t *testing.T) {
 	if err := open(t, cfg); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), state) {
 		t.Errorf("New: %v", err)
 	}
-	if err := disk.Check(cfg); err == nil || !strings.Contains(err.Error(), want) {
+	if err := disk.CheckStore(cfg); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("Check: %v", err)
 	}
 	if _, err := disk.NewState(cfg, false, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := disk.Check(cfg); err != nil {
+	if err := disk.CheckStore(cfg); err != nil {
 		t.Errorf("Check afterwards: %v", err)
 	}
 	now := time.Now().Truncate(time.Second)

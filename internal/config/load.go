@@ -41,6 +41,9 @@ func read(path string) ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read config: %w; copy mfa.toml.example there and adapt it", err)
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("read config: %w; mfad, which is not root, must be able to read it: run chmod a+r %s, and chmod a+x on the folders above it", err, path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read config: %w", err)
 	}

@@ -158,3 +158,32 @@ func ok(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// Each secret that others can read is told with its mend, and what is none is not.
+func TestExposed(t *testing.T) {
+	dir, err := os.MkdirTemp("", "exposed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path := func(name string) string { return filepath.Join(dir, name) }
+	err = os.Chmod(dir, 0o755) //nolint:gosec // that is what is tried
+	for _, name := range []string{"smtp", "twilio", "api", "etcd", "ldap", "header", "ca"} {
+		err = errors.Join(err, os.WriteFile(path(name), []byte("x\n"), 0o604)) //nolint:gosec // as above
+	}
+	err = errors.Join(err, os.WriteFile(path("mine"), []byte("x\n"), 0o640)) //nolint:gosec // as above
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Default()
+	c.Email.SMTP.PasswordFile, c.Email.SMTP.CAFile, c.SMS.Twilio.AuthTokenFile, c.SMS.Twilio.APISecretFile = path("smtp"), path("ca"), path("twilio"), path("mine")
+	c.Store.Etcd.KeyFile, c.Contacts.LDAP.PasswordFile = path("etcd"), path("ldap")
+	c.SMS.Provider, c.SMS.HTTP.Headers = "http", map[string]string{"Authorization": `Bearer {{file "` + path("header") + `"}}`}
+	var want []string
+	for _, kf := range [][2]string{{"contacts.ldap.password_file", "ldap"}, {"email.smtp.password_file", "smtp"}, {"sms.http.headers.Authorization", "header"}, {"sms.twilio.auth_token_file", "twilio"}, {"store.etcd.key_file", "etcd"}} {
+		want = append(want, kf[0]+": every user of this machine can read "+path(kf[1])+": run chmod o-rwx "+path(kf[1]))
+	}
+	if got := c.Exposed(); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -31,12 +31,14 @@ func Census(cfg config.Config) string {
 	defer cancel()
 	var c wire.Census
 	unread, there := 0, false
-	err := eachEnrollment(ctx, cfg, func(user string, en mfa.Enrollment, err error) {
-		if there = true; err != nil {
-			unread++
-			return
-		}
-		cfg.Count(ctx, &c, 0, user, en)
+	err := rights.As(rights.OwnerOf(cfg.Store.Path), func() error {
+		return eachEnrollment(ctx, cfg, func(user string, en mfa.Enrollment, err error) {
+			if there = true; err != nil {
+				unread++
+				return
+			}
+			cfg.Count(ctx, &c, 0, user, en)
+		})
 	})
 	if err != nil {
 		return fmt.Sprintf("the users it asks were not counted: %v", err)
@@ -46,7 +48,7 @@ func Census(cfg config.Config) string {
 	}
 	text := fmt.Sprintf("at a login by ssh and password, %v; whoever has no record is %s", c, cfg.Policy.NewcomersBut(cfg.SMS.Provider != "", cfg.Contacts))
 	if unread > 0 {
-		text += fmt.Sprintf("; %d records cannot be read", unread)
+		text += fmt.Sprintf("; mfad cannot read %d records, and asks those people in vain: mfactl doctor names them", unread)
 	}
 	return text
 }

@@ -29,25 +29,25 @@ import (
 	"mfa/internal/store/local"
 )
 
-// Check says what is wrong with a configuration beyond its text: files it names
-// that cannot be read. What lies beside the store root reads with the rights of the daemon.
-// Nothing is made or opened for writing. Secrets that only the service can see
-// (config.Config.Credentials) are not looked at.
-func Check(cfg config.Config) error {
+// CheckStore says what keeps a daemon from opening the store of cfg. As CheckFiles, root looks
+// with the rights of the daemon: those of the owner of store.path. Nothing is made or opened for
+// writing. Secrets that only the service can see (config.Config.Credentials) are not looked at.
+func CheckStore(cfg config.Config) error {
 	unseen := cfg.Credentials()
-	if cfg.Store.Backend != store.BackendEtcd {
-		if err := checkStore(cfg, slices.Contains(unseen, "secrets.key_file")); err != nil {
-			return err
-		}
-	}
 	return rights.As(rights.OwnerOf(cfg.Store.Path), func() error {
 		if cfg.Store.Backend == store.BackendEtcd {
-			if err := checkFleet(cfg, unseen); err != nil {
-				return err
-			}
+			return checkFleet(cfg, unseen)
 		}
-		return checkCarriers(cfg, unseen)
+		return checkLocal(cfg, slices.Contains(unseen, "secrets.key_file"))
 	})
+}
+
+// CheckFiles says what is wrong with the other files of cfg, which was read from path, and with
+// path itself if the daemon cannot read it.
+func CheckFiles(cfg config.Config, path string) error {
+	return errors.Join(cfg.Access(path), rights.As(rights.OwnerOf(cfg.Store.Path), func() error {
+		return checkCarriers(cfg, cfg.Credentials())
+	}))
 }
 
 // checkCarriers says what is wrong with the files by which messages are written and sent, and
@@ -79,9 +79,9 @@ func checkCarriers(cfg config.Config, unseen []string) error {
 	return errors.Join(errs...)
 }
 
-// checkStore says what keeps a daemon from opening its store; with keyHidden as far as
+// checkLocal says what keeps a daemon from opening its store on this host; with keyHidden as far as
 // that can be told without the key.
-func checkStore(cfg config.Config, keyHidden bool) error {
+func checkLocal(cfg config.Config, keyHidden bool) error {
 	if err := local.MovedAway(cfg.Store.Path); err != nil {
 		return err
 	}

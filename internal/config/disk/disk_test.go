@@ -42,13 +42,13 @@ func TestCheckWithTheRightsOfTheDaemon(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := disk.Check(cfg); err == nil || !strings.Contains(err.Error(), template) || !strings.Contains(err.Error(), "permission denied") {
+	if err := checkAll(cfg); err == nil || !strings.Contains(err.Error(), template) || !strings.Contains(err.Error(), "permission denied") {
 		t.Errorf("of root alone: %v", err)
 	}
 	if err := os.Chmod(template, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := disk.Check(cfg); err != nil {
+	if err := checkAll(cfg); err != nil {
 		t.Errorf("of all: %v", err)
 	}
 	secret := filepath.Join(dir, "secret")
@@ -64,7 +64,7 @@ func TestCheckWithTheRightsOfTheDaemon(t *testing.T) {
 func TestCheck(t *testing.T) {
 	dir := t.TempDir()
 	cfg := goodConfig(dir)
-	if err := disk.Check(cfg); err != nil {
+	if err := checkAll(cfg); err != nil {
 		t.Errorf("good: %v", err)
 	}
 	if made, err := os.ReadDir(dir); err != nil || len(made) != 0 {
@@ -74,7 +74,7 @@ func TestCheck(t *testing.T) {
 	bad.Email = config.Default().Email
 	bad.Email.SMTP.Username, bad.Email.SMTP.PasswordFile = "u", "/nonexistent/password"
 	bad.SMS.Provider = deliver.ProviderTwilio
-	err := disk.Check(bad)
+	err := checkAll(bad)
 	for _, want := range []string{"email.smtp.password_file", "sms.twilio."} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want a word about %s", err, want)
@@ -83,7 +83,7 @@ func TestCheck(t *testing.T) {
 	if err := os.WriteFile(cfg.Secrets.KeyFile, []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := disk.Check(cfg); err == nil || !strings.Contains(err.Error(), "not a key") || strings.Contains(err.Error(), "nonsense") {
+	if err := checkAll(cfg); err == nil || !strings.Contains(err.Error(), "not a key") || strings.Contains(err.Error(), "nonsense") {
 		t.Errorf("bad key: %v", err)
 	}
 }
@@ -118,4 +118,9 @@ func TestLostKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(false, "")
+}
+
+// checkAll is what a start would find wrong.
+func checkAll(cfg config.Config) error {
+	return errors.Join(disk.CheckStore(cfg), disk.CheckFiles(cfg, "/nonexistent/mfa.toml"))
 }

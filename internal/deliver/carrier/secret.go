@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+
+	"mfa/internal/host/file"
 )
 
 // ReadSecret returns the one line in the file at path without its line end. The error
@@ -21,7 +23,7 @@ func ReadSecret(key, path string, log *slog.Logger) (string, error) {
 	if secret == "" || strings.ContainsAny(secret, "\r\n\x00") {
 		return "", fmt.Errorf("%s: %q does not hold one line", key, path)
 	}
-	if fi, err := os.Stat(path); err == nil && fi.Mode().Perm()&0o004 != 0 {
+	if file.OpenToAll(path) {
 		log.Warn(key+" can be read by every user; chmod it to 0600", "file", path)
 	}
 	return secret, nil

@@ -7,9 +7,13 @@ import (
 	"text/template/parse"
 )
 
+// comparisons are functions whose answer depends on what is in a text, and not only on whether
+// there is one.
+var comparisons = []string{"eq", "ne", "lt", "le", "gt", "ge", "len"}
+
 // functions are those that a template may call. They compare and make no text, so that what a
 // template has in memory is no more than itself and its fields.
-var functions = []string{"and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "len"}
+var functions = append([]string{"and", "or", "not"}, comparisons...)
 
 // bounded refuses what could keep a template busy for ever, or take the memory, while people
 // wait for their codes: loops over anything but what a mail has, loops within loops, templates
@@ -60,7 +64,9 @@ func branch(t *parse.Tree, b *parse.BranchNode, looping bool) error {
 	return look(t, b.ElseList, looping)
 }
 
-// calls refuses variables, and functions that are not in the list.
+// calls refuses variables, functions that are not in the list, and comparisons of the code. By
+// these a mail would be another one for some codes only, as no trial shows, and its subject would
+// tell of the code.
 func calls(t *parse.Tree, n parse.Node) error {
 	var parts []parse.Node
 	switch n := n.(type) {
@@ -70,6 +76,9 @@ func calls(t *parse.Tree, n parse.Node) error {
 		}
 		for _, c := range n.Cmds {
 			parts = append(parts, c.Args...)
+		}
+		if name := comparison(n); name != "" && slices.ContainsFunc(parts, mayHaveCode) {
+			return refused(t, n, name+": a template of a mail compares neither .Code nor what may have it in it: .Text, . and $")
 		}
 	case *parse.ChainNode:
 		parts = []parse.Node{n.Node}
@@ -88,6 +97,39 @@ func calls(t *parse.Tree, n parse.Node) error {
 		}
 	}
 	return nil
+}
+
+// comparison returns the comparison in a pipeline that gets what its other parts yield, or "".
+func comparison(p *parse.PipeNode) string {
+	for _, c := range p.Cmds {
+		if f, ok := c.Args[0].(*parse.IdentifierNode); ok && slices.Contains(comparisons, f.Ident) {
+			return f.Ident
+		}
+	}
+	return ""
+}
+
+// mayHaveCode says whether what a node yields may be a text with the code in it.
+func mayHaveCode(n parse.Node) bool {
+	switch n := n.(type) {
+	case *parse.PipeNode:
+		return slices.ContainsFunc(n.Cmds, func(c *parse.CommandNode) bool { return slices.ContainsFunc(c.Args, mayHaveCode) })
+	case *parse.FieldNode:
+		return codeAt(n.Ident)
+	case *parse.VariableNode:
+		return codeAt(n.Ident[1:])
+	case *parse.ChainNode:
+		return codeAt(n.Field)
+	case *parse.DotNode:
+		return true
+	}
+	return false
+}
+
+// codeAt says whether a path of fields may lead to a text with the code in it; the empty path
+// leads to all.
+func codeAt(path []string) bool {
+	return len(path) == 0 || slices.Contains([]string{"Code", "Text", "String"}, path[len(path)-1])
 }
 
 // overList says whether a loop goes over a list that a mail has.

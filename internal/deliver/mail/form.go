@@ -67,7 +67,7 @@ func (f form) fill(fields Fields) (m mfa.Message, err error) {
 }
 
 // subjectOf returns the subject that f makes of fields. Unless the subject may show the code, it
-// is made without one, and must be the same with it: no comparison tells anything of the code.
+// is made without one, and must be the same with it.
 func (f form) subjectOf(fields Fields) (string, error) {
 	subject, err := run(f.subject, fields)
 	if err != nil {

@@ -61,7 +61,7 @@ func TestHTMLLoadsNothing(t *testing.T) {
 		`<!-- --!><p title="--><img src=http://x/>">`:                                    "a comment ",
 		`<!doctype html <img src="http://x/">>`:                                          "a doctype ",
 		`</p title="x">`:                                                                 "</p> has attributes",
-		`{{if gt .Code "<p title='"}}<img src="http://x/">{{end}}<p title='x'>`:          "<img src> " + loads,
+		`{{if gt .User "<p title='"}}<img src="http://x/">{{end}}<p title='x'>`:          "<img src> " + loads,
 		`{{if .Code}}<p title="{{else}}<img src='http://x/' title=" dir={{end}}">`:       inTag,
 		`{{if .Code}}<style>{{else}}<img src='http://x/'></style><style>{{end}}</style>`: inTag,
 		`{{if .Code}}<title>{{else}}<img src='http://x/'></title><title>{{end}}</title>`: inTag,

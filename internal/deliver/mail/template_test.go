@@ -144,7 +144,7 @@ func TestBadTemplates(t *testing.T) {
 		{"code.txt", "Subject: a{{\"\\n\"}}Bcc: b@example.com\n\n{{.Code}}", "code.txt:1: a control character in the subject"},
 		{"code.txt", "Subject: {{.Host}}{{.Host}}{{.Host}}{{.Host}}\n\n{{.Code}}", "is too long; allowed: 200"},
 		{"code.txt", "Subject: {{.Code}}\n\n{{.Code}}", "code.txt:1: the code is in the subject, or decides what stands there, which is seen while a phone is locked"},
-		{"code.txt", "Subject: a{{if gt .Code \"5\"}}b{{end}}\n\n{{.Code}}", "code.txt:1: the code is in the subject, or decides"},
+		{"code.txt", "Subject: a{{if .Code}}b{{end}}\n\n{{.Code}}", "code.txt:1: the code is in the subject, or decides"},
 		{"code.txt", "Subject: a{{range .Opening}}{{if .Code}}b{{end}}{{end}}\n\n{{.Code}}", "code.txt:1: the code is in the subject, or decides"},
 		{"code.html", "{{.Code}\n", "code.html:1: "},
 		{"code.html", "\n<p>{{.Cod}}</p>", "code.html:2:5: executing"},
@@ -202,6 +202,34 @@ func TestTemplatesAreBounded(t *testing.T) {
 	}
 	newWriter(t, deliver.EmailConfig{Templates: folderOf(t, map[string]string{"code.txt": `{{.Code}}{{if and (eq .User $.User "x") (ne .Host "")}}{{len .Facts}}` +
 		`{{else if or (lt 1 2) (le 1 2) (gt 1 2) (ge 1 2) (not true)}}{{"x"}}{{end}}`})})
+}
+
+// No mail differs for some codes only: its subject is seen while a phone is locked, and ours in
+// its place would tell the same.
+func TestTemplatesCompareNoCode(t *testing.T) {
+	for text, want := range map[string]string{
+		"Subject: a{{if lt .Code \"9\"}}b{{end}}\n\n{{.Code}}":             "code.txt:1:7: lt: ",
+		"Subject: a{{if eq .Code \"123456\"}}b{{end}}\n\n{{.Code}}":        "code.txt:1:7: eq: ",
+		"{{if ge .Code \"1\"}}{{.Code}}{{end}}":                            "code.txt:1:5: ge: ",
+		"{{if ge $.Code \"1\"}}{{.Code}}{{end}}":                           "code.txt:1:5: ge: ",
+		"{{.Code}}{{if le \"1\" (or .Code \"\")}}{{end}}":                  "code.txt:1:14: le: ",
+		"{{.Code}}{{if not (ne .Code \"1\")}}{{end}}":                      "code.txt:1:19: ne: ",
+		"{{.Code}}{{if .Code | gt \"1\"}}{{end}}":                          "code.txt:1:14: gt: ",
+		"{{.Code}}{{if .Code | or \"\" | gt \"1\"}}{{end}}":                "code.txt:1:14: gt: ",
+		"{{.Code}}{{eq (.Code) \"1\"}}":                                    "code.txt:1:11: eq: ",
+		"{{.Code}}{{len .Code}}":                                           "code.txt:1:11: len: ",
+		"{{with .Code}}{{.}}{{if eq . \"1\"}}{{end}}{{end}}":               "code.txt:1:24: eq: ",
+		"{{.Code}}{{range .Opening}}{{if gt .Code \"1\"}}{{end}}{{end}}":   "code.txt:1:32: gt: ",
+		"{{.Code}}{{range .Opening}}{{if gt .Text \"1\"}}{{end}}{{end}}":   "code.txt:1:32: gt: ",
+		"{{.Code}}{{range .Opening}}{{if gt .String \"1\"}}{{end}}{{end}}": "code.txt:1:32: gt: ",
+		"{{.Code}}{{if true}}{{else if eq .Code \"1\"}}{{end}}":            "code.txt:1:30: eq: ",
+	} {
+		if _, err := New(deliver.EmailConfig{Templates: folderOf(t, map[string]string{"code.txt": text})}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+	newWriter(t, deliver.EmailConfig{Templates: folderOf(t, map[string]string{"notice.txt": `{{range .Opening}}{{if .Text}}{{.}}{{end}}{{end}}{{if .Code}}x{{.Code}}{{end}}` +
+		`{{if and .Code (or (eq .Service "sshd") (gt (len .Advice) 1))}}y{{end}}{{range .Facts}}{{if ne .Name "x"}}{{.Value}}{{end}}{{end}}`})})
 }
 
 // All that is wrong is told at once; a folder that is none is no folder without templates.

@@ -162,7 +162,8 @@ func TestNewSMSWarnsOfOpenSecrets(t *testing.T) {
 	if err := os.WriteFile(path, []byte("token\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(path, 0o644); err != nil {
+	dir := filepath.Dir(path)
+	if err := errors.Join(os.Chmod(path, 0o644), os.Chmod(dir, 0o755), os.Chmod(filepath.Dir(dir), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	var log strings.Builder

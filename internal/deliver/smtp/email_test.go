@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -102,7 +103,8 @@ func TestNewEmailWarnsOfOpenPassword(t *testing.T) {
 	if _, err := New(cfg, opts); err != nil || log.Len() != 0 {
 		t.Fatalf("private file: %v, log %q", err, log.String())
 	}
-	if err := os.Chmod(cfg.SMTP.PasswordFile, 0o644); err != nil {
+	dir := filepath.Dir(cfg.SMTP.PasswordFile)
+	if err := errors.Join(os.Chmod(cfg.SMTP.PasswordFile, 0o644), os.Chmod(dir, 0o755), os.Chmod(filepath.Dir(dir), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := New(cfg, opts); err != nil {

@@ -32,6 +32,9 @@ func newMachine(t *testing.T) folder {
 		t.Skip("needs root: files have to be root's")
 	}
 	m := folder{t, t.TempDir()}
+	if err := errors.Join(os.Chmod(filepath.Dir(m.dir), 0o755), os.Chmod(m.dir, 0o755)); err != nil { //nolint:gosec // the daemon of a test is not root
+		t.Fatal(err)
+	}
 	m.write("etc/mfa/mfa.toml", 0o644, "[policy]\nmode = \"required\"\n")
 	m.write("etc/pam.d/sshd", 0o644, "auth requisite pam_unix.so\nauth required pam_mfa.so\n")
 	m.write("etc/pam.d/login", 0o644, "auth requisite pam_unix.so\n")
@@ -151,6 +154,7 @@ func TestMachine(t *testing.T) {
 		"module missing":    {func(m folder) { m.remove("lib/x86_64-linux-gnu/security/pam_mfa.so") }, []string{"module-missing"}},
 		"record broken":     {func(m folder) { m.write(users+"dave.toml", 0o600, "uid = x") }, []string{"record-broken"}},
 		"record newer":      {func(m folder) { m.write(users+"dave.toml", 0o600, "version = 99\nuid = 1\n") }, []string{"record-broken"}},
+		"record of a user":  {func(m folder) { m.chown(users + "carol.toml") }, []string{"record-owner"}},
 		"record a link":     {func(m folder) { _ = os.Symlink("/dev/null", m.path(users+"dave.toml")) }, []string{"record-broken"}},
 		"record writable":   {func(m folder) { m.write(users+"dave.toml", 0o666, recordOf(1001)) }, []string{"record-mode"}},
 		"record misnamed":   {func(m folder) { m.write(users+"Dave.toml", 0o600, recordOf(1001)) }, []string{"record-name"}},

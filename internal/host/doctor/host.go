@@ -91,6 +91,7 @@ type exam struct {
 	status *wire.Status // nil: the daemon did not answer
 	stacks []Stack
 	people people
+	unread map[string]bool // users whose record cannot be read, or is refused
 	listed map[string]bool // to whom codes go by what the directory said last
 }
 

@@ -80,11 +80,20 @@ func TestLeftOut(t *testing.T) {
 func TestFoldersOfTheDaemonThatIsStopped(t *testing.T) {
 	m := newMachine(t)
 	m.write("etc/passwd", 0o644, "root:x:0:0::/root:/bin/sh\ncarol:x:1000:1000::/home/carol:/bin/sh\nmfa:x:4711:4711::/var/lib/mfa:/sbin/nologin\n")
-	m.chown("var/lib/mfa")
-	m.chown("var/lib/mfa/key")
+	for _, name := range []string{"", "/key", "/lock", "/state.db", "/state-0.log", "/state-1.log", "/users", "/users/carol.toml"} {
+		m.chown("var/lib/mfa" + name)
+	}
 	expectIDs(t, "stopped", m.examine().Findings, nil)
+	if err := os.Chown(m.path("var/lib/mfa/lock"), 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(m.path("var/lib/mfa/users/carol.toml"), 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	expectIDs(t, "lock and record of root", m.examine().Findings, []string{"state", "record-broken"})
 	m.write("etc/passwd", 0o644, "root:x:0:0::/root:/bin/sh\ncarol:x:1000:1000::/home/carol:/bin/sh\nmfa:x:4712:4711::/var/lib/mfa:/sbin/nologin\n")
-	expectIDs(t, "of somebody else", m.examine().Findings, []string{"store-folder", "key-file"})
+	m.chown("var/lib/mfa/users/carol.toml")
+	expectIDs(t, "of somebody else", m.examine().Findings, []string{"store-folder", "key-file", "record-broken"})
 }
 
 // Our package's files for fail2ban are not fail2ban.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mfa/internal/account/record"
+	"mfa/internal/host/rights"
 	"mfa/internal/mfa"
 	"mfa/internal/store/local"
 )
@@ -39,17 +40,24 @@ func (e *exam) records(context.Context) {
 		e.add(Finding{Error, "records", dir, err.Error(), "Who is enrolled cannot be told.", "make the folder readable"})
 		return
 	}
-	e.people = people{}
+	e.people, e.unread = people{}, map[string]bool{}
 	uids := e.uids()
 	wrong := 0
-	for _, entry := range entries {
-		f := e.record(dir, entry, uids)
-		if f == nil {
-			continue
+	err = rights.As(int(e.daemonUID()), func() error {
+		for _, entry := range entries {
+			f := e.record(dir, entry, uids)
+			if f == nil {
+				continue
+			}
+			if wrong++; wrong <= shown {
+				e.add(*f)
+			}
 		}
-		if wrong++; wrong <= shown {
-			e.add(*f)
-		}
+		return nil
+	})
+	if err != nil {
+		e.add(Finding{Error, "records", dir, err.Error(), "Who is enrolled cannot be told.", "mend what it says"})
+		return
 	}
 	if wrong > shown {
 		e.add(Finding{Warning, "records", dir, fmt.Sprintf("%d more files like these", wrong-shown), "", "mfactl doctor, when those are mended"})
@@ -67,14 +75,14 @@ func (e *exam) record(dir string, entry fs.DirEntry, uids map[string]uint32) *Fi
 	if !ok {
 		return misnamed(place, entry.Name())
 	}
+	e.unread[name] = true
 	info, err := entry.Info()
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("it is not a plain file")
 	}
-	if err == nil && info.Mode().Perm()&0o022 != 0 {
-		return &Finding{
-			Error, "record-mode", place, fmt.Sprintf("has mode %04o", info.Mode().Perm()),
-			"Others could change it; mfad therefore refuses " + name + ".", "chmod 0600 " + place,
+	if err == nil {
+		if f := e.changeable(name, place, info); f != nil {
+			return f
 		}
 	}
 	var data []byte
@@ -86,12 +94,14 @@ func (e *exam) record(dir string, entry fs.DirEntry, uids map[string]uint32) *Fi
 		en, err = record.DecodeEnrollment(place, data)
 	}
 	if err != nil {
-		return &Finding{
-			Error, "record-broken", place, err.Error(), "Until it is mended, " + name + " cannot log in.",
-			"edit the line; or start afresh: mfactl reset " + name,
+		mend := "edit the line; or start afresh: mfactl reset " + name
+		if errors.Is(err, fs.ErrPermission) {
+			mend = fmt.Sprintf("chown --reference=%s %s", dir, place)
 		}
+		return &Finding{Error, "record-broken", place, err.Error(), "Until it is mended, " + name + " cannot log in.", mend}
 	}
 	e.people[name] = en
+	delete(e.unread, name)
 	if at := newest(en); at.After(time.Now().Add(clockSlack)) {
 		return &Finding{
 			Warning, "record-future", place, "is from " + at.Format(time.DateTime) + ", which is yet to come",
@@ -103,6 +113,19 @@ func (e *exam) record(dir string, entry fs.DirEntry, uids map[string]uint32) *Fi
 			Warning, "record-uid", place, fmt.Sprintf("is for uid %d, but %s has uid %d", en.UID, name, uid),
 			"It belongs to an earlier account of this name and does not count.", "mfactl reset " + name,
 		}
+	}
+	return nil
+}
+
+// changeable says if others could change the record of a user at place.
+func (e *exam) changeable(name, place string, info fs.FileInfo) *Finding {
+	why := "could change it; mfad therefore refuses " + name + "."
+	if info.Mode().Perm()&0o022 != 0 {
+		return &Finding{Error, "record-mode", place, fmt.Sprintf("has mode %04o", info.Mode().Perm()), "Others " + why, "chmod 0600 " + place}
+	}
+	if uid := ownerOf(info); uid != 0 && uid != e.daemonUID() {
+		mend := fmt.Sprintf("chown --reference=%s %s", filepath.Dir(place), place)
+		return &Finding{Error, "record-owner", place, fmt.Sprintf("belongs to uid %d", uid), "That user " + why, mend}
 	}
 	return nil
 }
@@ -185,7 +208,7 @@ func (e *exam) admins(context.Context) {
 		return
 	}
 	for _, name := range e.administrators() {
-		if en, ok := e.people[name]; ok && en.Enrolled() || e.listed[name] {
+		if en, ok := e.people[name]; ok && en.Enrolled() || e.listed[name] || e.unread[name] {
 			continue
 		}
 		f := Finding{

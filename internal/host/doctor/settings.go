@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -59,21 +60,31 @@ func (e *exam) config() {
 	}
 	e.cfg, e.known = cfg, true
 	e.ok("config", e.Config, "is understood")
-	host, _ := os.Hostname()
 	if !e.live() {
 		return
 	}
-	err = rights.As(rights.OwnerOf(cfg.Store.Path), func() error {
+	for _, told := range cfg.Exposed() {
+		key, what, _ := strings.Cut(told, ": ")
+		what, mend, _ := strings.Cut(what, ": run ")
+		e.add(Finding{Warning, "secret-file", key, what, "Whoever has an account here can send messages, or read what is looked up, in this machine's name.", mend})
+	}
+	if err := FilesProblem(cfg, e.Config); err != nil {
+		e.add(Finding{Error, "config-files", e.Config, wire.ProblemOf(err), "mfad does not start with it.", "mfad --check --config " + e.Config})
+	}
+}
+
+// FilesProblem returns what keeps a daemon with the configuration cfg, read from path, from opening
+// that file, the audit file, or the files by which mails are written and sent.
+func FilesProblem(cfg config.Config, path string) error {
+	host, _ := os.Hostname()
+	return errors.Join(cfg.Access(path), rights.As(rights.OwnerOf(cfg.Store.Path), func() error {
 		email, err := smtp.New(cfg.Email, smtp.Options{Host: host})
 		if err == nil {
 			err = email.Close()
 		}
 		_, templates := mail.New(cfg.Email)
 		return errors.Join(err, templates)
-	})
-	if err != nil {
-		e.add(Finding{Error, "config-email", e.Config, wire.ProblemOf(err), "mfad does not start with it.", "mfad --check --config " + e.Config})
-	}
+	}))
 }
 
 // StartAgain is the command that starts a daemon after failures: systemd counts them and
@@ -226,25 +237,34 @@ func (e *exam) storage(context.Context) {
 		e.add(Finding{Error, "store-folder", dir, err.Error(), "mfad cannot read who is enrolled.", "make it a folder that mfad can read"})
 		return
 	}
+	foreign := ownerOf(info) != 0 && ownerOf(info) != e.daemonUID()
+	refused := foreign
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
 		sev, why := Warning, "Others can see who is enrolled."
 		if perm&0o022 != 0 {
+			refused = true
 			sev, why = Error, "Others could make themselves a second factor; mfad refuses to start."
 		}
 		e.add(Finding{sev, "store-folder", dir, fmt.Sprintf("has mode %04o", perm), why, "chmod 0700 " + dir})
 	}
-	if uid := ownerOf(info); uid != 0 && uid != e.daemonUID() {
+	if uid := ownerOf(info); foreign {
 		e.add(Finding{
 			Error, "store-folder", dir, fmt.Sprintf("belongs to uid %d, who is neither root nor mfad", uid),
 			"That user could make anybody a second factor.", fmt.Sprintf("chown -R %d %s", e.daemonUID(), dir),
 		})
 	}
 	e.key()
+	if refused {
+		return // that is mended first
+	}
 	if err := StateProblem(e.cfg, e.Root); err != nil {
+		mend := "restore what it names from a backup; where there is none: systemctl stop mfad.socket mfad.service; mfad --new-state; " +
+			"systemctl start mfad.socket mfad.service"
+		if errors.Is(err, fs.ErrPermission) {
+			mend = "do what it says; then " + StartAgain
+		}
 		e.add(Finding{
-			Error, "state", dir, err.Error(), "mfad does not start, and every login that needs a second factor is refused.",
-			"restore what it names from a backup; where there is none: systemctl stop mfad.socket mfad.service; mfad --new-state; " +
-				"systemctl start mfad.socket mfad.service",
+			Error, "state", dir, wire.ProblemOf(err), "mfad does not start, and every login that needs a second factor is refused.", mend,
 		})
 	}
 }
@@ -256,14 +276,18 @@ func StateProblem(cfg config.Config, root string) error {
 	if cfg.Store.Backend != "local" {
 		return nil
 	}
+	uid := rights.OwnerOf(dir)
+	return rights.As(uid, func() error { return openProblem(cfg, dir, keyFile, uid) })
+}
+
+// openProblem is StateProblem for the store and the key at those paths, of a daemon with that uid.
+func openProblem(cfg config.Config, dir, keyFile string, uid int) error {
 	if err := local.MovedAway(dir); err != nil {
 		return err
 	}
-	info, err := os.Stat(dir)
-	if err != nil || !filepath.IsAbs(cfg.Secrets.KeyFile) {
+	if _, err := os.Stat(dir); err != nil || !filepath.IsAbs(cfg.Secrets.KeyFile) {
 		return local.CheckState(dir)
 	}
-	uid := int(ownerOf(info))
 	if err := seal.Check(keyFile, uid); errors.Is(err, fs.ErrNotExist) && local.Enrolled(dir) {
 		return errors.Join(local.CheckState(dir), fmt.Errorf("%w; there are enrollments, and what is secret in them is sealed with it", err))
 	} else if err != nil {

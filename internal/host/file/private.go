@@ -29,6 +29,23 @@ func ReadPrivate(path string, mine func(uid uint32) bool) (Private, error) {
 	return ReadPrivateUpTo(maxPrivate, path, mine)
 }
 
+// OpenToAll reports whether every user may read the file at path, as far as modes say: its own and
+// those of the folders above it. It is false if they cannot be looked at.
+func OpenToAll(path string) bool {
+	path, err := filepath.EvalSymlinks(path)
+	for need := os.FileMode(0o004); err == nil; need = 0o001 {
+		var info os.FileInfo
+		if info, err = os.Stat(path); err != nil || info.Mode().Perm()&need == 0 {
+			return false
+		}
+		if path == filepath.Dir(path) {
+			return true
+		}
+		path = filepath.Dir(path)
+	}
+	return false
+}
+
 // ReadPrivateUpTo is ReadPrivate with another bound, in bytes.
 func ReadPrivateUpTo(most int64, path string, mine func(uid uint32) bool) (Private, error) {
 	f, err := openPlain(path)

@@ -81,3 +81,33 @@ func TestOpenStepwise(t *testing.T) {
 		}
 	}
 }
+
+// A secret in a folder that is closed to others is closed, whatever its own mode says.
+func TestOpenToAll(t *testing.T) {
+	top := t.TempDir()
+	dir := filepath.Join(top, "closed")
+	path, link := filepath.Join(dir, "secret"), filepath.Join(top, "link")
+	err := errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(path, nil, 0o644), os.Symlink(path, link)) //nolint:gosec // that is what is tried
+	for d := top; err == nil && d != os.TempDir(); d = filepath.Dir(d) {
+		err = os.Chmod(d, 0o711) //nolint:gosec // as above
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		folder, file os.FileMode
+		want         bool
+	}{{0o755, 0o644, true}, {0o711, 0o604, true}, {0o755, 0o640, false}, {0o750, 0o644, false}, {0o704, 0o644, false}} {
+		if err := errors.Join(os.Chmod(dir, tc.folder), os.Chmod(path, tc.file)); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []string{path, link} {
+			if got := OpenToAll(p); got != tc.want {
+				t.Errorf("%s of %o in %o: %v", p, tc.file, tc.folder, got)
+			}
+		}
+	}
+	if OpenToAll(filepath.Join(top, "none")) {
+		t.Error("a file that is not there")
+	}
+}

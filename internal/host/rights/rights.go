@@ -8,7 +8,9 @@ package rights
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
 	"syscall"
@@ -46,29 +48,56 @@ func As(uid int, fn func() error) error {
 	return <-ended
 }
 
+// May returns an error, with fs.ErrPermission, if what is at path may not be used by this thread
+// so: mode is a sum of unix.R_OK, unix.W_OK and unix.X_OK. Where there is nothing, or a disk that
+// takes no writes, it returns nil. See faccessat(2), AT_EACCESS.
+func May(path string, mode uint32) error {
+	err := unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS)
+	if errors.Is(err, fs.ErrPermission) {
+		return &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return nil
+}
+
 // take gives this thread the rights on files of a user.
 func take(uid int) error {
 	ctx := context.Background()
-	id, err := nss.LookupUID(ctx, uint32(uid))
+	groups, err := groupsOf(ctx, uid)
 	if err != nil {
-		return fmt.Errorf("find the account of uid %d: %w", uid, err)
+		return err
 	}
-	groups, err := nss.Groups{}.Of(ctx, id.Name) // the first is that of the account
+	// The kernel's call is of this thread alone; that of package syscall is of all.
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&groups[0])), 0); errno != 0 {
+		return fmt.Errorf("take the groups of uid %d: %w", uid, errno)
+	}
+	if err := syscall.Setfsgid(int(groups[0])); err != nil {
+		return fmt.Errorf("take the group of uid %d: %w", uid, err)
+	}
+	if err := syscall.Setfsuid(uid); err != nil {
+		return fmt.Errorf("take the rights of uid %d: %w", uid, err)
+	}
+	return nil
+}
+
+// noGroup is Debian's nogroup, and the kernel's for a group that it cannot name (user_namespaces(7)).
+const noGroup = 65534
+
+// groupsOf returns the groups of a user, that of the account first. A uid without an account has
+// no rights by a group.
+func groupsOf(ctx context.Context, uid int) ([]uint32, error) {
+	id, err := nss.LookupUID(ctx, uint32(uid))
+	if errors.Is(err, nss.ErrNoAccount) {
+		return []uint32{noGroup}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the account of uid %d: %w", uid, err)
+	}
+	groups, err := nss.Groups{}.Of(ctx, id.Name)
 	if err == nil && len(groups) == 0 {
 		err = nss.ErrNoGroup
 	}
 	if err != nil {
-		return fmt.Errorf("find the groups of %q: %w", id.Name, err)
+		return nil, fmt.Errorf("find the groups of %q: %w", id.Name, err)
 	}
-	// The kernel's call is of this thread alone; that of package syscall is of all.
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&groups[0])), 0); errno != 0 {
-		return fmt.Errorf("take the groups of %q: %w", id.Name, errno)
-	}
-	if err := syscall.Setfsgid(int(groups[0])); err != nil {
-		return fmt.Errorf("take the group of %q: %w", id.Name, err)
-	}
-	if err := syscall.Setfsuid(uid); err != nil {
-		return fmt.Errorf("take the rights of %q: %w", id.Name, err)
-	}
-	return nil
+	return groups, nil
 }

@@ -62,13 +62,34 @@ func TestAs(t *testing.T) {
 	}
 }
 
-// A uid without an account has no rights that could be taken.
-func TestAsNobodyKnown(t *testing.T) {
+// A uid without an account has its own files, and no rights by a group.
+func TestAsUIDWithoutAccount(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root has the rights of others")
 	}
-	called := false
-	if err := As(54321, func() error { called = true; return nil }); err == nil || called {
-		t.Errorf("%v, called: %v", err, called)
+	const uid = 54321
+	dir := t.TempDir()
+	own, groups := filepath.Join(dir, "own"), filepath.Join(dir, "groups")
+	err := errors.Join(os.WriteFile(own, nil, 0o600), os.Chown(own, uid, 0), os.WriteFile(groups, nil, 0o040))
+	for d := dir; err == nil && d != "/tmp" && d != "/"; d = filepath.Dir(d) {
+		err = os.Chmod(d, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = As(uid, func() error {
+		if err := May(groups, unix.R_OK); !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("a file of root's group: %v", err)
+		}
+		if err := May(own, unix.R_OK|unix.X_OK); !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("its file, to run it: %v", err)
+		}
+		if err := May(filepath.Join(dir, "none"), unix.R_OK); err != nil {
+			t.Errorf("no file: %v", err)
+		}
+		return May(own, unix.R_OK|unix.W_OK)
+	})
+	if err != nil {
+		t.Errorf("its file: %v", err)
 	}
 }

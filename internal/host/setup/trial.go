@@ -13,7 +13,7 @@ import (
 
 // needed are the findings of doctor with which no login could work after a change.
 var needed = []string{
-	"config", "config-email", "daemon", "store", "store-folder", "key-file", "socket", "socket-folder", "selinux", "disk",
+	"config", "config-files", "daemon", "store", "store-folder", "key-file", "socket", "socket-folder", "selinux", "disk",
 	"module-missing", "module-file",
 }
 

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 
+	"mfa/internal/host/file"
 	"mfa/internal/store"
 )
 
@@ -104,7 +105,7 @@ func readSecret(key, path string, log *slog.Logger) (string, error) {
 
 // warnIfOpen logs that every user can read a secret file.
 func warnIfOpen(key, path string, log *slog.Logger) {
-	if fi, err := os.Stat(path); err == nil && fi.Mode().Perm()&0o004 != 0 {
+	if file.OpenToAll(path) {
 		log.Warn(key+" can be read by every user; chmod it to 0600", "file", path)
 	}
 }

@@ -214,7 +214,7 @@ func withFile(path string, fn func(fd int, st *unix.Stat_t) error) error {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return fmt.Errorf("%q is not a plain file", path)
 	}
-	if err := checkOwnerOf(path, st.Uid, os.FileMode(st.Mode).Perm()); err != nil {
+	if err := checkOwnerOf(path, st.Uid, os.FileMode(st.Mode).Perm(), os.Geteuid()); err != nil {
 		return err
 	}
 	return fn(fd, &st)

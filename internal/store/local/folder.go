@@ -33,6 +33,20 @@ func makeFolder(dir string) error {
 	return checkOwner(dir, info)
 }
 
+// checkUser refuses root where dir is another user's, whose daemon could not open what this one
+// makes.
+func checkUser(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil || os.Geteuid() != 0 {
+		return nil // of what is wrong with it others say
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
+		return fmt.Errorf("%q belongs to uid %d, and this is root: start mfad as that user, as its unit does: systemctl start mfad; "+
+			"if it is to run as root from now on: chown -R 0 %[1]s", dir, st.Uid)
+	}
+	return nil
+}
+
 // checkOwner refuses a file or folder that belongs to neither this user nor root, or
 // that group or others may write. The message says how to mend it.
 func checkOwner(path string, info os.FileInfo) error {
@@ -40,14 +54,13 @@ func checkOwner(path string, info os.FileInfo) error {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		uid = st.Uid
 	}
-	return checkOwnerOf(path, uid, info.Mode().Perm())
+	return checkOwnerOf(path, uid, info.Mode().Perm(), os.Geteuid())
 }
 
-// checkOwnerOf is checkOwner for the file of an owner with those permissions.
-func checkOwnerOf(path string, uid uint32, perm os.FileMode) error {
-	if uid != 0 && int(uid) != os.Geteuid() {
-		return fmt.Errorf("%q belongs to uid %d, who could change it: run chown %d %s",
-			path, uid, os.Geteuid(), path)
+// checkOwnerOf is checkOwner for the file of an owner with those permissions, and for the user self.
+func checkOwnerOf(path string, uid uint32, perm os.FileMode, self int) error {
+	if uid != 0 && int(uid) != self {
+		return fmt.Errorf("%q belongs to uid %d, who could change it: run chown %d %s", path, uid, self, path)
 	}
 	if perm&0o022 != 0 {
 		return fmt.Errorf("%q has mode %04o, so others could change it: run chmod go-w %s", path, perm, path)

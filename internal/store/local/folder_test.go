@@ -7,11 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 
 	"mfa/internal/store"
 )
@@ -105,7 +107,7 @@ func TestForeignFolderIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Open(dir, aKey)
-	wantText(t, err, "belongs to uid 12345", "chown 0 "+dir)
+	wantText(t, err, "belongs to uid 12345", "systemctl start mfad", "chown -R 0 "+dir)
 }
 
 func TestDatabaseCutShort(t *testing.T) {
@@ -258,5 +260,53 @@ func TestLockFileOfAnotherName(t *testing.T) {
 	wantText(t, err, "has 2 names")
 	if info, err := os.Stat(roots); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
 		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// Who waits for nobody at a FIFO, and follows no link, says what to do about what is no lock file.
+func TestLockThatIsNoFile(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"FIFO":   func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"link":   func(path string) error { return os.Symlink("state.db", path) },
+		"folder": func(path string) error { return os.Mkdir(path, 0o700) },
+		"socket": func(path string) error { return unix.Mknod(path, unix.S_IFSOCK|0o600, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "mfa")
+			if err := openStore(t, dir).Close(); err != nil {
+				t.Fatal(err)
+			}
+			lock := filepath.Join(dir, "lock")
+			if err := errors.Join(os.Remove(lock), put(lock)); err != nil {
+				t.Fatal(err)
+			}
+			_, opened := Open(dir, aKey)
+			_, anew := NewState(dir, time.Now())
+			for what, err := range map[string]error{"open": opened, "check": CheckState(dir), "begin anew": anew} {
+				if err == nil || !strings.Contains(err.Error(), lock) || !strings.Contains(err.Error(), "not a regular file: remove it") || strings.Contains(err.Error(), "stop it first") {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+		})
+	}
+}
+
+// An administrator who begins anew twice within a second keeps both.
+func TestNewStateTwiceWithinASecond(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "mfa")
+	now := time.Now()
+	seen := map[string]bool{}
+	for range 3 {
+		if err := openStore(t, dir).Close(); err != nil {
+			t.Fatal(err)
+		}
+		aside, err := NewState(dir, now)
+		if err != nil || aside == "" || seen[aside] {
+			t.Fatalf("%q, %v", aside, err)
+		}
+		seen[aside] = true
+	}
+	if aside, err := NewState(dir, now); aside != "" || err != nil {
+		t.Errorf("of none: %q, %v", aside, err)
 	}
 }

@@ -175,8 +175,11 @@ func newLedger(db *bolt.DB, setup setup) *ledger {
 	return l
 }
 
-// damaged says what to do about a damaged database.
+// damaged says what to do about a damaged database. One that may not be read is not damaged.
 func damaged(err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return err
+	}
 	return fmt.Errorf("damaged: %w; restore a backup of it, or run mfad --new-state to begin anew", err)
 }
 

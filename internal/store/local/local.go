@@ -85,6 +85,9 @@ func openWith(dir string, key keyFunc, setup setup) (_ *Store, err error) {
 			err = errors.Join(fmt.Errorf("open store: %w", err), s.Close())
 		}
 	}()
+	if err := checkUser(dir); err != nil {
+		return nil, err
+	}
 	if err := makeFolder(dir); err != nil {
 		return nil, err
 	}

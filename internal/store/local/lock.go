@@ -33,12 +33,12 @@ func lockFolder(dir string) (*folderLock, error) {
 		return nil, err
 	}
 	name := filepath.Join(dir, "lock")
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	f, err := openToLock(name, os.O_RDWR|os.O_CREATE)
 	if errors.Is(err, unix.EROFS) {
-		f, err = os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW, 0) // flock(2) asks for no more
+		f, err = openToLock(name, os.O_RDONLY) // flock(2) asks for no more
 	}
 	if err != nil {
-		return nil, err
+		return nil, explain(name, err)
 	}
 	if err := give(f, folder); err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -47,6 +47,27 @@ func lockFolder(dir string) (*folderLock, error) {
 		return nil, errors.Join(describeLock(dir, f, err), f.Close())
 	}
 	return &folderLock{File: f}, nil
+}
+
+var errNoLock = errors.New("not a regular file: remove it, a start makes it")
+
+// openToLock opens a file for flock(2). It waits for nobody, and refuses what is no file.
+func openToLock(name string, flag int) (*os.File, error) {
+	f, err := os.OpenFile(name, flag|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ENXIO) {
+		return nil, fmt.Errorf("%q is %w", name, errNoLock)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%q is %w", name, errNoLock)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // claim writes who holds the folder. It is called once the database is this process's, too:
@@ -124,7 +145,9 @@ func flock(f *os.File) error {
 	}
 }
 
-// describeLock returns err with the process that holds the lock.
+var errHeld = errors.New("in use by another daemon")
+
+// describeLock returns err, or errHeld with the process that holds the lock.
 func describeLock(dir string, f *os.File, err error) error {
 	if !errors.Is(err, unix.EWOULDBLOCK) {
 		return &os.PathError{Op: "lock", Path: f.Name(), Err: err}
@@ -132,7 +155,7 @@ func describeLock(dir string, f *os.File, err error) error {
 	text, _ := io.ReadAll(io.LimitReader(f, maxLock))
 	pid, _, _ := strings.Cut(string(text), "\n")
 	if _, err := strconv.ParseUint(pid, 10, 31); err == nil {
-		return fmt.Errorf("folder %q is in use by another daemon, process %s", dir, pid)
+		return fmt.Errorf("folder %q is %w, process %s", dir, errHeld, pid)
 	}
-	return fmt.Errorf("folder %q is in use by another daemon", dir)
+	return fmt.Errorf("folder %q is %w", dir, errHeld)
 }

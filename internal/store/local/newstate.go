@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mfa/internal/host/file"
+	"mfa/internal/host/rights"
 	"mfa/internal/seal"
 	"mfa/internal/store/local/wal"
 )
@@ -39,8 +40,11 @@ func NewState(dir string, now time.Time) (aside string, err error) {
 		return "", fmt.Errorf("begin anew: %q is in use by another program; stop it first: systemctl stop mfad.socket mfad.service", path)
 	}
 	lock, err := lockFolder(dir)
-	if err != nil {
+	if errors.Is(err, errHeld) {
 		return "", fmt.Errorf("begin anew: %w; stop it first: systemctl stop mfad.socket mfad.service", err)
+	}
+	if err != nil {
+		return "", fmt.Errorf("begin anew: %w", err)
 	}
 	defer func() { err = errors.Join(err, lock.release()) }()
 	marker, err := os.OpenFile(filepath.Join(dir, newStateFile), os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
@@ -91,10 +95,10 @@ func give(f *os.File, folder os.FileInfo) error {
 func moveAside(dir string, now time.Time) (aside string, err error) {
 	suffix := ".until-" + now.UTC().Format("20060102-150405")
 	path := filepath.Join(dir, stateFile)
-	aside = path + suffix
-	if _, err := os.Lstat(aside); err == nil {
-		return "", &os.PathError{Op: "rename", Path: path, Err: unix.EEXIST}
+	for n := 2; taken(path + suffix); n++ {
+		suffix = fmt.Sprintf(".until-%s-%d", now.UTC().Format("20060102-150405"), n)
 	}
+	aside = path + suffix
 	for _, name := range wal.Names {
 		name = filepath.Join(dir, name)
 		if err := os.Rename(name, name+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -109,6 +113,12 @@ func moveAside(dir string, now time.Time) (aside string, err error) {
 		return "", &os.PathError{Op: "rename", Path: path, Err: err}
 	}
 	return aside, nil
+}
+
+// taken reports whether there is something at path.
+func taken(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // BeginsAnew reports whether NewState was called and Begun was not since.
@@ -163,8 +173,9 @@ func (s *Store) checkUsers() error {
 		"or run mfad --new-state, after which everybody has to enroll again", s.usersDir(), stateFile))
 }
 
-// CheckState returns what keeps a daemon from opening the database of the store in dir,
-// or nil. It does not look while a daemon has the store open. Nothing is made or changed.
+// CheckState returns what keeps a daemon with the rights of this thread from opening the database
+// of the store in dir, or nil. While a daemon has the store open it looks at the rights alone.
+// Nothing is made or changed.
 func CheckState(dir string) error {
 	_, err := readContents(dir)
 	return err
@@ -174,6 +185,9 @@ func CheckState(dir string) error {
 func readContents(dir string) (found contents, err error) {
 	path := filepath.Join(dir, stateFile)
 	s := &Store{dir: dir, files: &files{dir: filepath.Join(dir, "users")}}
+	if err := s.mayOpen(); err != nil {
+		return found, err
+	}
 	if inUse(dir) {
 		return found, nil
 	}
@@ -196,6 +210,34 @@ func readContents(dir string) (found contents, err error) {
 		return found, nil
 	}
 	return found, describeOpen(path, errNoState)
+}
+
+// mayOpen returns an error if this thread may not open what is there of the store, if others may
+// change it, or if its lock is no file.
+func (s *Store) mayOpen() error {
+	const toUse, toChange = unix.R_OK | unix.W_OK | unix.X_OK, unix.R_OK | unix.W_OK
+	err := rights.May(s.dir, toUse)
+	if err != nil {
+		return fmt.Errorf("%w; run chmod u=rwx %s", err, s.dir)
+	}
+	errs := []error{explain(s.dir, rights.May(s.usersDir(), toUse))}
+	for _, name := range append([]string{"lock", stateFile}, wal.Names[:]...) {
+		errs = append(errs, explain(s.dir, rights.May(filepath.Join(s.dir, name), toChange)))
+	}
+	self := rights.OwnerOf(s.dir)
+	for _, path := range []string{s.dir, s.usersDir(), filepath.Join(s.dir, stateFile)} {
+		if info, err := os.Stat(path); err == nil {
+			errs = append(errs, checkOwnerOf(path, info.Sys().(*syscall.Stat_t).Uid, info.Mode().Perm(), self))
+		}
+	}
+	lock, err := openToLock(filepath.Join(s.dir, "lock"), os.O_RDONLY)
+	if err == nil {
+		err = lock.Close()
+	}
+	if errors.Is(err, errNoLock) {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // Enrolled reports whether there is an enrollment in the store in dir. It is false, too,
@@ -279,7 +321,7 @@ func inUse(dir string) bool { return flocked(filepath.Join(dir, "lock")) }
 
 // flocked reports whether a process has locked a file for itself, by flock(2).
 func flocked(path string) bool {
-	f, err := os.Open(path)
+	f, err := openToLock(path, os.O_RDONLY)
 	if err != nil {
 		return false
 	}
