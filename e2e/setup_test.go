@@ -349,8 +349,10 @@ func TestSetupLeavesNoWayAround(t *testing.T) {
 		who  account
 		args []string
 	}{
-		{alice, []string{"sudo", "sh", "-c", greet}}, {alice, []string{"sudo", "-i", "sh", "-c", greet}},
-		{alice, []string{"su", "-c", greet, alice.name}}, {alice, []string{"su", "-", "-c", greet, alice.name}},
+		{alice, []string{"sudo", "sh", "-c", greet}},
+		{alice, []string{"sudo", "-i", "sh", "-c", greet}},
+		{alice, []string{"su", "-c", greet, alice.name}},
+		{alice, []string{"su", "-", "-c", greet, alice.name}},
 	} {
 		t.Run(strings.Join(way.args[:2], " "), func(t *testing.T) {
 			c := s.as(way.who, way.args...)
