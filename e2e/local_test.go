@@ -97,3 +97,30 @@ func TestSu(t *testing.T) {
 		s.expectFailures(bob, 3)
 	})
 }
+
+// One user who asks through su, which is root, does not fill the room that is kept for root.
+func TestOneAskerFillsNoRoom(t *testing.T) {
+	s := newSite(t)
+	s.set("server.max_logins = 16", "code.max_sends = 100")
+	s.stack("su", s.passwordThenCode()...)
+	s.startDaemon()
+	alice, mallory := s.newUser("alice"), s.newUser("mallory")
+	asked := 0
+	for range 20 {
+		c := s.as(mallory, "su", mallory.name, "-c", greet)
+		c.expect(t, `assword: $`)
+		c.send(password)
+		if said := c.expect(t, `Code[^\n]*: $|cannot be checked right now`); strings.Contains(said, "Code") {
+			asked++
+		}
+	}
+	if asked != 9 {
+		t.Errorf("%d of mallory's 20 wait at once, want 9", asked)
+	}
+	c := s.as(alice, "su", alice.name, "-c", greet)
+	c.expect(t, `assword: $`)
+	c.send(password)
+	c.expect(t, codePrompt(alice))
+	c.send(s.code(alice, 1))
+	c.expectIn(t)
+}

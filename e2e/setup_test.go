@@ -331,3 +331,53 @@ func (s *site) awaitNotice(a account, n int, words ...string) {
 
 // unwrapped returns a text without the line ends that a narrow screen needs.
 func unwrapped(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// What setup does to a service it does to each other one that its program asks by: else "sudo -i"
+// asks for no code, and the sudo after it for nothing.
+func TestSetupLeavesNoWayAround(t *testing.T) {
+	s, alice := debian(t)
+	maySudo(t, alice)
+	for _, service := range []string{"sudo", "su"} {
+		s.setup(service, "--yes", "--confirm-within", "0").expectStatus(t, 0)
+		for _, f := range s.findings(service) {
+			if strings.HasPrefix(f, "way-around") {
+				t.Errorf("%s: doctor finds %s", service, f)
+			}
+		}
+	}
+	for i, way := range []struct {
+		who  account
+		args []string
+	}{
+		{alice, []string{"sudo", "sh", "-c", greet}},
+		{alice, []string{"sudo", "-i", "sh", "-c", greet}},
+		{alice, []string{"su", "-c", greet, alice.name}},
+		{alice, []string{"su", "-", "-c", greet, alice.name}},
+	} {
+		t.Run(strings.Join(way.args[:2], " "), func(t *testing.T) {
+			c := s.as(way.who, way.args...)
+			c.expect(t, `assword[^\n]*: $`)
+			c.send(password)
+			c.expect(t, codePrompt(alice))
+			c.send(s.code(alice, i+1))
+			c.expectIn(t)
+		})
+	}
+	s.setup("sudo", "--undo").expectStatus(t, 0)
+	for _, service := range []string{"sudo", "sudo-i"} {
+		text, err := os.ReadFile("/etc/pam.d/" + service)
+		ok(t, err)
+		if strings.Contains(string(text), "pam_mfa.so") {
+			t.Errorf("%s: %s", service, text)
+		}
+	}
+
+	// A machine where sudo alone was set up is told, with what mends it.
+	s.stack("sudo", s.passwordThenCode()...)
+	found := strings.Join(s.findings("sudo"), "\n")
+	expectSaid(t, found, "way-around")
+	s.setup("sudo-i", "--yes", "--confirm-within", "0").expectStatus(t, 0)
+	if found := strings.Join(s.findings("sudo"), "\n"); strings.Contains(found, "way-around") {
+		t.Errorf("doctor finds %s", found)
+	}
+}

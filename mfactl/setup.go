@@ -184,7 +184,7 @@ func (s *switcher) agreed(changes []setup.Change) bool {
 // change makes the changes and waits for the login that proves them. After any error
 // everything is put back.
 func (s *switcher) change(ctx context.Context, h doctor.Host, cfg config.Config, changes []setup.Change) (err error) {
-	proof, err := setup.Watch(cfg.Audit.File, s.service, s.user)
+	proof, err := setup.Watch(cfg.Audit.File, append([]string{s.service}, doctor.Further(h.FS, s.service)...), s.user)
 	if err != nil {
 		return hinted(err, "Nothing was changed.")
 	}

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -31,7 +32,12 @@ const (
 	exitUsage  = 2 // also a configuration that is refused
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	// A crash ends by a signal, and systemd starts the daemon again. Else the runtime ends with 2,
+	// which is that of a configuration that was refused (RestartPreventExitStatus= of the unit).
+	debug.SetTraceback("crash")
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("mfad", flag.ContinueOnError)

@@ -50,11 +50,42 @@ func TestOutcomes(t *testing.T) {
 			if n := len(got.named("log")); n != 1 {
 				t.Errorf("%d log lines, want 1: %v", n, got.named("log"))
 			}
-			if said := got.named("conv"); len(said) != 0 {
-				t.Errorf("the module said something of its own: %v", said)
+			said := got.named("conv")
+			told := len(said) == 1 && strings.Contains(said[0].text, "cannot be checked right now")
+			if wanted := c.want == pam.ErrAuthinfoUnavail || c.want == pam.ErrSystem; told != wanted || len(said) > 1 {
+				t.Errorf("the module said of its own: %v", said)
 			}
 		})
 	}
+}
+
+// A refusal that is no fault of the person's is told once: by mfad, or else by the module.
+func TestRefusalIsToldOnce(t *testing.T) {
+	t.Parallel()
+	for _, outcome := range []mfa.Outcome{mfa.Unavailable, mfa.Broken} {
+		t.Run(outcome.String(), func(t *testing.T) {
+			t.Parallel()
+			s := newStack(t)
+			s.serve(t, func(p *peer) {
+				p.hello()
+				p.say(mfa.Failure, "The directory does not answer.")
+				p.verdict(mfa.Verdict{Outcome: outcome})
+				p.left()
+			})
+			said := s.login(t, nil).named("conv")
+			if len(said) != 1 || !strings.Contains(said[0].text, "directory") {
+				t.Errorf("said: %v", said)
+			}
+		})
+	}
+	t.Run("an argument it does not know", func(t *testing.T) {
+		t.Parallel()
+		got := newStack(t, "unavailable=maybe").login(t, nil)
+		got.wantAuth(t, pam.ErrSystem)
+		if said := got.named("conv"); len(said) != 1 || !strings.Contains(said[0].text, "cannot be checked right now") {
+			t.Errorf("said: %v", said)
+		}
+	})
 }
 
 // A login that was locked before anything was typed is no guess in the log, which

@@ -55,6 +55,7 @@ struct login {
 	struct options options;
 	struct relay_hello hello;
 	struct kept *kept; /* or NULL: who logs in can be asked */
+	bool said;         /* mfad had something said or asked */
 };
 
 /* What the relay is told about the login. */
@@ -100,6 +101,7 @@ static void say(void *who, bool failure, const char *text)
 {
 	struct login *in = who;
 
+	in->said = true;
 	if (in->options.debug)
 		pam_syslog(in->pamh, LOG_DEBUG, "mfad says %zu bytes%s", strlen(text),
 			   failure ? ", an error" : "");
@@ -130,6 +132,17 @@ static void tell_unavailable(const struct login *in)
 	}
 }
 
+/*
+ * After a refusal that is no fault of the person's: one that mfad gave no reason for (it had no
+ * room, or a fault), or that it knows nothing of, is told by us. Else the password would be
+ * typed again and again.
+ */
+static void tell_refusal(const struct login *in, const struct relay_verdict *v, int code)
+{
+	if ((code == PAM_AUTHINFO_UNAVAIL || code == PAM_SYSTEM_ERR) && !(v->spoken && in->said))
+		tell_unavailable(in);
+}
+
 /* Hands over what was kept, once. */
 static char *answer_kept(struct kept *kept)
 {
@@ -146,6 +159,7 @@ static char *ask(void *who, bool echo, const char *text)
 	int style = echo ? PAM_PROMPT_ECHO_ON : PAM_PROMPT_ECHO_OFF;
 	int code;
 
+	in->said = true;
 	if (in->kept != NULL)
 		return answer_kept(in->kept);
 	code = pam_prompt(in->pamh, style, &line, "%s", text);
@@ -266,8 +280,7 @@ static int authenticate(struct login *in)
 		v = (struct relay_verdict){.outcome = RELAY_BROKEN, .why = "out of memory"};
 	m = meaning_of(&v, &in->options);
 	report(in, &v, &m);
-	if (m.code == PAM_AUTHINFO_UNAVAIL && !v.spoken)
-		tell_unavailable(in);
+	tell_refusal(in, &v, m.code);
 	return m.code;
 }
 
@@ -354,8 +367,7 @@ static int split_password(struct login *in)
 	report(in, &v, &m);
 	if (v.outcome == RELAY_BROKEN && v.spoken)
 		pam_syslog(in->pamh, LOG_ERR, "mfad does not say how a line is cut; is it older than this module?");
-	if (m.code == PAM_AUTHINFO_UNAVAIL && !v.spoken)
-		tell_unavailable(in);
+	tell_refusal(in, &v, m.code);
 	return m.code;
 }
 
@@ -428,8 +440,10 @@ EXPORTED int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const 
 	struct login in = {.pamh = pamh, .flags = flags};
 	int code = PAM_SYSTEM_ERR;
 
-	if (!options_read(pamh, argc, argv, &in.options))
+	if (!options_read(pamh, argc, argv, &in.options)) {
+		tell_unavailable(&in);
 		return code;
+	}
 	if (in.options.only_key)
 		return had_key(pamh) ? PAM_SUCCESS : PAM_IGNORE;
 	if (in.options.split)

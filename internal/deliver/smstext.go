@@ -62,9 +62,9 @@ func CheckSMSTemplate(template, autofillDomain string) error {
 // SMS returns the notice as a text message with that ID, in one segment: the host's
 // name is shortened as far as needed. The template is one that CheckSMSTemplate
 // accepted, or empty: then the text is in the language of Words, if that fits into one
-// segment, else in English. If autofillDomain is not empty, the last line is one that
+// segment, else in English. So it is where the template fails with this code. If autofillDomain is not empty, the last line is one that
 // phones recognise and offer to fill in on that host only
-// (https://wicg.github.io/sms-one-time-codes/). It fails only for a bad template.
+// (https://wicg.github.io/sms-one-time-codes/).
 func (n CodeNotice) SMS(id, template, autofillDomain string) (mfa.Message, error) {
 	fields := smsFields{Host: gsmOnly(ASCII(n.Host, FieldLimit)), Code: n.Code, Minutes: max(1, int(n.Lifetime/time.Minute))}
 	render := func(template string, w *text.Printer) (string, error) {
@@ -72,6 +72,10 @@ func (n CodeNotice) SMS(id, template, autofillDomain string) (mfa.Message, error
 		return renderSMS(template, fields, autofillDomain)
 	}
 	said, err := render(template, nil)
+	if template != "" && (err != nil || !fits(said)) { // with this code: it was tried with another
+		template = ""
+		said, err = render(template, nil)
+	}
 	if template == "" && n.Words != nil {
 		if in, err := render(n.Words.Say(defaultSMS), n.Words); err == nil && fits(in) {
 			said = in

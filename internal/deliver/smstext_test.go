@@ -95,6 +95,23 @@ func TestSMSMinutes(t *testing.T) {
 	}
 }
 
+// A template is tried with one code, and what it does with another keeps nobody without a code.
+func TestSMSTemplateThatFailsWithSomeCodes(t *testing.T) {
+	for _, template := range []string{
+		`{{if gt .Code "5"}}{{.Code}}{{end}}`,
+		`{{.Code}}{{if lt .Code "5"}}{{slice .Code 99}}{{end}}`,
+		`{{.Code}}{{if lt .Code "5"}}` + strings.Repeat("x", 155) + `{{end}}`,
+	} {
+		if err := CheckSMSTemplate(template, ""); err != nil {
+			t.Fatal(err)
+		}
+		m, err := smsNotice().SMS("1", template, "")
+		if err != nil || m.Text != "123456 is your login code for web1.example.com. It works once, within 10 minutes. Give it to nobody." {
+			t.Errorf("%s: %q, %v", template, m.Text, err)
+		}
+	}
+}
+
 func TestCheckSMSTemplate(t *testing.T) {
 	for _, tc := range []struct{ template, domain, want string }{
 		{"Hello {{.Host}}", "", "sms.template: does not show the code"},

@@ -1,8 +1,11 @@
 package server
 
 import (
+	"fmt"
 	"sync"
 	"time"
+
+	"mfa/internal/mfa"
 )
 
 // bounds say how many may be in at once: of root's, of all others together, and of one
@@ -13,6 +16,42 @@ type bounds struct{ root, others, perUID int }
 func loginBounds(max int) bounds { return bounds{root: max, others: quarter(max), perUID: 8} }
 
 func quarter(n int) int { return (n + 3) / 4 }
+
+// perAsker says for how many logins at once one local user may ask through programs that are root
+// (su, sudo), where max is server.max_logins: nobody fills root's room alone.
+func perAsker(max int) int { return max/16 + 8 }
+
+// askers count the logins under way by the user who asks for them through a program that is root,
+// as su and sudo say it (pam_set_item(3), PAM_RUSER). They may be used from many goroutines.
+type askers struct {
+	mu sync.Mutex
+	by map[[2]string]int // by name, and by the host that it is a name on
+}
+
+// enter counts a login in. The error says that this user has no room for another one. Leave ends it.
+// Root is not bounded, and neither is who is not named.
+func (a *askers) enter(req mfa.Request, most int) (leave func(), err error) {
+	if req.UID != 0 || req.RUser == "" || req.RUser == "root" {
+		return func() {}, nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	who := [2]string{req.RUser, req.RHost}
+	if a.by[who] >= most {
+		return nil, fmt.Errorf("%s asks for more than %d logins at once, which are one user's share of server.max_logins", short(req.RUser), most)
+	}
+	if a.by == nil {
+		a.by = map[[2]string]int{}
+	}
+	a.by[who]++
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.by[who]--; a.by[who] == 0 {
+			delete(a.by, who)
+		}
+	}, nil
+}
 
 // slots count what is under way, by uid. They may be used from many goroutines.
 type slots struct {

@@ -54,6 +54,7 @@ type PAM struct {
 
 	hello   time.Duration // how long HELLO is waited for; 0: helloTimeout
 	slots   slots
+	askers  askers
 	allowed allowList // uids of Trusted
 }
 
@@ -115,6 +116,14 @@ func (s *PAM) answer(ctx context.Context, c *peerConn) {
 	outcome := mfa.Broken
 	if err == nil {
 		req, outcome, err = s.authorize(ctx, req, c.cred.Uid)
+	}
+	if err == nil {
+		var leave func()
+		if leave, err = s.askers.enter(req, perAsker(s.MaxLogins)); err == nil {
+			defer leave()
+		} else {
+			outcome = mfa.Unavailable
+		}
 	}
 	switch {
 	case errors.Is(err, io.EOF): // nobody asked for anything

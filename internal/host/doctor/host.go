@@ -107,7 +107,7 @@ func Examine(ctx context.Context, h Host, services []string) Report {
 	e.examineStacks(services)
 	e.sshd(ctx)
 	for _, check := range []func(context.Context){
-		e.module, e.sockets, e.storage, e.records, e.directory, e.fleet, e.carriers, e.accounts, e.admins, e.breakGlass, e.pendingSetup, e.sudoers,
+		e.module, e.sockets, e.storage, e.records, e.directory, e.fleet, e.carriers, e.accounts, e.admins, e.breakGlass, e.pendingSetup, e.sudoers, e.further,
 		e.unprivileged, e.ahead, e.census, e.nist, e.language,
 	} {
 		check(ctx)

@@ -277,7 +277,7 @@ func TestProof(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "audit.jsonl")
 			write(t, file, good) // from before the change
-			p, err := Watch(file, "sshd", "")
+			p, err := Watch(file, []string{"sshd"}, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -296,7 +296,7 @@ func TestProof(t *testing.T) {
 // The file may be rotated away, and may not be there yet.
 func TestProofAcrossRotation(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "audit.jsonl")
-	p, err := Watch(file, "sshd", "")
+	p, err := Watch(file, []string{"sshd"}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +323,7 @@ func TestProofAcrossRotation(t *testing.T) {
 func TestProofAcrossCopytruncate(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "audit.jsonl")
 	write(t, file, event(audit.Login, "su", mfa.Accepted.String(), testTime))
-	p, err := Watch(file, "sshd", "")
+	p, err := Watch(file, []string{"sshd"}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

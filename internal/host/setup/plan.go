@@ -31,7 +31,7 @@ const (
 var FirstFactors = []string{Password, Key, Both}
 
 // Services are those that can be set up; with Options.OneLine all can.
-var Services = []string{"sshd", "sudo", "su", "login"}
+var Services = []string{"sshd", "sudo", "sudo-i", "su", "su-l", "login", "remote"}
 
 // Options say what to set up.
 type Options struct {
@@ -66,13 +66,9 @@ func Make(root fs.FS, o Options) ([]Change, error) {
 	if o.OneLine && o.First != Password {
 		return nil, fmt.Errorf("plan %q: in one line the first factor is a password", o.Service)
 	}
-	var changes []Change
-	pam, err := planPAM(root, o)
+	changes, err := planAllPAM(root, o)
 	if err != nil {
-		return nil, fmt.Errorf("plan %q: %w", o.Service, err)
-	}
-	if pam != nil {
-		changes = append(changes, *pam)
+		return nil, err
 	}
 	if o.Service == "sshd" {
 		ssh, err := planSSHD(root, o)
@@ -85,6 +81,22 @@ func Make(root fs.FS, o Options) ([]Change, error) {
 	}
 	if len(changes) == 0 {
 		return nil, ErrAlready
+	}
+	return changes, nil
+}
+
+// planAllPAM plans the changes of /etc/pam.d: of the service, and of those that its program asks
+// by, too. One that includes what is changed before needs no change.
+func planAllPAM(root fs.FS, o Options) (changes []Change, err error) {
+	for _, service := range append([]string{o.Service}, doctor.Further(root, o.Service)...) {
+		o.Service = service
+		pam, err := planPAM(Changed(root, changes), o)
+		if err != nil {
+			return nil, fmt.Errorf("plan %q: %w", service, err)
+		}
+		if pam != nil {
+			changes = append(changes, *pam)
+		}
 	}
 	return changes, nil
 }

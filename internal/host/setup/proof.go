@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"mfa/internal/audit"
@@ -14,14 +15,14 @@ import (
 
 // A Proof watches the audit file for a login. Close it.
 type Proof struct {
-	service string
-	user    string
-	tail    *file.Tail
+	services []string
+	user     string
+	tail     *file.Tail
 }
 
-// Watch begins to watch the audit file at path for logins of a user through a service; ""
+// Watch begins to watch the audit file at path for logins of a user through one of services; ""
 // is any user. Events that are in it already do not count. The file may be missing yet.
-func Watch(path, service, user string) (*Proof, error) {
+func Watch(path string, services []string, user string) (*Proof, error) {
 	tail, err := file.ExpectTail(path)
 	if err == nil {
 		err = tail.Skip()
@@ -29,7 +30,7 @@ func Watch(path, service, user string) (*Proof, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read audit.file: %w", err)
 	}
-	return &Proof{service: service, user: user, tail: tail}, nil
+	return &Proof{services: services, user: user, tail: tail}, nil
 }
 
 // Close ends the watching.
@@ -61,6 +62,6 @@ func (p *Proof) Await(ctx context.Context, since time.Time) (mfa.Event, error) {
 
 // proves reports whether an event is a login whose second factor was accepted.
 func (p *Proof) proves(ev mfa.Event, since time.Time) bool {
-	return ev.Event == audit.Login && ev.Service == p.service && (p.user == "" || ev.User == p.user) &&
+	return ev.Event == audit.Login && slices.Contains(p.services, ev.Service) && (p.user == "" || ev.User == p.user) &&
 		ev.Outcome == mfa.Accepted.String() && !ev.Time.Before(since)
 }
