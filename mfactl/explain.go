@@ -33,7 +33,7 @@ the service does not reach pam_mfa.so, that is said first. Nothing is sent or ch
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v.User = args[0]
 			var x wire.Explanation
-			if err := c.call(cmd.Context(), wire.PostExplain.For(), v, &x); err != nil {
+			if err := c.read(cmd.Context(), wire.PostExplain.For(), v, &x); err != nil {
 				return err
 			}
 			whole := explained{Explanation: x, SSHD: refusedBySSHD(cmd.Context(), v, x)}

@@ -24,7 +24,7 @@ func showCommand(c *client) *cobra.Command {
 			if reveal {
 				from = from.With(wire.QueryReveal, wire.Yes)
 			}
-			if err := c.call(cmd.Context(), from, nil, &v); err != nil {
+			if err := c.read(cmd.Context(), from, nil, &v); err != nil {
 				return err
 			}
 			if asJSON {

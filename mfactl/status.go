@@ -27,8 +27,8 @@ func statusCommand(c *client) *cobra.Command {
 		Example: "  mfactl status\n  mfactl status --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var st wire.Status
-			if err := c.call(cmd.Context(), wire.GetStatus.For(), nil, &st); err != nil {
+			st, err := c.status(cmd.Context())
+			if err != nil {
 				return whyDown(err, path)
 			}
 			var fleet *wire.Fleet
@@ -66,7 +66,7 @@ type wholeStatus struct {
 // fleet asks the daemon what it sees of its fleet.
 func (c *client) fleet(ctx context.Context) (wire.Fleet, error) {
 	var f wire.Fleet
-	err := c.call(ctx, wire.GetFleet.For(), nil, &f)
+	err := c.read(ctx, wire.GetFleet.For(), nil, &f)
 	return f, err
 }
 
@@ -74,7 +74,7 @@ func (c *client) fleet(ctx context.Context) (wire.Fleet, error) {
 // starting, as far as root can find out.
 func whyDown(err error, path string) error {
 	exit, ok := errors.AsType[exitError](err)
-	if !ok || exit.code != exitUnreachable || os.Geteuid() != 0 {
+	if !ok || exit.code != exitUnreachable || errors.Is(err, wire.ErrStuck) || os.Geteuid() != 0 {
 		return err
 	}
 	cfg, problem := config.Load(path)
