@@ -25,7 +25,8 @@ func explainCommand(c *client) *cobra.Command {
 		Short: "Say what a login would come to, and why",
 		Long: `Say what a login would come to: which rule of the policy counts, why those
 before it do not match, what is asked, and what PAM returns. Where the PAM stack of
-the service does not reach pam_mfa.so, that is said first. Nothing is sent or changed.`,
+the service does not reach pam_mfa.so, that is said first. Nothing is sent or
+changed.`,
 		Example: "  mfactl explain alice --rhost 203.0.113.7\n" +
 			"  mfactl explain alice --service sudo-i\n" +
 			"  mfactl explain alice --rhost 203.0.113.7 --key SHA256:...",

@@ -114,6 +114,7 @@ func newRoot() *cobra.Command {
 		migrateCommand(c),
 	)
 	complete(root)
+	refuseOtherShells(root)
 	return root
 }
 
