@@ -15,7 +15,6 @@ import (
 
 	"mfa/internal/host/file"
 	"mfa/internal/mfa"
-	"mfa/internal/wire"
 )
 
 // auditOptions are the flags of audit.
@@ -65,8 +64,7 @@ func (o auditOptions) path(ctx context.Context, c *client) (string, error) {
 	if o.file != "" {
 		return o.file, nil
 	}
-	var st wire.Status
-	err := c.call(ctx, wire.GetStatus.For(), nil, &st)
+	st, err := c.status(ctx)
 	if e, ok := errors.AsType[exitError](err); ok && e.code == exitUnreachable {
 		e.hint = "Name the file to read it all the same: mfactl audit --file /var/log/mfa/audit.jsonl"
 		return "", e

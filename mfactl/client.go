@@ -14,9 +14,32 @@ import (
 // answer at once or are stuck.
 const requestTimeout = 30 * time.Second
 
+// statusTimeout bounds the wait for a status: mfad looks at its own store for it, and in a
+// fleet at etcd, and at nothing else. What else is only read may ask a directory of people,
+// which has 10 seconds of its own: it has twice as long.
+const statusTimeout = 10 * time.Second
+
 // A client asks mfad. Its errors carry the exit code.
 type client struct {
 	daemon wire.Client
+	short  time.Duration // statusTimeout
+}
+
+// status asks mfad how it is.
+func (c *client) status(ctx context.Context) (st wire.Status, err error) {
+	return st, c.within(ctx, c.short, wire.GetStatus.For(), nil, &st)
+}
+
+// read is call for a question that changes nothing, and that mfad answers soon or not at all.
+func (c *client) read(ctx context.Context, to wire.Resource, in, out any) error {
+	return c.within(ctx, 2*c.short, to, in, out)
+}
+
+// within is call with another bound.
+func (c *client) within(ctx context.Context, most time.Duration, to wire.Resource, in, out any) error {
+	daemon := c.daemon
+	daemon.Timeout = most
+	return exitFor(daemon.Call(ctx, to, in, out))
 }
 
 // call sends in, if it is not nil, and decodes the answer into out.
@@ -41,6 +64,10 @@ func exitFor(err error) error {
 		return exitForFault(fault)
 	case errors.Is(err, wire.ErrUnreachable) && errors.Is(err, syscall.EACCES):
 		e.code, e.hint = exitNotAllowed, "The socket's folder is closed to you. Try it as root."
+	case errors.Is(err, wire.ErrUnreachable) && errors.Is(err, wire.ErrStuck):
+		e.code = exitUnreachable
+		e.hint = "It accepts connections, but does not answer: it hangs, or has far too much to do. 'journalctl -u mfad'\n" +
+			"may say why. The watchdog of systemd restarts it (WatchdogSec= of mfad.service); now: 'systemctl restart mfad'."
 	case errors.Is(err, wire.ErrUnreachable):
 		e.code = exitUnreachable
 		e.hint = "Is it running? Try 'systemctl status mfad', and 'systemctl start mfad'."

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -65,6 +66,30 @@ func complete(root *cobra.Command) {
 			}
 		})
 	}
+}
+
+// refuseOtherShells has cobra's verb completion refuse a shell that it does not know: it would
+// print its help in the place of a script, and end well.
+func refuseOtherShells(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	cmd, _, err := root.Find([]string{"completion"})
+	if err != nil {
+		return
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		var shells []string
+		for _, shell := range cmd.Commands() {
+			shells = append(shells, shell.Name())
+		}
+		return exitError{
+			code: exitUsage, err: fmt.Errorf("no completions for the shell %q", args[0]),
+			hint: "There are those for " + strings.Join(shells, ", ") + ".",
+		}
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
 // verbs returns cmd and all that is below it.

@@ -67,11 +67,7 @@ func hostAt(c *client, root, path string) (doctor.Host, error) {
 		return h, exitError{code: exitFailed, err: err}
 	}
 	if h.Root == "/" {
-		h.Status = func(ctx context.Context) (wire.Status, error) {
-			var st wire.Status
-			err := c.call(ctx, wire.GetStatus.For(), nil, &st)
-			return st, err
-		}
+		h.Status = c.status
 		h.Directory = func(ctx context.Context) (wire.Directory, error) {
 			var d wire.Directory
 			err := c.call(ctx, wire.GetDirectory.For(), nil, &d)

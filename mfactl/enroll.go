@@ -96,8 +96,7 @@ func (c *client) enroll(cmd *cobra.Command, user, email, phone string, silent bo
 
 // warnOfNoProvider prints a warning if no provider for text messages is configured.
 func (c *client) warnOfNoProvider(cmd *cobra.Command) {
-	var st wire.Status
-	if err := c.call(cmd.Context(), wire.GetStatus.For(), nil, &st); err == nil && st.SMS == "" {
+	if st, err := c.status(cmd.Context()); err == nil && st.SMS == "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "mfactl: text messages have no provider, so no code goes to the number yet: set provider under [sms] in mfa.toml.")
 	}
 }

@@ -111,8 +111,7 @@ func (c *client) enrollToken(cmd *cobra.Command, user string, in wire.NewToken, 
 
 // warnOfNoTokens says that tokens which count are a second factor of nobody, where it is so.
 func (c *client) warnOfNoTokens(cmd *cobra.Command) {
-	var st wire.Status
-	if err := c.call(cmd.Context(), wire.GetStatus.For(), nil, &st); err == nil && !slices.Contains(st.Methods, mfa.HOTP) {
+	if st, err := c.status(cmd.Context()); err == nil && !slices.Contains(st.Methods, mfa.HOTP) {
 		fmt.Fprintln(cmd.ErrOrStderr(), "mfactl: tokens that count are nobody's second factor yet: add hotp to methods under [policy] in mfa.toml.")
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mfa/internal/host/doctor"
+	"mfa/internal/host/pamstack"
 	"mfa/internal/mfa"
 	"mfa/internal/wire"
 )
@@ -22,35 +24,27 @@ func explainCommand(c *client) *cobra.Command {
 		Use:   "explain USER",
 		Short: "Say what a login would come to, and why",
 		Long: `Say what a login would come to: which rule of the policy counts, why those
-before it do not match, what is asked, and what PAM returns. Nothing is sent or
+before it do not match, what is asked, and what PAM returns. Where the PAM stack of
+the service does not reach pam_mfa.so, that is said first. Nothing is sent or
 changed.`,
 		Example: "  mfactl explain alice --rhost 203.0.113.7\n" +
-			"  mfactl explain alice --service sudo\n" +
+			"  mfactl explain alice --service sudo-i\n" +
 			"  mfactl explain alice --rhost 203.0.113.7 --key SHA256:...",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v.User = args[0]
 			var x wire.Explanation
-			if err := c.call(cmd.Context(), wire.PostExplain.For(), v, &x); err != nil {
+			if err := c.read(cmd.Context(), wire.PostExplain.For(), v, &x); err != nil {
 				return err
 			}
-			sshd := refusedBySSHD(cmd.Context(), v, x)
+			whole := explained{Explanation: x, SSHD: refusedBySSHD(cmd.Context(), v, x)}
+			whole.StackAsks, whole.Stack = stackAsks(v.Service)
 			if asJSON {
-				if err := printJSON(cmd.OutOrStdout(), struct {
-					wire.Explanation
-					SSHD string `json:"sshd,omitempty"` // what keeps a program out all the same
-				}{x, sshd}); err != nil {
+				if err := printJSON(cmd.OutOrStdout(), whole); err != nil {
 					return err
 				}
 			} else {
-				rows := explanationRows(x)
-				if x.Policy != "" {
-					rows = append(rows, [2]any{"everybody", x.Policy})
-				}
-				if sshd != "" {
-					rows = slices.Insert(rows, 2, [2]any{"but sshd", sshd})
-				}
-				printRows(cmd.OutOrStdout(), rows)
+				printRows(cmd.OutOrStdout(), whole.rows())
 			}
 			if !x.Account && x.Result != wire.ResultUnavailable {
 				return exitError{
@@ -67,6 +61,67 @@ changed.`,
 	cmd.Flags().StringVar(&v.FirstFactor, "first-factor", "", "what was proven before: password, publickey, gssapi-with-mic ... (default password, or publickey with --key)")
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// An explained login is what mfad says of it, and what this machine makes of that.
+type explained struct {
+	wire.Explanation
+	StackAsks *bool  `json:"stack_asks,omitempty"` // whether PAM asks mfad at all; nil: it cannot be told
+	Stack     string `json:"stack,omitempty"`      // why not, or why it cannot be told; for people
+	SSHD      string `json:"sshd,omitempty"`       // what keeps a program out all the same
+}
+
+// rows returns the rows to print: first what makes the rest idle.
+func (e explained) rows() [][2]any {
+	rows := explanationRows(e.Explanation)
+	if e.Policy != "" {
+		rows = append(rows, [2]any{"everybody", e.Policy})
+	}
+	if e.SSHD != "" {
+		rows = slices.Insert(rows, 2, [2]any{"but sshd", e.SSHD})
+	}
+	if e.Stack != "" {
+		rows = slices.Insert(rows, 0, [2]any{"PAM stack", e.Stack})
+	}
+	return rows
+}
+
+// stackAsks returns whether the PAM stack of a service has a login prove its second factor,
+// nil if that cannot be told; and for people why not, or why it cannot be told.
+func stackAsks(service string) (*bool, string) {
+	files, err := doctor.Within("/")
+	if err != nil {
+		return nil, "cannot be looked at: " + err.Error()
+	}
+	return stackOf(files, service)
+}
+
+// stackOf is stackAsks by the files of a machine.
+func stackOf(files fs.FS, service string) (*bool, string) {
+	const unknown = "cannot be looked at, so it is not known whether a second factor is asked there: "
+	svc, err := pamstack.Load(files, service)
+	if err != nil {
+		return nil, unknown + err.Error()
+	}
+	st := doctor.ExamineStack(files, service)
+	asks, file := st.Login.Second, "/"+svc.File
+	if svc.FromOther(pamstack.Auth) {
+		file = fmt.Sprintf("there is no auth stack of %q, so /etc/pam.d/other decides, which", svc.Name)
+	}
+	const follows = "; what mfad would decide if it were asked follows"
+	switch {
+	case asks && svc.FromOther(pamstack.Auth):
+		return &asks, file + " asks"
+	case asks:
+		return &asks, ""
+	case svc.Refused != "":
+		return &asks, "nobody gets in there, libpam refuses every call: " + svc.Refused + follows
+	case slices.ContainsFunc(st.Found, func(f doctor.Finding) bool { return f.ID == "pam-complex" }):
+		return nil, unknown + "there are too many ways through it"
+	case st.Asks:
+		return &asks, file + " names pam_mfa.so, but: " + st.Login.Goes + " (mfactl doctor " + svc.Name + ")" + follows
+	}
+	return &asks, "no second factor is asked there: " + file + " does not reach pam_mfa.so" + follows
 }
 
 // refusedBySSHD returns why sshd keeps out a program that the policy lets in. It

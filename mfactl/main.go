@@ -72,7 +72,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 const defaultSocket = "/run/mfa/control.sock"
 
 func newRoot() *cobra.Command {
-	c := &client{daemon: wire.Client{Timeout: requestTimeout}}
+	c := &client{daemon: wire.Client{Timeout: requestTimeout}, short: statusTimeout}
 	root := &cobra.Command{
 		Use:           "mfactl",
 		Short:         "Administer the second factor of this machine's logins",
@@ -114,6 +114,7 @@ func newRoot() *cobra.Command {
 		migrateCommand(c),
 	)
 	complete(root)
+	refuseOtherShells(root)
 	return root
 }
 

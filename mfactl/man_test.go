@@ -80,6 +80,21 @@ func TestManual(t *testing.T) {
 	}
 }
 
+// The manual names the shells that there are completions for.
+func TestManualNamesShells(t *testing.T) {
+	text, shells := manualVerbs(t)["completion"], 0
+	for _, cmd := range verbs(newRoot()) {
+		if cmd.HasParent() && cmd.Parent().Name() == "completion" {
+			if shells++; !strings.Contains(text, ".Cm "+cmd.Name()) {
+				t.Errorf("completion %s is not in the manual", cmd.Name())
+			}
+		}
+	}
+	if named := strings.Count(text, ".Cm "); shells < 3 || named != shells {
+		t.Errorf("the manual names %d of %d shells: %s", named, shells, text)
+	}
+}
+
 // runnable returns the commands that do something, the help and those of cobra's
 // completion aside.
 func runnable(cmd *cobra.Command) []*cobra.Command {

@@ -28,9 +28,41 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "make the mounts private:", err)
 			os.Exit(1)
 		}
+		if err := mountStacks(); err != nil {
+			fmt.Fprintln(os.Stderr, "make PAM stacks:", err)
+			os.Exit(1)
+		}
 	}
 	scryptWork = 10 // a passphrase costs a millisecond
 	testscript.Main(m, map[string]func(){"mfactl": main})
+}
+
+// stacks are the PAM services of the machine that the scripts see, and a module that is there.
+var stacks = map[string]string{
+	"pam_mfa.so": "",
+	"sshd":       "auth requisite pam_unix.so\nauth required /etc/pam.d/pam_mfa.so\n",
+	"su":         "@include common-auth\n",
+	"sudo":       "@include common-auth\n",
+	"bypassed":   "auth sufficient pam_unix.so\nauth required /etc/pam.d/pam_mfa.so\n",
+	"cut-short":  "auth required pam_unix.so \\",
+	"session":    "session required pam_unix.so\n",
+
+	"common-auth": "auth required pam_unix.so\n",
+	"other":       "auth required pam_deny.so\n",
+}
+
+// mountStacks puts stacks in the place of this machine's.
+func mountStacks() error {
+	const folder = "/etc/pam.d"
+	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "mode=0755"); err != nil {
+		return err
+	}
+	for name, text := range stacks {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return os.Symlink("a-loop", filepath.Join(folder, "a-loop"))
 }
 
 // runInside runs this binary again in a new mount namespace and returns its exit

@@ -13,8 +13,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
 
 	"mfa/internal/deliver/delivertest"
 	"mfa/internal/wire"
@@ -220,5 +222,30 @@ func TestInterruptEndsTheWait(t *testing.T) {
 	exit, ok := errors.AsType[exitError](err)
 	if !ok || exit.code != exitFailed || exit.Error() != "interrupted" {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A daemon that accepts and says nothing, as one that was stopped (SIGSTOP), does not hold
+// questions for as long as work that takes its time: half a minute passed, and the hint was
+// about a daemon that is down.
+func TestQuestionsGiveUpSoon(t *testing.T) {
+	c := &client{daemon: wire.Client{Socket: filepath.Join(t.TempDir(), "s"), Timeout: time.Hour}, short: 20 * time.Millisecond}
+	silentDaemon(t, c.daemon.Socket)
+	for name, args := range map[string][]string{
+		"status": {"status"}, "show": {"show", "alice"}, "explain": {"explain", "alice"}, "sessions": {"sessions", "list", "alice"}, "audit": {"audit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := &cobra.Command{Use: "mfactl", SilenceUsage: true, SilenceErrors: true}
+			root.AddCommand(statusCommand(c), showCommand(c), explainCommand(c), sessionsCommand(c), auditCommand(c))
+			root.SetArgs(args)
+			err := root.ExecuteContext(t.Context())
+			exit, ok := errors.AsType[exitError](err)
+			if !ok || exit.code != exitUnreachable || exit.Error() != "mfad does not answer: mfad says nothing more" {
+				t.Fatalf("error %v", err)
+			}
+			if name != "audit" && !strings.Contains(exit.hint, "systemctl restart mfad") {
+				t.Errorf("hint %q", exit.hint)
+			}
+		})
 	}
 }

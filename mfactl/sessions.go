@@ -53,7 +53,7 @@ func sessionsListCommand(c *client) *cobra.Command {
 				from = wire.ListUserSessions.For(name)
 			}
 			var out wire.Sessions
-			err := c.call(cmd.Context(), from, nil, &out)
+			err := c.read(cmd.Context(), from, nil, &out)
 			switch {
 			case err != nil:
 				return err

@@ -27,8 +27,8 @@ func statusCommand(c *client) *cobra.Command {
 		Example: "  mfactl status\n  mfactl status --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var st wire.Status
-			if err := c.call(cmd.Context(), wire.GetStatus.For(), nil, &st); err != nil {
+			st, err := c.status(cmd.Context())
+			if err != nil {
 				return whyDown(err, path)
 			}
 			var fleet *wire.Fleet
@@ -46,10 +46,16 @@ func statusCommand(c *client) *cobra.Command {
 			} else {
 				printStatus(cmd, st, fleet)
 			}
-			if !st.StoreOK {
-				return exitError{code: exitFailed, err: errors.New("the store cannot be used: " + st.Problem)}
+			switch {
+			case st.StoreOK:
+				return nil
+			case st.StoreFull:
+				return exitError{
+					code: exitFailed, err: errors.New("the store has no room: " + st.Problem),
+					hint: "Logins whose decision cannot be written are refused, and codes may not go out. What is written still counts.",
+				}
 			}
-			return nil
+			return exitError{code: exitFailed, err: errors.New("the store cannot be used: " + st.Problem)}
 		},
 	}
 	jsonFlag(cmd, &asJSON)
@@ -66,7 +72,7 @@ type wholeStatus struct {
 // fleet asks the daemon what it sees of its fleet.
 func (c *client) fleet(ctx context.Context) (wire.Fleet, error) {
 	var f wire.Fleet
-	err := c.call(ctx, wire.GetFleet.For(), nil, &f)
+	err := c.read(ctx, wire.GetFleet.For(), nil, &f)
 	return f, err
 }
 
@@ -74,7 +80,7 @@ func (c *client) fleet(ctx context.Context) (wire.Fleet, error) {
 // starting, as far as root can find out.
 func whyDown(err error, path string) error {
 	exit, ok := errors.AsType[exitError](err)
-	if !ok || exit.code != exitUnreachable || os.Geteuid() != 0 {
+	if !ok || exit.code != exitUnreachable || errors.Is(err, wire.ErrStuck) || os.Geteuid() != 0 {
 		return err
 	}
 	cfg, problem := config.Load(path)
@@ -109,7 +115,7 @@ func printStatus(cmd *cobra.Command, st wire.Status, fleet *wire.Fleet) {
 		{"store", st.Store},
 		{"store health", store},
 		{"enrolled users", enrolledText(st)},
-		{"logins under way", st.Logins},
+		{"logins under way", loginsText(st)},
 	}
 	if st.Offline != nil {
 		rows = append(rows, [2]any{"without etcd", offlineText(*st.Offline)})
@@ -124,6 +130,14 @@ func printStatus(cmd *cobra.Command, st wire.Status, fleet *wire.Fleet) {
 		rows = append(rows, [2]any{"waits for a restart", key + ": systemctl restart mfad"})
 	}
 	printRows(cmd.OutOrStdout(), rows)
+}
+
+// loginsText says how many logins are under way, and how many there may be.
+func loginsText(st wire.Status) string {
+	if st.MaxLogins == 0 {
+		return strconv.Itoa(st.Logins)
+	}
+	return fmt.Sprintf("%d of %d", st.Logins, st.MaxLogins)
 }
 
 // enrolledText says how many users are enrolled, if that could be found out.

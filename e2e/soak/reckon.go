@@ -38,7 +38,7 @@ type reckoning struct {
 	stalls []span           // the machine could not do what it is for
 }
 
-// gaveUp is what mfactl says when it heard nothing for half a minute.
+// gaveUp is what mfactl says when it heard nothing for 10 seconds, or for half a minute.
 const gaveUp = "mfad says nothing more"
 
 // A trouble is an event that has a fault.

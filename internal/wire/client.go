@@ -24,6 +24,10 @@ var ErrUnreachable = errors.New("mfad does not answer")
 // ErrInterrupted means that the context of a request was canceled.
 var ErrInterrupted = errors.New("interrupted")
 
+// ErrStuck is wrapped by an error of a Client that was connected and waited in vain: beside
+// ErrUnreachable where no part of an answer came.
+var ErrStuck = errors.New("mfad says nothing more")
+
 // An Error is a refusal by the daemon.
 type Error struct {
 	Status int    // of HTTP; 0: a stream or a conversation that had begun was cut short
@@ -87,7 +91,7 @@ type wait struct {
 func (c *Client) wait(ctx context.Context) (context.Context, *wait) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &wait{ctx: ctx, least: c.longestWait()}
-	w.stuck = time.AfterFunc(w.least, func() { cancel(errStuck) })
+	w.stuck = time.AfterFunc(w.least, func() { cancel(ErrStuck) })
 	w.end = func() {
 		w.stuck.Stop()
 		cancel(nil)
@@ -173,9 +177,6 @@ func decode(resp *http.Response, out any) error {
 	}
 	return nil
 }
-
-// errStuck is the cause of a context that a wait ended.
-var errStuck = errors.New("mfad says nothing more")
 
 // Stream reads an answer that comes in lines (see Line). It calls begin with the highest
 // number of items, then item for each of them. It waits for each line as long as for an

@@ -20,6 +20,7 @@ type Status struct {
 	MaxTexts  int          `json:"max_texts"`
 	Store     string       `json:"store"` // where
 	StoreOK   bool         `json:"store_ok"`
+	StoreFull bool         `json:"store_full,omitempty"` // it can be read, and has no room: not StoreOK
 	Problem   string       `json:"problem,omitempty"`
 	Offline   *Offline     `json:"offline,omitempty"` // nil: nothing is decided without the store
 	Users     int          `json:"users"`             // enrolled

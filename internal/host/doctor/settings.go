@@ -115,7 +115,16 @@ func (e *exam) daemon(ctx context.Context) {
 		}
 	}
 	e.ok("daemon", "mfad", fmt.Sprintf("runs as process %d, version %s", st.PID, st.Version))
-	if !st.StoreOK {
+	switch {
+	case st.StoreOK:
+	case st.StoreFull:
+		e.add(Finding{
+			Error, "store", "mfad", "has no room to write: " + st.Problem,
+			"Logins whose decision cannot be written are refused, codes may not go out, and nothing can be set up or changed. " +
+				"What is written still counts: locks too.",
+			"make room on that file system; see also journalctl -u mfad",
+		})
+	default:
 		mend := "see journalctl -u mfad; make room on the disk, or mend the file it names"
 		if e.isFleet() {
 			mend = "do what it says, and what is said of etcd here; then mfactl doctor"
