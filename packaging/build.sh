@@ -118,7 +118,8 @@ stage() {
 	put "$work/completions/mfactl.fish" usr/share/fish/vendor_completions.d
 	put "$work/selinux/mfa.pp" usr/share/selinux/packages
 	put packaging/selinux/mfa.{te,fc,if} $docs/selinux
-	put mfa.toml.example README.md packaging/doc/*.md docs/{module,standards}.md $docs
+	put mfa.toml.example README.md SECURITY.md packaging/doc/*.md $docs
+	stage_pages "$docs"
 	put packaging/systemd/local-only.conf internal/deliver/mail/mail.{txt,html} $docs
 	gzip -9nc NEWS.md >"$stage/$docs/NEWS.gz"
 	gzip -9nc "$work/third-party-$arch" >"$stage/$docs/third-party.gz"
@@ -126,6 +127,17 @@ stage() {
 	stage_fail2ban
 	stage_ansible "$docs"
 	"stage_$format" "$docs"
+}
+
+# stage_pages takes the pages that README.md leads to, where it looks for them, but those of
+# developers and pictures. What they name of the sources lies beside README.md, too.
+stage_pages() {
+	local page
+	put docs/transcripts/*.md "$1/docs/transcripts"
+	for page in docs/*.md; do
+		case $page in docs/soak.md | docs/strings.md) continue ;; esac
+		sed -E 's#\]\(\.\./packaging/(metrics/|audit-schema)#](../\1#g' "$page" >"$stage/$1/$page"
+	done
 }
 
 # stage_manual takes whatever manual pages there are.

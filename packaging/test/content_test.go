@@ -52,7 +52,7 @@ var wanted = []string{
 	"/usr/share/doc/mfa/mfa.toml.example", "/usr/share/doc/mfa/authselect.md", "/usr/share/doc/mfa/apparmor.md",
 	"/usr/share/man/man1/mfactl.1.gz", "/usr/share/man/man5/mfa.toml.5.gz", "/usr/share/man/man7/mfa-programs.7.gz", "/usr/share/man/man8/mfad.8.gz", "/usr/share/man/man8/pam_mfa.8.gz",
 	"/etc/logrotate.d/mfa", "/etc/fail2ban/filter.d/mfa.conf", "/usr/share/doc/mfa/metrics/alerts.yml", "/usr/share/doc/mfa/audit-schema.json",
-	"/usr/share/doc/mfa/third-party.gz", "/usr/share/doc/mfa/local-only.conf", "/usr/share/doc/mfa/mail.txt", "/usr/share/doc/mfa/mail.html", "/usr/share/doc/mfa/module.md", "/usr/share/doc/mfa/standards.md", "/usr/share/doc/mfa/selinux.md", "/usr/share/doc/mfa/selinux/mfa.te", "/usr/share/selinux/packages/mfa.pp",
+	"/usr/share/doc/mfa/third-party.gz", "/usr/share/doc/mfa/local-only.conf", "/usr/share/doc/mfa/mail.txt", "/usr/share/doc/mfa/mail.html", "/usr/share/doc/mfa/docs/module.md", "/usr/share/doc/mfa/docs/standards.md", "/usr/share/doc/mfa/selinux.md", "/usr/share/doc/mfa/selinux/mfa.te", "/usr/share/selinux/packages/mfa.pp",
 	"/usr/share/doc/mfa/ansible/site.yml", "/usr/share/doc/mfa/ansible/roles/mfa/tasks/main.yml",
 }
 
