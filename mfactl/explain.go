@@ -121,7 +121,11 @@ func stackOf(files fs.FS, service string) (*bool, string) {
 	case st.Asks:
 		return &asks, file + " names pam_mfa.so, but: " + st.Login.Goes + " (mfactl doctor " + svc.Name + ")" + follows
 	}
-	return &asks, "no second factor is asked there: " + file + " does not reach pam_mfa.so" + follows
+	says := "no second factor is asked there: "
+	if st.Login.Goes == "nobody gets in" {
+		says = "nobody gets in there, and no second factor is asked: "
+	}
+	return &asks, says + file + " does not reach pam_mfa.so" + follows
 }
 
 // refusedBySSHD returns why sshd keeps out a program that the policy lets in. It
