@@ -12,7 +12,7 @@ func TestConfirmationsAreResent(t *testing.T) {
 	alice, bob := newAccount(t, "alice"), newAccount(t, "bob")
 	for _, a := range []account{alice, bob} {
 		s.mustControl("enroll", a.name, "--email", a.email)
-		s.awaitNotice(a, 1, "Your second factor on "+hostName, "Your next login sends a code here", a.name)
+		s.awaitNotice(a, 1, "Your second factor on "+hostName, "The next login that asks for a code by email sends it here", a.name)
 	}
 	s.login(alice, 1)
 	clock.pass(6 * time.Minute)

@@ -40,7 +40,7 @@ func allAreGood(t *testing.T, dir string) {
 		length = "20s"
 	}
 	var out bytes.Buffer
-	if code := run([]string{"-for", length, "-programs", dir}, &out); code != 0 {
+	if code := run([]string{"-for", length, "-pace", "250ms", "-programs", dir}, &out); code != 0 {
 		t.Errorf("status %d", code)
 	}
 	t.Log(out.String())

@@ -12,7 +12,8 @@ import (
 )
 
 // Invite tells an address or a number that an administrator entered for id that
-// the next login will send a code there. The message holds no code and does not
+// the next login by such a code will send it there: who has an app as well may be asked for that
+// first. The message holds no code and does not
 // expire: the code of that login confirms the address. After is called with the result
 // of the sending; actor is the administrator, for the audit file. The error is that of
 // Spending.Reserve, for a text message; nothing is sent then.
@@ -51,8 +52,8 @@ func (a *Accounts) ofInvited(ctx context.Context, id mfa.Identity) mfa.Enrollmen
 	return Of(en, id)
 }
 
-const adviceInvited = "Your next login sends a code here. Typing it confirms the address;\n" +
-	"until then there is nothing to do.\n\n" +
+const adviceInvited = "The next login that asks for a code by email sends it here. Typing it\n" +
+	"confirms the address; until then there is nothing to do.\n\n" +
 	"If this account is not yours, tell the administrator of that machine."
 
 func (a *Accounts) invitation(id mfa.Identity, to string, words *text.Printer) mfa.Message {

@@ -26,8 +26,8 @@ func TestInvite(t *testing.T) {
 		reason string
 		text   string
 	}{
-		"email":         {mfa.Email, "alice@example.com", "a***e@example.com", nil, audit.Sent, "confirmation", "Your next login sends a code here."},
-		"a text":        {mfa.SMS, "+17891234567", "+1*******67", nil, audit.Sent, "confirmation", "Your next login confirms it."},
+		"email":         {mfa.Email, "alice@example.com", "a***e@example.com", nil, audit.Sent, "confirmation", "The next login that asks for a code by email sends it here."},
+		"a text":        {mfa.SMS, "+17891234567", "+1*******67", nil, audit.Sent, "confirmation", "Typing the first one confirms it."},
 		"undeliverable": {mfa.Email, "alice@example.com", "a***e@example.com", refused, audit.SendFailed, "confirmation: no such mailbox", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

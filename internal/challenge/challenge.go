@@ -100,6 +100,7 @@ type Conversation struct {
 	mustChange   bool     // at the right code, a password change was due
 	unprivileged bool     // a peer that is not root asks
 	news         string   // to be said at the next prompt
+	said         string   // by Say, last
 	answered     bool     // some prompt, with more than Enter
 	guessed      bool     // a code was typed that was not right, and not of a setup; a recovery code, too
 	unanswered   error    // of a prompt; if not nil, nobody is let in any more
@@ -142,8 +143,10 @@ const adviceName = "a name was given in place of a code; nothing was counted. Pr
 // code was given.
 func (c *Conversation) MustChangePassword() bool { return c.mustChange }
 
-// Say shows a text that wants no answer, which is in the language of the person already. It ignores errors: no decision depends on it.
+// Say shows a text that wants no answer, which is in the language of the person already. It ignores
+// errors: no decision depends on it.
 func (c *Conversation) Say(ctx context.Context, kind mfa.PromptKind, text string) {
+	c.said = text
 	_, _ = c.p.Prompt(ctx, mfa.Prompt{Kind: kind, Text: fold(text)})
 }
 

@@ -16,8 +16,8 @@ import (
 func (c *Conversation) Close(ctx context.Context, v mfa.Verdict, err error) (mfa.Verdict, error) {
 	cause := context.Cause(ctx)
 	if ended, ok := errors.AsType[mfa.Ended](cause); ok {
-		if ended.Text != "" {
-			c.Say(ctx, mfa.Failure, c.Words(ended.Text)) // which may be in English yet
+		if told := c.Words(ended.Text); ended.Text != "" && told != c.said { // an answer may have met the same lock
+			c.Say(ctx, mfa.Failure, told) // which may be in English yet
 		}
 		return mfa.Verdict{Outcome: ended.Outcome, Method: v.Method, Reason: fmt.Sprintf("ended: %v", ended)}, err
 	}

@@ -72,6 +72,12 @@ func TestClose(t *testing.T) {
 		t.Errorf("ended: %+v, %v", v, err)
 	}
 	s.end("You were reset.")
+	s = &script{t: t}
+	c = newHarness(t).talk(s)
+	c.Say(t.Context(), mfa.Failure, "You were reset.") // an answer met the same
+	if _, err := c.Close(ended, accepted, nil); err != nil || len(s.said) != 1 {
+		t.Errorf("told %d times: %v", len(s.said), err)
+	}
 	c = newHarness(t).talk(&script{t: t, steps: []step{{"x", fails(mfa.ErrNoConversation)}}})
 	_, _ = c.Line(t.Context(), mfa.Ask, "x")
 	if v, err := c.Close(t.Context(), accepted, nil); v.Outcome != mfa.NoConversation || !errors.Is(err, mfa.ErrNoConversation) {

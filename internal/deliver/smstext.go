@@ -99,7 +99,7 @@ func InvitationSMS(id, host, to string, words *text.Printer) mfa.Message {
 	return mfa.Message{ID: id, Carrier: mfa.SMS, To: to, Text: said}
 }
 
-const smsInvitation = "Codes for your logins on %s will be sent to this number. Your next login confirms it."
+const smsInvitation = "Codes for your logins on %s will be sent to this number. Typing the first one confirms it."
 
 // renderSMS returns the text with as much of the host's name as fits, but at least minHost
 // characters of it, even if the text is too long then.

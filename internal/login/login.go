@@ -297,9 +297,22 @@ func (l *inquiry) counting(en mfa.Enrollment) []mfa.Method {
 	counting := usable(en, l.policy.Methods)
 	if en.Generation < l.engine.cfg.Generation && !l.user.Account.IsUnknown() {
 		theirs := fromDirectory(en) // which nobody enrolls
-		return slices.DeleteFunc(counting, func(m mfa.Method) bool { return !slices.Contains(theirs, m) })
+		counting = slices.DeleteFunc(counting, func(m mfa.Method) bool { return !slices.Contains(theirs, m) })
 	}
-	return counting
+	return l.engine.open(counting)
+}
+
+// open returns the methods without those of text messages and calls, if there are none and another
+// method is left beside backup codes. A number that waits for a provider is no choice.
+func (e *Engine) open(methods []mfa.Method) []mfa.Method {
+	if e.cfg.TextMessages {
+		return methods
+	}
+	others := slices.DeleteFunc(slices.Clone(methods), mfa.Method.Rings)
+	if len(others) == 0 || others[0] == mfa.Backup {
+		return methods
+	}
+	return others
 }
 
 // newcomer returns an error if the account has a record under another name. Otherwise an

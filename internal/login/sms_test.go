@@ -205,3 +205,21 @@ func TestNobodyIsAskedByText(t *testing.T) {
 		t.Errorf("%d messages", d.mailCount())
 	}
 }
+
+// A number that waits for a provider is no choice beside a method that works. Alone it stays a
+// method: its code goes by email.
+func TestNumberWithoutAProvider(t *testing.T) {
+	t.Parallel()
+	without := func(methods ...mfa.Method) func(*settings) {
+		return func(s *settings) { s.policy.TextMessages, s.policy.Policy.Methods = false, methods }
+	}
+	email, number := &mfa.Address{Address: "alice@example.com"}, &mfa.Address{Address: phone}
+	d := newHarness(t, texting, without(mfa.Email, mfa.SMS))
+	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: email, SMS: number})
+	d.login(request("alice"), mfa.Accepted, step{"A code was sent to a***e@example.com.\nIt is good", d.code, nil})
+
+	d = newHarness(t, texting, without(mfa.SMS))
+	d.mute = errNoMobile
+	d.enroll("alice", mfa.Enrollment{UID: 1000, Email: email, SMS: number})
+	d.login(request("alice"), mfa.Accepted, step{"The code was sent by email to a***e@example.com", d.code, nil})
+}

@@ -29,7 +29,7 @@ func TestPagesLead(t *testing.T) {
 	folder += "/usr/share/doc/mfa"
 	var missed []string
 	looked := 0
-	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".md" {
 			return err
 		}
