@@ -93,12 +93,15 @@ test:
 		'known vulnerabilities' '$(MAKE) --no-print-directory vuln' \
 		'packages' '$(MAKE) --no-print-directory packages' \
 		'tests of the packages&' '$(PACKAGES_TEST) -vet=off -json' \
-		'tests' '$(GO) test -json -vet=off -race -p 2 -timeout 40m -skip "$(LONGER)" $$($(GO) list ./... | grep -v -e /packaging/test -e mfa/e2e$$)'
+		'tests' '$(GO) test -json -vet=off -race -p 2 -timeout 40m -skip "$(LONGER)" $(addprefix mfa/,$(LONGEST)) $$($(GO) list ./... | grep -v -e /packaging/test -e mfa/e2e$$)'
 
 # Tests that have a target of their own, c-coverage, pages-test and fleet-test: "make test"
 # does not start them, for in CI a skipped test is a failed one.
 MACHINES := FleetGuide|HostMoves
 LONGER := ^Test(Coverage|Pages|Ansible|$(MACHINES))$$
+
+# The rooms whose tests take longest: they begin first, so that none is alone at the end.
+LONGEST := pam_mfa e2e/histories internal/app internal/server internal/login
 
 e2e: deps build
 	$(GO) test -race -count=1 -v ./e2e
