@@ -82,23 +82,26 @@ pictures:
 	$(GO) run ./packaging/demo/pictures -out docs/pictures build/pictures/*.screen
 
 # One part after another, on behind what failed; what did is named at the end (e2e/parts says
-# how). The tests over sshd run beside them, since many wait, and so do those of the packages;
-# "make e2e" looks for races in the former.
+# how). The tests over sshd run beside them, since many wait; "make e2e" looks for races in them.
+# Lint vets all of it. Those of the packages run alone: all at once is more than two cores carry.
 test:
 	@$(GO) run ./e2e/parts \
 		'what the tests need!' '$(MAKE) --no-print-directory deps packages-deps' \
 		'build!' '$(MAKE) --no-print-directory build' \
-		'end to end&' '$(GO) test -json -timeout 40m -skip "$(LONGER)" ./e2e' \
+		'end to end&' '$(GO) test -json -vet=off -timeout 40m -skip "$(LONGER)" ./e2e' \
 		'lint' '$(MAKE) --no-print-directory lint' \
 		'known vulnerabilities' '$(MAKE) --no-print-directory vuln' \
 		'packages' '$(MAKE) --no-print-directory packages' \
-		'tests of the packages&' '$(PACKAGES_TEST) -json' \
-		'tests' '$(GO) test -json -race -p 2 -timeout 40m -skip "$(LONGER)" $$($(GO) list ./... | grep -v -e /packaging/test -e mfa/e2e$$)'
+		'tests' '$(GO) test -json -vet=off -race -p 2 -timeout 40m -skip "$(LONGER)" $(addprefix mfa/,$(LONGEST)) $$($(GO) list ./... | grep -v -e /packaging/test -e mfa/e2e$$)' \
+		'tests of the packages' '$(PACKAGES_TEST) -vet=off -json'
 
 # Tests that have a target of their own, c-coverage, pages-test and fleet-test: "make test"
 # does not start them, for in CI a skipped test is a failed one.
 MACHINES := FleetGuide|HostMoves
 LONGER := ^Test(Coverage|Pages|Ansible|$(MACHINES))$$
+
+# The rooms whose tests take longest: they begin first, so that none is alone at the end.
+LONGEST := pam_mfa e2e/histories internal/app internal/server internal/login
 
 e2e: deps build
 	$(GO) test -race -count=1 -v ./e2e

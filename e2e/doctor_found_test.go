@@ -151,7 +151,7 @@ func TestDoctorFinds(t *testing.T) {
 		ok(t, os.Rename(state+".kept", state))
 		s.expectFound(sshd, "!state")
 		out, _ = s.control("status", "--config", s.path("mfa.toml"))
-		if strings.Contains(out, "does not start") {
+		if strings.Contains(out, "state.db") {
 			t.Errorf("status says of a daemon that was stopped:\n%s", out)
 		}
 	})

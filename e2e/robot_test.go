@@ -43,6 +43,24 @@ func TestRobotBehindKeyboardInteractive(t *testing.T) {
 	expectSaid(t, s.ssh(alice, "BatchMode=yes", withKey).expectOut(t), "Permission denied") // nobody else comes past
 }
 
+// Behind a password sshd lets a key in alone until it is told otherwise, and explain says that mfad
+// is not asked.
+func TestExplainSaysThatAKeyGetsInAlone(t *testing.T) {
+	s, alice := debian(t)
+	const alone = "lets in by publickey alone"
+	for _, first := range []string{"password", "both"} {
+		s.setup("sshd", "--first-factor", first, "--yes", "--confirm-within", "0").expectStatus(t, 0)
+		said := s.mustControl("explain", alice.name, "--key", "SHA256:"+strings.Repeat("a", 43))
+		if got := strings.Contains(said, alone); got != (first == "password") {
+			t.Errorf("set up for %s: %s", first, said)
+		}
+		if said := s.mustControl("explain", alice.name); strings.Contains(said, alone) {
+			t.Errorf("set up for %s, of a password: %s", first, said)
+		}
+		s.setup("sshd", "--undo").expectStatus(t, 0)
+	}
+}
+
 // hangUpSSHD has sshd read its configuration again.
 func (s *site) hangUpSSHD() {
 	s.t.Helper()

@@ -130,7 +130,7 @@ func TestSetupIsProvenByTheAdministrator(t *testing.T) {
 	}
 	s, _ := debian(t)
 	expectSaid(t, s.setup("sshd", "--user", "nobody-by-this-name").expectStatus(t, 3), "no account named")
-	expectSaid(t, s.setup("gdm").expectStatus(t, 2), "sshd, sudo, su, login")
+	expectSaid(t, s.setup("gdm").expectStatus(t, 2), "sshd, sudo, sudo-i, su, su-l, login, remote")
 }
 
 // The warnings that doctor would give after the change stand before the question.

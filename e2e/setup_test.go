@@ -337,6 +337,12 @@ func unwrapped(text string) string { return strings.Join(strings.Fields(text), "
 func TestSetupLeavesNoWayAround(t *testing.T) {
 	s, alice := debian(t)
 	maySudo(t, alice)
+	const common = "@include common-auth\n@include common-account\nsession required pam_permit.so\n"
+	for service, text := range map[string]string{
+		"sudo": common, "sudo-i": common, "su": "auth sufficient pam_rootok.so\n" + common, "su-l": "auth include su\naccount include su\nsession include su\n",
+	} {
+		ok(t, os.WriteFile("/etc/pam.d/"+service, []byte(text), 0o644))
+	}
 	for _, service := range []string{"sudo", "su"} {
 		s.setup(service, "--yes", "--confirm-within", "0").expectStatus(t, 0)
 		for _, f := range s.findings(service) {

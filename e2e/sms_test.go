@@ -490,7 +490,7 @@ func TestConfirmationByTextIsSentAgain(t *testing.T) {
 	s.startDaemon()
 	alice := s.withPhone("alice")
 	s.mustControl("confirm", "resend", alice.name)
-	if texts := tw.Texts(); len(texts) != 1 || texts[0].To != number || !strings.Contains(texts[0].Body, "Your next login confirms it") || len(texts[0].Body) > 160 {
+	if texts := tw.Texts(); len(texts) != 1 || texts[0].To != number || !strings.Contains(texts[0].Body, "Typing the first one confirms it") || len(texts[0].Body) > 160 {
 		t.Errorf("sent %+v", texts)
 	}
 	if said := s.mustControl("users", "--unconfirmed", "--reveal"); !strings.Contains(said, number) {

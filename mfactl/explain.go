@@ -37,7 +37,7 @@ changed.`,
 			if err := c.read(cmd.Context(), wire.PostExplain.For(), v, &x); err != nil {
 				return err
 			}
-			whole := explained{Explanation: x, SSHD: refusedBySSHD(cmd.Context(), v, x)}
+			whole := explained{Explanation: x, SSHD: bySSHD(cmd.Context(), v, x)}
 			whole.StackAsks, whole.Stack = stackAsks(v.Service)
 			if asJSON {
 				if err := printJSON(cmd.OutOrStdout(), whole); err != nil {
@@ -68,7 +68,7 @@ type explained struct {
 	wire.Explanation
 	StackAsks *bool  `json:"stack_asks,omitempty"` // whether PAM asks mfad at all; nil: it cannot be told
 	Stack     string `json:"stack,omitempty"`      // why not, or why it cannot be told; for people
-	SSHD      string `json:"sshd,omitempty"`       // what keeps a program out all the same
+	SSHD      string `json:"sshd,omitempty"`       // what sshd does all the same
 }
 
 // rows returns the rows to print: first what makes the rest idle.
@@ -128,16 +128,20 @@ func stackOf(files fs.FS, service string) (*bool, string) {
 	return &asks, says + file + " does not reach pam_mfa.so" + follows
 }
 
-// refusedBySSHD returns why sshd keeps out a program that the policy lets in. It
-// returns "" if sshd does not, and for a caller that is not root, who cannot ask sshd.
-func refusedBySSHD(ctx context.Context, v wire.Visit, x wire.Explanation) string {
+// bySSHD returns what sshd does of its own: it keeps out a program that the policy lets in, or
+// lets in whom mfad is not asked about. It returns "" if it does neither, and for a caller that is
+// not root, who cannot ask sshd.
+func bySSHD(ctx context.Context, v wire.Visit, x wire.Explanation) string {
 	sshd := doctor.AskSSHD("/")
-	if x.Result != wire.ResultLetIn || v.Service != "sshd" || os.Geteuid() != 0 || sshd == nil {
+	if v.Service != "sshd" || os.Geteuid() != 0 || sshd == nil {
 		return ""
 	}
 	text, err := sshd(ctx, doctor.Connection(v.User, v.RHost))
 	if err != nil {
 		return "cannot be asked: " + err.Error()
+	}
+	if x.Result != wire.ResultLetIn {
+		return aloneBySSHD(text, v)
 	}
 	methods := doctor.Refuses(text)
 	if methods == "" {
@@ -145,6 +149,19 @@ func refusedBySSHD(ctx context.Context, v wire.Visit, x wire.Explanation) string
 	}
 	return "asks for keyboard-interactive all the same (AuthenticationMethods " + methods + "), and refuses a program that cannot answer " +
 		"(BatchMode). In /etc/ssh/sshd_config: Match User " + v.User + ", and below it AuthenticationMethods publickey"
+}
+
+// aloneBySSHD returns why mfad is not asked at all after what was proven to sshd, whose settings are
+// text; "" if it is.
+func aloneBySSHD(text string, v wire.Visit) string {
+	proven := v.FirstFactor
+	if proven == "" && v.Key != "" {
+		proven = "publickey"
+	}
+	if proven == "" || !doctor.Alone(text, proven) {
+		return ""
+	}
+	return "lets in by " + proven + " alone, and asks PAM for nothing: mfactl setup sshd --first-factor both, or --first-factor key; see mfactl doctor sshd"
 }
 
 // explanationRows returns the rows to print, the outcome first.

@@ -44,6 +44,7 @@ const (
 	revoked    = "revoked"    // no login is remembered
 	remembered = "remembered" // one is
 	token      = "token"      // counts up to N are spent
+	kept       = "kept"       // the token of the number Arg waits for its user, or is theirs
 	texts      = "texts"      // N messages that cost money are counted
 	recovered  = "recovered"  // the recovery code is spent
 	audited    = "audited"    // the event Arg is in the audit file; only where no power failed
@@ -82,6 +83,9 @@ var holding = map[string]func(f fact, st mfa.State, en mfa.Enrollment, s *snapsh
 	remembered: func(_ fact, st mfa.State, en mfa.Enrollment, _ *snapshot) bool { return isRemembered(st, en) },
 	token: func(f fact, st mfa.State, _ mfa.Enrollment, _ *snapshot) bool {
 		return slices.ContainsFunc(st.Tokens, func(c mfa.TokenCount) bool { return c.Next >= f.N })
+	},
+	kept: func(f fact, _ mfa.State, en mfa.Enrollment, s *snapshot) bool {
+		return s.records["meta/token/"+f.Arg] != "" || en.HOTP != nil
 	},
 	texts: func(f fact, _ mfa.State, _ mfa.Enrollment, s *snapshot) bool { return s.texts() >= f.N },
 	recovered: func(_ fact, st mfa.State, _ mfa.Enrollment, _ *snapshot) bool {

@@ -152,14 +152,14 @@ func (w *world) paper(o *owner) {
 }
 
 // tokens writes a list with a token of a user, as its maker hands it out.
-func (w *world) tokens(o *owner, serial string) string {
+func (w *world) tokens(o *owner, serial, userID string) string {
 	o.secret = otp.NewSecret("SHA1")
 	path := w.path("tokens.xml")
 	text := fmt.Sprintf(`<?xml version="1.0"?><KeyContainer Version="1.0" xmlns="urn:ietf:params:xml:ns:keyprov:pskc">
 <KeyPackage><DeviceInfo><Manufacturer>oath.Example</Manufacturer><SerialNo>%s</SerialNo></DeviceInfo>
 <Key Id="%[1]s" Algorithm="urn:ietf:params:xml:ns:keyprov:pskc:hotp"><AlgorithmParameters><ResponseFormat Length="6" Encoding="DECIMAL"/></AlgorithmParameters>
-<Data><Secret><PlainValue>%s</PlainValue></Secret><Counter><PlainValue>0</PlainValue></Counter></Data><UserId>UID=%s</UserId></Key></KeyPackage></KeyContainer>`,
-		serial, inBase64(o.secret), o.name)
+<Data><Secret><PlainValue>%s</PlainValue></Secret><Counter><PlainValue>0</PlainValue></Counter></Data>%s</Key></KeyPackage></KeyContainer>`,
+		serial, inBase64(o.secret), userID)
 	must(os.WriteFile(path, []byte(text), 0o600))
 	return path
 }

@@ -26,6 +26,7 @@ func administration() []scenario {
 	return []scenario{
 		{name: "admin", settings: []string{"totp.skew = 10"}, prepare: func(w *world) { w.settle(w.owner(games).has(mfa.TOTP)) }, run: administer},
 		{name: "import", settings: []string{"policy.methods = ['totp', 'email', 'hotp', 'backup']"}, prepare: nobody, run: importAll},
+		{name: "shelf", settings: []string{"policy.methods = ['hotp', 'backup']"}, prepare: nobody, run: takeFromShelf},
 		{name: "rotate", settings: []string{"totp.skew = 10"}, prepare: func(w *world) {
 			w.settle(w.owner(games).has(mfa.TOTP), w.owner(news).has(mfa.HOTP), w.owner(man).has(mfa.Email))
 		}, run: rotateKey},
@@ -62,7 +63,7 @@ func administer(w *world) {
 
 func importAll(w *world) {
 	o, m, n := w.owner(games), w.owner(man), w.owner(news)
-	google, tokens := w.google(o), w.tokens(n, "87654321")
+	google, tokens := w.google(o), w.tokens(n, "87654321", "<UserId>UID="+n.name+"</UserId>")
 	csv := w.path("people.csv")
 	must(os.WriteFile(csv, []byte("user,email\n"+m.name+","+m.mail()+"\nlp,lp@example.com\n"), 0o600))
 	w.start()
@@ -79,6 +80,26 @@ func importAll(w *world) {
 	w.enters(sshd(o), &wiretest.Person{Choose: byBackup, Code: wiretest.Typing("12345678")}, mfa.Accepted)
 	w.promise(fact{What: backups, User: o.name, N: 1})
 	w.rec.spent(used{User: o.name, By: byBackup, Code: "12345678"})
+	w.stop()
+}
+
+// takeFromShelf brings in a token of nobody's, and then gives it to its user.
+func takeFromShelf(w *world) {
+	const serial = "87654321"
+	n := w.owner(news)
+	tokens := w.tokens(n, serial, "")
+	w.start()
+	w.does("import", "pskc", tokens, "--yes")
+	w.promise(fact{What: kept, User: n.name, Arg: serial})
+	w.does("enroll", n.name, "--hotp", "--serial", serial)
+	w.promise(fact{What: enrolled, User: n.name, Arg: "hotp"}, fact{What: audited, User: n.name, Arg: "enrollment.changed"})
+	code, at := n.presses()
+	w.enters(sshd(n), &wiretest.Person{Code: wiretest.Typing(code)}, mfa.Accepted)
+	w.promise(fact{What: token, User: n.name, N: at + 1})
+	w.rec.spent(used{User: n.name, By: "token", Code: code})
+	w.rec.release(n.name, enrolled, kept, token)
+	w.does("reset", n.name, "--yes")
+	w.promise(fact{What: unenrolled, User: n.name}, fact{What: audited, User: n.name, Arg: "enrollment.reset"})
 	w.stop()
 }
 

@@ -345,13 +345,7 @@ var others = []struct{ method, keyword, written string }{
 func (c *sshdChecks) methods() {
 	lists := c.lists()
 	for _, o := range others {
-		if !c.s.is(o.keyword, "yes") {
-			continue
-		}
-		alone := len(lists) == 0 || slices.ContainsFunc(lists, func(l []string) bool {
-			return slices.Contains(l, o.method) && !slices.Contains(l, "keyboard-interactive") && !(c.stack.OneLine && slices.Contains(l, "password"))
-		})
-		if !alone {
+		if !c.s.is(o.keyword, "yes") || !c.alone(o.method) {
 			continue
 		}
 		c.add(Warning, "sshd-"+o.method+"-bypass", fmt.Sprintf("%s yes: %s alone lets in, with no second factor", o.written, o.method),
@@ -370,6 +364,23 @@ func (c *sshdChecks) methods() {
 			"One factor is left where there should be two; users who need no second factor get in by nothing.",
 			c.put("AuthenticationMethods publickey,keyboard-interactive:pam"))
 	}
+}
+
+// alone reports whether a method that does not come by PAM lets in with no second factor.
+func (c *sshdChecks) alone(method string) bool {
+	lists := c.lists()
+	return len(lists) == 0 || slices.ContainsFunc(lists, func(l []string) bool {
+		return slices.Contains(l, method) && !slices.Contains(l, "keyboard-interactive") && !(c.stack.OneLine && slices.Contains(l, "password"))
+	})
+}
+
+// Alone reports whether sshd lets somebody in by a method, like publickey, without asking PAM for
+// a second factor. Text is the output of "sshd -T".
+func Alone(text, method string) bool {
+	c := sshdChecks{s: parseSettings(text)}
+	return slices.ContainsFunc(others, func(o struct{ method, keyword, written string }) bool {
+		return o.method == method && c.s.is(o.keyword, "yes") && c.alone(method)
+	})
 }
 
 // times: sshd must not end a login before mfad does.
