@@ -28,8 +28,8 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "make the mounts private:", err)
 			os.Exit(1)
 		}
-		if err := mountStacks(); err != nil {
-			fmt.Fprintln(os.Stderr, "make PAM stacks:", err)
+		if err := errors.Join(mountStacks(), mountRun()); err != nil {
+			fmt.Fprintln(os.Stderr, "make PAM stacks and /run:", err)
 			os.Exit(1)
 		}
 	}
@@ -63,6 +63,14 @@ func mountStacks() error {
 		}
 	}
 	return os.Symlink("a-loop", filepath.Join(folder, "a-loop"))
+}
+
+// mountRun makes a /run of its own, as it is where sshd was started: "sshd -T" wants its folder.
+func mountRun() error {
+	if err := syscall.Mount("tmpfs", "/run", "tmpfs", 0, "mode=0755"); err != nil {
+		return err
+	}
+	return os.Mkdir("/run/sshd", 0o755)
 }
 
 // runInside runs this binary again in a new mount namespace and returns its exit

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"mfa/internal/config"
 	"mfa/internal/host"
 	"mfa/internal/host/doctor"
+	"mfa/internal/host/pamstack"
 	"mfa/internal/host/setup"
 )
 
@@ -184,7 +184,7 @@ func (s *switcher) agreed(changes []setup.Change) bool {
 // change makes the changes and waits for the login that proves them. After any error
 // everything is put back.
 func (s *switcher) change(ctx context.Context, h doctor.Host, cfg config.Config, changes []setup.Change) (err error) {
-	proof, err := setup.Watch(cfg.Audit.File, append([]string{s.service}, doctor.Further(h.FS, s.service)...), s.user)
+	proof, err := setup.Watch(cfg.Audit.File, setup.AllServices(h.FS, s.service), s.user)
 	if err != nil {
 		return hinted(err, "Nothing was changed.")
 	}
@@ -318,13 +318,20 @@ func (s *switcher) undo(ctx context.Context) error {
 		done++
 		s.Printf("%s is as it was before.\n", s.service)
 	}
-	if _, err := os.Stat(filepath.Join("/etc/pam.d", s.service)); done == 0 && errors.Is(err, fs.ErrNotExist) {
+	if done == 0 && s.service != "" && !hasService(s.service) {
 		return exitError{code: exitNotFound, err: fmt.Errorf("no PAM service is called %q, and there is nothing to take back", s.service)}
 	}
 	if done == 0 {
 		s.Println("There is nothing to take back.")
 	}
 	return nil
+}
+
+// hasService reports whether a file of PAM is for a service: libpam has more folders than
+// /etc/pam.d (pam.d(5)). A name that cannot be one has none.
+func hasService(name string) bool {
+	svc, err := pamstack.Load(os.DirFS("/"), name)
+	return err == nil && svc.File != ""
 }
 
 // toUndo returns the services that are to be put back.

@@ -53,8 +53,8 @@ func check(cfg config.Config, path string, stdout, stderr io.Writer) int {
 			fmt.Fprintln(stdout, told)
 		}
 	}
-	for _, told := range cfg.Exposed() {
-		fmt.Fprintln(stdout, told)
+	for _, x := range cfg.Exposed() {
+		fmt.Fprintf(stdout, "%s: %s: run %s\n", x.Key, x.What(), x.Mend())
 	}
 	for _, key := range cfg.Credentials() {
 		fmt.Fprintf(stdout, "%s was not looked at: only the service sees its credentials\n", key)

@@ -77,7 +77,7 @@ func (a *App) openOffline(cfg config.Config) error {
 		return nil
 	}
 	s, err := a.openKept(cfg, a.late, account.Kept{Accounts: a.accounts}, time.Duration(cfg.Store.Etcd.OfflineFor))
-	if errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC) {
+	if errors.Is(err, syscall.EROFS) || store.IsFull(err) {
 		a.opts.Log.Error("no user is kept on this host for the time without etcd, until a restart when its disk takes writes", "error", err)
 		return nil
 	}

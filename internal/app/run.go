@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"mfa/internal/config"
@@ -183,9 +182,6 @@ func (a *App) directory(ctx context.Context) wire.Directory {
 	return d
 }
 
-// isFull reports whether an error of a store is that there is no room for a write.
-func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
-
 func (a *App) status(ctx context.Context) wire.Status {
 	cur := a.cur.Load()
 	cfg := cur.cfg
@@ -200,7 +196,7 @@ func (a *App) status(ctx context.Context) wire.Status {
 	}
 	st.Moving = a.movingTo()
 	err := a.store.Check(ctx)
-	st.StoreFull = isFull(err)
+	st.StoreFull = store.IsFull(err)
 	if !errors.Is(err, store.ErrUnreachable) { // else each question would wait for its answer
 		users, uerr := a.records.Users(ctx)
 		st.Users = len(users)

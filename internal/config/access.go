@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,20 +46,32 @@ func mayWrite(key, path, store string) error {
 	return nil
 }
 
-// Exposed says of each secret that every user of this machine can read which file it is in, and how
-// to mend that. What only the service sees (Credentials) is not looked at.
-func (c Config) Exposed() []string {
+// An Exposed secret is one that every user of this machine can read.
+type Exposed struct {
+	Key  string // of the configuration, as "email.smtp.password_file"
+	Path string // the file it is in
+}
+
+// What says what is wrong with it, behind the name of the key.
+func (e Exposed) What() string { return "every user of this machine can read " + e.Path }
+
+// Mend returns the command that ends it.
+func (e Exposed) Mend() string { return "chmod o-rwx " + e.Path }
+
+// Exposed returns the secrets that every user of this machine can read, sorted by key. What only
+// the service sees (Credentials) is not looked at.
+func (c Config) Exposed() []Exposed {
 	files, err := c.deciding()
 	if err != nil {
 		return nil // Load says so
 	}
-	var all []string
+	var all []Exposed
 	for _, f := range files {
 		if isSecret(f.key) && file.OpenToAll(f.path) {
-			all = append(all, fmt.Sprintf("%s: every user of this machine can read %s: run chmod o-rwx %[2]s", f.key, f.path))
+			all = append(all, Exposed{f.key, f.path})
 		}
 	}
-	slices.Sort(all)
+	slices.SortFunc(all, func(a, b Exposed) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Path, b.Path)) })
 	return slices.Compact(all)
 }
 

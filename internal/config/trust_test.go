@@ -179,9 +179,9 @@ func TestExposed(t *testing.T) {
 	c.Email.SMTP.PasswordFile, c.Email.SMTP.CAFile, c.SMS.Twilio.AuthTokenFile, c.SMS.Twilio.APISecretFile = path("smtp"), path("ca"), path("twilio"), path("mine")
 	c.Store.Etcd.KeyFile, c.Contacts.LDAP.PasswordFile = path("etcd"), path("ldap")
 	c.SMS.Provider, c.SMS.HTTP.Headers = "http", map[string]string{"Authorization": `Bearer {{file "` + path("header") + `"}}`}
-	var want []string
+	var want []Exposed
 	for _, kf := range [][2]string{{"contacts.ldap.password_file", "ldap"}, {"email.smtp.password_file", "smtp"}, {"sms.http.headers.Authorization", "header"}, {"sms.twilio.auth_token_file", "twilio"}, {"store.etcd.key_file", "etcd"}} {
-		want = append(want, kf[0]+": every user of this machine can read "+path(kf[1])+": run chmod o-rwx "+path(kf[1]))
+		want = append(want, Exposed{kf[0], path(kf[1])})
 	}
 	if got := c.Exposed(); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)

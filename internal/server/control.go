@@ -233,7 +233,7 @@ func ours(err error) int {
 	switch {
 	case errors.Is(err, store.ErrUnreadable):
 		return http.StatusUnprocessableEntity
-	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+	case store.IsFull(err):
 		return http.StatusInsufficientStorage
 	}
 	return http.StatusInternalServerError

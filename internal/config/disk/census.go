@@ -48,7 +48,7 @@ func Census(cfg config.Config) string {
 	}
 	text := fmt.Sprintf("at a login by ssh and password, %v; whoever has no record is %s", c, cfg.Policy.NewcomersBut(cfg.SMS.Provider != "", cfg.Contacts))
 	if unread > 0 {
-		text += fmt.Sprintf("; mfad cannot read %d records, and asks those people in vain: mfactl doctor names them", unread)
+		text += fmt.Sprintf("; mfad cannot read %d records and refuses their users: mfactl doctor names them", unread)
 	}
 	return text
 }

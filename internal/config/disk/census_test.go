@@ -1,6 +1,9 @@
 package disk_test
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -36,5 +39,36 @@ func TestCensusOfFleet(t *testing.T) {
 	}
 	if text := disk.Census(cfg); !strings.Contains(text, "1 ") || strings.Contains(text, "not counted") {
 		t.Errorf("of one: %q", text)
+	}
+}
+
+// Root counts with the rights of the daemon: a record that it cannot read is not counted as read.
+func TestCensusWithTheRightsOfTheDaemon(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root looks for another user")
+	}
+	const nobody = 65534
+	dir, err := os.MkdirTemp("/run", "census")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	cfg := goodConfig(dir)
+	users := filepath.Join(cfg.Store.Path, "users")
+	file := filepath.Join(users, "root.toml")
+	err = errors.Join(os.Chmod(dir, 0o755), os.MkdirAll(users, 0o700), os.Chown(cfg.Store.Path, nobody, nobody), os.Chown(users, nobody, nobody),
+		os.WriteFile(file, []byte("version = 1\nuid = 0\n"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const unread = "mfad cannot read 1 records and refuses their users"
+	if text := disk.Census(cfg); !strings.Contains(text, unread) {
+		t.Errorf("of root alone: %q", text)
+	}
+	if err := os.Chown(file, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	if text := disk.Census(cfg); text == "" || strings.Contains(text, unread) {
+		t.Errorf("of the daemon: %q", text)
 	}
 }

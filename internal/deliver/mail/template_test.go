@@ -222,6 +222,7 @@ func TestTemplatesCompareNoCode(t *testing.T) {
 		"{{.Code}}{{range .Opening}}{{if gt .Code \"1\"}}{{end}}{{end}}":   "code.txt:1:32: gt: ",
 		"{{.Code}}{{range .Opening}}{{if gt .Text \"1\"}}{{end}}{{end}}":   "code.txt:1:32: gt: ",
 		"{{.Code}}{{range .Opening}}{{if gt .String \"1\"}}{{end}}{{end}}": "code.txt:1:32: gt: ",
+		"{{.Code}}{{eq $ \"1\"}}":                                          "code.txt:1:11: eq: ",
 		"{{.Code}}{{if true}}{{else if eq .Code \"1\"}}{{end}}":            "code.txt:1:30: eq: ",
 	} {
 		if _, err := New(deliver.EmailConfig{Templates: folderOf(t, map[string]string{"code.txt": text})}); err == nil || !strings.Contains(err.Error(), want) {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -63,10 +62,8 @@ func (e *exam) config() {
 	if !e.live() {
 		return
 	}
-	for _, told := range cfg.Exposed() {
-		key, what, _ := strings.Cut(told, ": ")
-		what, mend, _ := strings.Cut(what, ": run ")
-		e.add(Finding{Warning, "secret-file", key, what, "Whoever has an account here can send messages, or read what is looked up, in this machine's name.", mend})
+	for _, x := range cfg.Exposed() {
+		e.add(Finding{Warning, "secret-file", x.Key, x.What(), "Whoever has an account here can send messages, or read what is looked up, in this machine's name.", x.Mend()})
 	}
 	if err := FilesProblem(cfg, e.Config); err != nil {
 		e.add(Finding{Error, "config-files", e.Config, wire.ProblemOf(err), "mfad does not start with it.", "mfad --check --config " + e.Config})

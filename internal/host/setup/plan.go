@@ -85,10 +85,20 @@ func Make(root fs.FS, o Options) ([]Change, error) {
 	return changes, nil
 }
 
-// planAllPAM plans the changes of /etc/pam.d: of the service, and of those that its program asks
-// by, too. One that includes what is changed before needs no change.
+// AllServices returns what is set up with a service: itself, and below root the one that its
+// program asks by, too.
+func AllServices(root fs.FS, service string) []string {
+	all := []string{service}
+	if further := doctor.Further(root, service); further != "" {
+		all = append(all, further)
+	}
+	return all
+}
+
+// planAllPAM plans the changes of /etc/pam.d for all that is set up with the service. One that
+// includes what is changed before needs no change.
 func planAllPAM(root fs.FS, o Options) (changes []Change, err error) {
-	for _, service := range append([]string{o.Service}, doctor.Further(root, o.Service)...) {
+	for _, service := range AllServices(root, o.Service) {
 		o.Service = service
 		pam, err := planPAM(Changed(root, changes), o)
 		if err != nil {

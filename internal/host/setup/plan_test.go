@@ -131,3 +131,17 @@ func TestNoPlan(t *testing.T) {
 		})
 	}
 }
+
+// What a program asks by with an option is set up with it, if PAM has a file for it, wherever that is.
+func TestAllServices(t *testing.T) {
+	root := fstest.MapFS{
+		"etc/pam.d/sudo":       {},
+		"usr/lib/pam.d/sudo-i": {},
+		"etc/pam.d/su":         {},
+	}
+	for service, want := range map[string]string{"sudo": "sudo sudo-i", "su": "su", "sshd": "sshd"} {
+		if got := strings.Join(AllServices(root, service), " "); got != want {
+			t.Errorf("%s: %q, want %q", service, got, want)
+		}
+	}
+}

@@ -245,10 +245,9 @@ func (l *ledger) begin() error {
 	return err
 }
 
-// noRoom reports whether an error is that of a full disk or quota.
-func noRoom(err error) bool {
-	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
-}
+// noRoom reports whether an error is that of a full disk or quota, or of a file as long as it may
+// be.
+func noRoom(err error) bool { return store.IsFull(err) || errors.Is(err, unix.EFBIG) }
 
 // start begins a log where none counts.
 func (l *ledger) start() error {
