@@ -45,6 +45,9 @@ TOOLCHAIN := $(shell cat packaging/toolchain)
 
 GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION)'
 
+# A program with the detector of races rests a second when it ends; hundreds of them end here.
+export GORACE := atexit_sleep_ms=0
+
 .PHONY: all build demo pictures pages-test transcripts test e2e torture c-coverage soak fleet-test etcd bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
 
 all: build
@@ -56,8 +59,10 @@ build: build/mfad build/mfactl build/pam_mfa.so
 
 # What the pages of docs say, done on whole systems of Debian 12 and 13, two at once, and what
 # the role for Ansible does there; PAGES= has flags for the test, as -pages-on trixie.
-pages-test: packages
-	$(GO) test -count=1 -v -timeout 60m -parallel 2 -run '^Test(Pages|Ansible)$$' ./packaging/test -pages $(PAGES)
+pages-test: packages packages-deps
+	$(PAGES_TEST) -v ./packaging/test -pages $(PAGES)
+
+PAGES_TEST = $(GO) test -count=1 -timeout 60m -parallel 2 -run "^Test(Pages|Ansible)$$"
 
 # The README's installation, recorded on a just-made Debian 12 and 13, into docs/transcripts.
 transcripts:
@@ -82,23 +87,31 @@ pictures:
 	$(GO) run ./packaging/demo/pictures -out docs/pictures build/pictures/*.screen
 
 # One part after another, on behind what failed; what did is named at the end (e2e/parts says
-# how). The tests over sshd run beside them, since many wait; "make e2e" looks for races in them.
-# Lint vets all of it. Those of the packages run alone: all at once is more than two cores carry.
+# how). The tests over sshd run beside them, since many wait, and behind those the tests of the
+# packages: three at once is more than two cores carry. "make e2e" looks for races in those over
+# sshd. Lint vets all of it.
 test:
 	@$(GO) run ./e2e/parts \
 		'what the tests need!' '$(MAKE) --no-print-directory deps packages-deps' \
 		'build!' '$(MAKE) --no-print-directory build' \
 		'end to end&' '$(GO) test -json -vet=off -timeout 40m -skip "$(LONGER)" ./e2e' \
+		'packages' '$(MAKE) --no-print-directory packages' \
+		'tests of the packages&' '$(PACKAGES_TEST) -vet=off -json' \
 		'lint' '$(MAKE) --no-print-directory lint' \
 		'known vulnerabilities' '$(MAKE) --no-print-directory vuln' \
-		'packages' '$(MAKE) --no-print-directory packages' \
-		'tests' '$(GO) test -json -vet=off -race -p 2 -timeout 40m -skip "$(LONGER)" $(addprefix mfa/,$(LONGEST)) $$($(GO) list ./... | grep -v -e /packaging/test -e mfa/e2e$$)' \
-		'tests of the packages' '$(PACKAGES_TEST) -vet=off -json'
+		'tests' '$(GO) test -json -vet=off -race -p 3 -timeout 40m -skip "$(LONGER)" $(addprefix mfa/,$(LONGEST)) $$($(GO) list ./... | grep -v -e /packaging/test -e mfa/e2e$$)' \
+		$(IN_CI)
 
-# Tests that have a target of their own, c-coverage, pages-test and fleet-test: "make test"
-# does not start them, for in CI a skipped test is a failed one.
+# CI does what the pages of docs say, too.
+IN_CI = $(if $(filter true,$(CI)),\
+	'pages of docs' '$(PAGES_TEST) -vet=off -json ./packaging/test -pages' \
+	'docs/fleet.md' '$(MACHINES_TEST) -vet=off -json')
+
+# Tests that have a target of their own, c-coverage, pages-test and fleet-test: where "make test"
+# does not start them they must not be skipped, for in CI a skipped test is a failed one.
 MACHINES := FleetGuide|HostMoves
 LONGER := ^Test(Coverage|Pages|Ansible|$(MACHINES))$$
+MACHINES_TEST = $(GO) test -count=1 -timeout 30m -run "^Test($(MACHINES))$$" ./e2e
 
 # The rooms whose tests take longest: they begin first, so that none is alone at the end.
 LONGEST := pam_mfa e2e/histories internal/app internal/server internal/login
@@ -122,7 +135,7 @@ c-coverage: deps
 # Then the machines of docs/fleet.md, as its commands make them.
 fleet-test: deps build
 	$(GO) test -count=1 -v -timeout 90m ./e2e/fleet $(FLEET) -args -whole
-	$(GO) test -count=1 -v -timeout 30m -run '^Test($(MACHINES))$$' ./e2e
+	$(MACHINES_TEST) -v
 
 # An etcd newer than Debian's, out of its modules, and what restores its snapshots.
 ETCD_VERSION ?= v3.7.3

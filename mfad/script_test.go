@@ -16,6 +16,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv("GORACE") == "" {
+		_ = os.Setenv("GORACE", "atexit_sleep_ms=0") // of a child; see the Makefile
+	}
 	testscript.Main(m, map[string]func(){"mfad": main})
 }
 

@@ -8,9 +8,9 @@
 // package with, and everything that a test said that did not pass; all other lines
 // pass through as they are. At the end of a part its slowest tests are listed. Where a name
 // ends with "!" the parts behind it need it, and are not run when it failed. Where it ends with
-// "&" the part runs beside those behind it, and all that it said is shown last. What failed is
-// listed at the end, each with the last line that says why. The last line is
-// "N passed, N failed, N skipped", of tests, and of parts that failed without one. With
+// "&" the part runs beside those behind it, one such part after another, and all that it said is
+// shown last. What failed is listed at the end, each with the last line that says why. The last
+// line is "N passed, N failed, N skipped", of tests, and of parts that failed without one. With
 // CI=true a test that was skipped has failed. The exit status is 0 only if nothing failed and
 // a test ran.
 package main
@@ -76,7 +76,7 @@ func (r *run) all(ctx context.Context, args []string) {
 		name, command := args[0], args[1]
 		args = args[2:]
 		if name, others := strings.CutSuffix(name, "&"); others {
-			beside = append(beside, begin(ctx, name, command))
+			beside = append(beside, begin(ctx, name, command, beside))
 			continue
 		}
 		name, needed := strings.CutSuffix(name, "!")
@@ -125,12 +125,16 @@ type part struct {
 	err   error
 }
 
-// begin starts a part that runs beside others.
-func begin(ctx context.Context, name, command string) *part {
+// begin starts a part that runs beside others, behind those before it that do so, too.
+func begin(ctx context.Context, name, command string, before []*part) *part {
 	p := &part{name: name, ended: make(chan struct{})}
-	cmd, began := shell(ctx, command), time.Now()
+	cmd := shell(ctx, command)
 	cmd.Stdout, cmd.Stderr = &p.said, &p.said
 	go func() {
+		for _, other := range before {
+			<-other.ended
+		}
+		began := time.Now()
 		p.err = cmd.Run()
 		p.took = time.Since(began)
 		close(p.ended)

@@ -155,6 +155,15 @@ func TestBeside(t *testing.T) {
 	expectEnd(t, said, "  build\n    exit status 1", "not run: another", "0 passed, 1 failed")
 }
 
+// Parts beside others wait for each other, and each begins behind what stands before it.
+func TestBesideOneAfterAnother(t *testing.T) {
+	said, status := parts(t, false, "first&", "until [ -e last ]; do sleep 0.01; done; touch first", "needed!", "touch needed",
+		"second&", "ls first needed; go test -json ./good", "last", "touch last")
+	if status != 0 || !strings.Contains(said, "\n== second\nfirst\nneeded\n") {
+		t.Errorf("status %d:\n%s", status, said)
+	}
+}
+
 // A part that is ended amid a package leaves no test unnamed.
 func TestAnEndAmidAPackage(t *testing.T) {
 	said, status := parts(t, false, "tests", `echo '{"Action":"run","Package":"m/x","Test":"TestX"}'; echo '{"Action":"output","Package":"m/x","Test":"TestX","Output":"half\n"}'; kill -9 $$`)

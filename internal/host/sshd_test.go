@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -20,6 +22,10 @@ func TestHangUpWhileSSHDReads(t *testing.T) {
 	if out, err := exec.Command("cp", sleep, sshd).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	// A run under nohup(1) ignores the signal, and so would what it starts.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	for name, begin := range map[string]func(file string) error{
 		"no file":       func(string) error { return nil },
 		"an empty file": func(file string) error { return os.WriteFile(file, nil, 0o600) },

@@ -9,6 +9,11 @@ folder=${2:?the folder to make}
 shift 2
 more=$(for name; do printf ',%s' "$name"; done)
 [ ! -d "$folder" ] || exit 0
+# One makes it, others wait for that.
+mkdir -p "$(dirname "$folder")"
+exec 9>"$folder.lock"
+flock 9
+[ ! -d "$folder" ] || exit 0
 
 # The mirror that this machine's apt uses.
 mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' | grep '/debian/*$' | head -n 1)}
