@@ -103,11 +103,16 @@ func TestOneAskerFillsNoRoom(t *testing.T) {
 	s := newSite(t)
 	s.set("server.max_logins = 16", "code.max_sends = 100")
 	s.stack("su", s.passwordThenCode()...)
+	s.stack("chsh", s.passwordThenCode()...) // which says nothing of who asks
 	s.startDaemon()
 	alice, mallory := s.newUser("alice"), s.newUser("mallory")
 	asked := 0
-	for range 20 {
-		c := s.as(mallory, "su", mallory.name, "-c", greet)
+	for i := range 20 {
+		args := []string{"su", mallory.name, "-c", greet}
+		if i%2 == 0 {
+			args = []string{"chsh", "-s", "/bin/sh"}
+		}
+		c := s.as(mallory, args...)
 		c.expect(t, `assword: $`)
 		c.send(password)
 		if said := c.expect(t, `Code[^\n]*: $|cannot be checked right now`); strings.Contains(said, "Code") {

@@ -119,6 +119,7 @@ func (s *PAM) answer(ctx context.Context, c *peerConn) {
 	}
 	if err == nil {
 		var leave func()
+		req.RUser = asker(ctx, req.RUser)
 		if leave, err = s.askers.enter(req, perAsker(s.MaxLogins)); err == nil {
 			defer leave()
 		} else {
