@@ -116,12 +116,10 @@ func (c *Conversation) Try(ctx context.Context, codes []Code, answer string) (mf
 		told, v.Outcome, v.Reason = k.Doubted, mfa.Unavailable, k.DoubtedReason
 	case res.Result != Wrong:
 		return c.untried(ctx, v.Method, c.Words(behind(res.Result))), nil
-	case res.counted.Disabled:
-		told, v.Reason = wrong+"\n"+c.Words(TextDisabled), "wrong code; method now disabled"
-	case res.counted.Left == 0:
-		told, v.Reason = wrong+"\n"+res.counted.LockText, "wrong code; now locked"
 	default:
-		told, v.Outcome, v.Reason = wrong, mfa.WrongCode, "wrong code"
+		if told, v.Reason = c.shut(wrong, res.counted); told == "" {
+			told, v.Outcome, v.Reason = wrong, mfa.WrongCode, "wrong code"
+		}
 	}
 	c.Say(ctx, mfa.Failure, told)
 	return v, nil
