@@ -126,6 +126,12 @@ func printStatus(cmd *cobra.Command, st wire.Status, fleet *wire.Fleet) {
 	if fleet != nil {
 		rows = append(rows, fleetRows(*fleet)...)
 	}
+	if st.AuditProblem != "" {
+		rows = append(rows, [2]any{"audit file", st.AuditProblem})
+	}
+	if st.MetricsProblem != "" {
+		rows = append(rows, [2]any{"metrics", st.MetricsProblem})
+	}
 	for _, key := range st.Restart {
 		rows = append(rows, [2]any{"waits for a restart", key + ": systemctl restart mfad"})
 	}

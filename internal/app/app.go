@@ -87,6 +87,7 @@ type App struct {
 	key     *seal.Key
 	audit   *audit.Log
 	metrics *metrics.Metrics
+	export  *server.Exporter
 	started time.Time
 
 	strangers *account.UnknownUsers
