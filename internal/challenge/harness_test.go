@@ -156,6 +156,14 @@ func (h *harness) await(is func() bool) {
 	}
 }
 
+// under is how many codes no carrier has taken yet.
+func (h *harness) under() int {
+	u := h.asker.deps.Underway
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.codes)
+}
+
 // sent is how many messages went out.
 func (h *harness) sent() int {
 	h.mu.Lock()
