@@ -13,7 +13,7 @@ import (
 // email where a text's would.
 func TestCall(t *testing.T) {
 	const number = "+17891234567"
-	limit := spend.LimitError{Limit: "sms.call.per_user_per_day", Until: start.Add(time.Hour)}
+	limit := spend.LimitError{Limit: "sms.call.per_user_per_day", Until: start.Add(time.Hour), Window: 24 * time.Hour}
 	for name, tc := range map[string]struct {
 		to    Target
 		spent error

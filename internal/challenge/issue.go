@@ -56,7 +56,7 @@ func (c *Conversation) issue(ctx context.Context, to Target, setup string, again
 		return issued{}, err
 	}
 	if limit != nil && to.AtLimit == "" {
-		return issued{refusal: c.refuse(wordOf(to.Method).noMore, limit.Until.Sub(c.asker.deps.Now()), limit.Limit)}, nil
+		return issued{refusal: c.refuse(wordOf(to.Method).noMore, limit.Wait(c.asker.deps.Now()), limit.Limit)}, nil
 	}
 	var is issued
 	err = c.User.Account.Update(ctx, func(st *mfa.State) error {

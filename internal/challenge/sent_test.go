@@ -1,6 +1,7 @@
 package challenge
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/deliver/spend"
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 )
 
 const mailed = "alice@example.com"
@@ -85,6 +87,31 @@ func TestNoMoreCodesAreSent(t *testing.T) {
 	s.end("Too many codes were sent to you. The next can be sent in 15 minutes.")
 }
 
+// Nobody is told to wait longer than the limit is about, whatever slots the ledger counts in. They
+// were told "in 25 hours" where messages in any 24 hours are limited, and "in 65 minutes" of an hour.
+func TestWaitForALimitOfTexts(t *testing.T) {
+	for want, limits := range map[string]spend.Limits{"24 hours": {UserPerDay: 1}, "60 minutes": {TotalPerHour: 1}} {
+		h := newHarness(t)
+		ledger := &spend.Ledger{
+			Limits: limits, Now: h.clock, Hash: func(number string) string { return number },
+			Update: func(ctx context.Context, key string, fn func([]byte) ([]byte, error)) error {
+				return store.Update(ctx, h.store, key, fn)
+			},
+		}
+		h.asker.deps.Spending = ledger
+		to := Target{Method: mfa.SMS, To: "+17891234567"}
+		if err := ledger.Reserve(t.Context(), "alice", to.To, false); err != nil {
+			t.Fatal(err)
+		}
+		h.later(time.Second)
+		s := &script{t: t}
+		if _, v, err := h.pose(h.talk(s), to); v.Outcome != mfa.Exhausted || err != nil {
+			t.Errorf("%+v, %v", v, err)
+		}
+		s.end("No more text messages can be sent for now. The next can be sent in " + want + ".")
+	}
+}
+
 // A code that no carrier takes is void at once, so that the next login sends another.
 func TestCodeThatIsNotDelivered(t *testing.T) {
 	for _, keys := range [][]string{nil, {KeyMenu}} {
@@ -106,7 +133,7 @@ func TestCodeThatIsNotDelivered(t *testing.T) {
 // is reached, only where email counts.
 func TestTextFallsBackToEmail(t *testing.T) {
 	const number = "+17891234567"
-	limit := spend.LimitError{Limit: "sms.per_user_per_day", Until: start.Add(time.Hour)}
+	limit := spend.LimitError{Limit: "sms.per_user_per_day", Until: start.Add(time.Hour), Window: 24 * time.Hour}
 	for name, tc := range map[string]struct {
 		to    Target
 		spent error
@@ -249,7 +276,7 @@ func TestCodeThatHasNotLeftIsNeverSaidToBeSent(t *testing.T) {
 	}
 	s.end("A code is being sent to a***e@example.com, but has not left yet. Log in again with it right behind your password. It is good for 10 minutes.")
 
-	h.spent = spend.LimitError{Limit: spend.LimitUser, Until: start.Add(time.Hour)}
+	h.spent = spend.LimitError{Limit: spend.LimitUser, Until: start.Add(time.Hour), Window: 24 * time.Hour}
 	h.set(func(st *mfa.State) { st.Sends = nil })
 	s = &script{t: t, steps: []step{
 		{"Too many were sent lately. The code is being sent by email to a***e@example.com, but has not left yet.", fails(mfa.ErrNoConversation)},

@@ -44,9 +44,15 @@ const (
 // A LimitError says which limit forbids a message and until when: at Until the
 // limit has room for one message again, if none is sent before.
 type LimitError struct {
-	Limit string // its key
-	Until time.Time
+	Limit  string // its key
+	Until  time.Time
+	Window time.Duration // that the limit is about
 }
+
+// Wait returns how long people are told to wait: until Until, but never longer than the limit
+// is about. A message counts up to a slot longer than that, so that in the last slot there may
+// still be no room then.
+func (e LimitError) Wait(now time.Time) time.Duration { return min(e.Until.Sub(now), e.Window) }
 
 // Error names the limit and its end.
 func (e LimitError) Error() string {
@@ -317,7 +323,7 @@ func (c claim) check(p page) error {
 	for _, n := range c.counts {
 		t := p.Counts[n.name].live(c.window, c.slot)
 		if n.max > 0 && t.sum() >= n.max {
-			return LimitError{n.limit, t.roomAt(n.max, c.window)}
+			return LimitError{n.limit, t.roomAt(n.max, c.window), c.window.length}
 		}
 	}
 	return nil

@@ -166,6 +166,10 @@ func TestLedgerEnforces(t *testing.T) {
 			if d := until.Sub(clock.now()); d < c.window || d > c.window+time.Hour {
 				t.Errorf("until %v from now", d)
 			}
+			// It was "in 25 hours" for a limit in any 24 hours.
+			if d := (spend.LimitError{Until: until, Window: c.window}).Wait(clock.now()); d != c.window {
+				t.Errorf("people are told to wait %v", d)
+			}
 			if c.other != "" {
 				reserve(t, l, c.other, c.otherPhone)
 			}
