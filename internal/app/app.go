@@ -241,7 +241,7 @@ func (a *App) build(cfg config.Config, notes store.Store) (*instance, error) {
 	}
 	s.login = login.Config{
 		Policy: cfg.Policy, Session: cfg.Session, Generation: generation, MailDomain: deliver.SenderDomain(cfg.Email, full),
-		FallbackToEmail: cfg.SMS.FallbackToEmail, TextMessages: cfg.SMS.Provider != "",
+		FallbackToEmail: cfg.SMS.FallbackToEmail, TextMessages: cfg.SMS.Provider != "", Directory: cfg.Contacts.Source != "",
 	}
 	s.engine = login.New(s.login, login.Deps{
 		Accounts: s.accounts, Asker: asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,

@@ -90,6 +90,9 @@ func (c calls) Reserve(context.Context, string, string, bool) error {
 	return c.spentOnCalls
 }
 
+// Room is the ledger, of both.
+func (h *harness) Room(context.Context, string, string, bool) error { return h.spent }
+
 // Reserve is the ledger of text messages.
 func (h *harness) Reserve(_ context.Context, _, _ string, stranger bool) error {
 	h.mu.Lock()

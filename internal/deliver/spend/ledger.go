@@ -165,15 +165,9 @@ func NewCalls(cfg deliver.SMSConfig, s store.Store, key *seal.Key) *Ledger {
 // the last room in between, what was counted is taken back; if that fails it stays
 // counted.
 func (l *Ledger) Reserve(ctx context.Context, user, to string, newPlace bool) error {
-	now := l.clock()
-	claims, err := l.claims(user, to, newPlace, now)
+	claims, err := l.allowed(ctx, user, to, newPlace)
 	if err != nil {
-		return fmt.Errorf("reserve message to %q: %w", deliver.Mask(to), err)
-	}
-	for _, c := range claims {
-		if err := l.mayCount(ctx, c); err != nil {
-			return fmt.Errorf("reserve message to %q: %w", deliver.Mask(to), err)
-		}
+		return err
 	}
 	for i := range claims {
 		if err := l.take(ctx, &claims[i]); err != nil {
@@ -182,6 +176,25 @@ func (l *Ledger) Reserve(ctx context.Context, user, to string, newPlace bool) er
 		}
 	}
 	return nil
+}
+
+// Room returns what Reserve would, as far as it is known before anything is counted. It writes
+// nothing.
+func (l *Ledger) Room(ctx context.Context, user, to string, newPlace bool) error {
+	_, err := l.allowed(ctx, user, to, newPlace)
+	return err
+}
+
+// allowed returns what a message counts, if no limit forbids it.
+func (l *Ledger) allowed(ctx context.Context, user, to string, newPlace bool) ([]claim, error) {
+	claims, err := l.claims(user, to, newPlace, l.clock())
+	for i := 0; i < len(claims) && err == nil; i++ {
+		err = l.mayCount(ctx, claims[i])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reserve message to %q: %w", deliver.Mask(to), err)
+	}
+	return claims, nil
 }
 
 // mayCount returns a LimitError if c has no room.
