@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -128,4 +130,17 @@ func TestOneAskerFillsNoRoom(t *testing.T) {
 	c.expect(t, codePrompt(alice))
 	c.send(s.code(alice, 1))
 	c.expectIn(t)
+}
+
+// Any user can take the address of the metrics before mfad does, or while it restarts: people log in
+// all the same, and the status says so.
+func TestTakenMetricsAddressKeepsNobodyOut(t *testing.T) {
+	listen := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	taken, err := net.Listen("tcp", listen)
+	ok(t, err)
+	defer taken.Close()
+	s, alice := ready(t, "metrics.listen = "+quoted(listen))
+	s.login(alice, 1)
+	status := open(t, exec.Command(artefact("mfactl"), "--socket", s.path("run/control.sock"), "status"))
+	expectSaid(t, unwrapped(status.expectStatus(t, 0)), "metrics: serve metrics.listen: listen tcp "+listen+": bind: address already in use")
 }
