@@ -3,6 +3,10 @@
 # module is named in no file of /etc/pam.d by any of this.
 set -e
 
+# The file that says that the deb comes back after it was removed, not purged. Only preinst
+# is told: to postinst dpkg names the version that was removed, as at an upgrade.
+anew=/run/mfa.anew
+
 # pam_lines prints, with file and number, the lines that send logins to the module.
 # A login whose module is missing fails.
 pam_lines() {

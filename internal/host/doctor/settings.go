@@ -71,7 +71,7 @@ func (e *exam) config() {
 }
 
 // FilesProblem returns what keeps a daemon with the configuration cfg, read from path, from opening
-// that file, the audit file, or the files by which mails are written and sent.
+// that file, the audit file, or the files by which mails are written, and messages sent.
 func FilesProblem(cfg config.Config, path string) error {
 	host, _ := os.Hostname()
 	return errors.Join(cfg.Access(path), rights.As(rights.OwnerOf(cfg.Store.Path), func() error {
@@ -80,7 +80,7 @@ func FilesProblem(cfg config.Config, path string) error {
 			err = email.Close()
 		}
 		_, templates := mail.New(cfg.Email)
-		return errors.Join(err, templates)
+		return errors.Join(err, templates, secretsProblem(cfg.SMS))
 	}))
 }
 
@@ -117,7 +117,7 @@ func (e *exam) daemon(ctx context.Context) {
 	case st.StoreFull:
 		e.add(Finding{
 			Error, "store", "mfad", "has no room to write: " + st.Problem,
-			"Logins whose decision cannot be written are refused, codes may not go out, and nothing can be set up or changed. " +
+			"Logins whose decision cannot be written are refused, codes may not go out, and setups and changes may fail. " +
 				"What is written still counts: locks too.",
 			"make room on that file system; see also journalctl -u mfad",
 		})
