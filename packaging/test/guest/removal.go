@@ -26,6 +26,8 @@ func remove(m *memory) {
 	if strings.Contains(read("/etc/pam.d/common-auth"), "mfa") {
 		failf("the profile was on")
 	}
+	run("mfactl", "setup", "sudo", "--yes", "--confirm-within", "0")
+	contains(read("/etc/pam.d/sudo-i"), "pam_mfa.so") // which no backup has the name of
 	run("pam-auth-update", "--package", "--enable", "mfa")
 	contains(read("/etc/pam.d/common-auth"), "pam_mfa.so")
 	if _, err := os.Stat("/var/backups/mfa/sshd/manifest.json"); err != nil {
