@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -161,6 +162,41 @@ func TestManualHasEveryResource(t *testing.T) {
 		if !slices.Contains(served, r) {
 			t.Errorf("mfactl(1) has %s, which is not served", r)
 		}
+	}
+}
+
+// TestEventsThatAreShown: each event that a page, a manual, an alert or mfactl itself shows
+// behind --event or MFA_EVENT= is one, or a pattern of some. A page had one that there never was.
+func TestEventsThatAreShown(t *testing.T) {
+	s, err := audittest.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := pages(t)
+	for _, pattern := range []string{manuals + "/*.[1-8]", "packaging/doc/*.md", "packaging/metrics/*", "mfactl/*.go", "mfa.toml.example"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		for _, name := range paths {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts[name] = string(text)
+		}
+	}
+	looked := 0
+	for name, text := range texts {
+		for _, m := range regexp.MustCompile(`(?:--event[ =]|MFA_EVENT=)'?([a-z_.*]+)`).FindAllStringSubmatch(text, -1) {
+			looked++
+			if !slices.ContainsFunc(s.Properties["event"].Enum, func(event string) bool { is, err := path.Match(m[1], event); return is && err == nil }) {
+				t.Errorf("%s shows %s, and there is no event %s", name, m[0], m[1])
+			}
+		}
+	}
+	if looked < 15 {
+		t.Errorf("only %d events: are they where the test looks?", looked)
 	}
 }
 

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -103,11 +105,16 @@ func TestOneAskerFillsNoRoom(t *testing.T) {
 	s := newSite(t)
 	s.set("server.max_logins = 16", "code.max_sends = 100")
 	s.stack("su", s.passwordThenCode()...)
+	s.stack("chsh", s.passwordThenCode()...) // which says nothing of who asks
 	s.startDaemon()
 	alice, mallory := s.newUser("alice"), s.newUser("mallory")
 	asked := 0
-	for range 20 {
-		c := s.as(mallory, "su", mallory.name, "-c", greet)
+	for i := range 20 {
+		args := []string{"su", mallory.name, "-c", greet}
+		if i%2 == 0 {
+			args = []string{"chsh", "-s", "/bin/sh"}
+		}
+		c := s.as(mallory, args...)
 		c.expect(t, `assword: $`)
 		c.send(password)
 		if said := c.expect(t, `Code[^\n]*: $|cannot be checked right now`); strings.Contains(said, "Code") {
@@ -123,4 +130,17 @@ func TestOneAskerFillsNoRoom(t *testing.T) {
 	c.expect(t, codePrompt(alice))
 	c.send(s.code(alice, 1))
 	c.expectIn(t)
+}
+
+// Any user can take the address of the metrics before mfad does, or while it restarts: people log in
+// all the same, and the status says so.
+func TestTakenMetricsAddressKeepsNobodyOut(t *testing.T) {
+	listen := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	taken, err := net.Listen("tcp", listen)
+	ok(t, err)
+	defer taken.Close()
+	s, alice := ready(t, "metrics.listen = "+quoted(listen))
+	s.login(alice, 1)
+	status := open(t, exec.Command(artefact("mfactl"), "--socket", s.path("run/control.sock"), "status"))
+	expectSaid(t, unwrapped(status.expectStatus(t, 0)), "metrics: serve metrics.listen: listen tcp "+listen+": bind: address already in use")
 }

@@ -369,6 +369,7 @@ func TestSetupLeavesNoWayAround(t *testing.T) {
 			c.expectIn(t)
 		})
 	}
+	expectSaid(t, unwrapped(s.setup("sudo-i", "--undo").expectStatus(t, 1)), "sudo-i was changed together with sudo", "mfactl setup sudo --undo")
 	s.setup("sudo", "--undo").expectStatus(t, 0)
 	for _, service := range []string{"sudo", "sudo-i"} {
 		text, err := os.ReadFile("/etc/pam.d/" + service)
@@ -385,5 +386,27 @@ func TestSetupLeavesNoWayAround(t *testing.T) {
 	s.setup("sudo-i", "--yes", "--confirm-within", "0").expectStatus(t, 0)
 	if found := strings.Join(s.findings("sudo"), "\n"); strings.Contains(found, "way-around") {
 		t.Errorf("doctor finds %s", found)
+	}
+}
+
+// What doctor tells people to write into the file that setup made keeps nothing back.
+func TestUndoBehindWhatDoctorSays(t *testing.T) {
+	s, _ := debian(t)
+	before, err := os.ReadFile("/etc/pam.d/sshd")
+	ok(t, err)
+	s.setup("sshd", "--yes", "--confirm-within", "0").expectStatus(t, 0)
+	const made = "/etc/ssh/sshd_config.d/00-mfa.conf"
+	text, err := os.ReadFile(made)
+	ok(t, err)
+	ok(t, os.WriteFile(made, append(text, "MaxStartups 100:30:300\n"...), 0o644))
+	said := unwrapped(s.setup("sshd", "--undo").expectStatus(t, 0))
+	expectSaid(t, said, "what they wrote is in", "sshd is as it was before.")
+	after, err := os.ReadFile("/etc/pam.d/sshd")
+	ok(t, err)
+	if string(after) != string(before) {
+		t.Errorf("%s", after)
+	}
+	if _, err := os.Stat(made); err == nil {
+		t.Errorf("%s is there", made)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"mfa/internal/host/doctor"
 	"mfa/internal/wire"
 )
 
@@ -70,7 +71,7 @@ func exitFor(err error) error {
 			"may say why. The watchdog of systemd restarts it (WatchdogSec= of mfad.service); now: 'systemctl restart mfad'."
 	case errors.Is(err, wire.ErrUnreachable):
 		e.code = exitUnreachable
-		e.hint = "Is it running? Try 'systemctl status mfad', and 'systemctl start mfad'."
+		e.hint = "Is it running? Try 'systemctl status mfad', and:\n" + doctor.StartAgain
 	}
 	return e
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +19,7 @@ func languageCommand(c *client) *cobra.Command {
 		Long: "Say in which language your prompts, mails and text messages are: en, de, ja, or\n" +
 			"default for that of prompt.language. Administrators say it for others with --user.",
 		Example: "  mfactl language de\n  mfactl language default --user alice",
-		Args:    cobra.ExactArgs(1),
+		Args:    cobra.MatchAll(cobra.ExactArgs(1), speakable), // before a code is asked for
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if user == "" {
 				if err := c.converse(cmd, wire.PostSelf.For(wire.SelfLanguage).With(wire.QueryLanguage, args[0])); err != nil {
@@ -36,6 +38,14 @@ func languageCommand(c *client) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&user, "user", "", "that of this `USER`, for administrators")
 	return cmd
+}
+
+// speakable wants a language that prompts can be in.
+func speakable(_ *cobra.Command, args []string) error {
+	if tag := args[0]; tag == "" || tag != wire.DefaultLanguage && !text.Speaks(tag) {
+		return fmt.Errorf("unknown language %q: one of %s", tag, strings.Join(languages(), ", "))
+	}
+	return nil
 }
 
 // languages are what the verb takes.

@@ -1,14 +1,21 @@
 package main
 
 import (
+	"encoding"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"mfa/internal/host/doctor"
+	"mfa/internal/wire"
 )
 
 // manualVerbs returns what mfactl(1) says of each verb: the item's text. An item
@@ -78,6 +85,76 @@ func TestManual(t *testing.T) {
 			t.Errorf("%q is in the manual, and is no verb", verb)
 		}
 	}
+}
+
+// TestManualNamesEveryKey holds the part JSON of mfactl(1) to what is printed: a program is
+// written by the manual, and keys were missing there.
+func TestManualNamesEveryKey(t *testing.T) {
+	data, err := os.ReadFile("../packaging/man/mfactl.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, part, _ := strings.Cut(string(data), "\n.Sh JSON\n")
+	part, _, _ = strings.Cut(part, "\n.Sh ")
+	for item, printed := range map[string]any{
+		"status":            wholeStatus{},
+		"migrate":           migration{},
+		"show , users":      wire.User{},
+		"sessions list":     wire.Sessions{},
+		"explain":           explained{},
+		"doctor":            doctor.Report{},
+		"setup Fl -dry-run": setupPlan{},
+		"import csv":        wire.ContactSet{},
+		"send-test":         wire.SendTestReport{},
+	} {
+		_, about, is := strings.Cut(part, "\n.It Cm "+item+"\n")
+		about, _, _ = strings.Cut(about, "\n.It ")
+		if !is {
+			t.Errorf("mfactl(1) says nothing of the JSON of %s", item)
+		}
+		for key := range keysOf(reflect.TypeOf(printed), elsewhere(item)) {
+			if !slices.Contains(strings.Fields(about), key) {
+				t.Errorf("mfactl(1) does not name the key %s of the JSON of %s", key, item)
+			}
+		}
+	}
+}
+
+// elsewhere returns the types in the JSON of an item whose keys the manual tells of at another.
+func elsewhere(item string) map[reflect.Type]bool {
+	switch item {
+	case "setup Fl -dry-run":
+		return map[reflect.Type]bool{reflect.TypeFor[doctor.Finding](): true}
+	case "explain":
+		return map[reflect.Type]bool{reflect.TypeFor[wire.DirectoryContact](): true}
+	case "migrate": // of a problem there is no result
+		return map[reflect.Type]bool{reflect.TypeFor[wire.Migrated](): true}
+	}
+	return map[reflect.Type]bool{}
+}
+
+// keysOf returns the keys in the JSON of a type, and of what is in it but the types
+// that were seen.
+func keysOf(t reflect.Type, seen map[reflect.Type]bool) map[string]bool {
+	keys := map[string]bool{}
+	switch {
+	case seen[t] || t.Implements(reflect.TypeFor[json.Marshaler]()) || t.Implements(reflect.TypeFor[encoding.TextMarshaler]()):
+	case t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice:
+		return keysOf(t.Elem(), seen)
+	case t.Kind() == reflect.Struct:
+		seen[t] = true
+		for f := range t.Fields() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if name == "-" || !f.IsExported() && !f.Anonymous {
+				continue
+			}
+			if name != "" {
+				keys[name] = true
+			}
+			maps.Copy(keys, keysOf(f.Type, seen))
+		}
+	}
+	return keys
 }
 
 // The manual names the shells that there are completions for.

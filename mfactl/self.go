@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"slices"
-
-	"mfa/internal/wire"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"mfa/internal/wire"
 )
 
 func preferCommand(c *client) *cobra.Command {
@@ -13,7 +15,7 @@ func preferCommand(c *client) *cobra.Command {
 		Use:       "prefer METHOD",
 		Short:     "Say which of your methods is asked for first",
 		Example:   "  mfactl prefer totp",
-		Args:      cobra.ExactArgs(1),
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), preferable), // before a code is asked for
 		ValidArgs: slices.Concat(methodNames, []string{"call"}),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := c.converse(cmd, wire.PostSelf.For(wire.SelfPrefer).With(wire.QueryMethod, args[0])); err != nil {
@@ -23,6 +25,14 @@ func preferCommand(c *client) *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// preferable wants a method.
+func preferable(_ *cobra.Command, args []string) error {
+	if known := slices.Concat(methodNames, []string{"call"}); !slices.Contains(known, args[0]) {
+		return fmt.Errorf("unknown method %q: one of %s", args[0], strings.Join(known, ", "))
+	}
+	return nil
 }
 
 func optOutCommand(c *client) *cobra.Command {

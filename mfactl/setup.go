@@ -318,6 +318,9 @@ func (s *switcher) undo(ctx context.Context) error {
 		done++
 		s.Printf("%s is as it was before.\n", s.service)
 	}
+	if with := keptWith(s.service); done == 0 && with != "" {
+		return exitError{code: exitFailed, err: fmt.Errorf("%s was changed together with %s", s.service, with), hint: "This takes back both: mfactl setup " + with + " --undo"}
+	}
 	if done == 0 && s.service != "" && !hasService(s.service) {
 		return exitError{code: exitNotFound, err: fmt.Errorf("no PAM service is called %q, and there is nothing to take back", s.service)}
 	}
@@ -325,6 +328,21 @@ func (s *switcher) undo(ctx context.Context) error {
 		s.Println("There is nothing to take back.")
 	}
 	return nil
+}
+
+// keptWith returns the service in whose backup the PAM file of another one is, "" if there is none:
+// sudo-i is changed together with sudo.
+func keptWith(service string) string {
+	kept, err := setup.Kept()
+	if err != nil {
+		return ""
+	}
+	for _, name := range kept {
+		if b, err := setup.Find(name); err == nil && name != service && slices.Contains(b.Paths(), "/etc/pam.d/"+service) {
+			return name
+		}
+	}
+	return ""
 }
 
 // hasService reports whether a file of PAM is for a service: libpam has more folders than
@@ -348,8 +366,15 @@ func (s *switcher) notUndone(err error) error {
 	if !ok {
 		return hinted(err, "")
 	}
-	return hinted(err, "What it was before is in "+filepath.Join(setup.Folder, s.service)+"/manifest.json.\nTake the lines with pam_mfa.so out of "+
-		strings.Join(foreign.Paths, " and ")+" by hand.")
+	hint := "What it was before is in " + filepath.Join(setup.Folder, s.service) + "/manifest.json."
+	for _, path := range foreign.Paths {
+		if strings.HasPrefix(path, "/etc/pam.d/") {
+			hint += "\nTake the lines with pam_mfa.so out of " + path + " by hand."
+		} else {
+			hint += "\nTake out of " + path + " by hand what was not there before."
+		}
+	}
+	return hinted(err, hint)
 }
 
 // putBack puts back what was there, and tells sshd.

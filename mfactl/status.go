@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mfa/internal/config"
+	"mfa/internal/host"
 	"mfa/internal/host/doctor"
 	"mfa/internal/wire"
 )
@@ -29,7 +30,7 @@ func statusCommand(c *client) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			st, err := c.status(cmd.Context())
 			if err != nil {
-				return whyDown(err, path)
+				return whyDown(cmd.Context(), err, path)
 			}
 			var fleet *wire.Fleet
 			if st.Fixed["store.backend"] == "etcd" {
@@ -78,9 +79,12 @@ func (c *client) fleet(ctx context.Context) (wire.Fleet, error) {
 
 // whyDown adds to err, if it is that mfad cannot be reached, what keeps mfad from
 // starting, as far as root can find out.
-func whyDown(err error, path string) error {
+func whyDown(ctx context.Context, err error, path string) error {
 	exit, ok := errors.AsType[exitError](err)
-	if !ok || exit.code != exitUnreachable || errors.Is(err, wire.ErrStuck) || os.Geteuid() != 0 {
+	if !ok || exit.code != exitUnreachable || os.Geteuid() != 0 {
+		return err
+	}
+	if errors.Is(err, wire.ErrStuck) && running(ctx) {
 		return err
 	}
 	cfg, problem := config.Load(path)
@@ -90,10 +94,23 @@ func whyDown(err error, path string) error {
 	if problem == nil {
 		problem = errors.Join(doctor.StateProblem(cfg, "/"), doctor.FilesProblem(cfg, path))
 	}
-	if problem != nil {
+	switch {
+	case problem != nil:
 		exit.hint = "It does not start: " + problem.Error() + "\n'mfactl doctor' says how to mend it."
+	case errors.Is(err, wire.ErrStuck):
+		exit.hint = "It does not run, and systemd holds its sockets. 'journalctl -u mfad' says why; then:\n" + doctor.StartAgain
 	}
 	return exit
+}
+
+// running reports whether mfad runs, as far as systemd knows: one that does not start is tried again
+// and again, and its sockets take connections meanwhile.
+func running(ctx context.Context) bool {
+	if !host.IsSystemd() {
+		return true
+	}
+	_, err := host.Run(ctx, "systemctl", "is-active", "--quiet", "mfad.service")
+	return err == nil
 }
 
 func printStatus(cmd *cobra.Command, st wire.Status, fleet *wire.Fleet) {
@@ -125,6 +142,12 @@ func printStatus(cmd *cobra.Command, st wire.Status, fleet *wire.Fleet) {
 	}
 	if fleet != nil {
 		rows = append(rows, fleetRows(*fleet)...)
+	}
+	if st.AuditProblem != "" {
+		rows = append(rows, [2]any{"audit file", st.AuditProblem})
+	}
+	if st.MetricsProblem != "" {
+		rows = append(rows, [2]any{"metrics", st.MetricsProblem})
 	}
 	for _, key := range st.Restart {
 		rows = append(rows, [2]any{"waits for a restart", key + ": systemctl restart mfad"})

@@ -205,7 +205,8 @@ pack() {
 	local arch=$1 format=$2 here=$work/$1-$2
 	stage "$arch" "$format"
 	mkdir "$here/scripts"
-	for script in post prerm postrm; do
+	for script in pre post prerm postrm; do
+		[ -e "packaging/scripts/$script.$format.sh" ] || continue # an rpm has no pre
 		cat packaging/scripts/{begin.sh,"$script.$format.sh"} >"$here/scripts/$script"
 	done
 	cat >"$here/changelog.yaml" <<-END

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #ifndef PAM_MFA_VERSION
 #define PAM_MFA_VERSION "dev"
@@ -49,11 +50,14 @@ struct kept {
 	char answer[RELAY_MAX_ANSWER + 1]; /* empty: the password came alone */
 };
 
+enum { ASKER_ROOM = sizeof("#18446744073709551615") };
+
 struct login {
 	pam_handle_t *pamh;
 	int flags;
 	struct options options;
 	struct relay_hello hello;
+	char asker[ASKER_ROOM]; /* of the hello, where the application names none */
 	struct kept *kept; /* or NULL: who logs in can be asked */
 	bool said;         /* mfad had something said or asked */
 };
@@ -65,6 +69,21 @@ static const char *item(pam_handle_t *pamh, int type)
 	const void *value = NULL;
 
 	return pam_get_item(pamh, type, &value) == PAM_SUCCESS ? value : NULL;
+}
+
+/*
+ * Who asks: whom the application names, else who started it, as "#UID", where it has more
+ * rights than that user (set-uid root, as chsh(1)).
+ */
+static const char *asker(struct login *in)
+{
+	const char *named = item(in->pamh, PAM_RUSER);
+	uid_t user = getuid();
+
+	if ((named != NULL && named[0] != '\0') || user == geteuid())
+		return named;
+	snprintf(in->asker, sizeof(in->asker), "#%lu", (unsigned long)user);
+	return in->asker;
 }
 
 static int describe(struct login *in)
@@ -84,7 +103,7 @@ static int describe(struct login *in)
 			[RELAY_USER] = user,
 			[RELAY_RHOST] = item(in->pamh, PAM_RHOST),
 			[RELAY_TTY] = item(in->pamh, PAM_TTY),
-			[RELAY_RUSER] = item(in->pamh, PAM_RUSER),
+			[RELAY_RUSER] = asker(in),
 			[RELAY_SSH_AUTH_INFO] = pam_getenv(in->pamh, "SSH_AUTH_INFO_0"),
 			[RELAY_SSH_CONNECTION] = pam_getenv(in->pamh, "SSH_CONNECTION"),
 			[RELAY_MODULE] = version,

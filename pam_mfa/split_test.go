@@ -309,6 +309,14 @@ func TestOneLineWithoutAnAnswer(t *testing.T) {
 	}
 }
 
+// As pam_mfa(8) says of "proven": "split" beside it cuts nothing off, and asks nobody.
+func TestOneLineWithProven(t *testing.T) {
+	t.Parallel()
+	s := oneLine(t, "hunter2654321", "proven=publickey")
+	s.first = "hunter2654321"
+	s.login(t, nil).wantAuth(t, ignored)
+}
+
 // older is a daemon that knows no SPLIT.
 func older(p *peer) { refuses(mfa.Broken)(p) }
 

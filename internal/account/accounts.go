@@ -55,6 +55,9 @@ type Deps struct {
 // one more. It may be called from many goroutines.
 type Spending interface {
 	Reserve(ctx context.Context, user, to string, newPlace bool) error
+
+	// Room returns what Reserve would, but counts nothing.
+	Room(ctx context.Context, user, to string, newPlace bool) error
 }
 
 // Accounts are the users under one configuration. They keep nothing but what is in the

@@ -54,6 +54,8 @@ func (w *harness) Send(_ context.Context, m mfa.Message) error {
 
 func (w *harness) Reserve(context.Context, string, string, bool) error { return w.spent }
 
+func (w *harness) Room(context.Context, string, string, bool) error { return w.spent }
+
 // newHarness returns Accounts under cfg with nobody in them.
 func newHarness(t *testing.T, cfg account.Config) *harness {
 	t.Helper()

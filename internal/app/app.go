@@ -87,6 +87,7 @@ type App struct {
 	key     *seal.Key
 	audit   *audit.Log
 	metrics *metrics.Metrics
+	export  *server.Exporter
 	started time.Time
 
 	strangers *account.UnknownUsers
@@ -96,7 +97,8 @@ type App struct {
 	keyLife *account.KeyLife
 	sweeper account.Sweeper
 
-	live *account.Conversations
+	live     *account.Conversations
+	underway *challenge.Underway
 
 	current *deliver.Current // of carriers
 	queue   *deliver.Queue
@@ -150,7 +152,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 	}
 	a := &App{
 		opts: opts, started: opts.Now(), metrics: metrics.New(mfa.Version), current: &deliver.Current{Log: opts.Log},
-		strangers: account.NewUnknownUsers(), live: account.NewConversations(),
+		strangers: account.NewUnknownUsers(), live: account.NewConversations(), underway: &challenge.Underway{},
 	}
 	// A message is given up while there is time left to tell so in its login.
 	sender := a.metrics.Sends(deliver.Retry(a.metrics.Attempts(a.current), retryBase, retryLimit))
@@ -198,7 +200,7 @@ func (a *App) build(cfg config.Config, notes store.Store) (*instance, error) {
 	if problem := deliver.SenderProblem(cfg.Email, full); problem != "" {
 		a.opts.Log.Warn(problem)
 	}
-	asking := challenge.Deps{Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now}
+	asking := challenge.Deps{Key: a.key, Mail: a.queue, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now, Underway: a.underway}
 	mails, err := mail.New(cfg.Email)
 	if err != nil {
 		return nil, err
@@ -240,7 +242,7 @@ func (a *App) build(cfg config.Config, notes store.Store) (*instance, error) {
 	}
 	s.login = login.Config{
 		Policy: cfg.Policy, Session: cfg.Session, Generation: generation, MailDomain: deliver.SenderDomain(cfg.Email, full),
-		FallbackToEmail: cfg.SMS.FallbackToEmail, TextMessages: cfg.SMS.Provider != "",
+		FallbackToEmail: cfg.SMS.FallbackToEmail, TextMessages: cfg.SMS.Provider != "", Directory: cfg.Contacts.Source != "",
 	}
 	s.engine = login.New(s.login, login.Deps{
 		Accounts: s.accounts, Asker: asker, Enroll: s.enroll, Key: a.key, Audit: a.audit, Log: a.opts.Log,

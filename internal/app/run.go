@@ -38,11 +38,8 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	defer control.Close()
-	endExport, err := server.ExportMetrics(cfg.Metrics.Listen, a.metrics.Handler(), a.audit, a.opts.Log)
-	if err != nil {
-		return err
-	}
-	defer endExport()
+	a.export = &server.Exporter{Listen: cfg.Metrics.Listen, Handler: a.metrics.Handler(), Audit: a.audit, Log: a.opts.Log}
+	defer a.export.Start()()
 
 	logins, endLogins := context.WithCancelCause(context.Background())
 	defer endLogins(nil)
@@ -195,6 +192,12 @@ func (a *App) status(ctx context.Context) wire.Status {
 		Audit:      cfg.Audit.File, Fixed: cfg.Fixed(), Restart: cur.waiting,
 	}
 	st.Moving = a.movingTo()
+	if err := a.audit.Problem(); err != nil {
+		st.AuditProblem = wire.ProblemOf(err)
+	}
+	if err := a.export.Problem(); err != nil {
+		st.MetricsProblem = wire.ProblemOf(err)
+	}
 	err := a.store.Check(ctx)
 	st.StoreFull = store.IsFull(err)
 	if !errors.Is(err, store.ErrUnreachable) { // else each question would wait for its answer

@@ -65,9 +65,10 @@ type Log struct {
 	log       *slog.Logger
 	observers []func(mfa.Event)
 
-	mu sync.Mutex // guards f and is
-	f  *os.File   // nil: no file is configured, or it is not open just now
-	is fileID     // of f
+	mu      sync.Mutex // guards what follows
+	f       *os.File   // nil: no file is configured, or it is not open just now
+	is      fileID     // of f
+	problem error      // of the last line; nil: it was written
 
 	foldMu sync.Mutex // guards folds
 	folds  map[foldKey]*fold
@@ -88,6 +89,7 @@ func Open(cfg Config, log *slog.Logger) (*Log, error) {
 	}
 	if errors.Is(err, syscall.EROFS) {
 		log.Error("audit.file cannot be written; mount its disk writable again", "error", err)
+		l.problem = err
 		return l, nil
 	}
 	if err != nil {
@@ -145,19 +147,30 @@ func (l *Log) Record(ev mfa.Event) {
 	}
 }
 
-func (l *Log) append(line []byte) error {
+func (l *Log) append(line []byte) (err error) {
 	if l.path == "" {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer func() { l.problem = err }()
 	if l.rotated() {
 		if err := l.open(); err != nil {
 			return err
 		}
 	}
-	_, err := l.f.Write(line)
+	_, err = l.f.Write(line)
 	return err
+}
+
+// Problem returns why the last line is not in the file; nil if it is, or none is configured.
+func (l *Log) Problem() error {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.problem
 }
 
 // rotated says whether the open file is no longer the one at the path.

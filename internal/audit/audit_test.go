@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -99,5 +100,33 @@ func TestNoFileIsNoError(t *testing.T) {
 	l.Record(mfa.Event{Event: Login})
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What keeps lines out of the file is known until one is in it again.
+func TestProblem(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "log")
+	l, err := Open(Config{File: filepath.Join(dir, "audit.jsonl")}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := func(good bool) {
+		t.Helper()
+		l.Record(mfa.Event{Event: Login})
+		if err := l.Problem(); (err == nil) != good {
+			t.Errorf("good %v, the problem is %v", good, err)
+		}
+	}
+	record(true)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	record(false)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	record(true)
+	if err := errors.Join(l.Close(), (*Log)(nil).Problem()); err != nil {
+		t.Error(err)
 	}
 }

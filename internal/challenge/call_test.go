@@ -13,7 +13,7 @@ import (
 // email where a text's would.
 func TestCall(t *testing.T) {
 	const number = "+17891234567"
-	limit := spend.LimitError{Limit: "sms.call.per_user_per_day", Until: start.Add(time.Hour)}
+	limit := spend.LimitError{Limit: "sms.call.per_user_per_day", Until: start.Add(time.Hour), Window: 24 * time.Hour}
 	for name, tc := range map[string]struct {
 		to    Target
 		spent error
@@ -51,20 +51,21 @@ func TestCall(t *testing.T) {
 func TestWordsOfCalls(t *testing.T) {
 	p := mfa.PendingCode{Method: mfa.Call, To: "+17891234567"}
 	for got, want := range map[string]string{
-		textCodeAlreadySent(nil, p, 2*time.Minute, 9*time.Minute): "+1*******67 was called 2 minutes ago.\nThe code is still good for 9 minutes. Type r for a new call.",
-		textCodeResent(nil, mfa.Call, "+1*******67"):              "+1*******67 is being called again, with a new code. The one before is void.",
-		textNotSentYet(nil, mfa.Call, "+1*******67"):              "Nobody was called yet. Type r to have a code read out at +1*******67.",
-		textOn(nil, ofCalls.follows, "+1*******67", "x"):          "+1*******67 will be called: a voice reads the code twice.\nx",
-		textSendFailed(nil, mfa.Call, "+1*******67", "", true):    "The call to +1*******67 did not get through.\nTry again later, or ask your administrator.",
-		textFellBack(nil, mfa.Call, "+1*******67", "m", "", true): "The call to +1*******67 did not get through.\nThe code was sent by email to m.",
-		textFellBack(nil, mfa.SMS, "+1*******67", "m", "", true):  "The text message to +1*******67 did not arrive.\nThe code was sent by email to m.",
+		textCodeAlreadySent(nil, p, 2*time.Minute, 9*time.Minute, false): "+1*******67 was called 2 minutes ago.\nThe code is still good for 9 minutes. Type r for a new call.",
+		textCodeResent(nil, mfa.Call, "+1*******67", false):              "+1*******67 is being called again, with a new code. The one before is void.",
+		textNotSentYet(nil, mfa.Call, "+1*******67"):                     "Nobody was called yet. Type r to have a code read out at +1*******67.",
+		textOn(nil, ofCalls.follows, "+1*******67", "x"):                 "+1*******67 will be called: a voice reads the code twice.\nx",
+		textSendFailed(nil, mfa.Call, "+1*******67", "", true):           "The call to +1*******67 did not get through.\nTry again later, or ask your administrator.",
+		textFellBack(nil, mfa.Call, "+1*******67", "", "m", true):        "The call to +1*******67 did not get through.\nm",
+		textFellBack(nil, mfa.SMS, "+1*******67", "", "m", true):         "The text message to +1*******67 did not arrive.\nm",
+		textCodeResent(nil, mfa.Call, "+1*******67", true):               "+1*******67 is to be called again, but the call has not gone out yet. The one before is void.",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
 	p.Via = "alice@example.com"
-	if got, want := textCodeAlreadySent(nil, p, 2*time.Minute, 3*time.Minute), "A code was sent to a***e@example.com 2 minutes ago.\nIt is still good for 3 minutes. Type r for a new one."; got != want {
+	if got, want := textCodeAlreadySent(nil, p, 2*time.Minute, 3*time.Minute, false), "A code was sent to a***e@example.com 2 minutes ago.\nIt is still good for 3 minutes. Type r for a new one."; got != want {
 		t.Errorf("fell back: %q, want %q", got, want)
 	}
 }

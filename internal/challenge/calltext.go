@@ -15,6 +15,7 @@ type wording struct {
 	leaves  string // nobody has taken it yet
 	follows string // it is about to go out
 	resent  string
+	resends string // the same, and nobody has taken it yet
 	before  string // when it went out
 	left    string // how long it is good yet
 	none    string // nothing went out yet
@@ -31,6 +32,7 @@ var (
 		leaves:  "A code is being sent to %s, but has not left yet.",
 		follows: "A code is being sent to %s.",
 		resent:  "A new code was sent to %s.",
+		resends: "A new code is being sent to %s, but has not left yet.",
 		before:  "A code was sent to %s %s.",
 		left:    "It is still good for %s. Type r for a new one.",
 		none:    "No code was sent yet. Type r to have one sent to %s.",
@@ -45,6 +47,7 @@ var (
 		leaves:  "%s is to be called, but the call has not gone out yet.",
 		follows: "%s will be called: a voice reads the code twice.",
 		resent:  "%s is being called again, with a new code.",
+		resends: "%s is to be called again, but the call has not gone out yet.",
 		before:  "%s was called %s.",
 		left:    "The code is still good for %s. Type r for a new call.",
 		none:    "Nobody was called yet. Type r to have a code read out at %s.",
@@ -63,6 +66,22 @@ func wordOf(m mfa.Method) wording {
 	return ofSent
 }
 
+// goes is what is said of a code that goes out: it is only being sent until a carrier took it.
+func (o wording) goes(underway bool) string {
+	if underway {
+		return o.leaves
+	}
+	return o.sent
+}
+
+// goesAgain is goes for a code in the place of another.
+func (o wording) goesAgain(underway bool) string {
+	if underway {
+		return o.resends
+	}
+	return o.resent
+}
+
 // textOn says where a code goes, and in the next line how long it is good.
 func textOn(w *text.Printer, what, masked, goodFor string) string {
 	return w.Say(what, masked) + "\n" + goodFor
@@ -73,14 +92,18 @@ func textNotSentYet(w *text.Printer, m mfa.Method, masked string) string {
 }
 
 // textCodeAlreadySent is of a code that may have fallen back to email.
-func textCodeAlreadySent(w *text.Printer, p mfa.PendingCode, ago, left time.Duration) string {
+func textCodeAlreadySent(w *text.Printer, p mfa.PendingCode, ago, left time.Duration, underway bool) string {
 	m := p.Method
 	if p.Via != "" {
 		m = mfa.Email
 	}
-	return w.Say(wordOf(m).before, masked(p), text.AgoOf(ago)) + "\n" + w.Say(wordOf(m).left, text.SpanLeft(left))
+	where := w.Say(wordOf(m).before, masked(p), text.AgoOf(ago))
+	if underway {
+		where = w.Say(wordOf(m).leaves, masked(p))
+	}
+	return where + "\n" + w.Say(wordOf(m).left, text.SpanLeft(left))
 }
 
-func textCodeResent(w *text.Printer, m mfa.Method, masked string) string {
-	return w.Join(w.Say(wordOf(m).resent, masked), w.Say(textOldIsVoid))
+func textCodeResent(w *text.Printer, m mfa.Method, masked string, underway bool) string {
+	return w.Join(w.Say(wordOf(m).goesAgain(underway), masked), w.Say(textOldIsVoid))
 }

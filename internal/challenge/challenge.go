@@ -35,6 +35,7 @@ type Deps struct {
 	Now      func() time.Time // the clock
 	Spending account.Spending // asked before each text message
 	Calls    account.Spending // asked before each call
+	Underway *Underway        // outlives the Asker; nil: one of its own
 }
 
 // Undelivered tells the administrator of a text message or a call that was taken and did not
@@ -66,6 +67,9 @@ const maxArgons = 2
 // New returns an Asker.
 func New(cfg Config, deps Deps) *Asker {
 	voice, _ := deliver.VoiceOf(cfg.Prompt.Language) // checked where it counts
+	if deps.Underway == nil {
+		deps.Underway = &Underway{}
+	}
 	return &Asker{cfg: cfg, deps: deps, voice: voice, argons: make(chan struct{}, maxArgons)}
 }
 

@@ -74,6 +74,7 @@ func (c *Conversation) deliver(p mfa.PendingCode, code string, to Target, limit 
 		d.done = true
 		return d
 	}
+	d.asker.deps.Underway.add(p)
 	fallback := to.Fallback
 	d.ways = []way{{p.Method, p.To, audit.Challenge}}
 	if limit != nil {
@@ -106,7 +107,8 @@ func (d *delivery) next(cause error) {
 				return
 			}
 			if !stands {
-				return // used, or replaced by another
+				d.end(nil) // used, or replaced by another
+				return
 			}
 		}
 		m, err := d.message(w)
@@ -209,8 +211,9 @@ func (d *delivery) noteAnswer(m mfa.Message, w way, cause, err error) {
 // notArrived is called when a message that a carrier took did not arrive.
 func (d *delivery) notArrived(err error) {
 	d.mu.Lock()
-	d.lost = true
+	d.lost, d.done = true, false
 	d.mu.Unlock()
+	d.asker.deps.Underway.add(d.code)
 	d.next(err)
 }
 
@@ -237,6 +240,7 @@ func (d *delivery) giveUp(cause error) {
 
 // end notes how the last way ended.
 func (d *delivery) end(err error) {
+	d.asker.deps.Underway.remove(d.code)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.done, d.err = true, err
@@ -245,14 +249,11 @@ func (d *delivery) end(err error) {
 // told is the text of the first prompt.
 func (d *delivery) told() string {
 	w := d.user.Words()
-	goodFor, of := d.asker.goodFor(w), wordOf(d.code.Method)
+	goodFor := d.asker.goodFor(w)
 	if news := d.news(); news != "" {
 		return news + "\n" + goodFor
 	}
-	if d.underway() {
-		return textOn(w, of.leaves, d.to, goodFor)
-	}
-	return textOn(w, of.sent, d.to, goodFor)
+	return textOn(w, wordOf(d.code.Method).goes(d.underway()), d.to, goodFor)
 }
 
 // toldAgain is the text of the prompt after a resend.
@@ -261,7 +262,7 @@ func (d *delivery) toldAgain() string {
 	if news := d.news(); news != "" {
 		return news + "\n" + w.Say(textOldIsVoid)
 	}
-	return textCodeResent(w, d.code.Method, d.to)
+	return textCodeResent(w, d.code.Method, d.to, d.underway())
 }
 
 // news returns once the text that the code took another way, else "".
@@ -276,7 +277,7 @@ func (d *delivery) news() string {
 	}
 	d.toldBack = true
 	w := d.user.Words()
-	return textFellBack(w, d.code.Method, d.to, d.fellBack, d.reason.In(w), d.lost)
+	return textFellBack(w, d.code.Method, d.to, d.reason.In(w), textByEmail(w, d.fellBack, !d.done), d.lost)
 }
 
 // failure returns the text and the error of a delivery that was given up, else none.

@@ -90,6 +90,9 @@ func (c calls) Reserve(context.Context, string, string, bool) error {
 	return c.spentOnCalls
 }
 
+// Room is the ledger, of both.
+func (h *harness) Room(context.Context, string, string, bool) error { return h.spent }
+
 // Reserve is the ledger of text messages.
 func (h *harness) Reserve(_ context.Context, _, _ string, stranger bool) error {
 	h.mu.Lock()
@@ -154,6 +157,14 @@ func (h *harness) await(is func() bool) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// under is how many codes no carrier has taken yet.
+func (h *harness) under() int {
+	u := h.asker.deps.Underway
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.codes)
 }
 
 // sent is how many messages went out.

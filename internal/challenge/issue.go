@@ -32,12 +32,13 @@ type issued struct {
 type refusal struct {
 	refused string // for the person
 	reason  string // for the log, with the key of mfa.toml
+	wait    time.Duration
 }
 
 // refuse returns the refusal by the limit of that key of mfa.toml. What has a %s for the
 // wait.
 func (c *Conversation) refuse(what string, wait time.Duration, key string) refusal {
-	return refusal{c.Words(what, text.SpanOf(wait)), key + " reached"}
+	return refusal{c.Words(what, text.SpanOf(wait)), key + " reached", wait}
 }
 
 // issue makes a code for this origin and sends it. If one that was sent before
@@ -56,7 +57,7 @@ func (c *Conversation) issue(ctx context.Context, to Target, setup string, again
 		return issued{}, err
 	}
 	if limit != nil && to.AtLimit == "" {
-		return issued{refusal: c.refuse(wordOf(to.Method).noMore, limit.Until.Sub(c.asker.deps.Now()), limit.Limit)}, nil
+		return issued{refusal: c.refuse(wordOf(to.Method).noMore, limit.Wait(c.asker.deps.Now()), limit.Limit)}, nil
 	}
 	var is issued
 	err = c.User.Account.Update(ctx, func(st *mfa.State) error {
@@ -83,17 +84,43 @@ func (c *Conversation) reserve(ctx context.Context, to Target, setup, again bool
 	if !c.arrange(&st, to, "", again).isNew {
 		return nil, nil
 	}
-	spending := c.asker.deps.Spending
-	if to.Method == mfa.Call {
-		spending = c.asker.deps.Calls
-	}
-	err = spending.Reserve(ctx, c.User.Account.ID.Name, to.To, setup || c.unprivileged || len(st.Seen) > 0 && !c.User.SeenHere(st))
+	err = c.asker.spending(to.Method).Reserve(ctx, c.User.Account.ID.Name, to.To, setup || c.stranger(st))
 	if reached, ok := errors.AsType[spend.LimitError](err); ok {
 		c.asker.deps.Log.Warn("a "+wordOf(to.Method).thing+" does not go out: a limit is reached", "user", c.User.Account.ID.Name,
 			"to", deliver.Mask(to.To), "limit", reached.Limit, "until", reached.Until, "address", c.User.Origin.Address)
 		return &reached, nil
 	}
 	return nil, err
+}
+
+// spending returns the ledger of text messages, or that of calls.
+func (a *Asker) spending(m mfa.Method) account.Spending {
+	if m == mfa.Call {
+		return a.deps.Calls
+	}
+	return a.deps.Spending
+}
+
+// stranger reports whether a message counts as asked for from a new place.
+func (c *Conversation) stranger(st mfa.State) bool {
+	return c.unprivileged || len(st.Seen) > 0 && !c.User.SeenHere(st)
+}
+
+// Forbids returns the limit that forbids to send a code to a target in a login of user now,
+// who has that state, and how long it does; "" if none does, or a code that was sent before
+// is still good. It counts nothing, and writes nothing.
+func (a *Asker) Forbids(ctx context.Context, user *account.User, st mfa.State, to Target) (limit string, wait time.Duration, err error) {
+	c := a.Converse(user, nil)
+	st = st.Clone()
+	is := c.arrange(&st, to, "", false)
+	if !is.isNew || !to.Method.Rings() || to.AtLimit != "" || user.Account.IsUnknown() {
+		return is.reason, is.wait, nil
+	}
+	err = a.spending(to.Method).Room(ctx, user.Account.ID.Name, to.To, c.stranger(st))
+	if reached, ok := errors.AsType[spend.LimitError](err); ok {
+		is.refusal, err = c.refuse(wordOf(to.Method).noMore, reached.Wait(a.deps.Now()), reached.Limit), nil
+	}
+	return is.reason, is.wait, err
 }
 
 // arrange returns the code that st has for this origin, or adds the new one if the limits

@@ -116,12 +116,10 @@ func (c *Conversation) Try(ctx context.Context, codes []Code, answer string) (mf
 		told, v.Outcome, v.Reason = k.Doubted, mfa.Unavailable, k.DoubtedReason
 	case res.Result != Wrong:
 		return c.untried(ctx, v.Method, c.Words(behind(res.Result))), nil
-	case res.counted.Disabled:
-		told, v.Reason = wrong+"\n"+c.Words(TextDisabled), "wrong code; method now disabled"
-	case res.counted.Left == 0:
-		told, v.Reason = wrong+"\n"+res.counted.LockText, "wrong code; now locked"
 	default:
-		told, v.Outcome, v.Reason = wrong, mfa.WrongCode, "wrong code"
+		if told, v.Reason = c.shut(wrong, res.counted); told == "" {
+			told, v.Outcome, v.Reason = wrong, mfa.WrongCode, "wrong code"
+		}
 	}
 	c.Say(ctx, mfa.Failure, told)
 	return v, nil
@@ -161,14 +159,18 @@ func (c *Conversation) SendBehind(ctx context.Context, to Target, wanted bool) (
 		c.Say(ctx, mfa.Failure, is.refused)
 	case !is.isNew:
 		v.Reason = "a code was sent before; the next login carries it"
-		c.Say(ctx, mfa.Failure, c.textStandsBehind(masked(is.code), now.Sub(is.code.Sent), is.code.Expires.Sub(now)))
+		told := c.Words("A code was sent to %s %s.", masked(is.code), text.AgoOf(now.Sub(is.code.Sent)))
+		if c.asker.deps.Underway.has(is.code) {
+			told = c.Words(ofSent.leaves, masked(is.code))
+		}
+		c.Say(ctx, mfa.Failure, told+"\n"+c.textNextCarries(is.code.Expires.Sub(now)))
 	default:
 		pause(ctx, grace(to.Method))
 		if failed, err := is.delivery.failure(); err != nil {
 			c.Say(ctx, mfa.Failure, failed)
 			return mfa.Verdict{Outcome: mfa.Unavailable, Method: to.Method, Reason: "code not delivered"}, err
 		}
-		told := cmp.Or(is.delivery.news(), c.Words("A code was sent to %s.", deliver.Mask(to.To)))
+		told := cmp.Or(is.delivery.news(), c.Words(ofSent.goes(is.delivery.underway()), deliver.Mask(to.To)))
 		c.Say(ctx, mfa.Failure, told+"\n"+c.textNextCarries(c.asker.cfg.Code.goodFor()))
 	}
 	return v, nil
@@ -181,10 +183,6 @@ const (
 )
 
 const textNoneUnasked = "No code was sent: the last ones were not typed. Log in with ,email, ,text or ,call behind your password to have one sent."
-
-func (c *Conversation) textStandsBehind(masked string, ago, left time.Duration) string {
-	return c.Words("A code was sent to %s %s.", masked, text.AgoOf(ago)) + "\n" + c.textNextCarries(left)
-}
 
 func (c *Conversation) textNextCarries(left time.Duration) string {
 	how := textAgainBehind

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"mfa/internal/account"
 	"mfa/internal/mfa"
 	"mfa/internal/text"
 )
@@ -204,13 +205,11 @@ func (p *posing) follow(ctx context.Context, res checked) *questionEnd {
 func (p *posing) wrongCode(ctx context.Context, res checked) *questionEnd {
 	hint := p.clockHint(p.kind, res)
 	text := p.Words(textWrongCode) + hint
+	told, reason := p.shut(text, res.counted)
 	switch {
-	case res.counted.Disabled:
-		p.Say(ctx, mfa.Failure, text+"\n"+p.Words(TextDisabled))
-		return p.end(mfa.Exhausted, "wrong code; method now disabled")
-	case res.counted.Left == 0:
-		p.Say(ctx, mfa.Failure, text+"\n"+res.counted.LockText)
-		return p.end(mfa.Exhausted, "wrong code; now locked")
+	case told != "":
+		p.Say(ctx, mfa.Failure, told)
+		return p.end(mfa.Exhausted, reason)
 	case p.wrong == maxTries:
 		p.Say(ctx, mfa.Failure, p.User.Words().Join(text, p.Words(TextStopped)))
 		return p.end(mfa.Exhausted, "wrong code, the last of this login")
@@ -220,6 +219,22 @@ func (p *posing) wrongCode(ctx context.Context, res checked) *questionEnd {
 		p.text += "\n" + p.kind.Advice
 	}
 	return nil
+}
+
+// shut returns what a person is told, and what is noted, of a wrong code that locked them, disabled
+// the method, or both; "" where it did neither. Text says that the code was wrong.
+func (c *Conversation) shut(text string, w account.Wrong) (told, reason string) {
+	reason = "wrong code"
+	if w.Left == 0 {
+		text, reason = text+"\n"+w.LockText, reason+"; now locked"
+	}
+	if w.Disabled {
+		text, reason = text+"\n"+c.Words(TextDisabled), reason+"; method now disabled"
+	}
+	if w.Left > 0 && !w.Disabled {
+		return "", ""
+	}
+	return text, reason
 }
 
 // noOther is the text after KeyMenu if there is no other method.

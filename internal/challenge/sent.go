@@ -68,7 +68,12 @@ func (s *sentCode) standing(ctx context.Context) string {
 		return s.cur.delivery.told()
 	}
 	now := s.c.asker.deps.Now()
-	return textCodeAlreadySent(s.c.User.Words(), s.cur.code, now.Sub(s.cur.code.Sent), s.cur.code.Expires.Sub(now))
+	return textCodeAlreadySent(s.c.User.Words(), s.cur.code, now.Sub(s.cur.code.Sent), s.cur.code.Expires.Sub(now), s.underway())
+}
+
+// underway reports whether no carrier has taken the code yet, whoever had it sent.
+func (s *sentCode) underway() bool {
+	return s.cur.delivery.underway() || s.c.asker.deps.Underway.has(s.cur.code)
 }
 
 // Kind implements Code.
@@ -77,7 +82,7 @@ func (s *sentCode) Kind() Kind {
 	switch {
 	case !s.sent:
 		k.Hint = textNotSentYet(s.c.User.Words(), s.to.Method, deliver.Mask(s.to.To))
-	case s.cur.delivery.underway():
+	case s.underway():
 		k.Hint = s.c.Words(textUnderway)
 	}
 	return k

@@ -1,6 +1,7 @@
 package challenge
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"mfa/internal/deliver"
 	"mfa/internal/deliver/spend"
 	"mfa/internal/mfa"
+	"mfa/internal/store"
 )
 
 const mailed = "alice@example.com"
@@ -85,6 +87,31 @@ func TestNoMoreCodesAreSent(t *testing.T) {
 	s.end("Too many codes were sent to you. The next can be sent in 15 minutes.")
 }
 
+// Nobody is told to wait longer than the limit is about, whatever slots the ledger counts in. They
+// were told "in 25 hours" where messages in any 24 hours are limited, and "in 65 minutes" of an hour.
+func TestWaitForALimitOfTexts(t *testing.T) {
+	for want, limits := range map[string]spend.Limits{"24 hours": {UserPerDay: 1}, "60 minutes": {TotalPerHour: 1}} {
+		h := newHarness(t)
+		ledger := &spend.Ledger{
+			Limits: limits, Now: h.clock, Hash: func(number string) string { return number },
+			Update: func(ctx context.Context, key string, fn func([]byte) ([]byte, error)) error {
+				return store.Update(ctx, h.store, key, fn)
+			},
+		}
+		h.asker.deps.Spending = ledger
+		to := Target{Method: mfa.SMS, To: "+17891234567"}
+		if err := ledger.Reserve(t.Context(), "alice", to.To, false); err != nil {
+			t.Fatal(err)
+		}
+		h.later(time.Second)
+		s := &script{t: t}
+		if _, v, err := h.pose(h.talk(s), to); v.Outcome != mfa.Exhausted || err != nil {
+			t.Errorf("%+v, %v", v, err)
+		}
+		s.end("No more text messages can be sent for now. The next can be sent in " + want + ".")
+	}
+}
+
 // A code that no carrier takes is void at once, so that the next login sends another.
 func TestCodeThatIsNotDelivered(t *testing.T) {
 	for _, keys := range [][]string{nil, {KeyMenu}} {
@@ -106,7 +133,7 @@ func TestCodeThatIsNotDelivered(t *testing.T) {
 // is reached, only where email counts.
 func TestTextFallsBackToEmail(t *testing.T) {
 	const number = "+17891234567"
-	limit := spend.LimitError{Limit: "sms.per_user_per_day", Until: start.Add(time.Hour)}
+	limit := spend.LimitError{Limit: "sms.per_user_per_day", Until: start.Add(time.Hour), Window: 24 * time.Hour}
 	for name, tc := range map[string]struct {
 		to    Target
 		spent error
@@ -157,7 +184,7 @@ func TestTextThatIsLost(t *testing.T) {
 			h.mu.Unlock()
 			h.await(func() bool {
 				h.queue.Lost(text, errAway) // once somebody follows it
-				return h.sent() == 2
+				return h.sent() == 2 && h.under() == 0
 			})
 			return "", nil
 		}},
@@ -213,6 +240,95 @@ func TestCodeThatIsUnderWay(t *testing.T) {
 		t.Errorf("%+v, %v", v, err)
 	}
 	s.end("Code:")
+}
+
+// A code that no carrier has taken is told as such wherever it is told: when it is asked for by
+// r, to who comes back or comes from another method, in one line, and where it goes by email in
+// the place of a text. Before, only the first prompt told that: any other said "was sent", with
+// nothing sent.
+func TestCodeThatHasNotLeftIsNeverSaidToBeSent(t *testing.T) {
+	const number = "+17891234567"
+	h := newHarness(t)
+	h.held = make(chan struct{})
+	to := Target{Method: mfa.Email, To: mailed}
+	s := &script{t: t, steps: []step{
+		{"A code is being sent to a***e@example.com, but has not left yet.", func() (string, error) { h.later(time.Minute); return "r", nil }},
+		{"A new code is being sent to a***e@example.com, but has not left yet. The one before is void.", types("")},
+		{textUnderway, fails(mfa.ErrNoConversation)},
+	}}
+	_, _, _ = h.pose(h.talk(s), to)
+	s.end("Code:")
+	s = &script{t: t, steps: []step{
+		{"A code is being sent to a***e@example.com, but has not left yet. It is still good for 10 minutes.", types("")},
+		{textUnderway, fails(mfa.ErrNoConversation)},
+	}}
+	_, _, _ = h.pose(h.talk(s), to)
+	s.end("Code:")
+	s = &script{t: t}
+	if v, err := h.talk(s).SendBehind(t.Context(), to, false); v.Outcome != mfa.CodeSent || err != nil {
+		t.Errorf("%+v, %v", v, err)
+	}
+	s.end("A code is being sent to a***e@example.com, but has not left yet. Log in again with it right behind your password. It is good for 10 minutes.")
+	h.later(time.Minute)
+	s = &script{t: t}
+	if v, err := h.talk(s).SendBehind(t.Context(), to, true); v.Outcome != mfa.CodeSent || err != nil {
+		t.Errorf("%+v, %v", v, err)
+	}
+	s.end("A code is being sent to a***e@example.com, but has not left yet. Log in again with it right behind your password. It is good for 10 minutes.")
+
+	h.spent = spend.LimitError{Limit: spend.LimitUser, Until: start.Add(time.Hour), Window: 24 * time.Hour}
+	h.set(func(st *mfa.State) { st.Sends = nil })
+	s = &script{t: t, steps: []step{
+		{"Too many were sent lately. The code is being sent by email to a***e@example.com, but has not left yet.", fails(mfa.ErrNoConversation)},
+	}}
+	_, _, _ = h.pose(h.talk(s), Target{Method: mfa.SMS, To: number, Fallback: mailed, AtLimit: mailed})
+	s.end("Code:")
+
+	close(h.held)
+	h.await(func() bool { return h.under() == 0 })
+	s = &script{t: t, steps: []step{{"A code was sent to a***e@example.com 1 second ago.", fails(mfa.ErrNoConversation)}}}
+	_, _, _ = h.pose(h.talk(s), to)
+	s.end("Code:")
+}
+
+// What was said of a code that a gateway took is not true any more once it is lost.
+func TestLostTextIsUnderWayAgain(t *testing.T) {
+	h := newHarness(t)
+	s := &script{t: t, steps: []step{
+		{"A code was sent to +1*******67.", func() (string, error) {
+			h.code(1)
+			h.held = make(chan struct{})
+			h.mu.Lock()
+			text := h.mails[0].ID
+			h.mu.Unlock()
+			h.await(func() bool {
+				h.queue.Lost(text, errAway) // once somebody follows it
+				return h.state().Pending[0].Via != ""
+			})
+			return "", nil
+		}},
+		{"did not arrive. The code is being sent by email to a***e@example.com, but has not left yet.", func() (string, error) { close(h.held); return h.code(1), nil }},
+	}}
+	if _, v, err := h.pose(h.talk(s), Target{Method: mfa.SMS, To: "+17891234567", Fallback: mailed}); v.Outcome != mfa.Accepted || err != nil {
+		t.Errorf("%+v, %v", v, err)
+	}
+	s.end("Code:")
+}
+
+// A code that was replaced before it fell back is not under way for ever.
+func TestReplacedCodeIsNotUnderWay(t *testing.T) {
+	h := newHarness(t)
+	h.held, h.fail[mfa.SMS] = make(chan struct{}), deliver.Permanent(errAway)
+	s := &script{t: t, steps: []step{{"has not left yet", func() (string, error) {
+		h.set(func(st *mfa.State) { st.Pending = nil })
+		close(h.held)
+		h.await(func() bool { return h.under() == 0 })
+		return "", mfa.ErrNoConversation
+	}}}}
+	_, _, _ = h.pose(h.talk(s), Target{Method: mfa.SMS, To: "+17891234567", Fallback: mailed})
+	if s.end("Code:"); h.under() != 0 {
+		t.Errorf("%d codes are said to be under way", h.under())
+	}
 }
 
 // A code that nobody asked for and that cannot be sent: why is told at the next Enter, and

@@ -37,12 +37,14 @@ const (
 	textNoRecovery  = "That cannot be the recovery code: it has 16 letters and digits. An empty line ends this login."
 	textNoOther     = "No other method is set up for this account."
 	textNotSent     = "No code is sent for this method."
+	textMailed      = "The code was sent by email to %s."
+	textMails       = "The code is being sent by email to %s, but has not left yet."
 	textEmpty       = "Type the code, or r for a new one."
 	textUnderway    = "The code has not left yet: nobody takes it. It is tried again."
 	textOldIsVoid   = "The one before is void."
 	textExpired     = "That code has expired."
 	textSpent       = "That code was used already."
-	textReplaced    = "That code is the older one: a newer one was sent."
+	textReplaced    = "That code is the older one: a newer one took its place."
 	textVoid        = "That code is void."
 	textElsewhere   = "That code was sent for another login, or to another address."
 	adviceResend    = "Type r for a new one."
@@ -74,12 +76,21 @@ func (a *Asker) goodFor(w *text.Printer) string {
 	return w.Say(textGoodFor, text.SpanOf(a.cfg.Code.goodFor()))
 }
 
-func textFellBack(w *text.Printer, m mfa.Method, number, address, reason string, lost bool) string {
+// textFellBack says that the code did not go to number, and where it goes by email.
+func textFellBack(w *text.Printer, m mfa.Method, number, reason, mailed string, lost bool) string {
 	what := wordOf(m).unsent
 	if lost {
 		what = wordOf(m).lost
 	}
-	return w.Join(w.Say(what, number), reason) + "\n" + w.Say("The code was sent by email to %s.", address)
+	return w.Join(w.Say(what, number), reason) + "\n" + mailed
+}
+
+// textByEmail says where a code goes by email, in place of another way.
+func textByEmail(w *text.Printer, address string, underway bool) string {
+	if underway {
+		return w.Say(textMails, address)
+	}
+	return w.Say(textMailed, address)
 }
 
 // whyNoText says why a text message was not sent, if the person can do something about it,

@@ -35,15 +35,31 @@ func mayWrite(key, path, store string) error {
 	if path == "" {
 		return nil
 	}
-	err := rights.May(path, unix.W_OK)
-	if _, gone := os.Lstat(path); errors.Is(gone, fs.ErrNotExist) {
+	info, err := os.Lstat(path)
+	if err == nil && info.IsDir() {
+		return fmt.Errorf("%s: %s is a folder, and is to be a file", key, path)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		err = rights.May(path, unix.W_OK)
+	} else {
+		name := filepath.Base(path)
 		path = filepath.Dir(path)
 		err = rights.May(path, unix.W_OK|unix.X_OK)
+		if err != nil && holdsOthers(path, name) {
+			return fmt.Errorf("%s: %w; mfad needs a folder of its own, as /var/log/mfa", key, err)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w; run chown --reference=%s %s", key, err, store, path)
 	}
 	return nil
+}
+
+// holdsOthers reports whether a folder has, or may have, more in it than the file of a name and those
+// that logrotate(8) made of it: then it is not to be given to the daemon.
+func holdsOthers(dir, name string) bool {
+	entries, err := os.ReadDir(dir)
+	return err != nil || slices.ContainsFunc(entries, func(e os.DirEntry) bool { return !strings.HasPrefix(e.Name(), name) })
 }
 
 // An Exposed secret is one that every user of this machine can read.

@@ -12,5 +12,8 @@ import (
 // Count is login.Count for this configuration and a user with the enrollment en.
 // Generation is the current one (mfa.Enrollment.Generation).
 func (cfg Config) Count(ctx context.Context, c *wire.Census, generation int, user string, en mfa.Enrollment) {
-	login.Count(ctx, c, login.Config{Policy: cfg.Policy, TextMessages: cfg.SMS.Provider != "", Generation: generation}, nss.Groups{}, user, en)
+	login.Count(ctx, c, login.Config{
+		Policy: cfg.Policy, TextMessages: cfg.SMS.Provider != "", FallbackToEmail: cfg.SMS.FallbackToEmail,
+		Directory: cfg.Contacts.Source != "", Generation: generation,
+	}, nss.Groups{}, user, en)
 }

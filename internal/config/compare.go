@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -28,6 +29,11 @@ var comparisons = []comparison{
 		wrong: func(c *Config) string {
 			return when(c.Server.ControlSocket == c.Server.PAMSocket, "the same path as server.pam_socket")
 		},
+	},
+	{
+		keys:    []string{"audit.file", "store.path", "secrets.key_file"},
+		allowed: "a path of its own",
+		wrong:   wrongAudit,
 	},
 	{
 		keys:    []string{"email.outbox.path", "email.transport"},
@@ -67,6 +73,22 @@ var comparisons = []comparison{
 			return when(bare, `"none" sends the password in clear to %q`, s.Host)
 		},
 	},
+}
+
+// wrongAudit: what is appended to another file that mfad reads damages that.
+func wrongAudit(c *Config) string {
+	file := filepath.Clean(c.Audit.File)
+	if c.Audit.File == "" {
+		return ""
+	}
+	for _, s := range settings(c) {
+		if at, ok := s.at.(*string); ok && s.name != "audit.file" && *at != "" && filepath.Clean(*at) == file {
+			return "the same path as " + s.name
+		}
+	}
+	in, ok := strings.CutPrefix(file, filepath.Clean(c.Store.Path)+"/")
+	ours := in == "lock" || strings.HasPrefix(in, "state.db") || strings.HasPrefix(in, "state-") || strings.HasPrefix(in, "users")
+	return when(ok && ours, "a file of store.path")
 }
 
 // directoryComparisons are those of [contacts].

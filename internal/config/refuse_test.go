@@ -177,6 +177,11 @@ var refusals = []struct{ name, document, want string }{
 	{"host with dash", "[email.smtp]\nhost = '-oProxy'", `F:2: email.smtp.host: "-oProxy" is not a host; allowed: a name like "mail.example.com" or an address like "192.0.2.25", without a port`},
 
 	// One against the other.
+	{"audit into the key", "[audit]\nfile = '/var/lib/mfa/key'", "F:2: audit.file: the same path as secrets.key_file; allowed: a path of its own"},
+	{"audit into the database", "[audit]\nfile = '/var/lib/mfa//state.db'", "F:2: audit.file: a file of store.path; allowed: a path of its own"},
+	{"audit into a log", "[audit]\nfile = '/srv/s/state-0.log'\n[store]\npath = '/srv/s/'", "F:2: audit.file: a file of store.path; allowed: a path of its own"},
+	{"audit into a record", "[audit]\nfile = '/var/lib/mfa/users/alice.toml'", "F:2: audit.file: a file of store.path; allowed: a path of its own"},
+	{"audit into a socket", "[audit]\nfile = '/run/mfa/pam.sock'", "F:2: audit.file: the same path as server.pam_socket; allowed: a path of its own"},
 	{"one socket", "[server]\npam_socket = '/run/a'\ncontrol_socket = '/run/a'", "F:3: server.control_socket: the same path as server.pam_socket; allowed: a path of its own"},
 	{"outbox without path", "[email]\ntransport = 'outbox'", `F:2: email.outbox.path: not set, but email.transport is "outbox"; allowed: the path of a folder for the messages`},
 	{"username alone", "[email.smtp]\nusername = 'x'", "F:2: email.smtp.password_file: not set, but email.smtp.username is; allowed: both or neither"},

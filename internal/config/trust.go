@@ -38,7 +38,12 @@ func (c *Config) checkDeciding() error {
 		if f.key == "secrets.key_file" { // the file itself is seal's to check
 			check = t.checkFolders
 		}
-		if err := check(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err := check(f.path)
+		if owner, ok := errors.AsType[foreignOwner](err); ok && !exists(c.Store.Path) {
+			err = fmt.Errorf("%q belongs to uid %d, and store.path is not there to tell whether mfad runs as that user; if it does, make it: install -d -m 0700 -o %d %s",
+				owner.path, owner.uid, owner.uid, c.Store.Path)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("%s: %w", f.key, err))
 		}
 	}
@@ -52,6 +57,11 @@ func (c *Config) checkDeciding() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // A decidingFile is a path in mfa.toml, and the key it stands under.
@@ -190,6 +200,16 @@ func (t trustees) checkAbove(path string) error {
 	}
 }
 
+// A foreignOwner is the error that the owner of a path could change it.
+type foreignOwner struct {
+	path string
+	uid  uint32
+}
+
+func (e foreignOwner) Error() string {
+	return fmt.Sprintf("%q belongs to uid %d, who could change it; mend it with: chown root %q", e.path, e.uid, e.path)
+}
+
 func (t trustees) checkOne(path string, mayBeSticky bool) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -202,7 +222,7 @@ func (t trustees) checkOne(path string, mayBeSticky bool) error {
 	}
 	switch {
 	case !trusted:
-		return fmt.Errorf("%q belongs to uid %d, who could change it; mend it with: chown root %q", path, owner, path)
+		return foreignOwner{path, owner}
 	case mode.Perm()&0o022 != 0 && !(mayBeSticky && mode&fs.ModeSticky != 0):
 		return fmt.Errorf("group or others may write %q (mode %04o); mend it with: chmod go-w %q", path, mode.Perm(), path)
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -185,5 +186,58 @@ func TestExposed(t *testing.T) {
 	}
 	if got := c.Exposed(); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// Where store.path is not there, nothing tells whom mfad runs as: its folders are not to be given to
+// root for that.
+func TestFoldersOfAStoreThatIsNotThere(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	dir := t.TempDir()
+	own := filepath.Join(dir, "own")
+	ok(t, os.Mkdir(own, 0o700))
+	ok(t, os.Chown(own, 54321, 54321))
+	path, at := filepath.Join(dir, "mfa.toml"), filepath.Join(dir, "store")
+	ok(t, os.WriteFile(path, fmt.Appendf(nil, "[store]\npath = %q\n[secrets]\nkey_file = %q\n", at, filepath.Join(own, "key")), 0o600))
+	if _, err := Load(path); err == nil || strings.Contains(err.Error(), "chown") || !strings.Contains(err.Error(), "install -d -m 0700 -o 54321 "+at) {
+		t.Errorf("%v", err)
+	}
+	ok(t, os.Mkdir(at, 0o700))
+	ok(t, os.Chown(at, 54321, 54321))
+	if _, err := Load(path); err != nil {
+		t.Errorf("when it is there: %v", err)
+	}
+}
+
+// What cannot be written is told with a mend that takes no folder from others.
+func TestAuditFileThatCannotBeWritten(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root looks for another user")
+	}
+	dir, err := os.MkdirTemp("", "audit")
+	ok(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	ok(t, os.Chmod(dir, 0o755))
+	c := Default()
+	c.Store.Path = filepath.Join(dir, "store")
+	ok(t, os.Mkdir(c.Store.Path, 0o700))
+	ok(t, os.Chown(c.Store.Path, 65534, 65534))
+	own, shared := filepath.Join(dir, "own"), filepath.Join(dir, "shared")
+	for _, folder := range []string{own, shared} {
+		ok(t, os.Mkdir(folder, 0o755))
+		ok(t, os.WriteFile(filepath.Join(folder, "audit.jsonl.1.gz"), nil, 0o600))
+	}
+	ok(t, os.WriteFile(filepath.Join(shared, "syslog"), nil, 0o600))
+	for file, want := range map[string]string{
+		filepath.Join(own, "audit.jsonl"):    "run chown --reference=" + c.Store.Path + " " + own,
+		filepath.Join(shared, "audit.jsonl"): "mfad needs a folder of its own, as /var/log/mfa",
+		shared:                               shared + " is a folder, and is to be a file",
+	} {
+		c.Audit.File = file
+		if err := c.Access(filepath.Join(dir, "mfa.toml")); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", file, err, want)
+		}
 	}
 }

@@ -140,7 +140,7 @@ func TestCodesThatAreGoodNoMore(t *testing.T) {
 		d.advance(time.Minute)
 		d.login(request("alice"), mfa.NoConversation, step{"was sent", say("r"), nil}, step{want: "new code", err: mfa.ErrNoConversation})
 		return old
-	}, nil}, step{want: "is the older one: a newer one was sent", err: mfa.ErrNoConversation})
+	}, nil}, step{want: "is the older one: a newer one took its place", err: mfa.ErrNoConversation})
 	newer := d.code()
 	d.advance(11 * time.Minute)
 	for _, req := range []mfa.Request{request("alice"), elsewhere} {

@@ -14,8 +14,8 @@ import (
 )
 
 // Count adds one user with the enrollment en to c: how the policy of cfg treats a login
-// by sshd with a password from an unlisted address. It asks NSS, and reads no record. When
-// ctx ended it sets c.Partly instead.
+// by sshd with a password from an unlisted address. It asks NSS, and reads no record, so it
+// takes grace to begin now. When ctx ended it sets c.Partly instead.
 func Count(ctx context.Context, c *wire.Census, cfg Config, look Groups, user string, en mfa.Enrollment) {
 	if ctx.Err() != nil {
 		c.Partly = true
@@ -40,9 +40,12 @@ func Count(ctx context.Context, c *wire.Census, cfg Config, look Groups, user st
 		c.Alone++
 	case len(p.methods) > 0 && len(l.counting(en)) == 0:
 		c.Without++
-		if p.decision == denyNotEnrolled {
+		if p.decision == denyNotEnrolled || p.decision == leadToEnroll && l.stuck(mfa.State{}, l.offerOf(cfg.Directory)) || l.noneSent(en, p.methods) {
 			c.Out++
 		}
+	case l.noneSent(en, p.methods):
+		c.Without++
+		c.Out++
 	}
 }
 
@@ -53,7 +56,8 @@ const CensusTime = 5 * time.Second
 // factor alone, or leaves without a second factor that counts, if that is not as with
 // before, and returns the same for people.
 func TellOfPolicy(before, after Config, records account.Records, log *slog.Logger) string {
-	if reflect.DeepEqual(before.Policy, after.Policy) && before.Generation == after.Generation {
+	carried := before.TextMessages == after.TextMessages && before.FallbackToEmail == after.FallbackToEmail && before.Directory == after.Directory
+	if reflect.DeepEqual(before.Policy, after.Policy) && before.Generation == after.Generation && carried {
 		return ""
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), CensusTime)

@@ -15,6 +15,8 @@ type Config struct {
 	FallbackToEmail bool
 	// TextMessages says whether text messages can be sent, and so be set up.
 	TextMessages bool
+	// Directory says whether a directory may know where codes of users go.
+	Directory bool
 	// MailDomain is the domain of the addresses shown for names without an account.
 	MailDomain string
 }

@@ -136,3 +136,24 @@ func TestTheHundredthWrongCodeDisables(t *testing.T) {
 		t.Error("the log does not say so")
 	}
 }
+
+// A wrong code may be the last for the method and lock the user: both are told. Who heard of the
+// method alone was refused by the next login for what nobody had told them.
+func TestTheHundredthWrongCodeLocksToo(t *testing.T) {
+	d := newHarness(t, func(s *settings) { s.keeping.Lockout.Failures = 1 })
+	d.disable("alice", mfa.Email)
+	err := d.engine.deps.Accounts.Records().UpdateState(t.Context(), "alice", func(st *mfa.State) error {
+		st.MethodFailures[mfa.Email]--
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := ""
+	s := &script{t: t, steps: []step{wrong("sent"), {want: "not right.\nYour second factor is locked"}}}
+	s.read = func(text string) { said += text + "\n" }
+	v, err := d.engine.Login(t.Context(), request("alice"), s)
+	if err != nil || v.Outcome != mfa.Exhausted || v.Reason != "wrong code; now locked; method now disabled" || !strings.Contains(said, "This method is disabled") {
+		t.Errorf("%+v\n%s", v, said)
+	}
+}

@@ -53,7 +53,7 @@ func (e *Engine) explainLogin(ctx context.Context, v wire.Visit) wire.Explanatio
 	origin.Key = key
 	acct, err := e.account(ctx, v.User)
 	l := e.inquire(e.deps.Accounts.User(acct, origin), provenFactors(req))
-	l.dry = true
+	l.dry, l.someKey = true, origin.Key == "" && slices.Contains(l.factors, "publickey")
 	x := wire.Explanation{
 		User: acct.ID.Name, Account: !acct.IsUnknown(), Service: origin.Service, Address: origin.Address, Key: origin.Key,
 		FirstFactors: l.factors, Asks: []mfa.Method{}, Offers: []mfa.Method{}, Passed: []wire.Passed{},
@@ -92,6 +92,7 @@ func (e *Engine) explainLogin(ctx context.Context, v wire.Visit) wire.Explanatio
 		unavailable(&x, "record or store unusable", err)
 	default:
 		l.result(&x, p, st, offer)
+		l.hindered(ctx, &x, p)
 	}
 	return x
 }
@@ -176,7 +177,7 @@ func (l *inquiry) result(x *wire.Explanation, p plan, st mfa.State, offer mfa.En
 		if len(l.counting(p.enrollment)) == 0 {
 			x.Text = "a code is asked for that does not count here, as they have no other: " + asked(p)
 		}
-		x.Text += l.notRemembered()
+		x.Text += l.notRemembered() + l.byKeyOnly(p)
 	case acceptRemembered:
 		x.Result, x.PAM = wire.ResultRemembered, "PAM_SUCCESS"
 		x.Asks, x.Sessions = []mfa.Method{}, append(x.Sessions, p.session.ID)
@@ -214,18 +215,49 @@ func (l *inquiry) result(x *wire.Explanation, p plan, st mfa.State, offer mfa.En
 // nothing is result for leadToEnroll where only administrators can set a method up.
 func (l *inquiry) nothing(x *wire.Explanation, p plan, st mfa.State) {
 	x.Offers = []mfa.Method{}
-	may, then := l.policy.Mode == ModeOptional || l.graceLeft(st) > 0, "refused: nothing can be set up by the user"
+	x.Result, x.PAM = wire.ResultKeepOut, "PAM_PERM_DENIED"
+	then := "refused: nothing can be set up by the user"
 	switch {
-	case may && len(p.methods) > 0:
-		x.Result, then = wire.ResultAsk, "let in, as it could be put off, and nothing can be set up by the user"
-	case may:
+	case l.mayPutOff(st) && len(p.methods) > 0:
+		x.Result, x.PAM, then = wire.ResultAsk, "PAM_SUCCESS", "let in, as it could be put off, and nothing can be set up by the user"
+	case l.mayPutOff(st):
 		x.Result, x.PAM, then = wire.ResultLetIn, "PAM_IGNORE", "let in without a second factor: it could be put off, and nothing can be set up by the user"
-	case len(p.methods) == 0:
-		x.Result, x.PAM = wire.ResultKeepOut, "PAM_PERM_DENIED"
 	}
 	if x.Text = then; len(p.methods) > 0 {
 		x.Text = "a code is asked for that does not count here: " + asked(p) + "; then " + then
 	}
+}
+
+// hindered is result for a user of whom a code is asked, where none can be asked for: no
+// method of theirs can be sent, or limits allow no more of it for now.
+func (l *inquiry) hindered(ctx context.Context, x *wire.Explanation, p plan) {
+	if p.decision != askForCode && p.decision != leadToEnroll || len(p.methods) == 0 {
+		return
+	}
+	refuse := func(result, pam, why string) {
+		x.Result, x.PAM, x.Text = result, pam, "refused: "+why
+		x.Asks, x.Offers = []mfa.Method{}, []mfa.Method{}
+	}
+	if l.noneSent(p.enrollment, p.methods) {
+		refuse(wire.ResultUnavailable, "PAM_AUTHINFO_UNAVAIL", "a code would go by "+list(p.methods, "or")+", and no text messages are set up: sms.provider is empty")
+		return
+	}
+	var first string
+	for _, m := range p.methods {
+		if !sends(m) {
+			return
+		}
+		limit, wait, err := l.engine.deps.Asker.Forbids(ctx, l.user, p.state, l.targetOf(p.enrollment, m, p.methods))
+		if err != nil {
+			unavailable(x, "record or store unusable", err)
+			return
+		}
+		if limit == "" {
+			return
+		}
+		first = cmp.Or(first, fmt.Sprintf("no code can be sent by %s for %s: %s", m, mfa.Span(wait), limit))
+	}
+	refuse(wire.ResultExhausted, "PAM_MAXTRIES", first)
 }
 
 // notRemembered says why a right code from here is not remembered, where others are.
@@ -233,13 +265,31 @@ func (l *inquiry) notRemembered() string {
 	if l.rememberMode() == RememberNever {
 		return ""
 	}
-	if _, ok := l.engine.cfg.Session.binding(l.user.Origin); ok {
+	from := l.user.Origin
+	if l.someKey {
+		from.Key = "some key"
+	}
+	if _, ok := l.engine.cfg.Session.binding(from); ok {
 		return ""
 	}
 	if _, ok := l.user.Origin.Place(); !ok {
 		return fmt.Sprintf("; not remembered: %q is no place that only this user comes from", l.user.Origin.Address)
 	}
 	return "; not remembered: there is nothing that session.bind could bind it to"
+}
+
+// byKeyOnly says so where a remembered login would let in, if the key were known to be its own.
+func (l *inquiry) byKeyOnly(p plan) string {
+	ofItsKey := func(s mfa.Session) bool {
+		o := l.user.Origin
+		o.Key = s.Key
+		_, counts := remembered(p.state, l.engine.cfg.Session, o, p.enrollment, p.methods, l.engine.deps.Now())
+		return counts && s.Key != "" && s.Key != mfa.Any
+	}
+	if !l.someKey || l.rememberMode() == RememberNever || !slices.ContainsFunc(p.state.Sessions, ofItsKey) {
+		return ""
+	}
+	return "; a remembered login counts only for the key it was made with, and --key names none"
 }
 
 // lockText says how much longer the lock of st lasts, and what ends it.

@@ -148,6 +148,7 @@ type inquiry struct {
 	gids    []uint32  // groups of the user; nil: not asked for yet
 	missing error     // why the directory could not say where codes go; nil: it did, or was not asked
 	dry     bool      // nothing is written
+	someKey bool      // an SSH key was proven, and nobody says which
 	early   bool      // no password was right yet: the directory is not asked
 	unasked bool      // it may have an address, but was not asked
 }

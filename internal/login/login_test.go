@@ -206,6 +206,13 @@ func (d *harness) Send(_ context.Context, m mfa.Message) error {
 	return nil
 }
 
+// Room makes the harness a ledger.
+func (d *harness) Room(context.Context, string, string, bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.spent
+}
+
 // Reserve makes the harness a ledger.
 func (d *harness) Reserve(_ context.Context, _, _ string, stranger bool) error {
 	d.mu.Lock()

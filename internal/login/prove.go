@@ -233,6 +233,15 @@ func (l *inquiry) target(en mfa.Enrollment, m mfa.Method, emailCounts bool) chal
 	return to
 }
 
+// noneSent reports whether methods are not empty and none of them can be proven, as nobody
+// carries text messages or calls, and no email goes in their place.
+func (l *inquiry) noneSent(en mfa.Enrollment, methods []mfa.Method) bool {
+	can := func(m mfa.Method) bool {
+		return !m.Rings() || l.engine.cfg.TextMessages || l.targetOf(en, m, methods).Fallback != ""
+	}
+	return len(methods) > 0 && !slices.ContainsFunc(methods, can)
+}
+
 // vouched reports whether an address is surely the user's: a code that was sent
 // there was typed back, or an administrator entered it.
 func (l *inquiry) vouched(a mfa.Address) bool {

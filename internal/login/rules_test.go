@@ -163,7 +163,7 @@ func TestNothingToSetUp(t *testing.T) {
 		"grace":            {grace, false, mfa.Exempt, wire.ResultLetIn},
 		"optional":         {optional, false, mfa.Exempt, wire.ResultLetIn},
 		"optional, proven": {optional, true, mfa.Accepted, wire.ResultAsk},
-		"required, proven": {func(*settings) {}, true, mfa.MustEnroll, wire.ResultEnroll},
+		"required, proven": {func(*settings) {}, true, mfa.MustEnroll, wire.ResultKeepOut},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newHarness(t, nothing, tc.more)

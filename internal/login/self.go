@@ -130,8 +130,23 @@ func (e *Engine) MayOptOut(ctx context.Context, u *account.User) (bool, error) {
 }
 
 // offer is what policy lets users set up.
-func (l *inquiry) offer() mfa.EnrollOffer {
-	return offered(l.policy.Methods, l.engine.cfg.TextMessages, l.policy.SelfContacts)
+func (l *inquiry) offer() mfa.EnrollOffer { return l.offerOf(false) }
+
+// offerOf is offer; where known is true, as far as somebody knows where codes of users go.
+func (l *inquiry) offerOf(known bool) mfa.EnrollOffer {
+	return offered(l.policy.Methods, l.engine.cfg.TextMessages, l.policy.SelfContacts || known)
+}
+
+// mayPutOff reports whether a user with that state, who is led to a second factor, can go on
+// without.
+func (l *inquiry) mayPutOff(st mfa.State) bool {
+	return l.policy.Mode == ModeOptional || l.graceLeft(st) > 0
+}
+
+// stuck reports whether a user with that state who is led to a second factor is kept out:
+// there is nothing in the offer to set up, and it cannot be put off.
+func (l *inquiry) stuck(st mfa.State, offer mfa.EnrollOffer) bool {
+	return len(offer.Choices()) == 0 && !l.mayPutOff(st)
 }
 
 // offered returns the offer of methods; without SMS if texts is false.

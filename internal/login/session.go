@@ -147,6 +147,9 @@ func (l *inquiry) rememberMode() string {
 
 // remembered returns the session in st that accepts this login, which has the plan p.
 func (l *inquiry) remembered(st mfa.State, p plan) (mfa.Session, bool) {
+	if l.someKey && slices.Contains(l.engine.cfg.Session.Bind, BindKey) {
+		return mfa.Session{}, false // which is bound to a key, or to there being none
+	}
 	switch l.rememberMode() {
 	case RememberAsk, RememberAlways:
 		return remembered(st, l.engine.cfg.Session, l.user.Origin, p.enrollment, p.methods, l.engine.deps.Now())

@@ -88,7 +88,7 @@ func TestNoFallBackWhereItIsNotAllowed(t *testing.T) {
 
 func TestLimitOnTexts(t *testing.T) {
 	t.Parallel()
-	reached := spend.LimitError{Limit: spend.LimitUser, Until: start.Add(2 * time.Hour)}
+	reached := spend.LimitError{Limit: spend.LimitUser, Until: start.Add(2 * time.Hour), Window: 24 * time.Hour}
 	t.Run("falls back where email counts", func(t *testing.T) {
 		t.Parallel()
 		d := newTexting(t, "alice@example.com")
@@ -175,7 +175,7 @@ func TestWhereCodesFallBackTo(t *testing.T) {
 			}
 			for _, limit := range limits {
 				d := begin()
-				d.spent = spend.LimitError{Limit: limit, Until: start.Add(2 * time.Hour)}
+				d.spent = spend.LimitError{Limit: limit, Until: start.Add(2 * time.Hour), Window: 24 * time.Hour}
 				switch {
 				case c.late:
 					d.login(request("alice"), mfa.Accepted, step{"sent by email to a***e@example.com", d.code, nil})

@@ -1,10 +1,14 @@
 package server
 
 import (
+	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"mfa/internal/host/nss"
 	"mfa/internal/mfa"
 )
 
@@ -21,8 +25,21 @@ func quarter(n int) int { return (n + 3) / 4 }
 // (su, sudo), where max is server.max_logins: nobody fills root's room alone.
 func perAsker(max int) int { return max/16 + 8 }
 
-// askers count the logins under way by the user who asks for them through a program that is root,
-// as su and sudo say it (pam_set_item(3), PAM_RUSER). They may be used from many goroutines.
+// asker returns who asks for a login: the user whom the application names (PAM_RUSER, as su and sudo
+// do). Where it names none and is set-uid, as chsh(1), the module says "#UID" of who started it.
+func asker(ctx context.Context, ruser string) string {
+	if number, ok := strings.CutPrefix(ruser, "#"); ok {
+		if uid, err := strconv.ParseUint(number, 10, 32); err == nil {
+			if id, err := nss.LookupUID(ctx, uint32(uid)); err == nil {
+				return id.Name
+			}
+		}
+	}
+	return ruser
+}
+
+// askers count the logins under way by the user who asks for them (asker) through a program that is
+// root. They may be used from many goroutines.
 type askers struct {
 	mu sync.Mutex
 	by map[[2]string]int // by name, and by the host that it is a name on

@@ -6,6 +6,15 @@ import (
 	"mfa/internal/mfa"
 )
 
+// Whom the application does not name is named by the module, by the uid.
+func TestAsker(t *testing.T) {
+	for ruser, want := range map[string]string{"": "", "alice": "alice", "#0": "root", "#4000000000": "#4000000000", "#99999999999": "#99999999999", "#": "#", "#x": "#x"} {
+		if got := asker(t.Context(), ruser); got != want {
+			t.Errorf("%q: %q, want %q", ruser, got, want)
+		}
+	}
+}
+
 // A user who asks through su or sudo has a share of root's room; root and who is not named have none.
 func TestAskersHaveAShare(t *testing.T) {
 	var a askers

@@ -119,6 +119,7 @@ func (s *PAM) answer(ctx context.Context, c *peerConn) {
 	}
 	if err == nil {
 		var leave func()
+		req.RUser = asker(ctx, req.RUser)
 		if leave, err = s.askers.enter(req, perAsker(s.MaxLogins)); err == nil {
 			defer leave()
 		} else {
@@ -215,8 +216,8 @@ func (s *PAM) authorize(ctx context.Context, req mfa.Request, uid uint32) (mfa.R
 		return req, 0, nil
 	}
 	if asked, err := nss.Lookup(ctx, req.User); err != nil || asked != me { // else another name of theirs
-		return req, mfa.NotAllowed, fmt.Errorf("uid %d (%s) asks for user %q: only root may ask for others, and server.trusted_users; "+
-			"if %s is a program that logs people in, add %q there", uid, me.Name, short(req.User), me.Name, me.Name)
+		return req, mfa.NotAllowed, fmt.Errorf("uid %d (%s) asks for user %q: only root may ask for others, and server.trusted_users, "+
+			"which is for the user of a program that logs people in, as postgres, and never for a person", uid, me.Name, short(req.User))
 	}
 	return req, 0, nil
 }

@@ -1,12 +1,14 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -44,12 +46,13 @@ func unusedAddress(t *testing.T) string {
 }
 
 // The metrics are at one path of the address that metrics.listen names, until the stop.
-func TestExportMetrics(t *testing.T) {
+func TestExporter(t *testing.T) {
 	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "numbers") })
 	log := slog.New(slog.NewTextHandler(testWriter{t}, nil))
 	for name, listen := range map[string]string{"tcp": unusedAddress(t), "unix": unixPrefix + filepath.Join(t.TempDir(), "m", "s")} {
-		stop, err := ExportMetrics(listen, h, nil, log)
-		if err != nil {
+		e := &Exporter{Listen: listen, Handler: h, Log: log}
+		stop := e.Start()
+		if err := e.Problem(); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if status, text, err := scrape(listen, "/metrics"); status != http.StatusOK || text != "numbers" || err != nil {
@@ -58,19 +61,45 @@ func TestExportMetrics(t *testing.T) {
 		if status, text, err := scrape(listen, "/"); status != http.StatusNotFound || err != nil {
 			t.Errorf("%s: elsewhere: %d, %q, %v", name, status, text, err)
 		}
-		if name == "tcp" {
-			if _, err := ExportMetrics(listen, h, nil, log); err == nil || !strings.HasPrefix(err.Error(), "serve metrics.listen: ") {
-				t.Errorf("an address that is taken: %v", err)
-			}
-		}
 		stop()
 		if status, _, err := scrape(listen, "/metrics"); err == nil {
 			t.Errorf("%s: served after the stop: %d", name, status)
 		}
 	}
-	stop, err := ExportMetrics("", h, nil, log)
-	if err != nil {
-		t.Fatalf("no address: %v", err)
+	none := &Exporter{}
+	none.Start()()
+	if err := none.Problem(); err != nil {
+		t.Errorf("no address: %v", err)
 	}
-	stop()
+}
+
+// An address that somebody else has is tried again, and logged once.
+func TestExporterTriesAgain(t *testing.T) {
+	listen := unusedAddress(t)
+	other, err := net.Listen("tcp", listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	e := &Exporter{
+		Listen: listen, Handler: http.NotFoundHandler(), again: time.Millisecond,
+		Log: slog.New(slog.NewTextHandler(&said, nil)),
+	}
+	stop := e.Start()
+	defer stop()
+	if err := e.Problem(); err == nil || !strings.HasPrefix(err.Error(), "serve metrics.listen: ") {
+		t.Errorf("an address that is taken: %v", err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for e.Problem() != nil {
+		runtime.Gosched()
+	}
+	if status, _, err := scrape(listen, "/metrics"); status != http.StatusNotFound || err != nil {
+		t.Errorf("when it is free: %d, %v", status, err)
+	}
+	if n := strings.Count(said.String(), "metrics are not served"); n != 1 {
+		t.Errorf("%d lines:\n%s", n, said.String())
+	}
 }

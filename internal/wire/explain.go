@@ -25,7 +25,8 @@ const (
 	ResultEnroll      = "enroll"      // must set up a second factor
 	ResultLocked      = "locked"      // refused for now
 	ResultDisabled    = "disabled"    // refused: every method took too many wrong codes
-	ResultKeepOut     = "keep_out"    // refused: not enrolled
+	ResultExhausted   = "exhausted"   // refused for now: no more codes may be sent
+	ResultKeepOut     = "keep_out"    // refused: not enrolled, or nothing that counts can be set up
 	ResultUnavailable = "unavailable" // refused: it cannot be decided
 )
 
@@ -85,8 +86,8 @@ type Settings struct {
 type Census struct {
 	Users   int  `json:"users"`
 	Alone   int  `json:"alone"`             // get in by the first factor alone
-	Without int  `json:"without"`           // have a second factor, but none that counts: they prove it, and set up another
-	Out     int  `json:"out"`               // of those: kept out, as they may not set one up at login
+	Without int  `json:"without"`           // have a second factor, but none that counts, or that a code can be sent to: they prove it, and set up another
+	Out     int  `json:"out"`               // of those: kept out, as they cannot prove it, or set one up at login
 	Unknown int  `json:"unknown,omitempty"` // their groups could not be looked up
 	Partly  bool `json:"partly,omitempty"`  // time was up before all were counted
 }

@@ -27,6 +27,10 @@ type Status struct {
 	Logins    int          `json:"logins"`            // under way
 	MaxLogins int          `json:"max_logins"`
 	Audit     string       `json:"audit,omitempty"` // audit.file
+	// AuditProblem is why the last line is not in that file, MetricsProblem why nothing is served at
+	// metrics.listen; "" if all is well. Logins go on all the same.
+	AuditProblem   string `json:"audit_problem,omitempty"`
+	MetricsProblem string `json:"metrics_problem,omitempty"`
 	// Moving says that records were copied to another store, which does not count yet.
 	Moving string `json:"moving,omitempty"`
 	// Generation is how often everybody had to enroll anew, as the policy was off.

@@ -3,6 +3,10 @@
 # module is named in no file of /etc/pam.d by any of this.
 set -e
 
+# The file that says that the deb comes back after it was removed, not purged. Only preinst
+# is told: to postinst dpkg names the version that was removed, as at an upgrade.
+anew=/run/mfa.anew
+
 # pam_lines prints, with file and number, the lines that send logins to the module.
 # A login whose module is missing fails.
 pam_lines() {
@@ -16,15 +20,18 @@ by_hand() {
 		case $file in
 		/etc/pam.d/common-*) command -v pam-auth-update >/dev/null && continue ;;
 		esac
-		[ -e "/var/backups/mfa/${file##*/}/manifest.json" ] || echo "$line"
+		# sudo-i is changed, and taken back, together with sudo.
+		grep -qsF "\"$file\"" /var/backups/mfa/*/manifest.json || echo "$line"
 	done
 }
 
 # undo_setup takes back what mfactl setup and pam-auth-update have switched on.
 undo_setup() {
 	if mfactl setup --help >/dev/null 2>&1; then
-		for service in $(pam_lines | sed -n 's|^/etc/pam\.d/\([^:]*\):.*|\1|p' | sort -u); do
-			mfactl setup "$service" --undo --yes || true
+		for kept in /var/backups/mfa/*/manifest.json; do
+			[ -e "$kept" ] || continue
+			kept=${kept%/*}
+			mfactl setup "${kept##*/}" --undo --yes || true
 		done
 	fi
 	if command -v pam-auth-update >/dev/null && pam_lines | grep -q '^/etc/pam\.d/common-'; then

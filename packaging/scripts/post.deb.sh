@@ -11,12 +11,13 @@ configure)
 			deb-systemd-helper update-state "$unit" >/dev/null || true
 		fi
 	done
-	if [ -z "${2:-}" ]; then
+	if [ -z "${2:-}" ] || [ -e "$anew" ]; then
 		if booted; then
 			systemctl daemon-reload
 			deb-systemd-invoke start mfad.socket mfad.service || true
 		fi
 		next_step
+		rm -f "$anew"
 	else
 		restart
 	fi

@@ -1,11 +1,14 @@
 
 case $1 in
+abort-install)
+	rm -f "$anew"
+	;;
 remove)
-	rm -rf /run/mfa
+	rm -rf /run/mfa "$anew"
 	;;
 purge)
 	# The backups hold what mfactl setup replaced; it was put back at the removal.
-	rm -rf /run/mfa /etc/mfa /var/lib/mfa /var/log/mfa /var/backups/mfa
+	rm -rf /run/mfa "$anew" /etc/mfa /var/lib/mfa /var/log/mfa /var/backups/mfa
 	if command -v deb-systemd-helper >/dev/null; then
 		deb-systemd-helper purge mfad.socket mfad.service >/dev/null || true
 		deb-systemd-helper unmask mfad.socket mfad.service >/dev/null || true

@@ -140,6 +140,7 @@ func tryAttribute(element string, a html.Attribute) error {
 
 // leads says whether a link leads where a person may be led.
 func leads(to string) bool {
+	to = strings.ToLower(to)
 	return slices.ContainsFunc([]string{"https://", "mailto:", "tel:"}, func(scheme string) bool { return strings.HasPrefix(to, scheme) })
 }
 

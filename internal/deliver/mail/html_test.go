@@ -82,7 +82,7 @@ func TestHTMLThatIsTaken(t *testing.T) {
 		ourHTML,
 		`<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">` +
 			`<html lang={{.Language}} dir="{{.Language}}"><head><title>{{.Subject}}</title><style>/* ours */ p > b, h1 { color: #123 }</style></head>`,
-		`<!-- a <b> --><img src="data:image/png;base64,AA==" alt="{{.Host}}, {{.User}}" width=1><br/><a href="https://help.example.com/?a=1&amp;b=2">x</a>`,
+		`<!-- a <b> --><img src="data:image/png;base64,AA==" alt="{{.Host}}, {{.User}}" width=1><br/><a href="https://help.example.com/?a=1&amp;b=2">x</a><a href="HTTPS://help.example.com/">x</a>`,
 		`<{{/* x */}}img src="http://x/">`, // as html/template writes it, this is text
 		`<table role="presentation" aria-label=x cellpadding=0><tr><td colspan=2 bgcolor="#fff" style="background: linear-gradient(red, blue)">1 < 2</td></table>`,
 		`{{if .Service}}<p>{{.Service}}</p>{{else}}<p>-</p>{{end}}{{range .Facts}}<p title='{{.Name}}'>{{.Value}}</p>{{end}}`,

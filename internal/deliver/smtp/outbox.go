@@ -44,10 +44,13 @@ func (o outbox) send(ctx context.Context, l letter) error {
 
 func (outbox) close() error { return nil }
 
+// maildir are the folders of one.
+var maildir = [...]string{"tmp", "new", "cur"}
+
 // write delivers as maildir(5) says, a reader of new sees whole messages only,
 // and returns the name of the file.
 func (o outbox) write(data []byte) (name string, err error) {
-	for _, sub := range [...]string{"tmp", "new", "cur"} {
+	for _, sub := range maildir {
 		if err := os.MkdirAll(filepath.Join(o.path, sub), 0o700); err != nil {
 			return "", err
 		}

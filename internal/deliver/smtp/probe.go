@@ -4,23 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"mfa/internal/host/rights"
 )
 
 // Probe does as much of a sending as it can without a message: over SMTP it
 // connects, encrypts and logs in; for sendmail it checks the program, for an
-// outbox the folder. The error is the one that a message would get.
+// outbox the folder, with the rights on files of this thread (internal/host/rights). The error
+// is the one that a message would get.
 func (e *Email) Probe(ctx context.Context) error {
 	switch h := e.hop.(type) {
 	case *relay:
 		return h.probe(ctx)
 	case sendmail:
-		if err := unix.Access(h.path, unix.X_OK); err != nil {
-			return fmt.Errorf("run %q: %w", h.path, err)
-		}
+		return rights.MayRun(h.path)
 	case outbox:
 		return probeFolder(h.path)
 	}
@@ -41,20 +45,29 @@ func (r *relay) probe(ctx context.Context) error {
 	return nil
 }
 
-// probeFolder returns why a folder cannot be written to. A missing one is no error, as it
-// is made with the first message.
+// probeFolder returns why no letter can be written to a maildir. What is missing of it is no
+// error where it can be made, as it is with the first message.
 func probeFolder(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil // made with the first message
-	case err != nil:
-		return fmt.Errorf("write outbox: %w", err)
-	case !info.IsDir():
-		return fmt.Errorf("write outbox: %q is not a folder", path)
-	}
-	if err := unix.Access(path, unix.W_OK|unix.X_OK); err != nil {
-		return fmt.Errorf("write outbox %q: %w", path, err)
+	for _, sub := range maildir {
+		dir, missing := filepath.Join(path, sub), false
+		info, err := os.Stat(dir)
+		for errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			dir, missing = filepath.Dir(dir), true
+			info, err = os.Stat(dir)
+		}
+		switch {
+		case err != nil:
+		case !info.IsDir():
+			return fmt.Errorf("write outbox: %q is not a folder", dir)
+		case sub != "cur" || missing: // readers move letters there, nobody else writes to it
+			err = unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+		}
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pe.Err
+		}
+		if err != nil {
+			return fmt.Errorf("write outbox: %q: %w", dir, err)
+		}
 	}
 	return nil
 }

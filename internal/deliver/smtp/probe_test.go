@@ -49,6 +49,7 @@ func TestProbeFails(t *testing.T) {
 		"no STARTTLS":       {demanding, "STARTTLS"},
 		"no program":        {deliver.EmailConfig{Transport: deliver.TransportSendmail, Sendmail: deliver.SendmailConfig{Path: "/nowhere/sendmail"}}, "no such file"},
 		"not a program":     {deliver.EmailConfig{Transport: deliver.TransportSendmail, Sendmail: deliver.SendmailConfig{Path: file}}, "permission denied"},
+		"a folder":          {deliver.EmailConfig{Transport: deliver.TransportSendmail, Sendmail: deliver.SendmailConfig{Path: t.TempDir()}}, "is a directory"},
 		"a file for folder": {deliver.EmailConfig{Transport: deliver.TransportOutbox, Outbox: deliver.OutboxConfig{Path: file}}, "not a folder"},
 	} {
 		t.Run(name, func(t *testing.T) {

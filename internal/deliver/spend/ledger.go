@@ -44,9 +44,15 @@ const (
 // A LimitError says which limit forbids a message and until when: at Until the
 // limit has room for one message again, if none is sent before.
 type LimitError struct {
-	Limit string // its key
-	Until time.Time
+	Limit  string // its key
+	Until  time.Time
+	Window time.Duration // that the limit is about
 }
+
+// Wait returns how long people are told to wait: until Until, but never longer than the limit
+// is about. A message counts up to a slot longer than that, so that in the last slot there may
+// still be no room then.
+func (e LimitError) Wait(now time.Time) time.Duration { return min(e.Until.Sub(now), e.Window) }
 
 // Error names the limit and its end.
 func (e LimitError) Error() string {
@@ -159,15 +165,9 @@ func NewCalls(cfg deliver.SMSConfig, s store.Store, key *seal.Key) *Ledger {
 // the last room in between, what was counted is taken back; if that fails it stays
 // counted.
 func (l *Ledger) Reserve(ctx context.Context, user, to string, newPlace bool) error {
-	now := l.clock()
-	claims, err := l.claims(user, to, newPlace, now)
+	claims, err := l.allowed(ctx, user, to, newPlace)
 	if err != nil {
-		return fmt.Errorf("reserve message to %q: %w", deliver.Mask(to), err)
-	}
-	for _, c := range claims {
-		if err := l.mayCount(ctx, c); err != nil {
-			return fmt.Errorf("reserve message to %q: %w", deliver.Mask(to), err)
-		}
+		return err
 	}
 	for i := range claims {
 		if err := l.take(ctx, &claims[i]); err != nil {
@@ -176,6 +176,25 @@ func (l *Ledger) Reserve(ctx context.Context, user, to string, newPlace bool) er
 		}
 	}
 	return nil
+}
+
+// Room returns what Reserve would, as far as it is known before anything is counted. It writes
+// nothing.
+func (l *Ledger) Room(ctx context.Context, user, to string, newPlace bool) error {
+	_, err := l.allowed(ctx, user, to, newPlace)
+	return err
+}
+
+// allowed returns what a message counts, if no limit forbids it.
+func (l *Ledger) allowed(ctx context.Context, user, to string, newPlace bool) ([]claim, error) {
+	claims, err := l.claims(user, to, newPlace, l.clock())
+	for i := 0; i < len(claims) && err == nil; i++ {
+		err = l.mayCount(ctx, claims[i])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reserve message to %q: %w", deliver.Mask(to), err)
+	}
+	return claims, nil
 }
 
 // mayCount returns a LimitError if c has no room.
@@ -317,7 +336,7 @@ func (c claim) check(p page) error {
 	for _, n := range c.counts {
 		t := p.Counts[n.name].live(c.window, c.slot)
 		if n.max > 0 && t.sum() >= n.max {
-			return LimitError{n.limit, t.roomAt(n.max, c.window)}
+			return LimitError{n.limit, t.roomAt(n.max, c.window), c.window.length}
 		}
 	}
 	return nil

@@ -159,12 +159,24 @@ func TestLedgerEnforces(t *testing.T) {
 				reserve(t, l, c.user(i), c.to(i))
 			}
 			before := content(t, s)
+			if err := l.Room(t.Context(), c.user(3), c.to(3), false); !errors.Is(err, spend.ErrLimit) || !strings.Contains(err.Error(), c.limit) {
+				t.Errorf("there is room: %v", err)
+			}
+			if c.other != "" {
+				if err := l.Room(t.Context(), c.other, c.otherPhone, false); err != nil {
+					t.Errorf("there is no room: %v", err)
+				}
+			}
 			until := refused(t, l, c.user(3), c.to(3), c.limit)
 			if !maps.Equal(before, content(t, s)) {
 				t.Error("the refusal was counted")
 			}
 			if d := until.Sub(clock.now()); d < c.window || d > c.window+time.Hour {
 				t.Errorf("until %v from now", d)
+			}
+			// It was "in 25 hours" for a limit in any 24 hours.
+			if d := (spend.LimitError{Until: until, Window: c.window}).Wait(clock.now()); d != c.window {
+				t.Errorf("people are told to wait %v", d)
 			}
 			if c.other != "" {
 				reserve(t, l, c.other, c.otherPhone)

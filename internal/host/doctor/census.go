@@ -31,8 +31,8 @@ func (e *exam) census(ctx context.Context) {
 	switch {
 	case c.Out > 0:
 		e.add(Finding{
-			Error, "policy-out", e.Config, text, "People who have a second factor are kept out, as none of theirs counts and nobody is led to another at a login.",
-			"their method under policy.methods, or policy.enroll_at_login = true",
+			Error, "policy-out", e.Config, text, "People who have a second factor are kept out: none of theirs counts, or can be sent, and they cannot set up another at a login.",
+			"their method under policy.methods; or policy.enroll_at_login = true, and there a method that users set up, as totp; for text messages sms.provider",
 		})
 	case c.Without > 0:
 		e.add(Finding{

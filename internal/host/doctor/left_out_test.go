@@ -56,7 +56,7 @@ func TestLeftOut(t *testing.T) {
 		}, nil},
 		"texts without a provider": {func(m folder) {
 			m.write(users+"carol.toml", 0o600, "version = 1\nuid = 1000\n[sms]\naddress = \"+17891234567\"\n")
-		}, []string{"method-without-provider"}},
+		}, []string{"method-without-provider", "policy-out"}},
 		"texts beside mail": {func(m folder) {
 			m.write(users+"carol.toml", 0o600, recordOf(1000)+"[sms]\naddress = \"+17891234567\"\n")
 		}, nil},

@@ -9,10 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"mfa/internal/deliver"
 	"mfa/internal/deliver/smtp"
+	"mfa/internal/host/rights"
 )
 
 // reachTimeout bounds the look at one carrier.
@@ -28,17 +27,26 @@ func (e *exam) mail(ctx context.Context) {
 	if problem := deliver.SenderProblem(e.cfg.Email, host); problem != "" {
 		e.add(Finding{Warning, "mail-sender", where, problem, "Codes by email do not arrive outside.", `from = "mfa@example.com" under [email], with a domain of yours`})
 	}
-	email, err := smtp.New(e.cfg.Email, smtp.Options{Host: host})
+	cfg, mfad := e.cfg.Email, e.eyes()
+	cfg.Outbox.Path, cfg.Sendmail.Path = mfad.see(cfg.Outbox.Path), mfad.see(cfg.Sendmail.Path)
+	email, err := smtp.New(cfg, smtp.Options{Host: host})
 	if err != nil {
 		return // config said so
 	}
 	defer func() { _ = email.Close() }()
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
-	if err := email.Probe(ctx); err != nil {
+	if err := mfad.look(func() error { return email.Probe(ctx) }); err != nil {
+		mend := "mend it"
+		switch {
+		case barred(err) && cfg.Transport == deliver.TransportOutbox:
+			mend = mendOutbox(e.cfg)
+		case barred(err) && cfg.Transport == deliver.TransportSendmail:
+			mend = mendProgram(e.cfg.Email.Sendmail.Path)
+		}
 		e.add(Finding{
 			Error, "mail", where, err.Error(), "Codes by email do not go out.",
-			"mend it, then see a message arrive: mfactl send-test email ADDRESS",
+			mend + ", then see a message arrive: mfactl send-test email ADDRESS",
 		})
 		return
 	}
@@ -78,14 +86,20 @@ func (e *exam) sms(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	by := e.smsProxy(p.gateway())
-	reach := p.reach
+	program, mfad := p.Command.Path, e.eyes()
+	p.Command.Path = mfad.see(program)
+	reach := func(ctx context.Context) error { return mfad.look(func() error { return p.reach(ctx) }) }
 	if by != "" {
 		reach = func(ctx context.Context) error { return dial(ctx, by) }
 	}
 	if err := reach(ctx); err != nil {
+		mend := "mend it"
+		if barred(err) && p.Provider == deliver.ProviderCommand {
+			mend = mendProgram(program)
+		}
 		e.add(Finding{
 			Error, "sms", where, err.Error(), "Codes by text message do not go out.",
-			"mend it, then see a message arrive: mfactl send-test sms NUMBER",
+			mend + ", then see a message arrive: mfactl send-test sms NUMBER",
 		})
 		return
 	}
@@ -110,10 +124,7 @@ func (p smsPlace) gateway() string {
 func (p smsPlace) reach(ctx context.Context) error {
 	switch p.Provider {
 	case deliver.ProviderCommand:
-		if err := unix.Access(p.Command.Path, unix.X_OK); err != nil {
-			return fmt.Errorf("run %q: %w", p.Command.Path, err)
-		}
-		return nil
+		return rights.MayRun(p.Command.Path)
 	case deliver.ProviderHTTP, deliver.ProviderTwilio:
 		return dial(ctx, p.gateway())
 	}

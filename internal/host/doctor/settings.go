@@ -71,7 +71,7 @@ func (e *exam) config() {
 }
 
 // FilesProblem returns what keeps a daemon with the configuration cfg, read from path, from opening
-// that file, the audit file, or the files by which mails are written and sent.
+// that file, the audit file, or the files by which mails are written, and messages sent.
 func FilesProblem(cfg config.Config, path string) error {
 	host, _ := os.Hostname()
 	return errors.Join(cfg.Access(path), rights.As(rights.OwnerOf(cfg.Store.Path), func() error {
@@ -80,7 +80,7 @@ func FilesProblem(cfg config.Config, path string) error {
 			err = email.Close()
 		}
 		_, templates := mail.New(cfg.Email)
-		return errors.Join(err, templates)
+		return errors.Join(err, templates, secretsProblem(cfg.SMS))
 	}))
 }
 
@@ -117,7 +117,7 @@ func (e *exam) daemon(ctx context.Context) {
 	case st.StoreFull:
 		e.add(Finding{
 			Error, "store", "mfad", "has no room to write: " + st.Problem,
-			"Logins whose decision cannot be written are refused, codes may not go out, and nothing can be set up or changed. " +
+			"Logins whose decision cannot be written are refused, codes may not go out, and setups and changes may fail. " +
 				"What is written still counts: locks too.",
 			"make room on that file system; see also journalctl -u mfad",
 		})
@@ -132,6 +132,7 @@ func (e *exam) daemon(ctx context.Context) {
 		}
 		e.add(Finding{Error, "store", "mfad", "cannot use its store: " + st.Problem, refuses, mend})
 	}
+	e.aside(st)
 	if o := st.Offline; o != nil && o.Since != nil {
 		e.add(Finding{
 			Warning, "offline", "mfad", fmt.Sprintf("decides logins without etcd since %s, until %s", o.Since.Local().Format(time.DateTime), o.Until.Local().Format(time.DateTime)),
@@ -142,6 +143,22 @@ func (e *exam) daemon(ctx context.Context) {
 		e.add(Finding{
 			Warning, "daemon-version", "mfad", "is version " + st.Version + ", mfactl is " + e.Version,
 			"One of them may not understand the other.", "systemctl restart mfad",
+		})
+	}
+}
+
+// aside tells of what does not work beside the logins, which go on.
+func (e *exam) aside(st wire.Status) {
+	if st.AuditProblem != "" {
+		e.add(Finding{
+			Error, "audit-file", "mfad", "does not write its audit file: " + st.AuditProblem,
+			"Logins go on, and only the system's log has them.", "do what it says; see also journalctl -u mfad",
+		})
+	}
+	if st.MetricsProblem != "" {
+		e.add(Finding{
+			Warning, "metrics", "mfad", "serves no metrics: " + st.MetricsProblem,
+			"Logins go on; it tries again every ten seconds. Any user here can take an address that nobody has.", "see who has it: ss -ltnp; or set another metrics.listen, and systemctl restart mfad",
 		})
 	}
 }

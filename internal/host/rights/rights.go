@@ -59,6 +59,24 @@ func May(path string, mode uint32) error {
 	return nil
 }
 
+// MayRun returns an error if this thread may not run the program at path.
+func MayRun(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		err = syscall.EISDIR
+	}
+	if err == nil {
+		err = unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS)
+	}
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pe.Err // the path is said once
+	}
+	if err != nil {
+		return fmt.Errorf("run %q: %w", path, err)
+	}
+	return nil
+}
+
 // take gives this thread the rights on files of a user.
 func take(uid int) error {
 	ctx := context.Background()

@@ -93,3 +93,32 @@ func TestAsUIDWithoutAccount(t *testing.T) {
 		t.Errorf("its file: %v", err)
 	}
 }
+
+// A program is run with the rights of the other user, and a folder by nobody.
+func TestMayRun(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root has the rights of others")
+	}
+	dir := t.TempDir()
+	all, roots, text := filepath.Join(dir, "all"), filepath.Join(dir, "roots"), filepath.Join(dir, "text")
+	err := errors.Join(os.WriteFile(all, nil, 0o755), os.WriteFile(roots, nil, 0o700), os.WriteFile(text, nil, 0o644)) //nolint:gosec // programs
+	for d := dir; err == nil && d != "/tmp" && d != "/"; d = filepath.Dir(d) {
+		err = os.Chmod(d, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string][2]error{ // of root, of the other
+		all:                        {},
+		roots:                      {nil, fs.ErrPermission},
+		text:                       {fs.ErrPermission, fs.ErrPermission},
+		dir:                        {unix.EISDIR, unix.EISDIR},
+		filepath.Join(dir, "none"): {fs.ErrNotExist, fs.ErrNotExist},
+	} {
+		for i, uid := range []int{0, nobody} {
+			if err := As(uid, func() error { return MayRun(path) }); !errors.Is(err, want[i]) {
+				t.Errorf("uid %d, %s: %v, want %v", uid, path, err, want[i])
+			}
+		}
+	}
+}

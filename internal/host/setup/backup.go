@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -189,7 +190,8 @@ func (b *Backup) Confirm() error {
 	return file.SyncFolder(b.dir)
 }
 
-// A Foreign is an error that names files that somebody else changed since.
+// A Foreign is an error that names files that were there before the change, and that somebody else
+// changed since.
 type Foreign struct{ Paths []string }
 
 func (f Foreign) Error() string {
@@ -203,8 +205,8 @@ func (b *Backup) Back() ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(foreign) > 0 {
-		return nil, Foreign{foreign}
+	if old := b.old(foreign); len(old) > 0 {
+		return nil, Foreign{old}
 	}
 	var changes []Change
 	for _, k := range b.files {
@@ -219,10 +221,11 @@ func (b *Backup) Back() ([]Change, error) {
 	return changes, nil
 }
 
-// Undo puts back the files as they were, and removes the backup. If somebody else changed
-// a file since, the error is a Foreign and nothing is changed, unless force is set: then
-// their files are copied beside the backup, and kept has the paths of the copies. To undo
-// twice is no error. It may race with Confirm in another process.
+// Undo puts back the files as they were, and removes the backup. A file that the change made and
+// that somebody else changed since, as doctor tells them to, is copied beside the backup and goes; kept
+// has the paths of the copies. If they changed one that was there before, the error is a Foreign and
+// nothing is changed, unless force is set: then that is copied, too. To undo twice is no error. It may
+// race with Confirm in another process.
 func (b *Backup) Undo(force bool) (kept []string, err error) {
 	unlock, err := b.lock()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -235,14 +238,9 @@ func (b *Backup) Undo(force bool) (kept []string, err error) {
 	if _, err := os.Lstat(b.path(manifestName)); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	foreign, err := b.foreign()
-	if err != nil && !force {
-		return nil, err
+	if kept, err = b.keepOthers(force); err != nil && !force {
+		return kept, err
 	}
-	if len(foreign) > 0 && !force {
-		return nil, Foreign{foreign}
-	}
-	kept = b.setAside(foreign)
 	var errs []error
 	for _, k := range b.files { // every one that can be, whatever becomes of the others
 		if err := k.putBack(); err != nil {
@@ -258,6 +256,23 @@ func (b *Backup) Undo(force bool) (kept []string, err error) {
 		}
 	}
 	return kept, file.SyncFolder(b.dir)
+}
+
+// keepOthers copies what others wrote to beside the backup, and returns the names of the copies.
+// Without force it copies nothing if that is a file that was there before. The error is why not all is
+// copied.
+func (b *Backup) keepOthers(force bool) (kept []string, err error) {
+	foreign, err := b.foreign()
+	if err != nil {
+		return nil, err
+	}
+	if old := b.old(foreign); len(old) > 0 && !force {
+		return nil, Foreign{old}
+	}
+	if kept = b.setAside(foreign); len(kept) < len(foreign) {
+		err = fmt.Errorf("what somebody else wrote cannot be kept in %q", b.dir)
+	}
+	return kept, err
 }
 
 // setAside copies files to beside the backup, as far as that can be done, and returns
@@ -292,6 +307,16 @@ func (k backedUp) putBack() error {
 // isAbsent reports whether an error means that there is no such file.
 func isAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// old returns those of paths that were there before the change.
+func (b *Backup) old(paths []string) (old []string) {
+	for _, k := range b.files {
+		if k.Before != nil && slices.Contains(paths, k.Path) {
+			old = append(old, k.Path)
+		}
+	}
+	return old
 }
 
 // foreign returns the files that are neither as they were nor as we wrote them.

@@ -184,6 +184,23 @@ func TestUndoAndWhatOthersWrote(t *testing.T) {
 	expect(t, dir+"/new", "")
 }
 
+// A file that the change made goes, whatever others wrote to it since: that is kept beside the backup.
+func TestUndoOfAFileThatWasMade(t *testing.T) {
+	dir, changes := twoFiles(t)
+	b := apply(t, changes)
+	write(t, dir+"/new", "new\nmine\n")
+	if back, err := b.Back(); err != nil || len(back) != 2 {
+		t.Errorf("what would change: %v, %v", back, err)
+	}
+	kept, err := b.Undo(false)
+	if err != nil || len(kept) != 1 {
+		t.Fatal(kept, err)
+	}
+	expect(t, kept[0], "new\nmine\n")
+	expect(t, dir+"/old", "before\n")
+	expect(t, dir+"/new", "")
+}
+
 // sleeper is a process for a guard to watch.
 func sleeper(t *testing.T) *exec.Cmd {
 	t.Helper()

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,11 +52,7 @@ func clientConfig(cfg store.EtcdConfig, log *slog.Logger, dial []dialOption) (cl
 
 // tlsConfig returns nil if no endpoint has TLS.
 func tlsConfig(cfg store.EtcdConfig, log *slog.Logger) (*tls.Config, error) {
-	secure := false
-	for _, e := range cfg.Endpoints {
-		secure = secure || strings.HasPrefix(e, "https://")
-	}
-	if !secure {
+	if !slices.ContainsFunc(cfg.Endpoints, isTLS) {
 		return nil, nil
 	}
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
@@ -87,6 +84,12 @@ func tlsConfig(cfg store.EtcdConfig, log *slog.Logger) (*tls.Config, error) {
 	}
 	conf.Certificates = []tls.Certificate{pair}
 	return conf, nil
+}
+
+// isTLS reports whether an endpoint is spoken to over TLS.
+func isTLS(endpoint string) bool {
+	u, err := url.Parse(endpoint) // which makes small letters of the scheme
+	return err == nil && u.Scheme == "https"
 }
 
 // readSecret returns the one line in a file, by the same rules as all secret files.

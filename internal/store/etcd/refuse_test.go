@@ -141,6 +141,16 @@ func TestWrongConfiguration(t *testing.T) {
 	})
 }
 
+// The scheme of a URL is the same in capitals (RFC 3986, 3.1), and so is what protects the way.
+func TestSchemeInCapitals(t *testing.T) {
+	cfg, _ := guarded(t)
+	cfg.Timeout = mfa.Duration(10 * time.Second)
+	cfg.Endpoints = []string{strings.Replace(cfg.Endpoints[0], "https", "HTTPS", 1)}
+	if err := open(t, cfg, with(newKey(t))).Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // A host has no more than its role: it cannot read or delete what is beside its prefix.
 func TestLeastRights(t *testing.T) {
 	cfg, _ := guarded(t)

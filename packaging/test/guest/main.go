@@ -65,6 +65,8 @@ var boots = [][]step{
 		{"what is remembered is lost, and the remedy", lostState},
 		{"removing is refused while logins need the module", refuseRemoval},
 		{"pam-auth-update, and back by removing", remove},
+		{"install it again", installAgain},
+		{"upgrade what an administrator has stopped", upgradeStopped},
 		{"purge", purge},
 	},
 }

@@ -26,6 +26,8 @@ func remove(m *memory) {
 	if strings.Contains(read("/etc/pam.d/common-auth"), "mfa") {
 		failf("the profile was on")
 	}
+	run("mfactl", "setup", "sudo", "--yes", "--confirm-within", "0")
+	contains(read("/etc/pam.d/sudo-i"), "pam_mfa.so") // which no backup has the name of
 	run("pam-auth-update", "--package", "--enable", "mfa")
 	contains(read("/etc/pam.d/common-auth"), "pam_mfa.so")
 	if _, err := os.Stat("/var/backups/mfa/sshd/manifest.json"); err != nil {
@@ -39,6 +41,51 @@ func remove(m *memory) {
 	}
 	if _, err := os.Stat("/run/mfa"); err == nil {
 		failf("/run/mfa is left")
+	}
+}
+
+// installAgain: a package that comes back starts as one that comes for the first time. dpkg
+// hands its postinst the version that was removed, as at an upgrade: mfad stayed down then,
+// and the package did not say a word.
+func installAgain(m *memory) {
+	expectNextStep(run("dpkg", "-i", home+"new.deb"))
+	same(m.Logins, hashes("/etc/pam.d", "/etc/pam.conf", "/etc/ssh", "/etc/nsswitch.conf", "/etc/security", "/usr/share/pam-configs"),
+		`^/usr/share/pam-configs/mfa$`)
+	for _, unit := range units {
+		run("systemctl", "is-enabled", unit)
+		eventually(unit+" runs", func() bool { return active(unit) })
+	}
+	contains(run("mfactl", "status"), newVersion())
+	contains(run("mfactl", "show", "alice"), "a***e@example.com") // as before the removal
+}
+
+// units are those of the package.
+var units = []string{"mfad.socket", "mfad.service"}
+
+func active(unit string) bool { _, err := attempt("systemctl", "is-active", unit); return err == nil }
+
+// upgradeStopped: an upgrade starts nothing that an administrator has stopped, nor switches
+// it on again.
+func upgradeStopped(*memory) {
+	for _, more := range []string{"stop", "disable"} {
+		run("systemctl", append([]string{more}, units...)...)
+		if said := run("dpkg", "-i", home+"new.deb"); strings.Contains(said, "no login has changed") {
+			failf("an upgrade speaks like a first installation:\n%s", said)
+		}
+		for _, unit := range units {
+			_, err := attempt("systemctl", "is-enabled", unit)
+			if active(unit) || (err == nil) != (more == "stop") {
+				failf("%s, then an upgrade: %s", more, run("systemctl", "show", "-p", "ActiveState,UnitFileState", unit))
+			}
+		}
+	}
+	// Nor does what is switched off start by being removed and installed again.
+	run("dpkg", "-r", "mfa")
+	expectNextStep(run("dpkg", "-i", home+"new.deb"))
+	for _, unit := range units {
+		if active(unit) {
+			failf("%s was switched off, and runs", unit)
+		}
 	}
 }
 

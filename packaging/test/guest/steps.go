@@ -99,9 +99,9 @@ func install(m *memory) {
 	same(m.Logins, hashes("/etc/pam.d", "/etc/pam.conf", "/etc/ssh", "/etc/nsswitch.conf", "/etc/security", "/usr/share/pam-configs"),
 		`^/usr/share/pam-configs/mfa$`)
 	check(byPassword("alice"))
-	for _, unit := range []string{"mfad.socket", "mfad.service"} {
+	for _, unit := range units {
 		run("systemctl", "is-enabled", unit)
-		eventually(unit+" runs", func() bool { _, err := attempt("systemctl", "is-active", unit); return err == nil })
+		eventually(unit+" runs", func() bool { return active(unit) })
 	}
 	contains(run("mfad", "--check"), "good")
 	contains(run("mfactl", "status"), oldVersion())
