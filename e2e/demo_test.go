@@ -129,7 +129,7 @@ func playByHand(t *testing.T, cmd *exec.Cmd) {
 	pick := func(number string) {
 		t.Helper()
 		c.send(number)
-		c.expect(t, `== [^\0]*\n`)
+		c.expect(t, `== [^\n]*\n`) // and no more, whatever has come by now
 	}
 	password := func() { c.expect(t, `Password: $`); c.send("demo") }
 	mailed := func() string {

@@ -166,6 +166,7 @@ func New(cfg config.Config, opts Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.audit.Observe(a.metrics.Event)
+	a.export = &server.Exporter{Listen: cfg.Metrics.Listen, Handler: a.metrics.Handler(), Audit: a.audit, Log: opts.Log}
 	if err = a.openStore(cfg); err != nil {
 		return nil, err
 	}

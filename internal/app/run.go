@@ -38,7 +38,6 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	defer control.Close()
-	a.export = &server.Exporter{Listen: cfg.Metrics.Listen, Handler: a.metrics.Handler(), Audit: a.audit, Log: a.opts.Log}
 	defer a.export.Start()()
 
 	logins, endLogins := context.WithCancelCause(context.Background())

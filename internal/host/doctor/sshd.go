@@ -259,6 +259,10 @@ func ExamineSSHD(ctx context.Context, root fs.FS, sshd SSHD, stack Stack, limit 
 			}
 		}
 	}
+	if text, err := sshd(ctx, connectionSpec(map[string]string{"user": "root"})); err == nil && stack.Asks {
+		c.s = parseSettings(text)
+		c.root(hasKeys(root))
+	}
 	return c.found
 }
 
@@ -280,7 +284,6 @@ func (c *sshdChecks) run() {
 	c.keyboard()
 	c.methods()
 	c.times()
-	c.root()
 }
 
 // keyboard: only keyboard-interactive can ask for a code; in one line nobody is asked.
@@ -399,16 +402,39 @@ func (c *sshdChecks) times() {
 	}
 }
 
-// root: sshd refuses root by keyboard-interactive unless PermitRootLogin is yes.
-func (c *sshdChecks) root() {
+// root: sshd refuses root by keyboard-interactive unless PermitRootLogin is yes, and so by a key and
+// a code. Where root has keys, somebody may have no other way in.
+func (c *sshdChecks) root(keys bool) {
 	v := c.s.get("permitrootlogin")
 	if v == "yes" || v == "no" || v == "" {
 		return
 	}
 	lists := c.lists()
 	if len(lists) > 0 && !slices.ContainsFunc(lists, func(l []string) bool { return !slices.Contains(l, "keyboard-interactive") }) {
-		c.add(OK, "sshd-root", "PermitRootLogin "+v+" keeps root out: every way in goes by keyboard-interactive", "", "log in as yourself and use sudo")
+		what := "PermitRootLogin " + v + " keeps root out: every way in goes by keyboard-interactive"
+		if !keys {
+			c.add(OK, "sshd-root", what, "", "log in as yourself and use sudo")
+			return
+		}
+		c.add(Warning, "sshd-root", what, "Whoever logged in as root by a key cannot, whatever code they type.",
+			"see that you get in as yourself, and use sudo; or "+c.put("PermitRootLogin yes"))
 	}
+}
+
+// hasKeys reports whether root has keys for ssh, where sshd looks for them unless it is told else.
+func hasKeys(root fs.FS) bool {
+	for _, name := range []string{"root/.ssh/authorized_keys", "root/.ssh/authorized_keys2"} {
+		text, err := fs.ReadFile(root, name)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // members returns who is in a group by /etc/group and, for a primary group,

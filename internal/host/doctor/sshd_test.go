@@ -78,6 +78,34 @@ func TestSSHD(t *testing.T) {
 	}
 }
 
+// Root with a key is told of before nobody gets in by it; whom a Match block lets in is asked for.
+func TestRootWithAKey(t *testing.T) {
+	const key = "# mine\n\nssh-ed25519 AAAA root\n"
+	both := with("pubkeyauthentication yes", "authenticationmethods publickey,keyboard-interactive:pam", "permitrootlogin without-password")
+	for name, tc := range map[string]struct {
+		settings, ofRoot, keys string
+		want                   []string
+	}{
+		"a key":                  {both, both, key, []string{"sshd-root"}},
+		"none":                   {both, both, "# none\n", nil},
+		"root may":               {both, strings.Replace(both, "without-password", "yes", 1), key, nil},
+		"root may by a key":      {both, strings.Replace(both, "publickey,keyboard-interactive:pam", "publickey", 1), key, nil},
+		"root never could":       {both, strings.Replace(both, "without-password", "no", 1), key, nil},
+		"keys without the words": {both, both, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sshd := func(_ context.Context, connection string) (string, error) {
+				if strings.HasPrefix(connection, "user=root,") {
+					return tc.ofRoot, nil
+				}
+				return tc.settings, nil
+			}
+			root := fstest.MapFS{"etc/ssh/sshd_config": {Data: []byte("UsePAM yes\n")}, "root/.ssh/authorized_keys": {Data: []byte(tc.keys)}}
+			expectIDs(t, name, ExamineSSHD(t.Context(), root, sshd, keyStack, 100*time.Second), tc.want)
+		})
+	}
+}
+
 func TestSSHDThatRefusesItsConfiguration(t *testing.T) {
 	sshd := func(context.Context, string) (string, error) {
 		return "", errors.New("line 3: Bad configuration option")
