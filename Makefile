@@ -20,6 +20,8 @@
 # make bench-go the Go benchmarks of the rooms, COUNT times, for benchstat
 # make lint     vet, staticcheck, gofumpt and their like, and no code that no program reaches
 # make mutants  turns each "if" of ROOMS around, and tells which no test notices (hours)
+# make fuzz     each fuzz target for 20 minutes, one after another: a day (fuzz/README.md);
+#               EACH=1m is shorter, TARGETS=pam_mfa chooses
 # make vuln     no program calls what Go's database of vulnerabilities knows of
 # make install  DESTDIR= PREFIX=
 # make packages deb and rpm for amd64 and arm64, into dist/; signed with SIGN_KEY=FILE
@@ -48,7 +50,7 @@ GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X mfa/internal/mfa.Version=$(VERSION
 # A program with the detector of races rests a second when it ends; hundreds of them end here.
 export GORACE := atexit_sleep_ms=0
 
-.PHONY: all build demo pictures pages-test transcripts test e2e torture c-coverage soak fleet-test etcd bench bench-go lint vuln mutants install deps clean packages packages-deps packages-test
+.PHONY: all build demo pictures pages-test transcripts test e2e torture c-coverage soak fleet-test etcd bench bench-go fuzz lint vuln mutants install deps clean packages packages-deps packages-test
 
 all: build
 
@@ -102,10 +104,11 @@ test:
 		'tests' '$(GO) test -json -vet=off -race -p 3 -timeout 40m -skip "$(LONGER)" $(addprefix mfa/,$(LONGEST)) $$($(GO) list ./... | grep -v -e /packaging/test -e mfa/e2e$$)' \
 		$(IN_CI)
 
-# CI does what the pages of docs say, too.
+# CI does what the pages of docs say, too, and runs each fuzz target for a moment.
 IN_CI = $(if $(filter true,$(CI)),\
 	'pages of docs' '$(PAGES_TEST) -vet=off -json ./packaging/test -pages' \
-	'docs/fleet.md' '$(MACHINES_TEST) -vet=off -json')
+	'docs/fleet.md' '$(MACHINES_TEST) -vet=off -json' \
+	'fuzzing' '$(GO) run ./fuzz -for 2s')
 
 # Tests that have a target of their own, c-coverage, pages-test and fleet-test: where "make test"
 # does not start them they must not be skipped, for in CI a skipped test is a failed one.
@@ -159,6 +162,11 @@ bench: build
 COUNT ?= 6
 bench-go:
 	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) ./internal/...
+
+# Each fuzz target for as long as EACH= says; TARGETS= chooses some.
+EACH ?= 20m
+fuzz:
+	$(GO) run ./fuzz -for $(EACH) -keep $(if $(TARGETS),-run '$(TARGETS)')
 
 ROOMS ?= internal/factor internal/factor/otp internal/seal internal/wire internal/account internal/challenge internal/login
 mutants:

@@ -9,5 +9,6 @@ go run ./fuzz | while read -r package target kind; do
 	name=$(echo "${package#./}" | tr / _)_$target
 	compile_native_go_fuzzer "mfa/${package#./}" "$target" "$name"
 	corpus=$package/testdata/fuzz/$target
+	[ ! -f "fuzz/corpus/$name.zip" ] || cp "fuzz/corpus/$name.zip" "$OUT/${name}_seed_corpus.zip"
 	[ ! -d "$corpus" ] || zip -q -j "$OUT/${name}_seed_corpus.zip" "$corpus"/*
 done

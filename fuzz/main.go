@@ -1,91 +1,67 @@
-// Command fuzz lists the fuzz targets of the repository, one a line: the package and the
-// name. A package that is a program has "main" behind it, for no other program can import it.
+// Command fuzz lists the fuzz targets of the repository and runs them.
 //
-//	go run ./fuzz [FOLDER]
+//	go run ./fuzz                    # each target on a line: its package, its name
+//	go run ./fuzz -for 20m           # run each for 20 minutes
+//	go run ./fuzz -for 20m -keep     # and keep what was found out
 //
-// fuzz/build.sh builds what it lists for OSS-Fuzz, so that no target waits for somebody who
+// In the list a package that is a program has "main" behind it, for no other program can import
+// it. fuzz/build.sh builds what is listed for OSS-Fuzz, so that no target waits for somebody who
 // writes it into a list.
+//
+// A run begins with the corpus that is kept in fuzz/corpus, one archive a target. With -keep it
+// writes the corpus back, and the target's line in fuzz/FIGURES.md. An input that fails is
+// written where "go test" writes it, to testdata/fuzz of the package; the run goes on with the
+// next target, and the exit status is 1.
 package main
 
 import (
+	"context"
+	"flag"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
+	"os/signal"
+	"regexp"
+	"time"
 )
 
 func main() {
-	root := "."
-	if len(os.Args) > 1 {
-		root = os.Args[1]
-	}
-	targets, err := list(root)
+	only := flag.String("run", "", "list or run only the targets that match this, written as in the list")
+	long := flag.Duration("for", 0, "run each target for so long; 0 lists them")
+	keep := flag.Bool("keep", false, "keep the corpora and the figures")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := listOrRun(ctx, *only, *long, *keep)
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "fuzz:", err)
 		os.Exit(1)
 	}
+}
+
+// listOrRun does what the flags ask for, in the folder of the sources.
+func listOrRun(ctx context.Context, only string, long time.Duration, keep bool) error {
+	match, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
+	all, err := list(".")
+	if err != nil {
+		return err
+	}
+	var targets []target
+	for _, t := range all {
+		if match.MatchString(t.String()) {
+			targets = append(targets, t)
+		}
+	}
+	if len(targets) == 0 {
+		return fmt.Errorf("no target matches %q", only)
+	}
+	if long > 0 {
+		return run(ctx, os.Stdout, targets, long, keep)
+	}
 	for _, t := range targets {
 		fmt.Println(t)
 	}
-}
-
-// A target is one fuzz target.
-type target struct {
-	dir, name string
-	program   bool // the package is main
-}
-
-func (t target) String() string {
-	line := "./" + t.dir + " " + t.name
-	if t.program {
-		line += " main"
-	}
-	return line
-}
-
-// list finds the targets in the test files beneath a folder, in the order of their paths.
-// A file that does not parse is an error.
-func list(root string) (targets []target, err error) {
-	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "build" || d.Name() == "testdata"):
-			return fs.SkipDir
-		case d.IsDir() || !strings.HasSuffix(path, "_test.go"):
-			return nil
-		}
-		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return fmt.Errorf("read test %q: %w", path, err)
-		}
-		dir, err := filepath.Rel(root, filepath.Dir(path))
-		if err != nil {
-			return err
-		}
-		for _, decl := range f.Decls {
-			if fn, ok := decl.(*ast.FuncDecl); ok && isTarget(fn) {
-				targets = append(targets, target{filepath.ToSlash(dir), fn.Name.Name, f.Name.Name == "main"})
-			}
-		}
-		return nil
-	})
-	return targets, err
-}
-
-// isTarget says whether a function is what "go test -fuzz" runs (testing.F).
-func isTarget(fn *ast.FuncDecl) bool {
-	if fn.Recv != nil || !strings.HasPrefix(fn.Name.Name, "Fuzz") || len(fn.Type.Params.List) != 1 {
-		return false
-	}
-	pointer, ok := fn.Type.Params.List[0].Type.(*ast.StarExpr)
-	if !ok {
-		return false
-	}
-	of, ok := pointer.X.(*ast.SelectorExpr)
-	return ok && of.Sel.Name == "F"
+	return nil
 }

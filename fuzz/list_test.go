@@ -19,6 +19,9 @@ func TestListIsTheTree(t *testing.T) {
 	}
 	var want []string
 	for name := range strings.SplitSeq(strings.TrimRight(string(out), "\x00"), "\x00") {
+		if strings.Contains(name, "/testdata/") {
+			continue
+		}
 		text, err := os.ReadFile("../" + name)
 		if os.IsNotExist(err) {
 			continue // deleted, and not committed yet
