@@ -140,6 +140,9 @@ func bySSHD(ctx context.Context, v wire.Visit, x wire.Explanation) string {
 	if err != nil {
 		return "cannot be asked: " + err.Error()
 	}
+	if refuses := rootBySSHD(text, v); refuses != "" {
+		return refuses
+	}
 	if x.Result != wire.ResultLetIn {
 		return aloneBySSHD(text, v)
 	}
@@ -149,6 +152,20 @@ func bySSHD(ctx context.Context, v wire.Visit, x wire.Explanation) string {
 	}
 	return "asks for keyboard-interactive all the same (AuthenticationMethods " + methods + "), and refuses a program that cannot answer " +
 		"(BatchMode). In /etc/ssh/sshd_config: Match User " + v.User + ", and below it AuthenticationMethods publickey"
+}
+
+// rootBySSHD returns why sshd refuses root whatever mfad says; "" if it does not, or if root comes
+// by a key that is not asked for more.
+func rootBySSHD(text string, v wire.Visit) string {
+	setting, always := doctor.RefusesRoot(text)
+	switch {
+	case v.User != "root" || setting == "" || !always && aloneBySSHD(text, v) != "":
+		return ""
+	case always:
+		return "refuses root (" + setting + "): log in as yourself and use sudo"
+	}
+	return "refuses root wherever a code is typed (" + setting + "), whatever code it is: log in as yourself and use sudo; or, in " +
+		"/etc/ssh/sshd_config, PermitRootLogin yes"
 }
 
 // aloneBySSHD returns why mfad is not asked at all after what was proven to sshd, whose settings are

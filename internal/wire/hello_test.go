@@ -50,6 +50,27 @@ func TestDecodeHelloRefuses(t *testing.T) {
 	}
 }
 
+// What sshd writes may be as long as it writes it, and what a newer module sends, too; a name may
+// not. One byte more is refused.
+func TestHelloFieldsAreBounded(t *testing.T) {
+	field := func(tag byte, n int) wire.Frame {
+		b := append(wiretest.Hello(mfa.Request{}).Payload, tag)
+		b = binary.BigEndian.AppendUint16(b, uint16(n))
+		return wire.Frame{Type: wire.Hello, Payload: append(b, make([]byte, n)...)}
+	}
+	for tag, most := range map[byte]int{
+		1: wire.MaxName, 2: wire.MaxName, 3: wire.MaxName, 4: wire.MaxName, 5: wire.MaxName,
+		6: wire.MaxField, 7: wire.MaxField, 8: wire.MaxName, 9: wire.MaxName, 10: wire.MaxField, 255: wire.MaxField,
+	} {
+		if _, err := wire.DecodeHello(field(tag, most)); err != nil {
+			t.Errorf("field %d of %d bytes: %v", tag, most, err)
+		}
+		if _, err := wire.DecodeHello(field(tag, most+1)); !errors.Is(err, wire.ErrFrame) {
+			t.Errorf("field %d of %d bytes: %v", tag, most+1, err)
+		}
+	}
+}
+
 func FuzzDecodeHello(f *testing.F) {
 	f.Add(wiretest.Hello(full).Payload)
 	f.Add([]byte{0, 1, 0, 0, 0, 0, 1, 0xff, 0xff})

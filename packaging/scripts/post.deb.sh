@@ -22,7 +22,15 @@ configure)
 		restart
 	fi
 	;;
-abort-upgrade | abort-remove | abort-deconfigure) ;;
+abort-remove | abort-deconfigure)
+	# prerm has switched everything off, or refused before it did.
+	selinux_module load
+	if booted; then deb-systemd-invoke start mfad.socket mfad.service || true; fi
+	if [ -z "$(pam_lines)" ]; then
+		echo "mfa: not removed, and no login asks for a second factor now; mfactl setup switches it on again" >&2
+	fi
+	;;
+abort-upgrade) ;;
 *)
 	echo "mfa: postinst called with an unknown argument: $1" >&2
 	exit 1

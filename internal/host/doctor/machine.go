@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -117,27 +119,46 @@ const (
 
 // disk: mfad refuses a login that it cannot store.
 func (e *exam) disk(context.Context) {
-	for _, dir := range []string{e.cfg.Store.Path, filepath.Dir(e.cfg.Audit.File)} {
-		var st unix.Statfs_t
-		if dir == "." || unix.Statfs(dir, &st) != nil || st.Blocks == 0 {
-			continue
-		}
-		free := st.Bavail * uint64(st.Bsize)
-		percent := 100 * st.Bavail / st.Blocks
-		switch {
-		case st.Bavail > 0 && st.Files > 0 && st.Ffree == 0:
-			e.add(Finding{Error, "disk", dir, "the disk has no free inodes", "mfad refuses what it would have to make a file for.", "remove files: du --inodes -x / | sort -n | tail"})
-		case st.Bavail == 0:
-			e.add(Finding{Error, "disk", dir, "the disk is full", "mfad refuses logins that it cannot write down.", "make room: du -x / | sort -n | tail"})
-		case free < leastBytes && percent < leastPercent || st.Files > 0 && st.Ffree < 100:
-			e.add(Finding{
-				Warning, "disk", dir, fmt.Sprintf("%d MiB (%d %%) and %d files are left on the disk", free>>20, percent, st.Ffree),
-				"mfad refuses logins that it cannot write down.", "make room: du -x / | sort -n | tail",
-			})
-		default:
-			e.ok("disk", dir, fmt.Sprintf("%d MiB are left on the disk", free>>20))
-		}
+	e.room(e.cfg.Store.Path, "mfad refuses logins that it cannot write down.")
+	if dir := filepath.Dir(e.cfg.Audit.File); dir != "." {
+		e.room(dir, "Logins go on, and have no line in the audit file; the journal has them.")
 	}
+}
+
+// room looks at the disk of a folder; why says what follows where it is full.
+func (e *exam) room(dir, why string) {
+	var st unix.Statfs_t
+	if unix.Statfs(dir, &st) != nil || st.Blocks == 0 {
+		return
+	}
+	free := st.Bavail * uint64(st.Bsize)
+	percent := 100 * st.Bavail / st.Blocks
+	mend := "make room: du -x " + mountPoint(dir) + " | sort -n | tail"
+	switch {
+	case st.Bavail > 0 && st.Files > 0 && st.Ffree == 0:
+		e.add(Finding{Error, "disk", dir, "the disk has no free inodes", "mfad refuses what it would have to make a file for.", strings.Replace(mend, "du -x", "du --inodes -x", 1)})
+	case st.Bavail == 0:
+		e.add(Finding{Error, "disk", dir, "the disk is full", why, mend})
+	case free < leastBytes && percent < leastPercent || st.Files > 0 && st.Ffree < 100:
+		e.add(Finding{Warning, "disk", dir, fmt.Sprintf("%d MiB (%d %%) and %d files are left on the disk", free>>20, percent, st.Ffree), why, mend})
+	default:
+		e.ok("disk", dir, fmt.Sprintf("%d MiB are left on the disk", free>>20))
+	}
+}
+
+// mountPoint returns the uppermost folder of the file system that a folder is on.
+func mountPoint(dir string) string {
+	device := func(path string) (dev uint64) {
+		if info, err := os.Stat(path); err == nil {
+			dev = info.Sys().(*syscall.Stat_t).Dev
+		}
+		return dev
+	}
+	dir = filepath.Clean(dir)
+	for dir != "/" && device(filepath.Dir(dir)) == device(dir) {
+		dir = filepath.Dir(dir)
+	}
+	return dir
 }
 
 // fail2ban: a jail should ban addresses by the log.

@@ -281,8 +281,7 @@ func (e *exam) storage(context.Context) {
 		return // that is mended first
 	}
 	if err := StateProblem(e.cfg, e.Root); err != nil {
-		mend := "restore what it names from a backup; where there is none: systemctl stop mfad.socket mfad.service; mfad --new-state; " +
-			"systemctl start mfad.socket mfad.service"
+		mend := "restore what it names from a backup; where there is none: systemctl stop mfad.socket mfad.service; mfad --new-state; " + StartAgain
 		if errors.Is(err, fs.ErrPermission) {
 			mend = "do what it says; then " + StartAgain
 		}

@@ -386,6 +386,17 @@ func Alone(text, method string) bool {
 	})
 }
 
+// RefusesRoot returns the setting by which sshd, with the settings of that text, refuses root where
+// a code is typed, by keyboard-interactive or for a password, and whether it refuses root
+// altogether; "" if it does not (sshd_config(5), PermitRootLogin).
+func RefusesRoot(text string) (setting string, always bool) {
+	v := parseSettings(text).get("permitrootlogin")
+	if v == "yes" || v == "" {
+		return "", false
+	}
+	return "PermitRootLogin " + v, v == "no"
+}
+
 // times: sshd must not end a login before mfad does.
 func (c *sshdChecks) times() {
 	grace, err := strconv.Atoi(c.s.get("logingracetime"))

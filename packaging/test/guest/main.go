@@ -66,6 +66,7 @@ var boots = [][]step{
 		{"removing is refused while logins need the module", refuseRemoval},
 		{"pam-auth-update, and back by removing", remove},
 		{"install it again", installAgain},
+		{"a removal that is broken off", brokenOff},
 		{"upgrade what an administrator has stopped", upgradeStopped},
 		{"purge", purge},
 	},

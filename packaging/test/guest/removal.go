@@ -59,6 +59,26 @@ func installAgain(m *memory) {
 	contains(run("mfactl", "show", "alice"), "a***e@example.com") // as before the removal
 }
 
+// brokenOff: a removal that dpkg breaks off behind prerm, since what comes in the place of the
+// package fails, leaves mfad running, and says that no login asks for a second factor any more.
+func brokenOff(*memory) {
+	dir := home + "rival"
+	check(os.MkdirAll(dir+"/DEBIAN", 0o755))
+	write(dir+"/DEBIAN/control", "Package: rival\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@example.com>\n"+
+		"Description: takes the place of mfa\nConflicts: mfa\nReplaces: mfa\nProvides: mfa\n")
+	write(dir+"/DEBIAN/preinst", "#!/bin/sh\nexit 1\n")
+	check(os.Chmod(dir+"/DEBIAN/preinst", 0o755))
+	run("dpkg-deb", "--build", dir, dir+".deb")
+	said, err := attempt("dpkg", "-i", dir+".deb")
+	if err == nil {
+		failf("the rival is installed:\n%s", said)
+	}
+	contains(said, "mfa: not removed")
+	for _, unit := range units {
+		eventually(unit+" runs", func() bool { return active(unit) })
+	}
+}
+
 // units are those of the package.
 var units = []string{"mfad.socket", "mfad.service"}
 
