@@ -283,6 +283,11 @@ func (b *bench) fleetSizes(f *fleet, _ *bare) error {
 		}
 	}
 	note(fmt.Sprintf("mfad's memory after a login of each of %d users", some), "MiB", f.hosts[0].memory("VmRSS"), "")
+	listed, err := f.hosts[0].lists("users")
+	if err != nil {
+		return err
+	}
+	b.group.Rows = append(b.group.Rows, listed)
 	for i := range f.c.members {
 		note(fmt.Sprintf("memory of member %d", i+1), "MiB", f.c.memory(i), "")
 	}
