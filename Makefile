@@ -19,7 +19,8 @@
 #               USERS=100000 enrolls so many, RUN=serial measures one group (build/bench -list)
 # make bench-go the Go benchmarks of the rooms, COUNT times, for benchstat
 # make lint     vet, staticcheck, gofumpt and their like, and no code that no program reaches
-# make mutants  turns each "if" of ROOMS around, and tells which no test notices (hours)
+# make mutants  turns each "if" of ROOMS around, and tells which no test of the room notices, nor
+#               those of ALSO=internal/login,internal/app (hours)
 # make fuzz     each fuzz target for 20 minutes, one after another: a day (fuzz/README.md);
 #               EACH=1m is shorter, TARGETS=pam_mfa chooses
 # make vuln     no program calls what Go's database of vulnerabilities knows of
@@ -169,8 +170,9 @@ fuzz:
 	$(GO) run ./fuzz -for $(EACH) -keep $(if $(TARGETS),-run '$(TARGETS)')
 
 ROOMS ?= internal/factor internal/factor/otp internal/seal internal/wire internal/account internal/challenge internal/login
+ALSO ?=
 mutants:
-	$(GO) run ./e2e/mutants -may e2e/mutants/may $(ROOMS)
+	$(GO) run ./e2e/mutants -may e2e/mutants/may $(if $(ALSO),-also '$(ALSO)') $(ROOMS)
 
 lint: $(GOLANGCI) $(DEADCODE)
 	$(GO) vet ./...

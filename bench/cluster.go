@@ -19,23 +19,30 @@ import (
 
 // A cluster is some members of an etcd on the disk, all on this machine.
 type cluster struct {
+	name    string // of its files
 	members []*member
 	client  *clientv3.Client // of all members
+	hops    []*hop           // to the members; none: they are next to everybody
 }
 
 // A member is one etcd process.
 type member struct {
-	url string
-	cmd *exec.Cmd
+	url    string
+	behind string // the url that others reach it by
+	cmd    *exec.Cmd
 }
 
 // firstPort is that of the first member; nobody else listens in this world.
 const firstPort = 20000
 
 // startCluster starts n members, as they come but for their ports, the largest database that
-// etcd recommends, and more patience with each other: they share the cores.
-func (b *bench) startCluster(n int) (_ *cluster, err error) {
-	c := &cluster{}
+// etcd recommends, and more patience with each other: they share the cores. All that is said to
+// a member, and all it says, is that far away.
+func (b *bench) startCluster(n int, away time.Duration) (_ *cluster, err error) {
+	c := &cluster{name: fmt.Sprint("fleet", n)}
+	if away > 0 {
+		c.name += "-away"
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.stop())
@@ -43,12 +50,20 @@ func (b *bench) startCluster(n int) (_ *cluster, err error) {
 	}()
 	var peers []string
 	for i := range n {
-		peers = append(peers, fmt.Sprintf("m%d=http://127.0.0.1:%d", i, firstPort+10*n+5+i))
+		peer, err := c.reach(fmt.Sprintf("127.0.0.1:%d", firstPort+10*n+5+i), away)
+		if err != nil {
+			return nil, err
+		}
+		peers = append(peers, fmt.Sprintf("m%d=%s", i, peer))
 	}
 	for i := range n {
-		m := &member{url: fmt.Sprintf("http://127.0.0.1:%d", firstPort+10*n+i)}
+		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+10*n+i)
+		m := &member{url: "http://" + addr}
+		if m.behind, err = c.reach(addr, away); err != nil {
+			return nil, err
+		}
 		_, peer, _ := strings.Cut(peers[i], "=")
-		name := fmt.Sprintf("etcd-%d-%d", n, i)
+		name := fmt.Sprintf("%s-etcd%d", c.name, i)
 		log, err := os.OpenFile(own+"/"+name+".log", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
 			return nil, err
@@ -56,8 +71,8 @@ func (b *bench) startCluster(n int) (_ *cluster, err error) {
 		defer log.Close()
 		m.cmd = exec.Command("etcd", "--name", fmt.Sprint("m", i), "--data-dir", filepath.Join(b.w.disk, name),
 			"--logger", "zap", "--log-level", "error", "--election-timeout", "5000", "--quota-backend-bytes", strconv.Itoa(mostDatabase),
-			"--listen-client-urls", m.url, "--advertise-client-urls", m.url,
-			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", strings.Join(peers, ","))
+			"--listen-client-urls", m.url, "--advertise-client-urls", m.behind,
+			"--listen-peer-urls", fmt.Sprintf("http://127.0.0.1:%d", firstPort+10*n+5+i), "--initial-advertise-peer-urls", peer, "--initial-cluster", strings.Join(peers, ","))
 		m.cmd.Stdout, m.cmd.Stderr = log, log
 		if err := m.cmd.Start(); err != nil {
 			return nil, err
@@ -76,9 +91,22 @@ const mostDatabase = 8 << 30
 
 func (c *cluster) endpoints() (all []string) {
 	for _, m := range c.members {
-		all = append(all, m.url)
+		all = append(all, m.behind)
 	}
 	return all
+}
+
+// reach returns the URL by which a server at that address is reached, so far away.
+func (c *cluster) reach(addr string, away time.Duration) (string, error) {
+	if away == 0 {
+		return "http://" + addr, nil
+	}
+	h, err := newHop(addr, away)
+	if err != nil {
+		return "", err
+	}
+	c.hops = append(c.hops, h)
+	return "http://" + h.addr, nil
 }
 
 // await waits until every member answers.
@@ -108,6 +136,9 @@ func (c *cluster) stop() (err error) {
 	for _, m := range c.members {
 		err = errors.Join(err, m.cmd.Process.Kill())
 		_ = m.cmd.Wait() // killed
+	}
+	for _, h := range c.hops {
+		err = errors.Join(err, h.stop())
 	}
 	return err
 }

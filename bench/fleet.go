@@ -11,38 +11,50 @@ import (
 // mostHosts is how many daemons there are at most.
 const mostHosts = 16
 
-func fleetOfOne(b *bench) error   { return b.fleet(1) }
-func fleetOfThree(b *bench) error { return b.fleet(3) }
+// zone is how far members are from hosts, and from each other, where they are in the zones of one
+// region: what is said takes so long in each direction.
+const zone = time.Millisecond
 
-// fleet measures over an etcd of that many members.
-func (b *bench) fleet(members int) (err error) {
-	c, err := b.startCluster(members)
+func fleetOfOne(b *bench) error   { return b.fleet(1, 0) }
+func fleetOfThree(b *bench) error { return b.fleet(3, 0) }
+func fleetAway(b *bench) error    { return b.fleet(3, zone) }
+
+// fleet measures over an etcd of that many members, so far away.
+func (b *bench) fleet(members int, away time.Duration) (err error) {
+	c, err := b.startCluster(members, away)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
-	f, err := b.newFleet(c, mostHosts, b.users)
+	steps, users := []func(*fleet, *bare) error{b.fleetLogins, b.fleetCrowds, b.fleetFollowers, b.fleetSizes}, b.users
+	if away > 0 {
+		steps, users = steps[:1], b.logins // the others say nothing of a network
+	}
+	f, err := b.newFleet(c, mostHosts, users)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.stop()) }()
-	least, err := f.newBare(min(b.users, players))
+	least, err := f.newBare(min(users, players))
 	if err != nil {
 		return err
 	}
-	for _, step := range []func(*fleet, *bare) error{b.fleetLogins, b.fleetCrowds, b.fleetFollowers, b.fleetSizes} {
+	for _, step := range steps {
 		if err := step(f, least); err != nil {
 			return err
 		}
 	}
 	b.group.note("Members, daemons and clients share the cores of one machine. A login is from HELLO to DONE on the PAM socket, without libpam, by a client in Go; a bare transaction compares, writes and would read the same as a login, by etcd's client in that process.")
+	if away > 0 {
+		b.group.note("All that is said to a member, by hosts and by other members, and all that it says takes %v more, as between the zones of a region.", away)
+	}
 	return nil
 }
 
 // fleetLogins measures one login after another, in turns: over etcd, over the store of one
 // host, and the bare transaction.
 func (b *bench) fleetLogins(f *fleet, least *bare) (err error) {
-	here, err := b.newSite(fmt.Sprintf("local%d", len(f.c.members)), b.logins, outbox())
+	here, err := b.newSite(f.c.name+"-local", b.logins, outbox())
 	if err != nil {
 		return err
 	}
@@ -271,6 +283,11 @@ func (b *bench) fleetSizes(f *fleet, _ *bare) error {
 		}
 	}
 	note(fmt.Sprintf("mfad's memory after a login of each of %d users", some), "MiB", f.hosts[0].memory("VmRSS"), "")
+	listed, err := f.hosts[0].lists("users")
+	if err != nil {
+		return err
+	}
+	b.group.Rows = append(b.group.Rows, listed)
 	for i := range f.c.members {
 		note(fmt.Sprintf("memory of member %d", i+1), "MiB", f.c.memory(i), "")
 	}

@@ -33,10 +33,10 @@ const fleetPrefix = "/mfa/"
 // once.
 func (b *bench) newFleet(c *cluster, n, users int) (*fleet, error) {
 	f := &fleet{b: b, c: c, users: users}
-	key := filepath.Join(b.w.disk, fmt.Sprintf("fleet%d-key", len(c.members)))
+	key := filepath.Join(b.w.disk, c.name+"-key")
 	for i := range n {
 		s, err := b.makeSite(&site{
-			b: b, dir: filepath.Join(b.w.disk, fmt.Sprintf("fleet%d-host%d", len(c.members), i)), users: users, key: key,
+			b: b, dir: filepath.Join(b.w.disk, fmt.Sprintf("%s-host%d", c.name, i)), users: users, key: key,
 			store: `backend = "etcd"`, more: outbox() + "\n[store.etcd]\nendpoints = " + quoted(c.endpoints()),
 		})
 		if err != nil {

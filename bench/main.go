@@ -52,6 +52,7 @@ var groups = []measurement{
 	{"users", "Many enrolled users", manyUsers},
 	{"fleet", "A fleet over an etcd of one member", fleetOfOne},
 	{"fleet3", "A fleet over an etcd of three members", fleetOfThree},
+	{"away", "A fleet over an etcd of three members in other zones", fleetAway},
 	{"mail", "Logins that send mail", mails},
 	{"where", "Where the time of one login goes", where},
 }

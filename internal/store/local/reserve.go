@@ -45,7 +45,7 @@ func allocate(f *os.File, used, more int64) error {
 	for errors.Is(err, unix.EINTR) {
 		err = unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, used+more)
 	}
-	cannot := errors.Is(err, unix.EOPNOTSUPP)
+	cannot := err != nil && !noRoom(err)
 	if cannot {
 		err = nil
 	}
