@@ -13,7 +13,8 @@ import (
 const heading = `# Fuzzing: figures
 
 ` + "`go run ./fuzz -for 20m -keep`" + ` writes a target's line anew, and its corpus to fuzz/corpus. Each
-ran on one core, beside other work. Covered are the statements that the corpus reaches, of those
+ran by one worker, beside other work, so how many inputs it tried says little of how fast it is.
+What is not listed ran for seconds only, in CI. Covered are the statements that the corpus reaches, of those
 functions of the package that it reaches at all: a function that has nothing to do with a target
 counts neither way. Of pam_mfa they are lines of its C, which runs under AddressSanitizer;
 ` + "`make c-coverage`" + ` says what all tests together reach of it.

@@ -111,6 +111,9 @@ func build(ctx context.Context, t target, program string, env []string, how ...s
 // corpus.
 var progress = regexp.MustCompile(`fuzz: elapsed: .*, execs: (\d+) `)
 
+// progressing are the lines of what the engine is doing.
+var progressing = regexp.MustCompile(`(?m)^fuzz: elapsed: .*\n`)
+
 // fuzz runs a target by one worker, and returns how many inputs it tried and how many the
 // corpus has then. In a time that the corpus alone takes it tries none.
 func fuzz(ctx context.Context, t target, program, corpus string, long time.Duration) (inputs, kept int, err error) {
@@ -119,7 +122,7 @@ func fuzz(ctx context.Context, t target, program, corpus string, long time.Durat
 	cmd.Dir = t.dir
 	out, err := cmd.CombinedOutput()
 	if err != nil && !endedLate(out) {
-		return 0, 0, fmt.Errorf("%w\n%s", err, out)
+		return 0, 0, fmt.Errorf("%w\n%s", err, progressing.ReplaceAll(out, nil))
 	}
 	if all := progress.FindAllSubmatch(out, -1); len(all) > 0 {
 		if inputs, err = strconv.Atoi(string(all[len(all)-1][1])); err != nil {

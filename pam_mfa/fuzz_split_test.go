@@ -19,8 +19,9 @@ func cutByHand(line string, endings []byte) (found int, password, code string) {
 		if len(endings) < 3 || endings[2] == 0 || len(endings)-3 < int(endings[2]) {
 			return foundBroken, line, ""
 		}
-		kind, count, text := endings[0], int(endings[1]), endings[3:3+endings[2]]
-		endings = endings[3+endings[2]:]
+		end := 3 + int(endings[2])
+		kind, count, text := endings[0], int(endings[1]), endings[3:end]
+		endings = endings[end:]
 		if !strings.ContainsRune("d,gw", rune(kind)) || (kind == 'w') != (count == 0) {
 			return foundBroken, line, ""
 		}

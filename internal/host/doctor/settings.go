@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -96,7 +97,7 @@ func (e *exam) daemon(ctx context.Context) {
 	st, err := e.Status(ctx)
 	if err != nil {
 		e.add(Finding{
-			Error, "daemon", "mfad", fmt.Sprintf("does not answer: %v", err),
+			Error, "daemon", "mfad", "does not answer" + strings.TrimPrefix(": "+err.Error(), ": "+wire.ErrUnreachable.Error()),
 			refusesAll,
 			"mfad --check; " + StartAgain + "; journalctl -u mfad",
 		})
