@@ -29,7 +29,7 @@ func TestReloadKeepsRunningLogins(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.answer("r")
-	m.expect(wire.Prompt, "A new code was sent")
+	m.expect(wire.Prompt, "A new code ")
 	m.answer(code(t, next.Email.Outbox.Path, 1))
 	m.expect(wire.Done, "x")
 

@@ -253,7 +253,7 @@ func (d *delivery) told() string {
 	if news := d.news(); news != "" {
 		return news + "\n" + goodFor
 	}
-	return textOn(w, wordOf(d.code.Method).goes(d.underway()), d.to, goodFor)
+	return textOn(w, wordOf(d.code.Method).goes(d.leaves()), d.to, goodFor)
 }
 
 // toldAgain is the text of the prompt after a resend.
@@ -262,7 +262,7 @@ func (d *delivery) toldAgain() string {
 	if news := d.news(); news != "" {
 		return news + "\n" + w.Say(textOldIsVoid)
 	}
-	return textCodeResent(w, d.code.Method, d.to, d.underway())
+	return textCodeResent(w, d.code.Method, d.to, d.leaves())
 }
 
 // news returns once the text that the code took another way, else "".
@@ -292,6 +292,17 @@ func (d *delivery) failure() (string, error) {
 	}
 	w := d.user.Words()
 	return textSendFailed(w, d.code.Method, d.to, d.reason.In(w), d.lost), d.err
+}
+
+// leaves is underway for what a person is told first, which is noted for names without an account.
+func (d *delivery) leaves() bool {
+	known := d.asker.deps.Underway
+	if d.user.Account.IsUnknown() {
+		return known.asOthers(d.code.Method)
+	}
+	underway := d.underway()
+	known.told(d.code.Method, underway)
+	return underway
 }
 
 // underway reports whether no carrier has taken the message yet.

@@ -160,7 +160,7 @@ func (c *Conversation) SendBehind(ctx context.Context, to Target, wanted bool) (
 	case !is.isNew:
 		v.Reason = "a code was sent before; the next login carries it"
 		told := c.Words("A code was sent to %s %s.", masked(is.code), text.AgoOf(now.Sub(is.code.Sent)))
-		if c.asker.deps.Underway.has(is.code) {
+		if c.underway(is.code) {
 			told = c.Words(ofSent.leaves, masked(is.code))
 		}
 		c.Say(ctx, mfa.Failure, told+"\n"+c.textNextCarries(is.code.Expires.Sub(now)))
@@ -170,7 +170,7 @@ func (c *Conversation) SendBehind(ctx context.Context, to Target, wanted bool) (
 			c.Say(ctx, mfa.Failure, failed)
 			return mfa.Verdict{Outcome: mfa.Unavailable, Method: to.Method, Reason: "code not delivered"}, err
 		}
-		told := cmp.Or(is.delivery.news(), c.Words(ofSent.goes(is.delivery.underway()), deliver.Mask(to.To)))
+		told := cmp.Or(is.delivery.news(), c.Words(ofSent.goes(is.delivery.leaves()), deliver.Mask(to.To)))
 		c.Say(ctx, mfa.Failure, told+"\n"+c.textNextCarries(c.asker.cfg.Code.goodFor()))
 	}
 	return v, nil

@@ -73,7 +73,15 @@ func (s *sentCode) standing(ctx context.Context) string {
 
 // underway reports whether no carrier has taken the code yet, whoever had it sent.
 func (s *sentCode) underway() bool {
-	return s.cur.delivery.underway() || s.c.asker.deps.Underway.has(s.cur.code)
+	return s.cur.delivery.underway() || s.c.underway(s.cur.code)
+}
+
+// underway is that of a code by what the daemon knows of it.
+func (c *Conversation) underway(p mfa.PendingCode) bool {
+	if c.User.Account.IsUnknown() {
+		return c.asker.deps.Underway.asOthersStill(p.Method)
+	}
+	return c.asker.deps.Underway.has(p)
 }
 
 // Kind implements Code.

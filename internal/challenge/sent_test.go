@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -410,6 +411,42 @@ func TestNobodyIsSentNothing(t *testing.T) {
 		t.Errorf("%+v, %v, %d sent", v, err, h.sent())
 	}
 	s.end("This login ends here.")
+}
+
+// A mail server takes longer than a prompt waits, and then a code "is being sent": so it is for
+// somebody who is no account, after r and in one line as well, or each name that is one would be
+// known by it. Once the carriers are quick again, for both.
+func TestNobodyIsKnownByASlowCarrier(t *testing.T) {
+	h := newHarness(t)
+	to := Target{Method: mfa.Email, To: mailed}
+	ghost := func(s *script) *Conversation {
+		return h.asker.Converse(h.accounts.User(h.accounts.Records().NewUnknownAccount("ghost"), home), s)
+	}
+	visit := func(of func(s *script) *Conversation) (said []string) {
+		t.Helper()
+		hear := func(answer string, err error) func() (string, error) {
+			return func() (string, error) { h.later(time.Minute); return answer, err }
+		}
+		s := &script{t: t, steps: []step{{"", hear("", nil)}, {"", hear("r", nil)}, {"", hear("", mfa.ErrNoConversation)}}}
+		_, _, _ = h.pose(of(s), to)
+		said = append(said, s.said...)
+		s = &script{t: t}
+		_, _ = of(s).SendBehind(t.Context(), to, true)
+		return append(said, s.said...)
+	}
+	alike := func(want string) {
+		t.Helper()
+		known, unknown := visit(func(s *script) *Conversation { return h.talk(s) }), visit(ghost)
+		if !slices.Equal(known, unknown) || !strings.Contains(strings.Join(strings.Fields(strings.Join(known, " ")), " "), want) {
+			t.Errorf("somebody real hears\n%q\na stranger\n%q\nwant %q", known, unknown, want)
+		}
+		h.later(time.Hour)
+	}
+	h.held = make(chan struct{})
+	alike("has not left yet")
+	close(h.held)
+	h.await(func() bool { return h.under() == 0 })
+	alike("was sent")
 }
 
 // The number of a setup is confirmed by nobody and may be another's: its texts use up no
