@@ -194,11 +194,6 @@ func (t *tracer) ofFile(c *call, name, rel string) (*op, error) {
 		}
 	case unix.SYS_FCHOWN:
 		return nil, nil // the model has one owner
-	case unix.SYS_FALLOCATE:
-		if c.args[1] == unix.FALLOC_FL_KEEP_SIZE {
-			return nil, nil // it sets room aside: nobody reads otherwise
-		}
-		fallthrough
 	default:
 		o.Kind, o.To = strange, fmt.Sprint("call ", c.nr)
 	}

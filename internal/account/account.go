@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync/atomic"
 
 	"mfa/internal/account/record"
 	"mfa/internal/mfa"
@@ -23,7 +24,19 @@ type Account struct {
 	records Records
 	unknown *UnknownUsers // holds the State of a name without an account; else nil
 	known   decoded       // the State as it was read last
+	noted   atomic.Bool   // the uid is (Records.NoteUID): the account has an enrollment
 }
+
+// decoded returns the State as it was read last; nil for no Account.
+func (a *Account) decoded() *decoded {
+	if a == nil {
+		return nil
+	}
+	return &a.known
+}
+
+// isNoted says whether it is known that the uid is noted.
+func (a *Account) isNoted() bool { return a != nil && a.noted.Load() }
 
 // Account returns the account of id. It reads nothing yet.
 func (r Records) Account(id mfa.Identity) *Account { return &Account{ID: id, records: r} }
@@ -109,8 +122,11 @@ func (a *Account) Enrollment(ctx context.Context) (mfa.Enrollment, error) {
 		return mfa.Enrollment{}, nil
 	}
 	en, err := a.records.Enrollment(ctx, a.ID.Name)
-	if errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
 		err = nil
+	case err == nil && en.UID == a.ID.UID:
+		a.noted.Store(true) // before it was written
 	}
 	return en, err
 }
@@ -174,7 +190,7 @@ func (a *Account) Update(ctx context.Context, fn func(st *mfa.State) error) erro
 			return []byte(rand.Text()), nil
 		})
 	}
-	return a.records.changeState(ctx, a.ID.Name, &a.known, func(st *mfa.State) error {
+	return a.records.changeState(ctx, a.ID.Name, a, func(st *mfa.State) error {
 		if st.UID != a.ID.UID {
 			*st = a.begun(*st)
 		}

@@ -33,6 +33,8 @@ type Records struct {
 	// Locked is called for each account whose state was written with a lock; nil: it is
 	// not. It must be safe for many goroutines.
 	Locked func(mfa.Identity)
+	// Owed are the wrong codes that could not be written down; nil: such are forgotten.
+	Owed *Owed
 	// LetIn is called with each user who was let in by proof; nil: it is not. It must be safe
 	// for many goroutines.
 	LetIn func(user string)
@@ -217,31 +219,14 @@ func (r Records) UpdateState(ctx context.Context, user string, fn func(*mfa.Stat
 	return r.changeState(ctx, user, nil, fn)
 }
 
-// changeState is UpdateState; known saves decoding the same bytes twice.
-func (r Records) changeState(ctx context.Context, user string, known *decoded, fn func(*mfa.State) error) error {
-	key := store.States + user
-	var st mfa.State
-	err := store.Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
-		st = r.noRecord(0)
-		if old != nil {
-			var err error
-			if st, err = known.decode(r.location(key), old); err != nil {
-				return nil, err
-			}
-			if r.BoundTimes != nil {
-				r.BoundTimes(&st)
-			}
-		}
-		if err := fn(&st); err != nil {
-			return nil, err
-		}
-		if (st.LockedHard || st.LockedUntil != nil) && st.Offline == nil { // who is kept is noted
-			if err := r.NoteUID(ctx, mfa.Identity{Name: user, UID: st.UID}); err != nil {
-				return nil, err
-			}
-		}
-		return record.EncodeState(user, st, r.Since)
-	})
+// changeState is UpdateState; a, if it is not nil, is the account and knows more of the user.
+func (r Records) changeState(ctx context.Context, user string, a *Account, fn func(*mfa.State) error) error {
+	owing, leave, err := r.Owed.enter(ctx, user)
+	if err != nil {
+		return err
+	}
+	st, err := r.changeInTurn(ctx, user, owing, a, fn)
+	leave()
 	if errors.Is(err, store.ErrStale) {
 		return changed(err)
 	}
@@ -249,6 +234,47 @@ func (r Records) changeState(ctx context.Context, user string, known *decoded, f
 		r.Locked(mfa.Identity{Name: user, UID: st.UID})
 	}
 	return err
+}
+
+// changeInTurn is the part of changeState that nobody else is in with that user. It returns the
+// State that is stored if there is no error.
+func (r Records) changeInTurn(ctx context.Context, user string, owing *owing, a *Account, fn func(*mfa.State) error) (st mfa.State, err error) {
+	key := store.States + user
+	var base mfa.State
+	var changed, wrong bool // by fn: it let the change stand; it counted a wrong code
+	err = store.Update(ctx, r.S, key, func(old []byte) ([]byte, error) {
+		changed = false
+		st = r.noRecord(0)
+		if old != nil {
+			var err error
+			if st, err = a.decoded().decode(r.location(key), old); err != nil {
+				return nil, err
+			}
+			if r.BoundTimes != nil {
+				r.BoundTimes(&st)
+			}
+		}
+		base = st.Clone()
+		st = r.Owed.add(owing, st)
+		before := wrongCodes(st)
+		if err := fn(&st); err != nil {
+			return nil, err
+		}
+		changed, wrong = true, wrongCodes(st) > before
+		if (st.LockedHard || st.LockedUntil != nil) && st.Offline == nil && !a.isNoted() { // who is kept is noted
+			if err := r.NoteUID(ctx, mfa.Identity{Name: user, UID: st.UID}); err != nil {
+				return nil, err
+			}
+		}
+		return record.EncodeState(user, st, r.Since)
+	})
+	switch {
+	case err == nil:
+		r.Owed.paid(owing, user, base, st)
+	case changed && wrong && isOwed(err):
+		r.Owed.owe(owing, base, st)
+	}
+	return st, err
 }
 
 // ResetUser deletes the enrollment and the state of user, even if they do not
@@ -276,7 +302,7 @@ func (r Records) ResetUser(ctx context.Context, user string, now time.Time) erro
 	if was.Backup != nil {
 		factor.NoteForeign(&former, *was.Backup)
 	}
-	if err := remove(ctx, r.S, store.States+user); err != nil {
+	if err := r.removeState(ctx, user); err != nil {
 		return err
 	}
 	return r.UpdateState(ctx, user, func(st *mfa.State) error {
@@ -286,6 +312,19 @@ func (r Records) ResetUser(ctx context.Context, user string, now time.Time) erro
 		st.NewEpoch(now)
 		return nil
 	})
+}
+
+// removeState deletes the state of user, and what is owed of them.
+func (r Records) removeState(ctx context.Context, user string) error {
+	owing, leave, err := r.Owed.enter(ctx, user)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err = remove(ctx, r.S, store.States+user); err == nil {
+		r.Owed.drop(owing)
+	}
+	return err
 }
 
 // location names key in a message about its content.

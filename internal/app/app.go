@@ -321,6 +321,7 @@ func (a *App) Close() error {
 		errs = append(errs, s.close())
 	}
 	if a.store != nil {
+		a.payLast()
 		errs = append(errs, a.store.Close())
 	}
 	if a.audit != nil {

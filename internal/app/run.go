@@ -58,6 +58,7 @@ func (a *App) Run(ctx context.Context) error {
 	watching.Go(func() { a.keyLife.Run(watchCtx) })
 	watching.Go(func() { a.sweeper.Run(watchCtx) })
 	watching.Go(func() { a.join(watchCtx) })
+	watching.Go(func() { a.payOwed(watchCtx) })
 
 	a.ready(cfg)
 	select {
@@ -133,6 +134,34 @@ func (a *App) watchdog(ctx context.Context) {
 			}
 			a.opts.Notify("WATCHDOG=1")
 		}
+	}
+}
+
+// payEvery is how often wrong codes are written down that could not be before, and payGrace how
+// long that may take at the end.
+const payEvery, payGrace = 10 * time.Second, 2 * time.Second
+
+// payOwed writes such wrong codes down where nobody logs in meanwhile, until ctx ends. The
+// logins have told why it failed.
+func (a *App) payOwed(ctx context.Context) {
+	tick := time.NewTicker(payEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			_ = a.recordsNow().PayOwed(ctx)
+		}
+	}
+}
+
+// payLast is payOwed for once, before the store is closed.
+func (a *App) payLast() {
+	ctx, cancel := context.WithTimeout(context.Background(), payGrace)
+	defer cancel()
+	if err := a.recordsNow().PayOwed(ctx); err != nil {
+		a.opts.Log.Error("wrong codes that could not be written down are forgotten with this stop", "error", err)
 	}
 }
 

@@ -63,7 +63,7 @@ func (a *App) use(s backend, host string) {
 	if a.late != nil {
 		a.alone = a.late.Alone
 	}
-	a.records = account.Records{S: a.metrics.Store(s), Host: host, BoundTimes: a.believe, Cache: record.NewCache()}
+	a.records = account.Records{S: a.metrics.Store(s), Host: host, BoundTimes: a.believe, Cache: record.NewCache(), Owed: account.NewOwed(a.accounts)}
 }
 
 // openFleet opens the store that all hosts of a fleet share.

@@ -109,9 +109,6 @@ func (l *ledger) give(ch *layer, r *request) []byte {
 // keep makes a batch durable and shows it to readers.
 func (l *ledger) keep(ch *layer) error {
 	if l.log == nil {
-		if err := l.reserve(len(ch.records)); err != nil {
-			return err
-		}
 		return l.settle(ch)
 	}
 	payload := l.encode(l.log.Next(), ch)

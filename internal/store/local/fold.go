@@ -239,7 +239,6 @@ func (l *ledger) begin() error {
 	case err == nil && full:
 		err = l.note(l.db.Path())
 	case err == nil:
-		_ = l.reserve(1) // for the time when the disk is full and the log cannot be written; then it is tried again
 		err = l.start()
 	}
 	l.broken = err
@@ -313,11 +312,6 @@ func (l *ledger) probe() error {
 	l.reap(true)
 	if l.broken != nil || l.unfold != nil {
 		return l.begin()
-	}
-	if l.log == nil {
-		if err := l.reserve(1); err != nil {
-			return err
-		}
 	}
 	return l.settle(newLayer(l.now))
 }

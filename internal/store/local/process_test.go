@@ -130,7 +130,6 @@ func fillDisk(t *testing.T, dir string) {
 	filler := fill(t, dir)
 
 	wantFull(t, s.Check(t.Context()), dir)
-	state = useUp(t, s, state)
 	refuseAll(t, s, dir)
 	_, err = s.Put(t.Context(), store.Item{Key: enrollment.Key, Value: make([]byte, 32<<10), Rev: enrollment.Rev})
 	wantFull(t, err, s.Location(enrollment.Key))
@@ -177,22 +176,6 @@ func fill(t *testing.T, dir string) (filler string) {
 		t.Fatal(err)
 	}
 	return filler
-}
-
-// useUp writes an item, longer each time, until that is refused, and returns it as it stands.
-func useUp(t *testing.T, s *Store, it store.Item) store.Item {
-	t.Helper()
-	for n := 1; n <= 1000; n++ {
-		next := it
-		next.Value = make([]byte, n*1000)
-		next, err := s.Put(t.Context(), next)
-		if err != nil {
-			return it
-		}
-		it = next
-	}
-	t.Fatal("a full disk takes all")
-	return it
 }
 
 // refuseAll has many writers at once try what there is no room for.
@@ -382,57 +365,4 @@ func countUntilKilled(t *testing.T, dir string, users int) {
 		})
 	}
 	all.Wait()
-}
-
-// On a full disk without a log no write depends on how much it writes: from the first that is
-// refused on all are, until there is room. Else a wrong code, of which more is noted than of a
-// right one, could be refused without being counted, and the right one be taken.
-func TestFullDiskRefusesAlike(t *testing.T) {
-	mounting(t, refuseAlike)
-}
-
-// refuseAlike runs in the namespace.
-func refuseAlike(t *testing.T, dir string) {
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m,mode=0700"); err != nil {
-		t.Fatal(err)
-	}
-	s := openStore(t, dir)
-	it, err := s.Put(t.Context(), store.Item{Key: "state/alice", Value: make([]byte, 100)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	filler := fill(t, dir)
-	taken, refused := 0, 0
-	for n := range 1000 {
-		want := it
-		want.Value = make([]byte, 100+n%40*1000)
-		if n%2 == 0 {
-			want.Value = want.Value[:100]
-		}
-		got, err := s.Put(t.Context(), want)
-		switch {
-		case err != nil:
-			wantFull(t, err, filepath.Join(dir, "state.db"))
-			refused++
-		case refused > 0:
-			t.Fatalf("%d bytes are taken after %d writes and %d that were refused", len(want.Value), taken, refused)
-		default:
-			it = got
-			taken++
-		}
-	}
-	if refused == 0 {
-		t.Fatal("nothing is refused on a full disk")
-	}
-	wantFull(t, s.Check(t.Context()), dir)
-	if err := os.Remove(filler); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Check(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if it, err = s.Put(t.Context(), it); err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, s, it)
 }
