@@ -173,7 +173,10 @@ func enrolledText(st wire.Status) string {
 
 // offlineText says for people how it stands with logins while etcd is away.
 func offlineText(o wire.Offline) string {
-	if o.Since == nil {
+	switch {
+	case o.Old:
+		return fmt.Sprintf("none of the %d users kept here, before etcd is reached", o.Kept)
+	case o.Since == nil:
 		return fmt.Sprintf("%d users kept here could log in", o.Kept)
 	}
 	return fmt.Sprintf("since %s, until %s, by the %d users kept here", o.Since.Local().Format(time.DateTime), o.Until.Local().Format(time.DateTime), o.Kept)

@@ -78,6 +78,7 @@ func (a *App) openOffline(cfg config.Config) error {
 	}
 	s, err := a.openKept(cfg, a.late, account.Kept{Accounts: a.accounts}, time.Duration(cfg.Store.Etcd.OfflineFor))
 	if errors.Is(err, syscall.EROFS) || store.IsFull(err) {
+		err = errors.Join(err, offline.Distrust(cfg.Store.OfflineFolder()))
 		a.opts.Log.Error("no user is kept on this host for the time without etcd, until a restart when its disk takes writes", "error", err)
 		return nil
 	}
@@ -108,7 +109,7 @@ func (a *App) openKept(cfg config.Config, fleet store.Cacher, users account.Kept
 	if err = store.CheckFormat(ctx, there); err == nil {
 		var s *offline.Store
 		s, err = offline.Open(ctx, offline.Options{
-			Fleet: fleet, Here: there, Key: a.key, Users: users, For: lasts, Now: a.opts.Now, Log: a.opts.Log,
+			Fleet: fleet, Here: there, Folder: dir, Key: a.key, Users: users, For: lasts, Now: a.opts.Now, Log: a.opts.Log,
 		})
 		if err == nil && was != "" && was != a.key.ID() {
 			err = s.Retag(ctx) // on each host: the former key is about to be taken out of the file
@@ -155,6 +156,9 @@ func (a *App) forgetOffline(ctx context.Context, cfg config.Config, fleet store.
 	accounts := account.New(account.Config{Lockout: cfg.Lockout, FleetHost: a.host}, account.Deps{
 		Records: a.recordsNow(), Key: a.key, Audit: a.audit, Log: a.opts.Log, Now: a.opts.Now,
 	})
+	if err := offline.Distrust(dir); err != nil {
+		return err
+	}
 	s, err := a.openKept(cfg, fleet, account.Kept{Accounts: func() *account.Accounts { return accounts }}, 0)
 	if err != nil {
 		return err
@@ -176,8 +180,8 @@ func (a *App) offlineReport() *wire.Offline {
 		return nil
 	}
 	r := a.offline.Report()
-	out := &wire.Offline{Kept: r.Kept}
-	if r.Away && !errors.Is(r.Why, store.ErrForgot) { // else nothing is decided here either
+	out := &wire.Offline{Kept: r.Kept, Old: r.Old}
+	if r.Away && !r.Old && !errors.Is(r.Why, store.ErrForgot) { // else nothing is decided here either
 		out.Since, out.Until = &r.Since, &r.Until
 	}
 	return out

@@ -47,6 +47,7 @@ type Offline struct {
 	Since *time.Time `json:"since,omitempty"` // that it cannot; nil: it can
 	Until *time.Time `json:"until,omitempty"` // logins are decided by what this host has kept
 	Kept  int        `json:"kept"`            // users of whom it has
+	Old   bool       `json:"old,omitempty"`   // none of them is let in: this host knew more than it could keep
 }
 
 // Reloaded is the result of a reload.

@@ -134,16 +134,29 @@ func (e *exam) daemon(ctx context.Context) {
 		e.add(Finding{Error, "store", "mfad", "cannot use its store: " + st.Problem, refuses, mend})
 	}
 	e.aside(st)
-	if o := st.Offline; o != nil && o.Since != nil {
-		e.add(Finding{
-			Warning, "offline", "mfad", fmt.Sprintf("decides logins without etcd since %s, until %s", o.Since.Local().Format(time.DateTime), o.Until.Local().Format(time.DateTime)),
-			fmt.Sprintf("Only the %d users who are kept on this host are let in, by authenticator app or backup code.", o.Kept), "see why etcd cannot be reached: journalctl -u mfad",
-		})
-	}
+	e.offline(st.Offline)
 	if st.Version != e.Version {
 		e.add(Finding{
 			Warning, "daemon-version", "mfad", "is version " + st.Version + ", mfactl is " + e.Version,
 			"One of them may not understand the other.", "systemctl restart mfad",
+		})
+	}
+}
+
+// offline tells how it stands with logins without etcd; nil: there are none.
+func (e *exam) offline(o *wire.Offline) {
+	switch {
+	case o == nil:
+	case o.Old:
+		e.add(Finding{
+			Warning, "offline", "mfad", "keeps users for the time without etcd who are not let in then",
+			"The mfad before this one knew of locks or used codes that it could not write to its disk. Until etcd is reached, nothing that is kept is believed.",
+			"see why etcd cannot be reached, and whether the disk has room: journalctl -u mfad",
+		})
+	case o.Since != nil:
+		e.add(Finding{
+			Warning, "offline", "mfad", fmt.Sprintf("decides logins without etcd since %s, until %s", o.Since.Local().Format(time.DateTime), o.Until.Local().Format(time.DateTime)),
+			fmt.Sprintf("Only the %d users who are kept on this host are let in, by authenticator app or backup code.", o.Kept), "see why etcd cannot be reached: journalctl -u mfad",
 		})
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -177,6 +179,13 @@ func (k *kept) next() (user string, has bool) {
 	return "", false
 }
 
+// withNews returns the users with news.
+func (k *kept) withNews() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Collect(maps.Keys(k.news))
+}
+
 // readAnew has everybody read who is kept: something may have been missed.
 func (k *kept) readAnew() {
 	k.mu.Lock()
@@ -262,7 +271,7 @@ func (s *Store) keepNext(ctx context.Context, fast *int) (wait time.Duration, er
 	user, round, has := s.kept.nextToRead()
 	if !has {
 		*fast = readFast
-		return keepSeldom, nil
+		return keepSeldom, s.current.set(s.kept.isQuiet)
 	}
 	if err := s.readAnew(ctx, user); err != nil {
 		return keepAgain, err
@@ -282,6 +291,7 @@ func (s *Store) readAnew(ctx context.Context, user string) error {
 	if err != nil && has {
 		s.kept.giveBack(user, n)
 	}
+	s.afterWrite(ctx, err)
 	return err
 }
 
@@ -296,8 +306,37 @@ func (s *Store) settle(ctx context.Context, user string) error {
 	if err != nil {
 		s.kept.giveBack(user, n)
 	}
+	s.afterWrite(ctx, err)
 	return err
 }
+
+// afterWrite has the next start believe nothing that is kept, where err says that what is on
+// the disk stayed older than what this host knows. What ended with ctx is tried again.
+func (s *Store) afterWrite(ctx context.Context, err error) {
+	if ctx.Err() != nil || !staysOld(err) {
+		return
+	}
+	if err := s.current.clear(); err != nil {
+		s.opts.Log.Error("what was decided with etcd is forgotten if this host starts anew without it", "error", err)
+	}
+}
+
+// staysOld says whether write left a record that is older than its news. Nothing was kept
+// where etcd had to be asked.
+func staysOld(err error) bool { return err != nil && !errors.Is(err, store.ErrUnreachable) }
+
+// settleAll settles for the last time, until ctx ends.
+func (s *Store) settleAll(ctx context.Context) {
+	old := false
+	for _, user := range s.kept.withNews() {
+		old = staysOld(s.settle(ctx, user)) || old
+	}
+	if old {
+		s.afterWrite(context.Background(), errLate)
+	}
+}
+
+var errLate = errors.New("not all that was heard is written down")
 
 // write is settle for the news n. With anew it reads what the fleet has, as it does of whom
 // nothing is kept yet.
@@ -307,6 +346,11 @@ func (s *Store) write(ctx context.Context, user string, n news, anew bool) error
 		gone := errors.Is(err, store.ErrNotFound)
 		switch {
 		case n.unreadable, !s.kept.has(user): // or there was no room for them
+			return s.kept.drop(ctx, user)
+		case errors.Is(err, store.ErrUnreadable):
+			if s.kept.isUnmerged(user) {
+				return nil // the merge tells, and nobody is let in by it
+			}
 			return s.kept.drop(ctx, user)
 		case err != nil && !gone:
 			return err

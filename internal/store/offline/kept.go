@@ -186,6 +186,13 @@ func (k *kept) has(user string) bool {
 	return has
 }
 
+// isUnmerged says whether there is something of a user that the fleet does not know.
+func (k *kept) isUnmerged(user string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.unmerged[user]
+}
+
 // isStuck says whether what was decided here of a user could not be merged.
 func (k *kept) isStuck(user string) bool {
 	k.mu.Lock()

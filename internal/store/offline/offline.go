@@ -73,11 +73,13 @@ type Merging struct {
 type Options struct {
 	Fleet store.Cacher
 	Here  Here
-	Key   *seal.Key // seals what is kept
-	Users Users
-	For   time.Duration    // how long logins are decided here after etcd was heard of last
-	Now   func() time.Time // the clock by which codes are checked
-	Log   *slog.Logger
+	// Folder is that of Here. A file is put there; see current.
+	Folder string
+	Key    *seal.Key // seals what is kept
+	Users  Users
+	For    time.Duration    // how long logins are decided here after etcd was heard of last
+	Now    func() time.Time // the clock by which codes are checked
+	Log    *slog.Logger
 }
 
 // A Store is a fleet's store that may be away. It implements store.Cacher and
@@ -86,6 +88,7 @@ type Store struct {
 	store.Cacher // the fleet's
 	opts         Options
 	kept         *kept
+	current      *current
 	contact      contact
 
 	mu   sync.RWMutex // guards away; held for reading while something is written here
@@ -112,10 +115,16 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s.contact.now = opts.Now
 	var err error
 	if s.kept, err = openKept(ctx, opts); err == nil {
+		s.current, err = openCurrent(opts.Folder, s.kept.count() == 0)
+	}
+	if err == nil {
 		err = s.contact.read(ctx, opts.Here)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open what is kept for the time without etcd: %w", err)
+	}
+	if s.current.isOld() {
+		opts.Log.Warn("no user is let in without etcd before it was heard of: the daemon before this one could not write down all that it knew")
 	}
 	ctx, s.end = context.WithCancel(context.Background())
 	s.begin = sync.OnceFunc(func() {
@@ -127,10 +136,17 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 
 var errNotAsked = fmt.Errorf("%w: it was not asked yet", store.ErrUnreachable)
 
-// Close ends what runs and notes when etcd was heard of last. It closes Options.Here.
+// lastNews is how long Close may take to write down what was heard.
+const lastNews = 2 * time.Second
+
+// Close ends what runs, and writes down what was heard and when etcd was heard of last. It
+// closes Options.Here.
 func (s *Store) Close() error {
 	s.end()
 	s.running.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), lastNews)
+	defer cancel()
+	s.settleAll(ctx)
 	return errors.Join(s.contact.note(context.Background(), s.opts.Here, true), s.opts.Here.Close())
 }
 
@@ -243,6 +259,8 @@ func (s *Store) believable(key string) (heard time.Time, err error) {
 		return heard, fmt.Errorf("get %q: %w", key, wrong)
 	case !known:
 		return heard, errKept("get", key, "this host never was in its fleet")
+	case s.current.isOld():
+		return heard, errKept("get", key, "what this host knew of its users could not all be written down")
 	case now.Before(trueAt), s.contact.isBefore(now):
 		return heard, errKept("get", key, "the clock of this host stands before the time when it was in reach")
 	case !now.Before(trueAt.Add(s.opts.For)):
@@ -266,7 +284,7 @@ func (s *Store) Put(ctx context.Context, it store.Item) (store.Item, error) {
 	}
 	put, err := s.Cacher.Put(ctx, it)
 	if err == nil {
-		leave(&put)
+		s.decided(ctx, leave, put)
 	} else {
 		leave(nil)
 	}
@@ -274,6 +292,15 @@ func (s *Store) Put(ctx context.Context, it store.Item) (store.Item, error) {
 		s.doubt()
 	}
 	return put, err
+}
+
+// decided writes down here what was just written to etcd, before anybody is told of it: a
+// restart without etcd has to know of it. Leave is that of kept.enter.
+func (s *Store) decided(ctx context.Context, leave func(*store.Item), it store.Item) {
+	leave(&it)
+	if user := owner(it.Key); user != "" {
+		_ = s.settle(context.WithoutCancel(ctx), user) // it stays news, and keep tells
+	}
 }
 
 // putKept is Put without etcd. s.mu is held for reading.
@@ -317,8 +344,12 @@ func (s *Store) Delete(ctx context.Context, it store.Item) error {
 	}
 	leave := s.kept.enter(owner(it.Key))
 	s.mu.RUnlock()
-	defer leave(nil) // the watch tells
 	err := s.Cacher.Delete(ctx, it)
+	if err == nil {
+		s.decided(ctx, leave, store.Item{Key: it.Key, Rev: it.Rev + 1}) // or later: it is gone
+	} else {
+		leave(nil)
+	}
 	if errors.Is(err, store.ErrUnreachable) {
 		s.doubt()
 	}
@@ -404,6 +435,7 @@ func (s *Store) Unmerged() int { return len(s.kept.toMerge(true)) }
 // A Report is how a Store stands.
 type Report struct {
 	Away  bool
+	Old   bool      // nothing that is kept counts before etcd was heard of
 	Since time.Time // that it is away
 	Until time.Time // logins are decided here, where it is away
 	Kept  int       // users
@@ -413,7 +445,7 @@ type Report struct {
 
 // Report returns how the Store stands.
 func (s *Store) Report() Report {
-	r := Report{Kept: s.kept.count(), True: s.kept.isQuiet(), Until: s.contact.trueAt().Add(s.opts.For)}
+	r := Report{Old: s.current.isOld(), Kept: s.kept.count(), True: s.kept.isQuiet(), Until: s.contact.trueAt().Add(s.opts.For)}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.away != nil {

@@ -161,6 +161,7 @@ type rig struct {
 	t     *testing.T
 	fleet *far
 	host  *near
+	dir   string
 	key   *seal.Key
 	users choice
 	at    atomic.Int64 // seconds
@@ -178,7 +179,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, fleet: &far{in: make(chan struct{}, 1)}, host: &near{}, key: key}
+	r := &rig{t: t, fleet: &far{in: make(chan struct{}, 1)}, host: &near{}, dir: t.TempDir(), key: key}
 	r.at.Store(1_900_000_000)
 	r.users.use(sums{t})
 	r.write("users/alice", "app")
@@ -194,7 +195,7 @@ func (r *rig) open() {
 	r.t.Helper()
 	var err error
 	r.Store, err = Open(r.t.Context(), Options{
-		Fleet: r.fleet, Here: r.host, Key: r.key, Users: &r.users, For: lasts, Now: r.now, Log: slog.New(slog.DiscardHandler),
+		Fleet: r.fleet, Here: r.host, Folder: r.dir, Key: r.key, Users: &r.users, For: lasts, Now: r.now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		r.t.Fatal(err)
@@ -231,12 +232,18 @@ func (r *rig) comes() {
 // quiet waits until all that was heard is written down, and hears of it.
 func (r *rig) quiet() {
 	r.t.Helper()
-	for late := time.Now().Add(30 * time.Second); !r.kept.isQuiet(); time.Sleep(time.Millisecond) {
+	r.await("what was heard is written down", r.kept.isQuiet)
+	r.Reached()
+}
+
+// await waits until something is so.
+func (r *rig) await(what string, is func() bool) {
+	r.t.Helper()
+	for late := time.Now().Add(30 * time.Second); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(late) {
-			r.t.Fatal("what was heard is not written down")
+			r.t.Fatal("it does not come to this: " + what)
 		}
 	}
-	r.Reached()
 }
 
 // goes has etcd go, and the Store know it.
