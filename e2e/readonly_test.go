@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -140,6 +141,40 @@ func TestFailingDisk(t *testing.T) {
 	s.mustControl("status")
 	expectSaid(t, scrapeOf(t, port), "\nmfa_store_ok 1\n")
 	s.login(alice, 1)
+}
+
+// Wrong codes on a disk that fails count all the same: the right one behind them is refused when
+// the disk takes writes again, and the lock is told and in the store.
+func TestGuessesOnAFailingDisk(t *testing.T) {
+	s := newSite(t)
+	s.stack("sshd", s.passwordThenCode()...)
+	s.startDaemon()
+	s.sshd()
+	alice, bob := newAccount(t, "alice"), newAccount(t, "bob")
+	app, other := s.withApp(alice), s.withApp(bob)
+	mend := s.breakDisk()
+	for range 5 {
+		c := s.begin(alice)
+		c.expect(t, `Code: $`)
+		c.send(wrong(app.code(t, time.Now())))
+		expectSaid(t, c.expectOut(t), "cannot be checked")
+	}
+	mend()
+	c := s.begin(alice)
+	said := c.expect(t, `Code: $|locked`) // that, once it was written
+	if strings.HasSuffix(said, "Code: ") {
+		c.send(app.code(t, time.Now()))
+		said = ""
+	}
+	expectSaid(t, unwrapped(said+c.expectOut(t)), "locked for")
+	expectSaid(t, s.mustControl("show", alice.name), "locked")
+	c = s.begin(bob)
+	c.expect(t, `Code: $`)
+	c.send(other.code(t, time.Now()))
+	c.expectIn(t)
+	ok(t, s.stopDaemon())
+	s.startDaemon()
+	expectSaid(t, unwrapped(s.expectDenied(alice)), "locked for")
 }
 
 // breakDisk makes every sync of the daemon fail as on a disk that dies, with
