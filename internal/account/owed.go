@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -152,19 +151,25 @@ func (o *Owed) debtors() (users []string) {
 	return users
 }
 
-// wrongCodes returns how many wrong codes st counts, of all kinds.
-func wrongCodes(st mfa.State) (n int) {
-	counts := slices.Collect(maps.Values(st.MethodFailures))
-	if st.Apart != nil {
-		counts = slices.AppendSeq(counts, maps.Values(st.Apart.MethodFailures))
+// countsMore says whether after counts a wrong code, of any kind, that before does not.
+func countsMore(before, after mfa.State) bool {
+	more := func(before, after map[mfa.Method]int) bool {
+		for m, n := range after {
+			if n > before[m] {
+				return true
+			}
+		}
+		return false
 	}
-	if st.Recovery != nil {
-		counts = append(counts, st.Recovery.Tries)
+	tries := func(st mfa.State) int {
+		if st.Recovery == nil {
+			return 0
+		}
+		return st.Recovery.Tries
 	}
-	for _, c := range counts {
-		n += c
-	}
-	return n + len(st.ShelfTries)
+	n := len(after.ShelfTries)
+	return more(before.MethodFailures, after.MethodFailures) || more(methodsOf(before.Apart), methodsOf(after.Apart)) ||
+		tries(after) > tries(before) || n > 0 && !slices.ContainsFunc(before.ShelfTries, after.ShelfTries[n-1].Equal)
 }
 
 // PayOwed writes down the wrong codes that could not be written down before, if that goes now.
