@@ -21,6 +21,7 @@ import (
 // It knows those of this process alone. It may be used from many goroutines; nil owes nothing.
 type Owed struct {
 	accounts func() *Accounts // of the configuration that counts now
+	most     int              // maxDebts
 
 	mu    sync.Mutex // guards what follows
 	users map[string]*owing
@@ -45,7 +46,7 @@ var errTooManyOwed = errors.New("too many wrong codes could not be written down"
 
 // NewOwed returns an Owed; accounts are those of the configuration that counts now.
 func NewOwed(accounts func() *Accounts) *Owed {
-	return &Owed{users: map[string]*owing{}, accounts: accounts}
+	return &Owed{users: map[string]*owing{}, accounts: accounts, most: maxDebts}
 }
 
 // enter waits until nobody else changes the State of a user. Leave has to be called.
@@ -58,7 +59,7 @@ func (o *Owed) enter(ctx context.Context, user string) (w *owing, leave func(), 
 		w = &owing{turn: make(chan struct{}, 1)}
 		o.users[user] = w
 	}
-	full := w.debt == nil && o.debts >= maxDebts
+	full := w.debt == nil && o.debts >= o.most
 	w.uses++
 	o.mu.Unlock()
 	if full {
@@ -94,17 +95,15 @@ func (o *Owed) add(w *owing, st mfa.State) mfa.State {
 	return st
 }
 
-// owe takes in that st, which counts a wrong code, was not written in the place of base. The
-// caller has the turn.
+// owe takes in that st, which counts a wrong code and all that was owed, was not written in the
+// place of base. The caller has the turn.
 func (o *Owed) owe(w *owing, base, st mfa.State) {
 	if o == nil {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if w.debt != nil {
-		base = w.debt.base
-	} else {
+	if w.debt == nil {
 		o.debts++
 	}
 	w.debt = &debt{base, st.Clone()}

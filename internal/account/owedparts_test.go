@@ -1,6 +1,8 @@
 package account
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -39,5 +41,37 @@ func TestCountsMore(t *testing.T) {
 	}
 	if !countsMore(mfa.State{}, mfa.State{Apart: before.Apart}) || countsMore(mfa.State{}, mfa.State{}) {
 		t.Error("the first of all")
+	}
+}
+
+// Of so many users something may be owed. Others wait until there is one less.
+func TestOwedIsBounded(t *testing.T) {
+	o := NewOwed(nil)
+	o.most = 2
+	var owing *owing
+	for _, user := range []string{"alice", "bob", "alice"} {
+		w, leave, err := o.enter(context.Background(), user)
+		if err != nil {
+			t.Fatal(user, err)
+		}
+		o.owe(w, mfa.State{}, mfa.State{UID: 1})
+		owing = w // of alice, at the end
+		leave()
+	}
+	if _, _, err := o.enter(context.Background(), "carol"); !errors.Is(err, errTooManyOwed) {
+		t.Errorf("one too many: %v", err)
+	}
+	o.drop(owing)
+	o.drop(owing) // nothing any more
+	_, leave, err := o.enter(context.Background(), "carol")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave()
+	if len(o.debtors()) != 1 || o.debts != 1 {
+		t.Errorf("owed of %q, counted %d", o.debtors(), o.debts)
+	}
+	if _, is := o.users["carol"]; is {
+		t.Error("carol is remembered, and owes nothing")
 	}
 }
