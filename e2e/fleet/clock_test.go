@@ -89,7 +89,11 @@ func TestClockAhead(t *testing.T) {
 				}
 			}
 		}
-		for otp.Step(time.Now(), period) < f.people[0].step-2 {
+		newest := int64(0) // on a busy machine people are at different steps
+		for _, p := range f.people {
+			newest = max(newest, p.step)
+		}
+		for otp.Step(time.Now(), period) < newest-2 {
 			time.Sleep(period / 10)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -22,6 +21,7 @@ import (
 // It knows those of this process alone. It may be used from many goroutines; nil owes nothing.
 type Owed struct {
 	accounts func() *Accounts // of the configuration that counts now
+	most     int              // maxDebts
 
 	mu    sync.Mutex // guards what follows
 	users map[string]*owing
@@ -46,7 +46,7 @@ var errTooManyOwed = errors.New("too many wrong codes could not be written down"
 
 // NewOwed returns an Owed; accounts are those of the configuration that counts now.
 func NewOwed(accounts func() *Accounts) *Owed {
-	return &Owed{users: map[string]*owing{}, accounts: accounts}
+	return &Owed{users: map[string]*owing{}, accounts: accounts, most: maxDebts}
 }
 
 // enter waits until nobody else changes the State of a user. Leave has to be called.
@@ -59,7 +59,7 @@ func (o *Owed) enter(ctx context.Context, user string) (w *owing, leave func(), 
 		w = &owing{turn: make(chan struct{}, 1)}
 		o.users[user] = w
 	}
-	full := w.debt == nil && o.debts >= maxDebts
+	full := w.debt == nil && o.debts >= o.most
 	w.uses++
 	o.mu.Unlock()
 	if full {
@@ -95,17 +95,15 @@ func (o *Owed) add(w *owing, st mfa.State) mfa.State {
 	return st
 }
 
-// owe takes in that st, which counts a wrong code, was not written in the place of base. The
-// caller has the turn.
+// owe takes in that st, which counts a wrong code and all that was owed, was not written in the
+// place of base. The caller has the turn.
 func (o *Owed) owe(w *owing, base, st mfa.State) {
 	if o == nil {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if w.debt != nil {
-		base = w.debt.base
-	} else {
+	if w.debt == nil {
 		o.debts++
 	}
 	w.debt = &debt{base, st.Clone()}
@@ -152,19 +150,25 @@ func (o *Owed) debtors() (users []string) {
 	return users
 }
 
-// wrongCodes returns how many wrong codes st counts, of all kinds.
-func wrongCodes(st mfa.State) (n int) {
-	counts := slices.Collect(maps.Values(st.MethodFailures))
-	if st.Apart != nil {
-		counts = slices.AppendSeq(counts, maps.Values(st.Apart.MethodFailures))
+// countsMore says whether after counts a wrong code, of any kind, that before does not.
+func countsMore(before, after mfa.State) bool {
+	more := func(before, after map[mfa.Method]int) bool {
+		for m, n := range after {
+			if n > before[m] {
+				return true
+			}
+		}
+		return false
 	}
-	if st.Recovery != nil {
-		counts = append(counts, st.Recovery.Tries)
+	tries := func(st mfa.State) int {
+		if st.Recovery == nil {
+			return 0
+		}
+		return st.Recovery.Tries
 	}
-	for _, c := range counts {
-		n += c
-	}
-	return n + len(st.ShelfTries)
+	n := len(after.ShelfTries)
+	return more(before.MethodFailures, after.MethodFailures) || more(methodsOf(before.Apart), methodsOf(after.Apart)) ||
+		tries(after) > tries(before) || n > 0 && !slices.ContainsFunc(before.ShelfTries, after.ShelfTries[n-1].Equal)
 }
 
 // PayOwed writes down the wrong codes that could not be written down before, if that goes now.

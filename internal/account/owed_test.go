@@ -27,6 +27,7 @@ type narrow struct {
 	mu      sync.Mutex
 	refuses error // nil: it takes all
 	lands   bool  // what it refuses is there all the same
+	all     bool  // it refuses every write
 }
 
 func (n *narrow) set(refuses error, lands bool) {
@@ -37,9 +38,9 @@ func (n *narrow) set(refuses error, lands bool) {
 
 func (n *narrow) Put(ctx context.Context, it store.Item) (store.Item, error) {
 	n.mu.Lock()
-	refuses, lands := n.refuses, n.lands
+	refuses, lands, all := n.refuses, n.lands, n.all
 	n.mu.Unlock()
-	if refuses == nil || !strings.Contains(string(it.Value), "method_failures") {
+	if refuses == nil || !all && !strings.Contains(string(it.Value), "method_failures") {
 		return n.Memory.Put(ctx, it)
 	}
 	if lands {
@@ -188,6 +189,44 @@ func TestOwedCodeThatLanded(t *testing.T) {
 	}
 	if _, ok := in.guess(true); !ok {
 		t.Error("locked before the limit")
+	}
+}
+
+// What has to begin anew, as something that was read changed, is not owed: it is counted then.
+func TestStaleIsNotOwed(t *testing.T) {
+	in := newIndebted(t)
+	in.s.set(store.ErrStale, false)
+	in.guess(false)
+	in.s.set(nil, false)
+	in.guess(false)
+	if st := in.stored(); st.MethodFailures[mfa.TOTP] != 1 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// A right code that could not be written is not owed: nobody was let in by it.
+func TestRightCodeIsNotOwed(t *testing.T) {
+	in := newIndebted(t)
+	in.s.all = true
+	in.guess(true)
+	in.s.set(nil, false)
+	if err := in.r.PayOwed(t.Context()); err != nil || in.stored().TOTPStep != 1 {
+		t.Errorf("%+v, %v", in.stored(), err)
+	}
+}
+
+// A lock that is stored is not told again by what is owed behind it.
+func TestOwedBehindALock(t *testing.T) {
+	in := newIndebted(t)
+	in.s.set(nil, false)
+	for range mostWrong {
+		in.guess(false)
+	}
+	in.s.set(unix.ENOSPC, false)
+	_ = in.r.UpdateState(t.Context(), alice.Name, func(st *mfa.State) error { st.MethodFailures[mfa.TOTP]++; return nil })
+	in.s.set(nil, false)
+	if err := in.r.PayOwed(t.Context()); err != nil || in.locks.Load() != 0 || in.stored().MethodFailures[mfa.TOTP] != mostWrong+1 {
+		t.Errorf("told %d times; %+v, %v", in.locks.Load(), in.stored(), err)
 	}
 }
 

@@ -256,11 +256,11 @@ func (r Records) changeInTurn(ctx context.Context, user string, owing *owing, a 
 		}
 		base = st.Clone()
 		st = r.Owed.add(owing, st)
-		before := wrongCodes(st)
+		before := st.Clone()
 		if err := fn(&st); err != nil {
 			return nil, err
 		}
-		changed, wrong = true, wrongCodes(st) > before
+		changed, wrong = true, countsMore(before, st)
 		if (st.LockedHard || st.LockedUntil != nil) && st.Offline == nil && !a.isNoted() { // who is kept is noted
 			if err := r.NoteUID(ctx, mfa.Identity{Name: user, UID: st.UID}); err != nil {
 				return nil, err
