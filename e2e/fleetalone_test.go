@@ -47,6 +47,7 @@ func aloneOnHost(t *testing.T, g *guide) {
 func merged(t *testing.T, g *guide) {
 	g.awaitStatus(t, "web1", "1 users kept here could log in")
 	g.eventuallyWell(t, "web2")
+	g.awaitStatus(t, "web2", "kept here could log in") // it decides by etcd again
 	c := g.backup(t, "web2", g.kept, g.kept.codes[0])
 	c.expect(t, "used already")
 	c.close()

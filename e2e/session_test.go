@@ -303,7 +303,11 @@ func (s *site) ownNetwork(addresses ...string) {
 	s.network = fmt.Sprintf("/proc/%d/ns/net", holder.Process.Pid)
 	commands := [][]string{{"link", "set", "lo", "up"}}
 	for _, a := range addresses {
-		commands = append(commands, []string{"addr", "add", a, "dev", "lo"})
+		add := []string{"addr", "add", a, "dev", "lo"}
+		if strings.Contains(a, ":") {
+			add = append(add, "nodad") // else it can be used a moment later
+		}
+		commands = append(commands, add)
 	}
 	for _, args := range commands {
 		if out, err := s.within(exec.Command("ip", args...)).CombinedOutput(); err != nil {
